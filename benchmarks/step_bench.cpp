@@ -1,0 +1,171 @@
+// Times the training step of ladder-mnist's network, or the matrix products alone that it contains.
+//
+//   ladder-step-bench [--serve] [--floor] [--network full|gamma|bottom|baseline] [--threads N]
+//                     [--steps N] [--precision float32|bfloat16]
+//
+// Without --serve it prints the median. With --serve it reads a number of steps per line from its
+// standard input and answers with the seconds of each step as a JSON list: the protocol by which
+// step.py interleaves it with other implementations. Data are synthetic: 60,000 rows of bytes / 255.
+
+#include <ladder/data/sampler.h>
+#include <ladder/models/mlp.h>
+#include <ladder/ops/product.h>
+#include <ladder/train/fused_adam.h>
+#include <malloc.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cxxopts.hpp>
+#include <functional>
+#include <iostream>
+#include <string>
+
+namespace {
+
+using Step = std::function<void()>;
+
+// The lambda of a kind of network.
+std::vector<double> lambda_of(const std::string& kind, size_t levels) {
+  using namespace ladder::models;
+  if (kind == "full") {
+    return full_lambda(levels, 1000, 10, 0.1);
+  }
+  if (kind == "gamma") {
+    return gamma_lambda(levels, 0.5);
+  }
+  if (kind == "bottom") {
+    return bottom_lambda(levels, 5000);
+  }
+  TORCH_CHECK(kind == "baseline", "--network: expected full, gamma, bottom or baseline but got '",
+              kind, "'.");
+  return {};
+}
+
+Step training_step(const ladder::models::MlpOptions& options) {
+  auto net = ladder::models::mlp(options);
+  ladder::reset_parameters(*net, 1);
+  const auto images = torch::randint(0, 256, {60000, options.in_features}, torch::kUInt8);
+  ladder::data::SemiData data{.inputs = images.to(torch::kFloat) / 255,
+                              .labels = torch::randint(0, 10, {60000}, torch::kLong),
+                              .labeled = torch::arange(100),
+                              .unlabeled = torch::arange(60000)};
+  auto sampler = std::make_shared<ladder::data::SemiSampler>(
+      data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? 100 : 0});
+  auto adam = std::make_shared<ladder::train::FusedAdam>(*net,
+                                                         torch::optim::AdamOptions(0.002));
+  auto noise = std::make_shared<ladder::NoiseSource>(1);
+  return [=, step = int64_t{0}]() mutable {
+    adam->zero_grad();
+    net->loss(sampler->batch(step++), *noise).total.backward();
+    adam->step();
+  };
+}
+
+// The products of one step, by the fastest route, on operands of the right sizes.
+Step product_floor(const ladder::models::MlpOptions& options) {
+  struct Product {
+    torch::Tensor x, weight;
+  };
+  std::vector<Product> products;
+  const auto lambda = options.lambda;
+  const auto first = std::find_if(lambda.begin(), lambda.end(), [](double w) { return w > 0; });
+  const bool decoder = first != lambda.end();
+  const bool clean =
+      decoder && std::any_of(lambda.begin() + 1, lambda.end(), [](double w) { return w > 0; });
+  const int64_t rows = decoder ? (clean ? 300 : 200) : 100;
+  auto add = [&](int64_t n, int64_t in, int64_t out, bool input_gradient) {
+    const auto x = torch::randn({n, in});
+    const auto weight = torch::randn({out, in});
+    const auto grad = torch::randn({n, out});
+    products.push_back({x, weight});
+    if (input_gradient) {
+      products.push_back({grad, weight.t()});
+    }
+    products.push_back({grad.t(), x.t()});
+  };
+  int64_t in = options.in_features;
+  for (size_t l = 0; l < options.layers.size(); ++l) {
+    const auto out = options.layers[l];
+    add(rows, in, out, l > 0);
+    if (decoder && static_cast<std::ptrdiff_t>(l) >= first - lambda.begin()) {
+      add(100, out, in, true);
+    }
+    in = out;
+  }
+  return [products] {
+    const torch::NoGradGuard no_grad;
+    for (const auto& p : products) {
+      ladder::ops::linear(p.x, p.weight);
+    }
+  };
+}
+
+double seconds_of(const Step& step) {
+  const auto start = std::chrono::steady_clock::now();
+  step();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void serve(const Step& step) {
+  for (std::string line; std::getline(std::cin, line) && line != "quit";) {
+    std::string answer = "[";
+    const int count = std::stoi(line);
+    for (int i = 0; i < count; ++i) {
+      answer += (i > 0 ? ", " : "") + std::to_string(seconds_of(step));
+    }
+    std::cout << answer << "]" << std::endl;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  // Buffers of a step go back to the heap, not to the kernel, which would fault them in again.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+
+  cxxopts::Options cli("ladder-step-bench", "Times one training step of the MNIST ladder.");
+  cli.add_options()("serve", "answer step counts on standard input with times")(
+      "floor", "the step's matrix products alone")(
+      "network", "full, gamma, bottom or baseline",
+      cxxopts::value<std::string>()->default_value("full"))(
+      "threads", "threads", cxxopts::value<int>()->default_value("0"))(
+      "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
+      "precision", "float32 or bfloat16 products",
+      cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
+  const auto flags = cli.parse(argc, argv);
+  if (flags.count("help")) {
+    std::cout << cli.help();
+    return 0;
+  }
+  if (flags["threads"].as<int>() > 0) {
+    at::set_num_threads(flags["threads"].as<int>());
+  }
+  if (flags["precision"].as<std::string>() == "bfloat16") {
+    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
+  }
+  ladder::models::MlpOptions options;
+  options.lambda = lambda_of(flags["network"].as<std::string>(), options.layers.size());
+  const auto step = flags.count("floor") ? product_floor(options) : training_step(options);
+  if (flags.count("serve")) {
+    serve(step);
+    return 0;
+  }
+  for (int i = 0; i < 20; ++i) {
+    step();
+  }
+  std::vector<double> times;
+  for (int i = 0; i < flags["steps"].as<int>(); ++i) {
+    times.push_back(seconds_of(step));
+  }
+  std::sort(times.begin(), times.end());
+  std::printf("median %.3f ms, min %.3f ms (%zu steps, %d threads, products by %s)\n",
+              times[times.size() / 2] * 1e3, times[0] * 1e3, times.size(), at::get_num_threads(),
+              ladder::ops::to_string(ladder::ops::product_route()).c_str());
+  return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "ladder-step-bench: %s\n", error.what());
+  return 1;
+}

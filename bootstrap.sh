@@ -1,0 +1,350 @@
+#!/usr/bin/env bash
+# From a bare machine to a trained ladder network; `./bootstrap.sh help` says how.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+log="$root/build/bootstrap.log"
+venv="$root/.venv"
+torch_version=2.11.0
+torch_cpu_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+fashion_dir=/usr/share/datasets/fashion-mnist
+
+usage() {
+  cat <<'TEXT'
+usage: ./bootstrap.sh COMMAND [FLAGS]
+
+  mnist [FLAGS]   train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
+  build           build the library, the programs and the tests
+  test [FLAGS]    build and run every test; FLAGS go to ctest
+  asan [FLAGS]    the same with the address and undefined behaviour sanitizers
+  bench [FLAGS]   build and run the benchmarks
+  help            this text
+
+Every command first installs what is missing: compilers and small libraries as Debian packages,
+LibTorch as a Python wheel in .venv. Put --cuda before COMMAND for the large wheel with CUDA, which
+is taken anyway where there is a CUDA compiler or an NVIDIA driver.
+
+  LADDER_DATA         a folder that holds MNIST's files, or holds them in mnist/
+  LADDER_MNIST_URL    an address to fetch them from, before the public ones
+  LADDER_PRESET       the CMake preset to use instead of `release`
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  say "bootstrap: $*"
+  exit 1
+}
+
+# step SENTENCE COMMAND...: runs the command with its output in the log.
+step() {
+  local sentence=$1 started=$SECONDS status=0
+  shift
+  printf -- '- %s ... ' "$sentence" >&2
+  printf '\n== %s\n' "$sentence" >>"$log"
+  "$@" >>"$log" 2>&1 </dev/null || status=$?
+  if [ "$status" -ne 0 ]; then
+    say "failed. The last lines of $log:"
+    tail -n 25 "$log" >&2
+    exit "$status"
+  fi
+  say "done ($((SECONDS - started)) s)"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- Debian packages
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    case "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" in
+      installed) ;;
+      *) printf '%s\n' "$package" ;;
+    esac
+  done
+}
+
+install_packages() {
+  local as_root=(env DEBIAN_FRONTEND=noninteractive)
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo "${as_root[@]}")
+  "${as_root[@]}" apt-get update || true
+  "${as_root[@]}" apt-get install --yes --no-install-recommends "$@"
+}
+
+ensure_packages() {
+  local needed=(cmake ninja-build zlib1g-dev libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2)
+  local useful=(ca-certificates ccache dataset-fashion-mnist git mold)
+  has c++ || needed+=(build-essential)
+  if ! has python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    [ -x "$venv/bin/python" ] || needed+=(python3-venv)
+  fi
+
+  if ! has dpkg-query; then
+    local command
+    for command in c++ cmake ninja python3; do
+      has "$command" || fail "expected $command but found none (this system has no Debian packages:" \
+        "install by hand a C++20 compiler, CMake, Ninja, Python 3 with venv, zlib, fmt, cxxopts," \
+        "nlohmann-json and Catch2)."
+    done
+    return 0
+  fi
+
+  local missing_needed missing_useful
+  mapfile -t missing_needed < <(missing_packages "${needed[@]}")
+  mapfile -t missing_useful < <(missing_packages "${useful[@]}")
+  local missing=("${missing_needed[@]}" "${missing_useful[@]}")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+
+  if [ "$(id -u)" -ne 0 ] && ! has sudo; then
+    [ "${#missing_needed[@]}" -eq 0 ] ||
+      fail "expected root or sudo to install packages but have neither" \
+        "(as root: apt-get install ${missing[*]})."
+    say "- Going on without ${missing_useful[*]} (no root, no sudo)"
+    return 0
+  fi
+  if [ "${#missing_needed[@]}" -eq 0 ]; then
+    # Nothing here is worth a password or a failure.
+    [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
+  elif [ "$(id -u)" -ne 0 ]; then
+    sudo -v
+  fi
+  step "Installing ${missing[*]}" install_packages "${missing[@]}"
+}
+
+# ---- LibTorch
+
+torch_kind() {
+  if [ "$want_cuda" = yes ] || has nvcc || [ -e /proc/driver/nvidia/version ]; then
+    echo cuda
+  else
+    echo cpu
+  fi
+}
+
+install_torch() {
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+  if [ "$1" = cuda ]; then
+    "$venv/bin/python" -m pip install --disable-pip-version-check "torch==$torch_version"
+  else
+    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps "${torch_cpu_wheels[@]}"
+  fi
+  printf '%s\n' "$torch_version $1" >"$venv/ladder-torch"
+}
+
+ensure_torch() {
+  torch_stamp="LibTorch of the environment: ${Torch_DIR:-}"
+  [ -z "${Torch_DIR:-}" ] || return 0
+  local kind installed=""
+  kind=$(torch_kind)
+  [ ! -e "$venv/ladder-torch" ] || installed=$(<"$venv/ladder-torch")
+  case "$installed" in
+    "$torch_version $kind" | "$torch_version cuda") ;;
+    *) step "Installing LibTorch $torch_version ($kind) in .venv" install_torch "$kind" ;;
+  esac
+  torch_stamp=$(<"$venv/ladder-torch")
+}
+
+# ---- Configuring and building
+
+cmake_is_new_enough() {
+  local version
+  version=$(cmake --version | sed -n '1s/[^0-9]*//p')
+  [ "$(printf '%s\n' 3.24 "$version" | sort -V | head -n 1)" = 3.24 ]
+}
+
+build() {
+  local preset=$1 jobs
+  shift
+  mkdir -p "$root/build"
+  : >"$log"
+  ensure_packages
+  ensure_torch
+  if ! cmake_is_new_enough; then
+    [ -x "$venv/bin/cmake" ] || step "Installing a newer CMake in .venv" \
+      "$venv/bin/python" -m pip install --disable-pip-version-check 'cmake>=3.24,<4'
+    PATH="$venv/bin:$PATH"
+  fi
+
+  local folder="$root/build/$preset" fresh=()
+  local state="$root | $torch_stamp | $(command -v nvcc || echo no nvcc)"
+  local known
+  known=$(cat "$folder/.bootstrap" 2>/dev/null || true)
+  if [ ! -e "$folder/build.ninja" ] || [ "$known" != "$state" ]; then
+    [ -z "$known" ] || fresh=(--fresh)
+    (cd "$root" && step "Configuring build/$preset" cmake --preset "$preset" "${fresh[@]}")
+    printf '%s\n' "$state" >"$folder/.bootstrap"
+  fi
+
+  # A translation unit that includes LibTorch takes about 2 GiB.
+  jobs=$(nproc 2>/dev/null || echo 2)
+  if [ -r /proc/meminfo ]; then
+    local fit
+    fit=$(awk '/^MemAvailable/ { print int($2 / 2097152) }' /proc/meminfo)
+    [ "${fit:-1}" -ge 1 ] || fit=1
+    [ "$jobs" -le "$fit" ] || jobs=$fit
+  fi
+  local hint=""
+  [ -e "$folder/ladder/libladder.a" ] || hint=", which takes minutes the first time"
+  step "Building build/$preset$hint" cmake --build "$folder" -j "$jobs" --target "$@"
+}
+
+# ---- MNIST
+
+cache_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ladder/mnist"; }
+
+holds_mnist() {
+  local file
+  [ -n "$1" ] || return 1
+  for file in {train,t10k}-{images-idx3,labels-idx1}-ubyte; do
+    [ -f "$1/$file" ] || [ -f "$1/$file.gz" ] || return 1
+  done
+}
+
+fetch_mnist() {
+  python3 - "$1" "${LADDER_MNIST_URL:-}" <<'PYTHON'
+import gzip, hashlib, os, sys, urllib.request
+
+folder, own = sys.argv[1:]
+mirrors = [own] if own else []
+mirrors += ["https://ossci-datasets.s3.amazonaws.com/mnist",
+            "https://storage.googleapis.com/cvdf-datasets/mnist"]
+# SHA-256 of the files as they are inside gzip, which may be packed anew without harm.
+files = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+def fetch(name, sha256):
+    for mirror in mirrors:
+        url = f"{mirror.rstrip('/')}/{name}.gz"
+        try:
+            with urllib.request.urlopen(url, timeout=6) as reply:
+                packed = reply.read()
+            found = hashlib.sha256(gzip.decompress(packed)).hexdigest()
+        except Exception as error:
+            print(f"{url}: {error}")
+            continue
+        if found != sha256:
+            print(f"{url}: expected SHA-256 {sha256} but got {found}")
+            continue
+        part = os.path.join(folder, f".{name}.{os.getpid()}")
+        with open(part, "wb") as file:
+            file.write(packed)
+        os.replace(part, os.path.join(folder, f"{name}.gz"))
+        return True
+    return False
+
+os.makedirs(folder, exist_ok=True)
+sys.exit(0 if all(fetch(name, sha256) for name, sha256 in files.items()) else 1)
+PYTHON
+}
+
+# Sets data_flags to what ladder-mnist needs to find its data.
+find_data() {
+  local folder
+  for folder in "${LADDER_DATA:-}" "${LADDER_DATA:+$LADDER_DATA/mnist}" "$(cache_dir)"; do
+    if holds_mnist "$folder"; then
+      return 0
+    fi
+  done
+  folder=$(cache_dir)
+  say "- Downloading MNIST to $folder"
+  if fetch_mnist "$folder" >>"$log" 2>&1; then
+    return 0
+  fi
+  holds_mnist "$fashion_dir" ||
+    fail "MNIST could not be downloaded (set LADDER_DATA to a folder that holds its four files, or" \
+      "install the Debian package dataset-fashion-mnist to run on Fashion-MNIST instead)."
+  say "- MNIST could not be downloaded, so this is Fashion-MNIST, a harder set in the same format" \
+    "(set LADDER_DATA to a folder that holds MNIST's four files)"
+  data_flags=(--dataset fashion-mnist)
+}
+
+# value NAME FLAGS...: prints what follows --NAME among the flags; false when it is not there.
+value() {
+  local name=$1
+  shift
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      "--$name") printf '%s\n' "${2:-}" && return 0 ;;
+      "--$name="*) printf '%s\n' "${1#*=}" && return 0 ;;
+    esac
+    shift
+  done
+  return 1
+}
+
+# default_out FLAGS...: where a run with these flags is kept.
+default_out() {
+  local name seed
+  name=$(value recipe "$@") || name=mnist-100-full
+  [ "${#data_flags[@]}" -eq 0 ] || name+=-on-fashion
+  seed=$(value seed "$@") && name+=-seed-$seed
+  printf '%s\n' "$root/runs/$name"
+}
+
+run_mnist() {
+  build "$preset" ladder-mnist
+  local program="$root/build/$preset/bin/ladder-mnist" out flag
+  for flag in help list version; do
+    if value "$flag" "$@" >/dev/null; then
+      exec "$program" "$@"
+    fi
+  done
+
+  local flags=()
+  if ! value data-dir "$@" >/dev/null && ! value dataset "$@" >/dev/null; then
+    find_data
+    flags+=("${data_flags[@]}")
+  fi
+  if ! value out "$@" >/dev/null; then
+    out=$(default_out "$@")
+    flags+=(--out "$out")
+    if compgen -G "$out/config.json" >/dev/null || compgen -G "$out/seed-*/config.json" >/dev/null; then
+      value resume "$@" >/dev/null || flags+=(--resume)
+      say "- Going on with the run in $out (--out DIR makes another)"
+    fi
+  fi
+  exec "$program" "${flags[@]}" "$@"
+}
+
+# ----
+
+want_cuda=no
+if [ "${1:-}" = --cuda ]; then
+  want_cuda=yes
+  shift
+fi
+command=${1:-help}
+[ $# -eq 0 ] || shift
+preset=${LADDER_PRESET:-release}
+data_flags=()
+trap 'say interrupted; exit 130' INT
+
+case "$command" in
+  mnist) run_mnist "$@" ;;
+  build) build "$preset" all ;;
+  test)
+    build "$preset" all
+    exec ctest --test-dir "$root/build/$preset" -j 2 --output-on-failure "$@"
+    ;;
+  asan)
+    build asan all
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+    exec ctest --test-dir "$root/build/asan" -j 2 --output-on-failure "$@"
+    ;;
+  bench)
+    [ -x "$root/benchmarks/run.sh" ] || fail "expected benchmarks/run.sh but found none."
+    build "$preset" all
+    exec "$root/benchmarks/run.sh" "$@"
+    ;;
+  help | -h | --help) usage ;;
+  *)
+    usage >&2
+    fail "expected a command but got '$command'."
+    ;;
+esac

@@ -1,0 +1,29 @@
+include(CMakePackageConfigHelpers)
+
+set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/ladder")
+
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/ladder" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.h" PATTERN "cpu" EXCLUDE)
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/ladder" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.h")
+
+set(targets ladder)
+if(TARGET ladder_models)
+  list(APPEND targets ladder_models)
+endif()
+install(TARGETS ${targets} EXPORT ladderTargets
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(EXPORT ladderTargets NAMESPACE ladder:: DESTINATION "${config_dir}")
+
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/ladderConfig.cmake.in" "${PROJECT_BINARY_DIR}/ladderConfig.cmake"
+  INSTALL_DESTINATION "${config_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/ladderConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/ladderConfig.cmake"
+  "${PROJECT_BINARY_DIR}/ladderConfigVersion.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/LadderTorch.cmake"
+  DESTINATION "${config_dir}")

@@ -1,0 +1,264 @@
+#include "examples/common/experiment.h"
+
+#include <fmt/format.h>
+#include <ladder/data/split.h>
+#include <ladder/nn/random_init.h>
+#include <ladder/ops/product.h>
+#include <ladder/train/run_folder.h>
+#include <ladder/train/seed_summary.h>
+#include <ladder/train/trainer.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "examples/common/program.h"
+#include "examples/common/progress.h"
+
+namespace ladder::examples {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr const char* kEnvironment = "environment";
+
+std::string published_text(const models::Recipe& recipe) {
+  return recipe.published ? fmt::format("published {:.2f} +- {:.2f} % for {}",
+                                        recipe.published->mean, recipe.published->std, recipe.name)
+                          : std::string();
+}
+
+std::string beside_published(const models::Recipe& recipe) {
+  const auto text = published_text(recipe);
+  return text.empty() ? text : " (" + text + ")";
+}
+
+ordered_json configuration(const Experiment& experiment, const TrainingFlags& flags,
+                           uint64_t seed) {
+  const auto& recipe = flags.recipe;
+  const auto& schedule = recipe.schedule;
+  ordered_json config = {{"program", experiment.program},
+                         {"recipe", recipe.name},
+                         {"source", recipe.source},
+                         {"dataset", recipe.dataset},
+                         {"train_rows", experiment.train_inputs.size(0)},
+                         {"test_rows", experiment.test_inputs.size(0)},
+                         {"classes", experiment.classes}};
+  config["labels"] = recipe.labels == data::kAllLabels ? ordered_json("all")
+                                                       : ordered_json(recipe.labels);
+  config["balanced"] = !flags.unbalanced;
+  config["validation"] = flags.validation;
+  config.update(experiment.network);
+  config.update({{"epochs", schedule.epochs},
+                 {"learning_rate", schedule.learning_rate},
+                 {"decay_from", schedule.decay_from},
+                 {"batch_size", schedule.batch_size},
+                 {"labeled_batch", schedule.labeled_batch},
+                 {"seed", seed},
+                 {"eval_every", flags.eval_every},
+                 {"calibration", flags.calibration},
+                 {"patience", flags.patience},
+                 {"device", flags.device},
+                 {"precision", flags.precision},
+                 {"product_route", flags.product_route}});
+  return config;
+}
+
+std::optional<ordered_json> stored_configuration(const fs::path& folder) {
+  std::ifstream file(folder / "config.json");
+  if (!file) {
+    return std::nullopt;
+  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto config = ordered_json::parse(text, nullptr, false);
+  TORCH_CHECK(config.is_object(), "expected the configuration of a run in ",
+              (folder / "config.json").string(), " but got something else than a JSON object.");
+  return config;
+}
+
+// A run may go on elsewhere: its environment is that of its start, and changes are only told.
+void adopt_environment(ordered_json& config, const ordered_json& stored, ProgressLine& line) {
+  const auto here = config[kEnvironment];
+  config[kEnvironment] = stored.value(kEnvironment, here);
+  for (const char* key : {"cpu", "threads", "kernels", "libtorch", "commit"}) {
+    const auto there = config[kEnvironment].value(key, ordered_json());
+    if (there != here[key]) {
+      line.print(fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
+                             "from those of an uninterrupted run",
+                             key, there.dump(), here[key].dump()));
+    }
+  }
+}
+
+ordered_json settled_configuration(const Experiment& experiment, const TrainingFlags& flags,
+                                   const fs::path& folder, uint64_t seed, ProgressLine& line) {
+  auto config = configuration(experiment, flags, seed);
+  const auto stored = stored_configuration(folder);
+  if (stored && !flags.resume) {
+    throw UsageError(fmt::format("expected an empty folder but got a run in {} (--resume continues "
+                                 "it, --out takes another folder).",
+                                 folder.string()));
+  }
+  if (stored) {
+    auto settings = *stored;
+    settings.erase(kEnvironment);
+    const auto differences = train::config_differences(settings.dump(), config.dump());
+    if (!differences.empty()) {
+      throw UsageError(fmt::format("expected the settings that the run in {} was started with but "
+                                   "got others: {}.",
+                                   folder.string(), differences));
+    }
+    const auto route = stored->value(ordered_json::json_pointer("/environment/product_route"),
+                                     std::string());
+    for (const auto known : ops::available_product_routes()) {
+      if (ops::to_string(known) == route) {
+        ops::set_product_route(known);
+      }
+    }
+  }
+  config[kEnvironment] = environment();
+  config[kEnvironment]["data_dir"] = experiment.data_dir;
+  if (stored) {
+    adopt_environment(config, *stored, line);
+  }
+  return config;
+}
+
+data::Split split_rows(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed) {
+  try {
+    return data::make_split(
+        experiment.train_labels, experiment.classes,
+        {.labels = flags.recipe.labels,
+         .validation = flags.validation,
+         .seed = seed,
+         .balance = flags.unbalanced ? data::Balance::kUnbalanced : data::Balance::kBalanced});
+  } catch (const c10::Error& error) {
+    throw UsageError(error.what_without_backtrace());
+  }
+}
+
+train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled, bool decoder,
+                                  uint64_t seed, const fs::path& folder) {
+  const auto& schedule = flags.recipe.schedule;
+  return {.epochs = schedule.epochs,
+          .learning_rate = schedule.learning_rate,
+          .decay_from = schedule.decay_from,
+          .labeled_batch = std::min(schedule.labeled_batch, labeled),
+          .unlabeled_batch = decoder ? schedule.batch_size : 0,
+          .seed = seed,
+          .eval_every = flags.eval_every,
+          .calibration = flags.calibration == "labeled" ? train::Calibration::kLabeledRows
+                                                        : train::Calibration::kTrainingRows,
+          .patience = flags.patience,
+          .out = folder,
+          .resume = flags.resume};
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  TORCH_CHECK(!error, "expected to create the folder ", folder.string(), " but got \"",
+              error.message(), "\".");
+}
+
+train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& flags,
+                            uint64_t seed, const fs::path& folder) {
+  ProgressLine line(flags.recipe.schedule.epochs, flags.quiet);
+  const auto split = split_rows(experiment, flags, seed);
+  const auto config = settled_configuration(experiment, flags, folder, seed, line);
+
+  auto net = experiment.build();
+  reset_parameters(*net, stream_seed(seed, "init"));
+  net->to(flags.torch_device(), flags.dtype());
+
+  const auto device = flags.torch_device();
+  train::TrainData rows{.training = {.inputs = experiment.train_inputs,
+                                     .labels = experiment.train_labels.to(device),
+                                     .labeled = split.labeled.to(device),
+                                     .unlabeled = split.unlabeled.to(device)},
+                        .test_inputs = experiment.test_inputs,
+                        .test_labels = experiment.test_labels.to(device)};
+  if (flags.validation > 0) {
+    rows.validation = split.validation.to(device);
+  }
+  auto options = train_options(flags, split.labeled.numel(), net->has_decoder(), seed, folder);
+  options.config = config.dump(2);
+  make_folder(folder);
+  train::Trainer trainer(net, std::move(rows), options);
+  const auto steps = trainer.steps();
+  if (trainer.step() > 0) {
+    line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));
+  }
+  trainer.callbacks.on_progress = [&](const train::Progress& at) { line.progress(at); };
+  trainer.callbacks.on_evaluation = [&](const train::Evaluation& at) { line.evaluation(at, steps); };
+  trainer.callbacks.stop_requested = stop_requested;
+  return trainer.run();
+}
+
+std::string outcome(const train::TrainResult& result, const models::Recipe& recipe) {
+  const auto& last = *result.last;
+  std::string text;
+  if (last.validation_error) {
+    text = "validation error " + percent_text(*last.validation_error) + ", ";
+  }
+  text += "test error " + percent_text(last.test_error.value()) + beside_published(recipe);
+  if (result.status == train::TrainStatus::kStoppedEarly) {
+    text += fmt::format(", stopped early after epoch {}", last.epoch);
+  }
+  return text;
+}
+
+int interrupted(const Experiment& experiment, const TrainingFlags& flags, const fs::path& folder,
+                int64_t step) {
+  const auto command =
+      flags.resume ? experiment.command : experiment.command + " --resume";
+  fmt::print("interrupted at step {}, saved in {}; to go on:\n  {}\n", step, folder.string(),
+             command);
+  std::fflush(stdout);
+  return kInterrupted;
+}
+
+void print_table(const TrainingFlags& flags, const std::vector<double>& values) {
+  const auto summary = train::summarize(values);
+  if (!flags.quiet) {
+    fmt::print("\n{:>6}  test error, %\n", "seed");
+    for (size_t i = 0; i < values.size(); ++i) {
+      fmt::print("{:>6}  {:.2f}\n", flags.seeds[i], values[i]);
+    }
+  }
+  fmt::print("mean {:.3f}  std {}  median {:.3f}  over {} seed{}{}\n", summary.mean,
+             values.size() > 1 ? fmt::format("{:.3f}", summary.std) : "-", summary.median,
+             values.size(), values.size() > 1 ? "s" : "", beside_published(flags.recipe));
+}
+
+}  // namespace
+
+int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
+  const bool several = !flags.seeds.empty();
+  const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
+  std::vector<double> values;
+  for (const auto seed : seeds) {
+    const auto folder = several ? flags.out / fmt::format("seed-{}", seed) : flags.out;
+    if (!flags.quiet) {
+      fmt::print("{}, seed {}, in {}\n", flags.recipe.name, seed, folder.string());
+      std::fflush(stdout);
+    }
+    const auto result = run_seed(experiment, flags, seed, folder);
+    if (result.status == train::TrainStatus::kInterrupted) {
+      return interrupted(experiment, flags, folder, result.steps);
+    }
+    values.push_back(result.last->test_error.value());
+    if (!several || !flags.quiet) {
+      fmt::print("{}\n", outcome(result, flags.recipe));
+      std::fflush(stdout);
+    }
+  }
+  if (several) {
+    print_table(flags, values);
+  }
+  return 0;
+}
+
+}  // namespace ladder::examples

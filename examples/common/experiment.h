@@ -1,0 +1,36 @@
+/// Runs what the flags ask for: one seed or several, from the data to the last line.
+#pragma once
+
+#include <ladder/data/datasets.h>
+#include <ladder/nn/ladder.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "examples/common/training_flags.h"
+
+namespace ladder::examples {
+
+/// What a program adds to the flags that all programs share.
+struct Experiment {
+  std::string program;
+  std::string command;              ///< as typed, to say how to resume
+  nlohmann::ordered_json network;   ///< its keys of config.json
+  std::function<Ladder()> build;    ///< the network, with any initial parameters
+  torch::Tensor train_inputs;       ///< floating, on the device, [N, ...]
+  torch::Tensor train_labels;       ///< int64 [N]
+  torch::Tensor test_inputs;
+  torch::Tensor test_labels;
+  int64_t classes = 0;
+  std::string data_dir;
+};
+
+/// Trains for each seed and prints the outcome: the last line of one run, or the table of several.
+/// Returns 0, or kInterrupted.
+///
+/// Throws UsageError when the data cannot be divided as asked, when a folder holds a run already
+/// and resuming was not asked for, and when it was started with other settings (which are named).
+int run_experiment(const Experiment& experiment, const TrainingFlags& flags);
+
+}  // namespace ladder::examples

@@ -1,0 +1,64 @@
+/// The flags of every program that trains.
+#pragma once
+
+#include <ladder/models/recipes.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "examples/common/command_line.h"
+
+namespace ladder::examples {
+
+/// A recipe as the flags have edited it, and how it is run.
+struct TrainingFlags {
+  models::Recipe recipe;
+  std::optional<uint64_t> seed = {};  ///< of --seed
+  std::vector<uint64_t> seeds = {};   ///< of --seeds; empty for a single run
+  bool unbalanced = false;
+  int64_t validation = 0;
+  std::optional<std::filesystem::path> data_dir = {};
+  int64_t eval_every = 1;
+  std::string calibration = "training";
+  int64_t patience = 0;
+  std::string device = "auto";
+  int64_t threads = 0;  ///< 0: as many as LibTorch takes
+  std::string precision = "float32";
+  std::string product_route = "auto";
+  std::filesystem::path out = {};
+  bool resume = false;
+  bool quiet = false;
+  bool list = false;
+  bool help = false;
+  bool version = false;
+
+  torch::Device torch_device() const;  ///< after `settle`
+  torch::Dtype dtype() const;
+};
+
+/// Training rows and classes of a data set, known before it is read.
+struct DatasetFacts {
+  int64_t rows = 0;
+  int64_t classes = 0;
+};
+
+/// `--recipe`, which comes first since the others edit it.
+void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
+void add_training_flags(CommandLine& line, TrainingFlags& flags);
+
+/// Fills in what was left to the program (device, folder) and sets LibTorch's threads and the
+/// products' route and precision. Throws UsageError for values that cannot be: labels that do not
+/// divide among the classes or exceed the rows, a device that is not there, flags that contradict.
+void settle(TrainingFlags& flags, const DatasetFacts& facts);
+
+/// The recipes as a table.
+std::string recipe_table(const std::vector<models::Recipe>& recipes);
+
+/// "100", or "all".
+std::string labels_text(int64_t labels);
+
+}  // namespace ladder::examples

@@ -1,0 +1,156 @@
+#include "ladder/data/datasets.h"
+
+#include <c10/util/Exception.h>
+#include <torch/types.h>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "ladder/data/idx.h"
+
+namespace ladder::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kTrainImages = "train-images-idx3-ubyte";
+constexpr const char* kTrainLabels = "train-labels-idx1-ubyte";
+constexpr const char* kTestImages = "t10k-images-idx3-ubyte";
+constexpr const char* kTestLabels = "t10k-labels-idx1-ubyte";
+constexpr std::array kFiles = {kTrainImages, kTrainLabels, kTestImages, kTestLabels};
+constexpr int64_t kSide = 28;
+constexpr int64_t kClasses = 10;
+
+std::optional<fs::path> find_file(const fs::path& dir, const std::string& stem) {
+  for (const std::string& name : {stem, stem + ".gz"}) {
+    std::error_code error;
+    if (fs::is_regular_file(dir / name, error)) return dir / name;
+  }
+  return std::nullopt;
+}
+
+std::string missing_files(const fs::path& dir) {
+  std::string missing;
+  for (const char* stem : kFiles) {
+    if (!find_file(dir, stem)) missing += (missing.empty() ? "" : ", ") + std::string(stem);
+  }
+  return missing;
+}
+
+fs::path environment_path(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? fs::path() : fs::path(value);
+}
+
+fs::path cache_dir() {
+  const fs::path cache = environment_path("XDG_CACHE_HOME");
+  if (cache.is_absolute()) return cache / "ladder" / "mnist";
+  const fs::path home = environment_path("HOME");
+  return home.empty() ? fs::path() : home / ".cache" / "ladder" / "mnist";
+}
+
+fs::path given_dir(const char* component, const fs::path& dir) {
+  const std::string missing = missing_files(dir);
+  TORCH_CHECK(missing.empty(), component, ": expected four IDX files in ", dir.string(),
+              " but got no ", missing, " (a name may end in .gz).");
+  return dir;
+}
+
+std::string list(const std::vector<fs::path>& dirs) {
+  std::string out;
+  for (const fs::path& dir : dirs) out += (out.empty() ? "" : ", ") + dir.string();
+  return out.empty() ? "no folder" : out;
+}
+
+Dataset load_part(const fs::path& dir, const char* images, const char* labels, std::string name) {
+  const auto require = [&](const char* stem) {
+    const auto file = find_file(dir, stem);
+    TORCH_CHECK(file.has_value(), "load_mnist: expected the file ", stem, " or ", stem, ".gz in ",
+                dir.string(),
+                " but got neither (find_mnist names the folders that are looked in).");
+    return *file;
+  };
+  const fs::path images_path = require(images);
+  const fs::path labels_path = require(labels);
+  Dataset set{read_idx(images_path), read_idx(labels_path), kClasses, std::move(name)};
+  TORCH_CHECK(set.inputs.dim() == 3 && set.inputs.size(1) == kSide && set.inputs.size(2) == kSide,
+              "load_mnist: expected images [N, 28, 28] but got ", set.inputs.sizes(), " in ",
+              images_path.string(), ".");
+  TORCH_CHECK(set.labels.dim() == 1, "load_mnist: expected labels [N] but got ", set.labels.sizes(),
+              " in ", labels_path.string(), ".");
+  TORCH_CHECK(set.inputs.size(0) > 0, "load_mnist: expected at least 1 image but got none in ",
+              images_path.string(), ".");
+  TORCH_CHECK(set.labels.size(0) == set.inputs.size(0), "load_mnist: expected ", set.inputs.size(0),
+              " labels, one for each image, but got ", set.labels.size(0), " in ",
+              labels_path.string(), ".");
+  const auto highest = set.labels.max().item<int64_t>();
+  TORCH_CHECK(highest < kClasses, "load_mnist: expected labels in 0..9 but got ", highest, " in ",
+              labels_path.string(), ".");
+  set.labels = set.labels.to(torch::kInt64);
+  return set;
+}
+
+}  // namespace
+
+TrainTest load_mnist(const std::filesystem::path& dir, std::string name) {
+  return {load_part(dir, kTrainImages, kTrainLabels, name),
+          load_part(dir, kTestImages, kTestLabels, name)};
+}
+
+std::filesystem::path find_mnist(std::optional<std::filesystem::path> data_dir) {
+  if (data_dir) return given_dir("find_mnist", *data_dir);
+
+  std::vector<fs::path> dirs;
+  if (const fs::path root = environment_path("LADDER_DATA"); !root.empty()) {
+    dirs = {root, root / "mnist"};
+  }
+  const fs::path cache = cache_dir();
+  if (!cache.empty()) dirs.push_back(cache);
+  for (const fs::path& dir : dirs) {
+    if (missing_files(dir).empty()) return dir;
+  }
+  const std::string target = cache.empty() ? "mnist" : cache.string();
+  std::string files;
+  for (const char* stem : kFiles) files += std::string(" ") + stem;
+  TORCH_CHECK(false,
+              "find_mnist: expected MNIST's four IDX files but got them in none of: ", list(dirs),
+              " (set LADDER_DATA to a folder that holds them, or run the two commands)",
+              "\n  mkdir -p \"", target, "\"\n  for f in", files, "; do curl -fL -o \"", target,
+              "/$f.gz\" https://ossci-datasets.s3.amazonaws.com/mnist/$f.gz; done");
+}
+
+std::filesystem::path find_fashion_mnist(std::optional<std::filesystem::path> data_dir,
+                                         const std::filesystem::path& package_dir) {
+  if (data_dir) return given_dir("find_fashion_mnist", *data_dir);
+
+  std::vector<fs::path> dirs;
+  if (const fs::path root = environment_path("LADDER_DATA"); !root.empty()) {
+    dirs.push_back(root / "fashion-mnist");
+  }
+  dirs.push_back(package_dir);
+  for (const fs::path& dir : dirs) {
+    if (missing_files(dir).empty()) return dir;
+  }
+  TORCH_CHECK(false, "find_fashion_mnist: expected Fashion-MNIST's four IDX files but got them in ",
+              "none of: ", list(dirs),
+              " (on Debian or Ubuntu run: sudo apt-get install dataset-fashion-mnist).");
+}
+
+torch::Tensor to_unit_float(const torch::Tensor& images, torch::Dtype dtype) {
+  TORCH_CHECK(images.defined() && images.scalar_type() == torch::kUInt8,
+              "to_unit_float: expected uint8 images but got ",
+              images.defined() ? c10::toString(images.scalar_type()) : "an undefined tensor", ".");
+  TORCH_CHECK(images.dim() >= 1, "to_unit_float: expected images [N, ...] but got a scalar.");
+  TORCH_CHECK(c10::isFloatingType(dtype), "to_unit_float: expected a floating dtype but got ",
+              c10::toString(dtype), ".");
+  const int64_t rows = images.size(0);
+  const int64_t width =
+      rows == 0 ? c10::multiply_integers(images.sizes().slice(1)) : images.numel() / rows;
+  return images.reshape({rows, width}).to(dtype).div_(255);
+}
+
+}  // namespace ladder::data

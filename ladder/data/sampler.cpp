@@ -1,0 +1,139 @@
+#include "ladder/data/sampler.h"
+
+#include <c10/util/Exception.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ladder/ops/random.h"
+
+namespace ladder::data {
+namespace {
+
+constexpr int64_t kDefaultLabeledBatch = 100;
+// Labeled rows are ordered, and sent to the device, for this many steps at a time.
+constexpr int64_t kBlockSteps = 256;
+
+std::string describe(const torch::Tensor& tensor) {
+  if (!tensor.defined()) return "an undefined tensor";
+  return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
+}
+
+torch::Tensor checked_rows(const char* name, const torch::Tensor& rows,
+                           const torch::Tensor& inputs) {
+  if (!rows.defined()) return torch::empty({0}, inputs.options().dtype(torch::kInt64));
+  TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == torch::kInt64,
+              "SemiSampler: expected int64 ", name, " rows [n] but got ", describe(rows), ".");
+  if (rows.numel() > 0) {
+    const auto lowest = rows.min().item<int64_t>();
+    const auto highest = rows.max().item<int64_t>();
+    TORCH_CHECK(lowest >= 0 && highest < inputs.size(0), "SemiSampler: expected ", name,
+                " rows in 0..", inputs.size(0) - 1, " but got ", lowest < 0 ? lowest : highest,
+                " (the inputs have ", inputs.size(0), " rows).");
+  }
+  return rows.to(inputs.device()).contiguous();
+}
+
+}  // namespace
+
+SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
+    : inputs_(std::move(data.inputs)), shuffle_seed_(stream_seed(options.seed, "shuffle")) {
+  TORCH_CHECK(inputs_.defined() && inputs_.dim() >= 1 &&
+                  (inputs_.is_floating_point() || inputs_.scalar_type() == torch::kUInt8),
+              "SemiSampler: expected floating or uint8 inputs [rows, ...] but got ",
+              describe(inputs_), ".");
+  labeled_ = checked_rows("labeled", data.labeled, inputs_);
+  unlabeled_ = checked_rows("unlabeled", data.unlabeled, inputs_);
+
+  unlabeled_batch_ = options.unlabeled_batch;
+  labeled_batch_ = options.labeled_batch.value_or(std::min(kDefaultLabeledBatch, labeled_.numel()));
+  TORCH_CHECK(unlabeled_batch_ >= 0,
+              "SemiSampler: expected an unlabeled_batch of at least 0 but got ", unlabeled_batch_,
+              ".");
+  TORCH_CHECK(labeled_batch_ >= 0, "SemiSampler: expected a labeled_batch of at least 0 but got ",
+              labeled_batch_, ".");
+  TORCH_CHECK(labeled_batch_ + unlabeled_batch_ > 0,
+              "SemiSampler: expected labeled or unlabeled rows in a batch but got neither.");
+
+  if (labeled_batch_ > 0) {
+    TORCH_CHECK(labeled_.numel() > 0, "SemiSampler: expected labeled rows for a labeled_batch of ",
+                labeled_batch_, " but got none.");
+    TORCH_CHECK(data.labels.defined() && data.labels.dim() == 1 &&
+                    data.labels.scalar_type() == torch::kInt64 &&
+                    data.labels.size(0) == inputs_.size(0),
+                "SemiSampler: expected int64 labels [", inputs_.size(0),
+                "], one for each row of the inputs, but got ", describe(data.labels), ".");
+    labels_ = data.labels.to(inputs_.device()).contiguous();
+    const auto lowest = labels_.index_select(0, labeled_).min().item<int64_t>();
+    TORCH_CHECK(lowest >= 0, "SemiSampler: expected a class for every labeled row but got label ",
+                lowest, ".");
+  }
+
+  if (unlabeled_batch_ > 0) {
+    steps_per_epoch_ = unlabeled_.numel() / unlabeled_batch_;
+    TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", unlabeled_batch_,
+                " unlabeled rows, one batch, but got ", unlabeled_.numel(),
+                " (lower unlabeled_batch).");
+  } else {
+    const int64_t rows = unlabeled_.numel() > 0 ? unlabeled_.numel() : labeled_.numel();
+    steps_per_epoch_ = rows / labeled_batch_;
+    TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", labeled_batch_,
+                " rows, one batch, but got ", rows, " (lower labeled_batch).");
+  }
+}
+
+SemiBatch SemiSampler::batch(int64_t step) {
+  SemiBatch out;
+  if (labeled_batch_ > 0) {
+    const torch::Tensor rows = labeled_rows(step);
+    out.x_labeled = gather(rows);
+    out.y = labels_.index_select(0, rows);
+  }
+  if (unlabeled_batch_ > 0) out.x_unlabeled = gather(unlabeled_rows(step));
+  return out;
+}
+
+torch::Tensor SemiSampler::labeled_rows(int64_t step) {
+  TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
+  if (labeled_batch_ == 0) return labeled_.narrow(0, 0, 0);
+  const int64_t block = step / kBlockSteps;
+  if (labeled_order_.index != block) {
+    const int64_t rows = labeled_.numel();
+    const int64_t begin = block * kBlockSteps * labeled_batch_;
+    const int64_t size = kBlockSteps * labeled_batch_;
+    const int64_t first_cycle = begin / rows;
+    const int64_t last_cycle = (begin + size - 1) / rows;
+    const uint64_t stream = stream_seed(shuffle_seed_, "labeled");
+    std::vector<torch::Tensor> cycles;
+    for (int64_t cycle = first_cycle; cycle <= last_cycle; ++cycle) {
+      cycles.push_back(permutation(rows, stream_seed(stream, static_cast<uint64_t>(cycle))));
+    }
+    const torch::Tensor order = torch::cat(cycles).narrow(0, begin - first_cycle * rows, size);
+    labeled_order_ = {block, labeled_.index_select(0, order.to(labeled_.device()))};
+  }
+  return labeled_order_.rows.narrow(0, step % kBlockSteps * labeled_batch_, labeled_batch_);
+}
+
+torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
+  TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
+  if (unlabeled_batch_ == 0) return unlabeled_.narrow(0, 0, 0);
+  const int64_t epoch = step / steps_per_epoch_;
+  if (unlabeled_order_.index != epoch) {
+    const uint64_t stream = stream_seed(shuffle_seed_, "unlabeled");
+    const torch::Tensor order =
+        permutation(unlabeled_.numel(), stream_seed(stream, static_cast<uint64_t>(epoch)));
+    unlabeled_order_ = {epoch, unlabeled_.index_select(0, order.to(unlabeled_.device()))};
+  }
+  return unlabeled_order_.rows.narrow(0, step % steps_per_epoch_ * unlabeled_batch_,
+                                      unlabeled_batch_);
+}
+
+torch::Tensor SemiSampler::gather(const torch::Tensor& rows) const {
+  const torch::Tensor selected = inputs_.index_select(0, rows);
+  return selected.is_floating_point() ? selected : selected.to(torch::kFloat32).div_(255);
+}
+
+}  // namespace ladder::data

@@ -1,0 +1,151 @@
+#include "ladder/io/atomic_file.h"
+
+#include <c10/util/Exception.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace ladder::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags, mode_t mode = 0)
+      : value_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+
+  bool is_open() const { return value_ >= 0; }
+  int get() const { return value_; }
+  // Returns 0 or errno: on network file systems closing is where a failed write is reported.
+  int close() { return ::close(std::exchange(value_, -1)) == 0 ? 0 : errno; }
+
+ private:
+  int value_;
+};
+
+class Temporary {
+ public:
+  explicit Temporary(const fs::path& target) {
+    static std::atomic<uint64_t> counter{0};
+    path_ = target.parent_path() /
+            ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." +
+             std::to_string(++counter) + ".tmp");
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  const fs::path& path() const { return path_; }
+  void release() { path_.clear(); }
+
+ private:
+  fs::path path_;
+};
+
+[[noreturn]] void fail(const char* component, const char* action, const fs::path& path, int error) {
+  TORCH_CHECK(false, component, ": expected to ", action, " ", path.string(), " but got \"",
+              reason(error), "\".");
+}
+
+fs::path folder_of(const fs::path& path) {
+  const fs::path folder = path.parent_path();
+  return folder.empty() ? fs::path(".") : folder;
+}
+
+void check_target(const fs::path& path) {
+  std::error_code error;
+  TORCH_CHECK(path.has_filename() && !fs::is_directory(path, error),
+              "write_atomically: expected the path of a file but got the folder \"", path.string(),
+              "\".");
+  const fs::path folder = folder_of(path);
+  TORCH_CHECK(fs::is_directory(folder, error), "write_atomically: expected the folder ",
+              folder.string(), " to exist in order to write ", path.string(),
+              " but got none (create it first).");
+}
+
+void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write_atomically", "write", path, errno);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void sync_and_close(Descriptor& file, const fs::path& path) {
+  if (::fsync(file.get()) != 0) fail("write_atomically", "flush", path, errno);
+  if (const int error = file.close(); error != 0) fail("write_atomically", "close", path, error);
+}
+
+void publish(Temporary& temporary, const fs::path& path) {
+  if (::rename(temporary.path().c_str(), path.c_str()) != 0) {
+    fail("write_atomically", "replace", path, errno);
+  }
+  temporary.release();
+  const fs::path folder = folder_of(path);
+  Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+  // Some file systems cannot flush a folder, and a folder may be writable without being readable.
+  if (!directory.is_open()) return;
+  if (::fsync(directory.get()) != 0 && errno != EINVAL && errno != ENOTSUP) {
+    fail("write_atomically", "flush the folder", folder, errno);
+  }
+}
+
+}  // namespace
+
+void write_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  check_target(path);
+  Temporary temporary(path);
+  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL, 0666);
+  if (!file.is_open()) fail("write_atomically", "write", path, errno);
+  write_all(file.get(), bytes, path);
+  sync_and_close(file, path);
+  publish(temporary, path);
+}
+
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(const std::filesystem::path&)>& write) {
+  check_target(path);
+  Temporary temporary(path);
+  write(temporary.path());
+  Descriptor file(temporary.path(), O_RDONLY);
+  if (!file.is_open()) fail("write_atomically", "write", path, errno);
+  sync_and_close(file, path);
+  publish(temporary, path);
+}
+
+void append_line(const std::filesystem::path& path, std::string_view line) {
+  TORCH_CHECK(line.find('\n') == std::string_view::npos, "append_line: expected one line for ",
+              path.string(), " but got a text with a newline in it.");
+  Descriptor file(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
+  if (!file.is_open()) fail("append_line", "write", path, errno);
+  std::string bytes(line);
+  bytes += '\n';
+  ssize_t written = 0;
+  do {
+    written = ::write(file.get(), bytes.data(), bytes.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) fail("append_line", "write", path, errno);
+  TORCH_CHECK(static_cast<size_t>(written) == bytes.size(), "append_line: expected to write ",
+              bytes.size(), " bytes to ", path.string(), " but got only ", written,
+              " written (is the disk full?).");
+  if (const int error = file.close(); error != 0) fail("append_line", "close", path, error);
+}
+
+}  // namespace ladder::io

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+namespace ladder::io {
+
+/// Why a file could not be read, without its name: the reader's caller adds that.
+class ReadFault : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Reads the stored (uncompressed) records of a zip file such as `torch.save` writes, and checks
+/// them against their CRC-32. Every size and position is checked against the size of the file.
+///
+/// Its functions throw `ReadFault`.
+class ZipReader {
+ public:
+  explicit ZipReader(const std::filesystem::path& path);
+
+  /// The full name of the record `name`, which every writer puts in a folder of its own choice, or
+  /// nullptr.
+  const std::string* find(const std::string& name) const;
+
+  uint64_t size(const std::string& record) const;
+
+  /// Reads all bytes of a record, `size(record)` many, to `out`.
+  void read(const std::string& record, char* out);
+  std::string read(const std::string& record);
+
+ private:
+  struct Record {
+    uint64_t header = 0;
+    uint64_t size = 0;
+    uint32_t crc = 0;
+    bool stored = true;
+  };
+
+  std::string bytes_at(uint64_t position, uint64_t size);
+  void read_directory(uint64_t position, uint64_t size, uint64_t count);
+  const Record& record(const std::string& name) const;
+
+  std::ifstream in_;
+  uint64_t file_size_ = 0;
+  std::map<std::string, Record> records_;
+};
+
+}  // namespace ladder::io

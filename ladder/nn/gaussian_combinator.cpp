@@ -1,0 +1,33 @@
+#include "ladder/nn/gaussian_combinator.h"
+
+#include <torch/torch.h>
+
+namespace ladder {
+
+GaussianCombinatorImpl::GaussianCombinatorImpl(GaussianCombinatorOptions options_) : options(options_) {
+  TORCH_CHECK(options.channels > 0, "GaussianCombinator: expected channels > 0 but got ",
+              options.channels, ".");
+  reset();
+}
+
+void GaussianCombinatorImpl::reset() {
+  weight = register_parameter("weight", torch::zeros({10, options.channels}));
+  const torch::NoGradGuard no_grad;
+  weight[1].fill_(1);
+  weight[6].fill_(1);
+}
+
+void GaussianCombinatorImpl::pretty_print(std::ostream& stream) const {
+  stream << "ladder::GaussianCombinator(" << options.channels << ")";
+}
+
+torch::Tensor GaussianCombinatorImpl::forward(const torch::Tensor& z_noisy, const torch::Tensor& u) {
+  return ops::reference::combine(z_noisy, u, weight, ops::CombinatorFunction::kGaussian);
+}
+
+ops::DenoiseResult GaussianCombinatorImpl::denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
+                                               const std::optional<ops::DenoisingTarget>& target) {
+  return ops::denoise(z_noisy, u, weight, ops::CombinatorFunction::kGaussian, target);
+}
+
+}  // namespace ladder

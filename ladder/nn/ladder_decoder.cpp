@@ -1,0 +1,119 @@
+#include "ladder/nn/ladder_decoder.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/copy_state.h"
+#include "ladder/nn/gaussian_combinator.h"
+
+namespace ladder {
+namespace {
+
+torch::Tensor to_matrix(const torch::Tensor& t) {  // [M, C, ...] -> [M ..., C]
+  return t.dim() <= 2 ? t : t.movedim(1, -1).reshape({-1, t.size(1)});
+}
+
+torch::Tensor from_matrix(const torch::Tensor& matrix, const torch::Tensor& like) {
+  return like.dim() <= 2 ? matrix
+                         : matrix.reshape(like.movedim(1, -1).sizes()).movedim(-1, 1);
+}
+
+}  // namespace
+
+LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_, const Stages& stages)
+    : options(std::move(options_)) {
+  TORCH_CHECK(options.shapes.size() == stages.size() + 1, "LadderDecoder: expected ",
+              stages.size() + 1, " level shapes for ", stages.size(), " stages but got ",
+              options.shapes.size(), ".");
+  TORCH_CHECK(options.lowest_level >= 0 && options.lowest_level <= top_level(),
+              "LadderDecoder: expected a lowest level in 0..", top_level(), " but got ",
+              options.lowest_level, ".");
+  if (!options.combinator) {
+    options.combinator = [](int64_t channels) {
+      return GaussianCombinator(GaussianCombinatorOptions{channels});
+    };
+  }
+  for (auto level = options.lowest_level; level <= top_level(); ++level) {
+    const auto& shape = options.shapes[static_cast<size_t>(level)];
+    TORCH_CHECK(!shape.empty(), "LadderDecoder: expected a row shape for level ", level,
+                " but got an empty one.");
+    combinators_.emplace(level, options.combinator(shape[0]));
+    if (level < top_level()) {
+      const auto above = static_cast<size_t>(level) + 1;
+      verticals_.emplace(level, stages[above - 1]->make_vertical(shape, options.shapes[above]));
+    }
+  }
+  register_all();
+}
+
+LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_,
+                                     std::map<int64_t, torch::nn::AnyModule> verticals,
+                                     std::map<int64_t, AnyCombinator> combinators)
+    : options(std::move(options_)),
+      verticals_(std::move(verticals)),
+      combinators_(std::move(combinators)) {
+  register_all();
+}
+
+void LadderDecoderImpl::register_all() {
+  const auto verticals = register_module("verticals", std::make_shared<torch::nn::Module>());
+  for (const auto& [level, vertical] : verticals_) {
+    verticals->register_module(std::to_string(level), vertical.ptr());
+  }
+  const auto combinators = register_module("combinators", std::make_shared<torch::nn::Module>());
+  for (const auto& [level, combinator] : combinators_) {
+    combinators->register_module(std::to_string(level), combinator.module());
+  }
+}
+
+const AnyCombinator& LadderDecoderImpl::combinator(int64_t level) const {
+  const auto found = combinators_.find(level);
+  TORCH_CHECK(found != combinators_.end(), "LadderDecoder: expected a level in ",
+              options.lowest_level, "..", top_level(), " but got ", level, ".");
+  return found->second;
+}
+
+std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
+    const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
+    const std::vector<std::optional<ops::DenoisingTarget>>& targets) {
+  const auto levels = options.shapes.size();
+  TORCH_CHECK(z_noisy.size() == levels && targets.size() == levels, "LadderDecoder: expected ",
+              levels, " levels of z_noisy and targets but got ", z_noisy.size(), " and ",
+              targets.size(), ".");
+  std::vector<ops::DenoiseResult> results(levels);
+  torch::Tensor u = top;
+  for (auto level = top_level(); level >= options.lowest_level; --level) {
+    const auto l = static_cast<size_t>(level);
+    if (level < top_level()) {
+      u = verticals_.at(level).forward<torch::Tensor>(results[l + 1].z_hat);
+    }
+    TORCH_CHECK(!z_noisy[l].defined() || u.sizes() == z_noisy[l].sizes(),
+                "LadderDecoder: expected the map down to level ", level, " to give ",
+                z_noisy[l].sizes(), " but got ", u.sizes(), ".");
+    auto target = targets[l];
+    if (target) {
+      target->z = to_matrix(target->z);
+    }
+    const auto lateral = z_noisy[l].defined() ? to_matrix(z_noisy[l]) : torch::Tensor();
+    results[l] = combinators_.at(level)->denoise(lateral, to_matrix(u), target);
+    results[l].z_hat = from_matrix(results[l].z_hat, u);
+  }
+  return results;
+}
+
+std::shared_ptr<torch::nn::Module> LadderDecoderImpl::clone(
+    const std::optional<torch::Device>& device) const {
+  std::map<int64_t, torch::nn::AnyModule> verticals;
+  std::map<int64_t, AnyCombinator> combinators;
+  for (const auto& [level, vertical] : verticals_) {
+    verticals.emplace(level, vertical.clone(device));
+  }
+  for (const auto& [level, combinator] : combinators_) {
+    combinators.emplace(level, combinator.clone(device));
+  }
+  const std::shared_ptr<LadderDecoderImpl> copy(
+      new LadderDecoderImpl(options, std::move(verticals), std::move(combinators)));
+  copy_state(*this, *copy, device);
+  return copy;
+}
+
+}  // namespace ladder

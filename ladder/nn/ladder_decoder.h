@@ -1,0 +1,66 @@
+/// The way back down: vertical maps, combinators and denoising costs, level by level.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/pimpl.h>
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "ladder/nn/combinator.h"
+#include "ladder/nn/stage.h"
+
+namespace ladder {
+
+struct LadderDecoderOptions {
+  /// Shape of one row at levels 0..L; level 0 is the input.
+  std::vector<std::vector<int64_t>> shapes = {};
+  /// Levels below this one are not reconstructed. L: the top combinator alone (Gamma-model).
+  int64_t lowest_level = 0;
+  /// By default GaussianCombinator.
+  CombinatorFactory combinator = {};
+};
+
+/// For l = L down to the lowest level: u(l) = normalise(V_l z^(l+1)), z^(l) = g_l(z~(l), u(l))
+/// [Rasmus2015, algorithm 1], where u(L) is the normalised `top`.
+///
+/// Parameters: `verticals.l` (from level l+1 down to l) and `combinators.l`. Usable alone, over any
+/// encoder that gives z~ per level:
+///
+///     LadderDecoder decoder(LadderDecoderOptions{.shapes = {{784}, {100}, {10}}}, stages);
+///     auto levels = decoder->forward(softmax, {x_noisy, z1_noisy, z2_noisy}, targets);
+class LadderDecoderImpl : public torch::nn::Module {
+ public:
+  /// Stage l+1 of `stages` makes the map down to level l. Error: other than L stages for L+1 shapes,
+  /// a lowest level outside 0..L.
+  LadderDecoderImpl(LadderDecoderOptions options, const Stages& stages);
+
+  /// `top` [M, ...] before normalisation; `z_noisy` and `targets` per level 0..L, of which those
+  /// below the lowest level are ignored and may be undefined; a level without a target has no cost.
+  /// Returns z^ and cost per level, undefined below the lowest level.
+  std::vector<ops::DenoiseResult> forward(
+      const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
+      const std::vector<std::optional<ops::DenoisingTarget>>& targets);
+
+  std::shared_ptr<torch::nn::Module> clone(
+      const std::optional<torch::Device>& device = std::nullopt) const override;
+
+  int64_t top_level() const { return static_cast<int64_t>(options.shapes.size()) - 1; }
+  /// The combinator of a level. Error: a level that has none.
+  const AnyCombinator& combinator(int64_t level) const;
+
+  LadderDecoderOptions options;
+
+ private:
+  LadderDecoderImpl(LadderDecoderOptions options, std::map<int64_t, torch::nn::AnyModule> verticals,
+                    std::map<int64_t, AnyCombinator> combinators);
+  void register_all();
+
+  std::map<int64_t, torch::nn::AnyModule> verticals_;
+  std::map<int64_t, AnyCombinator> combinators_;
+};
+TORCH_MODULE(LadderDecoder);
+
+}  // namespace ladder

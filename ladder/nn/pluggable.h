@@ -1,0 +1,50 @@
+/// A module that implements one of the library's interfaces, whatever its type.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace ladder {
+
+/// Holds both sides of a module that implements `Interface`, which is not itself a Module so that
+/// implementations can be ordinary torch::nn::Cloneable modules. Module holders and shared pointers
+/// convert to it, so that modules of different types stand in one list.
+template <class Interface>
+class Pluggable {
+ public:
+  template <class Impl, class = std::enable_if_t<std::is_base_of_v<Interface, Impl> &&
+                                                 std::is_base_of_v<torch::nn::Module, Impl>>>
+  Pluggable(std::shared_ptr<Impl> impl)  // NOLINT: converts
+      : module_(impl), interface_(std::move(impl)) {}
+
+  template <class Holder, class Impl = typename Holder::ContainedType,
+            class = std::enable_if_t<std::is_base_of_v<torch::nn::ModuleHolder<Impl>, Holder>>>
+  Pluggable(const Holder& holder)  // NOLINT: converts
+      : Pluggable(holder.ptr()) {}
+
+  const std::shared_ptr<torch::nn::Module>& module() const { return module_; }
+  Interface& operator*() const { return *interface_; }
+  Interface* operator->() const { return interface_.get(); }
+
+  /// A deep copy of the module.
+  Pluggable clone(const std::optional<torch::Device>& device = std::nullopt) const {
+    auto module = module_->clone(device);
+    auto interface = std::dynamic_pointer_cast<Interface>(module);
+    TORCH_CHECK(interface != nullptr, "Ladder: expected the clone of ", module_->name(),
+                " to be of the same kind (does its clone() return a module of its own type?).");
+    return Pluggable(std::move(module), std::move(interface));
+  }
+
+ private:
+  Pluggable(std::shared_ptr<torch::nn::Module> module, std::shared_ptr<Interface> interface)
+      : module_(std::move(module)), interface_(std::move(interface)) {}
+
+  std::shared_ptr<torch::nn::Module> module_;
+  std::shared_ptr<Interface> interface_;
+};
+
+}  // namespace ladder

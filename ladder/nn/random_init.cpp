@@ -1,0 +1,30 @@
+#include "ladder/nn/random_init.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace ladder {
+
+NoiseSource RandomInit::default_source() {
+  return NoiseSource(static_cast<uint64_t>(at::randint(INT64_MAX, {}, at::kLong).item<int64_t>()));
+}
+
+void reset_parameters(torch::nn::Module& module, uint64_t seed) {
+  NoiseSource init(seed);
+  module.apply([&](torch::nn::Module& child) {
+    if (auto* random = dynamic_cast<RandomInit*>(&child)) {
+      random->reset_parameters(init);
+    }
+  });
+}
+
+void init_dense_weight(const torch::Tensor& weight, NoiseSource& init) {
+  const torch::NoGradGuard no_grad;
+  const auto out = weight.size(0);
+  const auto in = weight.size(1);
+  weight.copy_(ops::standard_normal(init.draw(out, in), out, in, torch::kFloat) /
+               std::sqrt(static_cast<double>(in)));
+}
+
+}  // namespace ladder

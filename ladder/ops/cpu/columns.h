@@ -1,0 +1,45 @@
+/// Splitting columns over ATen's threads, and the choice of a kernel by dtype.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "ladder/ops/cpu/kernels.h"
+
+namespace ladder::ops::cpu {
+
+/// Runs f(begin, end) over column ranges of a [rows, cols] matrix. Ranges start at multiples of a
+/// cache line, and matrices too small to gain from a second thread stay on one.
+template <class F>
+void for_columns(int64_t rows, int64_t cols, const F& f) {
+  constexpr int64_t kBlock = 16;
+  constexpr int64_t kElementsPerTask = 8192;
+  const int64_t blocks = (cols + kBlock - 1) / kBlock;
+  const int64_t grain = std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
+  at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
+    f(begin * kBlock, std::min(end * kBlock, cols));
+  });
+}
+
+/// Calls f with the kernel pointer that fits the scalar type of its argument struct.
+inline auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }
+inline auto kernel_for(const AddNoise<double>&) { return kernels().add_noise_f64; }
+inline auto kernel_for(const NormaliseForward<float>&) { return kernels().normalise_forward_f32; }
+inline auto kernel_for(const NormaliseForward<double>&) { return kernels().normalise_forward_f64; }
+inline auto kernel_for(const NormaliseBackward<float>&) { return kernels().normalise_backward_f32; }
+inline auto kernel_for(const NormaliseBackward<double>&) { return kernels().normalise_backward_f64; }
+inline auto kernel_for(const DenoiseForward<float>&) { return kernels().denoise_forward_f32; }
+inline auto kernel_for(const DenoiseForward<double>&) { return kernels().denoise_forward_f64; }
+inline auto kernel_for(const DenoiseBackward<float>&) { return kernels().denoise_backward_f32; }
+inline auto kernel_for(const DenoiseBackward<double>&) { return kernels().denoise_backward_f64; }
+
+/// Runs the kernel of `args` over all columns.
+template <class Args>
+void run(const Args& args, int64_t rows, int64_t cols) {
+  const auto kernel = kernel_for(args);
+  for_columns(rows, cols, [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+}  // namespace ladder::ops::cpu

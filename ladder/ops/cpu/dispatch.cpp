@@ -1,0 +1,19 @@
+#include "ladder/ops/cpu/kernels.h"
+
+namespace ladder::ops::cpu {
+
+KernelTables runnable_kernels() {
+  KernelTables all{.tables = {&kBaselineKernels, nullptr, nullptr}, .count = 1};
+#ifdef LADDER_KERNELS_X86
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    all.tables[all.count++] = &kAvx2Kernels;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+      all.tables[all.count++] = &kAvx512Kernels;
+    }
+  }
+#endif
+  return all;
+}
+
+}  // namespace ladder::ops::cpu

@@ -1,0 +1,160 @@
+/// The CPU kernels behind the fused operators: plain pointers in, no tensors, no threads.
+///
+/// Each kernel works on the columns [begin, end) of row-major [rows, cols] matrices and touches no
+/// other column, so the operators split columns over threads and every sum over rows runs in one
+/// order: results do not depend on the number of threads. `kernels.inc` is compiled once per
+/// instruction set; `kernels()` picks the widest that the machine has.
+#pragma once
+
+#include <cstdint>
+
+namespace ladder::ops::cpu {
+
+enum class ActivationKind : int32_t { kIdentity, kRelu, kLeakyRelu, kTanh, kGelu };
+enum class CombinatorKind : int32_t { kGaussian, kVanilla };
+
+constexpr int kGaussianParameters = 10;
+constexpr int kVanillaParameters = 9;
+
+/// Where the normals of a matrix come from: `values` when given, else Philox(seed) from `offset`.
+template <class T>
+struct Noise {
+  uint64_t seed = 0;
+  uint64_t offset = 0;
+  const T* values = nullptr;
+};
+
+/// Rows [begin, end) with their own statistics; noisy ones continue at `noise_row` of the noise.
+struct GroupSpan {
+  int64_t begin = 0;
+  int64_t end = 0;
+  double noise_std = 0;
+  int64_t noise_row = 0;
+};
+
+template <class T>
+struct AddNoise {  // out = x + noise_std * n
+  const T* x;
+  T* out;
+  int64_t rows, cols;
+  Noise<T> noise;
+  T noise_std;
+};
+
+template <class T>
+struct NormaliseForward {
+  const T* x;  // [rows, cols]
+  int64_t cols;
+  const GroupSpan* groups;
+  int64_t group_count;
+  Noise<T> noise;
+  const T* gamma;  // [cols] or null
+  const T* beta;   // [cols] or null
+  ActivationKind activation;
+  T slope;
+  T eps;
+  bool stored;   // mean and std are given instead of measured
+  T* mean;       // [groups, cols]
+  T* std;        // [groups, cols]
+  T* z;          // [rows, cols]
+  T* h;          // [rows, cols]
+};
+
+template <class T>
+struct NormaliseBackward {
+  const T* x;
+  const T* z;
+  const T* mean;
+  const T* std;
+  int64_t cols;
+  const GroupSpan* groups;
+  int64_t group_count;
+  const T* gamma;
+  const T* beta;
+  ActivationKind activation;
+  T slope;
+  bool stored;
+  const T* grad_h;           // [rows, cols] or null
+  const T* const* grad_z;    // per group [rows of the group, cols] or null
+  const T* grad_mean;        // [groups, cols] or null
+  const T* grad_std;         // [groups, cols] or null
+  T* grad_x;                 // [rows, cols]
+  T* grad_gamma;             // [cols] or null
+  T* grad_beta;              // [cols] or null
+};
+
+template <class T>
+struct DenoiseForward {
+  const T* z_noisy;  // [rows, cols]
+  const T* u;        // [rows, cols], before normalisation
+  int64_t rows, cols;
+  CombinatorKind combinator;
+  const T* weight;  // [parameters, cols]
+  T eps;
+  const T* target;       // [rows, cols], or null for no cost
+  const T* target_mean;  // [cols], or null for a target taken as it is
+  const T* target_std;   // [cols]
+  T* u_mean;             // [cols]
+  T* u_std;              // [cols]
+  T* z_hat;              // [rows, cols]
+  double* cost;          // [cols], sum over rows of squared errors
+};
+
+template <class T>
+struct DenoiseBackward {
+  const T* z_noisy;
+  const T* u;
+  const T* z_hat;
+  int64_t rows, cols;
+  CombinatorKind combinator;
+  const T* weight;
+  const T* target;
+  const T* target_mean;
+  const T* target_std;
+  const T* u_mean;
+  const T* u_std;
+  const T* grad_z_hat;  // [rows, cols] or null
+  T grad_cost;          // gradient of the summed squared errors
+  T* grad_z_noisy;      // [rows, cols]
+  T* grad_u;            // [rows, cols]
+  T* grad_weight;       // [parameters, cols]
+  T* grad_target;       // [rows, cols] or null
+  T* grad_target_mean;  // [cols] or null
+  T* grad_target_std;   // [cols] or null
+};
+
+struct KernelTable {
+  const char* name;
+  void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
+  void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
+  void (*normalise_forward_f32)(const NormaliseForward<float>&, int64_t begin, int64_t end);
+  void (*normalise_forward_f64)(const NormaliseForward<double>&, int64_t begin, int64_t end);
+  void (*normalise_backward_f32)(const NormaliseBackward<float>&, int64_t begin, int64_t end);
+  void (*normalise_backward_f64)(const NormaliseBackward<double>&, int64_t begin, int64_t end);
+  void (*denoise_forward_f32)(const DenoiseForward<float>&, int64_t begin, int64_t end);
+  void (*denoise_forward_f64)(const DenoiseForward<double>&, int64_t begin, int64_t end);
+  void (*denoise_backward_f32)(const DenoiseBackward<float>&, int64_t begin, int64_t end);
+  void (*denoise_backward_f64)(const DenoiseBackward<double>&, int64_t begin, int64_t end);
+};
+
+extern const KernelTable kBaselineKernels;
+#ifdef LADDER_KERNELS_X86
+extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512Kernels;
+#endif
+
+/// Every table that this machine can run, the widest last.
+struct KernelTables {
+  const KernelTable* tables[3];
+  int count;
+};
+KernelTables runnable_kernels();
+
+/// The table in use.
+inline const KernelTable& kernels() {
+  static const KernelTables all = runnable_kernels();
+  return *all.tables[all.count - 1];
+}
+
+}  // namespace ladder::ops::cpu
+

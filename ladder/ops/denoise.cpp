@@ -1,0 +1,281 @@
+#include "ladder/ops/denoise.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <numeric>
+#include <tuple>
+#include <vector>
+
+#include "ladder/ops/alias.h"
+#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/normalise.h"
+
+namespace ladder::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+using Output = std::tuple<at::Tensor, at::Tensor>;
+using OptionalTensor = std::optional<at::Tensor>;
+
+template <class T>
+const T* data_or_null(const at::Tensor& t) {
+  return t.defined() ? t.const_data_ptr<T>() : nullptr;
+}
+
+at::Tensor dense(const at::Tensor& t) { return t.contiguous(); }
+at::Tensor dense(const OptionalTensor& t) {
+  return t && t->defined() ? t->contiguous() : at::Tensor();
+}
+
+struct Raw {
+  at::Tensor z_hat, cost, u_mean, u_std;
+};
+
+Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                   int64_t function, const at::Tensor& target, const at::Tensor& mean,
+                   const at::Tensor& std) {
+  const auto rows = u.size(0);
+  const auto cols = u.size(1);
+  Raw raw{at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
+  std::vector<double> cost(static_cast<size_t>(cols));
+  AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "ladder::denoise", [&] {
+    const cpu::DenoiseForward<scalar_t> args{
+        .z_noisy = z_noisy.const_data_ptr<scalar_t>(),
+        .u = u.const_data_ptr<scalar_t>(),
+        .rows = rows,
+        .cols = cols,
+        .combinator = static_cast<cpu::CombinatorKind>(function),
+        .weight = weight.const_data_ptr<scalar_t>(),
+        .eps = static_cast<scalar_t>(kVarianceEpsilon),
+        .target = data_or_null<scalar_t>(target),
+        .target_mean = data_or_null<scalar_t>(mean),
+        .target_std = data_or_null<scalar_t>(std),
+        .u_mean = raw.u_mean.mutable_data_ptr<scalar_t>(),
+        .u_std = raw.u_std.mutable_data_ptr<scalar_t>(),
+        .z_hat = raw.z_hat.mutable_data_ptr<scalar_t>(),
+        .cost = cost.data()};
+    cpu::run(args, rows, cols);
+  });
+  const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
+  raw.cost = at::full({}, total / static_cast<double>(rows * cols), u.options());
+  return raw;
+}
+
+class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy,
+                               const at::Tensor& u, const at::Tensor& weight, int64_t function,
+                               const OptionalTensor& target, const OptionalTensor& mean,
+                               const OptionalTensor& std) {
+    const auto z_dense = dense(z_noisy);
+    const auto u_dense = dense(u);
+    const auto weight_dense = dense(weight);
+    const auto target_dense = dense(target);
+    const auto mean_dense = dense(mean);
+    const auto std_dense = dense(std);
+    const auto raw = forward_kernel(z_dense, u_dense, weight_dense, function, target_dense,
+                                    mean_dense, std_dense);
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["function"] = function;
+    ctx->save_for_backward({z_dense, u_dense, weight_dense, target_dense, mean_dense, std_dense,
+                            raw.u_mean, raw.u_std, raw.z_hat});
+    return {raw.z_hat, raw.cost};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "denoise: the gradient of a gradient is not supported by the fused operator "
+                "(use ops::reference::denoise where you need it).");
+    const auto saved = ctx->get_saved_variables();
+    const auto& u = saved[1];
+    const auto& weight = saved[2];
+    const auto rows = u.size(0);
+    const auto cols = u.size(1);
+    const auto grad_z_hat = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
+    const bool costed = saved[3].defined() && grads[1].defined();
+    const double grad_cost =
+        costed ? grads[1].item<double>() / static_cast<double>(rows * cols) : 0.0;
+    const auto grad_z_noisy = at::empty_like(u);
+    const auto grad_u = at::empty_like(u);
+    const auto grad_weight = at::empty_like(weight);
+    at::Tensor grad_target, grad_mean, grad_std;
+    if (costed && ctx->needs_input_grad(3)) {  // counted over tensors alone
+      grad_target = at::empty_like(u);
+    }
+    if (costed && saved[4].defined()) {
+      grad_mean = at::empty_like(saved[4]);
+      grad_std = at::empty_like(saved[5]);
+    }
+    const auto data_of = []<class T>(const at::Tensor& t, T*) {
+      return t.defined() ? t.mutable_data_ptr<T>() : nullptr;
+    };
+    AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "ladder::denoise_backward", [&] {
+      scalar_t* const kType = nullptr;
+      const cpu::DenoiseBackward<scalar_t> args{
+          .z_noisy = saved[0].const_data_ptr<scalar_t>(),
+          .u = u.const_data_ptr<scalar_t>(),
+          .z_hat = saved[8].const_data_ptr<scalar_t>(),
+          .rows = rows,
+          .cols = cols,
+          .combinator = static_cast<cpu::CombinatorKind>(ctx->saved_data["function"].toInt()),
+          .weight = weight.const_data_ptr<scalar_t>(),
+          .target = costed ? saved[3].const_data_ptr<scalar_t>() : nullptr,
+          .target_mean = data_or_null<scalar_t>(saved[4]),
+          .target_std = data_or_null<scalar_t>(saved[5]),
+          .u_mean = saved[6].const_data_ptr<scalar_t>(),
+          .u_std = saved[7].const_data_ptr<scalar_t>(),
+          .grad_z_hat = data_or_null<scalar_t>(grad_z_hat),
+          .grad_cost = static_cast<scalar_t>(grad_cost),
+          .grad_z_noisy = grad_z_noisy.mutable_data_ptr<scalar_t>(),
+          .grad_u = grad_u.mutable_data_ptr<scalar_t>(),
+          .grad_weight = grad_weight.mutable_data_ptr<scalar_t>(),
+          .grad_target = data_of(grad_target, kType),
+          .grad_target_mean = data_of(grad_mean, kType),
+          .grad_target_std = data_of(grad_std, kType)};
+      cpu::run(args, rows, cols);
+    });
+    return {grad_z_noisy, grad_u, grad_weight, at::Tensor(), grad_target, grad_mean, grad_std};
+  }
+};
+
+Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                        int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                        const OptionalTensor& std) {
+  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, function, target, mean, std);
+  return {outputs[0], outputs[1]};
+}
+
+Output denoise_cpu(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                   int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                   const OptionalTensor& std) {
+  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight), function, dense(target),
+                                  dense(mean), dense(std));
+  return {raw.z_hat, raw.cost};
+}
+
+std::optional<DenoisingTarget> make_target(const OptionalTensor& target, const OptionalTensor& mean,
+                                           const OptionalTensor& std) {
+  if (!target) {
+    return std::nullopt;
+  }
+  return DenoisingTarget{*target, mean, std};
+}
+
+Output denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                         int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                         const OptionalTensor& std) {
+  auto result = reference::denoise(z_noisy, u, weight, static_cast<CombinatorFunction>(function),
+                                   make_target(target, mean, std));
+  return {result.z_hat, result.cost.defined() ? result.cost : at::zeros({}, u.options())};
+}
+
+void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const char* op) {
+  TORCH_CHECK(target.z.sizes() == z_hat.sizes(), op, ": expected a target of shape ", z_hat.sizes(),
+              " but got ", target.z.sizes(), ".");
+  TORCH_CHECK(target.mean.has_value() == target.std.has_value(), op,
+              ": expected both mean and std of the target or neither.");
+  for (const auto* statistic : {&target.mean, &target.std}) {
+    TORCH_CHECK(!*statistic || (*statistic)->numel() == z_hat.size(1), op,
+                ": expected target statistics [", z_hat.size(1), "] but got ",
+                (*statistic)->sizes(), ".");
+  }
+}
+
+int64_t parameter_count(CombinatorFunction function) {
+  return function == CombinatorFunction::kGaussian ? cpu::kGaussianParameters
+                                                   : cpu::kVanillaParameters;
+}
+
+void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+           CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+  TORCH_CHECK(u.dim() == 2 && u.size(0) > 0, "denoise: expected u of shape [M, C] but got ",
+              u.sizes(), ".");
+  TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
+              " but got ", z_noisy.sizes(), ".");
+  TORCH_CHECK(weight.dim() == 2 && weight.size(0) == parameter_count(function) &&
+                  weight.size(1) == u.size(1),
+              "denoise: expected weight [", parameter_count(function), ", ", u.size(1),
+              "] but got ", weight.sizes(), ".");
+  for (const auto* t : {&z_noisy, &weight}) {
+    TORCH_CHECK(t->scalar_type() == u.scalar_type(), "denoise: expected operands of type ",
+                u.scalar_type(), " but got ", t->scalar_type(), ".");
+  }
+  if (target) {
+    check_target(u, *target, "denoise");
+  }
+}
+
+}  // namespace
+
+DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                      CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+  check(z_noisy, u, weight, function, target);
+  if (u.scalar_type() != at::kFloat && u.scalar_type() != at::kDouble) {
+    return reference::denoise(z_noisy, u, weight, function, target);
+  }
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("ladder::denoise", "")
+          .typed<Output(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
+                        const OptionalTensor&, const OptionalTensor&, const OptionalTensor&)>();
+  auto [z_hat, cost] = op.call(z_noisy, u, weight, static_cast<int64_t>(function),
+                               target ? OptionalTensor(target->z) : std::nullopt,
+                               target ? target->mean : std::nullopt,
+                               target ? target->std : std::nullopt);
+  return {std::move(z_hat), target ? std::move(cost) : at::Tensor()};
+}
+
+at::Tensor normalise_rows(const at::Tensor& u) {
+  return normalise(u, {.groups = {{.rows = u.size(0)}}}).h;
+}
+
+at::Tensor denoising_cost(const at::Tensor& z_hat, const DenoisingTarget& target) {
+  check_target(z_hat, target, "denoising_cost");
+  const auto rescaled = target.mean ? (z_hat - *target.mean) / *target.std : z_hat;
+  return (rescaled - target.z).square().mean();
+}
+
+namespace reference {
+
+at::Tensor combine(const at::Tensor& z, const at::Tensor& u, const at::Tensor& weight,
+                   CombinatorFunction function) {
+  const auto w = weight.unbind(0);
+  if (function == CombinatorFunction::kGaussian) {
+    const auto mu = w[0] * at::sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
+    const auto v = w[5] * at::sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
+    return (z - mu) * v + mu;
+  }
+  const auto zu = z * u;
+  return w[0] + w[1] * z + w[2] * u + w[3] * zu +
+         w[4] * at::sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
+}
+
+DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                      CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+  check(z_noisy, u, weight, function, target);
+  const auto mean = u.mean(0);
+  const auto std = (u - mean).square().mean(0).add(kVarianceEpsilon).sqrt();
+  DenoiseResult result{combine(z_noisy, (u - mean) / std, weight, function), {}};
+  if (target) {
+    result.cost = denoising_cost(result.z_hat, *target);
+  }
+  return result;
+}
+
+}  // namespace reference
+
+TORCH_LIBRARY_FRAGMENT(ladder, m) {
+  m.def(
+      "denoise(Tensor z_noisy, Tensor u, Tensor weight, int combinator, Tensor? target, "
+      "Tensor? target_mean, Tensor? target_std) -> (Tensor z_hat, Tensor cost)");
+}
+TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("denoise", denoise_cpu); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("denoise", denoise_autograd); }
+TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) { m.impl("denoise", denoise_composite); }
+
+}  // namespace ladder::ops

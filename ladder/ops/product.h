@@ -1,0 +1,46 @@
+/// The matrix products of a ladder, by the fastest route of the machine.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+namespace ladder::ops {
+
+/// Which library multiplies float32 matrices on the CPU.
+enum class ProductRoute {
+  kAten,    ///< at::mm (MKL in the official builds)
+  kOneDnn,  ///< oneDNN's inner product, through LibTorch
+};
+
+/// What the products of float32 matrices are computed in.
+enum class ProductPrecision {
+  kFloat32,
+  kBFloat16,  ///< operands rounded to bfloat16, products summed in float32
+};
+
+std::string to_string(ProductRoute route);
+std::string to_string(ProductPrecision precision);
+
+/// The route in use. The first call without an earlier `set_product_route` times both routes on
+/// the shapes of a ladder step (some 50 ms) and keeps the faster one, whatever the CPU's name.
+/// Two routes differ in rounding, so a run that must be repeated bit for bit has to set the route
+/// that it was started with.
+ProductRoute product_route();
+void set_product_route(ProductRoute route);
+
+/// The routes that this LibTorch offers.
+std::vector<ProductRoute> available_product_routes();
+
+/// Process-wide, like LibTorch's own precision of float32 products. Default: kFloat32.
+ProductPrecision product_precision();
+void set_product_precision(ProductPrecision precision);
+
+/// x weight^T, [R, K] x [C, K] -> [R, C], differentiable in both.
+///
+/// float32 on the CPU goes by `product_route()` and `product_precision()`; every other dtype and
+/// device is at::linear. Errors: ranks other than 2, K that differ.
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
+
+}  // namespace ladder::ops

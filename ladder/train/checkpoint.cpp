@@ -1,0 +1,216 @@
+#include "ladder/train/checkpoint.h"
+
+#include <ATen/ATen.h>
+
+#include <bit>
+#include <string_view>
+
+#include "ladder/io/tensor_file.h"
+
+namespace ladder::train {
+namespace {
+
+using io::TensorMap;
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormat = "ladder checkpoint 1";
+constexpr std::string_view kParameters = "parameters.";
+constexpr std::string_view kBuffers = "buffers.";
+constexpr std::string_view kAdam = "adam.";
+constexpr size_t kNamedDifferences = 3;
+
+torch::Tensor integers(std::vector<int64_t> values) {
+  return torch::tensor(values, torch::kInt64);
+}
+
+torch::Tensor doubles(const std::vector<double>& values) {
+  return torch::tensor(values, torch::kFloat64);
+}
+
+TensorMap with_prefix(const TensorMap& tensors, std::string_view prefix) {
+  TensorMap found;
+  for (const auto& [name, tensor] : tensors) {
+    if (name.starts_with(prefix)) found[name.substr(prefix.size())] = tensor;
+  }
+  return found;
+}
+
+TensorMap state_of(const torch::nn::Module& net) {
+  TensorMap tensors;
+  for (const auto& item : net.named_parameters()) {
+    tensors[std::string(kParameters) + item.key()] = item.value();
+  }
+  for (const auto& item : net.named_buffers()) {
+    tensors[std::string(kBuffers) + item.key()] = item.value();
+  }
+  return tensors;
+}
+
+std::string describe(const torch::Tensor& tensor) {
+  return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
+}
+
+std::string bare(std::string_view name) { return std::string(name.substr(name.find('.') + 1)); }
+
+// What keeps the tensors of a file from being those of a network, in words; empty if nothing does.
+std::string differences(const TensorMap& there, const TensorMap& here) {
+  std::vector<std::string> found;
+  for (const auto& [name, tensor] : here) {
+    const auto other = there.find(name);
+    if (other == there.end()) {
+      found.push_back(c10::str(bare(name), " is absent there"));
+    } else if (describe(other->second) != describe(tensor)) {
+      found.push_back(c10::str(bare(name), " is ", describe(other->second), " there and ",
+                               describe(tensor), " here"));
+    }
+  }
+  for (const auto& [name, tensor] : there) {
+    if ((name.starts_with(kParameters) || name.starts_with(kBuffers)) && !here.contains(name)) {
+      found.push_back(c10::str(bare(name), " is absent here"));
+    }
+  }
+  std::string text;
+  for (size_t i = 0; i < std::min(found.size(), kNamedDifferences); ++i) {
+    text += (i == 0 ? "" : ", ") + found[i];
+  }
+  if (found.size() > kNamedDifferences) {
+    text += c10::str(" (and ", found.size() - kNamedDifferences, " more)");
+  }
+  return text;
+}
+
+TensorMap read(const fs::path& path) {
+  auto tensors = io::load_tensors(path);
+  const auto format = tensors.find("format");
+  const bool is_text = format != tensors.end() && format->second.dim() == 1 &&
+                       format->second.scalar_type() == torch::kUInt8;
+  const auto text = is_text ? io::tensor_text(format->second) : std::string();
+  TORCH_CHECK(text == kFormat, "load_checkpoint: expected ", path.string(), " to be a \"", kFormat,
+              "\" but got ", is_text ? c10::str("\"", text, "\"") : "other tensors", ".");
+  return tensors;
+}
+
+void check_network(const fs::path& path, const TensorMap& there, const TensorMap& here) {
+  const auto text = differences(there, here);
+  TORCH_CHECK(text.empty(), "load_checkpoint: expected ", path.string(),
+              " to be of this network but got one of another: ", text, ".");
+}
+
+void copy_network(const TensorMap& there, const TensorMap& here) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : here) {
+    torch::Tensor(tensor).copy_(there.at(name));
+  }
+}
+
+class StateReader {
+ public:
+  StateReader(const fs::path& path, const TensorMap& tensors) : path_(path), tensors_(tensors) {}
+
+  const torch::Tensor& tensor(const std::string& name, torch::ScalarType type) const {
+    const auto found = tensors_.find("state." + name);
+    TORCH_CHECK(found != tensors_.end() && found->second.scalar_type() == type &&
+                    found->second.dim() == 1,
+                "load_checkpoint: expected ", path_.string(), " to hold state.", name, " as ",
+                c10::toString(type), " [n] but got ",
+                found == tensors_.end() ? std::string("none") : describe(found->second), ".");
+    return found->second;
+  }
+
+  std::vector<int64_t> integers(const std::string& name, int64_t count) const {
+    const auto& values = tensor(name, torch::kInt64);
+    TORCH_CHECK(values.numel() == count, "load_checkpoint: expected ", path_.string(), " to hold ",
+                count, " values in state.", name, " but got ", values.numel(), ".");
+    return {values.data_ptr<int64_t>(), values.data_ptr<int64_t>() + count};
+  }
+
+  std::vector<double> doubles(const std::string& name) const {
+    const auto& values = tensor(name, torch::kFloat64);
+    return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+  }
+
+  std::string text(const std::string& name) const {
+    return io::tensor_text(tensor(name, torch::kUInt8));
+  }
+
+ private:
+  const fs::path& path_;
+  const TensorMap& tensors_;
+};
+
+TrainState read_state(const fs::path& path, const TensorMap& tensors) {
+  const StateReader reader(path, tensors);
+  TrainState state;
+  const auto steps = reader.integers("step", 2);
+  state.step = steps[0];
+  state.steps_per_epoch = steps[1];
+  const auto noise = reader.integers("noise", 2);
+  state.noise_seed = std::bit_cast<uint64_t>(noise[0]);
+  state.noise_offset = std::bit_cast<uint64_t>(noise[1]);
+  const auto epochs = reader.integers("epochs", 2);
+  state.best_epoch = epochs[0];
+  state.evaluated_epoch = epochs[1];
+  state.cost_sums = reader.doubles("cost_sums");
+  if (const auto best = reader.doubles("best_validation_error"); !best.empty()) {
+    state.best_validation_error = best[0];
+  }
+  const auto seconds = reader.doubles("seconds");
+  TORCH_CHECK(seconds.size() == 2, "load_checkpoint: expected ", path.string(),
+              " to hold 2 values in state.seconds but got ", seconds.size(), ".");
+  state.seconds = seconds[0];
+  state.training_seconds = seconds[1];
+  state.config = reader.text("config");
+  state.product_route = reader.text("product_route") == to_string(ops::ProductRoute::kOneDnn)
+                            ? ops::ProductRoute::kOneDnn
+                            : ops::ProductRoute::kAten;
+  state.product_precision =
+      reader.text("product_precision") == to_string(ops::ProductPrecision::kBFloat16)
+          ? ops::ProductPrecision::kBFloat16
+          : ops::ProductPrecision::kFloat32;
+  return state;
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& path, const torch::nn::Module& net, const FusedAdam& optimizer,
+                     const TrainState& state) {
+  auto tensors = state_of(net);
+  for (const auto& [name, tensor] : optimizer.named_state()) {
+    tensors[std::string(kAdam) + name] = tensor;
+  }
+  tensors["format"] = io::text_tensor(kFormat);
+  tensors["state.step"] = integers({state.step, state.steps_per_epoch});
+  tensors["state.noise"] = integers(
+      {std::bit_cast<int64_t>(state.noise_seed), std::bit_cast<int64_t>(state.noise_offset)});
+  tensors["state.epochs"] = integers({state.best_epoch, state.evaluated_epoch});
+  tensors["state.cost_sums"] = doubles(state.cost_sums);
+  tensors["state.best_validation_error"] =
+      doubles(state.best_validation_error ? std::vector{*state.best_validation_error}
+                                          : std::vector<double>());
+  tensors["state.seconds"] = doubles({state.seconds, state.training_seconds});
+  tensors["state.config"] = io::text_tensor(state.config);
+  tensors["state.product_route"] = io::text_tensor(to_string(state.product_route));
+  tensors["state.product_precision"] = io::text_tensor(to_string(state.product_precision));
+  io::save_tensors(path, tensors);
+}
+
+TrainState load_checkpoint(const fs::path& path, torch::nn::Module& net, FusedAdam& optimizer) {
+  const auto tensors = read(path);
+  const auto here = state_of(net);
+  check_network(path, tensors, here);
+  auto state = read_state(path, tensors);
+  optimizer.load_named_state(with_prefix(tensors, kAdam));
+  copy_network(tensors, here);
+  return state;
+}
+
+void load_network(const fs::path& path, torch::nn::Module& net) {
+  const auto tensors = read(path);
+  const auto here = state_of(net);
+  check_network(path, tensors, here);
+  copy_network(tensors, here);
+}
+
+std::string read_config(const fs::path& path) { return read_state(path, read(path)).config; }
+
+}  // namespace ladder::train

@@ -1,0 +1,44 @@
+/// What a training run reports.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace ladder::train {
+
+/// One look at the network, at the end of an epoch. Errors are in percent.
+struct Evaluation {
+  int64_t epoch = 0;          ///< epochs done
+  int64_t step = 0;           ///< steps done
+  double learning_rate = 0;   ///< of the epoch that ended
+  double supervised = 0;      ///< mean of the supervised cost over the steps of the epoch
+  /// The same of the denoising cost of levels 0..L, unweighted; none where lambda is 0.
+  std::vector<std::optional<double>> denoising = {};
+  double total = 0;           ///< the same of the cost that is minimised
+  std::optional<double> validation_error = {};
+  std::optional<double> test_error = {};
+  double seconds = 0;           ///< since the run began: steps, evaluations and checkpoints
+  double steps_per_second = 0;  ///< of the steps since the evaluation before, nothing else
+};
+
+/// How a run ended.
+enum class TrainStatus {
+  kFinished,      ///< all epochs done
+  kStoppedEarly,  ///< the validation error had not improved for `patience` epochs
+  kInterrupted,   ///< stopped on request; can be resumed
+};
+
+/// A run, over all its parts where it was interrupted and resumed.
+struct TrainResult {
+  TrainStatus status = TrainStatus::kFinished;
+  std::optional<Evaluation> last = {};  ///< none when the run was interrupted before the first
+  std::optional<double> best_validation_error = {};
+  int64_t best_epoch = 0;       ///< of the best validation error, 0 without validation
+  int64_t steps = 0;
+  double seconds = 0;           ///< steps, evaluations and checkpoints
+  double training_seconds = 0;  ///< steps alone
+  double steps_per_second = 0;  ///< steps / training_seconds
+};
+
+}  // namespace ladder::train

@@ -1,0 +1,221 @@
+#include "ladder/train/fused_adam.h"
+
+#include <ATen/ATen.h>
+#include <torch/optim/serialize.h>
+#include <torch/serialize/archive.h>
+
+#include <cmath>
+#include <memory>
+#include <tuple>
+#include <unordered_map>
+
+namespace ladder::train {
+namespace {
+
+using torch::optim::AdamOptions;
+
+constexpr const char* kStep = ".step";
+constexpr const char* kExpAvg = ".exp_avg";
+constexpr const char* kExpAvgSq = ".exp_avg_sq";
+
+void check_options(const AdamOptions& options) {
+  const auto [beta1, beta2] = options.betas();
+  TORCH_CHECK(std::isfinite(options.lr()) && options.lr() >= 0,
+              "FusedAdam: expected a finite learning rate of at least 0 but got ", options.lr(),
+              ".");
+  TORCH_CHECK(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1,
+              "FusedAdam: expected betas of at least 0 and below 1 but got ", beta1, " and ", beta2,
+              ".");
+  TORCH_CHECK(options.eps() >= 0, "FusedAdam: expected an eps of at least 0 but got ",
+              options.eps(), ".");
+  TORCH_CHECK(options.weight_decay() >= 0,
+              "FusedAdam: expected a weight_decay of at least 0 but got ", options.weight_decay(),
+              ".");
+  TORCH_CHECK(!options.amsgrad(),
+              "FusedAdam: expected amsgrad off but got it on (torch::optim::Adam has it).");
+}
+
+// The tensors of one call of the kernel, all of one dtype and device.
+struct Lists {
+  std::vector<at::Tensor> parameters, grads, exp_avgs, exp_avg_sqs, steps;
+};
+
+}  // namespace
+
+void FusedAdamParamState::serialize(torch::serialize::InputArchive& archive) {
+  archive.read("step", step, /*is_buffer=*/true);
+  archive.read("exp_avg", exp_avg, /*is_buffer=*/true);
+  archive.read("exp_avg_sq", exp_avg_sq, /*is_buffer=*/true);
+}
+
+void FusedAdamParamState::serialize(torch::serialize::OutputArchive& archive) const {
+  archive.write("step", step, /*is_buffer=*/true);
+  archive.write("exp_avg", exp_avg, /*is_buffer=*/true);
+  archive.write("exp_avg_sq", exp_avg_sq, /*is_buffer=*/true);
+}
+
+FusedAdam::FusedAdam(const torch::nn::Module& module, AdamOptions options)
+    : FusedAdam(module.parameters(), std::move(options)) {
+  names_ = module.named_parameters().keys();
+}
+
+FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, AdamOptions options)
+    : FusedAdam({torch::optim::OptimizerParamGroup(std::move(parameters))}, std::move(options)) {}
+
+FusedAdam::FusedAdam(std::vector<torch::optim::OptimizerParamGroup> groups, AdamOptions options)
+    : Optimizer(groups, std::make_unique<AdamOptions>(options)) {
+  for (const auto& group : param_groups_) {
+    check_options(static_cast<const AdamOptions&>(group.options()));
+  }
+}
+
+torch::Tensor FusedAdam::step(LossClosure closure) {
+  torch::Tensor loss;
+  if (closure) {
+    const at::AutoGradMode enable_grad(true);
+    loss = closure();
+  }
+  const torch::NoGradGuard no_grad;
+  for (auto& group : param_groups_) {
+    const auto& options = static_cast<const AdamOptions&>(group.options());
+    check_options(options);
+    const auto [beta1, beta2] = options.betas();
+    std::map<std::pair<at::DeviceType, std::pair<int, int>>, Lists> calls;
+    for (const auto& parameter : group.params()) {
+      auto grad = parameter.grad();
+      if (!grad.defined()) continue;
+      TORCH_CHECK(!grad.is_sparse(), "FusedAdam: expected dense gradients but got a sparse one.");
+      if (grad.strides() != parameter.strides()) grad = at::empty_like(parameter).copy_(grad);
+      auto& state = state_of(parameter);
+      const auto device = parameter.device();
+      auto& lists = calls[{device.type(),
+                           {device.index(), static_cast<int>(parameter.scalar_type())}}];
+      lists.parameters.push_back(parameter);
+      lists.grads.push_back(grad);
+      lists.exp_avgs.push_back(state.exp_avg);
+      lists.exp_avg_sqs.push_back(state.exp_avg_sq);
+      lists.steps.push_back(state.step);
+    }
+    for (auto& [key, lists] : calls) {
+      at::_foreach_add_(lists.steps, 1);
+      at::_fused_adam_(lists.parameters, lists.grads, lists.exp_avgs, lists.exp_avg_sqs, {},
+                       lists.steps, options.lr(), beta1, beta2, options.weight_decay(),
+                       options.eps(), /*amsgrad=*/false, /*maximize=*/false);
+    }
+  }
+  return loss;
+}
+
+void FusedAdam::set_learning_rate(double rate) {
+  for (auto& group : param_groups_) {
+    group.options().set_lr(rate);
+  }
+}
+
+FusedAdamParamState& FusedAdam::state_of(const torch::Tensor& parameter) {
+  auto& slot = state_[parameter.unsafeGetTensorImpl()];
+  if (!slot) {
+    auto state = std::make_unique<FusedAdamParamState>();
+    state->step = at::zeros({}, parameter.options().dtype(at::kFloat));
+    state->exp_avg = at::zeros_like(parameter);
+    state->exp_avg_sq = at::zeros_like(parameter);
+    slot = std::move(state);
+  }
+  auto& state = static_cast<FusedAdamParamState&>(*slot);
+  TORCH_CHECK(state.exp_avg.device() == parameter.device() &&
+                  state.exp_avg.scalar_type() == parameter.scalar_type(),
+              "FusedAdam: expected a parameter in ", c10::toString(state.exp_avg.scalar_type()),
+              " on ", state.exp_avg.device(), " like its state but got ",
+              c10::toString(parameter.scalar_type()), " on ", parameter.device(),
+              " (make the optimiser after moving the network).");
+  return state;
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> FusedAdam::named_parameters() const {
+  std::vector<std::pair<std::string, torch::Tensor>> named;
+  for (const auto& group : param_groups_) {
+    for (const auto& parameter : group.params()) {
+      const auto place = named.size();
+      named.emplace_back(place < names_.size() ? names_[place] : std::to_string(place), parameter);
+    }
+  }
+  return named;
+}
+
+std::map<std::string, torch::Tensor> FusedAdam::named_state() const {
+  std::map<std::string, torch::Tensor> named;
+  for (const auto& [name, parameter] : named_parameters()) {
+    const auto found = state_.find(parameter.unsafeGetTensorImpl());
+    if (found == state_.end()) continue;
+    const auto& state = static_cast<const FusedAdamParamState&>(*found->second);
+    named[name + kStep] = state.step;
+    named[name + kExpAvg] = state.exp_avg;
+    named[name + kExpAvgSq] = state.exp_avg_sq;
+  }
+  return named;
+}
+
+void FusedAdam::load_named_state(const std::map<std::string, torch::Tensor>& state) {
+  const torch::NoGradGuard no_grad;
+  std::unordered_map<void*, std::unique_ptr<torch::optim::OptimizerParamState>> loaded;
+  size_t used = 0;
+  for (const auto& [name, parameter] : named_parameters()) {
+    const auto step = state.find(name + kStep);
+    const auto exp_avg = state.find(name + kExpAvg);
+    const auto exp_avg_sq = state.find(name + kExpAvgSq);
+    const auto present = static_cast<size_t>((step != state.end()) + (exp_avg != state.end()) +
+                                             (exp_avg_sq != state.end()));
+    if (present == 0) continue;
+    TORCH_CHECK(present == 3, "FusedAdam: expected step, exp_avg and exp_avg_sq of ", name,
+                " but got only ", present, " of them.");
+    for (const auto& moment : {exp_avg, exp_avg_sq}) {
+      TORCH_CHECK(moment->second.sizes() == parameter.sizes() &&
+                      moment->second.scalar_type() == parameter.scalar_type(),
+                  "FusedAdam: expected ", moment->first, " as ",
+                  c10::toString(parameter.scalar_type()), " ", parameter.sizes(), " but got ",
+                  c10::toString(moment->second.scalar_type()), " ", moment->second.sizes(), ".");
+    }
+    TORCH_CHECK(step->second.dim() == 0, "FusedAdam: expected ", step->first,
+                " as a scalar but got ", step->second.sizes(), ".");
+    auto entry = std::make_unique<FusedAdamParamState>();
+    entry->step = step->second.to(parameter.options().dtype(at::kFloat), false, /*copy=*/true);
+    entry->exp_avg = at::empty_like(parameter).copy_(exp_avg->second);
+    entry->exp_avg_sq = at::empty_like(parameter).copy_(exp_avg_sq->second);
+    loaded[parameter.unsafeGetTensorImpl()] = std::move(entry);
+    used += present;
+  }
+  if (used != state.size()) {
+    for (const auto& [key, tensor] : state) {
+      const auto dot = key.rfind('.');
+      const auto owner = key.substr(0, dot);
+      const auto part = dot == std::string::npos ? std::string() : key.substr(dot);
+      bool known = false;
+      for (const auto& [name, parameter] : named_parameters()) {
+        known = known || (name == owner && (part == kStep || part == kExpAvg || part == kExpAvgSq));
+      }
+      TORCH_CHECK(known, "FusedAdam: expected state of the parameters alone but got ", key, ".");
+    }
+  }
+  state_.clear();
+  for (auto& [key, entry] : loaded) {
+    state_[key] = std::move(entry);
+  }
+}
+
+void FusedAdam::save(torch::serialize::OutputArchive& archive) const {
+  torch::optim::serialize<FusedAdamParamState, AdamOptions>(archive, *this);
+}
+
+void FusedAdam::load(torch::serialize::InputArchive& archive) {
+  torch::optim::serialize<FusedAdamParamState, AdamOptions>(archive, *this);
+  for (const auto& [name, parameter] : named_parameters()) {
+    const auto found = state_.find(parameter.unsafeGetTensorImpl());
+    if (found == state_.end()) continue;
+    auto& state = static_cast<FusedAdamParamState&>(*found->second);
+    for (auto* tensor : {&state.step, &state.exp_avg, &state.exp_avg_sq}) {
+      *tensor = tensor->to(parameter.device());
+    }
+  }
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,66 @@
+/// Adam in one pass over all parameters.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/optim/adam.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ladder::train {
+
+/// What Adam keeps for a parameter.
+struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAdamParamState> {
+  torch::Tensor step;        ///< float32 scalar on the parameter's device: updates done
+  torch::Tensor exp_avg;     ///< mean of the gradients, like the parameter
+  torch::Tensor exp_avg_sq;  ///< mean of their squares
+
+  void serialize(torch::serialize::InputArchive& archive) override;
+  void serialize(torch::serialize::OutputArchive& archive) const override;
+};
+
+/// Adam [Kingma2014] as torch::optim::Adam computes it, all parameters of a group in one call of
+/// LibTorch's fused kernel. The step counts are tensors on the parameters' device, so that a step
+/// reads nothing back. Parameters without a gradient are left out of a step. `zero_grad()` sets the
+/// gradients to none, so that autograd hands its buffers over instead of adding into kept ones.
+///
+/// Errors: amsgrad (not offered), sparse gradients, state on another device than its parameter.
+///
+///     FusedAdam adam(*net, torch::optim::AdamOptions(0.002));
+///     net->loss(batch, noise).total.backward();
+///     adam.set_learning_rate(rate);
+///     adam.step();
+///     adam.zero_grad();
+class FusedAdam : public torch::optim::Optimizer {
+ public:
+  /// The parameters of a module, under their names in it.
+  explicit FusedAdam(const torch::nn::Module& module, torch::optim::AdamOptions options = {});
+  /// Parameters by themselves, named by their place: "0", "1", ...
+  explicit FusedAdam(std::vector<torch::Tensor> parameters, torch::optim::AdamOptions options = {});
+  explicit FusedAdam(std::vector<torch::optim::OptimizerParamGroup> groups,
+                     torch::optim::AdamOptions options = {});
+
+  torch::Tensor step(LossClosure closure = nullptr) override;
+
+  void set_learning_rate(double rate);
+
+  /// The state as tensors that are shared with it: `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`, of
+  /// the parameters that have been updated.
+  std::map<std::string, torch::Tensor> named_state() const;
+  /// Takes over copies of what `named_state` returned, from any device; parameters that are not in
+  /// it have no state afterwards. Error: a name or shape that does not fit; nothing is changed then.
+  void load_named_state(const std::map<std::string, torch::Tensor>& state);
+
+  void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
+
+ private:
+  std::vector<std::pair<std::string, torch::Tensor>> named_parameters() const;
+  FusedAdamParamState& state_of(const torch::Tensor& parameter);
+
+  std::vector<std::string> names_;
+};
+
+}  // namespace ladder::train

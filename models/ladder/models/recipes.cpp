@@ -1,0 +1,92 @@
+#include "ladder/models/recipes.h"
+
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+
+#include "ladder/models/nearest_name.h"
+
+namespace ladder::models {
+namespace {
+
+using data::kAllLabels;
+
+constexpr size_t kLevels = 6;
+constexpr const char* kRasmus = "[Rasmus2015], table 1 and published command lines";
+constexpr const char* kOurs = "ours, with the settings of 100 labels";
+
+MlpOptions full(double lambda0, double lambda1, double rest, double noise = 0.3) {
+  return {.lambda = full_lambda(kLevels, lambda0, lambda1, rest), .noise = noise};
+}
+
+MlpOptions bottom(double lambda0) { return {.lambda = bottom_lambda(kLevels, lambda0)}; }
+
+MlpOptions gamma(double top) { return {.lambda = gamma_lambda(kLevels, top)}; }
+
+MlpOptions supervised() { return {.lambda = {}, .noise = 0.5}; }
+
+// clang-format off
+std::vector<Recipe> table() {
+  return {
+      {.name = "mnist-50-full", .dataset = "mnist", .labels = 50,
+       .network = full(2000, 20, 0.1), .published = Published{1.62, 0.65}, .source = kRasmus},
+      {.name = "mnist-50-bottom", .dataset = "mnist", .labels = 50,
+       .network = bottom(5000), .source = kOurs},
+      {.name = "mnist-50-gamma", .dataset = "mnist", .labels = 50,
+       .network = gamma(0.5), .source = kOurs},
+      {.name = "mnist-50-baseline", .dataset = "mnist", .labels = 50,
+       .network = supervised(), .source = kOurs},
+
+      {.name = "mnist-100-full", .dataset = "mnist", .labels = 100,
+       .network = full(1000, 10, 0.1), .published = Published{1.06, 0.37}, .source = kRasmus},
+      {.name = "mnist-100-bottom", .dataset = "mnist", .labels = 100,
+       .network = bottom(5000), .published = Published{1.09, 0.32}, .source = kRasmus},
+      {.name = "mnist-100-gamma", .dataset = "mnist", .labels = 100,
+       .network = gamma(0.5), .published = Published{3.06, 1.44}, .source = kRasmus},
+      {.name = "mnist-100-baseline", .dataset = "mnist", .labels = 100,
+       .network = supervised(), .published = Published{21.74, 1.77}, .source = kRasmus},
+
+      {.name = "mnist-1000-full", .dataset = "mnist", .labels = 1000,
+       .network = full(2000, 20, 0.1, 0.2), .published = Published{0.84, 0.08}, .source = kRasmus},
+      {.name = "mnist-1000-bottom", .dataset = "mnist", .labels = 1000,
+       .network = bottom(2000), .published = Published{0.90, 0.05}, .source = kRasmus},
+      {.name = "mnist-1000-gamma", .dataset = "mnist", .labels = 1000,
+       .network = gamma(10), .published = Published{1.53, 0.10}, .source = kRasmus},
+      {.name = "mnist-1000-baseline", .dataset = "mnist", .labels = 1000,
+       .network = supervised(), .published = Published{5.70, 0.20}, .source = kRasmus},
+
+      {.name = "mnist-all-full", .dataset = "mnist", .labels = kAllLabels,
+       .network = full(1000, 1, 0.01), .published = Published{0.57, 0.02}, .source = kRasmus},
+      {.name = "mnist-all-bottom", .dataset = "mnist", .labels = kAllLabels,
+       .network = bottom(2000), .published = Published{0.59, 0.03}, .source = kRasmus},
+      {.name = "mnist-all-gamma", .dataset = "mnist", .labels = kAllLabels,
+       .network = gamma(2), .published = Published{0.78, 0.03}, .source = kRasmus},
+      {.name = "mnist-all-baseline", .dataset = "mnist", .labels = kAllLabels,
+       .network = supervised(), .published = Published{0.80, 0.03}, .source = kRasmus},
+  };
+}
+// clang-format on
+
+}  // namespace
+
+const std::vector<Recipe>& recipes() {
+  static const std::vector<Recipe> all = table();
+  return all;
+}
+
+const Recipe& find_recipe(const std::string& name) {
+  const auto& all = recipes();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Recipe& recipe) { return recipe.name == name; });
+  if (found == all.end()) {
+    std::vector<std::string> names;
+    for (const auto& recipe : all) {
+      names.push_back(recipe.name);
+    }
+    TORCH_CHECK(false, "find_recipe: expected the name of a recipe but got '", name,
+                "' (did you mean ", nearest_name(name, names), "?).");
+  }
+  return *found;
+}
+
+}  // namespace ladder::models

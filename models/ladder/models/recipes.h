@@ -1,0 +1,53 @@
+/// The rows of the published tables, each in one value that can be run.
+#pragma once
+
+#include <ladder/data/split.h>
+#include <ladder/models/mlp.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ladder::models {
+
+/// A published test error in %, over the seeds of its authors.
+struct Published {
+  double mean = 0;
+  double std = 0;
+};
+
+/// How long and in which steps a recipe trains: Adam, the rate constant until `decay_from` of the
+/// epochs, then linear to 0.
+struct RecipeSchedule {
+  int64_t epochs = 150;
+  double learning_rate = 0.002;
+  double decay_from = 0.67;
+  int64_t batch_size = 100;     ///< unlabeled rows a step; an epoch passes over all of them once
+  int64_t labeled_batch = 100;  ///< labeled rows a step, or all labeled rows where there are fewer
+};
+
+/// Data, network, lambda, noise and schedule of one experiment.
+struct Recipe {
+  std::string name;
+  std::string dataset;
+  int64_t labels = 100;  ///< labeled training rows, or data::kAllLabels
+  MlpOptions network = {};
+  RecipeSchedule schedule = {};
+  std::optional<Published> published = {};
+  std::string source;  ///< where the settings come from
+};
+
+/// Every recipe, by number of labels. Adding one is adding an entry to the table in `recipes.cpp`.
+///
+///     for (const auto& recipe : models::recipes()) std::cout << recipe.name << "\n";
+const std::vector<Recipe>& recipes();
+
+/// The recipe `name`. Error: an unknown name; the sentence holds the nearest known one.
+///
+///     auto recipe = models::find_recipe("mnist-100-full");   // a copy, to edit
+///     recipe.network.noise = 0.2;
+///     auto net = models::mlp(recipe.network);
+const Recipe& find_recipe(const std::string& name);
+
+}  // namespace ladder::models

@@ -1,0 +1,248 @@
+#include <ladder/data/sampler.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <torch/torch.h>
+
+#include <vector>
+
+using ladder::SemiBatch;
+using ladder::data::SamplerOptions;
+using ladder::data::SemiData;
+using ladder::data::SemiSampler;
+using ladder::testing::error_text;
+
+namespace {
+
+// Row r holds the values r, r + 0.5 and has label r % 7.
+SemiData numbered(int64_t rows, int64_t labeled, int64_t unlabeled) {
+  const torch::Tensor row = torch::arange(rows);
+  return {torch::stack({row.to(torch::kFloat32), row.to(torch::kFloat32) + 0.5f}, 1),
+          row.remainder(7), torch::arange(labeled) * (rows / std::max<int64_t>(labeled, 1)),
+          torch::arange(rows - unlabeled, rows)};
+}
+
+torch::Tensor sorted(const torch::Tensor& values) { return std::get<0>(values.sort()); }
+
+torch::Tensor rows_in(const torch::Tensor& x) { return x.select(1, 0).to(torch::kInt64); }
+
+std::string construct_error(const SemiData& data, const SamplerOptions& options) {
+  return error_text([&] { SemiSampler(data, options); });
+}
+
+}  // namespace
+
+TEST_CASE("SemiSampler hands out matching rows and labels", "[data]") {
+  SemiSampler sampler(numbered(50, 5, 40), {.unlabeled_batch = 8, .labeled_batch = 3});
+  for (int64_t step = 0; step < 7; ++step) {
+    const SemiBatch batch = sampler.batch(step);
+    CHECK(batch.x_labeled.sizes() == torch::IntArrayRef({3, 2}));
+    CHECK(batch.x_unlabeled.sizes() == torch::IntArrayRef({8, 2}));
+    CHECK(torch::equal(batch.y, rows_in(batch.x_labeled).remainder(7)));
+    CHECK(torch::equal(rows_in(batch.x_labeled), sampler.labeled_rows(step)));
+    CHECK(torch::equal(rows_in(batch.x_unlabeled), sampler.unlabeled_rows(step)));
+    CHECK(batch.x_unlabeled.select(1, 1)
+              .sub(batch.x_unlabeled.select(1, 0))
+              .eq(0.5)
+              .all()
+              .item<bool>());
+  }
+}
+
+TEST_CASE("SemiSampler goes over every unlabeled row once an epoch", "[data]") {
+  const SemiData data = numbered(60, 6, 40);
+  SemiSampler sampler(data, {.unlabeled_batch = 8});
+  REQUIRE(sampler.steps_per_epoch() == 5);
+  torch::Tensor first;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    std::vector<torch::Tensor> rows;
+    for (int64_t step = 0; step < 5; ++step) {
+      rows.push_back(rows_in(sampler.batch(5 * epoch + step).x_unlabeled));
+    }
+    const torch::Tensor order = torch::cat(rows);
+    CHECK(torch::equal(sorted(order), data.unlabeled));
+    CHECK_FALSE(torch::equal(order, data.unlabeled));
+    if (epoch == 0) first = order;
+    if (epoch > 0) CHECK_FALSE(torch::equal(order, first));
+  }
+}
+
+TEST_CASE("SemiSampler drops the rows that do not fill a batch, and not always the same",
+          "[data]") {
+  SemiSampler sampler(numbered(43, 4, 43), {.unlabeled_batch = 10});
+  REQUIRE(sampler.steps_per_epoch() == 4);
+  torch::Tensor seen = torch::zeros({43}, torch::kInt64);
+  for (int64_t epoch = 0; epoch < 8; ++epoch) {
+    torch::Tensor this_epoch = torch::zeros({43}, torch::kInt64);
+    for (int64_t step = 0; step < 4; ++step) {
+      this_epoch.index_add_(0, sampler.unlabeled_rows(4 * epoch + step),
+                            torch::ones({10}, torch::kInt64));
+    }
+    CHECK(this_epoch.sum().item<int64_t>() == 40);
+    CHECK(this_epoch.max().item<int64_t>() == 1);
+    seen += this_epoch;
+  }
+  CHECK(seen.min().item<int64_t>() > 0);
+}
+
+TEST_CASE("SemiSampler cycles labeled rows exactly, across batches and epochs", "[data]") {
+  for (const int64_t batch : {1, 3, 7, 20, 45}) {
+    const SemiData data = numbered(100, 20, 60);
+    SemiSampler sampler(data, {.unlabeled_batch = 10, .labeled_batch = batch});
+    const int64_t steps = 260 * 20 / batch + 1;
+    std::vector<torch::Tensor> rows;
+    for (int64_t step = 0; step < steps; ++step) rows.push_back(sampler.labeled_rows(step));
+    const torch::Tensor order = torch::cat(rows);
+    const int64_t cycles = order.numel() / 20;
+    REQUIRE(cycles >= 260);
+    const torch::Tensor by_cycle = order.narrow(0, 0, cycles * 20).view({cycles, 20});
+    CHECK(torch::equal(sorted(by_cycle), data.labeled.expand({cycles, 20})));
+    CHECK_FALSE(torch::equal(by_cycle[0], by_cycle[1]));
+    CHECK_FALSE(torch::equal(by_cycle[0], by_cycle[258]));
+  }
+}
+
+TEST_CASE("SemiSampler gives the batch of a step whatever was asked before", "[data]") {
+  const SemiData data = numbered(90, 9, 77);
+  const SamplerOptions options{.unlabeled_batch = 10, .labeled_batch = 4, .seed = 12};
+  SemiSampler forward(data, options);
+  SemiSampler backward(data, options);
+  torch::manual_seed(1);
+  std::vector<SemiBatch> batches;
+  for (int64_t step = 0; step < 600; ++step) batches.push_back(forward.batch(step));
+  torch::manual_seed(2);
+  bool same = true;
+  for (int64_t step = 599; step >= 0; step -= 7) {
+    const SemiBatch batch = backward.batch(step);
+    same = same && torch::equal(batch.x_labeled, batches[step].x_labeled) &&
+           torch::equal(batch.y, batches[step].y) &&
+           torch::equal(batch.x_unlabeled, batches[step].x_unlabeled);
+  }
+  CHECK(same);
+}
+
+TEST_CASE("SemiSampler keeps the streams of its seed apart", "[data]") {
+  const SemiData data = numbered(60, 60, 60);
+  SemiSampler a(data, {.unlabeled_batch = 60, .labeled_batch = 60, .seed = 1});
+  SemiSampler b(data, {.unlabeled_batch = 60, .labeled_batch = 60, .seed = 2});
+  SemiSampler c(data, {.unlabeled_batch = 60, .labeled_batch = 13, .seed = 1});
+  CHECK_FALSE(torch::equal(a.labeled_rows(0), a.unlabeled_rows(0)));
+  CHECK_FALSE(torch::equal(a.labeled_rows(0), b.labeled_rows(0)));
+  CHECK_FALSE(torch::equal(a.unlabeled_rows(0), b.unlabeled_rows(0)));
+  CHECK(torch::equal(a.unlabeled_rows(5), c.unlabeled_rows(5)));
+  CHECK(torch::equal(a.labeled_rows(0).narrow(0, 13, 13), c.labeled_rows(1)));
+}
+
+TEST_CASE("SemiSampler takes batches of at most 100 labeled rows by default", "[data]") {
+  CHECK(SemiSampler(numbered(1000, 50, 1000)).labeled_batch() == 50);
+  CHECK(SemiSampler(numbered(1000, 500, 1000)).labeled_batch() == 100);
+  CHECK(SemiSampler(numbered(1000, 500, 1000)).unlabeled_batch() == 100);
+  CHECK(SemiSampler(numbered(1000, 500, 1000)).steps_per_epoch() == 10);
+}
+
+TEST_CASE("SemiSampler trains without unlabeled or without labeled rows", "[data]") {
+  SemiSampler supervised(numbered(100, 10, 80), {.unlabeled_batch = 0, .labeled_batch = 20});
+  const SemiBatch labeled_only = supervised.batch(3);
+  CHECK(labeled_only.x_labeled.size(0) == 20);
+  CHECK_FALSE(labeled_only.x_unlabeled.defined());
+  CHECK(supervised.unlabeled_rows(3).numel() == 0);
+  CHECK(supervised.steps_per_epoch() == 4);
+
+  SemiData all_labeled = numbered(100, 50, 0);
+  all_labeled.unlabeled = torch::Tensor();
+  CHECK(SemiSampler(all_labeled, {.unlabeled_batch = 0, .labeled_batch = 20}).steps_per_epoch() ==
+        2);
+
+  SemiSampler unsupervised({torch::rand({40, 3}), {}, {}, torch::arange(40)},
+                           {.unlabeled_batch = 20});
+  const SemiBatch unlabeled_only = unsupervised.batch(1);
+  CHECK_FALSE(unlabeled_only.x_labeled.defined());
+  CHECK_FALSE(unlabeled_only.y.defined());
+  CHECK(unlabeled_only.x_unlabeled.sizes() == torch::IntArrayRef({20, 3}));
+  CHECK(unsupervised.labeled_rows(1).numel() == 0);
+}
+
+TEST_CASE("SemiSampler scales bytes and keeps floating rows as they are", "[data]") {
+  const torch::Tensor images = torch::arange(4 * 64).to(torch::kUInt8).view({4, 1, 8, 8});
+  const torch::Tensor labels = torch::zeros({4}, torch::kInt64);
+  SemiSampler sampler({images, labels, torch::arange(2), torch::arange(4)},
+                      {.unlabeled_batch = 4, .labeled_batch = 2});
+  const SemiBatch batch = sampler.batch(0);
+  CHECK(batch.x_unlabeled.scalar_type() == torch::kFloat32);
+  CHECK(batch.x_labeled.sizes() == torch::IntArrayRef({2, 1, 8, 8}));
+  CHECK(torch::equal(batch.x_unlabeled,
+                     images.index_select(0, sampler.unlabeled_rows(0)).to(torch::kFloat32) / 255));
+
+  const torch::Tensor wide = torch::rand({4, 5}, torch::kFloat64);
+  SemiSampler same({wide, labels, torch::arange(2), torch::arange(4)}, {.unlabeled_batch = 4});
+  CHECK(torch::equal(same.batch(0).x_unlabeled, wide.index_select(0, same.unlabeled_rows(0))));
+}
+
+TEST_CASE("SemiSampler says what is wrong with its options", "[data]") {
+  const SemiData data = numbered(50, 5, 40);
+  CHECK(construct_error(data, {.unlabeled_batch = 41}) ==
+        "SemiSampler: expected at least 41 unlabeled rows, one batch, but got 40 (lower "
+        "unlabeled_batch).");
+  CHECK(construct_error(data, {.unlabeled_batch = 0, .labeled_batch = 41}) ==
+        "SemiSampler: expected at least 41 rows, one batch, but got 40 (lower labeled_batch).");
+  CHECK(construct_error(data, {.unlabeled_batch = -1}) ==
+        "SemiSampler: expected an unlabeled_batch of at least 0 but got -1.");
+  CHECK(construct_error(data, {.labeled_batch = -1}) ==
+        "SemiSampler: expected a labeled_batch of at least 0 but got -1.");
+  CHECK(construct_error(data, {.unlabeled_batch = 0, .labeled_batch = 0}) ==
+        "SemiSampler: expected labeled or unlabeled rows in a batch but got neither.");
+  SemiSampler sampler(data, {.unlabeled_batch = 10});
+  CHECK(error_text([&] { sampler.batch(-1); }) ==
+        "SemiSampler: expected a step of at least 0 but got -1.");
+}
+
+TEST_CASE("SemiSampler says what is wrong with its data", "[data]") {
+  const SamplerOptions options{.unlabeled_batch = 10};
+  SemiData data = numbered(50, 5, 40);
+  data.inputs = torch::zeros({50, 2}, torch::kInt64);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected floating or uint8 inputs [rows, ...] but got Long [50, 2].");
+  data.inputs = torch::Tensor();
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected floating or uint8 inputs [rows, ...] but got an undefined tensor.");
+
+  data = numbered(50, 5, 40);
+  data.unlabeled = torch::tensor({3, 50}, torch::kInt64);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected unlabeled rows in 0..49 but got 50 (the inputs have 50 rows).");
+  data = numbered(50, 5, 40);
+  data.labeled = torch::tensor({-1, 3}, torch::kInt64);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected labeled rows in 0..49 but got -1 (the inputs have 50 rows).");
+  data.labeled = torch::zeros({3});
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected int64 labeled rows [n] but got Float [3].");
+
+  data = numbered(50, 5, 40);
+  data.labels = torch::zeros({49}, torch::kInt64);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected int64 labels [50], one for each row of the inputs, but got Long "
+        "[49].");
+  data.labels = torch::full({50}, -1, torch::kInt64);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected a class for every labeled row but got label -1.");
+  data.labeled = torch::Tensor();
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .labeled_batch = 5}) ==
+        "SemiSampler: expected labeled rows for a labeled_batch of 5 but got none.");
+}
+
+TEST_CASE("SemiSampler works on the device of the inputs", "[data][cuda]") {
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  const SemiData data = numbered(50, 5, 40);
+  SemiData on_device = data;
+  on_device.inputs = data.inputs.cuda();
+  SemiSampler cpu(data, {.unlabeled_batch = 8, .labeled_batch = 3});
+  SemiSampler cuda(on_device, {.unlabeled_batch = 8, .labeled_batch = 3});
+  for (const int64_t step : {0, 4, 9, 700}) {
+    const SemiBatch expected = cpu.batch(step);
+    const SemiBatch batch = cuda.batch(step);
+    CHECK(batch.y.is_cuda());
+    CHECK(torch::equal(batch.x_labeled.cpu(), expected.x_labeled));
+    CHECK(torch::equal(batch.y.cpu(), expected.y));
+    CHECK(torch::equal(batch.x_unlabeled.cpu(), expected.x_unlabeled));
+  }
+}

@@ -1,0 +1,134 @@
+#include <ladder/io/atomic_file.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <tests/support/temporary_folder.h>
+
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace fs = std::filesystem;
+using ladder::io::append_line;
+using ladder::io::write_atomically;
+using ladder::testing::error_text;
+using ladder::testing::file_bytes;
+using ladder::testing::TemporaryFolder;
+using ladder::testing::write_file;
+
+namespace {
+
+size_t entries(const fs::path& dir) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(dir), fs::directory_iterator()));
+}
+
+}  // namespace
+
+TEST_CASE("write_atomically replaces the whole content and leaves nothing else", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  const std::string binary("a\0b\n", 4);
+  write_atomically(path, binary);
+  CHECK(file_bytes(path) == binary);
+  write_atomically(path, "x");
+  CHECK(file_bytes(path) == "x");
+  write_atomically(path, std::string_view());
+  CHECK(file_bytes(path).empty());
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("write_atomically accepts a path without a folder", "[io]") {
+  const TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  const std::string text = error_text([] { write_atomically("bare", "bytes"); });
+  fs::current_path(before);
+  CHECK(text == "(no error)");
+  CHECK(file_bytes(folder / "bare") == "bytes");
+}
+
+TEST_CASE("write_atomically keeps the old content when the writer fails", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  write_file(path, "old");
+  CHECK_THROWS_AS(write_atomically(path,
+                                   [](const fs::path& temporary) {
+                                     write_file(temporary, "half");
+                                     throw std::runtime_error("stop");
+                                   }),
+                  std::runtime_error);
+  CHECK(file_bytes(path) == "old");
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("write_atomically gives the writer a temporary file in the same folder", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  write_atomically(path, [&](const fs::path& temporary) {
+    CHECK(temporary.parent_path() == folder.path());
+    CHECK(temporary != path);
+    CHECK_FALSE(fs::exists(path));
+    write_file(temporary, "content");
+  });
+  CHECK(file_bytes(path) == "content");
+  CHECK(entries(folder.path()) == 1);
+  CHECK(error_text([&] { write_atomically(path, [](const fs::path&) {}); }) ==
+        "write_atomically: expected to write " + path.string() +
+            " but got \"No such file or directory\".");
+  CHECK(file_bytes(path) == "content");
+}
+
+TEST_CASE("write_atomically names the path and the reason of a failure", "[io]") {
+  const TemporaryFolder folder;
+  const std::string dir = folder.path().string();
+  CHECK(error_text([&] { write_atomically(folder / "none/file", "x"); }) ==
+        "write_atomically: expected the folder " + dir + "/none to exist in order to write " + dir +
+            "/none/file but got none (create it first).");
+  CHECK(error_text([&] { write_atomically(folder.path(), "x"); }) ==
+        "write_atomically: expected the path of a file but got the folder \"" + dir + "\".");
+  CHECK(error_text([&] { write_atomically("", "x"); }) ==
+        "write_atomically: expected the path of a file but got the folder \"\".");
+  const auto long_path = folder / std::string(300, 'n');
+  CHECK(error_text([&] { write_atomically(long_path, "x"); }) ==
+        "write_atomically: expected to write " + long_path.string() +
+            " but got \"File name too long\".");
+  CHECK(entries(folder.path()) == 0);
+}
+
+TEST_CASE("append_line adds whole lines", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "log";
+  append_line(path, "one");
+  append_line(path, "");
+  append_line(path, "three");
+  CHECK(file_bytes(path) == "one\n\nthree\n");
+  CHECK(error_text([&] { append_line(path, "a\nb"); }) ==
+        "append_line: expected one line for " + path.string() +
+            " but got a text with a newline in it.");
+  CHECK(file_bytes(path) == "one\n\nthree\n");
+  CHECK(error_text([&] { append_line(folder / "none/log", "x"); }) ==
+        "append_line: expected to write " + (folder / "none/log").string() +
+            " but got \"No such file or directory\".");
+  CHECK(error_text([] { append_line("/dev/full", "x"); }) ==
+        "append_line: expected to write /dev/full but got \"No space left on device\".");
+}
+
+TEST_CASE("append_line does not mix the lines of several writers", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "log";
+  constexpr size_t kLines = 200;
+  std::vector<std::thread> writers;
+  for (const char letter : {'a', 'b', 'c', 'd'}) {
+    writers.emplace_back([&path, letter] {
+      for (size_t i = 0; i < kLines; ++i) append_line(path, std::string(300, letter));
+    });
+  }
+  for (auto& writer : writers) writer.join();
+
+  std::ifstream in(path);
+  size_t whole = 0;
+  for (std::string line; std::getline(in, line);) {
+    whole += line.size() == 300 && line.find_first_not_of(line[0]) == std::string::npos;
+  }
+  CHECK(whole == 4 * kLines);
+}

@@ -1,0 +1,143 @@
+#include "ladder/nn/denoising_autoencoder.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/noisy_batch_norm_linear.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+
+namespace {
+
+DenoisingAutoencoder small(AutoencoderCost cost, std::vector<double> lambda = {}) {
+  const auto stage = [](int64_t in, int64_t out) {
+    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = in,
+                                                            .out_features = out,
+                                                            .noise_std = 0,
+                                                            .activation = Activation::kTanh});
+  };
+  return DenoisingAutoencoder(
+      DenoisingAutoencoderOptions{
+          .input_shape = {6}, .cost = cost, .lambda = std::move(lambda)},
+      Stages{stage(6, 5), stage(5, 4)});
+}
+
+AutoencoderLoss loss_of(DenoisingAutoencoder& net, const torch::Tensor& x, uint64_t seed = 1) {
+  NoiseSource noise(seed);
+  return net->loss(x, noise);
+}
+
+// The two forms in plain operations.
+torch::Tensor normal(const torch::Tensor& x) {
+  return (x - x.mean(0)) / (x.var(0, false) + 1e-10).sqrt();
+}
+
+}  // namespace
+
+TEST_CASE("DenoisingAutoencoder reconstructs through its top alone", "[nn]") {
+  torch::manual_seed(1);
+  auto net = small(AutoencoderCost::kReconstruction);
+  net->to(torch::kDouble);
+  const auto x = torch::rand({8, 6}, torch::kDouble);
+  const auto p = net->named_parameters();
+  NoiseSource noise(1);
+  const auto n = ops::standard_normal(noise.draw(8, 6), 8, 6, torch::kDouble);
+  auto h = x + 0.3 * n;
+  for (const char* stage : {"stages.0", "stages.1"}) {
+    h = torch::tanh(normal(torch::matmul(h, p[std::string(stage) + ".weight"].t())));
+  }
+  auto u = normal(h);
+  for (const char* vertical : {"decoder.verticals.1", "decoder.verticals.0"}) {
+    u = normal(torch::matmul(u, p[std::string(vertical) + ".weight"].t()));
+  }
+  const auto loss = loss_of(net, x);
+  require_close(loss.total, (u - x).square().mean(), 1e-8, 1e-9);
+  CHECK_FALSE(loss.denoising[1].defined());
+  CHECK(net->forward(x).sizes() == x.sizes());
+  CHECK(net->encode(x).sizes() == at::IntArrayRef({8, 4}));
+}
+
+TEST_CASE("DenoisingAutoencoder compares features with the clean path", "[nn]") {
+  torch::manual_seed(2);
+  auto net = small(AutoencoderCost::kFeatureDifference, {2, 3});
+  net->to(torch::kDouble);
+  const auto x = torch::rand({8, 6}, torch::kDouble);
+  const auto p = net->named_parameters();
+  NoiseSource noise(1);
+  const auto n = ops::standard_normal(noise.draw(8, 6), 8, 6, torch::kDouble);
+  auto noisy = x + 0.3 * n;
+  auto clean = x;
+  std::vector<torch::Tensor> pre(3), z(3);
+  for (size_t l = 1; l <= 2; ++l) {
+    const auto w = p["stages." + std::to_string(l - 1) + ".weight"].t();
+    pre[l] = torch::matmul(clean, w);
+    z[l] = normal(pre[l]);
+    clean = torch::tanh(z[l]);
+    noisy = torch::tanh(normal(torch::matmul(noisy, w)));
+  }
+  const auto rescaled = [&](const torch::Tensor& z_hat, size_t l) {
+    return (z_hat - pre[l].mean(0)) / (pre[l].var(0, false) + 1e-10).sqrt();
+  };
+  const auto top = normal(noisy);
+  const auto below = normal(torch::matmul(top, p["decoder.verticals.1.weight"].t()));
+  const auto loss = loss_of(net, x);
+  const auto cost2 = (rescaled(top, 2) - z[2]).square().mean();
+  const auto cost1 = (rescaled(below, 1) - z[1]).square().mean();
+  require_close(loss.denoising[2], cost2, 1e-8, 1e-9);
+  require_close(loss.denoising[1], cost1, 1e-8, 1e-9);
+  require_close(loss.total, 2 * cost1 + 3 * cost2, 1e-8, 1e-9);
+  CHECK_FALSE(loss.denoising[0].defined());
+  CHECK_THROWS_WITH(net->forward(x), Catch::Contains("its decoder ends at level 1"));
+}
+
+TEST_CASE("DenoisingAutoencoder passes central differences in both forms", "[nn][grad]") {
+  for (const auto cost : {AutoencoderCost::kReconstruction, AutoencoderCost::kFeatureDifference}) {
+    torch::manual_seed(3);
+    auto net = small(cost);
+    net->to(torch::kDouble);
+    const auto x = torch::rand({8, 6}, torch::kDouble);
+    require_gradient([&](const std::vector<torch::Tensor>&) { return loss_of(net, x).total; },
+                     net->parameters(), 1e-5);
+  }
+}
+
+TEST_CASE("DenoisingAutoencoder learns to denoise rows on a line", "[nn]") {
+  torch::manual_seed(4);
+  auto net = small(AutoencoderCost::kReconstruction);
+  torch::optim::Adam adam(net->parameters(), 0.02);
+  NoiseSource noise(2);
+  const auto direction = torch::rand({1, 6}) + 0.5;
+  double first = 0;
+  double last = 0;
+  for (int step = 0; step < 300; ++step) {
+    const auto x = torch::randn({32, 1}).matmul(direction);
+    adam.zero_grad();
+    const auto loss = net->loss(x, noise);
+    loss.total.backward();
+    adam.step();
+    last = loss.total.item<double>();
+    first = step == 0 ? last : first;
+  }
+  CHECK(last < 0.2 * first);
+}
+
+TEST_CASE("DenoisingAutoencoder clones with its state", "[nn]") {
+  torch::manual_seed(5);
+  auto net = small(AutoencoderCost::kFeatureDifference);
+  const auto x = torch::rand({8, 6});
+  DenoisingAutoencoder copy(std::dynamic_pointer_cast<DenoisingAutoencoderImpl>(net->clone()));
+  require_close(loss_of(copy, x).total, loss_of(net, x).total);
+}
+
+TEST_CASE("DenoisingAutoencoder names what does not fit", "[nn]") {
+  CHECK_THROWS_WITH(small(AutoencoderCost::kFeatureDifference, {1}),
+                    Catch::Contains("expected 2 values of lambda (levels 1 up) but got 1"));
+  CHECK_THROWS_WITH(small(AutoencoderCost::kFeatureDifference, {0, 0}),
+                    Catch::Contains("of which one is above 0"));
+  auto net = small(AutoencoderCost::kReconstruction);
+  CHECK_THROWS_WITH(net->encode(torch::ones({2, 5})),
+                    Catch::Contains("expected x to hold rows of shape [6] but got [2, 5]"));
+}

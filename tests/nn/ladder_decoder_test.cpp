@@ -1,0 +1,146 @@
+#include "ladder/nn/ladder_decoder.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/noisy_batch_norm_linear.h"
+#include "ladder/nn/noisy_stage.h"
+#include "ladder/nn/vanilla_combinator.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+using ladder::testing::weighted_sum;
+
+namespace {
+
+Stages dense_stages() {
+  return {NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = 5, .out_features = 4}),
+          NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = 4, .out_features = 3})};
+}
+
+LadderDecoder decoder(int64_t lowest = 0, CombinatorFactory combinator = {}) {
+  return LadderDecoder(LadderDecoderOptions{.shapes = {{5}, {4}, {3}},
+                                            .lowest_level = lowest,
+                                            .combinator = std::move(combinator)},
+                       dense_stages());
+}
+
+CombinatorFactory vanilla() {
+  return [](int64_t channels) { return VanillaCombinator(VanillaCombinatorOptions{channels}); };
+}
+
+using Targets = std::vector<std::optional<ops::DenoisingTarget>>;
+
+}  // namespace
+
+TEST_CASE("LadderDecoder walks down as the formula says", "[nn]") {
+  torch::manual_seed(1);
+  auto d = decoder(0, vanilla());
+  const auto top = torch::randn({6, 3});
+  const std::vector<torch::Tensor> z = {torch::randn({6, 5}), torch::randn({6, 4}),
+                                        torch::randn({6, 3})};
+  const auto target = torch::randn({6, 4});
+  const auto mean = torch::randn({4});
+  const auto std = torch::rand({4}) + 0.5;
+  const auto levels =
+      d->forward(top, z, Targets{std::nullopt, ops::DenoisingTarget{target, mean, std}, {}});
+
+  const auto normal = [](const torch::Tensor& u) {
+    return (u - u.mean(0)) / (u.var(0, false) + 1e-10).sqrt();
+  };
+  const auto parameters = d->named_parameters();
+  const auto g = [&](int level, const torch::Tensor& u) {
+    return ops::reference::combine(z[static_cast<size_t>(level)], normal(u),
+                                   parameters["combinators." + std::to_string(level) + ".weight"],
+                                   ops::CombinatorFunction::kVanilla);
+  };
+  const auto z2 = g(2, top);
+  const auto z1 = g(1, torch::matmul(z2, parameters["verticals.1.weight"].t()));
+  const auto z0 = g(0, torch::matmul(z1, parameters["verticals.0.weight"].t()));
+  require_close(levels[2].z_hat, z2, 1e-4, 1e-5);
+  require_close(levels[1].z_hat, z1, 1e-4, 1e-5);
+  require_close(levels[0].z_hat, z0, 1e-4, 1e-5);
+  CHECK_FALSE(levels[0].cost.defined());
+  CHECK_FALSE(levels[2].cost.defined());
+  require_close(levels[1].cost, ((z1 - mean) / std - target).square().mean(), 1e-4, 1e-5);
+}
+
+TEST_CASE("LadderDecoder stops at its lowest level", "[nn]") {
+  auto d = decoder(2);
+  CHECK(d->named_parameters().keys() == std::vector<std::string>{"combinators.2.weight"});
+  const auto levels = d->forward(torch::randn({6, 3}),
+                                 {torch::Tensor(), torch::Tensor(), torch::randn({6, 3})},
+                                 Targets(3));
+  CHECK(levels[2].z_hat.defined());
+  CHECK_FALSE(levels[1].z_hat.defined());
+  CHECK_THROWS_WITH(d->combinator(0), Catch::Contains("expected a level in 2..2 but got 0"));
+}
+
+TEST_CASE("LadderDecoder passes central differences", "[nn][grad]") {
+  torch::manual_seed(2);
+  auto d = decoder(0, vanilla());
+  d->to(torch::kDouble);
+  const auto options = torch::kDouble;
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) {
+        const auto levels = d->forward(
+            in[0], {in[1], in[2], in[3]},
+            Targets{ops::DenoisingTarget{in[4]}, ops::DenoisingTarget{in[5], in[6], in[7]}, {}});
+        return weighted_sum({levels[0].z_hat}) + levels[0].cost + 2 * levels[1].cost;
+      },
+      {torch::randn({5, 3}, options), torch::randn({5, 5}, options), torch::randn({5, 4}, options),
+       torch::randn({5, 3}, options), torch::randn({5, 5}, options), torch::randn({5, 4}, options),
+       torch::randn({4}, options), torch::rand({4}, options) + 0.5,
+       d->named_parameters()["verticals.0.weight"], d->named_parameters()["verticals.1.weight"]});
+}
+
+TEST_CASE("LadderDecoder treats maps per channel", "[nn]") {
+  torch::manual_seed(3);
+  NoisyStageOptions options{.normalization = {.channels = 3}};
+  options.vertical = [](at::IntArrayRef, at::IntArrayRef) {
+    return torch::nn::AnyModule(
+        torch::nn::ConvTranspose2d(torch::nn::ConvTranspose2dOptions(3, 2, 3).bias(false)));
+  };
+  const Stages stages = {NoisyStage(
+      torch::nn::AnyModule(torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 3, 3).bias(false))),
+      options)};
+  LadderDecoder d(LadderDecoderOptions{.shapes = {{2, 6, 6}, {3, 4, 4}}, .combinator = vanilla()},
+                  stages);
+  const auto top = torch::randn({5, 3, 4, 4});
+  const auto z1 = torch::randn({5, 3, 4, 4});
+  const auto z0 = torch::randn({5, 2, 6, 6});
+  const auto levels = d->forward(top, {z0, z1}, Targets{ops::DenoisingTarget{z0}, {}});
+  CHECK(levels[0].z_hat.sizes() == z0.sizes());
+  CHECK(levels[1].z_hat.sizes() == z1.sizes());
+  const auto mean = top.mean(at::IntArrayRef{0, 2, 3}, true);
+  const auto u = (top - mean) / (top.var(at::IntArrayRef{0, 2, 3}, false, true) + 1e-10).sqrt();
+  require_close(levels[1].z_hat, z1 + torch::sigmoid(z1) + 0 * u, 1e-5, 1e-5);
+  require_close(levels[0].cost, (levels[0].z_hat - z0).square().mean(), 1e-4, 1e-5);
+}
+
+TEST_CASE("LadderDecoder clones deeply", "[nn]") {
+  torch::manual_seed(4);
+  auto d = decoder();
+  const auto copy = std::dynamic_pointer_cast<LadderDecoderImpl>(d->clone());
+  REQUIRE(copy);
+  REQUIRE(copy->named_parameters().keys() == d->named_parameters().keys());
+  for (const auto& parameter : d->named_parameters()) {
+    require_close(copy->named_parameters()[parameter.key()], parameter.value());
+    CHECK_FALSE(copy->named_parameters()[parameter.key()].is_alias_of(parameter.value()));
+  }
+}
+
+TEST_CASE("LadderDecoder names what does not fit", "[nn]") {
+  CHECK_THROWS_WITH(LadderDecoder(LadderDecoderOptions{.shapes = {{5}, {4}}}, dense_stages()),
+                    Catch::Contains("expected 3 level shapes for 2 stages but got 2"));
+  CHECK_THROWS_WITH(decoder(3), Catch::Contains("expected a lowest level in 0..2 but got 3"));
+  auto d = decoder();
+  CHECK_THROWS_WITH(d->forward(torch::ones({2, 3}), {torch::ones({2, 3})}, Targets(1)),
+                    Catch::Contains("expected 3 levels of z_noisy and targets but got 1 and 1"));
+  CHECK_THROWS_WITH(
+      d->forward(torch::ones({2, 3}),
+                 {torch::ones({2, 5}), torch::ones({2, 9}), torch::ones({2, 3})}, Targets(3)),
+      Catch::Contains("expected the map down to level 1 to give [2, 9] but got [2, 4]"));
+}

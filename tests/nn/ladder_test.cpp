@@ -1,0 +1,279 @@
+#include "ladder/nn/ladder.h"
+
+#include <torch/torch.h>
+
+#include <sstream>
+
+#include "ladder/nn/noisy_batch_norm_linear.h"
+#include "ladder/nn/noisy_stage.h"
+#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/ops/corrupt.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+
+namespace {
+
+Ladder small(std::vector<double> lambda, CombinatorFactory combinator = {}) {
+  const auto stage = [](int64_t in, int64_t out, bool top) {
+    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = in,
+                                                            .out_features = out,
+                                                            .activation = Activation::kTanh,
+                                                            .softmax_top = top});
+  };
+  return Ladder(LadderOptions{.input_shape = {6},
+                              .lambda = std::move(lambda),
+                              .combinator = std::move(combinator)},
+                Stages{stage(6, 5, false), stage(5, 4, false), stage(4, 3, true)});
+}
+
+CombinatorFactory vanilla() {
+  return [](int64_t channels) { return VanillaCombinator(VanillaCombinatorOptions{channels}); };
+}
+
+SemiBatch batch(torch::Dtype dtype = torch::kFloat) {
+  torch::manual_seed(11);
+  return {torch::rand({4, 6}, dtype), torch::tensor({0, 2, 1, 2}), torch::rand({7, 6}, dtype)};
+}
+
+LadderLoss loss_of(Ladder& net, const SemiBatch& b) {
+  NoiseSource noise(1);
+  return net->loss(b, noise);
+}
+
+}  // namespace
+
+TEST_CASE("Ladder total is the weighted sum of its costs", "[nn]") {
+  auto net = small({3, 2, 0, 0.5}, vanilla());
+  const auto loss = loss_of(net, batch());
+  CHECK_FALSE(loss.denoising[2].defined());
+  require_close(loss.total,
+                loss.supervised + 3 * loss.denoising[0] + 2 * loss.denoising[1] +
+                    0.5 * loss.denoising[3],
+                1e-6, 1e-6);
+  CHECK(loss.logits.sizes() == at::IntArrayRef({4, 3}));
+}
+
+TEST_CASE("Ladder gradient of the whole network passes central differences", "[nn][grad]") {
+  torch::manual_seed(1);
+  auto net = small({3, 2, 1, 0.5}, vanilla());
+  net->to(torch::kDouble);
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : net->parameters()) {
+      parameter.add_(0.3 * torch::randn_like(parameter));
+    }
+  }
+  const auto b = batch(torch::kDouble);
+  require_gradient([&](const std::vector<torch::Tensor>&) { return loss_of(net, b).total; },
+                   net->parameters(), 1e-5);
+}
+
+TEST_CASE("Ladder lets gradients reach its inputs", "[nn][grad]") {
+  torch::manual_seed(2);
+  auto net = small({3, 2, 1, 0.5}, vanilla());
+  net->to(torch::kDouble);
+  auto b = batch(torch::kDouble);
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) {
+        return loss_of(net, {in[0], b.y, in[1]}).total;
+      },
+      {b.x_labeled, b.x_unlabeled}, 1e-5);
+}
+
+TEST_CASE("Ladder builds no decoder below its lowest lambda and none without any", "[nn]") {
+  const auto count = [](const Ladder& net, const std::string& part) {
+    int n = 0;
+    for (const auto& key : net->named_parameters().keys()) {
+      n += key.find(part) != std::string::npos ? 1 : 0;
+    }
+    return n;
+  };
+  auto gamma = small({0, 0, 0, 1});
+  CHECK(count(gamma, "decoder.") == 1);
+  CHECK(count(gamma, "decoder.combinators.3") == 1);
+  auto bottom = small({1, 0, 0, 0});
+  CHECK(count(bottom, "decoder.verticals") == 3);
+  CHECK(count(bottom, "decoder.combinators") == 4);
+  auto baseline = small({});
+  CHECK_FALSE(baseline->has_decoder());
+  CHECK(count(baseline, "decoder.") == 0);
+  const auto b = batch();
+  CHECK(loss_of(baseline, {b.x_labeled, b.y, {}}).total.defined());
+}
+
+TEST_CASE("Ladder runs no rows that no cost needs", "[nn]") {
+  // Noise is drawn for the noisy rows of levels 0..3 in whole blocks of four rows.
+  const auto blocks = [](std::vector<double> lambda) {
+    auto net = small(std::move(lambda));
+    NoiseSource noise(1);
+    net->loss(batch(), noise);
+    return noise.offset();
+  };
+  CHECK(blocks({1, 1, 1, 1}) == 3 * (6 + 5 + 4 + 3));
+  CHECK(blocks({}) == 1 * (6 + 5 + 4 + 3));
+  // Calibration aside, a bottom ladder measures two groups and a full one three.
+  auto bottom = small({1, 0, 0, 0});
+  CHECK(loss_of(bottom, batch()).denoising[0].defined());
+}
+
+TEST_CASE("Ladder noise follows its source alone", "[nn]") {
+  auto net = small({3, 2, 1, 0.5});
+  const auto b = batch();
+  torch::manual_seed(1);
+  const auto first = loss_of(net, b).total;
+  torch::manual_seed(2);
+  CHECK(torch::equal(first, loss_of(net, b).total));
+  NoiseSource other(2);
+  CHECK_FALSE(torch::equal(first, net->loss(b, other).total));
+}
+
+TEST_CASE("Ladder gives the same bits at one and two threads", "[nn]") {
+  auto net = small({3, 2, 1, 0.5});
+  const auto b = batch();
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = loss_of(net, b).total;
+  at::set_num_threads(2);
+  const auto two = loss_of(net, b).total;
+  at::set_num_threads(threads);
+  CHECK(torch::equal(one, two));
+}
+
+TEST_CASE("Ladder calibrates on a short last batch by joining it to the one before", "[nn]") {
+  auto net = small({});
+  const auto x = torch::rand({21, 6});
+  net->calibrate(x, 10);
+  const auto buffers = net->named_buffers();
+  CHECK(buffers["stages.0.normalization.batches"].item<int64_t>() == 2);
+  auto other = std::dynamic_pointer_cast<LadderImpl>(net->clone());
+  other->calibrate(x.narrow(0, 0, 15), 10);
+  CHECK(other->named_buffers()["stages.0.normalization.batches"].item<int64_t>() == 2);
+  CHECK(net->is_training());
+  CHECK_THROWS_WITH(net->calibrate(x.narrow(0, 0, 1)),
+                    Catch::Contains("expected at least 2 rows and a batch size of at least 2"));
+}
+
+TEST_CASE("Ladder in eval mode does not look at the batch it is given", "[nn]") {
+  torch::manual_seed(3);
+  auto net = small({});
+  net->calibrate(torch::rand({50, 6}), 25);
+  net->eval();
+  const auto x = torch::rand({9, 6});
+  const auto all = net->forward(x);
+  for (int64_t i = 0; i < 9; ++i) {
+    require_close(net->forward(x.narrow(0, i, 1)), all.narrow(0, i, 1), 1e-5, 1e-6);
+  }
+  net->train();
+  CHECK_FALSE(torch::allclose(net->forward(x), all, 1e-3, 1e-3));
+}
+
+TEST_CASE("Ladder state survives clone, dtype and save", "[nn]") {
+  torch::manual_seed(4);
+  auto net = small({3, 2, 1, 0.5}, vanilla());
+  net->calibrate(torch::rand({50, 6}), 25);
+  const auto b = batch();
+  const auto total = loss_of(net, b).total;
+
+  Ladder copy(std::dynamic_pointer_cast<LadderImpl>(net->clone()));
+  require_close(loss_of(copy, b).total, total);
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& p : copy->parameters()) {
+      p.add_(1);
+    }
+  }
+  require_close(loss_of(net, b).total, total);
+
+  std::stringstream stream;
+  torch::save(net, stream);
+  auto loaded = small({3, 2, 1, 0.5}, vanilla());
+  torch::load(loaded, stream);
+  require_close(loss_of(loaded, b).total, total);
+  loaded->eval();
+  net->eval();
+  require_close(loaded->forward(b.x_unlabeled), net->forward(b.x_unlabeled));
+
+  net->to(torch::kDouble);
+  const SemiBatch wide = {b.x_labeled.to(torch::kDouble), b.y, b.x_unlabeled.to(torch::kDouble)};
+  require_close(loss_of(net, wide).total, total.to(torch::kDouble), 1e-4, 1e-4);
+}
+
+TEST_CASE("Ladder trains over stages of other kinds", "[nn]") {
+  torch::manual_seed(5);
+  NoisyStage conv(torch::nn::AnyModule(torch::nn::Conv1d(
+                      torch::nn::Conv1dOptions(1, 4, 3).bias(false))),
+                  NoisyStageOptions{.normalization = {.channels = 4}});
+  NoisyBatchNormLinear top(NoisyBatchNormLinearOptions{
+      .in_features = 4 * 8, .out_features = 2, .softmax_top = true});
+  Ladder net(LadderOptions{.input_shape = {1, 10}, .lambda = {10, 1, 0.1}}, Stages{conv, top});
+  CHECK(net->shapes == std::vector<std::vector<int64_t>>{{1, 10}, {4, 8}, {2}});
+  NoiseSource noise(1);
+  const SemiBatch b{torch::rand({4, 1, 10}), torch::tensor({0, 1, 1, 0}), torch::rand({6, 1, 10})};
+  torch::optim::Adam adam(net->parameters(), 0.01);
+  double first = 0;
+  double last = 0;
+  for (int step = 0; step < 60; ++step) {
+    adam.zero_grad();
+    const auto loss = net->loss(b, noise);
+    loss.total.backward();
+    adam.step();
+    last = loss.total.item<double>();
+    first = step == 0 ? last : first;
+  }
+  CHECK(last < 0.5 * first);
+}
+
+TEST_CASE("Ladder names what does not fit", "[nn]") {
+  CHECK_THROWS_WITH(small({1, 2}),
+                    Catch::Contains("expected 4 values of lambda for 3 stages (level 0 is the "
+                                    "input) but got 2"));
+  CHECK_THROWS_WITH(small({1, 2, -1, 0}), Catch::Contains("expected lambda >= 0 but got -1 for "
+                                                          "level 2"));
+  CHECK_THROWS_WITH(Ladder(LadderOptions{.input_shape = {6}}, Stages{}),
+                    Catch::Contains("Ladder: expected at least one stage but got none"));
+  CHECK_THROWS_WITH(
+      Ladder(LadderOptions{.input_shape = {6}},
+             Stages{NoisyBatchNormLinear(
+                        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 5}),
+                    NoisyBatchNormLinear(
+                        NoisyBatchNormLinearOptions{.in_features = 4, .out_features = 3})}),
+      Catch::Contains("expected rows of 4 features but got an input of shape [2, 5]. "
+                      "(stage 2 of Ladder)"));
+  auto net = small({1, 1, 1, 1});
+  auto b = batch();
+  NoiseSource noise(1);
+  CHECK_THROWS_WITH(net->loss({b.x_labeled, b.y, {}}, noise),
+                    Catch::Contains("expected x_unlabeled to hold rows of shape [6] but got an "
+                                    "undefined tensor"));
+  CHECK_THROWS_WITH(net->loss({b.x_labeled, b.y.narrow(0, 0, 2), b.x_unlabeled}, noise),
+                    Catch::Contains("expected y to be int64 [4] but got Long [2]"));
+  CHECK_THROWS_WITH(net->forward(torch::ones({2, 7})),
+                    Catch::Contains("expected x to hold rows of shape [6] but got [2, 7]"));
+}
+
+TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {
+  if (!torch::cuda::is_available()) {
+    LADDER_SKIP("no CUDA device");
+  }
+  torch::manual_seed(6);
+  auto net = small({3, 2, 1, 0.5}, vanilla());
+  const auto b = batch();
+  const auto total = loss_of(net, b).total;
+  total.backward();
+  std::vector<torch::Tensor> grads;
+  for (const auto& p : net->parameters()) {
+    grads.push_back(p.grad().clone());
+  }
+  Ladder gpu(std::dynamic_pointer_cast<LadderImpl>(net->clone(torch::Device(torch::kCUDA))));
+  const auto loss = loss_of(gpu, {b.x_labeled.cuda(), b.y.cuda(), b.x_unlabeled.cuda()});
+  require_close(loss.total.cpu(), total, 1e-3, 1e-3);
+  loss.total.backward();
+  const auto parameters = gpu->parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    require_close(parameters[i].grad().cpu(), grads[i], 1e-2, 1e-2);
+  }
+}

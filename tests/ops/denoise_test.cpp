@@ -1,0 +1,183 @@
+#include "ladder/ops/denoise.h"
+
+#include <torch/torch.h>
+
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using ladder::ops::CombinatorFunction;
+using ladder::ops::DenoisingTarget;
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+using ladder::testing::weighted_sum;
+
+namespace {
+
+constexpr CombinatorFunction kFunctions[] = {CombinatorFunction::kGaussian,
+                                             CombinatorFunction::kVanilla};
+
+int64_t parameters(CombinatorFunction function) {
+  return function == CombinatorFunction::kGaussian ? 10 : 9;
+}
+
+// z~, u, weight, target, mean, std.
+std::vector<torch::Tensor> operands(int64_t rows, int64_t columns, CombinatorFunction function,
+                                    torch::Dtype dtype) {
+  const auto options = torch::kDouble;
+  std::vector<torch::Tensor> in = {torch::randn({rows, columns}, options),
+                                   torch::randn({rows, columns}, options) * 3 + 1,
+                                   torch::randn({parameters(function), columns}, options),
+                                   torch::randn({rows, columns}, options),
+                                   torch::randn({columns}, options),
+                                   torch::rand({columns}, options) + 0.5};
+  for (auto& t : in) {
+    t = t.to(dtype).requires_grad_();
+  }
+  return in;
+}
+
+}  // namespace
+
+TEST_CASE("denoise is the published Gaussian formula on known numbers", "[ops]") {
+  // Two rows, so that u normalises to -1 and 1; a3 = 0.5, a4 = 2, a9 = 0.25, a10 = 0.5, a1 = 1.
+  auto a = torch::zeros({10, 1}, torch::kDouble);
+  a[0] = 1;
+  a[1] = 1;
+  a[2] = 0.5;
+  a[3] = 2;
+  a[6] = 1;
+  a[8] = 0.25;
+  a[9] = 0.5;
+  const auto z = torch::tensor({{0.3}, {-0.7}}, torch::kDouble);
+  const auto u = torch::tensor({{4.0}, {8.0}}, torch::kDouble);
+  const auto expected = [](double zt, double un) {
+    const double mu = 1 / (1 + std::exp(-(un + 0.5))) + 2 * un;
+    const double v = 0.25 * un + 0.5;
+    return (zt - mu) * v + mu;
+  };
+  const auto result = ladder::ops::denoise(z, u, a, CombinatorFunction::kGaussian,
+                                           DenoisingTarget{torch::zeros({2, 1}, torch::kDouble)});
+  const double first = expected(0.3, -1);
+  const double second = expected(-0.7, 1);
+  require_close(result.z_hat, torch::tensor({{first}, {second}}, torch::kDouble), 1e-9);
+  CHECK(result.cost.item<double>() == Approx((first * first + second * second) / 2).epsilon(1e-9));
+}
+
+TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") {
+  torch::manual_seed(1);
+  for (const auto function : kFunctions) {
+    for (const auto [rows, columns] : {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}}) {
+      for (const int form : {0, 1, 2}) {  // no target, a target as it is, rescaled
+        INFO(rows << " x " << columns << ", form " << form);
+        auto in = operands(rows, columns, function, torch::kDouble);
+        std::vector<torch::Tensor> other;
+        for (const auto& t : in) {
+          other.push_back(t.detach().clone().requires_grad_());
+        }
+        const auto target = [&](const std::vector<torch::Tensor>& t) {
+          return form == 0   ? std::nullopt
+                 : form == 1 ? std::optional(DenoisingTarget{t[3]})
+                             : std::optional(DenoisingTarget{t[3], t[4], t[5]});
+        };
+        const auto a = ladder::ops::denoise(in[0], in[1], in[2], function, target(in));
+        const auto b = ladder::ops::reference::denoise(other[0], other[1], other[2], function,
+                                                       target(other));
+        require_close(a.z_hat, b.z_hat, 1e-10, 1e-10);
+        auto sum_a = weighted_sum({a.z_hat});
+        auto sum_b = weighted_sum({b.z_hat});
+        if (form > 0) {
+          require_close(a.cost, b.cost, 1e-12, 1e-12);
+          sum_a = sum_a + 3 * a.cost;
+          sum_b = sum_b + 3 * b.cost;
+        }
+        sum_a.backward();
+        sum_b.backward();
+        const size_t used = form == 0 ? 3 : form == 1 ? 4 : 6;
+        for (size_t i = 0; i < used; ++i) {
+          INFO("operand " << i);
+          require_close(in[i].grad(), other[i].grad(), 1e-8, 1e-9);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("denoise kernel in float32 stays within rounding of float64", "[ops][grad]") {
+  torch::manual_seed(2);
+  for (const auto function : kFunctions) {
+    auto in = operands(20, 37, function, torch::kFloat);
+    std::vector<torch::Tensor> exact;
+    for (const auto& t : in) {
+      exact.push_back(t.detach().to(torch::kDouble).requires_grad_());
+    }
+    const auto a = ladder::ops::denoise(in[0], in[1], in[2], function,
+                                        DenoisingTarget{in[3], in[4], in[5]});
+    const auto b = ladder::ops::reference::denoise(exact[0], exact[1], exact[2], function,
+                                                   DenoisingTarget{exact[3], exact[4], exact[5]});
+    require_close(a.z_hat.to(torch::kDouble), b.z_hat, 1e-4, 1e-4);
+    require_close(a.cost.to(torch::kDouble), b.cost, 1e-5, 1e-5);
+    (weighted_sum({a.z_hat}) + a.cost).backward();
+    (weighted_sum({b.z_hat}) + b.cost).backward();
+    for (size_t i = 0; i < in.size(); ++i) {
+      INFO("operand " << i);
+      require_close(in[i].grad().to(torch::kDouble), exact[i].grad(), 2e-4, 2e-4);
+    }
+  }
+}
+
+TEST_CASE("denoise passes central differences", "[ops][grad]") {
+  torch::manual_seed(3);
+  for (const auto function : kFunctions) {
+    auto in = operands(4, 3, function, torch::kDouble);
+    for (auto& t : in) {
+      t = t.detach();
+    }
+    require_gradient(
+        [&](const std::vector<torch::Tensor>& t) {
+          const auto r = ladder::ops::denoise(t[0], t[1], t[2], function,
+                                              DenoisingTarget{t[3], t[4], t[5]});
+          return weighted_sum({r.z_hat}) + 2 * r.cost;
+        },
+        in);
+  }
+}
+
+TEST_CASE("denoise takes strided operands", "[ops]") {
+  torch::manual_seed(4);
+  const auto z = torch::randn({5, 8}).t();
+  const auto u = torch::randn({8, 10}).slice(1, 0, 10, 2);
+  const auto w = torch::randn({5, 10}).t();
+  require_close(
+      ladder::ops::denoise(z, u, w, CombinatorFunction::kGaussian, std::nullopt).z_hat,
+      ladder::ops::reference::denoise(z, u, w, CombinatorFunction::kGaussian, std::nullopt).z_hat,
+      1e-4, 1e-4);
+}
+
+TEST_CASE("normalise_rows and denoising_cost are what denoise does around a combinator", "[ops]") {
+  torch::manual_seed(5);
+  const auto in = operands(6, 4, CombinatorFunction::kVanilla, torch::kDouble);
+  const DenoisingTarget target{in[3], in[4], in[5]};
+  const auto whole =
+      ladder::ops::denoise(in[0], in[1], in[2], CombinatorFunction::kVanilla, target);
+  const auto z_hat = ladder::ops::reference::combine(in[0], ladder::ops::normalise_rows(in[1]),
+                                                     in[2], CombinatorFunction::kVanilla);
+  require_close(whole.z_hat, z_hat, 1e-10, 1e-10);
+  require_close(whole.cost, ladder::ops::denoising_cost(z_hat, target), 1e-10, 1e-10);
+}
+
+TEST_CASE("denoise names what does not fit", "[ops]") {
+  const auto z = torch::ones({4, 3});
+  const auto w = torch::ones({10, 3});
+  using ladder::ops::denoise;
+  const auto g = CombinatorFunction::kGaussian;
+  CHECK_THROWS_WITH(denoise(z, torch::ones({4, 2}), w, g, {}),
+                    Catch::Contains("expected z_noisy of u's shape [4, 2] but got [4, 3]"));
+  CHECK_THROWS_WITH(denoise(z, z, torch::ones({9, 3}), g, {}),
+                    Catch::Contains("expected weight [10, 3] but got [9, 3]"));
+  CHECK_THROWS_WITH(denoise(z, z, w, g, DenoisingTarget{torch::ones({3, 3})}),
+                    Catch::Contains("expected a target of shape [4, 3] but got [3, 3]"));
+  CHECK_THROWS_WITH(denoise(z, z, w, g, DenoisingTarget{z, torch::ones({3})}),
+                    Catch::Contains("expected both mean and std of the target or neither"));
+  CHECK_THROWS_WITH(denoise(z, z, w.to(torch::kDouble), g, {}),
+                    Catch::Contains("expected operands of type Float but got Double"));
+}

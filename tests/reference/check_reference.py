@@ -1,0 +1,177 @@
+"""Checks the reference itself: numerical gradients, costs known in closed form, invariants, Adam.
+
+    python tests/reference/check_reference.py
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+import ladder_reference as reference
+from ladder_reference import Config
+from make_fixtures import CONFIGS, perturbed_parameters
+
+LABELED, UNLABELED = 4, 6
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def normals(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def make_batch(config: Config, generator: torch.Generator) -> Batch:
+    x_labeled = normals(generator, LABELED, config.layers[0])
+    y = torch.arange(LABELED) % config.layers[-1]
+    return x_labeled, y, normals(generator, UNLABELED, config.layers[0])
+
+
+def make_noise(config: Config, generator: torch.Generator) -> list[Tensor]:
+    return [normals(generator, LABELED + UNLABELED, size) for size in config.layers]
+
+
+def require_close(actual: Tensor, expected: Tensor, message: str, tolerance: float = 1e-9) -> None:
+    if not torch.allclose(actual, expected, rtol=tolerance, atol=tolerance):
+        raise AssertionError(f"{message}: {actual.tolist()} against {expected.tolist()}")
+
+
+def gradients_match_central_differences(generator: torch.Generator) -> None:
+    for name, config in CONFIGS.items():
+        config = replace(config, layers=(4, 3, 3, 3, 2))
+        batch, noise = make_batch(config, generator), make_noise(config, generator)
+        parameters = perturbed_parameters(config, generator)
+        names = list(parameters)
+
+        def total(*values: Tensor) -> Tensor:
+            return reference.cost(config, dict(zip(names, values)), *batch, noise).total
+
+        leaves = [value.requires_grad_() for value in parameters.values()]
+        assert torch.autograd.gradcheck(total, leaves, eps=1e-7, atol=1e-5, rtol=1e-4), name
+
+
+def initial_gaussian_costs_have_a_closed_form(generator: torch.Generator) -> None:
+    # At the published start z^ is zero: level 0 costs the mean square of x, and a level above it
+    # mean((m/s)^2) + mean(v / (v + eps)) over its units.
+    config = CONFIGS["full-gaussian-relu"]
+    x_labeled, y, x = make_batch(config, generator)
+    parameters = reference.initial_parameters(config, generator)
+    noise = make_noise(config, generator)
+    costs = reference.cost(config, parameters, x_labeled, y, x, noise).denoising
+    require_close(costs[0], (x**2).mean(), "level 0")
+    clean = reference.encode(config, parameters, x)
+    for level in range(1, config.top + 1):
+        mean, variance = clean.mean[level], clean.variance[level]
+        expected = (mean**2 / variance).mean() + 1.0
+        require_close(costs[level], expected, f"level {level}", 1e-6)
+
+
+def identity_denoisers_reconstruct_clean_input(generator: torch.Generator) -> None:
+    for name, row in (("full-gaussian-relu", 9), ("full-vanilla-leaky", 1)):
+        config = CONFIGS[name]
+        parameters = perturbed_parameters(config, generator)
+        table = torch.zeros_like(parameters["decoder.combinators.0.weight"])
+        table[row] = 1.0
+        parameters["decoder.combinators.0.weight"] = table
+        costs = reference.cost(config, parameters, *make_batch(config, generator)).denoising
+        require_close(costs[0], torch.zeros_like(costs[0]), name, 1e-20)
+
+
+def supervised_cost_of_equal_logits_is_log_classes(generator: torch.Generator) -> None:
+    config = CONFIGS["baseline"]
+    parameters = perturbed_parameters(config, generator)
+    top = f"stages.{config.top - 1}.normalization.gamma"
+    parameters[top] = torch.zeros_like(parameters[top])
+    result = reference.cost(config, parameters, *make_batch(config, generator))
+    classes = torch.tensor(float(config.layers[-1]), dtype=torch.float64)
+    require_close(result.supervised, classes.log(), "supervised")
+    assert result.total is result.supervised and not result.denoising
+
+
+def costs_ignore_the_order_and_repetition_of_rows(generator: torch.Generator) -> None:
+    for name, config in CONFIGS.items():
+        x_labeled, y, x = make_batch(config, generator)
+        parameters = perturbed_parameters(config, generator)
+        total = reference.cost(config, parameters, x_labeled, y, x).total
+        order = torch.randperm(UNLABELED, generator=generator)
+        shuffled = reference.cost(config, parameters, x_labeled, y, x[order]).total
+        require_close(shuffled, total, f"{name} shuffled")
+        doubled = [torch.cat([rows, rows]) for rows in (x_labeled, y, x)]
+        require_close(reference.cost(config, parameters, *doubled).total, total, f"{name} doubled")
+
+
+def supervised_cost_ignores_the_scale_of_weights(generator: torch.Generator) -> None:
+    config = CONFIGS["full-gaussian-relu"]
+    batch, noise = make_batch(config, generator), make_noise(config, generator)
+    parameters = perturbed_parameters(config, generator)
+    expected = reference.cost(config, parameters, *batch, noise).supervised
+    scaled = parameters | {"stages.0.weight": 3.0 * parameters["stages.0.weight"]}
+    actual = reference.cost(config, scaled, *batch, noise).supervised
+    require_close(actual, expected, "scaled", 1e-7)
+
+
+def total_is_the_weighted_sum(generator: torch.Generator) -> None:
+    for name, config in CONFIGS.items():
+        parameters = perturbed_parameters(config, generator)
+        noise = make_noise(config, generator)
+        result = reference.cost(config, parameters, *make_batch(config, generator), noise)
+        expected = result.supervised
+        for level, value in result.denoising.items():
+            expected = expected + config.weights[level] * value
+        require_close(result.total, expected, name)
+        assert set(result.denoising) == {k for k, w in enumerate(config.weights) if w > 0}, name
+
+
+def adam_agrees_with_torch(generator: torch.Generator) -> None:
+    config = CONFIGS["full-vanilla-gelu"]
+    batch, noise = make_batch(config, generator), make_noise(config, generator)
+    parameters = perturbed_parameters(config, generator)
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    optimizer = torch.optim.Adam(leaves.values(), lr=0.002)
+    adam = reference.Adam()
+    for _ in range(10):
+        _, gradients = reference.cost_and_gradients(config, parameters, *batch, noise)
+        parameters = adam.step(parameters, gradients)
+        optimizer.zero_grad()
+        reference.cost(config, leaves, *batch, noise).total.backward()
+        optimizer.step()
+    for name, value in parameters.items():
+        require_close(leaves[name].detach(), value, name)
+
+
+def calibration_on_one_batch_evaluates_like_training(generator: torch.Generator) -> None:
+    config = CONFIGS["full-gaussian-tanh"]
+    parameters = perturbed_parameters(config, generator)
+    x = normals(generator, 8, config.layers[0])
+    statistics = {
+        level: (mean, variance * 7 / 8)
+        for level, (mean, variance) in reference.calibrate(config, parameters, x, 8).items()
+    }
+    expected = reference.encode(config, parameters, x).logits
+    require_close(reference.evaluate(config, parameters, x, statistics), expected, "logits")
+
+
+CHECKS = (
+    gradients_match_central_differences,
+    initial_gaussian_costs_have_a_closed_form,
+    identity_denoisers_reconstruct_clean_input,
+    supervised_cost_of_equal_logits_is_log_classes,
+    costs_ignore_the_order_and_repetition_of_rows,
+    supervised_cost_ignores_the_scale_of_weights,
+    total_is_the_weighted_sum,
+    adam_agrees_with_torch,
+    calibration_on_one_batch_evaluates_like_training,
+)
+
+
+def main() -> int:
+    for check in CHECKS:
+        check(torch.Generator().manual_seed(1))
+        print(f"ok {check.__name__}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+#include "ladder/train/checkpoint.h"
+
+#include <torch/torch.h>
+
+#include "ladder/io/tensor_file.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using ladder::testing::blobs;
+using ladder::testing::dense_stage;
+using ladder::testing::error_text;
+using ladder::testing::require_same_network;
+using ladder::testing::same_parameters;
+using ladder::testing::small_ladder;
+using ladder::testing::TemporaryFolder;
+
+namespace {
+
+void train_some(Ladder& net, FusedAdam& adam) {
+  const auto data = blobs();
+  data::SemiSampler sampler(data.training, {.unlabeled_batch = 50});
+  NoiseSource noise(3);
+  for (int64_t step = 0; step < 3; ++step) {
+    net->loss(sampler.batch(step), noise).total.backward();
+    adam.step();
+    adam.zero_grad();
+  }
+  net->calibrate(data.training.inputs);
+}
+
+TrainState some_state() {
+  TrainState state{.step = 1234, .steps_per_epoch = 600};
+  state.noise_seed = UINT64_MAX - 5;
+  state.noise_offset = uint64_t{1} << 63;
+  state.cost_sums = {1.5, -0.25, 1e300};
+  state.best_validation_error = 1.25;
+  state.best_epoch = 3;
+  state.evaluated_epoch = 5;
+  state.seconds = 12.5;
+  state.training_seconds = 10.25;
+  state.config = R"({"seed": 1, "name": "caf\u00e9"})";
+  state.product_route = ops::ProductRoute::kOneDnn;
+  state.product_precision = ops::ProductPrecision::kBFloat16;
+  return state;
+}
+
+}  // namespace
+
+TEST_CASE("Checkpoint gives back network, optimiser and state", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder(1);
+  FusedAdam adam(*net);
+  train_some(net, adam);
+  const auto state = some_state();
+  save_checkpoint(folder / "a.pt", *net, adam, state);
+
+  auto other = small_ladder(2);
+  FusedAdam other_adam(*other);
+  const auto loaded = load_checkpoint(folder / "a.pt", *other, other_adam);
+  require_same_network(*net, *other);
+  const auto expected = adam.named_state();
+  const auto actual = other_adam.named_state();
+  REQUIRE(actual.size() == expected.size());
+  for (const auto& [name, tensor] : expected) {
+    REQUIRE(actual.at(name).equal(tensor));
+  }
+  REQUIRE(loaded.step == state.step);
+  REQUIRE(loaded.steps_per_epoch == state.steps_per_epoch);
+  REQUIRE(loaded.noise_seed == state.noise_seed);
+  REQUIRE(loaded.noise_offset == state.noise_offset);
+  REQUIRE(loaded.cost_sums == state.cost_sums);
+  REQUIRE(loaded.best_validation_error.value() == 1.25);
+  REQUIRE(loaded.best_epoch == state.best_epoch);
+  REQUIRE(loaded.evaluated_epoch == state.evaluated_epoch);
+  REQUIRE(loaded.seconds == state.seconds);
+  REQUIRE(loaded.training_seconds == state.training_seconds);
+  REQUIRE(loaded.config == state.config);
+  REQUIRE(loaded.product_route == state.product_route);
+  REQUIRE(loaded.product_precision == state.product_precision);
+  REQUIRE(read_config(folder / "a.pt") == state.config);
+}
+
+TEST_CASE("Checkpoint holds no best validation error before there is one", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  save_checkpoint(folder / "a.pt", *net, adam, TrainState{});
+  const auto loaded = load_checkpoint(folder / "a.pt", *net, adam);
+  REQUIRE_FALSE(loaded.best_validation_error.has_value());
+  REQUIRE(loaded.product_route == ops::ProductRoute::kAten);
+  REQUIRE(adam.named_state().empty());
+}
+
+TEST_CASE("Checkpoint gives its network to predict with", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  train_some(net, adam);
+  save_checkpoint(folder / "a.pt", *net, adam, some_state());
+  auto other = small_ladder(2);
+  REQUIRE_FALSE(same_parameters(*net, *other));
+  load_network(folder / "a.pt", *other);
+  require_same_network(*net, *other);
+}
+
+TEST_CASE("Checkpoint of another network names what differs and changes nothing", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  train_some(net, adam);
+  const auto path = folder / "a.pt";
+  save_checkpoint(path, *net, adam, some_state());
+
+  Ladder wider(LadderOptions{.input_shape = {12}, .lambda = {0, 0, 0}},
+               Stages{dense_stage({.in_features = 12, .out_features = 17}),
+                      dense_stage({.in_features = 17, .out_features = 3, .softmax_top = true})});
+  const auto before = wider->parameters()[0].clone();
+  FusedAdam wider_adam(*wider);
+  const auto text = error_text([&] { load_checkpoint(path, *wider, wider_adam); });
+  REQUIRE(text.starts_with("load_checkpoint: expected " + path.string() +
+                           " to be of this network but got one of another: "));
+  REQUIRE(text.find("normalization.running_mean is Float [16] there and Float [17] here") !=
+          std::string::npos);
+  REQUIRE(text.find(" more).") != std::string::npos);
+  REQUIRE(text.find('\n') == std::string::npos);
+  REQUIRE(wider->parameters()[0].equal(before));
+  REQUIRE(error_text([&] { load_network(path, *wider); }) == text);
+
+  auto gamma = small_ladder(1, {0, 0, 0, 1});
+  FusedAdam gamma_adam(*gamma);
+  REQUIRE(error_text([&] { load_checkpoint(path, *gamma, gamma_adam); }).find("is absent here") !=
+          std::string::npos);
+
+  auto doubles = small_ladder();
+  doubles->to(torch::kFloat64);
+  FusedAdam doubles_adam(*doubles);
+  REQUIRE(error_text([&] { load_checkpoint(path, *doubles, doubles_adam); })
+              .find("Float [16] there and Double [16] here") != std::string::npos);
+}
+
+TEST_CASE("Checkpoint that is none gives one sentence", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  const auto path = folder / "a.pt";
+  io::save_tensors(path, {{"w", torch::ones({2})}});
+  REQUIRE(error_text([&] { load_checkpoint(path, *net, adam); }) ==
+          "load_checkpoint: expected " + path.string() +
+              " to be a \"ladder checkpoint 1\" but got other tensors.");
+  io::save_tensors(path, {{"format", io::text_tensor("ladder checkpoint 2")}});
+  REQUIRE(error_text([&] { load_network(path, *net); }) ==
+          "load_checkpoint: expected " + path.string() +
+              " to be a \"ladder checkpoint 1\" but got \"ladder checkpoint 2\".");
+  save_checkpoint(path, *net, adam, some_state());
+  auto tensors = io::load_tensors(path);
+  tensors.erase("state.noise");
+  io::save_tensors(path, tensors);
+  REQUIRE(error_text([&] { load_checkpoint(path, *net, adam); }) ==
+          "load_checkpoint: expected " + path.string() +
+              " to hold state.noise as Long [n] but got none.");
+  REQUIRE(error_text([&] { read_config(folder / "missing.pt"); }).find("missing.pt") !=
+          std::string::npos);
+}

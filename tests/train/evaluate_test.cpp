@@ -1,0 +1,72 @@
+#include "ladder/train/evaluate.h"
+
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using ladder::testing::blobs;
+using ladder::testing::error_text;
+using ladder::testing::require_close;
+using ladder::testing::small_ladder;
+
+TEST_CASE("error_rate counts wrong classes in percent", "[train]") {
+  const auto data = blobs();
+  auto net = small_ladder();
+  net->calibrate(data.training.inputs);
+  net->eval();
+  const auto classes = net->forward(data.test_inputs).argmax(1);
+  const auto wrong = classes.ne(data.test_labels).sum().item<int64_t>();
+  net->train();
+  for (const int64_t batch : {1, 7, 300, 1000}) {
+    REQUIRE(predict(net, data.test_inputs, batch).equal(classes));
+    REQUIRE(error_rate(net, data.test_inputs, data.test_labels, batch) ==
+            Approx(static_cast<double>(wrong) / 3));
+  }
+  REQUIRE(net->is_training());
+  REQUIRE(error_rate(net, data.test_inputs, classes) == 0);
+  REQUIRE(error_rate(net, data.test_inputs, (classes + 1).remainder(3)) == 100);
+}
+
+TEST_CASE("error_rate scales uint8 inputs as training does", "[train]") {
+  const auto pixels = (blobs().test_inputs.abs() * 50).clamp(0, 255).to(torch::kUInt8);
+  REQUIRE(network_inputs(pixels).equal(pixels.to(torch::kFloat32) / 255));
+  REQUIRE(network_inputs(pixels.to(torch::kFloat64)).equal(pixels.to(torch::kFloat64)));
+  auto net = small_ladder();
+  net->calibrate(network_inputs(pixels));
+  REQUIRE(predict(net, pixels).equal(predict(net, pixels.to(torch::kFloat32) / 255)));
+}
+
+TEST_CASE("error_rate says what is wrong with rows and labels", "[train]") {
+  const auto data = blobs();
+  auto net = small_ladder();
+  REQUIRE(error_text([&] { error_rate(net, {}, data.test_labels); }) ==
+          "error_rate: expected inputs of at least one row but got none.");
+  REQUIRE(error_text([&] {
+            error_rate(net, data.test_inputs, data.test_labels.narrow(0, 0, 5));
+          }) == "error_rate: expected int64 labels [300], one for each row, but got Long [5].");
+  REQUIRE(error_text([&] { predict(net, data.test_inputs, 0); }) ==
+          "predict: expected a batch size of at least 1 but got 0.");
+}
+
+TEST_CASE("calibration_rows are training rows or labeled rows, evenly thinned", "[train]") {
+  data::SemiData data;
+  data.unlabeled = torch::tensor({9, 0, 1, 2, 3, 4, 5, 6, 7, 8}, torch::kInt64);
+  data.labeled = torch::tensor({4, 2}, torch::kInt64);
+  REQUIRE(calibration_rows(data, Calibration::kTrainingRows).equal(torch::arange(10)));
+  REQUIRE(calibration_rows(data, Calibration::kLabeledRows)
+              .equal(torch::tensor({2, 4}, torch::kInt64)));
+  REQUIRE(calibration_rows(data, Calibration::kTrainingRows, 4)
+              .equal(torch::tensor({0, 2, 5, 7}, torch::kInt64)));
+  REQUIRE(calibration_rows(data, Calibration::kTrainingRows, 100).equal(torch::arange(10)));
+  data.unlabeled = torch::Tensor();
+  REQUIRE(calibration_rows(data, Calibration::kTrainingRows)
+              .equal(torch::tensor({2, 4}, torch::kInt64)));
+  data.labeled = torch::Tensor();
+  REQUIRE(error_text([&] { calibration_rows(data, Calibration::kLabeledRows); }) ==
+          "calibration_rows: expected labeled rows but got none.");
+  REQUIRE(error_text([&] { calibration_rows(data, Calibration::kTrainingRows, 1); }) ==
+          "calibration_rows: expected at least 2 rows, or 0 for all, but got 1.");
+}

@@ -1,0 +1,242 @@
+#include "ladder/train/fused_adam.h"
+
+#include <torch/torch.h>
+
+#include <sstream>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using ladder::testing::error_text;
+using ladder::testing::require_close;
+using ladder::train::FusedAdam;
+using torch::optim::AdamOptions;
+
+namespace {
+
+using Tensors = std::vector<torch::Tensor>;
+
+Tensors make_parameters(torch::Dtype dtype = torch::kFloat64) {
+  Tensors parameters;
+  int64_t salt = 1;
+  for (const auto& sizes : std::vector<std::vector<int64_t>>{{5, 7}, {7}, {1}, {3, 2, 33}}) {
+    const auto n = c10::multiply_integers(sizes);
+    parameters.push_back(torch::sin(torch::arange(n, dtype) * 0.7 + salt++)
+                             .reshape(sizes)
+                             .set_requires_grad(true));
+  }
+  return parameters;
+}
+
+// A loss whose gradient changes with the step.
+torch::Tensor loss_of(const Tensors& parameters, int64_t step) {
+  torch::Tensor total;
+  for (const auto& parameter : parameters) {
+    const auto term = (parameter * torch::cos(parameter * 3 + step)).sum();
+    total = total.defined() ? total + term : term;
+  }
+  return total;
+}
+
+template <class Optimizer>
+void run_steps(Optimizer& optimizer, const Tensors& parameters, int64_t from, int64_t to) {
+  for (int64_t step = from; step < to; ++step) {
+    for (auto& group : optimizer.param_groups()) {
+      group.options().set_lr(0.01 / static_cast<double>(step + 1));
+    }
+    optimizer.zero_grad();
+    loss_of(parameters, step).backward();
+    optimizer.step();
+  }
+}
+
+void require_same(const Tensors& actual, const Tensors& expected, double tolerance) {
+  for (size_t i = 0; i < actual.size(); ++i) {
+    INFO("parameter " << i);
+    require_close(actual[i], expected[i], 0, tolerance);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("FusedAdam equals torch's Adam over ten steps", "[train]") {
+  const auto options =
+      GENERATE(AdamOptions(0.01), AdamOptions(0.01).betas({0.5, 0.9}).eps(1e-3).weight_decay(0.1));
+  const auto ours = make_parameters();
+  const auto theirs = make_parameters();
+  FusedAdam fused(ours, options);
+  torch::optim::Adam plain(theirs, options);
+  run_steps(fused, ours, 0, 10);
+  run_steps(plain, theirs, 0, 10);
+  require_same(ours, theirs, 1e-12);
+  REQUIRE_FALSE(ours[0].equal(make_parameters()[0]));
+}
+
+TEST_CASE("FusedAdam equals torch's Adam in float32", "[train]") {
+  const auto ours = make_parameters(torch::kFloat32);
+  const auto theirs = make_parameters(torch::kFloat32);
+  FusedAdam fused(ours, AdamOptions(0.01));
+  torch::optim::Adam plain(theirs, AdamOptions(0.01));
+  run_steps(fused, ours, 0, 10);
+  run_steps(plain, theirs, 0, 10);
+  require_same(ours, theirs, 2e-6);
+}
+
+TEST_CASE("FusedAdam continues from its named state", "[train]") {
+  const auto straight = make_parameters();
+  FusedAdam whole(straight);
+  run_steps(whole, straight, 0, 10);
+
+  const auto first = make_parameters();
+  FusedAdam before(first);
+  run_steps(before, first, 0, 5);
+  Tensors second;
+  for (const auto& parameter : first) {
+    second.push_back(parameter.detach().clone().set_requires_grad(true));
+  }
+  FusedAdam after(second);
+  after.load_named_state(before.named_state());
+  run_steps(before, first, 5, 7);  // the copy does not share its tensors
+  run_steps(after, second, 5, 10);
+  for (size_t i = 0; i < straight.size(); ++i) {
+    REQUIRE(second[i].equal(straight[i]));
+  }
+  REQUIRE(after.named_state().at("0.step").item<float>() == 10);
+}
+
+TEST_CASE("FusedAdam continues from torch::save, and from torch's Adam", "[train]") {
+  const auto straight = make_parameters();
+  torch::optim::Adam whole(straight, AdamOptions(0.01));
+  run_steps(whole, straight, 0, 10);
+
+  const auto first = make_parameters();
+  FusedAdam before(first, AdamOptions(0.5));
+  run_steps(before, first, 0, 5);
+  std::stringstream stream;
+  torch::save(before, stream);
+  FusedAdam after(first, AdamOptions(0.1));
+  torch::load(after, stream);
+  REQUIRE(after.param_groups()[0].options().get_lr() == before.param_groups()[0].options().get_lr());
+  run_steps(after, first, 5, 10);
+  require_same(first, straight, 1e-12);
+
+  const auto third = make_parameters();
+  torch::optim::Adam theirs(third, AdamOptions(0.01));
+  run_steps(theirs, third, 0, 5);
+  std::map<std::string, torch::Tensor> state;
+  for (size_t i = 0; i < third.size(); ++i) {
+    const auto& entry = static_cast<const torch::optim::AdamParamState&>(
+        *theirs.state().at(third[i].unsafeGetTensorImpl()));
+    const auto name = std::to_string(i);
+    state[name + ".step"] = torch::scalar_tensor(static_cast<double>(entry.step()));
+    state[name + ".exp_avg"] = entry.exp_avg();
+    state[name + ".exp_avg_sq"] = entry.exp_avg_sq();
+  }
+  FusedAdam ours(third);
+  ours.load_named_state(state);
+  run_steps(ours, third, 5, 10);
+  require_same(third, straight, 1e-12);
+}
+
+TEST_CASE("FusedAdam leaves parameters without a gradient alone", "[train]") {
+  const auto parameters = make_parameters();
+  FusedAdam adam(parameters);
+  (parameters[0].sum() + parameters[2].sum()).backward();
+  adam.step();
+  const auto start = make_parameters();
+  REQUIRE_FALSE(parameters[0].equal(start[0]));
+  REQUIRE(parameters[1].equal(start[1]));
+  const auto state = adam.named_state();
+  REQUIRE(state.size() == 6);
+  REQUIRE(state.contains("2.exp_avg_sq"));
+  REQUIRE_FALSE(state.contains("1.step"));
+  adam.zero_grad();
+  REQUIRE_FALSE(parameters[0].grad().defined());
+}
+
+TEST_CASE("FusedAdam names its state by the parameters of a module", "[train]") {
+  auto net = ladder::testing::small_ladder();
+  FusedAdam adam(*net, AdamOptions(0.01));
+  for (const auto& parameter : net->parameters()) {
+    parameter.sum().backward();
+  }
+  adam.step();
+  const auto state = adam.named_state();
+  REQUIRE(state.size() == 3 * net->parameters().size());
+  for (const auto& item : net->named_parameters()) {
+    REQUIRE(state.at(item.key() + ".exp_avg").sizes() == item.value().sizes());
+  }
+}
+
+TEST_CASE("FusedAdam treats each group by its options", "[train]") {
+  const auto parameters = make_parameters();
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(Tensors{parameters[0]}, std::make_unique<AdamOptions>(0.0));
+  groups.emplace_back(Tensors{parameters[1]});
+  FusedAdam adam(groups, AdamOptions(0.1));
+  loss_of(parameters, 1).backward();
+  adam.step();
+  REQUIRE(parameters[0].equal(make_parameters()[0]));
+  REQUIRE_FALSE(parameters[1].equal(make_parameters()[1]));
+}
+
+TEST_CASE("FusedAdam evaluates a closure with gradients", "[train]") {
+  const auto parameters = make_parameters();
+  FusedAdam adam(parameters);
+  const torch::NoGradGuard no_grad;
+  const auto loss = adam.step([&] {
+    auto value = loss_of(parameters, 0);
+    value.backward();
+    return value;
+  });
+  require_close(loss.detach(), loss_of(make_parameters(), 0).detach());
+  REQUIRE_FALSE(parameters[0].equal(make_parameters()[0]));
+}
+
+TEST_CASE("FusedAdam accepts gradients with other strides than the parameter", "[train]") {
+  auto ours = torch::ones({3, 4}, torch::kFloat64).set_requires_grad(true);
+  auto theirs = torch::ones({3, 4}, torch::kFloat64).set_requires_grad(true);
+  const auto gradient = torch::arange(12, torch::kFloat64).reshape({4, 3}).t();
+  ours.mutable_grad() = gradient;
+  theirs.mutable_grad() = gradient.contiguous();
+  FusedAdam fused(Tensors{ours});
+  torch::optim::Adam plain(Tensors{theirs});
+  fused.step();
+  plain.step();
+  require_close(ours, theirs, 0, 1e-12);
+}
+
+TEST_CASE("FusedAdam says what it does not accept", "[train]") {
+  const auto parameters = make_parameters();
+  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(0.1).amsgrad(true)); }) ==
+          "FusedAdam: expected amsgrad off but got it on (torch::optim::Adam has it).");
+  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(-1)); }) ==
+          "FusedAdam: expected a finite learning rate of at least 0 but got -1.");
+  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(1).betas({0.9, 1})); }) ==
+          "FusedAdam: expected betas of at least 0 and below 1 but got 0.9 and 1.");
+
+  FusedAdam adam(parameters);
+  loss_of(parameters, 0).backward();
+  adam.step();
+  auto state = adam.named_state();
+  state["0.exp_avg"] = torch::zeros({2}, torch::kFloat64);
+  REQUIRE(error_text([&] { adam.load_named_state(state); }) ==
+          "FusedAdam: expected 0.exp_avg as Double [5, 7] but got Double [2].");
+  state.erase("0.exp_avg");
+  REQUIRE(error_text([&] { adam.load_named_state(state); }) ==
+          "FusedAdam: expected step, exp_avg and exp_avg_sq of 0 but got only 2 of them.");
+  state = adam.named_state();
+  state["9.step"] = torch::zeros({});
+  REQUIRE(error_text([&] { adam.load_named_state(state); }) ==
+          "FusedAdam: expected state of the parameters alone but got 9.step.");
+  REQUIRE(adam.named_state().at("0.step").item<float>() == 1);  // as it was
+  const torch::NoGradGuard no_grad;
+  parameters[0].set_data(parameters[0].to(torch::kFloat32));
+  parameters[0].mutable_grad() = torch::ones_like(parameters[0]);
+  REQUIRE(error_text([&] { adam.step(); }) ==
+          "FusedAdam: expected a parameter in Double on cpu like its state but got Float on cpu "
+          "(make the optimiser after moving the network).");
+}

@@ -1,0 +1,527 @@
+#include "ladder/train/trainer.h"
+
+#include <ATen/Parallel.h>
+#include <torch/torch.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "ladder/io/tensor_file.h"
+#include "ladder/ops/product.h"
+#include "ladder/train/checkpoint.h"
+#include "ladder/train/fused_adam.h"
+#include "ladder/train/run_folder.h"
+#include "ladder/train/schedule.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+using nlohmann::json;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kSteps = 24;  // 4 epochs of 6
+
+Ladder trained(TrainOptions options = quick_options(), TrainData data = blobs()) {
+  auto net = small_ladder(options.seed);
+  Trainer trainer(net, std::move(data), options);
+  REQUIRE(trainer.run().status == TrainStatus::kFinished);
+  return net;
+}
+
+TrainOptions options_in(const fs::path& folder) {
+  auto options = quick_options();
+  options.out = folder;
+  return options;
+}
+
+// A run in `folder` that ends after `step` steps, in a process of its own as it were.
+TrainStatus train_until(const fs::path& folder, int64_t step, TrainOptions options) {
+  options.out = folder;
+  options.resume = true;
+  auto net = small_ladder(options.seed);
+  Trainer trainer(net, blobs(), options);
+  int64_t reached = trainer.step();
+  trainer.callbacks.on_step = [&](int64_t done) { reached = done; };
+  trainer.callbacks.stop_requested = [&] { return reached >= step; };
+  const auto result = trainer.run();
+  REQUIRE(result.steps == std::min(step, kSteps));
+  return result.status;
+}
+
+// The metrics without what depends on the clock.
+json timeless_metrics(const fs::path& folder) {
+  auto lines = json::array();
+  std::istringstream text(file_bytes(folder / "metrics.jsonl"));
+  for (std::string line; std::getline(text, line);) {
+    auto object = json::parse(line);
+    object.erase("seconds");
+    object.erase("steps_per_second");
+    lines.push_back(object);
+  }
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("Trainer learns the classes", "[train]") {
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), [] {
+    auto options = quick_options();
+    options.epochs = 20;
+    return options;
+  }());
+  REQUIRE(trainer.steps_per_epoch() == 6);
+  REQUIRE(trainer.steps() == 120);
+  std::vector<Evaluation> evaluations;
+  trainer.callbacks.on_evaluation = [&](const Evaluation& e) { evaluations.push_back(e); };
+  const auto result = trainer.run();
+  REQUIRE(result.status == TrainStatus::kFinished);
+  REQUIRE(result.steps == 120);
+  REQUIRE(evaluations.size() == 20);
+  REQUIRE(*result.last->test_error <= 5);
+  REQUIRE(result.last->total < evaluations.front().total);
+  REQUIRE(result.seconds >= result.training_seconds);
+  REQUIRE(result.steps_per_second == Approx(120 / result.training_seconds));
+  REQUIRE_FALSE(net->is_training());
+  REQUIRE(error_rate(net, blobs().test_inputs, blobs().test_labels) == *result.last->test_error);
+}
+
+TEST_CASE("Trainer takes the steps of a plain loop", "[train]") {
+  const auto data = blobs();
+  const auto options = quick_options();
+  auto expected = small_ladder();
+  data::SemiSampler sampler(data.training, {.unlabeled_batch = 50, .seed = options.seed});
+  NoiseSource noise(stream_seed(options.seed, "noise"));
+  FusedAdam adam(*expected, torch::optim::AdamOptions(options.learning_rate));
+  double supervised = 0;
+  double level0 = 0;
+  double total = 0;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const auto epoch = step / sampler.steps_per_epoch();
+    adam.set_learning_rate(learning_rate({options.learning_rate, 4, options.decay_from}, epoch));
+    const auto loss = expected->loss(sampler.batch(step), noise);
+    loss.total.backward();
+    adam.step();
+    adam.zero_grad();
+    if (epoch == 3) {
+      supervised += loss.supervised.item<double>() / 6;
+      level0 += loss.denoising[0].item<double>() / 6;
+      total += loss.total.item<double>() / 6;
+    }
+  }
+  expected->calibrate(data.training.inputs, options.evaluation_batch);
+
+  auto net = small_ladder();
+  Trainer trainer(net, data, options);
+  const auto result = trainer.run();
+  require_same_network(*net, *expected);
+  REQUIRE(result.last->supervised == Approx(supervised));
+  REQUIRE(*result.last->denoising[0] == Approx(level0));
+  REQUIRE(result.last->total == Approx(total));
+  REQUIRE(result.last->learning_rate == learning_rate({options.learning_rate, 4, 0.67}, 3));
+}
+
+TEST_CASE("Trainer gives the same weights for the same seed", "[train]") {
+  const auto net = trained();
+  require_same_network(*net, *trained());
+  auto options = quick_options();
+  options.seed = 2;
+  auto same_start = small_ladder(1);
+  Trainer trainer(same_start, blobs(), options);
+  trainer.run();
+  REQUIRE_FALSE(same_parameters(*net, *same_start));
+}
+
+TEST_CASE("Trainer gives the same weights whatever it evaluates and reports", "[train]") {
+  auto options = quick_options();
+  options.eval_every = 0;
+  options.calibration = Calibration::kLabeledRows;
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), options);
+  options.progress_every_seconds = 0;
+  int64_t evaluations = 0;
+  trainer.callbacks.on_progress = [](const Progress&) {};
+  trainer.callbacks.on_evaluation = [&](const Evaluation&) { ++evaluations; };
+  trainer.run();
+  REQUIRE(evaluations == 1);
+  REQUIRE(same_parameters(*net, *trained()));
+}
+
+TEST_CASE("Trainer gives the same weights at one and two threads", "[train]") {
+  const auto threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = trained();
+  at::set_num_threads(2);
+  const auto two = trained();
+  at::set_num_threads(threads);
+  REQUIRE(same_parameters(*one, *two));
+}
+
+TEST_CASE("Trainer resumed at any step ends as if it had not stopped", "[train]") {
+  const TemporaryFolder folder;
+  auto options = quick_options();
+  auto straight = small_ladder();
+  Trainer(straight, blobs(), options_in(folder / "straight")).run();
+
+  const auto stops = GENERATE(std::vector<int64_t>{1}, std::vector<int64_t>{5, 6, 7},
+                              std::vector<int64_t>{13, 20}, std::vector<int64_t>{12, 23});
+  for (const auto stop : stops) {
+    REQUIRE(train_until(folder / "parts", stop, options) == TrainStatus::kInterrupted);
+    REQUIRE_FALSE(fs::exists(folder / "parts/result.json"));
+  }
+  options.resume = true;
+  options.out = folder / "parts";
+  auto net = small_ladder(99);  // the checkpoint replaces what it comes with
+  Trainer trainer(net, blobs(), options);
+  REQUIRE(trainer.step() == stops.back());
+  const auto result = trainer.run();
+  REQUIRE(result.status == TrainStatus::kFinished);
+  REQUIRE(result.steps == kSteps);
+  require_same_network(*net, *straight);
+  REQUIRE(timeless_metrics(folder / "parts") == timeless_metrics(folder / "straight"));
+  REQUIRE(timeless_metrics(folder / "parts").size() == 4);
+}
+
+TEST_CASE("Trainer killed between checkpoints repeats what was lost", "[train]") {
+  const TemporaryFolder folder;
+  auto options = quick_options();
+  auto straight = small_ladder();
+  Trainer(straight, blobs(), options_in(folder / "straight")).run();
+
+  train_until(folder / "a", 8, options);  // a checkpoint in the second epoch
+  fs::copy(folder / "a", folder / "b", fs::copy_options::recursive);
+  train_until(folder / "a", 20, options);
+  // What a kill leaves: metrics of three epochs, the checkpoint of step 8, a torn line.
+  fs::copy_file(folder / "a/metrics.jsonl", folder / "b/metrics.jsonl",
+                fs::copy_options::overwrite_existing);
+  write_file(folder / "b/metrics.jsonl", file_bytes(folder / "a/metrics.jsonl") + "{\"epo");
+  REQUIRE(train_until(folder / "b", kSteps, options) == TrainStatus::kFinished);
+  REQUIRE(timeless_metrics(folder / "b") == timeless_metrics(folder / "straight"));
+}
+
+TEST_CASE("Trainer killed before the first checkpoint starts again", "[train]") {
+  const TemporaryFolder folder;
+  const auto options = quick_options();
+  train_until(folder / "a", kSteps, options);
+  fs::create_directory(folder / "b");
+  for (const auto* name : {"config.json", "metrics.jsonl"}) {
+    fs::copy_file(folder / "a" / name, folder / "b" / name);
+  }
+  REQUIRE(train_until(folder / "b", kSteps, options) == TrainStatus::kFinished);
+  REQUIRE(timeless_metrics(folder / "b") == timeless_metrics(folder / "a"));
+}
+
+TEST_CASE("Trainer killed before the result is written ends on resume", "[train]") {
+  const TemporaryFolder folder;
+  const auto options = quick_options();
+  train_until(folder.path(), kSteps, options);
+  const auto before = json::parse(file_bytes(folder / "result.json"));
+  fs::remove(folder / "result.json");
+  train_until(folder.path(), kSteps, options);
+  const auto after = json::parse(file_bytes(folder / "result.json"));
+  REQUIRE(after.at("test_error") == before.at("test_error"));
+  REQUIRE(after.at("last") == before.at("last"));
+  REQUIRE(after.at("status") == "finished");
+}
+
+TEST_CASE("Trainer returns the result of a run that has ended", "[train]") {
+  const TemporaryFolder folder;
+  auto options = options_in(folder.path());
+  auto net = small_ladder();
+  const auto first = Trainer(net, blobs(), options).run();
+  REQUIRE(error_text([&] { Trainer(net, blobs(), options); })
+              .find("which holds one (continue it with --resume") != std::string::npos);
+  options.resume = true;
+  auto other = small_ladder(2);
+  Trainer again(other, blobs(), options);
+  int64_t steps = 0;
+  again.callbacks.on_step = [&](int64_t) { ++steps; };
+  const auto second = again.run();
+  REQUIRE(steps == 0);
+  REQUIRE(second.status == TrainStatus::kFinished);
+  REQUIRE(second.last->test_error.value() == first.last->test_error.value());
+  REQUIRE(second.seconds == Approx(first.seconds));
+  require_same_network(*net, *other);
+}
+
+TEST_CASE("Trainer goes on when it is run again after a stop", "[train]") {
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), quick_options());
+  trainer.callbacks.stop_requested = [] { return true; };
+  auto result = trainer.run();
+  REQUIRE(result.status == TrainStatus::kInterrupted);
+  REQUIRE(result.steps == 1);
+  REQUIRE_FALSE(result.last.has_value());
+  trainer.callbacks.stop_requested = {};
+  result = trainer.run();
+  REQUIRE(result.status == TrainStatus::kFinished);
+  require_same_network(*net, *trained());
+}
+
+TEST_CASE("Trainer restores the product route of the checkpoint", "[train]") {
+  const auto routes = ops::available_product_routes();
+  if (routes.size() < 2) LADDER_SKIP("this LibTorch has one product route");
+  const TemporaryFolder folder;
+  const auto before = ops::product_route();
+  ops::set_product_route(routes[0]);
+  train_until(folder.path(), 5, quick_options());
+  ops::set_product_route(routes[1]);
+  train_until(folder.path(), 6, quick_options());
+  const auto restored = ops::product_route();
+  ops::set_product_route(before);
+  REQUIRE(restored == routes[0]);
+}
+
+TEST_CASE("Trainer writes checkpoints as time passes", "[train]") {
+  const TemporaryFolder folder;
+  auto options = options_in(folder.path());
+  options.checkpoint_every_seconds = 0;
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), options);
+  int64_t seen = 0;
+  trainer.callbacks.on_step = [&](int64_t step) {
+    if (step == 1) return;
+    const auto tensors = io::load_tensors(folder / "checkpoint.pt");
+    REQUIRE(tensors.at("state.step")[0].item<int64_t>() == step - 1);
+    ++seen;
+  };
+  trainer.run();
+  REQUIRE(seen == kSteps - 1);
+  REQUIRE(io::load_tensors(folder / "checkpoint.pt").at("state.step")[0].item<int64_t>() == kSteps);
+  require_same_network(*net, *trained());
+}
+
+TEST_CASE("Trainer refuses the checkpoint of another configuration, seed or length", "[train]") {
+  const TemporaryFolder folder;
+  auto options = quick_options();
+  options.config = R"({"lambda": 1})";
+  train_until(folder.path(), 8, options);
+  options.out = folder.path();
+  options.resume = true;
+  auto net = small_ladder();
+  const auto text_of = [&](const TrainOptions& changed) {
+    return error_text([&] { Trainer(net, blobs(), changed); });
+  };
+  auto changed = options;
+  changed.config = R"({"lambda": 2})";
+  REQUIRE(text_of(changed).find("lambda (1 there, 2 here)") != std::string::npos);
+  changed = options;
+  changed.seed = 2;
+  REQUIRE(text_of(changed) == "Trainer: expected " + (folder / "checkpoint.pt").string() +
+                                  " to be of a run with seed 2 but got one with another.");
+  changed = options;
+  changed.unlabeled_batch = 30;
+  REQUIRE(text_of(changed) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              " to be of a run of 4 epochs of 10 steps but got step 8 of one with 6 steps an "
+              "epoch (other rows, batches or epochs?).");
+  changed = options;
+  changed.epochs = 1;
+  REQUIRE(text_of(changed).find("of 1 epochs of 6 steps but got step 8") != std::string::npos);
+}
+
+TEST_CASE("Trainer stops early on the validation error", "[train]") {
+  const TemporaryFolder folder;
+  auto data = blobs();
+  data.validation = torch::arange(200, 300);
+  data.training.unlabeled = torch::arange(200);
+  auto options = options_in(folder.path());
+  options.epochs = 50;
+  options.learning_rate = 0;  // nothing improves
+  options.patience = 3;
+  auto net = small_ladder();
+  const auto result = Trainer(net, data, options).run();
+  REQUIRE(result.status == TrainStatus::kStoppedEarly);
+  REQUIRE(result.best_epoch == 1);
+  REQUIRE(result.last->epoch == 4);
+  REQUIRE(result.last->validation_error.value() == result.best_validation_error.value());
+  REQUIRE(json::parse(file_bytes(folder / "result.json")).at("status") == "stopped early");
+
+  // Killed before the result was written, it does not train on.
+  fs::remove(folder / "result.json");
+  options.resume = true;
+  const auto resumed = Trainer(net, data, options).run();
+  REQUIRE(resumed.status == TrainStatus::kStoppedEarly);
+  REQUIRE(resumed.steps == result.steps);
+}
+
+TEST_CASE("Trainer keeps the early stop across a resume", "[train]") {
+  const TemporaryFolder folder;
+  auto data = blobs();
+  data.validation = torch::arange(200, 300);
+  data.training.unlabeled = torch::arange(200);  // 4 steps an epoch
+  auto options = options_in(folder.path());
+  options.epochs = 50;
+  options.learning_rate = 0;
+  options.patience = 3;
+  auto net = small_ladder();
+  {
+    Trainer trainer(net, data, options);
+    int64_t done = 0;
+    trainer.callbacks.on_step = [&](int64_t step) { done = step; };
+    trainer.callbacks.stop_requested = [&] { return done == 10; };
+    REQUIRE(trainer.run().status == TrainStatus::kInterrupted);
+  }
+  options.resume = true;
+  const auto result = Trainer(net, data, options).run();
+  REQUIRE(result.status == TrainStatus::kStoppedEarly);
+  REQUIRE(result.best_epoch == 1);
+  REQUIRE(result.steps == 16);
+}
+
+TEST_CASE("Trainer names the cost that is not finite", "[train]") {
+  auto data = blobs();
+  auto net = small_ladder();
+  SECTION("of a level") {
+    // A level whose combinator overflows from the start.
+    const torch::NoGradGuard no_grad;
+    net->named_parameters()["decoder.combinators.1.weight"].fill_(
+        std::numeric_limits<float>::max());
+    Trainer trainer(net, data, quick_options());
+    REQUIRE(error_text([&] { trainer.run(); }) ==
+            "Trainer: the denoising cost of level 1 is not finite at step 1 (lower lambda or the "
+            "learning rate).");
+  }
+  SECTION("of the labels") {
+    data.training.inputs = data.training.inputs.clone();
+    data.training.inputs[0].fill_(std::numeric_limits<float>::quiet_NaN());
+    Trainer trainer(net, data, quick_options());
+    REQUIRE(error_text([&] { trainer.run(); }) ==
+            "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");
+  }
+  SECTION("in sum alone") {
+    auto heavy = small_ladder(1, {1e39, 0, 0, 0});
+    Trainer trainer(heavy, data, quick_options());
+    REQUIRE(error_text([&] { trainer.run(); }) ==
+            "Trainer: the total cost is not finite at step 1 (lower lambda).");
+  }
+  SECTION("within 100 steps, whatever is evaluated") {
+    auto options = quick_options();
+    options.epochs = 1000;
+    options.eval_every = 0;
+    options.learning_rate = 1e37;
+    Trainer trainer(net, data, options);
+    int64_t last = 0;
+    trainer.callbacks.on_step = [&](int64_t step) { last = step; };
+    REQUIRE(error_text([&] { trainer.run(); }).find("cost") != std::string::npos);
+    REQUIRE(last <= 99);
+  }
+}
+
+TEST_CASE("Trainer leaves the last finite checkpoint when a cost is not finite", "[train]") {
+  const TemporaryFolder folder;
+  auto options = options_in(folder.path());
+  options.checkpoint_every_seconds = 0;
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), options);
+  trainer.callbacks.on_step = [&](int64_t step) {
+    if (step != 10) return;
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : net->parameters()) {
+      parameter.fill_(std::numeric_limits<float>::quiet_NaN());
+    }
+  };
+  REQUIRE(error_text([&] { trainer.run(); }).find("not finite at step 11") != std::string::npos);
+}
+
+TEST_CASE("Trainer reports progress", "[train]") {
+  auto options = quick_options();
+  options.progress_every_seconds = 0;
+  auto net = small_ladder();
+  Trainer trainer(net, blobs(), options);
+  std::vector<Progress> reports;
+  trainer.callbacks.on_progress = [&](const Progress& progress) { reports.push_back(progress); };
+  trainer.run();
+  REQUIRE(reports.size() == kSteps);
+  REQUIRE(reports[5].epoch == 1);
+  REQUIRE(reports[5].step == 6);
+  REQUIRE(reports[6].epoch == 2);
+  REQUIRE(reports[6].steps == kSteps);
+  REQUIRE(reports[6].epochs == 4);
+  REQUIRE(reports[6].total > 0);
+  REQUIRE(reports[7].seconds >= reports[6].seconds);
+}
+
+TEST_CASE("Trainer trains without unlabeled rows, and in float64", "[train]") {
+  auto data = blobs(300, 150, torch::kFloat64);
+  data.training.unlabeled = torch::Tensor();
+  auto net = small_ladder(1, {});
+  net->to(torch::kFloat64);
+  auto options = quick_options();
+  options.unlabeled_batch = 0;
+  options.labeled_batch = 50;
+  Trainer trainer(net, data, options);
+  REQUIRE(trainer.steps_per_epoch() == 3);
+  const auto result = trainer.run();
+  REQUIRE(result.last->denoising.size() == 4);
+  REQUIRE_FALSE(result.last->denoising[0].has_value());
+  REQUIRE(result.last->total == result.last->supervised);
+  REQUIRE(*result.last->test_error < 50);
+}
+
+TEST_CASE("Trainer calibrates on the rows that it is told to", "[train]") {
+  const auto data = blobs();
+  auto options = quick_options();
+  const auto all = trained(options);
+  options.calibration = Calibration::kLabeledRows;
+  auto labeled = small_ladder();
+  Trainer(labeled, data, options).run();
+  auto expected = all;
+  expected->calibrate(data.training.inputs.narrow(0, 0, 9), options.evaluation_batch);
+  require_same_network(*labeled, *expected);
+}
+
+TEST_CASE("Trainer says what is wrong with options and data", "[train]") {
+  auto net = small_ladder();
+  const auto text = [&](TrainData data, TrainOptions options) {
+    return error_text([&] { Trainer(net, std::move(data), std::move(options)); });
+  };
+  auto options = quick_options();
+  options.epochs = 0;
+  REQUIRE(text(blobs(), options) == "Trainer: expected epochs of at least 1 but got 0.");
+  options = quick_options();
+  options.patience = 5;
+  REQUIRE(text(blobs(), options) ==
+          "Trainer: expected validation rows for a patience of 5 epochs but got none.");
+  options = quick_options();
+  options.resume = true;
+  REQUIRE(text(blobs(), options) ==
+          "Trainer: expected the folder of a run to resume but got none (set out).");
+  options = quick_options();
+  options.decay_from = 67;
+  REQUIRE(text(blobs(), options).starts_with("LinearDecay: expected decay_from in 0..1"));
+  options = quick_options();
+  REQUIRE(text(blobs(300, 9, torch::kFloat64), options) ==
+          "Trainer: expected training inputs in Float on cpu like the network but got Double on "
+          "cpu.");
+  auto data = blobs();
+  data.test_labels = torch::Tensor();
+  REQUIRE(text(data, options) ==
+          "Trainer: expected test inputs and test labels, or neither, but got inputs alone.");
+  data = blobs();
+  data.validation = torch::tensor({300}, torch::kInt64);
+  REQUIRE(text(data, options) ==
+          "Trainer: expected validation rows as int64 [v] in 0..299 but got Long [1].");
+  data = blobs();
+  data.training.inputs = torch::Tensor();
+  REQUIRE(text(data, options) == "Trainer: expected training inputs but got none.");
+  REQUIRE(error_text([&] { Trainer(Ladder(nullptr), blobs(), options); }) ==
+          "Trainer: expected a network but got an empty Ladder.");
+}
+
+TEST_CASE("Trainer leaves no folder behind when the data are wrong", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  auto options = options_in(folder / "run");
+  options.unlabeled_batch = 301;
+  REQUIRE(error_text([&] { Trainer(net, blobs(), options); }).starts_with("SemiSampler: "));
+  REQUIRE_FALSE(fs::exists(folder / "run"));
+}
