@@ -16,8 +16,7 @@ constexpr int64_t kMostSeeds = 10000;
 
 [[noreturn]] void refuse(const std::string& flag, const std::string& expected,
                          const std::string& got, const std::string& hint = "") {
-  throw UsageError(fmt::format("expected {} for {} but got '{}'{}.", expected, flag, got,
-                               hint.empty() ? "" : " (" + hint + ")"));
+  throw UsageError(fmt::format("expected {} for {} but got '{}'{}.", expected, flag, got, hint));
 }
 
 template <class T>
@@ -64,6 +63,31 @@ void CommandLine::flag(std::string name, std::string value, std::string help,
   flags_.push_back({std::move(name), std::move(value), std::move(help), std::move(set)});
 }
 
+void CommandLine::integer(std::string name, std::string help, int64_t& target, int64_t least,
+                          int64_t most) {
+  auto set = [=, &target, flag = "--" + name](const std::string& text) {
+    target = parse_integer(flag, text, least, most);
+  };
+  flag(std::move(name), "N", std::move(help), std::move(set));
+}
+
+void CommandLine::number(std::string name, std::string value, std::string help, double& target,
+                         double least, double most) {
+  auto set = [=, &target, flag = "--" + name](const std::string& text) {
+    target = parse_number(flag, text, least, most);
+  };
+  flag(std::move(name), std::move(value), std::move(help), std::move(set));
+}
+
+void CommandLine::choice(std::string name, std::string help, std::string& target,
+                         const std::vector<std::string>& choices) {
+  auto set = [=, &target, flag = "--" + name](const std::string& text) {
+    target = parse_choice(flag, text, choices);
+  };
+  flag(std::move(name), fmt::format("{}", fmt::join(choices, "|")),
+       fmt::format("{} ({})", help, choices.front()), std::move(set));
+}
+
 void CommandLine::toggle(std::string name, std::string help, bool& target) {
   flags_.push_back(
       {std::move(name), "", std::move(help), [&target](const std::string&) { target = true; }});
@@ -76,11 +100,12 @@ CommandLine::Flag& CommandLine::find(const std::string& name) {
       return flag;
     }
     if (!flag.name.empty()) {
-      names.push_back(flag.name);
+      names.push_back("--" + flag.name);
     }
   }
-  throw UsageError(fmt::format("expected a known flag but got --{} (did you mean --{}?).", name,
-                               models::nearest_name(name, names)));
+  const auto hint = did_you_mean("--" + name, names);
+  throw UsageError(fmt::format("expected a known flag but got --{}{}.", name,
+                               hint.empty() ? " (--help lists them)" : hint));
 }
 
 void CommandLine::parse(int argc, const char* const* argv) {
@@ -138,6 +163,12 @@ std::string CommandLine::help() const {
   return text;
 }
 
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+  const auto nearest = models::nearest_name(name, names);
+  const auto near = 2 * models::edit_distance(name, nearest) <= nearest.size();
+  return near && !nearest.empty() ? " (did you mean " + nearest + "?)" : std::string();
+}
+
 int64_t parse_integer(const std::string& flag, const std::string& text, int64_t least,
                       int64_t most) {
   int64_t value = 0;
@@ -158,8 +189,7 @@ double parse_number(const std::string& flag, const std::string& text, double lea
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices) {
   if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-    refuse(flag, or_list(choices), text,
-           "did you mean " + models::nearest_name(text, choices) + "?");
+    refuse(flag, or_list(choices), text, did_you_mean(text, choices));
   }
   return text;
 }
@@ -196,10 +226,9 @@ std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& te
     const auto dots = part.find("..");
     int64_t first = 0;
     int64_t last = 0;
-    const bool read = dots == std::string::npos
-                          ? read_whole(part, first) && read_whole(part, last)
-                          : read_whole(part.substr(0, dots), first) &&
-                                read_whole(part.substr(dots + 2), last);
+    const bool read = dots == std::string::npos ? read_whole(part, first) && read_whole(part, last)
+                                                : read_whole(part.substr(0, dots), first) &&
+                                                      read_whole(part.substr(dots + 2), last);
     if (!read || first < 0) {
       refuse(flag, kExpected, text);
     }
@@ -212,7 +241,7 @@ std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& te
     for (int64_t seed = first; seed <= last; ++seed) {
       seeds.push_back(static_cast<uint64_t>(seed));
       if (!seen.insert(seeds.back()).second) {
-        refuse(flag, "every seed once", text, fmt::format("{} comes twice", seed));
+        refuse(flag, "every seed once", text, fmt::format(" ({} comes twice)", seed));
       }
       if (static_cast<int64_t>(seeds.size()) > kMostSeeds) {
         refuse(flag, fmt::format("at most {} seeds", kMostSeeds), text);

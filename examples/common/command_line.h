@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -31,7 +32,14 @@ class CommandLine {
   /// A flag with a value; `set` throws UsageError for a wrong one.
   void flag(std::string name, std::string value, std::string help,
             std::function<void(const std::string&)> set);
-  /// A flag without one.
+  void integer(std::string name, std::string help, int64_t& target, int64_t least,
+               int64_t most = INT64_MAX);
+  void number(std::string name, std::string value, std::string help, double& target,
+              double least = 0, double most = std::numeric_limits<double>::infinity());
+  /// One of a few words; the first is said to be the default.
+  void choice(std::string name, std::string help, std::string& target,
+              const std::vector<std::string>& choices);
+  /// A flag without a value.
   void toggle(std::string name, std::string help, bool& target);
 
   /// Errors: an unknown flag (with the nearest known one), a missing value, a value where none is
@@ -58,10 +66,14 @@ class CommandLine {
   std::vector<Flag> flags_;
 };
 
+/// " (did you mean X?)" where a name is near enough to one of `names`, else nothing.
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
+
 /// The values of flags. Each takes the flag as it is named in the sentence of an error.
 int64_t parse_integer(const std::string& flag, const std::string& text, int64_t least,
                       int64_t most = INT64_MAX);
-double parse_number(const std::string& flag, const std::string& text, double least, double most);
+double parse_number(const std::string& flag, const std::string& text, double least,
+                    double most = std::numeric_limits<double>::infinity());
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices);
 /// Separated by commas, at least one.

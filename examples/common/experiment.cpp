@@ -8,10 +8,10 @@
 #include <ladder/train/seed_summary.h>
 #include <ladder/train/trainer.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <system_error>
 
 #include "examples/common/program.h"
 #include "examples/common/progress.h"
@@ -35,19 +35,18 @@ std::string beside_published(const models::Recipe& recipe) {
   return text.empty() ? text : " (" + text + ")";
 }
 
-ordered_json configuration(const Experiment& experiment, const TrainingFlags& flags,
-                           uint64_t seed) {
+ordered_json configuration(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
+                           int64_t labeled_batch) {
   const auto& recipe = flags.recipe;
   const auto& schedule = recipe.schedule;
   ordered_json config = {{"program", experiment.program},
                          {"recipe", recipe.name},
-                         {"source", recipe.source},
                          {"dataset", recipe.dataset},
                          {"train_rows", experiment.train_inputs.size(0)},
                          {"test_rows", experiment.test_inputs.size(0)},
                          {"classes", experiment.classes}};
-  config["labels"] = recipe.labels == data::kAllLabels ? ordered_json("all")
-                                                       : ordered_json(recipe.labels);
+  config["labels"] =
+      recipe.labels == data::kAllLabels ? ordered_json("all") : ordered_json(recipe.labels);
   config["balanced"] = !flags.unbalanced;
   config["validation"] = flags.validation;
   config.update(experiment.network);
@@ -55,7 +54,7 @@ ordered_json configuration(const Experiment& experiment, const TrainingFlags& fl
                  {"learning_rate", schedule.learning_rate},
                  {"decay_from", schedule.decay_from},
                  {"batch_size", schedule.batch_size},
-                 {"labeled_batch", schedule.labeled_batch},
+                 {"labeled_batch", labeled_batch},
                  {"seed", seed},
                  {"eval_every", flags.eval_every},
                  {"calibration", flags.calibration},
@@ -85,33 +84,37 @@ void adopt_environment(ordered_json& config, const ordered_json& stored, Progres
   for (const char* key : {"cpu", "threads", "kernels", "libtorch", "commit"}) {
     const auto there = config[kEnvironment].value(key, ordered_json());
     if (there != here[key]) {
-      line.print(fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
-                             "from those of an uninterrupted run",
-                             key, there.dump(), here[key].dump()));
+      line.print(
+          fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
+                      "from those of an uninterrupted run",
+                      key, there.dump(), here[key].dump()));
     }
   }
 }
 
 ordered_json settled_configuration(const Experiment& experiment, const TrainingFlags& flags,
-                                   const fs::path& folder, uint64_t seed, ProgressLine& line) {
-  auto config = configuration(experiment, flags, seed);
+                                   const fs::path& folder, uint64_t seed, int64_t labeled_batch,
+                                   ProgressLine& line) {
+  auto config = configuration(experiment, flags, seed, labeled_batch);
   const auto stored = stored_configuration(folder);
   if (stored && !flags.resume) {
-    throw UsageError(fmt::format("expected an empty folder but got a run in {} (--resume continues "
-                                 "it, --out takes another folder).",
-                                 folder.string()));
+    throw UsageError(
+        fmt::format("expected an empty folder but got a run in {} (--resume continues "
+                    "it, --out takes another folder).",
+                    folder.string()));
   }
   if (stored) {
     auto settings = *stored;
     settings.erase(kEnvironment);
     const auto differences = train::config_differences(settings.dump(), config.dump());
     if (!differences.empty()) {
-      throw UsageError(fmt::format("expected the settings that the run in {} was started with but "
-                                   "got others: {}.",
-                                   folder.string(), differences));
+      throw UsageError(
+          fmt::format("expected the settings that the run in {} was started with but "
+                      "got others: {}.",
+                      folder.string(), differences));
     }
-    const auto route = stored->value(ordered_json::json_pointer("/environment/product_route"),
-                                     std::string());
+    const auto route =
+        stored->value(ordered_json::json_pointer("/environment/product_route"), std::string());
     for (const auto known : ops::available_product_routes()) {
       if (ops::to_string(known) == route) {
         ops::set_product_route(known);
@@ -139,13 +142,13 @@ data::Split split_rows(const Experiment& experiment, const TrainingFlags& flags,
   }
 }
 
-train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled, bool decoder,
+train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_batch, bool decoder,
                                   uint64_t seed, const fs::path& folder) {
   const auto& schedule = flags.recipe.schedule;
   return {.epochs = schedule.epochs,
           .learning_rate = schedule.learning_rate,
           .decay_from = schedule.decay_from,
-          .labeled_batch = std::min(schedule.labeled_batch, labeled),
+          .labeled_batch = labeled_batch,
           .unlabeled_batch = decoder ? schedule.batch_size : 0,
           .seed = seed,
           .eval_every = flags.eval_every,
@@ -156,18 +159,13 @@ train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled, b
           .resume = flags.resume};
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  TORCH_CHECK(!error, "expected to create the folder ", folder.string(), " but got \"",
-              error.message(), "\".");
-}
-
-train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& flags,
-                            uint64_t seed, const fs::path& folder) {
+train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
+                            const fs::path& folder) {
   ProgressLine line(flags.recipe.schedule.epochs, flags.quiet);
   const auto split = split_rows(experiment, flags, seed);
-  const auto config = settled_configuration(experiment, flags, folder, seed, line);
+  check_batch_size(flags, split.unlabeled.numel());
+  const auto labeled_batch = std::min(flags.recipe.schedule.labeled_batch, split.labeled.numel());
+  const auto config = settled_configuration(experiment, flags, folder, seed, labeled_batch, line);
 
   auto net = experiment.build();
   reset_parameters(*net, stream_seed(seed, "init"));
@@ -183,16 +181,17 @@ train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& f
   if (flags.validation > 0) {
     rows.validation = split.validation.to(device);
   }
-  auto options = train_options(flags, split.labeled.numel(), net->has_decoder(), seed, folder);
+  auto options = train_options(flags, labeled_batch, net->has_decoder(), seed, folder);
   options.config = config.dump(2);
-  make_folder(folder);
   train::Trainer trainer(net, std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {
     line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));
   }
   trainer.callbacks.on_progress = [&](const train::Progress& at) { line.progress(at); };
-  trainer.callbacks.on_evaluation = [&](const train::Evaluation& at) { line.evaluation(at, steps); };
+  trainer.callbacks.on_evaluation = [&](const train::Evaluation& at) {
+    line.evaluation(at, steps);
+  };
   trainer.callbacks.stop_requested = stop_requested;
   return trainer.run();
 }
@@ -212,8 +211,7 @@ std::string outcome(const train::TrainResult& result, const models::Recipe& reci
 
 int interrupted(const Experiment& experiment, const TrainingFlags& flags, const fs::path& folder,
                 int64_t step) {
-  const auto command =
-      flags.resume ? experiment.command : experiment.command + " --resume";
+  const auto command = flags.resume ? experiment.command : experiment.command + " --resume";
   fmt::print("interrupted at step {}, saved in {}; to go on:\n  {}\n", step, folder.string(),
              command);
   std::fflush(stdout);

@@ -15,11 +15,11 @@ namespace ladder::examples {
 /// What a program adds to the flags that all programs share.
 struct Experiment {
   std::string program;
-  std::string command;              ///< as typed, to say how to resume
-  nlohmann::ordered_json network;   ///< its keys of config.json
-  std::function<Ladder()> build;    ///< the network, with any initial parameters
-  torch::Tensor train_inputs;       ///< floating, on the device, [N, ...]
-  torch::Tensor train_labels;       ///< int64 [N]
+  std::string command;             ///< as typed, to say how to resume
+  nlohmann::ordered_json network;  ///< its keys of config.json
+  std::function<Ladder()> build;   ///< the network, with any initial parameters
+  torch::Tensor train_inputs;      ///< floating, on the device, [N, ...]
+  torch::Tensor train_labels;      ///< int64 [N]
   torch::Tensor test_inputs;
   torch::Tensor test_labels;
   int64_t classes = 0;

@@ -84,9 +84,9 @@ std::string shell_command(int argc, const char* const* argv) {
   for (int i = 0; i < argc; ++i) {
     const std::string argument = argv[i];
     const bool plain =
-        !argument.empty() &&
-        argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                   "-_=+.,:/@%") == std::string::npos;
+        !argument.empty() && argument.find_first_not_of(
+                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                 "-_=+.,:/@%") == std::string::npos;
     std::string quoted;
     for (const char c : argument) {
       quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);

@@ -16,9 +16,9 @@ size_t terminal_width() {
 }
 
 std::string remaining(double seconds, int64_t step, int64_t steps) {
-  return step > 0 ? clock_text(seconds / static_cast<double>(step) *
-                               static_cast<double>(steps - step))
-                  : "?";
+  return step > 0
+             ? clock_text(seconds / static_cast<double>(step) * static_cast<double>(steps - step))
+             : "?";
 }
 
 std::string errors(const train::Evaluation& evaluation) {
@@ -33,8 +33,8 @@ std::string errors(const train::Evaluation& evaluation) {
 }
 
 std::string costs(const train::Evaluation& evaluation) {
-  auto text = fmt::format("  cost {:.4g}, supervised {:.4g}", evaluation.total,
-                          evaluation.supervised);
+  auto text =
+      fmt::format("  cost {:.4g}, supervised {:.4g}", evaluation.total, evaluation.supervised);
   std::string levels;
   for (const auto& cost : evaluation.denoising) {
     levels += cost ? fmt::format(" {:.3g}", *cost) : " -";

@@ -8,30 +8,11 @@
 #include <torch/cuda.h>
 
 #include <algorithm>
-#include <limits>
 
 namespace ladder::examples {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kMostThreads = 4096;
-
-template <class T>
-auto into(T& target, auto parse) {
-  return [&target, parse](const std::string& text) { target = parse(text); };
-}
-
-auto integer(const std::string& flag, int64_t least, int64_t most = INT64_MAX) {
-  return [=](const std::string& text) { return parse_integer(flag, text, least, most); };
-}
-
-auto number(const std::string& flag, double least, double most = kInfinity) {
-  return [=](const std::string& text) { return parse_number(flag, text, least, most); };
-}
-
-auto choice(const std::string& flag, std::vector<std::string> choices) {
-  return [=](const std::string& text) { return parse_choice(flag, text, choices); };
-}
 
 std::filesystem::path path_of(const std::string& flag, const std::string& text) {
   if (text.empty()) {
@@ -45,13 +26,24 @@ std::string parse_device(const std::string& text) {
   const bool indexed = !digits.empty() && digits.size() <= 3 &&
                        digits.find_first_not_of("0123456789") == std::string::npos;
   if (text != "auto" && text != "cpu" && text != "cuda" && !indexed) {
-    throw UsageError(
-        fmt::format("expected auto, cpu, cuda or cuda:N for --device but got '{}' (did you mean "
-                    "{}?).",
-                    text, models::nearest_name(text, {"auto", "cpu", "cuda"})));
+    throw UsageError(fmt::format("expected auto, cpu, cuda or cuda:N for --device but got '{}'{}.",
+                                 text, did_you_mean(text, {"auto", "cpu", "cuda"})));
   }
   return text;
 }
+
+}  // namespace
+
+void check_batch_size(const TrainingFlags& flags, int64_t rows) {
+  if (flags.recipe.schedule.batch_size > rows) {
+    throw UsageError(
+        fmt::format("expected --batch-size of at most {}, the rows to train on, but "
+                    "got {}.",
+                    rows, flags.recipe.schedule.batch_size));
+  }
+}
+
+namespace {
 
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   const auto labels = flags.recipe.labels;
@@ -63,22 +55,24 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
                       facts.rows, flags.recipe.dataset, flags.validation));
     }
     const auto rows = facts.rows - flags.validation;
+    check_batch_size(flags, rows);
     if (labels != data::kAllLabels && labels > rows) {
-      throw UsageError(fmt::format("expected at most {} labels, as many as training rows of {}{}, "
-                                   "but got --labels {}.",
-                                   rows, flags.recipe.dataset,
-                                   flags.validation > 0 ? " besides those for validation" : "",
-                                   labels));
+      throw UsageError(
+          fmt::format("expected at most {} labels, as many as training rows of {}{}, "
+                      "but got --labels {}.",
+                      rows, flags.recipe.dataset,
+                      flags.validation > 0 ? " besides those for validation" : "", labels));
     }
   }
   if (labels != data::kAllLabels && !flags.unbalanced && labels % facts.classes != 0) {
     const auto below = labels / facts.classes * facts.classes;
-    const auto nearest = below == 0 ? fmt::format("the nearest is {}", facts.classes)
-                                    : fmt::format("the nearest are {} and {}", below,
-                                                  below + facts.classes);
-    throw UsageError(fmt::format("expected a number of labels divisible by the {} classes but got "
-                                 "--labels {} ({}; --unbalanced takes any).",
-                                 facts.classes, labels, nearest));
+    const auto nearest =
+        below == 0 ? fmt::format("the nearest is {}", facts.classes)
+                   : fmt::format("the nearest are {} and {}", below, below + facts.classes);
+    throw UsageError(
+        fmt::format("expected a number of labels divisible by the {} classes but got "
+                    "--labels {} ({}; --unbalanced takes any).",
+                    facts.classes, labels, nearest));
   }
 }
 
@@ -103,8 +97,8 @@ void settle_device(TrainingFlags& flags) {
                                  count - 1, flags.device));
   }
   if (flags.precision == "bfloat16") {
-    throw UsageError(fmt::format("expected --device cpu with --precision bfloat16 but got {}.",
-                                 flags.device));
+    throw UsageError(
+        fmt::format("expected --device cpu with --precision bfloat16 but got {}.", flags.device));
   }
 }
 
@@ -120,14 +114,14 @@ void settle_products(const TrainingFlags& flags) {
       return;
     }
   }
-  throw UsageError(fmt::format("expected a product route that this LibTorch has but got "
-                               "--product-route {} (try auto).",
-                               flags.product_route));
+  throw UsageError(
+      fmt::format("expected a product route that this LibTorch has but got "
+                  "--product-route {} (try auto).",
+                  flags.product_route));
 }
 
 std::string kind(const models::Recipe& recipe) {
-  return fmt::format("{}-{}", recipe.network.in_features,
-                     fmt::join(recipe.network.layers, "-"));
+  return fmt::format("{}-{}", recipe.network.in_features, fmt::join(recipe.network.layers, "-"));
 }
 
 }  // namespace
@@ -162,58 +156,50 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   auto& schedule = recipe.schedule;
   line.heading("Data");
   line.flag("data-dir", "DIR", "folder of the data ($LADDER_DATA and the usual places)",
-            into(flags.data_dir,
-                 [](const std::string& text) { return path_of("--data-dir", text); }));
+            [&](const std::string& text) { flags.data_dir = path_of("--data-dir", text); });
   line.flag("labels", "N|all", "labeled training rows, as many of each class",
-            [&recipe](const std::string& text) {
+            [&](const std::string& text) {
               recipe.labels =
-                  text == "all" ? data::kAllLabels : parse_integer("--labels", text, 1);
+                  text == "all" ? data::kAllLabels : parse_integer("--labels N|all", text, 1);
             });
   line.toggle("unbalanced", "draw labeled rows without regard to their class", flags.unbalanced);
-  line.flag("validation", "N", "training rows set aside for validation (0)",
-            into(flags.validation, integer("--validation", 0)));
+  line.integer("validation", "training rows set aside for validation (0)", flags.validation, 0);
 
   line.heading("Training");
-  line.flag("epochs", "N", "passes over the unlabeled rows",
-            into(schedule.epochs, integer("--epochs", 1, 1'000'000)));
+  line.integer("epochs", "passes over the unlabeled rows", schedule.epochs, 1);
   line.flag("batch-size", "N", "unlabeled rows a step, and labeled ones where there are as many",
-            [&schedule](const std::string& text) {
-              schedule.batch_size = parse_integer("--batch-size", text, 2, 1'000'000);
+            [&](const std::string& text) {
+              schedule.batch_size = parse_integer("--batch-size", text, 2);
               schedule.labeled_batch = schedule.batch_size;
             });
-  line.flag("lr", "RATE", "learning rate of Adam",
-            into(schedule.learning_rate, number("--lr", 0)));
-  line.flag("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
-            into(schedule.decay_from, number("--decay-from", 0, 1)));
+  line.number("lr", "RATE", "learning rate of Adam", schedule.learning_rate);
+  line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
+              schedule.decay_from, 0, 1);
   line.flag("seed", "N", "of the initial weights, labels, order and noise (1)",
-            [&flags](const std::string& text) {
+            [&](const std::string& text) {
               flags.seed = static_cast<uint64_t>(parse_integer("--seed", text, 0));
             });
   line.flag("seeds", "1..10", "several runs (also 1,2,5), then a table; each in DIR/seed-N",
-            into(flags.seeds, [](const std::string& text) { return parse_seeds("--seeds", text); }));
-  line.flag("eval-every", "N", "epochs between evaluations; 0: only the last (1)",
-            into(flags.eval_every, integer("--eval-every", 0)));
-  line.flag("calibration", "training|labeled",
-            "rows that the statistics of evaluation are measured on (training)",
-            into(flags.calibration, choice("--calibration", {"training", "labeled"})));
-  line.flag("patience", "N", "stop after N epochs without a better validation error; 0: never (0)",
-            into(flags.patience, integer("--patience", 0)));
+            [&](const std::string& text) { flags.seeds = parse_seeds("--seeds", text); });
+  line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", flags.eval_every,
+               0);
+  line.choice("calibration", "rows that the statistics of evaluation are measured on",
+              flags.calibration, {"training", "labeled"});
+  line.integer("patience", "stop after N epochs without a better validation error; 0: never (0)",
+               flags.patience, 0);
 
   line.heading("Machine");
   line.flag("device", "auto|cpu|cuda[:N]", "where to train (auto: a GPU where there is one)",
-            into(flags.device, parse_device));
-  line.flag("threads", "N", "threads of the CPU",
-            into(flags.threads, integer("--threads", 1, kMostThreads)));
-  line.flag("precision", "float32|bfloat16|float64",
-            "of the numbers; bfloat16: of matrix products alone (float32)",
-            into(flags.precision, choice("--precision", {"float32", "bfloat16", "float64"})));
-  line.flag("product-route", "auto|aten|onednn",
-            "library for matrix products on the CPU (auto: the faster)",
-            into(flags.product_route, choice("--product-route", {"auto", "aten", "onednn"})));
+            [&](const std::string& text) { flags.device = parse_device(text); });
+  line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
+  line.choice("precision", "of the numbers; bfloat16: of matrix products alone", flags.precision,
+              {"float32", "bfloat16", "float64"});
+  line.choice("product-route", "library for matrix products on the CPU; auto: the faster",
+              flags.product_route, {"auto", "aten", "onednn"});
 
   line.heading("Output");
   line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
-            into(flags.out, [](const std::string& text) { return path_of("--out", text); }));
+            [&](const std::string& text) { flags.out = path_of("--out", text); });
   line.toggle("resume", "continue the run in DIR", flags.resume);
   line.toggle("quiet", "print the result alone", flags.quiet);
   line.toggle("help", "print this and leave", flags.help);
@@ -225,9 +211,10 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     throw UsageError("expected --seed or --seeds but got both.");
   }
   if (flags.patience > 0 && flags.validation == 0) {
-    throw UsageError(fmt::format("expected --validation with --patience {} but got none (the "
-                                 "validation error decides when to stop).",
-                                 flags.patience));
+    throw UsageError(
+        fmt::format("expected --validation with --patience {} but got none (the "
+                    "validation error decides when to stop).",
+                    flags.patience));
   }
   check_labels(flags, facts);
   const auto& published = models::find_recipe(flags.recipe.name);
@@ -252,7 +239,7 @@ std::string labels_text(int64_t labels) {
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {
-  constexpr const char* kRow = "{:<20}  {:<31}  {:>6}  {:<28}  {:>5}  {}\n";
+  constexpr const char* kRow = "{:<20}  {:<31}  {:>6}  {:<32}  {:>5}  {}\n";
   auto text = fmt::format(kRow, "name", "network", "labels", "lambda (level 0 up)", "noise",
                           "published error, %");
   for (const auto& recipe : recipes) {

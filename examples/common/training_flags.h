@@ -55,6 +55,9 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags);
 /// divide among the classes or exceed the rows, a device that is not there, flags that contradict.
 void settle(TrainingFlags& flags, const DatasetFacts& facts);
 
+/// Error: a batch of more rows than there are.
+void check_batch_size(const TrainingFlags& flags, int64_t rows);
+
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);
 
