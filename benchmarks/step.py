@@ -1,11 +1,11 @@
-"""Times the training step of the library beside other implementations of the same step, interleaved.
+"""Times the training step of the library beside other implementations of it, interleaved.
 
     benchmarks/run.sh [FLAGS]        prepares everything and calls this
     python benchmarks/step.py --help
 
-Every implementation is a process that waits on its standard input. After a warm-up of each, rounds of a few
-steps go through all of them in turn, so that whatever else the machine does falls on all alike. The table
-goes to standard output as Markdown, and everything to a JSON file.
+Every implementation is a process that waits on its standard input. After a warm-up of each, rounds
+of a few steps go through all of them in turn, so that whatever else the machine does falls on all
+alike. The table goes to standard output as Markdown, and everything to a JSON file.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def command_of(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], dict[str, str]]:
-    """The implementations that run, warmed up; their packages' versions; the missing ones' reasons."""
+    """Those that run, warmed up; their packages' versions; the reasons of the missing ones."""
     runners, versions, missing = [], {}, {}
     for name in options.only:
         print(f"{name}: starting", file=sys.stderr, flush=True)
@@ -138,7 +138,9 @@ def git_commit() -> str:
         return call.stdout.strip() if call.returncode == 0 else ""
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    return f"{commit} with changes" if commit and git("status", "--porcelain") else commit or "unknown"
+    return (
+        f"{commit} with changes" if commit and git("status", "--porcelain") else commit or "unknown"
+    )
 
 
 def cpu_model() -> str:
@@ -227,10 +229,20 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=200, help="timed steps of each (default 200)")
     parser.add_argument("--round", type=int, default=20, help="steps in a row (default 20)")
     parser.add_argument("--warmup", type=int, default=20, help="untimed steps (default 20)")
-    parser.add_argument("--only", nargs="+", choices=names, default=default, metavar="NAME",
-                        help=f"some of {', '.join(names)} (default: all but ladder-bfloat16)")
-    parser.add_argument("--program", type=Path, default=PROGRAM, help="the library's benchmark program")
-    parser.add_argument("--json", type=Path, default=RESULTS / "step.json", help="where the JSON goes")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=names,
+        default=default,
+        metavar="NAME",
+        help=f"some of {', '.join(names)} (default: all but ladder-bfloat16)",
+    )
+    parser.add_argument(
+        "--program", type=Path, default=PROGRAM, help="the library's benchmark program"
+    )
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS / "step.json", help="where the JSON goes"
+    )
     options = parser.parse_args(arguments)
     if min(options.threads, options.round) < 1 or min(options.steps, options.warmup) < 2:
         parser.error("expected at least 1 thread, 1 step a round, 2 steps and 2 of warm-up")

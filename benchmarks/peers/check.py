@@ -1,6 +1,6 @@
 """Compares the peers with the float64 reference: total cost and every gradient, without noise.
 
-    python benchmarks/peers/check.py [NAME...]
+python benchmarks/peers/check.py [NAME...]
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import ladder_reference as reference  # noqa: E402
 PEERS = ("eager", "compiled", "jax_step")
 SEEDS = (1, 2, 3)
 COST_TOLERANCE = 1e-5  # relative, on every batch
-# Relative to the norm, of the middle one of the batches: where a unit lies within rounding of the ReLU's
-# kink, one batch may be off by more.
+# Relative to the norm, of the middle one of the batches: where a unit lies within rounding of the
+# ReLU's kink, one batch may be off by more.
 GRADIENT_TOLERANCE = 1e-4
 
 

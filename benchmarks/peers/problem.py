@@ -1,4 +1,4 @@
-"""The training step that every peer runs: MNIST with 100 labels, full ladder, Gaussian combinators."""
+"""The step that every peer runs: MNIST with 100 labels, full ladder, Gaussian combinators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def labels() -> np.ndarray:
 
 
 class Sampler:
-    """Rows of each step: the unlabeled from a permutation of all images, the labeled from one of theirs."""
+    """Rows of each step, from permutations of all images and of the labeled ones."""
 
     def __init__(self, seed: int = 0):
         self._rng = np.random.default_rng(seed)
@@ -52,7 +52,9 @@ def initial_parameters(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
 
     def normal(rows: int, columns: int) -> np.ndarray:
-        return rng.standard_normal((rows, columns), dtype=np.float32) / np.float32(math.sqrt(columns))
+        return rng.standard_normal((rows, columns), dtype=np.float32) / np.float32(
+            math.sqrt(columns)
+        )
 
     parameters = {}
     for level in range(TOP):

@@ -27,8 +27,8 @@ def total_cost(
 ) -> Tensor:
     """The total cost; noise holds for each level [3 * ROWS, C], zero in the clean rows.
 
-    Rows are stacked as labeled noisy, unlabeled noisy, unlabeled clean. Against a pass for each of the
-    three this was slightly quicker in eager mode and much quicker to compile.
+    Rows are stacked as labeled noisy, unlabeled noisy, unlabeled clean. Against a pass for each of
+    the three this was slightly quicker in eager mode and quicker to compile.
     """
     h = torch.cat([x_labeled, x_unlabeled, x_unlabeled]) + noise[0]
     unlabeled, clean = slice(ROWS, 2 * ROWS), slice(2 * ROWS, 3 * ROWS)

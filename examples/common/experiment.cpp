@@ -156,7 +156,8 @@ train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_ba
                                                         : train::Calibration::kTrainingRows,
           .patience = flags.patience,
           .out = folder,
-          .resume = flags.resume};
+          .resume = flags.resume,
+          .checkpoint_every_seconds = flags.checkpoint_seconds};
 }
 
 train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,

@@ -61,8 +61,12 @@ int run_program(const std::string& name, const std::function<int()>& body) {
 
 void catch_interruption() {
   struct sigaction action {};
-  action.sa_handler = [](int) { g_stop = 1; };
-  action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+  action.sa_handler = [](int) {
+    g_stop = 1;
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+  };
+  action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

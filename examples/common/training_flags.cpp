@@ -23,11 +23,11 @@ std::filesystem::path path_of(const std::string& flag, const std::string& text) 
 
 std::string parse_device(const std::string& text) {
   const auto digits = text.starts_with("cuda:") ? text.substr(5) : std::string();
-  const bool indexed = !digits.empty() && digits.size() <= 3 &&
+  const bool indexed = !digits.empty() && digits.size() <= 2 &&
                        digits.find_first_not_of("0123456789") == std::string::npos;
   if (text != "auto" && text != "cpu" && text != "cuda" && !indexed) {
-    throw UsageError(fmt::format("expected auto, cpu, cuda or cuda:N for --device but got '{}'{}.",
-                                 text, did_you_mean(text, {"auto", "cpu", "cuda"})));
+    throw UsageError(
+        fmt::format("expected auto, cpu, cuda or cuda:N for --device but got '{}'.", text));
   }
   return text;
 }
@@ -84,6 +84,10 @@ void settle_device(TrainingFlags& flags) {
   if (flags.device == "cpu") {
     return;
   }
+  if (flags.precision == "bfloat16") {
+    throw UsageError(
+        fmt::format("expected --device cpu with --precision bfloat16 but got {}.", flags.device));
+  }
   if (!available) {
     throw UsageError(
         fmt::format("expected a CUDA device for --device {} but got none (is there a GPU with its "
@@ -95,10 +99,6 @@ void settle_device(TrainingFlags& flags) {
   if (index >= count) {
     throw UsageError(fmt::format("expected a CUDA device from 0 to {} but got --device {}.",
                                  count - 1, flags.device));
-  }
-  if (flags.precision == "bfloat16") {
-    throw UsageError(
-        fmt::format("expected --device cpu with --precision bfloat16 but got {}.", flags.device));
   }
 }
 
@@ -200,6 +200,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.heading("Output");
   line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
             [&](const std::string& text) { flags.out = path_of("--out", text); });
+  line.number("checkpoint-every", "SECONDS", "between files to resume from (60)",
+              flags.checkpoint_seconds);
   line.toggle("resume", "continue the run in DIR", flags.resume);
   line.toggle("quiet", "print the result alone", flags.quiet);
   line.toggle("help", "print this and leave", flags.help);

@@ -30,6 +30,7 @@ struct TrainingFlags {
   std::string precision = "float32";
   std::string product_route = "auto";
   std::filesystem::path out = {};
+  double checkpoint_seconds = 60;
   bool resume = false;
   bool quiet = false;
   bool list = false;

@@ -283,7 +283,8 @@ void Trainer::Run::check_finite(const double* costs, int64_t step) const {
   TORCH_CHECK(std::isfinite(costs[kSupervised]),
               "Trainer: the supervised cost is not finite at step ", step,
               " (lower the learning rate).");
-  for (size_t i = 0; i < costed_levels_.size(); ++i) {
+  // The decoder goes down: what is wrong above spreads below.
+  for (size_t i = costed_levels_.size(); i-- > 0;) {
     TORCH_CHECK(std::isfinite(costs[kDenoising + i]), "Trainer: the denoising cost of level ",
                 costed_levels_[i], " is not finite at step ", step,
                 " (lower lambda or the learning rate).");

@@ -31,7 +31,7 @@ AutoencoderLoss loss_of(DenoisingAutoencoder& net, const torch::Tensor& x, uint6
 }
 
 // The two forms in plain operations.
-torch::Tensor normal(const torch::Tensor& x) {
+torch::Tensor standardized(const torch::Tensor& x) {
   return (x - x.mean(0)) / (x.var(0, false) + 1e-10).sqrt();
 }
 
@@ -47,11 +47,11 @@ TEST_CASE("DenoisingAutoencoder reconstructs through its top alone", "[nn]") {
   const auto n = ops::standard_normal(noise.draw(8, 6), 8, 6, torch::kDouble);
   auto h = x + 0.3 * n;
   for (const char* stage : {"stages.0", "stages.1"}) {
-    h = torch::tanh(normal(torch::matmul(h, p[std::string(stage) + ".weight"].t())));
+    h = torch::tanh(standardized(torch::matmul(h, p[std::string(stage) + ".weight"].t())));
   }
-  auto u = normal(h);
+  auto u = standardized(h);
   for (const char* vertical : {"decoder.verticals.1", "decoder.verticals.0"}) {
-    u = normal(torch::matmul(u, p[std::string(vertical) + ".weight"].t()));
+    u = standardized(torch::matmul(u, p[std::string(vertical) + ".weight"].t()));
   }
   const auto loss = loss_of(net, x);
   require_close(loss.total, (u - x).square().mean(), 1e-8, 1e-9);
@@ -74,15 +74,15 @@ TEST_CASE("DenoisingAutoencoder compares features with the clean path", "[nn]") 
   for (size_t l = 1; l <= 2; ++l) {
     const auto w = p["stages." + std::to_string(l - 1) + ".weight"].t();
     pre[l] = torch::matmul(clean, w);
-    z[l] = normal(pre[l]);
+    z[l] = standardized(pre[l]);
     clean = torch::tanh(z[l]);
-    noisy = torch::tanh(normal(torch::matmul(noisy, w)));
+    noisy = torch::tanh(standardized(torch::matmul(noisy, w)));
   }
   const auto rescaled = [&](const torch::Tensor& z_hat, size_t l) {
     return (z_hat - pre[l].mean(0)) / (pre[l].var(0, false) + 1e-10).sqrt();
   };
-  const auto top = normal(noisy);
-  const auto below = normal(torch::matmul(top, p["decoder.verticals.1.weight"].t()));
+  const auto top = standardized(noisy);
+  const auto below = standardized(torch::matmul(top, p["decoder.verticals.1.weight"].t()));
   const auto loss = loss_of(net, x);
   const auto cost2 = (rescaled(top, 2) - z[2]).square().mean();
   const auto cost1 = (rescaled(below, 1) - z[1]).square().mean();

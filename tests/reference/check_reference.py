@@ -1,6 +1,6 @@
 """Checks the reference itself: numerical gradients, costs known in closed form, invariants, Adam.
 
-    python tests/reference/check_reference.py
+python tests/reference/check_reference.py
 """
 
 from __future__ import annotations

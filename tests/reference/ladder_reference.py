@@ -1,16 +1,16 @@
-"""The ladder network on dense layers, in its textbook form, as an independent check of the library.
+"""The ladder network on dense layers, in its textbook form: an independent check of the library.
 
-Every pass is written out by itself: the clean and the corrupted encoder, each for the labeled and the
-unlabeled rows with their own batch statistics. Autograd computes all gradients. Nothing here is fast.
+Every pass is written out by itself: the clean and the corrupted encoder, each for the labeled and
+the unlabeled rows with their own batch statistics. Autograd computes all gradients. Nothing is fast.
 
-Level 0 is the input and level L the top. Stage index l in a parameter name belongs to level l + 1:
+Level 0 is the input and level L the top. Stage index l in a parameter name means level l + 1:
 
     stages.{l}.weight               [C_{l+1}, C_l]  dense map, no bias
-    stages.{l}.normalization.beta   [C_{l+1}]       where the activation is not the identity, and at the top
-    stages.{l}.normalization.gamma  [C_{l+1}]       at the top
+    stages.{l}.normalization.beta   [C_{l+1}]       where the activation is not the identity; the top
+    stages.{l}.normalization.gamma  [C_{l+1}]       the top
     decoder.verticals.{l}.weight    [C_l, C_{l+1}]  map from level l + 1 down to level l
-    decoder.combinators.{l}.weight  [rows, C_l]     Gaussian: a1..a10
-                                                    Vanilla: b0, w0z, w0u, w0zu, ws, b1, w1z, w1u, w1zu
+    decoder.combinators.{l}.weight  [rows, C_l]     Gaussian: a1..a10; Vanilla: b0, w0z, w0u, w0zu,
+                                                    ws, b1, w1z, w1u, w1zu
 
 A decoder reaches down to the lowest level whose lambda is above zero; nothing exists below it.
 """
@@ -191,8 +191,8 @@ def cost(
 ) -> Cost:
     """The total cost of one batch of N labeled and M unlabeled rows.
 
-    noise, where given, holds one tensor [N + M, C_l] of standard normals for each level 0..L, rows in the
-    order labeled, unlabeled. Without it the corrupted passes run unperturbed.
+    noise, where given, holds one tensor [N + M, C_l] of standard normals for each level 0..L, rows
+    in the order labeled, unlabeled. Without it the corrupted passes run unperturbed.
     """
     rows = x_labeled.shape[0]
     labeled_noise = None if noise is None else [level[:rows] for level in noise]
@@ -223,9 +223,9 @@ def cost(
 def calibrate(
     config: Config, parameters: dict[str, Tensor], inputs: Tensor, batch_size: int
 ) -> dict[int, tuple[Tensor, Tensor]]:
-    """Measures the statistics for evaluation: (mean of batch means, mean of unbiased batch variances).
+    """Measures the statistics for evaluation: means of batch means and of unbiased variances.
 
-    Each batch runs the clean path under its own statistics. The number of rows is a multiple of batch_size.
+    Each batch runs the clean path under its own statistics. batch_size divides the number of rows.
     """
     batches = inputs.split(batch_size)
     assert all(batch.shape[0] == batch_size for batch in batches)
@@ -253,13 +253,17 @@ def evaluate(
 class Adam:
     """Adam with bias correction, written out: Kingma and Ba, algorithm 1."""
 
-    def __init__(self, rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
+    def __init__(
+        self, rate: float = 0.002, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ):
         self.rate, self.beta1, self.beta2, self.eps = rate, beta1, beta2, eps
         self.steps = 0
         self.first: dict[str, Tensor] = {}
         self.second: dict[str, Tensor] = {}
 
-    def step(self, parameters: dict[str, Tensor], gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+    def step(
+        self, parameters: dict[str, Tensor], gradients: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         self.steps += 1
         updated = {}
         for name, value in parameters.items():

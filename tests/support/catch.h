@@ -19,9 +19,9 @@ void record_skip(std::string_view reason);
 }  // namespace ladder::testing
 
 /// Leaves the test case as skipped: `if (!data) LADDER_SKIP("set LADDER_DATA to run it");`.
-#define LADDER_SKIP(reason)                  \
-  do {                                       \
-    ::ladder::testing::record_skip(reason);  \
-    SUCCEED("skipped");                      \
-    return;                                  \
+#define LADDER_SKIP(reason)                 \
+  do {                                      \
+    ::ladder::testing::record_skip(reason); \
+    SUCCEED("skipped");                     \
+    return;                                 \
   } while (false)

@@ -35,9 +35,9 @@ inline torch::Tensor weighted_sum(const std::vector<torch::Tensor>& outputs) {
   for (const auto& output : outputs) {
     const auto n = output.numel();
     const auto weights =
-        torch::sin(torch::arange(n, output.options().requires_grad(false)) * 1.7 +
-                   static_cast<double>(salt++))
-            .reshape(output.sizes());
+        torch::sin(torch::arange(n, torch::kDouble) * 1.7 + static_cast<double>(salt++))
+            .reshape(output.sizes())
+            .to(output.options().requires_grad(false));
     const auto term = (output * weights).sum();
     total = total.defined() ? total + term : term;
   }

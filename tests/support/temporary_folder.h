@@ -1,7 +1,9 @@
 #pragma once
 
+#include <ftw.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -21,9 +23,13 @@ class TemporaryFolder {
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  // Not std::filesystem::remove_all: libtorch.so exports one of an older libstdc++, which wins at
+  // link time and calls a function that newer ones lack.
   ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
+    const auto remove = [](const char* path, const struct stat*, int, struct FTW*) {
+      return std::remove(path);
+    };
+    ::nftw(path_.c_str(), remove, 16, FTW_DEPTH | FTW_PHYS);
   }
 
   const std::filesystem::path& path() const { return path_; }

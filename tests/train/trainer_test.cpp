@@ -380,19 +380,19 @@ TEST_CASE("Trainer keeps the early stop across a resume", "[train]") {
 TEST_CASE("Trainer names the cost that is not finite", "[train]") {
   auto data = blobs();
   auto net = small_ladder();
-  SECTION("of a level") {
-    // A level whose combinator overflows from the start.
+  const auto fill = [&](const std::string& name, float value) {
     const torch::NoGradGuard no_grad;
-    net->named_parameters()["decoder.combinators.1.weight"].fill_(
-        std::numeric_limits<float>::max());
+    net->named_parameters()[name].fill_(value);
+  };
+  SECTION("of a level") {
+    fill("decoder.combinators.1.weight", std::numeric_limits<float>::max());
     Trainer trainer(net, data, quick_options());
     REQUIRE(error_text([&] { trainer.run(); }) ==
             "Trainer: the denoising cost of level 1 is not finite at step 1 (lower lambda or the "
             "learning rate).");
   }
   SECTION("of the labels") {
-    data.training.inputs = data.training.inputs.clone();
-    data.training.inputs[0].fill_(std::numeric_limits<float>::quiet_NaN());
+    fill("stages.2.normalization.beta", std::numeric_limits<float>::quiet_NaN());
     Trainer trainer(net, data, quick_options());
     REQUIRE(error_text([&] { trainer.run(); }) ==
             "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");

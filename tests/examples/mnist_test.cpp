@@ -1,0 +1,620 @@
+#include <ladder/io/tensor_file.h>
+#include <ladder/models/recipes.h>
+#include <pty.h>
+#include <tests/data/idx_files.h>
+#include <tests/support/catch.h>
+#include <tests/support/program.h>
+#include <tests/support/temporary_folder.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <regex>
+
+using namespace ladder::testing;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+const std::string kProgram = LADDER_MNIST_PROGRAM;
+constexpr int64_t kTrainRows = 200;
+constexpr int64_t kTestRows = 50;
+
+// Images of 10 classes, each a bright band of its own in noise.
+void write_images(const fs::path& dir, const std::string& part, int64_t rows) {
+  const auto labels = torch::arange(rows) % 10;
+  auto images = torch::randint(0, 120, {rows, 28, 28});
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto top = 2 * labels[row].item<int64_t>() + 3;
+    images[row].slice(0, top, top + 3) += 100;
+  }
+  write_file(dir / (part + "-images-idx3-ubyte"), idx_bytes(images.to(torch::kUInt8)));
+  write_file(dir / (part + "-labels-idx1-ubyte"), idx_bytes(labels.to(torch::kUInt8)));
+}
+
+// Small data in MNIST's format, and a folder for runs.
+struct Place {
+  Place() {
+    torch::manual_seed(1);
+    fs::create_directory(folder / "data");
+    write_images(folder / "data", "train", kTrainRows);
+    write_images(folder / "data", "t10k", kTestRows);
+  }
+
+  // A network that trains in seconds: 10 steps an epoch.
+  Arguments command(const std::string& out, const Arguments& more = {}) const {
+    return Arguments{kProgram,         "--data-dir=" + (folder / "data").string(),
+                     "--layers=30,10", "--lambda=10,1,.1",
+                     "--labels=20",    "--batch-size=20",
+                     "--threads=1",    "--product-route=aten",
+                     "--device=cpu",   "--out=" + (folder / out).string()} +
+           more;
+  }
+  Outcome run(const std::string& out, const Arguments& more = {}) const {
+    return run_to_end(command(out, more));
+  }
+  fs::path file(const std::string& out, const std::string& name) const {
+    return folder / out / name;
+  }
+  json read(const std::string& out, const std::string& name) const {
+    return json::parse(file_bytes(file(out, name)));
+  }
+
+  TemporaryFolder folder;
+};
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const auto end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+std::string one_sentence(const std::string& err) {
+  const std::string prefix = "ladder-mnist: ";
+  return err.starts_with(prefix) && err.ends_with("\n")
+             ? err.substr(prefix.size(), err.size() - prefix.size() - 1)
+             : "(not one sentence) " + err;
+}
+
+// Everything that a run ends with but its times.
+void require_same_run(const Place& place, const std::string& left, const std::string& right) {
+  const auto tensors = ladder::io::load_tensors(place.file(left, "checkpoint.pt"));
+  const auto others = ladder::io::load_tensors(place.file(right, "checkpoint.pt"));
+  REQUIRE(tensors.size() == others.size());
+  int compared = 0;
+  for (const auto& [name, tensor] : tensors) {
+    INFO(name);
+    REQUIRE(others.contains(name));
+    if (!name.starts_with("state.")) {
+      REQUIRE(torch::equal(tensor, others.at(name)));
+      ++compared;
+    }
+  }
+  REQUIRE(compared > 10);
+  const auto result = place.read(left, "result.json");
+  const auto other = place.read(right, "result.json");
+  for (const char* key : {"status", "steps", "test_error", "epoch"}) {
+    CHECK(result.at(key) == other.at(key));
+  }
+  const auto metrics = lines_of(file_bytes(place.file(left, "metrics.jsonl")));
+  const auto other_metrics = lines_of(file_bytes(place.file(right, "metrics.jsonl")));
+  REQUIRE(metrics.size() == other_metrics.size());
+  for (size_t i = 0; i < metrics.size(); ++i) {
+    const auto line = json::parse(metrics[i]);
+    const auto other_line = json::parse(other_metrics[i]);
+    for (const char* key : {"epoch", "step", "test_error", "total", "supervised", "denoising"}) {
+      REQUIRE(line.at(key) == other_line.at(key));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, status 2", "[cli]") {
+  struct Wrong {
+    Arguments flags;
+    std::string sentence;
+  };
+  const std::vector<Wrong> all = {
+      {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
+      {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
+      {{"mnist"}, "expected a flag (--name) but got 'mnist'."},
+      {{"--epochs"}, "expected a value after --epochs but got none (N)."},
+      {{"--epochs", "--quiet"}, "expected a value after --epochs but got none (N)."},
+      {{"--quiet=yes"}, "expected --quiet without a value but got '--quiet=yes'."},
+      {{"--recipe", "mnist-100-ful"},
+       "expected a recipe but got 'mnist-100-ful' (did you mean mnist-100-full? --list shows "
+       "all)."},
+      {{"--dataset", "mnits"},
+       "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
+      {{"--combinator", "gausian"},
+       "expected gaussian or vanilla for --combinator but got 'gausian' (did you mean "
+       "gaussian?)."},
+      {{"--activation", "rely"},
+       "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
+       "relu?)."},
+      {{"--precision", "half"},
+       "expected float32, bfloat16 or float64 for --precision but got 'half'."},
+      {{"--product-route", "mkl"},
+       "expected auto, aten or onednn for --product-route but got 'mkl'."},
+      {{"--calibration", "train"},
+       "expected training or labeled for --calibration but got 'train' (did you mean training?)."},
+      {{"--device", "gpu"}, "expected auto, cpu, cuda or cuda:N for --device but got 'gpu'."},
+      {{"--epochs", "0"}, "expected a whole number of at least 1 for --epochs but got '0'."},
+      {{"--epochs", "10x"}, "expected a whole number of at least 1 for --epochs but got '10x'."},
+      {{"--epochs", "1.5"}, "expected a whole number of at least 1 for --epochs but got '1.5'."},
+      {{"--epochs="}, "expected a whole number of at least 1 for --epochs but got ''."},
+      {{"--epochs", "99999999999999999999"},
+       "expected a whole number of at least 1 for --epochs but got '99999999999999999999'."},
+      {{"--batch-size", "1"},
+       "expected a whole number of at least 2 for --batch-size but got '1'."},
+      {{"--batch-size", "60001"},
+       "expected --batch-size of at most 60000, the rows to train on, but got 60001."},
+      {{"--lr", "-1"}, "expected a number of at least 0 for --lr but got '-1'."},
+      {{"--lr", "fast"}, "expected a number of at least 0 for --lr but got 'fast'."},
+      {{"--lr", "nan"}, "expected a number of at least 0 for --lr but got 'nan'."},
+      {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
+      {{"--input-noise", ".3.3"},
+       "expected a number of at least 0 for --input-noise but got '.3.3'."},
+      {{"--decay-from", "1.1"}, "expected a number from 0 to 1 for --decay-from but got '1.1'."},
+      {{"--threads", "0"}, "expected a whole number from 1 to 4096 for --threads but got '0'."},
+      {{"--labels", "0"}, "expected a whole number of at least 1 for --labels N|all but got '0'."},
+      {{"--labels", "55"},
+       "expected a number of labels divisible by the 10 classes but got --labels 55 (the nearest "
+       "are 50 and 60; --unbalanced takes any)."},
+      {{"--labels", "5"},
+       "expected a number of labels divisible by the 10 classes but got --labels 5 (the nearest is "
+       "10; --unbalanced takes any)."},
+      {{"--labels", "60010"},
+       "expected at most 60000 labels, as many as training rows of mnist, but got --labels 60010."},
+      {{"--labels", "59000", "--validation", "5000"},
+       "expected at most 55000 labels, as many as training rows of mnist besides those for "
+       "validation, but got --labels 59000."},
+      {{"--validation", "60000"},
+       "expected --validation below the 60000 training rows of mnist but got 60000."},
+      {{"--patience", "3"},
+       "expected --validation with --patience 3 but got none (the validation error decides when to "
+       "stop)."},
+      {{"--lambda", "1000,10"},
+       "expected 7 weights in --lambda, for the input and each of 6 layers, but got 2 (1000,10)."},
+      {{"--layers", "100,10"},
+       "expected 3 weights in --lambda, for the input and each of 2 layers, but got 7 "
+       "(1000,10,0.1,0.1,0.1,0.1,0.1)."},
+      {{"--lambda", "1,-1"},
+       "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
+      {{"--layers", "100,,10"},
+       "expected whole numbers of at least 1 separated by commas for --layers but got '100,,10'."},
+      {{"--layers", "100,12", "--lambda", "1,1,1"},
+       "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
+      {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
+      {{"--seeds", "5..1"}, "expected a range that runs up for --seeds but got '5..1'."},
+      {{"--seeds", "1..3,2"},
+       "expected every seed once for --seeds but got '1..3,2' (2 comes twice)."},
+      {{"--seeds", "1.3"}, "expected seeds like 1..10 or 1,2,5 for --seeds but got '1.3'."},
+      {{"--seeds", "0..100000"}, "expected at most 10000 seeds for --seeds but got '0..100000'."},
+      {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
+      {{"--device", "cuda", "--precision", "bfloat16"},
+       "expected --device cpu with --precision bfloat16 but got cuda."},
+  };
+  const TemporaryFolder folder;
+  for (const auto& wrong : all) {
+    const auto outcome = run_to_end(
+        Arguments{kProgram} + wrong.flags + Arguments{"--out", (folder / "run").string()},
+        {{"LADDER_DATA", (folder / "none").string()}});
+    INFO(wrong.sentence);
+    CHECK(one_sentence(outcome.err) == wrong.sentence);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+  }
+  CHECK_FALSE(fs::exists(folder / "run"));
+}
+
+TEST_CASE("ladder-mnist: a GPU that is not there is refused", "[cli]") {
+  if (torch::cuda::is_available()) LADDER_SKIP("this machine has one");
+  const auto outcome = run_to_end({kProgram, "--device", "cuda:1"});
+  CHECK(outcome.status == 2);
+  CHECK(one_sentence(outcome.err)
+            .starts_with("expected a CUDA device for --device cuda:1 but got none ("));
+}
+
+TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]") {
+  const auto list = run_to_end({kProgram, "--list"});
+  CHECK(list.status == 0);
+  const auto rows = lines_of(list.out);
+  REQUIRE(rows.size() == ladder::models::recipes().size() + 1);
+  for (size_t i = 0; i < ladder::models::recipes().size(); ++i) {
+    CHECK(rows[i + 1].starts_with(ladder::models::recipes()[i].name + " "));
+  }
+  CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
+  CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
+
+  const auto help = run_to_end({kProgram, "--epochs", "1", "--help"});
+  CHECK(help.status == 0);
+  for (const char* flag :
+       {"--recipe",     "--list",        "--labels",     "--layers",        "--lambda",
+        "--noise",      "--input-noise", "--combinator", "--activation",    "--epochs",
+        "--batch-size", "--lr",          "--decay-from", "--seed",          "--seeds",
+        "--device",     "--threads",     "--precision",  "--product-route", "--data-dir",
+        "--dataset",    "--validation",  "--unbalanced", "--eval-every",    "--calibration",
+        "--patience",   "--out",         "--resume",     "--quiet",         "--help",
+        "--version"}) {
+    INFO(flag);
+    CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
+  }
+
+  const auto version = run_to_end({kProgram, "--version"});
+  CHECK(version.status == 0);
+  CHECK(std::regex_match(version.out,
+                         std::regex(R"(ladder-mnist \d+\.\d+\.\d+ \(.+\), LibTorch .+\n)")));
+}
+
+TEST_CASE("ladder-mnist: missing and damaged data are failures of the run, status 1", "[cli]") {
+  const Place place;
+  const auto missing = run_to_end({kProgram, "--data-dir", (place.folder / "nowhere").string(),
+                                   "--out", (place.folder / "run").string()});
+  CHECK(missing.status == 1);
+  CHECK(one_sentence(missing.err) ==
+        "find_mnist: expected four IDX files in " + (place.folder / "nowhere").string() +
+            " but got no train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+            "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (a name may end in .gz).");
+
+  write_file(place.folder / "data/train-labels-idx1-ubyte", "not IDX at all");
+  const auto damaged = place.run("run");
+  CHECK(damaged.status == 1);
+  CHECK(one_sentence(damaged.err).starts_with("read_idx: expected "));
+  CHECK(lines_of(damaged.err).size() == 1);
+  CHECK_FALSE(fs::exists(place.folder / "run"));
+}
+
+TEST_CASE("ladder-mnist: what the data cannot give is refused before anything is written",
+          "[cli]") {
+  const Place place;
+  const auto labels = place.run("run", {"--labels", "300"});
+  CHECK(labels.status == 2);
+  CHECK(one_sentence(labels.err) ==
+        "make_split: expected at most 200 labels, as many as rows with a label, but got 300.");
+  const auto validation = place.run("run", {"--validation", "200"});
+  CHECK(validation.status == 2);
+  CHECK(one_sentence(validation.err).starts_with("make_split: expected 0 to 199 validation rows"));
+  const auto batch = place.run("run", {"--batch-size", "201"});
+  CHECK(batch.status == 2);
+  CHECK(one_sentence(batch.err) ==
+        "expected --batch-size of at most 200, the rows to train on, but got 201.");
+  CHECK_FALSE(fs::exists(place.folder / "run"));
+}
+
+TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", "[cli]") {
+  const Place place;
+  const auto outcome = place.run("run", {"--epochs", "3", "--seed", "7", "--validation", "50"});
+  REQUIRE(outcome.err.empty());
+  REQUIRE(outcome.status == 0);
+  const auto lines = lines_of(outcome.out);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0] == "mnist-100-full, seed 7, in " + (place.folder / "run").string());
+  CHECK(std::regex_match(
+      lines[1],
+      std::regex(R"(epoch 1/3  cost \S+, supervised \S+, denoising \S+ \S+ \S+  validation )"
+                 R"(error \S+ %  test error \S+ %  \S+ steps/s  \d+:\d\d left)")));
+  CHECK(lines[3].starts_with("epoch 3/3  "));
+  CHECK(std::regex_match(lines[4], std::regex(R"(validation error \S+ %, test error \S+ %)")));
+
+  const auto config = place.read("run", "config.json");
+  const json expected = {{"program", "ladder-mnist"},
+                         {"recipe", "mnist-100-full"},
+                         {"dataset", "mnist"},
+                         {"train_rows", kTrainRows},
+                         {"test_rows", kTestRows},
+                         {"classes", 10},
+                         {"labels", 20},
+                         {"balanced", true},
+                         {"validation", 50},
+                         {"in_features", 784},
+                         {"layers", {30, 10}},
+                         {"lambda", {10.0, 1.0, 0.1}},
+                         {"input_noise", 0.3},
+                         {"noise", 0.3},
+                         {"combinator", "gaussian"},
+                         {"activation", "relu"},
+                         {"leaky_slope", 0.1},
+                         {"epochs", 3},
+                         {"learning_rate", 0.002},
+                         {"decay_from", 0.67},
+                         {"batch_size", 20},
+                         {"labeled_batch", 20},
+                         {"seed", 7},
+                         {"eval_every", 1},
+                         {"calibration", "training"},
+                         {"patience", 0},
+                         {"device", "cpu"},
+                         {"precision", "float32"},
+                         {"product_route", "aten"}};
+  auto settings = config;
+  settings.erase("environment");
+  CHECK(settings == expected);
+  const auto& environment = config.at("environment");
+  CHECK(environment.at("threads") == 1);
+  CHECK(environment.at("product_route") == "aten");
+  CHECK(environment.at("data_dir") == (place.folder / "data").string());
+  for (const char* key : {"ladder", "commit", "libtorch", "cpu", "kernels"}) {
+    CHECK_FALSE(environment.at(key).get<std::string>().empty());
+  }
+
+  const auto result = place.read("run", "result.json");
+  CHECK(result.at("status") == "finished");
+  CHECK(result.at("seed") == 7);
+  CHECK(result.at("labels") == 20);
+  CHECK(result.at("steps") == 3 * 7);  // 150 rows in batches of 20
+  const auto error = result.at("test_error").get<double>();
+  char text[64];
+  std::snprintf(text, sizeof text, "test error %.2f %%", error);
+  CHECK(lines[4].ends_with(text));
+  CHECK(lines_of(file_bytes(place.file("run", "metrics.jsonl"))).size() == 3);
+  CHECK(fs::exists(place.file("run", "checkpoint.pt")));
+}
+
+TEST_CASE("ladder-mnist: learns what is to be learned", "[cli]") {
+  const Place place;
+  const auto outcome = place.run("run", {"--epochs", "20", "--quiet"});
+  REQUIRE(outcome.status == 0);
+  CHECK(place.read("run", "result.json").at("test_error") == 0.0);
+  CHECK(outcome.out == "test error 0.00 %\n");
+}
+
+TEST_CASE("ladder-mnist: sets the published error beside that of the same experiment", "[cli]") {
+  const Place place;
+  const auto published = place.run("a", {"--labels", "100", "--epochs", "1", "--quiet"});
+  CHECK(std::regex_match(
+      published.out,
+      std::regex(R"(test error \S+ % \(published 1\.06 \+- 0\.37 % for mnist-100-full\)\n)")));
+  const auto other = place.run("b", {"--epochs", "1", "--quiet"});
+  CHECK(std::regex_match(other.out, std::regex(R"(test error \S+ %\n)")));
+}
+
+TEST_CASE("ladder-mnist: takes every kind of network and number", "[cli]") {
+  const Place place;
+  const std::vector<Arguments> kinds = {
+      {"--lambda", "none", "--recipe", "mnist-100-baseline"},
+      {"--lambda", "0,0,1", "--activation", "leaky-relu", "--calibration", "labeled"},
+      {"--lambda", "9,0,0", "--combinator", "vanilla", "--activation", "tanh"},
+      {"--precision", "float64", "--activation", "gelu", "--labels", "all"},
+      {"--precision", "bfloat16", "--labels", "33", "--unbalanced", "--eval-every", "0"},
+      {"--lr", "1e-3", "--decay-from", "0", "--noise", "0", "--input-noise", ".5"},
+  };
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    const auto outcome =
+        place.run("run-" + std::to_string(i), kinds[i] + Arguments{"--epochs", "2", "--quiet"});
+    INFO(kinds[i].front() << " " << kinds[i][1]);
+    CHECK(outcome.err.empty());
+    CHECK(outcome.status == 0);
+    CHECK(std::regex_match(outcome.out, std::regex(R"(test error \d+\.\d\d %.*\n)")));
+  }
+}
+
+TEST_CASE("ladder-mnist: the same seed gives the same run, another seed another", "[cli]") {
+  const Place place;
+  const Arguments short_run = {"--epochs", "2", "--quiet"};
+  REQUIRE(place.run("a", short_run).status == 0);
+  REQUIRE(place.run("b", short_run).status == 0);
+  REQUIRE(place.run("c", short_run + Arguments{"--seed", "2"}).status == 0);
+  require_same_run(place, "a", "b");
+  const auto a = ladder::io::load_tensors(place.file("a", "checkpoint.pt"));
+  const auto c = ladder::io::load_tensors(place.file("c", "checkpoint.pt"));
+  for (const auto& [name, tensor] : a) {
+    if (name.starts_with("parameters.") && tensor.numel() > 1000) {
+      CHECK_FALSE(torch::equal(tensor, c.at(name)));
+    }
+  }
+}
+
+TEST_CASE("ladder-mnist: interrupted, it says how to go on, and ends as if it had not been",
+          "[cli]") {
+  const Place place;
+  const Arguments length = {"--epochs", "60"};
+  REQUIRE(place.run("straight", length).status == 0);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string out = "run-" + std::to_string(signal);
+    Program program(place.command(out, length));
+    REQUIRE(
+        program.wait_until([&] { return program.out().find("epoch 3/") != std::string::npos; }));
+    program.send(signal);
+    REQUIRE(program.wait() == 130);
+    CHECK(program.err().empty());
+    const auto lines = lines_of(program.out());
+    CHECK(std::regex_match(lines[lines.size() - 2],
+                           std::regex(R"(interrupted at step \d+, saved in .*; to go on:)")));
+    CHECK(lines.back().starts_with("  " + kProgram + " --data-dir="));
+    CHECK(lines.back().ends_with(" --resume"));
+    CHECK_FALSE(fs::exists(place.file(out, "result.json")));
+
+    const auto again = place.run(out, length);
+    CHECK(again.status == 2);
+    CHECK(one_sentence(again.err) == "expected an empty folder but got a run in " +
+                                         (place.folder / out).string() +
+                                         " (--resume continues it, --out takes another folder).");
+
+    const auto resumed = place.run(out, length + Arguments{"--resume"});
+    REQUIRE(resumed.status == 0);
+    CHECK(resumed.out.find("continuing at step ") != std::string::npos);
+    CHECK(resumed.out.find("note:") == std::string::npos);
+    require_same_run(place, "straight", out);
+  }
+}
+
+TEST_CASE("ladder-mnist: killed twenty times at any moment, it ends as if it had not been",
+          "[cli][slow]") {
+  const Place place;
+  const Arguments length = {"--epochs", "300", "--quiet"};
+  REQUIRE(place.run("straight", length).status == 0);
+  const auto often = length + Arguments{"--checkpoint-every", "0.02", "--resume"};
+  std::mt19937 random(1);
+  int killed = 0;
+  int resumed = 0;
+  for (int attempt = 0; attempt < 60 && killed < 20; ++attempt) {
+    const auto metrics = place.file("run", "metrics.jsonl");
+    const auto before = file_bytes(metrics).size();
+    resumed += fs::exists(place.file("run", "checkpoint.pt"));
+    Program program(place.command("run", often));
+    // Either in the start or once the run goes on, so that it comes forward.
+    if (attempt % 4 != 0) {
+      program.wait_until([&] { return file_bytes(metrics).size() > before; });
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+    program.send(attempt % 5 == 4 ? SIGINT : SIGKILL);
+    killed += program.wait() != 0;
+  }
+  CHECK(killed >= 20);
+  CHECK(resumed >= 10);
+  const auto last = place.run("run", often);
+  INFO(last.err);
+  REQUIRE(last.status == 0);
+  require_same_run(place, "straight", "run");
+}
+
+TEST_CASE("ladder-mnist: a second interruption ends it at once", "[cli]") {
+  const Place place;
+  for (const int second : {SIGINT, SIGTERM}) {
+    const std::string out = "run-" + std::to_string(second);
+    // Steps long enough to be in the midst of one.
+    Program program(place.command(out, {"--epochs", "1000", "--layers=3000,3000,10",
+                                        "--lambda=10,1,.1,.1", "--batch-size=200"}));
+    REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    program.send(SIGINT);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    program.send(second);
+    CHECK(program.wait() == -second);
+    CHECK(program.out().find("interrupted") == std::string::npos);
+  }
+}
+
+TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
+  const Place place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
+  const auto before = file_bytes(place.file("run", "config.json"));
+  const auto outcome = place.run("run", {"--epochs", "2", "--noise", ".4", "--resume"});
+  CHECK(outcome.status == 2);
+  CHECK(one_sentence(outcome.err) ==
+        "expected the settings that the run in " + (place.folder / "run").string() +
+            " was started with but got others: epochs (1 there, 2 here), noise (0.3 there, 0.4 "
+            "here).");
+  CHECK(file_bytes(place.file("run", "config.json")) == before);
+}
+
+TEST_CASE("ladder-mnist: continued with other threads, it says so", "[cli]") {
+  const Place place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
+  const auto outcome = place.run("run", {"--epochs", "1", "--threads", "2", "--resume"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("note: started with threads 1, continued with 2: ") != std::string::npos);
+}
+
+TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "[cli]") {
+  const Place place;
+  const Arguments seeds = {"--labels", "100", "--epochs", "2", "--seeds", "1,3..4"};
+  const auto outcome = place.run("all", seeds);
+  REQUIRE(outcome.err.empty());
+  REQUIRE(outcome.status == 0);
+  std::vector<double> errors;
+  std::vector<fs::file_time_type> written;
+  std::string table = "\n  seed  test error, %\n";
+  char text[200];
+  for (const int seed : {1, 3, 4}) {
+    const auto folder = "all/seed-" + std::to_string(seed);
+    const auto result = place.read(folder, "result.json");
+    CHECK(result.at("seed") == seed);
+    errors.push_back(result.at("test_error").get<double>());
+    written.push_back(fs::last_write_time(place.file(folder, "result.json")));
+    std::snprintf(text, sizeof text, "%6d  %.2f\n", seed, errors.back());
+    table += text;
+  }
+  const double mean = (errors[0] + errors[1] + errors[2]) / 3;
+  double squares = 0;
+  for (const double error : errors) squares += (error - mean) * (error - mean);
+  auto sorted = errors;
+  std::sort(sorted.begin(), sorted.end());
+  std::snprintf(text, sizeof text,
+                "mean %.3f  std %.3f  median %.3f  over 3 seeds (published 1.06 +- 0.37 %% for "
+                "mnist-100-full)\n",
+                mean, std::sqrt(squares / 2), sorted[1]);
+  CHECK(outcome.out.ends_with(table + text));
+
+  const auto again = place.run("all", seeds + Arguments{"--resume", "--quiet"});
+  REQUIRE(again.status == 0);
+  CHECK(again.out == text);
+  for (size_t i = 0; i < written.size(); ++i) {
+    const auto seed = std::vector<int>{1, 3, 4}[i];
+    CHECK(fs::last_write_time(place.file("all/seed-" + std::to_string(seed), "result.json")) ==
+          written[i]);
+  }
+}
+
+TEST_CASE("ladder-mnist: two processes do not share a folder", "[cli]") {
+  const Place place;
+  const Arguments forever = {"--epochs", "100000", "--resume"};
+  Program first(place.command("run", forever));
+  REQUIRE(first.wait_until([&] { return first.out().find("epoch 2/") != std::string::npos; }));
+  const auto second = place.run("run", forever);
+  CHECK(second.status == 1);
+  CHECK(one_sentence(second.err).find("another process") != std::string::npos);
+  first.send(SIGINT);
+  CHECK(first.wait() == 130);
+}
+
+TEST_CASE("ladder-mnist: a folder that cannot be made and a full disk are failures, status 1",
+          "[cli]") {
+  const Place place;
+  write_file(place.folder / "file", "x");
+  const auto folder = place.run("file/run", {"--epochs", "1"});
+  CHECK(folder.status == 1);
+  CHECK(one_sentence(folder.err).find("expected to create the folder") != std::string::npos);
+
+  auto command = place.command("run", {"--epochs", "1"});
+  const auto full = run_to_end(
+      Arguments{"/bin/sh", "-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"} + command);
+  CHECK(full.status == 1);
+  CHECK(lines_of(full.err).size() == 1);
+  CHECK(one_sentence(full.err).find("checkpoint.pt") != std::string::npos);
+  CHECK_FALSE(fs::exists(place.file("run", "checkpoint.pt")));
+}
+
+TEST_CASE("ladder-mnist: on a terminal it rewrites one line", "[cli]") {
+  const Place place;
+  const auto command = place.command("run", {"--epochs", "600"});
+  std::vector<char*> argv;
+  for (const auto& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = 60;
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, &size);
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  std::string shown;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+    shown.append(buffer, static_cast<size_t>(count));
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ::close(terminal);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(shown.find("\r\033[Kepoch ") != std::string::npos);
+  CHECK(shown.ends_with("\r\033[Ktest error 0.00 %\r\n"));
+  CHECK(lines_of(shown).size() == 2);
+  for (size_t at = shown.find("\033[K"); at != std::string::npos;) {
+    const auto next = shown.find('\r', at);
+    CHECK(next - at - 3 < 60);
+    at = shown.find("\033[K", next);
+  }
+}

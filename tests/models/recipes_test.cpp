@@ -1,0 +1,115 @@
+#include <ladder/models/nearest_name.h>
+#include <ladder/models/recipes.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <torch/torch.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace ladder;
+using ladder::models::find_recipe;
+using ladder::testing::error_text;
+
+namespace {
+
+struct Row {
+  std::string name;
+  int64_t labels;
+  std::vector<double> lambda;
+  double noise;
+  std::optional<double> mean;
+  std::optional<double> std;
+};
+
+// The published table, written out.
+const std::vector<Row> kTable = {
+    {"mnist-50-full", 50, {2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.3, 1.62, 0.65},
+    {"mnist-50-bottom", 50, {5000, 0, 0, 0, 0, 0, 0}, 0.3, {}, {}},
+    {"mnist-50-gamma", 50, {0, 0, 0, 0, 0, 0, 0.5}, 0.3, {}, {}},
+    {"mnist-50-baseline", 50, {}, 0.5, {}, {}},
+    {"mnist-100-full", 100, {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.3, 1.06, 0.37},
+    {"mnist-100-bottom", 100, {5000, 0, 0, 0, 0, 0, 0}, 0.3, 1.09, 0.32},
+    {"mnist-100-gamma", 100, {0, 0, 0, 0, 0, 0, 0.5}, 0.3, 3.06, 1.44},
+    {"mnist-100-baseline", 100, {}, 0.5, 21.74, 1.77},
+    {"mnist-1000-full", 1000, {2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.2, 0.84, 0.08},
+    {"mnist-1000-bottom", 1000, {2000, 0, 0, 0, 0, 0, 0}, 0.3, 0.90, 0.05},
+    {"mnist-1000-gamma", 1000, {0, 0, 0, 0, 0, 0, 10}, 0.3, 1.53, 0.10},
+    {"mnist-1000-baseline", 1000, {}, 0.5, 5.70, 0.20},
+    {"mnist-all-full", -1, {1000, 1, 0.01, 0.01, 0.01, 0.01, 0.01}, 0.3, 0.57, 0.02},
+    {"mnist-all-bottom", -1, {2000, 0, 0, 0, 0, 0, 0}, 0.3, 0.59, 0.03},
+    {"mnist-all-gamma", -1, {0, 0, 0, 0, 0, 0, 2}, 0.3, 0.78, 0.03},
+    {"mnist-all-baseline", -1, {}, 0.5, 0.80, 0.03},
+};
+
+}  // namespace
+
+TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
+  for (const auto& row : kTable) {
+    INFO(row.name);
+    const auto& recipe = find_recipe(row.name);
+    CHECK(recipe.name == row.name);
+    CHECK(recipe.dataset == "mnist");
+    CHECK(recipe.labels == row.labels);
+    CHECK(recipe.network.in_features == 784);
+    CHECK(recipe.network.layers == std::vector<int64_t>{1000, 500, 250, 250, 250, 10});
+    CHECK(recipe.network.lambda == row.lambda);
+    CHECK(recipe.network.noise == row.noise);
+    CHECK(recipe.network.input_noise == 0.3);
+    CHECK(recipe.network.activation == Activation::kRelu);
+    CHECK(recipe.schedule.epochs == 150);
+    CHECK(recipe.schedule.learning_rate == 0.002);
+    CHECK(recipe.schedule.decay_from == 0.67);
+    CHECK(recipe.schedule.batch_size == 100);
+    CHECK(recipe.schedule.labeled_batch == 100);
+    REQUIRE(recipe.published.has_value() == row.mean.has_value());
+    if (row.mean) {
+      CHECK(recipe.published->mean == *row.mean);
+      CHECK(recipe.published->std == *row.std);
+    }
+    const bool ours = recipe.source.find("ours") != std::string::npos;
+    CHECK(ours == !row.mean.has_value());
+  }
+}
+
+TEST_CASE("Recipes: names are unique and each is found and builds its network", "[models]") {
+  std::set<std::string> names;
+  for (const auto& recipe : models::recipes()) {
+    INFO(recipe.name);
+    CHECK(names.insert(recipe.name).second);
+    CHECK(&find_recipe(recipe.name) == &recipe);
+    CHECK_FALSE(recipe.source.empty());
+    if (recipe.labels <= 100 && recipe.labels > 0) {
+      const auto net = models::mlp(recipe.network);
+      CHECK(net->classes() == 10);
+      CHECK(net->has_decoder() == !recipe.network.lambda.empty());
+    }
+  }
+}
+
+TEST_CASE("Recipes: an unknown name is answered with the nearest", "[models]") {
+  CHECK(error_text([] { find_recipe("mnist-100-ful"); }) ==
+        "find_recipe: expected the name of a recipe but got 'mnist-100-ful' (did you mean "
+        "mnist-100-full?).");
+  CHECK(error_text([] { find_recipe("mnist-al-gama"); }) ==
+        "find_recipe: expected the name of a recipe but got 'mnist-al-gama' (did you mean "
+        "mnist-all-gamma?).");
+}
+
+TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[models]") {
+  using models::edit_distance;
+  CHECK(edit_distance("", "") == 0);
+  CHECK(edit_distance("", "abc") == 3);
+  CHECK(edit_distance("abc", "") == 3);
+  CHECK(edit_distance("kitten", "sitting") == 3);
+  CHECK(edit_distance("flaw", "lawn") == 2);
+  CHECK(edit_distance("same", "same") == 0);
+}
+
+TEST_CASE("Nearest name: the first of the nearest, or nothing", "[models]") {
+  using models::nearest_name;
+  CHECK(nearest_name("rlu", {"tanh", "relu", "gelu"}) == "relu");
+  CHECK(nearest_name("elu", {"relu", "gelu"}) == "relu");
+  CHECK(nearest_name("x", {}).empty());
+}

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/temporary_folder.h"
+
+namespace ladder::testing {
+
+using Arguments = std::vector<std::string>;
+
+inline Arguments operator+(Arguments left, const Arguments& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+/// A program that runs beside the test, with what it prints caught in files.
+class Program {
+ public:
+  Program(const Arguments& command, const std::map<std::string, std::string>& environment = {}) {
+    std::vector<std::string> variables;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const std::string variable = *entry;
+      if (!environment.contains(variable.substr(0, variable.find('=')))) {
+        variables.push_back(variable);
+      }
+    }
+    for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    constexpr int kWrite = O_WRONLY | O_CREAT | O_TRUNC;
+    const std::string out = (folder_ / "out").string();
+    const std::string err = (folder_ / "err").string();
+    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), kWrite, 0666);
+    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), kWrite, 0666);
+    const auto argv = pointers(command);
+    const auto envp = pointers(variables);
+    const int failed = ::posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data());
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (failed != 0) throw std::runtime_error("could not run " + command.front());
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() {
+    if (!status_) {
+      send(SIGKILL);
+      wait();
+    }
+  }
+
+  void send(int signal) const { ::kill(pid_, signal); }
+
+  /// The exit status, or minus the signal that ended it.
+  int wait() {
+    if (!status_) {
+      int raw = 0;
+      ::waitpid(pid_, &raw, 0);
+      status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw);
+    }
+    return *status_;
+  }
+
+  bool running() {
+    int raw = 0;
+    if (!status_ && ::waitpid(pid_, &raw, WNOHANG) == pid_) {
+      status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw);
+    }
+    return !status_;
+  }
+
+  /// Waits until `done`, the end of the program or half a minute.
+  bool wait_until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (running() && std::chrono::steady_clock::now() < end) {
+      if (done()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return done();
+  }
+
+  std::string out() const { return file_bytes(folder_ / "out"); }
+  std::string err() const { return file_bytes(folder_ / "err"); }
+
+ private:
+  static std::vector<char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<char*> all;
+    for (const auto& text : texts) all.push_back(const_cast<char*>(text.c_str()));
+    all.push_back(nullptr);
+    return all;
+  }
+
+  TemporaryFolder folder_;
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+/// How a program ended.
+struct Outcome {
+  int status = 0;
+  std::string out;
+  std::string err;
+};
+
+inline Outcome run_to_end(const Arguments& command,
+                          const std::map<std::string, std::string>& environment = {}) {
+  Program program(command, environment);
+  const int status = program.wait();
+  return {status, program.out(), program.err()};
+}
+
+}  // namespace ladder::testing
