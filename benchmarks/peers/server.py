@@ -3,8 +3,8 @@
     python benchmarks/peers/server.py NAME [--threads 2]
 
 NAME is eager, compiled or jax_step. For each line holding a number N on standard input it runs N
-steps and answers with one line on standard output, the JSON list of their seconds. The line "versions"
-answers with a JSON object of package versions. The line "quit" or the end of the input ends it.
+steps and answers with one line, the JSON list of their seconds. For "versions" the
+answer is a JSON object of package versions. The line "quit" or the end of the input ends it.
 """
 
 from __future__ import annotations

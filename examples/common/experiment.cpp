@@ -24,15 +24,10 @@ using nlohmann::ordered_json;
 
 constexpr const char* kEnvironment = "environment";
 
-std::string published_text(const models::Recipe& recipe) {
-  return recipe.published ? fmt::format("published {:.2f} +- {:.2f} % for {}",
+std::string beside_published(const models::Recipe& recipe) {
+  return recipe.published ? fmt::format(" (published {:.2f} +- {:.2f} % for {})",
                                         recipe.published->mean, recipe.published->std, recipe.name)
                           : std::string();
-}
-
-std::string beside_published(const models::Recipe& recipe) {
-  const auto text = published_text(recipe);
-  return text.empty() ? text : " (" + text + ")";
 }
 
 ordered_json configuration(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
@@ -77,14 +72,15 @@ std::optional<ordered_json> stored_configuration(const fs::path& folder) {
   return config;
 }
 
-// A run may go on elsewhere: its environment is that of its start, and changes are only told.
-void adopt_environment(ordered_json& config, const ordered_json& stored, ProgressLine& line) {
+// A run may go on elsewhere: its environment is that of its start, and changes are only told, to
+// `line` where there is one.
+void adopt_environment(ordered_json& config, const ordered_json& stored, ProgressLine* line) {
   const auto here = config[kEnvironment];
   config[kEnvironment] = stored.value(kEnvironment, here);
   for (const char* key : {"cpu", "threads", "kernels", "libtorch", "commit"}) {
     const auto there = config[kEnvironment].value(key, ordered_json());
-    if (there != here[key]) {
-      line.print(
+    if (line != nullptr && there != here[key]) {
+      line->print(
           fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
                       "from those of an uninterrupted run",
                       key, there.dump(), here[key].dump()));
@@ -124,7 +120,7 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
   config[kEnvironment] = environment();
   config[kEnvironment]["data_dir"] = experiment.data_dir;
   if (stored) {
-    adopt_environment(config, *stored, line);
+    adopt_environment(config, *stored, fs::exists(folder / "result.json") ? nullptr : &line);
   }
   return config;
 }

@@ -32,19 +32,6 @@ std::string parse_device(const std::string& text) {
   return text;
 }
 
-}  // namespace
-
-void check_batch_size(const TrainingFlags& flags, int64_t rows) {
-  if (flags.recipe.schedule.batch_size > rows) {
-    throw UsageError(
-        fmt::format("expected --batch-size of at most {}, the rows to train on, but "
-                    "got {}.",
-                    rows, flags.recipe.schedule.batch_size));
-  }
-}
-
-namespace {
-
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   const auto labels = flags.recipe.labels;
   // Files of the user's own, in a folder given, may hold more rows or fewer.
@@ -77,9 +64,8 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
 }
 
 void settle_device(TrainingFlags& flags) {
-  const bool available = torch::cuda::is_available();
   if (flags.device == "auto") {
-    flags.device = available && flags.precision != "bfloat16" ? "cuda" : "cpu";
+    flags.device = flags.precision != "bfloat16" && torch::cuda::is_available() ? "cuda" : "cpu";
   }
   if (flags.device == "cpu") {
     return;
@@ -88,7 +74,7 @@ void settle_device(TrainingFlags& flags) {
     throw UsageError(
         fmt::format("expected --device cpu with --precision bfloat16 but got {}.", flags.device));
   }
-  if (!available) {
+  if (!torch::cuda::is_available()) {
     throw UsageError(
         fmt::format("expected a CUDA device for --device {} but got none (is there a GPU with its "
                     "driver, and a LibTorch built for CUDA? --device cpu needs neither).",
@@ -233,6 +219,15 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     if (flags.seeds.empty()) {
       flags.out /= fmt::format("seed-{}", flags.seed.value_or(1));
     }
+  }
+}
+
+void check_batch_size(const TrainingFlags& flags, int64_t rows) {
+  if (flags.recipe.schedule.batch_size > rows) {
+    throw UsageError(
+        fmt::format("expected --batch-size of at most {}, the rows to train on, but "
+                    "got {}.",
+                    rows, flags.recipe.schedule.batch_size));
   }
 }
 

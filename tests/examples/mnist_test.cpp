@@ -508,10 +508,23 @@ TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
 
 TEST_CASE("ladder-mnist: continued with other threads, it says so", "[cli]") {
   const Place place;
-  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
-  const auto outcome = place.run("run", {"--epochs", "1", "--threads", "2", "--resume"});
+  const Arguments length = {"--epochs", "60"};
+  Program program(place.command("run", length));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  const auto outcome = place.run("run", length + Arguments{"--threads", "2", "--resume"});
   CHECK(outcome.status == 0);
   CHECK(outcome.out.find("note: started with threads 1, continued with 2: ") != std::string::npos);
+}
+
+TEST_CASE("ladder-mnist: a cost that is not finite ends the run with its name, status 1", "[cli]") {
+  const Place place;
+  const auto outcome = place.run("run", {"--epochs", "20", "--lr", "1e30"});
+  CHECK(outcome.status == 1);
+  CHECK(
+      std::regex_match(one_sentence(outcome.err),
+                       std::regex(R"(Trainer: the .+ is not finite at step \d+ \(lower .+\)\.)")));
 }
 
 TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "[cli]") {

@@ -1,13 +1,13 @@
 """The ladder network on dense layers, in its textbook form: an independent check of the library.
 
 Every pass is written out by itself: the clean and the corrupted encoder, each for the labeled and
-the unlabeled rows with their own batch statistics. Autograd computes all gradients. Nothing is fast.
+the unlabeled rows with their own batch statistics. Autograd computes all gradients.
 
 Level 0 is the input and level L the top. Stage index l in a parameter name means level l + 1:
 
     stages.{l}.weight               [C_{l+1}, C_l]  dense map, no bias
-    stages.{l}.normalization.beta   [C_{l+1}]       where the activation is not the identity; the top
-    stages.{l}.normalization.gamma  [C_{l+1}]       the top
+    stages.{l}.normalization.beta   [C_{l+1}]       where act is not linear, and at the top
+    stages.{l}.normalization.gamma  [C_{l+1}]       at the top
     decoder.verticals.{l}.weight    [C_l, C_{l+1}]  map from level l + 1 down to level l
     decoder.combinators.{l}.weight  [rows, C_l]     Gaussian: a1..a10; Vanilla: b0, w0z, w0u, w0zu,
                                                     ws, b1, w1z, w1u, w1zu

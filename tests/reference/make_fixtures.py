@@ -19,7 +19,8 @@ A fixture is a flat dict of tensors. A training fixture, one step and ten Adam s
 
 The evaluation fixture has config.* and param.* as above, and with l the level, 1..L:
 
-    calibrate.inputs, calibrate.batch_size, calibrate.mean.{l}, calibrate.var.{l}, eval.x, eval.logits
+    calibrate.inputs, calibrate.batch_size, calibrate.mean.{l}, calibrate.var.{l}, eval.x,
+    eval.logits
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <ladder/data/sampler.h>
 #include <ladder/nn/ladder.h>
 #include <ladder/nn/noisy_batch_norm_linear.h>
@@ -13,6 +14,18 @@
 #include "tests/support/catch.h"
 
 namespace ladder::testing {
+
+/// A fixture: steps this small take longer on many threads, much longer on a busy machine.
+class OneThread {
+ public:
+  OneThread() { at::set_num_threads(1); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+  ~OneThread() { at::set_num_threads(threads_); }
+
+ private:
+  int threads_ = at::get_num_threads();
+};
 
 inline constexpr int64_t kBlobFeatures = 12;
 inline constexpr int64_t kBlobClasses = 3;

@@ -1,6 +1,5 @@
 #include "ladder/train/trainer.h"
 
-#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <limits>
@@ -71,7 +70,7 @@ json timeless_metrics(const fs::path& folder) {
 
 }  // namespace
 
-TEST_CASE("Trainer learns the classes", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer learns the classes", "[train]") {
   auto net = small_ladder();
   Trainer trainer(net, blobs(), [] {
     auto options = quick_options();
@@ -94,7 +93,7 @@ TEST_CASE("Trainer learns the classes", "[train]") {
   REQUIRE(error_rate(net, blobs().test_inputs, blobs().test_labels) == *result.last->test_error);
 }
 
-TEST_CASE("Trainer takes the steps of a plain loop", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer takes the steps of a plain loop", "[train]") {
   const auto data = blobs();
   const auto options = quick_options();
   auto expected = small_ladder();
@@ -129,7 +128,7 @@ TEST_CASE("Trainer takes the steps of a plain loop", "[train]") {
   REQUIRE(result.last->learning_rate == learning_rate({options.learning_rate, 4, 0.67}, 3));
 }
 
-TEST_CASE("Trainer gives the same weights for the same seed", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer gives the same weights for the same seed", "[train]") {
   const auto net = trained();
   require_same_network(*net, *trained());
   auto options = quick_options();
@@ -140,7 +139,7 @@ TEST_CASE("Trainer gives the same weights for the same seed", "[train]") {
   REQUIRE_FALSE(same_parameters(*net, *same_start));
 }
 
-TEST_CASE("Trainer gives the same weights whatever it evaluates and reports", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer gives the same weights whatever it evaluates and reports", "[train]") {
   auto options = quick_options();
   options.eval_every = 0;
   options.calibration = Calibration::kLabeledRows;
@@ -155,17 +154,16 @@ TEST_CASE("Trainer gives the same weights whatever it evaluates and reports", "[
   REQUIRE(same_parameters(*net, *trained()));
 }
 
-TEST_CASE("Trainer gives the same weights at one and two threads", "[train]") {
-  const auto threads = at::get_num_threads();
-  at::set_num_threads(1);
-  const auto one = trained();
+TEST_CASE_METHOD(OneThread, "Trainer gives the same weights at one and two threads", "[train]") {
+  auto options = quick_options();
+  options.epochs = 2;
+  const auto one = trained(options);
   at::set_num_threads(2);
-  const auto two = trained();
-  at::set_num_threads(threads);
+  const auto two = trained(options);
   REQUIRE(same_parameters(*one, *two));
 }
 
-TEST_CASE("Trainer resumed at any step ends as if it had not stopped", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer resumed at any step ends as if it had not stopped", "[train]") {
   const TemporaryFolder folder;
   auto options = quick_options();
   auto straight = small_ladder();
@@ -190,7 +188,7 @@ TEST_CASE("Trainer resumed at any step ends as if it had not stopped", "[train]"
   REQUIRE(timeless_metrics(folder / "parts").size() == 4);
 }
 
-TEST_CASE("Trainer killed between checkpoints repeats what was lost", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer killed between checkpoints repeats what was lost", "[train]") {
   const TemporaryFolder folder;
   auto options = quick_options();
   auto straight = small_ladder();
@@ -207,7 +205,7 @@ TEST_CASE("Trainer killed between checkpoints repeats what was lost", "[train]")
   REQUIRE(timeless_metrics(folder / "b") == timeless_metrics(folder / "straight"));
 }
 
-TEST_CASE("Trainer killed before the first checkpoint starts again", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer killed before the first checkpoint starts again", "[train]") {
   const TemporaryFolder folder;
   const auto options = quick_options();
   train_until(folder / "a", kSteps, options);
@@ -219,7 +217,7 @@ TEST_CASE("Trainer killed before the first checkpoint starts again", "[train]") 
   REQUIRE(timeless_metrics(folder / "b") == timeless_metrics(folder / "a"));
 }
 
-TEST_CASE("Trainer killed before the result is written ends on resume", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer killed before the result is written ends on resume", "[train]") {
   const TemporaryFolder folder;
   const auto options = quick_options();
   train_until(folder.path(), kSteps, options);
@@ -232,7 +230,7 @@ TEST_CASE("Trainer killed before the result is written ends on resume", "[train]
   REQUIRE(after.at("status") == "finished");
 }
 
-TEST_CASE("Trainer returns the result of a run that has ended", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer returns the result of a run that has ended", "[train]") {
   const TemporaryFolder folder;
   auto options = options_in(folder.path());
   auto net = small_ladder();
@@ -252,7 +250,7 @@ TEST_CASE("Trainer returns the result of a run that has ended", "[train]") {
   require_same_network(*net, *other);
 }
 
-TEST_CASE("Trainer goes on when it is run again after a stop", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer goes on when it is run again after a stop", "[train]") {
   auto net = small_ladder();
   Trainer trainer(net, blobs(), quick_options());
   trainer.callbacks.stop_requested = [] { return true; };
@@ -266,7 +264,7 @@ TEST_CASE("Trainer goes on when it is run again after a stop", "[train]") {
   require_same_network(*net, *trained());
 }
 
-TEST_CASE("Trainer restores the product route of the checkpoint", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer restores the product route of the checkpoint", "[train]") {
   const auto routes = ops::available_product_routes();
   if (routes.size() < 2) LADDER_SKIP("this LibTorch has one product route");
   const TemporaryFolder folder;
@@ -280,7 +278,7 @@ TEST_CASE("Trainer restores the product route of the checkpoint", "[train]") {
   REQUIRE(restored == routes[0]);
 }
 
-TEST_CASE("Trainer writes checkpoints as time passes", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer writes checkpoints as time passes", "[train]") {
   const TemporaryFolder folder;
   auto options = options_in(folder.path());
   options.checkpoint_every_seconds = 0;
@@ -299,7 +297,7 @@ TEST_CASE("Trainer writes checkpoints as time passes", "[train]") {
   require_same_network(*net, *trained());
 }
 
-TEST_CASE("Trainer refuses the checkpoint of another configuration, seed or length", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer refuses the checkpoint of another configuration, seed or length", "[train]") {
   const TemporaryFolder folder;
   auto options = quick_options();
   options.config = R"({"lambda": 1})";
@@ -328,7 +326,7 @@ TEST_CASE("Trainer refuses the checkpoint of another configuration, seed or leng
   REQUIRE(text_of(changed).find("of 1 epochs of 6 steps but got step 8") != std::string::npos);
 }
 
-TEST_CASE("Trainer stops early on the validation error", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer stops early on the validation error", "[train]") {
   const TemporaryFolder folder;
   auto data = blobs();
   data.validation = torch::arange(200, 300);
@@ -353,7 +351,7 @@ TEST_CASE("Trainer stops early on the validation error", "[train]") {
   REQUIRE(resumed.steps == result.steps);
 }
 
-TEST_CASE("Trainer keeps the early stop across a resume", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer keeps the early stop across a resume", "[train]") {
   const TemporaryFolder folder;
   auto data = blobs();
   data.validation = torch::arange(200, 300);
@@ -377,7 +375,7 @@ TEST_CASE("Trainer keeps the early stop across a resume", "[train]") {
   REQUIRE(result.steps == 16);
 }
 
-TEST_CASE("Trainer names the cost that is not finite", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer names the cost that is not finite", "[train]") {
   auto data = blobs();
   auto net = small_ladder();
   const auto fill = [&](const std::string& name, float value) {
@@ -416,7 +414,7 @@ TEST_CASE("Trainer names the cost that is not finite", "[train]") {
   }
 }
 
-TEST_CASE("Trainer leaves the last finite checkpoint when a cost is not finite", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer leaves the last finite checkpoint when a cost is not finite", "[train]") {
   const TemporaryFolder folder;
   auto options = options_in(folder.path());
   options.checkpoint_every_seconds = 0;
@@ -432,7 +430,7 @@ TEST_CASE("Trainer leaves the last finite checkpoint when a cost is not finite",
   REQUIRE(error_text([&] { trainer.run(); }).find("not finite at step 11") != std::string::npos);
 }
 
-TEST_CASE("Trainer reports progress", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer reports progress", "[train]") {
   auto options = quick_options();
   options.progress_every_seconds = 0;
   auto net = small_ladder();
@@ -450,7 +448,7 @@ TEST_CASE("Trainer reports progress", "[train]") {
   REQUIRE(reports[7].seconds >= reports[6].seconds);
 }
 
-TEST_CASE("Trainer trains without unlabeled rows, and in float64", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer trains without unlabeled rows, and in float64", "[train]") {
   auto data = blobs(300, 150, torch::kFloat64);
   data.training.unlabeled = torch::Tensor();
   auto net = small_ladder(1, {});
@@ -467,7 +465,7 @@ TEST_CASE("Trainer trains without unlabeled rows, and in float64", "[train]") {
   REQUIRE(*result.last->test_error < 50);
 }
 
-TEST_CASE("Trainer calibrates on the rows that it is told to", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer calibrates on the rows that it is told to", "[train]") {
   const auto data = blobs();
   auto options = quick_options();
   const auto all = trained(options);
@@ -479,7 +477,7 @@ TEST_CASE("Trainer calibrates on the rows that it is told to", "[train]") {
   require_same_network(*labeled, *expected);
 }
 
-TEST_CASE("Trainer says what is wrong with options and data", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer says what is wrong with options and data", "[train]") {
   auto net = small_ladder();
   const auto text = [&](TrainData data, TrainOptions options) {
     return error_text([&] { Trainer(net, std::move(data), std::move(options)); });
@@ -517,7 +515,7 @@ TEST_CASE("Trainer says what is wrong with options and data", "[train]") {
           "Trainer: expected a network but got an empty Ladder.");
 }
 
-TEST_CASE("Trainer leaves no folder behind when the data are wrong", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer leaves no folder behind when the data are wrong", "[train]") {
   const TemporaryFolder folder;
   auto net = small_ladder();
   auto options = options_in(folder / "run");

@@ -1,6 +1,6 @@
 #include <ladder/models/mlp.h>
 #include <ladder/version.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <iostream>
 
