@@ -5,7 +5,8 @@
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
-// step.py interleaves it with other implementations. Data are synthetic: 60,000 rows of bytes / 255.
+// step.py interleaves it with other implementations. Data are synthetic: 60,000 rows of bytes /
+// 255.
 
 #include <ladder/data/sampler.h>
 #include <ladder/models/mlp.h>
@@ -53,8 +54,7 @@ Step training_step(const ladder::models::MlpOptions& options) {
                               .unlabeled = torch::arange(60000)};
   auto sampler = std::make_shared<ladder::data::SemiSampler>(
       data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? 100 : 0});
-  auto adam = std::make_shared<ladder::train::FusedAdam>(*net,
-                                                         torch::optim::AdamOptions(0.002));
+  auto adam = std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(0.002));
   auto noise = std::make_shared<ladder::NoiseSource>(1);
   return [=, step = int64_t{0}]() mutable {
     adam->zero_grad();

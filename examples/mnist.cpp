@@ -29,8 +29,8 @@ using namespace ladder;
 using namespace ladder::examples;
 
 constexpr const char* kUsage =
-    "Trains a ladder network on MNIST or Fashion-MNIST.\n\n"
-    "  ladder-mnist [--recipe NAME] [flags that change what the recipe says]\n";
+    "Trains a ladder network on MNIST or Fashion-MNIST: a published recipe, or one that flags "
+    "change.";
 constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10};
 
 struct Flags {
@@ -41,7 +41,7 @@ struct Flags {
 
 CommandLine command_line(Flags& flags) {
   auto& network = flags.training.recipe.network;
-  CommandLine line(kUsage);
+  CommandLine line("ladder-mnist", kUsage);
   add_recipe_flag(line, flags.training);
   line.choice("dataset", "what to train on", flags.training.recipe.dataset,
               {"mnist", "fashion-mnist"});

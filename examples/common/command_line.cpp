@@ -108,30 +108,49 @@ CommandLine::Flag& CommandLine::find(const std::string& name) {
                                hint.empty() ? " (--help lists them)" : hint));
 }
 
-void CommandLine::parse(int argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) {
-    std::string argument = argv[i];
-    if (argument == "-h") {
-      argument = "--help";
+cxxopts::Options CommandLine::options() const {
+  cxxopts::Options options(program_, usage_);
+  options.allow_unrecognised_options();
+  for (const auto& flag : flags_) {
+    if (!flag.name.empty()) {
+      // Given without a value, a toggle has an empty one.
+      auto text = cxxopts::value<std::string>();
+      options.add_options()(flag.name, flag.help,
+                            flag.value.empty() ? text->implicit_value("") : text);
     }
+  }
+  return options;
+}
+
+void CommandLine::parse(int argc, const char* const* argv) {
+  const auto refuse_missing = [&](const Flag& flag) {
+    throw UsageError(
+        fmt::format("expected a value after --{} but got none ({}).", flag.name, flag.value));
+  };
+  cxxopts::ParseResult result;
+  try {
+    result = options().parse(argc, argv);
+  } catch (const cxxopts::exceptions::missing_argument&) {
+    refuse_missing(find(std::string(argv[argc - 1]).substr(2)));
+  } catch (const cxxopts::exceptions::exception&) {
+    throw UsageError("expected flags of the form --name value (--help lists them).");
+  }
+  for (const auto& argument : result.unmatched()) {
     if (argument.size() < 3 || !argument.starts_with("--")) {
       throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
     }
-    const auto equals = argument.find('=');
-    auto& flag = find(argument.substr(2, equals == std::string::npos ? equals : equals - 2));
+    find(argument.substr(2, argument.find('=') - 2));
+  }
+  for (const auto& given : result.arguments()) {
+    auto& flag = find(given.key());
     flag.given = true;
-    if (flag.value.empty()) {
-      if (equals != std::string::npos) {
-        throw UsageError(
-            fmt::format("expected --{} without a value but got '{}'.", flag.name, argument));
-      }
-    } else if (equals != std::string::npos) {
-      flag.text = argument.substr(equals + 1);
-    } else if (i + 1 < argc && !std::string_view(argv[i + 1]).starts_with("--")) {
-      flag.text = argv[++i];
-    } else {
-      throw UsageError(
-          fmt::format("expected a value after --{} but got none ({}).", flag.name, flag.value));
+    flag.text = given.value();
+    if (flag.value.empty() && !flag.text.empty()) {
+      throw UsageError(fmt::format("expected --{} without a value but got '--{}={}'.", flag.name,
+                                   flag.name, flag.text));
+    }
+    if (!flag.value.empty() && flag.text.starts_with("--")) {
+      refuse_missing(flag);
     }
   }
 }
@@ -154,7 +173,7 @@ std::string CommandLine::help() const {
   for (const auto& flag : flags_) {
     width = std::max(width, flag.name.empty() ? 0 : flag.name.size() + flag.value.size());
   }
-  std::string text = usage_;
+  std::string text = fmt::format("{}\n\n  {} [FLAGS]\n", usage_, program_);
   for (const auto& flag : flags_) {
     text += flag.name.empty() ? fmt::format("\n{}:\n", flag.help)
                               : fmt::format("  {:<{}}  {}\n", "--" + flag.name + " " + flag.value,

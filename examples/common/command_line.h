@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cxxopts.hpp>
 #include <functional>
 #include <limits>
 #include <stdexcept>
@@ -24,8 +25,9 @@ class UsageError : public std::runtime_error {
 /// still be what the others edit.
 class CommandLine {
  public:
-  /// `usage` heads the help text.
-  explicit CommandLine(std::string usage) : usage_(std::move(usage)) {}
+  /// `usage` says in the help text what the program does.
+  CommandLine(std::string program, std::string usage)
+      : program_(std::move(program)), usage_(std::move(usage)) {}
 
   /// Starts a group of flags in the help text.
   void heading(std::string title);
@@ -61,8 +63,9 @@ class CommandLine {
     std::string text = {};
   };
   Flag& find(const std::string& name);
+  cxxopts::Options options() const;
 
-  std::string usage_;
+  std::string program_, usage_;
   std::vector<Flag> flags_;
 };
 

@@ -1,4 +1,5 @@
-/// The denoising autoencoder, and the deep feature difference: the two steps that lead to the ladder.
+/// The denoising autoencoder, and the deep feature difference: the two steps that lead to the
+/// ladder.
 #pragma once
 
 #include <torch/nn/module.h>

@@ -18,8 +18,7 @@ DenseMapImpl::DenseMapImpl(DenseMapOptions options_) : options(std::move(options
 }
 
 void DenseMapImpl::reset() {
-  weight =
-      register_parameter("weight", torch::empty({options.out_features, options.in_features}));
+  weight = register_parameter("weight", torch::empty({options.out_features, options.in_features}));
   auto init = default_source();
   reset_parameters(init);
 }

@@ -4,7 +4,8 @@
 
 namespace ladder {
 
-GaussianCombinatorImpl::GaussianCombinatorImpl(GaussianCombinatorOptions options_) : options(options_) {
+GaussianCombinatorImpl::GaussianCombinatorImpl(GaussianCombinatorOptions options_)
+    : options(options_) {
   TORCH_CHECK(options.channels > 0, "GaussianCombinator: expected channels > 0 but got ",
               options.channels, ".");
   reset();
@@ -21,12 +22,14 @@ void GaussianCombinatorImpl::pretty_print(std::ostream& stream) const {
   stream << "ladder::GaussianCombinator(" << options.channels << ")";
 }
 
-torch::Tensor GaussianCombinatorImpl::forward(const torch::Tensor& z_noisy, const torch::Tensor& u) {
+torch::Tensor GaussianCombinatorImpl::forward(const torch::Tensor& z_noisy,
+                                              const torch::Tensor& u) {
   return ops::reference::combine(z_noisy, u, weight, ops::CombinatorFunction::kGaussian);
 }
 
-ops::DenoiseResult GaussianCombinatorImpl::denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                                               const std::optional<ops::DenoisingTarget>& target) {
+ops::DenoiseResult GaussianCombinatorImpl::denoise(
+    const torch::Tensor& z_noisy, const torch::Tensor& u,
+    const std::optional<ops::DenoisingTarget>& target) {
   return ops::denoise(z_noisy, u, weight, ops::CombinatorFunction::kGaussian, target);
 }
 

@@ -20,7 +20,8 @@ struct GaussianCombinatorOptions {
 ///
 ///     GaussianCombinator g({.channels = 250});
 ///     auto z_hat = g->forward(z_noisy, u);
-class GaussianCombinatorImpl : public torch::nn::Cloneable<GaussianCombinatorImpl>, public Combinator {
+class GaussianCombinatorImpl : public torch::nn::Cloneable<GaussianCombinatorImpl>,
+                               public Combinator {
  public:
   explicit GaussianCombinatorImpl(GaussianCombinatorOptions options);
 

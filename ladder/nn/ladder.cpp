@@ -28,14 +28,16 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
   }
   register_stages(*this, stages);
   shapes = probe_shapes("Ladder", options.input_shape, stages);
-  TORCH_CHECK(shapes.back().size() == 1, "Ladder: expected the last stage to give rows of [classes] "
-              "but got rows of ", at::IntArrayRef(shapes.back()), ".");
+  TORCH_CHECK(shapes.back().size() == 1,
+              "Ladder: expected the last stage to give rows of [classes] "
+              "but got rows of ",
+              at::IntArrayRef(shapes.back()), ".");
   if (lowest >= 0) {
-    decoder = register_module("decoder", LadderDecoder(LadderDecoderOptions{
-                                             .shapes = shapes,
-                                             .lowest_level = lowest,
-                                             .combinator = options.combinator},
-                                         stages));
+    decoder = register_module("decoder",
+                              LadderDecoder(LadderDecoderOptions{.shapes = shapes,
+                                                                 .lowest_level = lowest,
+                                                                 .combinator = options.combinator},
+                                            stages));
   }
 }
 
@@ -126,9 +128,10 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
 
 void LadderImpl::calibrate(const torch::Tensor& inputs, int64_t batch_size) {
   check_rows("Ladder", inputs, "inputs", options.input_shape);
-  TORCH_CHECK(inputs.size(0) >= 2 && batch_size >= 2,
-              "Ladder: expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
-              inputs.size(0), " and ", batch_size, ".");
+  TORCH_CHECK(
+      inputs.size(0) >= 2 && batch_size >= 2,
+      "Ladder: expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
+      inputs.size(0), " and ", batch_size, ".");
   const torch::NoGradGuard no_grad;
   apply([](torch::nn::Module& module) {
     if (auto* normalization = dynamic_cast<NoisyNormalizationImpl*>(&module)) {

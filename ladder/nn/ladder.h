@@ -26,8 +26,9 @@ struct LadderOptions {
 struct LadderLoss {
   torch::Tensor total;       ///< supervised + sum over levels of lambda_l denoising_l
   torch::Tensor supervised;  ///< mean cross entropy of the corrupted labeled rows
-  std::vector<torch::Tensor> denoising;  ///< per level 0..L, unweighted; undefined where lambda is 0
-  torch::Tensor logits;                  ///< [N, classes], corrupted labeled rows
+  std::vector<torch::Tensor>
+      denoising;         ///< per level 0..L, unweighted; undefined where lambda is 0
+  torch::Tensor logits;  ///< [N, classes], corrupted labeled rows
 };
 
 /// A ladder network over any stages [Rasmus2015].
@@ -59,14 +60,14 @@ class LadderImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
 
   /// The costs of one batch; draws the noise of level 0 first, then of each level up, over the
-  /// labeled and unlabeled rows together. Error: rows of another shape than input_shape, labels that
-  /// do not match, unlabeled rows missing where lambda asks for them.
+  /// labeled and unlabeled rows together. Error: rows of another shape than input_shape, labels
+  /// that do not match, unlabeled rows missing where lambda asks for them.
   LadderLoss loss(const SemiBatch& batch, NoiseSource& noise);
 
-  /// Measures the statistics that eval mode normalises with: the clean path over `inputs` in batches
-  /// of `batch_size` rows, each normalised by its own statistics; stored are the mean of batch means
-  /// and the mean of unbiased batch variances. A last batch of fewer rows than half a batch joins
-  /// the one before. No gradients; the mode is left as it is. Error: fewer than 2 rows.
+  /// Measures the statistics that eval mode normalises with: the clean path over `inputs` in
+  /// batches of `batch_size` rows, each normalised by its own statistics; stored are the mean of
+  /// batch means and the mean of unbiased batch variances. A last batch of fewer rows than half a
+  /// batch joins the one before. No gradients; the mode is left as it is. Error: fewer than 2 rows.
   void calibrate(const torch::Tensor& inputs, int64_t batch_size = 1000);
 
   std::shared_ptr<torch::nn::Module> clone(

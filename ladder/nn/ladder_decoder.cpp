@@ -13,8 +13,7 @@ torch::Tensor to_matrix(const torch::Tensor& t) {  // [M, C, ...] -> [M ..., C]
 }
 
 torch::Tensor from_matrix(const torch::Tensor& matrix, const torch::Tensor& like) {
-  return like.dim() <= 2 ? matrix
-                         : matrix.reshape(like.movedim(1, -1).sizes()).movedim(-1, 1);
+  return like.dim() <= 2 ? matrix : matrix.reshape(like.movedim(1, -1).sizes()).movedim(-1, 1);
 }
 
 }  // namespace

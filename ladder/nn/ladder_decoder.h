@@ -33,8 +33,8 @@ struct LadderDecoderOptions {
 ///     auto levels = decoder->forward(softmax, {x_noisy, z1_noisy, z2_noisy}, targets);
 class LadderDecoderImpl : public torch::nn::Module {
  public:
-  /// Stage l+1 of `stages` makes the map down to level l. Error: other than L stages for L+1 shapes,
-  /// a lowest level outside 0..L.
+  /// Stage l+1 of `stages` makes the map down to level l. Error: other than L stages for L+1
+  /// shapes, a lowest level outside 0..L.
   LadderDecoderImpl(LadderDecoderOptions options, const Stages& stages);
 
   /// `top` [M, ...] before normalisation; `z_noisy` and `targets` per level 0..L, of which those

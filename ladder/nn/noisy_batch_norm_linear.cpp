@@ -16,8 +16,7 @@ NoisyBatchNormLinearImpl::NoisyBatchNormLinearImpl(NoisyBatchNormLinearOptions o
 }
 
 void NoisyBatchNormLinearImpl::reset() {
-  weight =
-      register_parameter("weight", torch::empty({options.out_features, options.in_features}));
+  weight = register_parameter("weight", torch::empty({options.out_features, options.in_features}));
   const bool top = options.softmax_top;
   normalization = register_module(
       "normalization", NoisyNormalization(NoisyNormalizationOptions{

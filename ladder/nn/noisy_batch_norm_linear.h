@@ -23,8 +23,9 @@ struct NoisyBatchNormLinearOptions {
 /// z = normalise(h W^T) + noise, h' = act(gamma (z + beta)); [R, in] -> [R, out]
 /// [Rasmus2015, eq. 3-5].
 ///
-/// Parameters: `weight` [out, in] ~ N(0, 1 / in), no bias (normalisation would cancel it), and those
-/// of its `normalization`. Decoder map: a dense one. Input of more than two dimensions is flattened.
+/// Parameters: `weight` [out, in] ~ N(0, 1 / in), no bias (normalisation would cancel it), and
+/// those of its `normalization`. Decoder map: a dense one. Input of more than two dimensions is
+/// flattened.
 ///
 ///     NoisyBatchNormLinear layer({.in_features = 784, .out_features = 1000});
 class NoisyBatchNormLinearImpl : public torch::nn::Cloneable<NoisyBatchNormLinearImpl>,

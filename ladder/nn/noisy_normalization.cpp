@@ -63,11 +63,10 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
   const auto last = maps ? x.movedim(1, -1) : x;  // [R, ..., C]
   const auto matrix = maps ? last.reshape({-1, options.channels}) : x;
 
-  ops::NormaliseArguments arguments{
-      .gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
-      .beta = beta.defined() ? std::optional(beta) : std::nullopt,
-      .activation = options.activation,
-      .leaky_slope = options.leaky_slope};
+  ops::NormaliseArguments arguments{.gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
+                                    .beta = beta.defined() ? std::optional(beta) : std::nullopt,
+                                    .activation = options.activation,
+                                    .leaky_slope = options.leaky_slope};
   int64_t noisy_rows = 0;
   for (const auto& group : pass.groups) {
     const double noise_std = group.noisy ? options.noise_std : 0.0;

@@ -13,13 +13,13 @@
 namespace ladder {
 
 struct NoisyNormalizationOptions {
-  int64_t channels = 0;        ///< columns of [R, C], channels of [R, C, ...]
-  double noise_std = 0.3;      ///< of the noise on noisy groups, after normalising
+  int64_t channels = 0;    ///< columns of [R, C], channels of [R, C, ...]
+  double noise_std = 0.3;  ///< of the noise on noisy groups, after normalising
   Activation activation = Activation::kRelu;
-  double leaky_slope = 0.1;    ///< for Activation::kLeakyRelu
+  double leaky_slope = 0.1;  ///< for Activation::kLeakyRelu
   /// Learned shift; by default where the activation is not the identity [Rasmus2015, section 3].
   std::optional<bool> beta = {};
-  bool gamma = false;          ///< learned scale, for a softmax top
+  bool gamma = false;  ///< learned scale, for a softmax top
 };
 
 /// z = (x - mean) / sqrt(var + 1e-10) [+ noise_std * n on noisy groups], h = act(gamma (z + beta)).

@@ -19,8 +19,8 @@ struct NoisyStageOptions {
   std::function<torch::nn::AnyModule(at::IntArrayRef in, at::IntArrayRef out)> vertical = {};
 };
 
-/// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for a map Tensor -> Tensor of any kind
-/// that treats rows alike (no batch normalisation of its own; a bias would cancel).
+/// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for a map Tensor -> Tensor of any
+/// kind that treats rows alike (no batch normalisation of its own; a bias would cancel).
 ///
 ///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv2d(
 ///                          torch::nn::Conv2dOptions(1, 8, 3).bias(false))),

@@ -28,7 +28,8 @@ struct StageOutput {
 ///       ladder::StageOutput forward(const torch::Tensor& h, const ladder::Pass& pass) override {
 ///         return normalization_->forward(map_->forward(h), pass);
 ///       }
-///       torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override;
+///       torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const
+///       override;
 ///     };
 class Stage {
  public:
@@ -36,8 +37,8 @@ class Stage {
 
   virtual StageOutput forward(const torch::Tensor& h, const Pass& pass) = 0;
 
-  /// The decoder's map for this stage: a module that takes [M, out...] to [M, in...], where `in` and
-  /// `out` are the shapes of one row before and after the stage.
+  /// The decoder's map for this stage: a module that takes [M, out...] to [M, in...], where `in`
+  /// and `out` are the shapes of one row before and after the stage.
   virtual torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const = 0;
 };
 

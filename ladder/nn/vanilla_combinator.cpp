@@ -4,7 +4,8 @@
 
 namespace ladder {
 
-VanillaCombinatorImpl::VanillaCombinatorImpl(VanillaCombinatorOptions options_) : options(options_) {
+VanillaCombinatorImpl::VanillaCombinatorImpl(VanillaCombinatorOptions options_)
+    : options(options_) {
   TORCH_CHECK(options.channels > 0, "VanillaCombinator: expected channels > 0 but got ",
               options.channels, ".");
   reset();
@@ -26,8 +27,9 @@ torch::Tensor VanillaCombinatorImpl::forward(const torch::Tensor& z_noisy, const
   return ops::reference::combine(z_noisy, u, weight, ops::CombinatorFunction::kVanilla);
 }
 
-ops::DenoiseResult VanillaCombinatorImpl::denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                                               const std::optional<ops::DenoisingTarget>& target) {
+ops::DenoiseResult VanillaCombinatorImpl::denoise(
+    const torch::Tensor& z_noisy, const torch::Tensor& u,
+    const std::optional<ops::DenoisingTarget>& target) {
   return ops::denoise(z_noisy, u, weight, ops::CombinatorFunction::kVanilla, target);
 }
 

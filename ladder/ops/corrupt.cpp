@@ -56,7 +56,8 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
     return stacked;
   }
   const auto cols = stacked.numel() / stacked.size(0);
-  const auto values = standard_normal(noise, noisy_rows, cols, stacked.options().requires_grad(false));
+  const auto values =
+      standard_normal(noise, noisy_rows, cols, stacked.options().requires_grad(false));
   auto sizes = stacked.sizes().vec();
   sizes[0] = noisy_rows;
   const auto corrupted = stacked.narrow(0, 0, noisy_rows) + values.reshape(sizes) * noise_std;

@@ -68,8 +68,8 @@ Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Ten
 
 class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
  public:
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy,
-                               const at::Tensor& u, const at::Tensor& weight, int64_t function,
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy, const at::Tensor& u,
+                               const at::Tensor& weight, int64_t function,
                                const OptionalTensor& target, const OptionalTensor& mean,
                                const OptionalTensor& std) {
     const auto z_dense = dense(z_noisy);
@@ -223,10 +223,10 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
           .findSchemaOrThrow("ladder::denoise", "")
           .typed<Output(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
                         const OptionalTensor&, const OptionalTensor&, const OptionalTensor&)>();
-  auto [z_hat, cost] = op.call(z_noisy, u, weight, static_cast<int64_t>(function),
-                               target ? OptionalTensor(target->z) : std::nullopt,
-                               target ? target->mean : std::nullopt,
-                               target ? target->std : std::nullopt);
+  auto [z_hat, cost] =
+      op.call(z_noisy, u, weight, static_cast<int64_t>(function),
+              target ? OptionalTensor(target->z) : std::nullopt,
+              target ? target->mean : std::nullopt, target ? target->std : std::nullopt);
   return {std::move(z_hat), target ? std::move(cost) : at::Tensor()};
 }
 

@@ -27,8 +27,8 @@ Activation activation_from_string(const std::string& name) {
       return static_cast<Activation>(i);
     }
   }
-  TORCH_CHECK(false, "Activation: expected identity, relu, leaky-relu, tanh or gelu but got '", name,
-              "'.");
+  TORCH_CHECK(false, "Activation: expected identity, relu, leaky-relu, tanh or gelu but got '",
+              name, "'.");
 }
 
 namespace ops {
@@ -256,10 +256,10 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
                 noisy_rows, ", ", x.size(1), "] but got ", a.noise->values->sizes(), ".");
   }
   const auto check_vector = [&](const OptionalTensor& t, const char* name) {
-    TORCH_CHECK(!t || (t->dim() == 1 && t->size(0) == x.size(1)), "normalise: expected ", name, " [",
-                x.size(1), "] but got ", t->sizes(), ".");
-    TORCH_CHECK(!t || t->scalar_type() == x.scalar_type(), "normalise: expected ", name, " of type ",
-                x.scalar_type(), " but got ", t->scalar_type(), ".");
+    TORCH_CHECK(!t || (t->dim() == 1 && t->size(0) == x.size(1)), "normalise: expected ", name,
+                " [", x.size(1), "] but got ", t->sizes(), ".");
+    TORCH_CHECK(!t || t->scalar_type() == x.scalar_type(), "normalise: expected ", name,
+                " of type ", x.scalar_type(), " but got ", t->scalar_type(), ".");
   };
   check_vector(a.gamma, "gamma");
   check_vector(a.beta, "beta");
@@ -276,13 +276,12 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble) {
     return reference::normalise(x, a);
   }
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("ladder::normalise", "")
-          .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
-                        const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
-                        const OptionalTensor&, int64_t, double, const OptionalTensor&,
-                        const OptionalTensor&)>();
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("ladder::normalise", "")
+                             .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
+                                           const OptionalTensor&, int64_t, int64_t,
+                                           const OptionalTensor&, const OptionalTensor&, int64_t,
+                                           double, const OptionalTensor&, const OptionalTensor&)>();
   c10::SmallVector<int64_t, 4> rows;
   c10::SmallVector<double, 4> noise_std;
   for (const auto& group : a.groups) {

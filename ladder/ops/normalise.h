@@ -30,14 +30,14 @@ struct NormaliseGroup {
 
 /// Arguments of `normalise` beside x.
 struct NormaliseArguments {
-  std::vector<NormaliseGroup> groups = {};   ///< consecutive, together all rows of x
-  std::optional<NoiseDraw> noise = {};       ///< over the rows of the groups with noise_std > 0
-  std::optional<at::Tensor> gamma = {};      ///< [C], dtype of x
-  std::optional<at::Tensor> beta = {};       ///< [C], dtype of x
+  std::vector<NormaliseGroup> groups = {};  ///< consecutive, together all rows of x
+  std::optional<NoiseDraw> noise = {};      ///< over the rows of the groups with noise_std > 0
+  std::optional<at::Tensor> gamma = {};     ///< [C], dtype of x
+  std::optional<at::Tensor> beta = {};      ///< [C], dtype of x
   Activation activation = Activation::kIdentity;
   double leaky_slope = 0.1;
-  std::optional<at::Tensor> mean = {};       ///< stored statistics [C] instead of measured ones
-  std::optional<at::Tensor> std = {};        ///< with `mean`
+  std::optional<at::Tensor> mean = {};  ///< stored statistics [C] instead of measured ones
+  std::optional<at::Tensor> std = {};   ///< with `mean`
 };
 
 struct NormaliseResult {

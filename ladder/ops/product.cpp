@@ -151,8 +151,9 @@ ProductPrecision product_precision() { return g_precision; }
 void set_product_precision(ProductPrecision precision) { g_precision = precision; }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2, "linear: expected x [R, K] and weight [C, K] but got ",
-              x.sizes(), " and ", weight.sizes(), ".");
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2,
+              "linear: expected x [R, K] and weight [C, K] but got ", x.sizes(), " and ",
+              weight.sizes(), ".");
   TORCH_CHECK(x.size(1) == weight.size(1), "linear: expected rows of ", weight.size(1),
               " values but got ", x.size(1), ".");
   static const auto op = c10::Dispatcher::singleton()

@@ -104,11 +104,11 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
   }
   auto values = at::zeros({rows, columns}, at::kFloat);
   const cpu::AddNoise<float> args{.x = values.const_data_ptr<float>(),
-                            .out = values.mutable_data_ptr<float>(),
-                            .rows = rows,
-                            .cols = columns,
-                            .noise = {.seed = draw.seed, .offset = draw.offset},
-                            .noise_std = 1.0F};
+                                  .out = values.mutable_data_ptr<float>(),
+                                  .rows = rows,
+                                  .cols = columns,
+                                  .noise = {.seed = draw.seed, .offset = draw.offset},
+                                  .noise_std = 1.0F};
   cpu::run(args, rows, columns);
   return values.to(options);
 }

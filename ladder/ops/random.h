@@ -1,4 +1,5 @@
-/// Randomness: named streams, the Philox counter-based generator and the noise that is drawn from it.
+/// Randomness: named streams, the Philox counter-based generator and the noise that is drawn from
+/// it.
 ///
 /// One run seed makes independent streams (`stream_seed(seed, "noise")`, `"split"`, ...), so that
 /// changing what one stream is used for does not move the others. Numbers are functions of

@@ -19,9 +19,7 @@ constexpr std::string_view kBuffers = "buffers.";
 constexpr std::string_view kAdam = "adam.";
 constexpr size_t kNamedDifferences = 3;
 
-torch::Tensor integers(std::vector<int64_t> values) {
-  return torch::tensor(values, torch::kInt64);
-}
+torch::Tensor integers(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
 
 torch::Tensor doubles(const std::vector<double>& values) {
   return torch::tensor(values, torch::kFloat64);
@@ -109,11 +107,11 @@ class StateReader {
 
   const torch::Tensor& tensor(const std::string& name, torch::ScalarType type) const {
     const auto found = tensors_.find("state." + name);
-    TORCH_CHECK(found != tensors_.end() && found->second.scalar_type() == type &&
-                    found->second.dim() == 1,
-                "load_checkpoint: expected ", path_.string(), " to hold state.", name, " as ",
-                c10::toString(type), " [n] but got ",
-                found == tensors_.end() ? std::string("none") : describe(found->second), ".");
+    TORCH_CHECK(
+        found != tensors_.end() && found->second.scalar_type() == type && found->second.dim() == 1,
+        "load_checkpoint: expected ", path_.string(), " to hold state.", name, " as ",
+        c10::toString(type), " [n] but got ",
+        found == tensors_.end() ? std::string("none") : describe(found->second), ".");
     return found->second;
   }
 

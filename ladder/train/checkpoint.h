@@ -15,17 +15,17 @@ namespace ladder::train {
 
 /// Where a run stands, beside its network and its optimiser.
 struct TrainState {
-  int64_t step = 0;                   ///< steps done
+  int64_t step = 0;  ///< steps done
   int64_t steps_per_epoch = 0;
-  uint64_t noise_seed = 0;            ///< of the NoiseSource
+  uint64_t noise_seed = 0;  ///< of the NoiseSource
   uint64_t noise_offset = 0;
   std::vector<double> cost_sums = {};  ///< over the steps of the current epoch so far
   std::optional<double> best_validation_error = {};
   int64_t best_epoch = 0;
-  int64_t evaluated_epoch = 0;        ///< of the last evaluation
-  double seconds = 0;                 ///< so far
+  int64_t evaluated_epoch = 0;  ///< of the last evaluation
+  double seconds = 0;           ///< so far
   double training_seconds = 0;
-  std::string config = "{}";          ///< JSON, what the run was started with
+  std::string config = "{}";  ///< JSON, what the run was started with
   /// Two routes differ in rounding, so a run keeps the one it was started with.
   ops::ProductRoute product_route = ops::ProductRoute::kAten;
   ops::ProductPrecision product_precision = ops::ProductPrecision::kFloat32;

@@ -9,13 +9,13 @@ namespace ladder::train {
 
 /// One look at the network, at the end of an epoch. Errors are in percent.
 struct Evaluation {
-  int64_t epoch = 0;          ///< epochs done
-  int64_t step = 0;           ///< steps done
-  double learning_rate = 0;   ///< of the epoch that ended
-  double supervised = 0;      ///< mean of the supervised cost over the steps of the epoch
+  int64_t epoch = 0;         ///< epochs done
+  int64_t step = 0;          ///< steps done
+  double learning_rate = 0;  ///< of the epoch that ended
+  double supervised = 0;     ///< mean of the supervised cost over the steps of the epoch
   /// The same of the denoising cost of levels 0..L, unweighted; none where lambda is 0.
   std::vector<std::optional<double>> denoising = {};
-  double total = 0;           ///< the same of the cost that is minimised
+  double total = 0;  ///< the same of the cost that is minimised
   std::optional<double> validation_error = {};
   std::optional<double> test_error = {};
   double seconds = 0;           ///< since the run began: steps, evaluations and checkpoints
@@ -34,7 +34,7 @@ struct TrainResult {
   TrainStatus status = TrainStatus::kFinished;
   std::optional<Evaluation> last = {};  ///< none when the run was interrupted before the first
   std::optional<double> best_validation_error = {};
-  int64_t best_epoch = 0;       ///< of the best validation error, 0 without validation
+  int64_t best_epoch = 0;  ///< of the best validation error, 0 without validation
   int64_t steps = 0;
   double seconds = 0;           ///< steps, evaluations and checkpoints
   double training_seconds = 0;  ///< steps alone

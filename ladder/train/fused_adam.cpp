@@ -88,8 +88,8 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
       if (grad.strides() != parameter.strides()) grad = at::empty_like(parameter).copy_(grad);
       auto& state = state_of(parameter);
       const auto device = parameter.device();
-      auto& lists = calls[{device.type(),
-                           {device.index(), static_cast<int>(parameter.scalar_type())}}];
+      auto& lists =
+          calls[{device.type(), {device.index(), static_cast<int>(parameter.scalar_type())}}];
       lists.parameters.push_back(parameter);
       lists.grads.push_back(grad);
       lists.exp_avgs.push_back(state.exp_avg);

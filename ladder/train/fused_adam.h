@@ -46,11 +46,12 @@ class FusedAdam : public torch::optim::Optimizer {
 
   void set_learning_rate(double rate);
 
-  /// The state as tensors that are shared with it: `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`, of
-  /// the parameters that have been updated.
+  /// The state as tensors that are shared with it: `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`,
+  /// of the parameters that have been updated.
   std::map<std::string, torch::Tensor> named_state() const;
   /// Takes over copies of what `named_state` returned, from any device; parameters that are not in
-  /// it have no state afterwards. Error: a name or shape that does not fit; nothing is changed then.
+  /// it have no state afterwards. Error: a name or shape that does not fit; nothing is changed
+  /// then.
   void load_named_state(const std::map<std::string, torch::Tensor>& state);
 
   void save(torch::serialize::OutputArchive& archive) const override;

@@ -139,8 +139,8 @@ RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
     }
     TORCH_CHECK(resume, "RunFolder: expected a folder without a run but got ", folder_.string(),
                 ", which holds one (continue it with --resume or choose another folder).");
-    TORCH_CHECK(fs::exists(folder_ / kConfig), "RunFolder: expected ",
-                (folder_ / kConfig).string(), " beside the other files of the run but got none.");
+    TORCH_CHECK(fs::exists(folder_ / kConfig), "RunFolder: expected ", (folder_ / kConfig).string(),
+                " beside the other files of the run but got none.");
     const auto there = read_file(folder_ / kConfig);
     parse_object(there, (folder_ / kConfig).string());
     const auto differences = config_differences(there, config);

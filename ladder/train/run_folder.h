@@ -24,14 +24,15 @@ struct RunAbout {
 ///     metrics.jsonl  one object for each Evaluation
 ///     checkpoint.pt  see checkpoint.h
 ///     result.json    once the run has finished or stopped early
+///     .lock          held while a process has the folder open
 ///
 /// All files but metrics.jsonl are replaced atomically; a last line that a crash tore is dropped on
 /// resume. One process at a time, held by a lock that ends with the process, however it ends.
 class RunFolder {
  public:
   /// Opens `folder`, which is created where missing. Without `resume` it must not hold a run yet.
-  /// With `resume` and no run in it, a run starts there, so that one command starts and continues; a
-  /// run that was killed before its first checkpoint starts again.
+  /// With `resume` and no run in it, a run starts there, so that one command starts and continues;
+  /// a run that was killed before its first checkpoint starts again.
   ///
   /// Errors: a run is there already (without resume); it was started with another configuration
   /// (the keys that differ are named); another process holds the folder; `config` is not a JSON

@@ -16,9 +16,9 @@ struct LinearDecay {
 ///
 ///     rate(epoch) = learning_rate * min(1, (epochs - epoch) / (epochs - first))
 ///
-/// The rate changes between epochs, not within them, as in the published runs: the first epoch after
-/// `first` is the first below the full rate, and the last one still learns, at
-/// learning_rate / (epochs - first). From epoch `epochs` on it is 0.
+/// The rate changes between epochs, not within them, as in the published runs: the first epoch
+/// after `first` is the first below the full rate, and the last one still learns, at learning_rate
+/// / (epochs - first). From epoch `epochs` on it is 0.
 ///
 /// Errors: fewer than 1 epoch, `decay_from` outside 0..1, a learning rate that is negative or not
 /// finite, an epoch below 0.

@@ -22,8 +22,8 @@ struct SeedSummary {
 ///     auto [values, mean, std, median, min, max] = summarize({1.02, 0.97, 1.11});
 SeedSummary summarize(std::vector<double> values);
 
-/// The same over a number in the result.json of each run. Errors: a folder without a finished run, a
-/// result without that number.
+/// The same over a number in the result.json of each run. Errors: a folder without a finished run,
+/// a result without that number.
 SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
                            std::string_view key = "test_error");
 

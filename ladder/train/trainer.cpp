@@ -55,12 +55,11 @@ torch::Tensor any_parameter(const Ladder& net) {
 
 void check_inputs(const char* name, const torch::Tensor& inputs, const torch::Tensor& parameter) {
   TORCH_CHECK(inputs.defined(), "Trainer: expected ", name, " but got none.");
-  const auto type =
-      inputs.scalar_type() == torch::kUInt8 ? torch::kFloat32 : inputs.scalar_type();
+  const auto type = inputs.scalar_type() == torch::kUInt8 ? torch::kFloat32 : inputs.scalar_type();
   TORCH_CHECK(type == parameter.scalar_type() && inputs.device() == parameter.device(),
               "Trainer: expected ", name, " in ", c10::toString(parameter.scalar_type()), " on ",
-              parameter.device(), " like the network but got ",
-              c10::toString(inputs.scalar_type()), " on ", inputs.device(), ".");
+              parameter.device(), " like the network but got ", c10::toString(inputs.scalar_type()),
+              " on ", inputs.device(), ".");
 }
 
 TrainData checked(TrainData data, const Ladder& net, const TrainOptions& options) {
@@ -78,9 +77,8 @@ TrainData checked(TrainData data, const Ladder& net, const TrainOptions& options
                 "Trainer: expected labels of the validation rows but got none.");
   } else {
     data.validation = torch::Tensor();
-    TORCH_CHECK(options.patience == 0,
-                "Trainer: expected validation rows for a patience of ", options.patience,
-                " epochs but got none.");
+    TORCH_CHECK(options.patience == 0, "Trainer: expected validation rows for a patience of ",
+                options.patience, " epochs but got none.");
   }
   TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
               "Trainer: expected test inputs and test labels, or neither, but got ",
@@ -105,6 +103,7 @@ class Trainer::Run {
   void train_step();
   void read_costs();
   void check_finite(const double* costs, int64_t step) const;
+  void check_parameters() const;
   void evaluate(const TrainCallbacks& callbacks);
   void calibrate();
   void report(const TrainCallbacks& callbacks);
@@ -152,8 +151,7 @@ Trainer::Run::Run(Ladder net, TrainData data, TrainOptions options)
                        .eps(options_.eps)),
       noise_(stream_seed(options_.seed, "noise")) {
   const auto& training = data_.training;
-  const auto rows =
-      calibration_rows(training, options_.calibration, options_.calibration_rows);
+  const auto rows = calibration_rows(training, options_.calibration, options_.calibration_rows);
   if (!rows.cpu().equal(at::arange(training.inputs.size(0)))) {
     calibration_rows_ = rows.to(training.inputs.device());
   }
@@ -196,9 +194,8 @@ void Trainer::Run::resume() {
   TORCH_CHECK(state.steps_per_epoch == steps_per_epoch() && state.step <= steps() &&
                   state.cost_sums.size() == state_.cost_sums.size(),
               "Trainer: expected ", path.string(), " to be of a run of ", options_.epochs,
-              " epochs of ", steps_per_epoch(), " steps but got step ", state.step,
-              " of one with ", state.steps_per_epoch,
-              " steps an epoch (other rows, batches or epochs?).");
+              " epochs of ", steps_per_epoch(), " steps but got step ", state.step, " of one with ",
+              state.steps_per_epoch, " steps an epoch (other rows, batches or epochs?).");
   state_ = std::move(state);
   noise_ = NoiseSource(state_.noise_seed, state_.noise_offset);
   if (ops::product_route() != state_.product_route) ops::set_product_route(state_.product_route);
@@ -293,6 +290,22 @@ void Trainer::Run::check_finite(const double* costs, int64_t step) const {
               " (lower lambda).");
 }
 
+// An activation may hide from the costs what is not a number: a rectifier makes it 0.
+void Trainer::Run::check_parameters() const {
+  const torch::NoGradGuard no_grad;
+  const auto parameters = net_->named_parameters();
+  std::vector<torch::Tensor> finite;
+  for (const auto& parameter : parameters) {
+    finite.push_back(parameter.value().isfinite().all());
+  }
+  const auto flags = at::stack(finite).cpu();
+  for (size_t i = 0; i < finite.size(); ++i) {
+    TORCH_CHECK(flags[static_cast<int64_t>(i)].item<bool>(), "Trainer: the parameter ",
+                parameters[i].key(), " is not finite after step ", state_.step,
+                " (lower lambda or the learning rate).");
+  }
+}
+
 bool Trainer::Run::at_evaluation() const {
   if (state_.step % steps_per_epoch() != 0) return false;
   const auto epoch = state_.step / steps_per_epoch();
@@ -307,15 +320,16 @@ bool Trainer::Run::stopped_early() const {
 void Trainer::Run::calibrate() {
   const torch::NoGradGuard no_grad;
   const auto& inputs = data_.training.inputs;
-  net_->calibrate(network_inputs(calibration_rows_.defined()
-                                     ? inputs.index_select(0, calibration_rows_)
-                                     : inputs),
-                  options_.evaluation_batch);
+  net_->calibrate(
+      network_inputs(calibration_rows_.defined() ? inputs.index_select(0, calibration_rows_)
+                                                 : inputs),
+      options_.evaluation_batch);
 }
 
 void Trainer::Run::evaluate(const TrainCallbacks& callbacks) {
   read_costs();
   stop_training_clock();
+  check_parameters();
   const auto epoch = state_.step / steps_per_epoch();
   const bool last_epoch = epoch == options_.epochs;
   Evaluation evaluation{.epoch = epoch, .step = state_.step};
@@ -381,6 +395,7 @@ void Trainer::Run::save() {
   if (!folder_) return;
   read_costs();
   stop_training_clock();
+  check_parameters();
   update_seconds();
   state_.noise_seed = noise_.seed();
   state_.noise_offset = noise_.offset();
@@ -394,7 +409,9 @@ void Trainer::Run::start_clocks() {
   evaluated_training_seconds_ = state_.training_seconds;
 }
 
-void Trainer::Run::stop_training_clock() { state_.training_seconds += seconds_since(training_mark_); }
+void Trainer::Run::stop_training_clock() {
+  state_.training_seconds += seconds_since(training_mark_);
+}
 
 void Trainer::Run::update_seconds() {
   const auto now = Clock::now();

@@ -32,7 +32,7 @@ struct TrainOptions {
 
   int64_t eval_every = 1;  ///< epochs; the last epoch is always evaluated; 0: only that one
   Calibration calibration = Calibration::kTrainingRows;
-  int64_t calibration_rows = 0;  ///< that many of them, evenly spread; 0: all
+  int64_t calibration_rows = 0;     ///< that many of them, evenly spread; 0: all
   int64_t evaluation_batch = 1000;  ///< rows at a time, in calibration and evaluation
   /// Stop when the validation error has not improved for so many epochs; 0: never. The weights are
   /// those of the last epoch trained.
@@ -57,8 +57,8 @@ struct TrainData {
 struct Progress {
   int64_t epoch = 0;  ///< counted from 1, the one under way
   int64_t epochs = 0;
-  int64_t step = 0;   ///< steps done
-  int64_t steps = 0;  ///< of the whole run
+  int64_t step = 0;             ///< steps done
+  int64_t steps = 0;            ///< of the whole run
   double steps_per_second = 0;  ///< since the last report
   double total = 0;             ///< mean cost over the epoch so far
   double seconds = 0;           ///< since the run began
@@ -85,14 +85,17 @@ struct TrainCallbacks {
 ///     Trainer: the denoising cost of level 1 is not finite at step 1234 (lower lambda or the
 ///     learning rate).
 ///
+/// So does a parameter that is not finite when the network is evaluated or saved: a checkpoint
+/// never holds one.
+///
 /// Errors at construction: options out of range, rows on another device or of another type than the
 /// network's parameters, patience without validation rows, and those of SemiSampler and RunFolder.
 ///
 ///     auto net = models::full_ladder({});
 ///     reset_parameters(*net, stream_seed(1, "init"));
-///     Trainer trainer(net, {.training = {x, labels, split.labeled, split.unlabeled}}, {.seed = 1});
-///     trainer.callbacks.on_evaluation = [](const Evaluation& evaluation) { ... };
-///     TrainResult result = trainer.run();
+///     Trainer trainer(net, {.training = {x, labels, split.labeled, split.unlabeled}}, {.seed =
+///     1}); trainer.callbacks.on_evaluation = [](const Evaluation& evaluation) { ... }; TrainResult
+///     result = trainer.run();
 class Trainer {
  public:
   Trainer(Ladder net, TrainData data, TrainOptions options = {});
@@ -100,9 +103,10 @@ class Trainer {
   Trainer& operator=(Trainer&&) noexcept;
   ~Trainer();
 
-  /// Trains to the end, or until a stop is requested, and returns with the network in eval mode. The
-  /// run in `out` is continued first where asked; one that has ended returns its result at once,
-  /// with the network as its checkpoint has it. Called again after an interruption, it goes on.
+  /// Trains to the end, or until a stop is requested, and returns with the network in eval mode.
+  /// The run in `out` is continued first where asked; one that has ended returns its result at
+  /// once, with the network as its checkpoint has it. Called again after an interruption, it goes
+  /// on.
   TrainResult run();
 
   int64_t steps_per_epoch() const;

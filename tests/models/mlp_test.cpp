@@ -23,8 +23,8 @@ int64_t parameter_count(const Ladder& net) {
 
 TEST_CASE("models build the published MNIST network by default", "[models]") {
   const auto net = models::mlp({});
-  CHECK(net->shapes == std::vector<std::vector<int64_t>>{
-                           {784}, {1000}, {500}, {250}, {250}, {250}, {10}});
+  CHECK(net->shapes ==
+        std::vector<std::vector<int64_t>>{{784}, {1000}, {500}, {250}, {250}, {250}, {10}});
   const int64_t weights = 784 * 1000 + 1000 * 500 + 500 * 250 + 250 * 250 * 2 + 250 * 10;
   const int64_t units = 1000 + 500 + 250 * 3 + 10;
   // Encoder weights, beta everywhere, gamma at the top; decoder weights and ten numbers a unit.
@@ -76,7 +76,8 @@ TEST_CASE("models take any widths, classes, combinator and activation", "[models
 
 TEST_CASE("models name what does not fit", "[models]") {
   CHECK_THROWS_WITH(models::mlp({.layers = {}}), Catch::Contains("expected at least one layer"));
-  CHECK_THROWS_WITH(models::mlp({.layers = {5, 1}}), Catch::Contains("expected at least 2 classes"));
+  CHECK_THROWS_WITH(models::mlp({.layers = {5, 1}}),
+                    Catch::Contains("expected at least 2 classes"));
   CHECK_THROWS_WITH(models::mlp({.layers = {5, 3}, .lambda = {1}}),
                     Catch::Contains("expected 3 values of lambda for 2 stages"));
   CHECK_THROWS_WITH(models::mlp({.layers = {0, 3}, .lambda = {}}),

@@ -67,7 +67,8 @@ TEMPLATE_TEST_CASE("Combinator parameters and operands pass central differences"
 TEMPLATE_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]",
                    GaussianCombinatorImpl, VanillaCombinatorImpl, DirectCombinatorImpl) {
   torch::manual_seed(2);
-  const auto g = std::make_shared<TestType>(typename std::decay<decltype(TestType::options)>::type{4});
+  const auto g =
+      std::make_shared<TestType>(typename std::decay<decltype(TestType::options)>::type{4});
   {
     const torch::NoGradGuard no_grad;
     g->weight.normal_();
@@ -88,8 +89,8 @@ TEMPLATE_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]",
   loaded->load(in);
   require_close(loaded->forward(z, u), expected);
   g->to(torch::kDouble);
-  require_close(g->forward(z.to(torch::kDouble), u.to(torch::kDouble)),
-                expected.to(torch::kDouble), 1e-5, 1e-5);
+  require_close(g->forward(z.to(torch::kDouble), u.to(torch::kDouble)), expected.to(torch::kDouble),
+                1e-5, 1e-5);
 }
 
 TEST_CASE("Combinators refuse levels without channels", "[nn]") {

@@ -14,14 +14,11 @@ namespace {
 
 DenoisingAutoencoder small(AutoencoderCost cost, std::vector<double> lambda = {}) {
   const auto stage = [](int64_t in, int64_t out) {
-    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = in,
-                                                            .out_features = out,
-                                                            .noise_std = 0,
-                                                            .activation = Activation::kTanh});
+    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+        .in_features = in, .out_features = out, .noise_std = 0, .activation = Activation::kTanh});
   };
   return DenoisingAutoencoder(
-      DenoisingAutoencoderOptions{
-          .input_shape = {6}, .cost = cost, .lambda = std::move(lambda)},
+      DenoisingAutoencoderOptions{.input_shape = {6}, .cost = cost, .lambda = std::move(lambda)},
       Stages{stage(6, 5), stage(5, 4)});
 }
 

@@ -21,10 +21,10 @@ Stages dense_stages() {
 }
 
 LadderDecoder decoder(int64_t lowest = 0, CombinatorFactory combinator = {}) {
-  return LadderDecoder(LadderDecoderOptions{.shapes = {{5}, {4}, {3}},
-                                            .lowest_level = lowest,
-                                            .combinator = std::move(combinator)},
-                       dense_stages());
+  return LadderDecoder(
+      LadderDecoderOptions{
+          .shapes = {{5}, {4}, {3}}, .lowest_level = lowest, .combinator = std::move(combinator)},
+      dense_stages());
 }
 
 CombinatorFactory vanilla() {
@@ -70,9 +70,8 @@ TEST_CASE("LadderDecoder walks down as the formula says", "[nn]") {
 TEST_CASE("LadderDecoder stops at its lowest level", "[nn]") {
   auto d = decoder(2);
   CHECK(d->named_parameters().keys() == std::vector<std::string>{"combinators.2.weight"});
-  const auto levels = d->forward(torch::randn({6, 3}),
-                                 {torch::Tensor(), torch::Tensor(), torch::randn({6, 3})},
-                                 Targets(3));
+  const auto levels = d->forward(
+      torch::randn({6, 3}), {torch::Tensor(), torch::Tensor(), torch::randn({6, 3})}, Targets(3));
   CHECK(levels[2].z_hat.defined());
   CHECK_FALSE(levels[1].z_hat.defined());
   CHECK_THROWS_WITH(d->combinator(0), Catch::Contains("expected a level in 2..2 but got 0"));

@@ -24,10 +24,10 @@ Ladder small(std::vector<double> lambda, CombinatorFactory combinator = {}) {
                                                             .activation = Activation::kTanh,
                                                             .softmax_top = top});
   };
-  return Ladder(LadderOptions{.input_shape = {6},
-                              .lambda = std::move(lambda),
-                              .combinator = std::move(combinator)},
-                Stages{stage(6, 5, false), stage(5, 4, false), stage(4, 3, true)});
+  return Ladder(
+      LadderOptions{
+          .input_shape = {6}, .lambda = std::move(lambda), .combinator = std::move(combinator)},
+      Stages{stage(6, 5, false), stage(5, 4, false), stage(4, 3, true)});
 }
 
 CombinatorFactory vanilla() {
@@ -50,10 +50,10 @@ TEST_CASE("Ladder total is the weighted sum of its costs", "[nn]") {
   auto net = small({3, 2, 0, 0.5}, vanilla());
   const auto loss = loss_of(net, batch());
   CHECK_FALSE(loss.denoising[2].defined());
-  require_close(loss.total,
-                loss.supervised + 3 * loss.denoising[0] + 2 * loss.denoising[1] +
-                    0.5 * loss.denoising[3],
-                1e-6, 1e-6);
+  require_close(
+      loss.total,
+      loss.supervised + 3 * loss.denoising[0] + 2 * loss.denoising[1] + 0.5 * loss.denoising[3],
+      1e-6, 1e-6);
   CHECK(loss.logits.sizes() == at::IntArrayRef({4, 3}));
 }
 
@@ -204,11 +204,11 @@ TEST_CASE("Ladder state survives clone, dtype and save", "[nn]") {
 
 TEST_CASE("Ladder trains over stages of other kinds", "[nn]") {
   torch::manual_seed(5);
-  NoisyStage conv(torch::nn::AnyModule(torch::nn::Conv1d(
-                      torch::nn::Conv1dOptions(1, 4, 3).bias(false))),
-                  NoisyStageOptions{.normalization = {.channels = 4}});
-  NoisyBatchNormLinear top(NoisyBatchNormLinearOptions{
-      .in_features = 4 * 8, .out_features = 2, .softmax_top = true});
+  NoisyStage conv(
+      torch::nn::AnyModule(torch::nn::Conv1d(torch::nn::Conv1dOptions(1, 4, 3).bias(false))),
+      NoisyStageOptions{.normalization = {.channels = 4}});
+  NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 4 * 8, .out_features = 2, .softmax_top = true});
   Ladder net(LadderOptions{.input_shape = {1, 10}, .lambda = {10, 1, 0.1}}, Stages{conv, top});
   CHECK(net->shapes == std::vector<std::vector<int64_t>>{{1, 10}, {4, 8}, {2}});
   NoiseSource noise(1);
@@ -235,14 +235,13 @@ TEST_CASE("Ladder names what does not fit", "[nn]") {
                                                           "level 2"));
   CHECK_THROWS_WITH(Ladder(LadderOptions{.input_shape = {6}}, Stages{}),
                     Catch::Contains("Ladder: expected at least one stage but got none"));
-  CHECK_THROWS_WITH(
-      Ladder(LadderOptions{.input_shape = {6}},
-             Stages{NoisyBatchNormLinear(
-                        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 5}),
-                    NoisyBatchNormLinear(
-                        NoisyBatchNormLinearOptions{.in_features = 4, .out_features = 3})}),
-      Catch::Contains("expected rows of 4 features but got an input of shape [2, 5]. "
-                      "(stage 2 of Ladder)"));
+  CHECK_THROWS_WITH(Ladder(LadderOptions{.input_shape = {6}},
+                           Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+                                      .in_features = 6, .out_features = 5}),
+                                  NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+                                      .in_features = 4, .out_features = 3})}),
+                    Catch::Contains("expected rows of 4 features but got an input of shape [2, 5]. "
+                                    "(stage 2 of Ladder)"));
   auto net = small({1, 1, 1, 1});
   auto b = batch();
   NoiseSource noise(1);

@@ -77,8 +77,8 @@ struct Fixture {
   NoiseSource noise() const {
     std::vector<torch::Tensor> draws;
     // The reference draws for all rows; a network without a decoder runs the labeled ones.
-    const bool unlabeled = !numbers("config.lambda").empty() &&
-                           (*this)["config.lambda"].sum().item<double>() > 0;
+    const bool unlabeled =
+        !numbers("config.lambda").empty() && (*this)["config.lambda"].sum().item<double>() > 0;
     for (int l = 0; has("noise." + std::to_string(l)); ++l) {
       const auto values = (*this)["noise." + std::to_string(l)];
       draws.push_back(unlabeled ? values : values.narrow(0, 0, (*this)["y"].size(0)));
@@ -92,9 +92,13 @@ struct Fixture {
   }
 };
 
-const std::vector<std::string> kNetworks = {
-    "full-gaussian-relu", "full-vanilla-leaky", "full-gaussian-tanh", "full-vanilla-gelu",
-    "gamma",              "bottom",             "baseline"};
+const std::vector<std::string> kNetworks = {"full-gaussian-relu",
+                                            "full-vanilla-leaky",
+                                            "full-gaussian-tanh",
+                                            "full-vanilla-gelu",
+                                            "gamma",
+                                            "bottom",
+                                            "baseline"};
 
 void check_network(const std::string& name, torch::Dtype dtype, double rtol, double atol) {
   INFO(name << " " << dtype);
@@ -179,8 +183,7 @@ TEST_CASE("Ladder calibrates and infers as the reference does", "[nn]") {
   const auto buffers = net->named_buffers();
   for (int64_t l = 1; l <= net->top_level(); ++l) {
     const auto prefix = "stages." + std::to_string(l - 1) + ".normalization.";
-    require_close(buffers[prefix + "running_mean"],
-                  fixture["calibrate.mean." + std::to_string(l)]);
+    require_close(buffers[prefix + "running_mean"], fixture["calibrate.mean." + std::to_string(l)]);
     require_close(buffers[prefix + "running_var"], fixture["calibrate.var." + std::to_string(l)]);
   }
   require_close(net->forward(fixture["eval.x"]), fixture["eval.logits"]);

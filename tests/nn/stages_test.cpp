@@ -16,8 +16,8 @@ using ladder::testing::weighted_sum;
 namespace {
 
 NoisyBatchNormLinear linear(int64_t in, int64_t out, bool top = false) {
-  return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
-      .in_features = in, .out_features = out, .softmax_top = top});
+  return NoisyBatchNormLinear(
+      NoisyBatchNormLinearOptions{.in_features = in, .out_features = out, .softmax_top = top});
 }
 
 NoisyStage conv_stage() {
@@ -44,9 +44,8 @@ TEST_CASE("NoisyBatchNormLinear normalises each group by itself", "[nn]") {
   NoiseSource again(3);
   const auto n = ops::standard_normal(again.draw(3, 4), 3, 4, torch::kFloat);
   const auto first = pre.narrow(0, 0, 3);
-  require_close(out.z[0],
-                (first - first.mean(0)) / (first.var(0, false) + 1e-10).sqrt() + 0.3 * n, 1e-4,
-                1e-4);
+  require_close(out.z[0], (first - first.mean(0)) / (first.var(0, false) + 1e-10).sqrt() + 0.3 * n,
+                1e-4, 1e-4);
 }
 
 TEST_CASE("NoisyBatchNormLinear has beta unless linear, and gamma only at a softmax top", "[nn]") {
@@ -70,8 +69,7 @@ TEST_CASE("NoisyBatchNormLinear draws weights of variance 1 / fan-in", "[nn]") {
   CHECK(torch::equal(stage->weight, other->weight));
 }
 
-TEST_CASE("NoisyBatchNormLinear passes central differences with its noise reseeded",
-          "[nn][grad]") {
+TEST_CASE("NoisyBatchNormLinear passes central differences with its noise reseeded", "[nn][grad]") {
   torch::manual_seed(2);
   auto stage = linear(3, 4);
   stage->to(torch::kDouble);
@@ -182,18 +180,19 @@ TEST_CASE("DenseMap flattens rows and gives them the shape it is told", "[nn]") 
   const auto x = torch::randn({3, 2, 3});
   require_close(map->forward(x), torch::linear(x.flatten(1), map->weight).reshape({3, 2, 2}), 1e-5,
                 1e-6);
-  CHECK_THROWS_WITH(DenseMap(DenseMapOptions{.in_features = 6, .out_features = 4, .out_shape = {3}}),
-                    Catch::Contains("expected an out_shape of 4 values but got [3]"));
+  CHECK_THROWS_WITH(
+      DenseMap(DenseMapOptions{.in_features = 6, .out_features = 4, .out_shape = {3}}),
+      Catch::Contains("expected an out_shape of 4 values but got [3]"));
 }
 
 TEST_CASE("Stages name what does not fit", "[nn]") {
-  CHECK_THROWS_WITH(linear(0, 3), Catch::Contains("NoisyBatchNormLinear: expected in_features > 0"));
+  CHECK_THROWS_WITH(linear(0, 3),
+                    Catch::Contains("NoisyBatchNormLinear: expected in_features > 0"));
   CHECK_THROWS_WITH(
       linear(3, 2)->forward(torch::ones({4, 5}), Pass::clean(4, Statistics::kBatch)),
       Catch::Contains("expected rows of 3 features but got an input of shape [4, 5]"));
-  CHECK_THROWS_WITH(
-      linear(3, 2)->forward(torch::ones({4, 3}), Pass::clean(5, Statistics::kBatch)),
-      Catch::Contains("expected 5 rows (the pass's groups) but got 4"));
+  CHECK_THROWS_WITH(linear(3, 2)->forward(torch::ones({4, 3}), Pass::clean(5, Statistics::kBatch)),
+                    Catch::Contains("expected 5 rows (the pass's groups) but got 4"));
   CHECK_THROWS_WITH(linear(3, 2)->forward(torch::ones({4, 3}), Pass{.groups = {{4, true}}}),
                     Catch::Contains("expected a noise source for a pass with noisy rows"));
   CHECK_THROWS_WITH(NoisyNormalization(NoisyNormalizationOptions{.channels = 2, .noise_std = -1}),

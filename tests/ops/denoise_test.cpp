@@ -80,8 +80,8 @@ TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") 
                              : std::optional(DenoisingTarget{t[3], t[4], t[5]});
         };
         const auto a = ladder::ops::denoise(in[0], in[1], in[2], function, target(in));
-        const auto b = ladder::ops::reference::denoise(other[0], other[1], other[2], function,
-                                                       target(other));
+        const auto b =
+            ladder::ops::reference::denoise(other[0], other[1], other[2], function, target(other));
         require_close(a.z_hat, b.z_hat, 1e-10, 1e-10);
         auto sum_a = weighted_sum({a.z_hat});
         auto sum_b = weighted_sum({b.z_hat});
@@ -110,8 +110,8 @@ TEST_CASE("denoise kernel in float32 stays within rounding of float64", "[ops][g
     for (const auto& t : in) {
       exact.push_back(t.detach().to(torch::kDouble).requires_grad_());
     }
-    const auto a = ladder::ops::denoise(in[0], in[1], in[2], function,
-                                        DenoisingTarget{in[3], in[4], in[5]});
+    const auto a =
+        ladder::ops::denoise(in[0], in[1], in[2], function, DenoisingTarget{in[3], in[4], in[5]});
     const auto b = ladder::ops::reference::denoise(exact[0], exact[1], exact[2], function,
                                                    DenoisingTarget{exact[3], exact[4], exact[5]});
     require_close(a.z_hat.to(torch::kDouble), b.z_hat, 1e-4, 1e-4);
@@ -134,8 +134,8 @@ TEST_CASE("denoise passes central differences", "[ops][grad]") {
     }
     require_gradient(
         [&](const std::vector<torch::Tensor>& t) {
-          const auto r = ladder::ops::denoise(t[0], t[1], t[2], function,
-                                              DenoisingTarget{t[3], t[4], t[5]});
+          const auto r =
+              ladder::ops::denoise(t[0], t[1], t[2], function, DenoisingTarget{t[3], t[4], t[5]});
           return weighted_sum({r.z_hat}) + 2 * r.cost;
         },
         in);

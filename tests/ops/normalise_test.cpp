@@ -32,9 +32,8 @@ struct Case {
 
   Case(int64_t columns, torch::Dtype dtype, Activation activation, bool gamma = true) {
     x = torch::randn({12, columns}, torch::kDouble).mul(2).add(0.7).to(dtype).requires_grad_();
-    arguments.groups = {{.rows = 3, .noise_std = 0.3},
-                        {.rows = 5, .noise_std = 0.4},
-                        {.rows = 4, .noise_std = 0}};
+    arguments.groups = {
+        {.rows = 3, .noise_std = 0.3}, {.rows = 5, .noise_std = 0.4}, {.rows = 4, .noise_std = 0}};
     arguments.noise = NoiseDraw{.seed = 5, .offset = 123, .values = {}};
     arguments.beta = torch::randn({columns}, torch::kDouble).to(dtype).requires_grad_();
     if (gamma) {
@@ -198,14 +197,22 @@ TEST_CASE("normalise kernels agree between instruction sets", "[ops]") {
     auto z = torch::empty_like(x);
     auto mean = torch::empty({2, 45});
     auto std = torch::empty({2, 45});
-    tables.tables[i]->normalise_forward_f32(
-        {.x = x.const_data_ptr<float>(), .cols = 45, .groups = groups, .group_count = 2,
-         .noise = {.seed = 4, .offset = 0}, .gamma = nullptr, .beta = nullptr,
-         .activation = ladder::ops::cpu::ActivationKind::kGelu, .slope = 0, .eps = 1e-10F,
-         .stored = false, .mean = mean.mutable_data_ptr<float>(),
-         .std = std.mutable_data_ptr<float>(), .z = z.mutable_data_ptr<float>(),
-         .h = h.mutable_data_ptr<float>()},
-        0, 45);
+    tables.tables[i]->normalise_forward_f32({.x = x.const_data_ptr<float>(),
+                                             .cols = 45,
+                                             .groups = groups,
+                                             .group_count = 2,
+                                             .noise = {.seed = 4, .offset = 0},
+                                             .gamma = nullptr,
+                                             .beta = nullptr,
+                                             .activation = ladder::ops::cpu::ActivationKind::kGelu,
+                                             .slope = 0,
+                                             .eps = 1e-10F,
+                                             .stored = false,
+                                             .mean = mean.mutable_data_ptr<float>(),
+                                             .std = std.mutable_data_ptr<float>(),
+                                             .z = z.mutable_data_ptr<float>(),
+                                             .h = h.mutable_data_ptr<float>()},
+                                            0, 45);
     if (i == 0) {
       first = h;
     }

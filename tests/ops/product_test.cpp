@@ -49,12 +49,13 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
 
 TEST_CASE("linear takes transposed and strided operands", "[ops]") {
   torch::manual_seed(2);
-  const auto x = torch::randn({7, 12}).t();                    // [12, 7]
-  const auto w = torch::randn({5, 14}).slice(1, 0, 14, 2);     // [5, 7]
+  const auto x = torch::randn({7, 12}).t();                 // [12, 7]
+  const auto w = torch::randn({5, 14}).slice(1, 0, 14, 2);  // [5, 7]
   require_close(ladder::ops::linear(x, w), torch::matmul(x, w.t()), 1e-5, 1e-5);
 }
 
-TEST_CASE("linear passes central differences, also through a gradient of a gradient", "[ops][grad]") {
+TEST_CASE("linear passes central differences, also through a gradient of a gradient",
+          "[ops][grad]") {
   torch::manual_seed(3);
   const auto x = torch::randn({4, 3}, torch::kDouble);
   const auto w = torch::randn({5, 3}, torch::kDouble);

@@ -62,9 +62,9 @@ namespace {
 // The documented construction of one normal, in double.
 double normal_by_definition(uint64_t seed, uint64_t offset, int64_t columns, int64_t r, int64_t c) {
   const uint64_t block = offset + static_cast<uint64_t>(r / 4 * columns + c);
-  const auto words = ladder::philox4x32(
-      {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0},
-      {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+  const auto words =
+      ladder::philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0},
+                         {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   const auto pair = static_cast<size_t>(r % 4 / 2 * 2);
   const double uniform = ((words[pair] >> 8) + 1) / 16777216.0;
   const double angle = 2 * M_PI * words[pair + 1] / 4294967296.0;
@@ -93,9 +93,9 @@ TEST_CASE("Noise is Box-Muller over Philox blocks on every instruction set", "[o
       double worst = 0;
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t c = 0; c < columns; ++c) {
-          worst = std::max(worst, std::abs(drawn[r][c].item<double>() -
-                                           normal_by_definition(0x123456789abcdefULL, offset,
-                                                                columns, r, c)));
+          worst = std::max(
+              worst, std::abs(drawn[r][c].item<double>() -
+                              normal_by_definition(0x123456789abcdefULL, offset, columns, r, c)));
         }
       }
       CHECK(worst < 3e-6);
@@ -107,8 +107,8 @@ TEST_CASE("NoiseSource draws standard normals", "[ops]") {
   NoiseSource source(ladder::stream_seed(1, "noise"));
   constexpr int64_t kRows = 1000;
   constexpr int64_t kColumns = 1000;
-  const auto x = ladder::ops::standard_normal(source.draw(kRows, kColumns), kRows, kColumns,
-                                              torch::kDouble);
+  const auto x =
+      ladder::ops::standard_normal(source.draw(kRows, kColumns), kRows, kColumns, torch::kDouble);
   const double n = kRows * kColumns;
   CHECK(std::abs(x.mean().item<double>()) < 5 / std::sqrt(n));
   CHECK(std::abs(x.square().mean().item<double>() - 1) < 5 * std::sqrt(2 / n));

@@ -22,8 +22,8 @@ inline void require_close(const torch::Tensor& actual, const torch::Tensor& expe
     return;
   }
   const auto excess = ((a - b).abs() - rtol * b.abs()).max().item<double>();
-  INFO("largest |a - b| is " << (a - b).abs().max().item<double>() << ", beyond rtol * |b|: "
-                             << excess);
+  INFO("largest |a - b| is " << (a - b).abs().max().item<double>()
+                             << ", beyond rtol * |b|: " << excess);
   REQUIRE(excess <= atol);
 }
 

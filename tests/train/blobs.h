@@ -36,7 +36,8 @@ inline train::TrainData blobs(int64_t rows = 300, int64_t labeled = 9,
   const auto draw = [&](uint64_t seed) {
     return ops::standard_normal(NoiseDraw{seed, 0, {}}, rows, kBlobFeatures, dtype);
   };
-  const auto centres = ops::standard_normal(NoiseDraw{7, 0, {}}, kBlobClasses, kBlobFeatures, dtype);
+  const auto centres =
+      ops::standard_normal(NoiseDraw{7, 0, {}}, kBlobClasses, kBlobFeatures, dtype);
   const auto labels = torch::arange(rows).remainder(kBlobClasses);
   const auto offsets = 2 * centres.index_select(0, labels);
   train::TrainData data;
@@ -52,11 +53,11 @@ inline NoisyBatchNormLinear dense_stage(const NoisyBatchNormLinearOptions& optio
 
 /// 12-16-8-3 with initial parameters of the stream "init" of `seed`.
 inline Ladder small_ladder(uint64_t seed = 1, std::vector<double> lambda = {10, 1, 0.1, 0.1}) {
-  Ladder net(LadderOptions{.input_shape = {kBlobFeatures}, .lambda = std::move(lambda)},
-             Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 16}),
-                    dense_stage({.in_features = 16, .out_features = 8}),
-                    dense_stage({.in_features = 8, .out_features = kBlobClasses,
-                                 .softmax_top = true})});
+  Ladder net(
+      LadderOptions{.input_shape = {kBlobFeatures}, .lambda = std::move(lambda)},
+      Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 16}),
+             dense_stage({.in_features = 16, .out_features = 8}),
+             dense_stage({.in_features = 8, .out_features = kBlobClasses, .softmax_top = true})});
   reset_parameters(*net, stream_seed(seed, "init"));
   return net;
 }

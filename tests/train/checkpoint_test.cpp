@@ -138,8 +138,9 @@ TEST_CASE("Checkpoint of another network names what differs and changes nothing"
   auto doubles = small_ladder();
   doubles->to(torch::kFloat64);
   FusedAdam doubles_adam(*doubles);
-  REQUIRE(error_text([&] { load_checkpoint(path, *doubles, doubles_adam); })
-              .find("Float [16] there and Double [16] here") != std::string::npos);
+  REQUIRE(error_text([&] {
+            load_checkpoint(path, *doubles, doubles_adam);
+          }).find("Float [16] there and Double [16] here") != std::string::npos);
 }
 
 TEST_CASE("Checkpoint that is none gives one sentence", "[train]") {

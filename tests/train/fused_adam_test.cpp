@@ -24,9 +24,8 @@ Tensors make_parameters(torch::Dtype dtype = torch::kFloat64) {
   int64_t salt = 1;
   for (const auto& sizes : std::vector<std::vector<int64_t>>{{5, 7}, {7}, {1}, {3, 2, 33}}) {
     const auto n = c10::multiply_integers(sizes);
-    parameters.push_back(torch::sin(torch::arange(n, dtype) * 0.7 + salt++)
-                             .reshape(sizes)
-                             .set_requires_grad(true));
+    parameters.push_back(
+        torch::sin(torch::arange(n, dtype) * 0.7 + salt++).reshape(sizes).set_requires_grad(true));
   }
   return parameters;
 }
@@ -119,7 +118,8 @@ TEST_CASE("FusedAdam continues from torch::save, and from torch's Adam", "[train
   torch::save(before, stream);
   FusedAdam after(first, AdamOptions(0.1));
   torch::load(after, stream);
-  REQUIRE(after.param_groups()[0].options().get_lr() == before.param_groups()[0].options().get_lr());
+  REQUIRE(after.param_groups()[0].options().get_lr() ==
+          before.param_groups()[0].options().get_lr());
   run_steps(after, first, 5, 10);
   require_same(first, straight, 1e-12);
 
@@ -215,8 +215,9 @@ TEST_CASE("FusedAdam says what it does not accept", "[train]") {
           "FusedAdam: expected amsgrad off but got it on (torch::optim::Adam has it).");
   REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(-1)); }) ==
           "FusedAdam: expected a finite learning rate of at least 0 but got -1.");
-  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(1).betas({0.9, 1})); }) ==
-          "FusedAdam: expected betas of at least 0 and below 1 but got 0.9 and 1.");
+  REQUIRE(error_text([&] {
+            FusedAdam(parameters, AdamOptions(1).betas({0.9, 1}));
+          }) == "FusedAdam: expected betas of at least 0 and below 1 but got 0.9 and 1.");
 
   FusedAdam adam(parameters);
   loss_of(parameters, 0).backward();

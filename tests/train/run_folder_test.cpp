@@ -65,7 +65,9 @@ TEST_CASE("RunFolder starts a run on resume where there is none", "[train]") {
 
 TEST_CASE("RunFolder names the keys that differ on resume", "[train]") {
   const TemporaryFolder folder;
-  { const RunFolder run(folder.path(), R"({"seed": 1, "net": {"layers": [3, 2], "a": 1}})", false); }
+  {
+    const RunFolder run(folder.path(), R"({"seed": 1, "net": {"layers": [3, 2], "a": 1}})", false);
+  }
   REQUIRE(error_text([&] {
             RunFolder(folder.path(), R"({"seed": 2, "net": {"layers": [3], "b": true, "a": 1.0}})",
                       true);

@@ -33,9 +33,11 @@ TEST_CASE("summarize of one value has no deviation", "[train]") {
 }
 
 TEST_CASE("summarize refuses nothing and values that are not finite", "[train]") {
-  REQUIRE(error_text([] { summarize({}); }) == "summarize: expected at least one value but got none.");
-  REQUIRE(error_text([] { summarize({1, std::numeric_limits<double>::infinity()}); }) ==
-          "summarize: expected finite values but got inf.");
+  REQUIRE(error_text([] { summarize({}); }) ==
+          "summarize: expected at least one value but got none.");
+  REQUIRE(error_text([] {
+            summarize({1, std::numeric_limits<double>::infinity()});
+          }) == "summarize: expected finite values but got inf.");
 }
 
 TEST_CASE("summarize_runs reads the results of runs", "[train]") {
@@ -51,9 +53,10 @@ TEST_CASE("summarize_runs reads the results of runs", "[train]") {
   REQUIRE(summarize_runs({folder / "2", folder / "1"}, "steps").values ==
           std::vector<double>{20, 10});
 
-  REQUIRE(error_text([&] { summarize_runs({folder / "1", folder / "4"}); }) ==
-          "summarize_runs: expected " + (folder / "4" / "result.json").string() +
-              " of a run that has ended but got none.");
+  REQUIRE(error_text([&] {
+            summarize_runs({folder / "1", folder / "4"});
+          }) == "summarize_runs: expected " + (folder / "4" / "result.json").string() +
+                    " of a run that has ended but got none.");
   REQUIRE(error_text([&] { summarize_runs({folder / "3"}); }) ==
           "summarize_runs: expected a number test_error in " +
               (folder / "3" / "result.json").string() + " but got null.");

@@ -17,7 +17,8 @@ void for_columns(int64_t rows, int64_t cols, const F& f) {
   constexpr int64_t kBlock = 16;
   constexpr int64_t kElementsPerTask = 8192;
   const int64_t blocks = (cols + kBlock - 1) / kBlock;
-  const int64_t grain = std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
+  const int64_t grain =
+      std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
   at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
     f(begin * kBlock, std::min(end * kBlock, cols));
   });
@@ -29,7 +30,9 @@ inline auto kernel_for(const AddNoise<double>&) { return kernels().add_noise_f64
 inline auto kernel_for(const NormaliseForward<float>&) { return kernels().normalise_forward_f32; }
 inline auto kernel_for(const NormaliseForward<double>&) { return kernels().normalise_forward_f64; }
 inline auto kernel_for(const NormaliseBackward<float>&) { return kernels().normalise_backward_f32; }
-inline auto kernel_for(const NormaliseBackward<double>&) { return kernels().normalise_backward_f64; }
+inline auto kernel_for(const NormaliseBackward<double>&) {
+  return kernels().normalise_backward_f64;
+}
 inline auto kernel_for(const DenoiseForward<float>&) { return kernels().denoise_forward_f32; }
 inline auto kernel_for(const DenoiseForward<double>&) { return kernels().denoise_forward_f64; }
 inline auto kernel_for(const DenoiseBackward<float>&) { return kernels().denoise_backward_f32; }

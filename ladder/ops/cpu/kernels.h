@@ -53,11 +53,11 @@ struct NormaliseForward {
   ActivationKind activation;
   T slope;
   T eps;
-  bool stored;   // mean and std are given instead of measured
-  T* mean;       // [groups, cols]
-  T* std;        // [groups, cols]
-  T* z;          // [rows, cols]
-  T* h;          // [rows, cols]
+  bool stored;  // mean and std are given instead of measured
+  T* mean;      // [groups, cols]
+  T* std;       // [groups, cols]
+  T* z;         // [rows, cols]
+  T* h;         // [rows, cols]
 };
 
 template <class T>
@@ -74,13 +74,13 @@ struct NormaliseBackward {
   ActivationKind activation;
   T slope;
   bool stored;
-  const T* grad_h;           // [rows, cols] or null
-  const T* const* grad_z;    // per group [rows of the group, cols] or null
-  const T* grad_mean;        // [groups, cols] or null
-  const T* grad_std;         // [groups, cols] or null
-  T* grad_x;                 // [rows, cols]
-  T* grad_gamma;             // [cols] or null
-  T* grad_beta;              // [cols] or null
+  const T* grad_h;         // [rows, cols] or null
+  const T* const* grad_z;  // per group [rows of the group, cols] or null
+  const T* grad_mean;      // [groups, cols] or null
+  const T* grad_std;       // [groups, cols] or null
+  T* grad_x;               // [rows, cols]
+  T* grad_gamma;           // [cols] or null
+  T* grad_beta;            // [cols] or null
 };
 
 template <class T>
@@ -157,4 +157,3 @@ inline const KernelTable& kernels() {
 }
 
 }  // namespace ladder::ops::cpu
-
