@@ -40,7 +40,7 @@ TITLES = {
     "jax": "JAX, one jitted step",
 }
 # Buffers of a step go back to the heap, not to the kernel; the program sets the same for itself.
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 
 
 class Missing(Exception):

@@ -24,19 +24,3 @@ function(ladder_target target)
     target_precompile_headers(${target} REUSE_FROM ladder)
   endif()
 endfunction()
-
-# ladder_existing_sources(<variable> <file>...)
-#
-# Keeps the files that exist.
-function(ladder_existing_sources variable)
-  set(existing "")
-  foreach(file IN LISTS ARGN)
-    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
-      list(APPEND existing "${file}")
-    else()
-      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-        "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
-    endif()
-  endforeach()
-  set(${variable} "${existing}" PARENT_SCOPE)
-endfunction()
