@@ -66,7 +66,7 @@ TEST_CASE("denoise is the published Gaussian formula on known numbers", "[ops]")
 TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") {
   torch::manual_seed(1);
   for (const auto function : kFunctions) {
-    for (const auto [rows, columns] : {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}}) {
+    for (const auto& [rows, columns] : {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}}) {
       for (const int form : {0, 1, 2}) {  // no target, a target as it is, rescaled
         INFO(rows << " x " << columns << ", form " << form);
         auto in = operands(rows, columns, function, torch::kDouble);

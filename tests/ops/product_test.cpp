@@ -29,7 +29,7 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
   for (const auto route : ladder::ops::available_product_routes()) {
     INFO(to_string(route));
     ladder::ops::set_product_route(route);
-    for (const auto [rows, in, out] :
+    for (const auto& [rows, in, out] :
          {std::tuple{1, 1, 1}, {1, 7, 3}, {5, 1, 4}, {33, 17, 65}, {100, 250, 10}}) {
       INFO(rows << " x " << in << " x " << out);
       const auto x = torch::randn({rows, in}).requires_grad_();

@@ -78,7 +78,7 @@ TEST_CASE("Noise is Box-Muller over Philox blocks on every instruction set", "[o
   const auto all = ladder::ops::cpu::runnable_kernels();
   for (int i = 0; i < all.count; ++i) {
     INFO(all.tables[i]->name);
-    for (const auto [rows, columns] : {std::pair{9, 37}, {1, 1}, {4, 16}, {7, 130}}) {
+    for (const auto& [rows, columns] : {std::pair{9, 37}, {1, 1}, {4, 16}, {7, 130}}) {
       // An offset near 2^32 checks the carry into the counter's high word.
       const uint64_t offset = 0xFFFFFFF0ULL;
       const auto zeros = torch::zeros({rows, columns});
