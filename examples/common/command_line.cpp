@@ -135,12 +135,7 @@ void CommandLine::parse(int argc, const char* const* argv) {
   } catch (const cxxopts::exceptions::exception&) {
     throw UsageError("expected flags of the form --name value (--help lists them).");
   }
-  for (const auto& argument : result.unmatched()) {
-    if (argument.size() < 3 || !argument.starts_with("--")) {
-      throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
-    }
-    find(argument.substr(2, argument.find('=') - 2));
-  }
+  // A flag that took the next one for its value comes first: what it left over is no fault.
   for (const auto& given : result.arguments()) {
     auto& flag = find(given.key());
     flag.given = true;
@@ -152,6 +147,12 @@ void CommandLine::parse(int argc, const char* const* argv) {
     if (!flag.value.empty() && flag.text.starts_with("--")) {
       refuse_missing(flag);
     }
+  }
+  for (const auto& argument : result.unmatched()) {
+    if (argument.size() < 3 || !argument.starts_with("--")) {
+      throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
+    }
+    find(argument.substr(2, argument.find('=') - 2));
   }
 }
 
