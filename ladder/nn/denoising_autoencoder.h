@@ -43,8 +43,8 @@ struct AutoencoderLoss {
 /// The stages' own noise is applied to the corrupted rows as it is set (0 for the textbook form).
 ///
 ///     DenoisingAutoencoder net(DenoisingAutoencoderOptions{.input_shape = {784}},
-///                              Stages{NoisyBatchNormLinear(
-///                                  {.in_features = 784, .out_features = 100, .noise_std = 0})});
+///                              Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+///                                  .in_features = 784, .out_features = 100, .noise_std = 0})});
 ///     net->loss(x, noise).total.backward();
 class DenoisingAutoencoderImpl : public torch::nn::Module {
  public:

@@ -18,7 +18,7 @@ struct GaussianCombinatorOptions {
 ///
 /// `weight` [10, C] holds a1..a10; a2 = a7 = 1 and the rest 0 at first, so that z^ starts at 0.
 ///
-///     GaussianCombinator g({.channels = 250});
+///     GaussianCombinator g(GaussianCombinatorOptions{.channels = 250});
 ///     auto z_hat = g->forward(z_noisy, u);
 class GaussianCombinatorImpl : public torch::nn::Cloneable<GaussianCombinatorImpl>,
                                public Combinator {

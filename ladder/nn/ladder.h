@@ -43,9 +43,10 @@ struct LadderLoss {
 /// top that is not [classes], another number of lambdas than levels, negative ones.
 ///
 ///     Ladder net(LadderOptions{.input_shape = {784}, .lambda = {1000, 10, 0.1}},
-///                Stages{NoisyBatchNormLinear({.in_features = 784, .out_features = 500}),
-///                       NoisyBatchNormLinear({.in_features = 500, .out_features = 10,
-///                                             .softmax_top = true})});
+///                Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = 784,
+///                                                                      .out_features = 500}),
+///                       NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+///                           .in_features = 500, .out_features = 10, .softmax_top = true})});
 ///     NoiseSource noise(stream_seed(1, "noise"));
 ///     net->loss({x_labeled, y, x_unlabeled}, noise).total.backward();   // then optimizer.step()
 ///     net->calibrate(x_train);

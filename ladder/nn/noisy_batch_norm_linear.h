@@ -27,7 +27,8 @@ struct NoisyBatchNormLinearOptions {
 /// those of its `normalization`. Decoder map: a dense one. Input of more than two dimensions is
 /// flattened.
 ///
-///     NoisyBatchNormLinear layer({.in_features = 784, .out_features = 1000});
+///     NoisyBatchNormLinear layer(
+///         NoisyBatchNormLinearOptions{.in_features = 784, .out_features = 1000});
 class NoisyBatchNormLinearImpl : public torch::nn::Cloneable<NoisyBatchNormLinearImpl>,
                                  public Stage,
                                  public RandomInit {

@@ -18,7 +18,7 @@ struct VanillaCombinatorOptions {
 /// `weight` [9, C] holds b0, w0z, w0u, w0zu, ws, b1, w1z, w1u, w1zu; w0z = ws = w1z = 1 and the
 /// rest 0 at first.
 ///
-///     VanillaCombinator g({.channels = 250});
+///     VanillaCombinator g(VanillaCombinatorOptions{.channels = 250});
 ///     auto z_hat = g->forward(z_noisy, u);
 class VanillaCombinatorImpl : public torch::nn::Cloneable<VanillaCombinatorImpl>,
                               public Combinator {

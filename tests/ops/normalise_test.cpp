@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
@@ -177,6 +179,17 @@ TEST_CASE("normalise uses stored statistics when given", "[ops][grad]") {
   const auto y = x.detach().requires_grad_();
   weighted_sum({(y - mean) / std}).backward();
   require_close(x.grad(), y.grad(), 1e-12, 1e-12);
+}
+
+TEST_CASE("normalise lets a NaN through every activation", "[ops]") {
+  for (const auto activation : kActivations) {
+    INFO(to_string(activation));
+    const auto x = torch::full({3, 2}, std::nan(""));
+    CHECK(torch::isnan(
+              ladder::ops::normalise(x, {.groups = {{.rows = 3}}, .activation = activation}).h)
+              .all()
+              .item<bool>());
+  }
 }
 
 TEST_CASE("normalise runs in bfloat16 through the composite", "[ops]") {

@@ -1,28 +1,18 @@
 /// Splitting columns over ATen's threads, and the choice of a kernel by dtype.
 #pragma once
 
-#include <ATen/Parallel.h>
+#include <c10/util/FunctionRef.h>
 
-#include <algorithm>
 #include <cstdint>
 
 #include "ladder/ops/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
 
-/// Runs f(begin, end) over column ranges of a [rows, cols] matrix. Ranges start at multiples of a
-/// cache line, and matrices too small to gain from a second thread stay on one.
-template <class F>
-void for_columns(int64_t rows, int64_t cols, const F& f) {
-  constexpr int64_t kBlock = 16;
-  constexpr int64_t kElementsPerTask = 8192;
-  const int64_t blocks = (cols + kBlock - 1) / kBlock;
-  const int64_t grain =
-      std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
-  at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
-    f(begin * kBlock, std::min(end * kBlock, cols));
-  });
-}
+/// Runs f(begin, end) over column ranges of a [rows, cols] matrix on LibTorch's threads. Ranges
+/// start at multiples of a cache line, and matrices too small to gain from a second thread stay on
+/// one.
+void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f);
 
 /// Calls f with the kernel pointer that fits the scalar type of its argument struct.
 inline auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }
