@@ -115,7 +115,7 @@ cxxopts::Options CommandLine::options() const {
     if (!flag.name.empty()) {
       // Given without a value, a toggle has an empty one.
       auto text = cxxopts::value<std::string>();
-      options.add_options()(flag.name, flag.help,
+      options.add_options()(flag.name == "help" ? "h,help" : flag.name, flag.help,
                             flag.value.empty() ? text->implicit_value("") : text);
     }
   }

@@ -236,6 +236,7 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 
   const auto help = run_to_end({kProgram, "--epochs", "1", "--help"});
   CHECK(help.status == 0);
+  CHECK(run_to_end({kProgram, "-h"}).out == help.out);
   for (const char* flag :
        {"--recipe",     "--list",        "--labels",     "--layers",        "--lambda",
         "--noise",      "--input-noise", "--combinator", "--activation",    "--epochs",
