@@ -1,7 +1,7 @@
 // Times the training step of ladder-mnist's network, or the matrix products alone that it contains.
 //
 //   ladder-step-bench [--serve] [--floor] [--network full|gamma|bottom|baseline] [--threads N]
-//                     [--steps N] [--precision float32|bfloat16]
+//                     [--steps N] [--precision float32|bfloat16] [--product-route NAME]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
@@ -134,7 +134,9 @@ int main(int argc, char** argv) try {
       "threads", "threads", cxxopts::value<int>()->default_value("0"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
       "precision", "float32 or bfloat16 products",
-      cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
+      cxxopts::value<std::string>()->default_value("float32"))(
+      "product-route", "aten, onednn or ladder; auto: the fastest",
+      cxxopts::value<std::string>()->default_value("auto"))("help", "this text");
   const auto flags = cli.parse(argc, argv);
   if (flags.count("help")) {
     std::cout << cli.help();
@@ -145,6 +147,9 @@ int main(int argc, char** argv) try {
   }
   if (flags["precision"].as<std::string>() == "bfloat16") {
     ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
+  }
+  if (const auto route = flags["product-route"].as<std::string>(); route != "auto") {
+    ladder::ops::set_product_route(ladder::ops::product_route_from_string(route));
   }
   ladder::models::MlpOptions options;
   options.lambda = lambda_of(flags["network"].as<std::string>(), options.layers.size());

@@ -180,8 +180,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
   line.choice("precision", "of the numbers; bfloat16: of matrix products alone", flags.precision,
               {"float32", "bfloat16", "float64"});
-  line.choice("product-route", "library for matrix products on the CPU; auto: the faster",
-              flags.product_route, {"auto", "aten", "onednn"});
+  line.choice("product-route", "library for matrix products on the CPU; auto: the fastest",
+              flags.product_route, {"auto", "aten", "onednn", "ladder"});
 
   line.heading("Output");
   line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",

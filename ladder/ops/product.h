@@ -12,6 +12,7 @@ namespace ladder::ops {
 enum class ProductRoute {
   kAten,    ///< at::mm (MKL in the official builds)
   kOneDnn,  ///< oneDNN's inner product, through LibTorch
+  kLadder,  ///< this library's kernel, whose results do not depend on the number of threads
 };
 
 /// What the products of float32 matrices are computed in.
@@ -21,12 +22,14 @@ enum class ProductPrecision {
 };
 
 std::string to_string(ProductRoute route);
+/// Error: a name that is none of aten, onednn, ladder.
+ProductRoute product_route_from_string(const std::string& name);
 std::string to_string(ProductPrecision precision);
 
-/// The route in use. The first call without an earlier `set_product_route` times both routes on
-/// the shapes of a ladder step (some 50 ms) and keeps the faster one, whatever the CPU's name.
-/// Two routes differ in rounding, so a run that must be repeated bit for bit has to set the route
-/// that it was started with.
+/// The route in use. The first call without an earlier `set_product_route` times the routes on
+/// the shapes of a ladder step (some 50 ms) and keeps the fastest, whatever the CPU's name; kLadder
+/// where it is within 5 %. Routes differ in rounding, so a run that must be repeated bit for bit has
+/// to set the route that it was started with.
 ProductRoute product_route();
 void set_product_route(ProductRoute route);
 

@@ -158,9 +158,7 @@ TrainState read_state(const fs::path& path, const TensorMap& tensors) {
   state.seconds = seconds[0];
   state.training_seconds = seconds[1];
   state.config = reader.text("config");
-  state.product_route = reader.text("product_route") == to_string(ops::ProductRoute::kOneDnn)
-                            ? ops::ProductRoute::kOneDnn
-                            : ops::ProductRoute::kAten;
+  state.product_route = ops::product_route_from_string(reader.text("product_route"));
   state.product_precision =
       reader.text("product_precision") == to_string(ops::ProductPrecision::kBFloat16)
           ? ops::ProductPrecision::kBFloat16

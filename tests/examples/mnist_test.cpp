@@ -142,7 +142,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
       {{"--precision", "half"},
        "expected float32, bfloat16 or float64 for --precision but got 'half'."},
       {{"--product-route", "mkl"},
-       "expected auto, aten or onednn for --product-route but got 'mkl'."},
+       "expected auto, aten, onednn or ladder for --product-route but got 'mkl'."},
       {{"--calibration", "train"},
        "expected training or labeled for --calibration but got 'train' (did you mean training?)."},
       {{"--device", "gpu"}, "expected auto, cpu, cuda or cuda:N for --device but got 'gpu'."},

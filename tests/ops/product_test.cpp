@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 
@@ -29,8 +30,12 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
   for (const auto route : ladder::ops::available_product_routes()) {
     INFO(to_string(route));
     ladder::ops::set_product_route(route);
-    for (const auto& [rows, in, out] :
-         {std::tuple{1, 1, 1}, {1, 7, 3}, {5, 1, 4}, {33, 17, 65}, {100, 250, 10}}) {
+    for (const auto& [rows, in, out] : {std::tuple{1, 1, 1},
+                                        {1, 7, 3},
+                                        {5, 1, 4},
+                                        {33, 17, 65},
+                                        {100, 250, 10},
+                                        {530, 470, 290}}) {
       INFO(rows << " x " << in << " x " << out);
       const auto x = torch::randn({rows, in}).requires_grad_();
       const auto w = torch::randn({out, in}).requires_grad_();
@@ -52,6 +57,72 @@ TEST_CASE("linear takes transposed and strided operands", "[ops]") {
   const auto x = torch::randn({7, 12}).t();                 // [12, 7]
   const auto w = torch::randn({5, 14}).slice(1, 0, 14, 2);  // [5, 7]
   require_close(ladder::ops::linear(x, w), torch::matmul(x, w.t()), 1e-5, 1e-5);
+}
+
+TEST_CASE("linear by the library's kernel is the same bit for bit on any number of threads",
+          "[ops]") {
+  const KeepSettings keep;
+  const auto threads = at::get_num_threads();
+  torch::manual_seed(5);
+  ladder::ops::set_product_route(ProductRoute::kLadder);
+  for (const auto& [rows, in, out] :
+       {std::tuple{300, 784, 1000}, {1000, 300, 785}, {7, 900, 250}}) {
+    const auto x = torch::randn({rows, in});
+    const auto w = torch::randn({out, in});
+    at::set_num_threads(1);
+    const auto one = ladder::ops::linear(x, w);
+    for (const int count : {2, 3, 8}) {
+      at::set_num_threads(count);
+      CHECK(torch::equal(ladder::ops::linear(x, w), one));
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST_CASE("linear by every kernel of this machine agrees with double precision", "[ops]") {
+  using namespace ladder::ops;
+  torch::manual_seed(6);
+  const auto all = cpu::runnable_kernels();
+  const auto memory = torch::empty({cpu::kProductScratch + 16});
+  auto* const scratch = memory.mutable_data_ptr<float>();
+  for (int t = 0; t < all.count; ++t) {
+    for (const auto& [rows, depth, columns] :
+         {std::tuple{1, 1, 1}, {3, 5, 7}, {13, 449, 33}, {25, 17, 300}, {520, 64, 16}}) {
+      for (const int form : {0, 1, 2, 3}) {  // which operand is a transposed view
+        INFO(all.tables[t]->name << " " << rows << " x " << depth << " x " << columns << ", form "
+                                 << form);
+        const auto a = form & 1 ? torch::randn({depth, rows}).t() : torch::randn({rows, depth});
+        const auto b =
+            form & 2 ? torch::randn({columns, depth}).t() : torch::randn({depth, columns});
+        const auto c = torch::full({rows, columns}, 7.0F);
+        all.tables[t]->multiply_f32({.a = a.const_data_ptr<float>(),
+                                     .a_row = a.stride(0),
+                                     .a_depth = a.stride(1),
+                                     .b = b.const_data_ptr<float>(),
+                                     .b_depth = b.stride(0),
+                                     .b_column = b.stride(1),
+                                     .rows = rows,
+                                     .columns = columns,
+                                     .depth = depth,
+                                     .c = c.mutable_data_ptr<float>(),
+                                     .c_row = columns},
+                                    {0, rows, 0, columns}, scratch);
+        require_close(c,
+                      torch::matmul(a.to(torch::kDouble), b.to(torch::kDouble)).to(torch::kFloat),
+                      1e-4, 1e-4);
+      }
+    }
+  }
+}
+
+TEST_CASE("linear of no rows, columns or depth is empty or zero on every route", "[ops]") {
+  const KeepSettings keep;
+  for (const auto route : ladder::ops::available_product_routes()) {
+    ladder::ops::set_product_route(route);
+    CHECK(ladder::ops::linear(torch::ones({0, 3}), torch::ones({2, 3})).sizes() ==
+          at::IntArrayRef({0, 2}));
+    CHECK(ladder::ops::linear(torch::ones({2, 0}), torch::ones({4, 0})).eq(0).all().item<bool>());
+  }
 }
 
 TEST_CASE("linear passes central differences, also through a gradient of a gradient",
@@ -80,6 +151,15 @@ TEST_CASE("linear rounds operands to bfloat16 when asked", "[ops]") {
   CHECK(rounded.scalar_type() == torch::kFloat);
   require_close(rounded, exact, 0.02, 0.15);
   CHECK_FALSE(torch::allclose(rounded, exact, 1e-6, 1e-6));
+}
+
+TEST_CASE("Product routes are found by the name they print", "[ops]") {
+  for (const auto route : {ProductRoute::kAten, ProductRoute::kOneDnn, ProductRoute::kLadder}) {
+    CHECK(ladder::ops::product_route_from_string(to_string(route)) == route);
+  }
+  CHECK_THROWS_WITH(
+      ladder::ops::product_route_from_string("mkl"),
+      Catch::Contains("ProductRoute: expected aten, onednn or ladder but got 'mkl'."));
 }
 
 TEST_CASE("linear names what does not fit", "[ops]") {

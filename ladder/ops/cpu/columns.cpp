@@ -5,6 +5,8 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <limits>
+#include <vector>
 
 namespace ladder::ops::cpu {
 
@@ -16,6 +18,56 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
       std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
   at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
     f(begin * kBlock, std::min(end * kBlock, cols));
+  });
+}
+
+namespace {
+
+float* product_scratch() {
+  thread_local std::vector<float> memory(static_cast<size_t>(kProductScratch) + 16);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  return memory.data() + (64 - address % 64) % 64 / sizeof(float);
+}
+
+int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+void multiply(const Product& product) {
+  constexpr int64_t kProductsPerThread = 1 << 18;
+  const auto& table = kernels();
+  const int64_t work = product.rows * product.columns * product.depth / kProductsPerThread;
+  const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, work + 1);
+  // Of the grids with a block for each thread, the one whose threads pack least.
+  int64_t best_rows = product.rows;
+  int64_t best_columns = product.columns;
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int64_t down = 1; down <= threads; ++down) {
+    if (threads % down != 0) {
+      continue;
+    }
+    const auto rows = up((product.rows + down - 1) / down, table.product_rows);
+    const auto across = threads / down;
+    const auto columns = up((product.columns + across - 1) / across, table.product_columns);
+    const int64_t tiles = rows * columns;  // the busiest thread's work, then its packing
+    const int64_t cost = tiles * product.depth / 32 + (rows + columns) * product.depth / 2;
+    if (cost < least) {
+      least = cost;
+      best_rows = rows;
+      best_columns = columns;
+    }
+  }
+  const int64_t down = (product.rows + best_rows - 1) / best_rows;
+  const int64_t across = (product.columns + best_columns - 1) / best_columns;
+  at::parallel_for(0, down * across, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / across * best_rows;
+      const int64_t column = i % across * best_columns;
+      table.multiply_f32(product,
+                         {row, std::min(row + best_rows, product.rows), column,
+                          std::min(column + best_columns, product.columns)},
+                         product_scratch());
+    }
   });
 }
 

@@ -1,4 +1,4 @@
-/// Splitting columns over ATen's threads, and the choice of a kernel by dtype.
+/// Splitting work over LibTorch's threads, and the choice of a kernel by dtype.
 #pragma once
 
 #include <c10/util/FunctionRef.h>
@@ -13,6 +13,10 @@ namespace ladder::ops::cpu {
 /// start at multiples of a cache line, and matrices too small to gain from a second thread stay on
 /// one.
 void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f);
+
+/// The whole of c = a b, in blocks on LibTorch's threads. Bit for bit the same on any number of
+/// them.
+void multiply(const Product& product);
 
 /// Calls f with the kernel pointer that fits the scalar type of its argument struct.
 inline auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }

@@ -123,8 +123,30 @@ struct DenoiseBackward {
   T* grad_target_std;   // [cols] or null
 };
 
+/// c = a b in float32: a [rows, depth] and b [depth, columns] with any strides, c row-major.
+struct Product {
+  const float* a;
+  int64_t a_row, a_depth;
+  const float* b;
+  int64_t b_depth, b_column;
+  int64_t rows, columns, depth;
+  float* c;
+  int64_t c_row;
+};
+
+/// The part of c that one call computes.
+struct ProductBlock {
+  int64_t row_begin, row_end;
+  int64_t column_begin, column_end;
+};
+
+/// Floats of scratch memory for one call, aligned to 64 bytes.
+constexpr int64_t kProductScratch = 352 * 1024;
+
 struct KernelTable {
   const char* name;
+  int64_t product_rows, product_columns;  // of a tile: blocks are best multiples of them
+  void (*multiply_f32)(const Product&, const ProductBlock&, float* scratch);
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
   void (*normalise_forward_f32)(const NormaliseForward<float>&, int64_t begin, int64_t end);
