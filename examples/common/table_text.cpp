@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 
 #include "examples/common/training_flags.h"
 
@@ -39,9 +40,12 @@ std::string markdown_rows(const std::vector<Cells>& rows) {
 }
 
 std::string published_text(const models::Recipe& recipe) {
-  return recipe.published
-             ? fmt::format("{:.2f} +- {:.2f}", recipe.published->mean, recipe.published->std)
-             : std::string("-");
+  if (!recipe.published) {
+    return "-";
+  }
+  const std::optional<double> spread = recipe.published->std;
+  return spread ? fmt::format("{:.2f} +- {:.2f}", recipe.published->mean, *spread)
+                : fmt::format("{:.2f}", recipe.published->mean);
 }
 
 std::string std_text(const train::SeedSummary& summary) {
@@ -197,7 +201,9 @@ ordered_json to_json(const RunTable& table) {
         recipe.labels == data::kAllLabels ? ordered_json("all") : ordered_json(recipe.labels);
     object["published"] = nullptr;
     if (recipe.published) {
-      object["published"] = {{"mean", recipe.published->mean}, {"std", recipe.published->std}};
+      const std::optional<double> spread = recipe.published->std;
+      object["published"] = {{"mean", recipe.published->mean},
+                             {"std", spread ? ordered_json(*spread) : ordered_json(nullptr)}};
     }
     object["ours"] = nullptr;
     if (const auto summary = row.summary()) {
