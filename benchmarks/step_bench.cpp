@@ -12,7 +12,6 @@
 #include <ladder/models/mlp.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
-#include <malloc.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -22,6 +21,8 @@
 #include <functional>
 #include <iostream>
 #include <string>
+
+#include "examples/common/program.h"
 
 namespace {
 
@@ -119,13 +120,7 @@ void serve(const Step& step) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-  // Buffers of a step go back to the heap, not to the kernel, which would fault them in again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-
+int run(int argc, char** argv) {
   cxxopts::Options cli("ladder-step-bench", "Times one training step of the MNIST ladder.");
   cli.add_options()("serve", "answer step counts on standard input with times")(
       "floor", "the step's matrix products alone")(
@@ -170,7 +165,11 @@ int main(int argc, char** argv) try {
               times[times.size() / 2] * 1e3, times[0] * 1e3, times.size(), at::get_num_threads(),
               ladder::ops::to_string(ladder::ops::product_route()).c_str());
   return 0;
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "ladder-step-bench: %s\n", error.what());
-  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ladder::examples::keep_freed_memory();
+  return ladder::examples::run_program("ladder-step-bench", [&] { return run(argc, argv); });
 }

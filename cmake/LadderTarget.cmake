@@ -18,9 +18,42 @@ function(ladder_target target)
   else()
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON DEFINE_SYMBOL "")
   endif()
+  if(LADDER_OBJECTS_OF)
+    return()
+  endif()
   if(target STREQUAL "ladder")
     target_precompile_headers(ladder PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<torch/torch.h$<ANGLE-R>>")
   else()
     target_precompile_headers(${target} REUSE_FROM ladder)
   endif()
+endfunction()
+
+# ladder_library(<target> <source>...)
+#
+# A library that is installed, and its name ladder::<name>: `ladder`, and `models` of ladder_models.
+#
+# Where LADDER_OBJECTS_OF names the build tree of another configuration, its objects are linked and
+# nothing is compiled: the packaging tests make the other kind of library from them in seconds.
+function(ladder_library target)
+  string(REGEX REPLACE "^ladder_" "" name "${target}")
+  if(LADDER_OBJECTS_OF)
+    file(STRINGS "${LADDER_OBJECTS_OF}/${target}.objects" objects)
+    set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT ON)
+    add_library(${target} ${objects})
+  else()
+    add_library(${target} ${ARGN})
+    file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/${target}.objects"
+      CONTENT "$<JOIN:$<FILTER:$<TARGET_OBJECTS:${target}>,EXCLUDE,cmake_pch>,\n>\n")
+  endif()
+  add_library(ladder::${name} ALIAS ${target})
+  if(LADDER_TORCH_DIR)
+    get_filename_component(torch_libraries "${LADDER_TORCH_DIR}/../../../lib" ABSOLUTE)
+  endif()
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name}
+    LINKER_LANGUAGE CXX
+    VERSION "${PROJECT_VERSION}"
+    SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}"
+    INSTALL_RPATH "$<IF:$<PLATFORM_ID:Darwin>,@loader_path,$ORIGIN>;${torch_libraries}")
+  ladder_target(${target})
 endfunction()

@@ -28,10 +28,11 @@ namespace {
 using namespace ladder;
 using namespace ladder::examples;
 
+constexpr const char* kProgram = "ladder-mnist";
 constexpr const char* kUsage =
     "Trains a ladder network on MNIST or Fashion-MNIST: a published recipe, or one that flags "
     "change.";
-constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10};
+constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10, .test_rows = 10000};
 
 struct Flags {
   TrainingFlags training{.recipe = models::find_recipe("mnist-100-full")};
@@ -41,7 +42,7 @@ struct Flags {
 
 CommandLine command_line(Flags& flags) {
   auto& network = flags.training.recipe.network;
-  CommandLine line("ladder-mnist", kUsage);
+  CommandLine line(kProgram, kUsage);
   add_recipe_flag(line, flags.training);
   line.choice("dataset", "what to train on", flags.training.recipe.dataset,
               {"mnist", "fashion-mnist"});
@@ -89,6 +90,18 @@ void check_network(const models::MlpOptions& network) {
   }
 }
 
+nlohmann::ordered_json network_settings(const Flags& flags) {
+  const auto& network = flags.training.recipe.network;
+  return {{"in_features", network.in_features},
+          {"layers", network.layers},
+          {"lambda", network.lambda},
+          {"input_noise", network.input_noise},
+          {"noise", network.noise},
+          {"combinator", flags.combinator},
+          {"activation", flags.activation},
+          {"leaky_slope", network.leaky_slope}};
+}
+
 int train_mnist(const Flags& flags, const std::string& command) {
   const auto& training = flags.training;
   const auto& recipe = training.recipe;
@@ -99,18 +112,10 @@ int train_mnist(const Flags& flags, const std::string& command) {
   const auto on_device = [&](const torch::Tensor& images) {
     return data::to_unit_float(images, training.dtype()).to(training.torch_device());
   };
-  const auto& network = recipe.network;
-  return run_experiment({.program = "ladder-mnist",
+  return run_experiment({.program = kProgram,
                          .command = command,
-                         .network = {{"in_features", network.in_features},
-                                     {"layers", network.layers},
-                                     {"lambda", network.lambda},
-                                     {"input_noise", network.input_noise},
-                                     {"noise", network.noise},
-                                     {"combinator", flags.combinator},
-                                     {"activation", flags.activation},
-                                     {"leaky_slope", network.leaky_slope}},
-                         .build = [&] { return models::mlp(network); },
+                         .network = network_settings(flags),
+                         .build = [&] { return models::mlp(recipe.network); },
                          .train_inputs = on_device(train.inputs),
                          .train_labels = train.labels,
                          .test_inputs = on_device(test.inputs),
@@ -130,7 +135,7 @@ int run(int argc, char** argv) {
   }
   line.apply();
   if (flags.training.version) {
-    fmt::print("ladder-mnist {} ({}), LibTorch {}\n", version(), git_commit(), TORCH_VERSION);
+    fmt::print("{} {} ({}), LibTorch {}\n", kProgram, version(), git_commit(), TORCH_VERSION);
     return 0;
   }
   if (flags.training.list) {
@@ -140,6 +145,11 @@ int run(int argc, char** argv) {
   settle_network(flags);
   check_network(flags.training.recipe.network);
   settle(flags.training, kMnist);
+  if (flags.training.settings) {
+    const auto object = settings(kProgram, network_settings(flags), flags.training, kMnist);
+    fmt::print("{}\n", object.dump(2));
+    return 0;
+  }
   catch_interruption();
   return train_mnist(flags, shell_command(argc, argv));
 }
@@ -148,5 +158,5 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  return run_program("ladder-mnist", [&] { return run(argc, argv); });
+  return run_program(kProgram, [&] { return run(argc, argv); });
 }

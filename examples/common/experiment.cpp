@@ -32,31 +32,14 @@ std::string beside_published(const models::Recipe& recipe) {
 
 ordered_json configuration(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
                            int64_t labeled_batch) {
-  const auto& recipe = flags.recipe;
-  const auto& schedule = recipe.schedule;
-  ordered_json config = {{"program", experiment.program},
-                         {"recipe", recipe.name},
-                         {"dataset", recipe.dataset},
-                         {"train_rows", experiment.train_inputs.size(0)},
-                         {"test_rows", experiment.test_inputs.size(0)},
-                         {"classes", experiment.classes}};
-  config["labels"] =
-      recipe.labels == data::kAllLabels ? ordered_json("all") : ordered_json(recipe.labels);
-  config["balanced"] = !flags.unbalanced;
-  config["validation"] = flags.validation;
-  config.update(experiment.network);
-  config.update({{"epochs", schedule.epochs},
-                 {"learning_rate", schedule.learning_rate},
-                 {"decay_from", schedule.decay_from},
-                 {"batch_size", schedule.batch_size},
+  auto config = settings(experiment.program, experiment.network, flags,
+                         {.rows = experiment.train_inputs.size(0),
+                          .classes = experiment.classes,
+                          .test_rows = experiment.test_inputs.size(0)});
+  config.update({{"train_rows", experiment.train_inputs.size(0)},
+                 {"test_rows", experiment.test_inputs.size(0)},
                  {"labeled_batch", labeled_batch},
-                 {"seed", seed},
-                 {"eval_every", flags.eval_every},
-                 {"calibration", flags.calibration},
-                 {"patience", flags.patience},
-                 {"device", flags.device},
-                 {"precision", flags.precision},
-                 {"product_route", flags.product_route}});
+                 {"seed", seed}});
   return config;
 }
 
@@ -229,6 +212,36 @@ void print_table(const TrainingFlags& flags, const std::vector<double>& values) 
 }
 
 }  // namespace
+
+ordered_json settings(const std::string& program, const ordered_json& network,
+                      const TrainingFlags& flags, const DatasetFacts& facts) {
+  const auto& recipe = flags.recipe;
+  const auto& schedule = recipe.schedule;
+  const bool all = recipe.labels == data::kAllLabels;
+  ordered_json object = {
+      {"program", program}, {"recipe", recipe.name}, {"dataset", recipe.dataset}};
+  if (!flags.data_dir) {
+    object.update({{"train_rows", facts.rows}, {"test_rows", facts.test_rows}});
+  }
+  object["classes"] = facts.classes;
+  object["labels"] = all ? ordered_json("all") : ordered_json(recipe.labels);
+  object["balanced"] = !flags.unbalanced;
+  object["validation"] = flags.validation;
+  object.update(network);
+  object.update({{"epochs", schedule.epochs},
+                 {"learning_rate", schedule.learning_rate},
+                 {"decay_from", schedule.decay_from},
+                 {"batch_size", schedule.batch_size},
+                 {"labeled_batch",
+                  all ? schedule.labeled_batch : std::min(schedule.labeled_batch, recipe.labels)},
+                 {"eval_every", flags.eval_every},
+                 {"calibration", flags.calibration},
+                 {"patience", flags.patience},
+                 {"device", flags.device},
+                 {"precision", flags.precision},
+                 {"product_route", flags.product_route}});
+  return object;
+}
 
 int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const bool several = !flags.seeds.empty();

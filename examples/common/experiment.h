@@ -26,6 +26,11 @@ struct Experiment {
   std::string data_dir;
 };
 
+/// What is known of config.json before there are data and a seed: the settings of any run with
+/// these flags. The numbers of rows are in it unless the user's own folder decides them.
+nlohmann::ordered_json settings(const std::string& program, const nlohmann::ordered_json& network,
+                                const TrainingFlags& flags, const DatasetFacts& facts);
+
 /// Trains for each seed and prints the outcome: the last line of one run, or the table of several.
 /// Returns 0, or kInterrupted.
 ///

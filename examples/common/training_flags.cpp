@@ -190,6 +190,7 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
               flags.checkpoint_seconds);
   line.toggle("resume", "continue the run in DIR", flags.resume);
   line.toggle("quiet", "print the result alone", flags.quiet);
+  line.toggle("settings", "print the settings of the run as JSON and leave", flags.settings);
   line.toggle("help", "print this and leave", flags.help);
   line.toggle("version", "print the version and leave", flags.version);
 }

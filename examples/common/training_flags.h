@@ -34,6 +34,7 @@ struct TrainingFlags {
   bool resume = false;
   bool quiet = false;
   bool list = false;
+  bool settings = false;
   bool help = false;
   bool version = false;
 
@@ -41,10 +42,11 @@ struct TrainingFlags {
   torch::Dtype dtype() const;
 };
 
-/// Training rows and classes of a data set, known before it is read.
+/// What is known of a data set before it is read.
 struct DatasetFacts {
   int64_t rows = 0;
   int64_t classes = 0;
+  int64_t test_rows = 0;
 };
 
 /// `--recipe`, which comes first since the others edit it.

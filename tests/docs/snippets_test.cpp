@@ -1,4 +1,4 @@
-// Every C++ block of the documentation is part of a compiled file.
+// Every C++ and CMake block of the documentation is part of a file that is built.
 #include <cctype>
 #include <filesystem>
 #include <fstream>
@@ -7,29 +7,45 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/files_below.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using ladder::testing::files_below;
+
+struct Language {
+  std::string name;     // of its blocks
+  std::string comment;  // to the end of a line, which the documentation may word on its own
+  std::string ending;   // of its files
+};
+
+const Language kCpp{.name = "cpp", .comment = "", .ending = ".cpp"};
+const Language kCMake{.name = "cmake", .comment = "#", .ending = "CMakeLists.txt"};
 
 // The text without white space, so that a line may break elsewhere in the documentation.
-std::string normal_form(std::istream& in) {
+std::string normal_form(std::istream& in, const Language& language) {
   std::string text;
-  for (char c; in.get(c);) {
-    if (std::isspace(static_cast<unsigned char>(c)) == 0) {
-      text += c;
+  for (std::string line; std::getline(in, line);) {
+    if (!language.comment.empty()) {
+      line = line.substr(0, line.find(language.comment));
+    }
+    for (const char c : line) {
+      if (std::isspace(static_cast<unsigned char>(c)) == 0) {
+        text += c;
+      }
     }
   }
   return text;
 }
 
-std::vector<std::string> cpp_blocks(const fs::path& page) {
+std::vector<std::string> blocks_of(const fs::path& page, const Language& language) {
   std::ifstream in(page);
   std::vector<std::string> blocks;
   bool inside = false;
   for (std::string line; std::getline(in, line);) {
     if (line.rfind("```", 0) == 0) {
-      inside = !inside && line == "```cpp";
+      inside = !inside && line == "```" + language.name;
       if (inside) {
         blocks.emplace_back();
       }
@@ -40,40 +56,48 @@ std::vector<std::string> cpp_blocks(const fs::path& page) {
   return blocks;
 }
 
-}  // namespace
-
-TEST_CASE("Documentation shows only code that is compiled", "[docs]") {
+int check_blocks(const Language& language) {
   const fs::path root = LADDER_SOURCE_DIR;
   std::vector<std::string> sources;
   for (const char* folder : {"examples", "tests"}) {
-    for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
-      if (entry.path().extension() == ".cpp") {
-        std::ifstream in(entry.path());
-        sources.push_back(normal_form(in));
+    for (const auto& path : files_below(root / folder)) {
+      if (path.filename().string().ends_with(language.ending)) {
+        std::ifstream in(path);
+        sources.push_back(normal_form(in, language));
       }
     }
   }
   std::vector<fs::path> pages = {root / "README.md"};
-  for (const auto& entry : fs::recursive_directory_iterator(root / "docs")) {
-    if (entry.path().extension() == ".md") {
-      pages.push_back(entry.path());
+  for (const auto& path : files_below(root / "docs")) {
+    if (path.extension() == ".md") {
+      pages.push_back(path);
     }
   }
   int blocks = 0;
   for (const auto& page : pages) {
-    for (const auto& block : cpp_blocks(page)) {
+    for (const auto& block : blocks_of(page, language)) {
       std::istringstream in(block);
-      const auto wanted = normal_form(in);
+      const auto wanted = normal_form(in, language);
       bool found = false;
       for (const auto& source : sources) {
         found = found || source.find(wanted) != std::string::npos;
       }
-      INFO(page << " shows code that no compiled file holds:\n" << block);
+      INFO(page << " shows code that no file holds:\n" << block);
       CHECK(found);
       ++blocks;
     }
   }
-  CHECK(blocks >= 2);
+  return blocks;
+}
+
+}  // namespace
+
+TEST_CASE("Documentation shows only code that is compiled", "[docs]") {
+  CHECK(check_blocks(kCpp) >= 2);
+}
+
+TEST_CASE("Documentation shows only CMake lists that are configured", "[docs]") {
+  CHECK(check_blocks(kCMake) >= 4);
 }
 
 TEST_CASE("README stays short", "[docs]") {

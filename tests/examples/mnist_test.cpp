@@ -243,8 +243,8 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
         "--batch-size", "--lr",          "--decay-from", "--seed",          "--seeds",
         "--device",     "--threads",     "--precision",  "--product-route", "--data-dir",
         "--dataset",    "--validation",  "--unbalanced", "--eval-every",    "--calibration",
-        "--patience",   "--out",         "--resume",     "--quiet",         "--help",
-        "--version"}) {
+        "--patience",   "--out",         "--resume",     "--quiet",         "--settings",
+        "--help",       "--version"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }

@@ -1,8 +1,15 @@
-# run(<command>...) and run_failing(<command>...) set `output`; expect(<regex>) searches it.
+# What the packaging tests share.
+#
+#   run(<command>...), run_failing(<command>...)   set `output`
+#   expect(<regex>)                                searches it
+#   install_moved(<build tree>)                    installs, then moves the prefix to ${PREFIX}
+#   build_program(<source> <flag>...)              configures and builds a project in ${WORK_DIR}
+#   check_installed()                              what must hold of any kind of library
 
-set(CONSUMER "${SOURCE_DIR}/tests/packaging/consumer")
-set(CONFIGURE_FLAGS -G Ninja -DCMAKE_BUILD_TYPE=Release
-  "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}")
+set(PREFIX "${WORK_DIR}/prefix")
+set(CONSUMER "${SOURCE_DIR}/examples/consumer")
+set(CONFIGURE_FLAGS -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
+  "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE}")
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
 
@@ -30,5 +37,66 @@ endmacro()
 macro(expect regex)
   if(NOT output MATCHES "${regex}")
     message(FATAL_ERROR "expected output that matches ${regex} but got\n${output}")
+  endif()
+endmacro()
+
+macro(install_moved build_dir)
+  run("${CMAKE_COMMAND}" --install "${build_dir}" --prefix "${WORK_DIR}/staging")
+  file(RENAME "${WORK_DIR}/staging" "${PREFIX}")
+endmacro()
+
+macro(configure_program source)
+  get_filename_component(_name "${source}" NAME)
+  run("${CMAKE_COMMAND}" -S "${source}" -B "${WORK_DIR}/${_name}" ${CONFIGURE_FLAGS}
+    "-DTorch_DIR=${TORCH_DIR}" ${ARGN})
+endmacro()
+
+macro(build_program source)
+  configure_program("${source}" ${ARGN})
+  run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${_name}")
+endmacro()
+
+# The program of examples/consumer learns to tell its rows apart.
+macro(check_program program)
+  run("${program}")
+  expect("step 99: cost [0-9.]+ ladder ${VERSION}: [0-9]?[0-9] of 600 rows wrong")
+endmacro()
+
+# A project in which third_party/ladder is this library, as add_subdirectory wants it.
+macro(make_project name)
+  file(COPY "${SOURCE_DIR}/tests/packaging/${name}/CMakeLists.txt" "${CONSUMER}/main.cpp"
+    DESTINATION "${WORK_DIR}/source/${name}")
+  file(MAKE_DIRECTORY "${WORK_DIR}/source/${name}/third_party")
+  file(CREATE_LINK "${SOURCE_DIR}" "${WORK_DIR}/source/${name}/third_party/ladder" SYMBOLIC)
+endmacro()
+
+# Nothing but the two libraries becomes part of another project's build.
+macro(expect_libraries_alone name)
+  run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${name}" --target help)
+  expect("ladder_models")
+  if(output MATCHES "ladder_tests|ladder-mnist|ladder-step-bench")
+    message(FATAL_ERROR "expected neither tests nor programs but got\n${output}")
+  endif()
+endmacro()
+
+macro(check_installed)
+  build_program("${CONSUMER}" "-DCMAKE_PREFIX_PATH=${PREFIX}")
+  check_program("${WORK_DIR}/consumer/my_program")
+
+  build_program("${SOURCE_DIR}/tests/packaging/operators" "-DCMAKE_PREFIX_PATH=${PREFIX}")
+  run("${WORK_DIR}/operators/operators")
+  file(GLOB _sources "${SOURCE_DIR}/ladder/ops/*.cpp")
+  set(_operators 0)
+  foreach(_source IN LISTS _sources)
+    file(READ "${_source}" _text)
+    string(REGEX MATCHALL "m[.]def[(][ \n]*\"[a-z0-9_]+" _definitions "${_text}")
+    foreach(_definition IN LISTS _definitions)
+      string(REGEX REPLACE ".*\"" "" _operator "${_definition}")
+      expect("ladder::${_operator} ")
+      math(EXPR _operators "${_operators} + 1")
+    endforeach()
+  endforeach()
+  if(_operators LESS 3)
+    message(FATAL_ERROR "expected operators in ladder/ops but found ${_operators}")
   endif()
 endmacro()

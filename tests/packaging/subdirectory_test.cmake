@@ -1,12 +1,8 @@
-# Configures a program that takes the library in by add_subdirectory; nothing but the two libraries
-# becomes part of its build.
+# Builds a program that takes the library in by add_subdirectory.
 
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
 
-run("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${WORK_DIR}/build" ${CONFIGURE_FLAGS}
-  "-DTorch_DIR=${TORCH_DIR}" "-DLADDER_SOURCE=${SOURCE_DIR}")
-run("${CMAKE_COMMAND}" --build "${WORK_DIR}/build" --target help)
-expect("ladder_models")
-if(output MATCHES "ladder_tests|ladder-mnist")
-  message(FATAL_ERROR "expected neither tests nor programs but got\n${output}")
-endif()
+make_project(subdirectory)
+build_program("${WORK_DIR}/source/subdirectory" "-DLADDER_OBJECTS_OF=${BUILD_DIR}")
+check_program("${WORK_DIR}/subdirectory/my_program")
+expect_libraries_alone(subdirectory)
