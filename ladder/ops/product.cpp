@@ -39,9 +39,6 @@ at::Tensor multiply_by_kernel(const at::Tensor& x, const at::Tensor& weight) {
   const auto rows = x.size(0);
   const auto columns = weight.size(0);
   const auto depth = x.size(1);
-  if (rows == 0 || columns == 0 || depth == 0) {
-    return at::zeros({rows, columns}, x.options());
-  }
   const auto out = at::empty({rows, columns}, x.options());
   cpu::multiply({.a = x.const_data_ptr<float>(),
                  .a_row = x.stride(0),
@@ -102,7 +99,8 @@ std::atomic<int> g_route{-1};
 std::atomic<ProductPrecision> g_precision{ProductPrecision::kFloat32};
 
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight) {
-  if (x.scalar_type() != at::kFloat) {
+  const bool empty = x.numel() == 0 || weight.numel() == 0;  // oneDNN refuses those
+  if (x.scalar_type() != at::kFloat || empty) {
     return at::mm(x, weight.t());
   }
   if (g_precision == ProductPrecision::kBFloat16) {
