@@ -1,4 +1,5 @@
 #include <ladder/io/tensor_file.h>
+#include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
 #include <pty.h>
 #include <tests/data/idx_files.h>
@@ -134,8 +135,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
       {{"--dataset", "mnits"},
        "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
       {{"--combinator", "gausian"},
-       "expected gaussian or vanilla for --combinator but got 'gausian' (did you mean "
-       "gaussian?)."},
+       "expected a combinator but got 'gausian' (did you mean gaussian? --list shows all)."},
       {{"--activation", "rely"},
        "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
        "relu?)."},
@@ -227,9 +227,17 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   const auto list = run_to_end({kProgram, "--list"});
   CHECK(list.status == 0);
   const auto rows = lines_of(list.out);
-  REQUIRE(rows.size() == ladder::models::recipes().size() + 1);
-  for (size_t i = 0; i < ladder::models::recipes().size(); ++i) {
-    CHECK(rows[i + 1].starts_with(ladder::models::recipes()[i].name + " "));
+  const auto& recipes = ladder::models::recipes();
+  const auto& combinators = ladder::models::combinators();
+  REQUIRE(rows.size() == recipes.size() + 1 + 1 + 1 + combinators.size());
+  for (size_t i = 0; i < recipes.size(); ++i) {
+    CHECK(rows[i + 1].starts_with(recipes[i].name + " "));
+    if (!recipes[i].network.lambda.empty()) {
+      CHECK(rows[i + 1].find(" " + recipes[i].combinator + " ") != std::string::npos);
+    }
+  }
+  for (size_t i = 0; i < combinators.size(); ++i) {
+    CHECK(rows[recipes.size() + 3 + i].starts_with(combinators[i].name + " "));
   }
   CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
   CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
@@ -395,6 +403,23 @@ TEST_CASE("ladder-mnist: takes every kind of network and number", "[cli]") {
     CHECK(outcome.status == 0);
     CHECK(std::regex_match(outcome.out, std::regex(R"(test error \d+\.\d\d %.*\n)")));
   }
+}
+
+TEST_CASE("ladder-mnist: a flag overrides the recipe's combinator, and the settings name it",
+          "[cli]") {
+  const Place place;
+  const Arguments recipe = {"--epochs", "1", "--quiet", "--recipe", "mnist-100-linear"};
+  REQUIRE(place.run("recipe", recipe).status == 0);
+  CHECK(place.read("recipe", "config.json").at("combinator") == "linear");
+  REQUIRE(place.run("flag", recipe + Arguments{"--combinator", "amlp-2-2-2"}).status == 0);
+  CHECK(place.read("flag", "config.json").at("combinator") == "amlp-2-2-2");
+  const auto rows = [&](const std::string& run) {
+    return ladder::io::load_tensors(place.file(run, "checkpoint.pt"))
+        .at("parameters.decoder.combinators.0.weight")
+        .size(0);
+  };
+  CHECK(rows("recipe") == 3);
+  CHECK(rows("flag") == 23);
 }
 
 TEST_CASE("ladder-mnist: the same seed gives the same run, another seed another", "[cli]") {
