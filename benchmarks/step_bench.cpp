@@ -1,7 +1,8 @@
 // Times the training step of ladder-mnist's network, or the matrix products alone that it contains.
 //
-//   ladder-step-bench [--serve] [--floor] [--network full|gamma|bottom|baseline] [--threads N]
-//                     [--steps N] [--precision float32|bfloat16] [--product-route NAME]
+//   ladder-step-bench [--serve] [--floor] [--network full|gamma|bottom|baseline]
+//                     [--combinator NAME] [--threads N] [--steps N]
+//                     [--precision float32|bfloat16] [--product-route NAME]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
@@ -9,6 +10,7 @@
 // 255.
 
 #include <ladder/data/sampler.h>
+#include <ladder/models/combinators.h>
 #include <ladder/models/mlp.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
@@ -126,6 +128,8 @@ int run(int argc, char** argv) {
       "floor", "the step's matrix products alone")(
       "network", "full, gamma, bottom or baseline",
       cxxopts::value<std::string>()->default_value("full"))(
+      "combinator", "name of the denoising function",
+      cxxopts::value<std::string>()->default_value("gaussian"))(
       "threads", "threads", cxxopts::value<int>()->default_value("0"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
       "precision", "float32 or bfloat16 products",
@@ -148,6 +152,7 @@ int run(int argc, char** argv) {
   }
   ladder::models::MlpOptions options;
   options.lambda = lambda_of(flags["network"].as<std::string>(), options.layers.size());
+  options.combinator = ladder::models::find_combinator(flags["combinator"].as<std::string>()).make;
   const auto step = flags.count("floor") ? product_floor(options) : training_step(options);
   if (flags.count("serve")) {
     serve(step);

@@ -2,7 +2,8 @@
 //
 //   ladder-mnist --recipe mnist-100-full --seed 1 --out runs/mnist-100-full
 //   ladder-mnist --recipe mnist-100-full --seeds 1..10        ten seeds and a table
-//   ladder-mnist --list                                       every published network
+//   ladder-mnist --combinator amlp-2-2-2                      another denoising function
+//   ladder-mnist --list                                       every recipe and combinator
 //
 // Data: MNIST's four IDX files, in $LADDER_DATA or $LADDER_DATA/mnist (or --data-dir); where they
 // are missing the program prints the commands that fetch them. Expected: about 1 % test error from
@@ -12,7 +13,6 @@
 #include <ladder/data/datasets.h>
 #include <ladder/models/mlp.h>
 #include <ladder/models/recipes.h>
-#include <ladder/nn/vanilla_combinator.h>
 #include <ladder/version.h>
 #include <torch/torch.h>
 
@@ -36,7 +36,6 @@ constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10, .test_rows = 10000};
 
 struct Flags {
   TrainingFlags training{.recipe = models::find_recipe("mnist-100-full")};
-  std::string combinator = "gaussian";
   std::string activation = "relu";
 };
 
@@ -56,22 +55,11 @@ CommandLine command_line(Flags& flags) {
             });
   line.number("noise", "STD", "of the noise at levels 1 up", network.noise);
   line.number("input-noise", "STD", "of the noise on the input", network.input_noise);
-  line.choice("combinator", "denoising function", flags.combinator, {"gaussian", "vanilla"});
+  add_combinator_flag(line, flags.training.recipe);
   line.choice("activation", "of the hidden levels", flags.activation,
               {"relu", "leaky-relu", "tanh", "gelu"});
   add_training_flags(line, flags.training);
   return line;
-}
-
-// The words for what MlpOptions holds as values.
-void settle_network(Flags& flags) {
-  auto& network = flags.training.recipe.network;
-  network.activation = activation_from_string(flags.activation);
-  if (flags.combinator == "vanilla") {
-    network.combinator = [](int64_t channels) {
-      return VanillaCombinator(VanillaCombinatorOptions{.channels = channels});
-    };
-  }
 }
 
 void check_network(const models::MlpOptions& network) {
@@ -97,7 +85,7 @@ nlohmann::ordered_json network_settings(const Flags& flags) {
           {"lambda", network.lambda},
           {"input_noise", network.input_noise},
           {"noise", network.noise},
-          {"combinator", flags.combinator},
+          {"combinator", flags.training.recipe.combinator},
           {"activation", flags.activation},
           {"leaky_slope", network.leaky_slope}};
 }
@@ -139,10 +127,10 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (flags.training.list) {
-    fmt::print("{}", recipe_table(models::recipes()));
+    fmt::print("{}\n{}", recipe_table(models::recipes()), combinator_table());
     return 0;
   }
-  settle_network(flags);
+  flags.training.recipe.network.activation = activation_from_string(flags.activation);
   check_network(flags.training.recipe.network);
   settle(flags.training, kMnist);
   if (flags.training.settings) {

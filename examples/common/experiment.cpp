@@ -25,8 +25,8 @@ using nlohmann::ordered_json;
 constexpr const char* kEnvironment = "environment";
 
 std::string beside_published(const models::Recipe& recipe) {
-  return recipe.published ? fmt::format(" (published {:.2f} +- {:.2f} % for {})",
-                                        recipe.published->mean, recipe.published->std, recipe.name)
+  return recipe.published ? fmt::format(" (published {} % for {})",
+                                        models::to_string(*recipe.published), recipe.name)
                           : std::string();
 }
 

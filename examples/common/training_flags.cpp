@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <ladder/models/combinators.h>
 #include <ladder/models/nearest_name.h>
 #include <ladder/ops/product.h>
 #include <torch/cuda.h>
@@ -134,7 +135,7 @@ void add_recipe_flag(CommandLine& line, TrainingFlags& flags) {
                   fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).",
                               name, models::nearest_name(name, names)));
             });
-  line.toggle("list", "list the recipes and leave", flags.list);
+  line.toggle("list", "list recipes and combinators and leave", flags.list);
 }
 
 void add_training_flags(CommandLine& line, TrainingFlags& flags) {
@@ -237,17 +238,42 @@ std::string labels_text(int64_t labels) {
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {
-  constexpr const char* kRow = "{:<20}  {:<31}  {:>6}  {:<32}  {:>5}  {}\n";
-  auto text = fmt::format(kRow, "name", "network", "labels", "lambda (level 0 up)", "noise",
-                          "published error, %");
+  constexpr const char* kRow = "{:<28}  {:<31}  {:<18}  {:>6}  {:<32}  {:>5}  {}\n";
+  auto text = fmt::format(kRow, "name", "network", "combinator", "labels", "lambda (level 0 up)",
+                          "noise", "published error, %");
   for (const auto& recipe : recipes) {
     const auto& lambda = recipe.network.lambda;
     text += fmt::format(
-        kRow, recipe.name, kind(recipe), labels_text(recipe.labels),
+        kRow, recipe.name, kind(recipe), lambda.empty() ? "-" : recipe.combinator,
+        labels_text(recipe.labels),
         lambda.empty() ? "none" : fmt::format("{}", fmt::join(lambda, ",")), recipe.network.noise,
-        recipe.published
-            ? fmt::format("{:.2f} +- {:.2f}", recipe.published->mean, recipe.published->std)
-            : "- (" + recipe.source + ")");
+        recipe.published ? models::to_string(*recipe.published) : "- (" + recipe.source + ")");
+  }
+  return text;
+}
+
+void add_combinator_flag(CommandLine& line, models::Recipe& recipe) {
+  line.flag("combinator", "NAME", "denoising function (gaussian, or the recipe's)",
+            [&recipe](const std::string& name) {
+              std::vector<std::string> names;
+              for (const auto& combinator : models::combinators()) {
+                names.push_back(combinator.name);
+                if (combinator.name == name) {
+                  recipe.combinator = name;
+                  recipe.network.combinator = combinator.make;
+                  return;
+                }
+              }
+              throw UsageError(fmt::format(
+                  "expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
+                  models::nearest_name(name, names)));
+            });
+}
+
+std::string combinator_table() {
+  auto text = fmt::format("{:<18}  {}\n", "combinator", "what it is");
+  for (const auto& combinator : models::combinators()) {
+    text += fmt::format("{:<18}  {}\n", combinator.name, combinator.summary);
   }
   return text;
 }

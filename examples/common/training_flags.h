@@ -52,6 +52,8 @@ struct DatasetFacts {
 /// `--recipe`, which comes first since the others edit it.
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
 void add_training_flags(CommandLine& line, TrainingFlags& flags);
+/// `--combinator`, which sets the recipe's and its network's.
+void add_combinator_flag(CommandLine& line, models::Recipe& recipe);
 
 /// Fills in what was left to the program (device, folder) and sets LibTorch's threads and the
 /// products' route and precision. Throws UsageError for values that cannot be: labels that do not
@@ -63,6 +65,8 @@ void check_batch_size(const TrainingFlags& flags, int64_t rows);
 
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);
+/// The names that --combinator takes.
+std::string combinator_table();
 
 /// "100", or "all".
 std::string labels_text(int64_t labels);

@@ -19,18 +19,24 @@ void GaussianCombinatorImpl::reset() {
 }
 
 void GaussianCombinatorImpl::pretty_print(std::ostream& stream) const {
-  stream << "ladder::GaussianCombinator(" << options.channels << ")";
+  stream << "ladder::GaussianCombinator(" << options.channels
+         << (options.sigmoid_v ? ", sigmoid_v" : "") << ")";
+}
+
+ops::CombinatorFunction GaussianCombinatorImpl::function() const {
+  return options.sigmoid_v ? ops::CombinatorFunction::kGaussianSigmoid
+                           : ops::CombinatorFunction::kGaussian;
 }
 
 torch::Tensor GaussianCombinatorImpl::forward(const torch::Tensor& z_noisy,
                                               const torch::Tensor& u) {
-  return ops::reference::combine(z_noisy, u, weight, ops::CombinatorFunction::kGaussian);
+  return ops::reference::combine(z_noisy, u, weight, function());
 }
 
 ops::DenoiseResult GaussianCombinatorImpl::denoise(
     const torch::Tensor& z_noisy, const torch::Tensor& u,
     const std::optional<ops::DenoisingTarget>& target) {
-  return ops::denoise(z_noisy, u, weight, ops::CombinatorFunction::kGaussian, target);
+  return ops::denoise(z_noisy, u, weight, function(), target);
 }
 
 }  // namespace ladder

@@ -32,33 +32,86 @@ at::Tensor dense(const OptionalTensor& t) {
   return t && t->defined() ? t->contiguous() : at::Tensor();
 }
 
+// A denoising function as the operator's schema has it: its number, and what a perceptron needs.
+struct Form {
+  int64_t number = 0;
+  std::vector<int64_t> hidden = {};
+  bool augmented = false;
+  double slope = 0;
+};
+
+constexpr int64_t kMlpNumber = 3;
+
+Form form_of(const DenoisingFunction& function) {
+  if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
+    return {.number = static_cast<int64_t>(*fixed)};
+  }
+  const auto& mlp = std::get<MlpFunction>(function);
+  return {kMlpNumber, mlp.hidden, mlp.augmented, mlp.leaky_slope};
+}
+
+DenoisingFunction function_of(const Form& form) {
+  if (form.number != kMlpNumber) {
+    return static_cast<CombinatorFunction>(form.number);
+  }
+  return MlpFunction{form.hidden, form.augmented, form.slope};
+}
+
+cpu::CombinatorKind kind_of(const Form& form) {
+  static_assert(kMlpNumber == static_cast<int64_t>(cpu::CombinatorKind::kMlp));
+  return static_cast<cpu::CombinatorKind>(form.number);
+}
+
+cpu::MlpShape shape_of(const Form& form) {
+  cpu::MlpShape shape;
+  if (form.number == kMlpNumber) {
+    shape.inputs = form.augmented ? 3 : 2;
+    shape.slope = form.slope;
+    shape.parameters = static_cast<int32_t>(parameter_count(function_of(form)));
+    for (const auto units : form.hidden) {
+      shape.units[shape.layers++] = static_cast<int32_t>(units);
+    }
+  }
+  return shape;
+}
+
+bool fits_kernel(const DenoisingFunction& function) {
+  const auto* mlp = std::get_if<MlpFunction>(&function);
+  if (mlp == nullptr) {
+    return true;
+  }
+  const auto units = std::accumulate(mlp->hidden.begin(), mlp->hidden.end(), int64_t{3});
+  return mlp->hidden.size() <= cpu::kMostMlpLayers && units <= cpu::kMostMlpUnits &&
+         parameter_count(function) <= cpu::kMostMlpParameters;
+}
+
 struct Raw {
   at::Tensor z_hat, cost, u_mean, u_std;
 };
 
 Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                   int64_t function, const at::Tensor& target, const at::Tensor& mean,
+                   const Form& form, const at::Tensor& target, const at::Tensor& mean,
                    const at::Tensor& std) {
   const auto rows = u.size(0);
   const auto cols = u.size(1);
   Raw raw{at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
   std::vector<double> cost(static_cast<size_t>(cols));
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "ladder::denoise", [&] {
-    const cpu::DenoiseForward<scalar_t> args{
-        .z_noisy = z_noisy.const_data_ptr<scalar_t>(),
-        .u = u.const_data_ptr<scalar_t>(),
-        .rows = rows,
-        .cols = cols,
-        .combinator = static_cast<cpu::CombinatorKind>(function),
-        .weight = weight.const_data_ptr<scalar_t>(),
-        .eps = static_cast<scalar_t>(kVarianceEpsilon),
-        .target = data_or_null<scalar_t>(target),
-        .target_mean = data_or_null<scalar_t>(mean),
-        .target_std = data_or_null<scalar_t>(std),
-        .u_mean = raw.u_mean.mutable_data_ptr<scalar_t>(),
-        .u_std = raw.u_std.mutable_data_ptr<scalar_t>(),
-        .z_hat = raw.z_hat.mutable_data_ptr<scalar_t>(),
-        .cost = cost.data()};
+    const cpu::DenoiseForward<scalar_t> args{.z_noisy = z_noisy.const_data_ptr<scalar_t>(),
+                                             .u = u.const_data_ptr<scalar_t>(),
+                                             .rows = rows,
+                                             .cols = cols,
+                                             .combinator = kind_of(form),
+                                             .mlp = shape_of(form),
+                                             .weight = weight.const_data_ptr<scalar_t>(),
+                                             .eps = static_cast<scalar_t>(kVarianceEpsilon),
+                                             .target = data_or_null<scalar_t>(target),
+                                             .target_mean = data_or_null<scalar_t>(mean),
+                                             .target_std = data_or_null<scalar_t>(std),
+                                             .u_mean = raw.u_mean.mutable_data_ptr<scalar_t>(),
+                                             .u_std = raw.u_std.mutable_data_ptr<scalar_t>(),
+                                             .z_hat = raw.z_hat.mutable_data_ptr<scalar_t>(),
+                                             .cost = cost.data()};
     cpu::run(args, rows, cols);
   });
   const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
@@ -69,7 +122,7 @@ Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Ten
 class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy, const at::Tensor& u,
-                               const at::Tensor& weight, int64_t function,
+                               const at::Tensor& weight, const Form& form,
                                const OptionalTensor& target, const OptionalTensor& mean,
                                const OptionalTensor& std) {
     const auto z_dense = dense(z_noisy);
@@ -78,10 +131,13 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
     const auto target_dense = dense(target);
     const auto mean_dense = dense(mean);
     const auto std_dense = dense(std);
-    const auto raw = forward_kernel(z_dense, u_dense, weight_dense, function, target_dense,
-                                    mean_dense, std_dense);
+    const auto raw =
+        forward_kernel(z_dense, u_dense, weight_dense, form, target_dense, mean_dense, std_dense);
     ctx->set_materialize_grads(false);
-    ctx->saved_data["function"] = function;
+    ctx->saved_data["number"] = form.number;
+    ctx->saved_data["hidden"] = form.hidden;
+    ctx->saved_data["augmented"] = form.augmented;
+    ctx->saved_data["slope"] = form.slope;
     ctx->save_for_backward({z_dense, u_dense, weight_dense, target_dense, mean_dense, std_dense,
                             raw.u_mean, raw.u_std, raw.z_hat});
     return {raw.z_hat, raw.cost};
@@ -94,6 +150,8 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
     const auto saved = ctx->get_saved_variables();
     const auto& u = saved[1];
     const auto& weight = saved[2];
+    const Form form{ctx->saved_data["number"].toInt(), ctx->saved_data["hidden"].toIntVector(),
+                    ctx->saved_data["augmented"].toBool(), ctx->saved_data["slope"].toDouble()};
     const auto rows = u.size(0);
     const auto cols = u.size(1);
     const auto grad_z_hat = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
@@ -122,7 +180,8 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
           .z_hat = saved[8].const_data_ptr<scalar_t>(),
           .rows = rows,
           .cols = cols,
-          .combinator = static_cast<cpu::CombinatorKind>(ctx->saved_data["function"].toInt()),
+          .combinator = kind_of(form),
+          .mlp = shape_of(form),
           .weight = weight.const_data_ptr<scalar_t>(),
           .target = costed ? saved[3].const_data_ptr<scalar_t>() : nullptr,
           .target_mean = data_or_null<scalar_t>(saved[4]),
@@ -144,16 +203,20 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
 };
 
 Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                        int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                        int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                        const OptionalTensor& target, const OptionalTensor& mean,
                         const OptionalTensor& std) {
-  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, function, target, mean, std);
+  const Form form{combinator, hidden.vec(), augmented, slope};
+  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, form, target, mean, std);
   return {outputs[0], outputs[1]};
 }
 
 Output denoise_cpu(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                   int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                   int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                   const OptionalTensor& target, const OptionalTensor& mean,
                    const OptionalTensor& std) {
-  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight), function, dense(target),
+  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight),
+                                  {combinator, hidden.vec(), augmented, slope}, dense(target),
                                   dense(mean), dense(std));
   return {raw.z_hat, raw.cost};
 }
@@ -167,9 +230,11 @@ std::optional<DenoisingTarget> make_target(const OptionalTensor& target, const O
 }
 
 Output denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                         int64_t function, const OptionalTensor& target, const OptionalTensor& mean,
+                         int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                         const OptionalTensor& target, const OptionalTensor& mean,
                          const OptionalTensor& std) {
-  auto result = reference::denoise(z_noisy, u, weight, static_cast<CombinatorFunction>(function),
+  auto result = reference::denoise(z_noisy, u, weight,
+                                   function_of({combinator, hidden.vec(), augmented, slope}),
                                    make_target(target, mean, std));
   return {result.z_hat, result.cost.defined() ? result.cost : at::zeros({}, u.options())};
 }
@@ -186,13 +251,8 @@ void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const 
   }
 }
 
-int64_t parameter_count(CombinatorFunction function) {
-  return function == CombinatorFunction::kGaussian ? cpu::kGaussianParameters
-                                                   : cpu::kVanillaParameters;
-}
-
 void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-           CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+           const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
   TORCH_CHECK(u.dim() == 2 && u.size(0) > 0, "denoise: expected u of shape [M, C] but got ",
               u.sizes(), ".");
   TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
@@ -212,19 +272,38 @@ void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& wei
 
 }  // namespace
 
+int64_t parameter_count(const DenoisingFunction& function) {
+  if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
+    return *fixed == CombinatorFunction::kVanilla ? cpu::kVanillaParameters
+                                                  : cpu::kGaussianParameters;
+  }
+  const auto& mlp = std::get<MlpFunction>(function);
+  int64_t count = 0;
+  int64_t in = mlp.augmented ? 3 : 2;
+  for (const auto out : mlp.hidden) {
+    count += out * (in + 1);
+    in = out;
+  }
+  return count + in + 1;
+}
+
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+                      const DenoisingFunction& function,
+                      const std::optional<DenoisingTarget>& target) {
   check(z_noisy, u, weight, function, target);
-  if (u.scalar_type() != at::kFloat && u.scalar_type() != at::kDouble) {
+  const bool has_kernel = u.scalar_type() == at::kFloat || u.scalar_type() == at::kDouble;
+  if (!has_kernel || !fits_kernel(function)) {
     return reference::denoise(z_noisy, u, weight, function, target);
   }
   static const auto op =
       c10::Dispatcher::singleton()
           .findSchemaOrThrow("ladder::denoise", "")
           .typed<Output(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
-                        const OptionalTensor&, const OptionalTensor&, const OptionalTensor&)>();
+                        at::IntArrayRef, bool, double, const OptionalTensor&, const OptionalTensor&,
+                        const OptionalTensor&)>();
+  const auto form = form_of(function);
   auto [z_hat, cost] =
-      op.call(z_noisy, u, weight, static_cast<int64_t>(function),
+      op.call(z_noisy, u, weight, form.number, form.hidden, form.augmented, form.slope,
               target ? OptionalTensor(target->z) : std::nullopt,
               target ? target->mean : std::nullopt, target ? target->std : std::nullopt);
   return {std::move(z_hat), target ? std::move(cost) : at::Tensor()};
@@ -241,22 +320,53 @@ at::Tensor denoising_cost(const at::Tensor& z_hat, const DenoisingTarget& target
 }
 
 namespace reference {
+namespace {
+
+at::Tensor combine_mlp(const at::Tensor& z, const at::Tensor& u, const at::Tensor& weight,
+                       const MlpFunction& mlp) {
+  std::vector<at::Tensor> inputs = {u, z};
+  if (mlp.augmented) {
+    inputs.push_back(u * z);
+  }
+  auto h = at::stack(inputs).permute({2, 1, 0});  // [C, M, in]
+  int64_t row = 0;
+  const auto layer = [&](int64_t out) {
+    const auto in = h.size(2);
+    const auto w = weight.narrow(0, row, out * in).reshape({out, in, -1}).permute({2, 1, 0});
+    const auto bias = weight.narrow(0, row + out * in, out).t().unsqueeze(1);  // [C, 1, out]
+    row += out * (in + 1);
+    return at::baddbmm(bias, h, w);  // [C, M, out]
+  };
+  for (const auto out : mlp.hidden) {
+    h = at::leaky_relu(layer(out), mlp.leaky_slope);
+  }
+  return layer(1).squeeze(2).t();
+}
+
+}  // namespace
 
 at::Tensor combine(const at::Tensor& z, const at::Tensor& u, const at::Tensor& weight,
-                   CombinatorFunction function) {
-  const auto w = weight.unbind(0);
-  if (function == CombinatorFunction::kGaussian) {
-    const auto mu = w[0] * at::sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
-    const auto v = w[5] * at::sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
-    return (z - mu) * v + mu;
+                   const DenoisingFunction& function) {
+  if (const auto* mlp = std::get_if<MlpFunction>(&function)) {
+    return combine_mlp(z, u, weight, *mlp);
   }
-  const auto zu = z * u;
-  return w[0] + w[1] * z + w[2] * u + w[3] * zu +
-         w[4] * at::sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
+  const auto w = weight.unbind(0);
+  if (std::get<CombinatorFunction>(function) == CombinatorFunction::kVanilla) {
+    const auto zu = z * u;
+    return w[0] + w[1] * z + w[2] * u + w[3] * zu +
+           w[4] * at::sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
+  }
+  const auto mu = w[0] * at::sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
+  auto v = w[5] * at::sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
+  if (std::get<CombinatorFunction>(function) == CombinatorFunction::kGaussianSigmoid) {
+    v = at::sigmoid(v);
+  }
+  return (z - mu) * v + mu;
 }
 
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      CombinatorFunction function, const std::optional<DenoisingTarget>& target) {
+                      const DenoisingFunction& function,
+                      const std::optional<DenoisingTarget>& target) {
   check(z_noisy, u, weight, function, target);
   const auto mean = u.mean(0);
   const auto std = (u - mean).square().mean(0).add(kVarianceEpsilon).sqrt();
@@ -271,8 +381,9 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
 
 TORCH_LIBRARY_FRAGMENT(ladder, m) {
   m.def(
-      "denoise(Tensor z_noisy, Tensor u, Tensor weight, int combinator, Tensor? target, "
-      "Tensor? target_mean, Tensor? target_std) -> (Tensor z_hat, Tensor cost)");
+      "denoise(Tensor z_noisy, Tensor u, Tensor weight, int combinator, int[] mlp_hidden, "
+      "bool mlp_augmented, float mlp_slope, Tensor? target, Tensor? target_mean, "
+      "Tensor? target_std) -> (Tensor z_hat, Tensor cost)");
 }
 TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("denoise", denoise_cpu); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("denoise", denoise_autograd); }

@@ -5,14 +5,31 @@
 
 #include <cstdint>
 #include <optional>
+#include <variant>
+#include <vector>
 
 namespace ladder::ops {
 
-/// Which denoising function g(z~, u) the operator applies.
+/// A denoising function g(z~, u) of fixed form.
 enum class CombinatorFunction {
-  kGaussian,  ///< weight [10, C]: a1..a10
-  kVanilla,   ///< weight [9, C]: b0, w0z, w0u, w0zu, ws, b1, w1z, w1u, w1zu
+  kGaussian,         ///< weight [10, C]: a1..a10
+  kVanilla,          ///< weight [9, C]: b0, w0z, w0u, w0zu, ws, b1, w1z, w1u, w1zu
+  kGaussianSigmoid,  ///< as kGaussian, with v passed through a sigmoid
 };
+
+/// A multilayer perceptron for each column: hidden leaky-ReLU layers and one linear output.
+struct MlpFunction {
+  std::vector<int64_t> hidden = {};  ///< units of the hidden layers
+  bool augmented = false;            ///< inputs [u, z~, u z~] in place of [u, z~]
+  double leaky_slope = 0.1;
+};
+
+/// Which denoising function the operator applies.
+using DenoisingFunction = std::variant<CombinatorFunction, MlpFunction>;
+
+/// Rows of `weight`. Those of a perceptron are, layer by layer, the weights [out, in] in row-major
+/// order and the biases [out].
+int64_t parameter_count(const DenoisingFunction& function);
 
 /// What z^ is compared with: clean values, and the clean statistics that z^ is rescaled by.
 struct DenoisingTarget {
@@ -30,10 +47,12 @@ struct DenoiseResult {
 /// cost = mean over rows and columns of ((z^ - mean) / std - z)^2 [Rasmus2015, section 3].
 ///
 /// Differentiable in z_noisy, u, weight and in every part of the target. CPU float32 and float64
-/// run one kernel forward and one backward, everything else `reference::denoise`. Errors: shapes
-/// that differ, a weight with another number of rows, a backward of the backward.
+/// run one kernel forward and one backward; everything else `reference::denoise`, as do perceptrons
+/// of more than 8 hidden layers, 64 units or 512 parameters a column. Errors: shapes that differ, a
+/// weight with another number of rows, a backward of the backward.
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      CombinatorFunction function, const std::optional<DenoisingTarget>& target);
+                      const DenoisingFunction& function,
+                      const std::optional<DenoisingTarget>& target);
 
 /// Normalisation over rows without an affine part: what the decoder does to u.
 at::Tensor normalise_rows(const at::Tensor& u);
@@ -42,11 +61,12 @@ at::Tensor normalise_rows(const at::Tensor& u);
 at::Tensor denoising_cost(const at::Tensor& z_hat, const DenoisingTarget& target);
 
 namespace reference {
-/// g(z~, u) of an already normalised u, in plain ATen operations.
+/// g(z~, u) of an already normalised u, in plain ATen operations; a perceptron as batched products.
 at::Tensor combine(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                   CombinatorFunction function);
+                   const DenoisingFunction& function);
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      CombinatorFunction function, const std::optional<DenoisingTarget>& target);
+                      const DenoisingFunction& function,
+                      const std::optional<DenoisingTarget>& target);
 }  // namespace reference
 
 }  // namespace ladder::ops

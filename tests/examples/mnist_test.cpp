@@ -1,4 +1,5 @@
 #include <ladder/io/tensor_file.h>
+#include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
 #include <pty.h>
 #include <tests/data/idx_files.h>
@@ -134,8 +135,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
       {{"--dataset", "mnits"},
        "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
       {{"--combinator", "gausian"},
-       "expected gaussian or vanilla for --combinator but got 'gausian' (did you mean "
-       "gaussian?)."},
+       "expected a combinator but got 'gausian' (did you mean gaussian? --list shows all)."},
       {{"--activation", "rely"},
        "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
        "relu?)."},
@@ -227,9 +227,17 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   const auto list = run_to_end({kProgram, "--list"});
   CHECK(list.status == 0);
   const auto rows = lines_of(list.out);
-  REQUIRE(rows.size() == ladder::models::recipes().size() + 1);
-  for (size_t i = 0; i < ladder::models::recipes().size(); ++i) {
-    CHECK(rows[i + 1].starts_with(ladder::models::recipes()[i].name + " "));
+  const auto& recipes = ladder::models::recipes();
+  const auto& combinators = ladder::models::combinators();
+  REQUIRE(rows.size() == recipes.size() + 1 + 1 + 1 + combinators.size());
+  for (size_t i = 0; i < recipes.size(); ++i) {
+    CHECK(rows[i + 1].starts_with(recipes[i].name + " "));
+    if (!recipes[i].network.lambda.empty()) {
+      CHECK(rows[i + 1].find(" " + recipes[i].combinator + " ") != std::string::npos);
+    }
+  }
+  for (size_t i = 0; i < combinators.size(); ++i) {
+    CHECK(rows[recipes.size() + 3 + i].starts_with(combinators[i].name + " "));
   }
   CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
   CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
@@ -395,6 +403,61 @@ TEST_CASE("ladder-mnist: takes every kind of network and number", "[cli]") {
     CHECK(outcome.status == 0);
     CHECK(std::regex_match(outcome.out, std::regex(R"(test error \d+\.\d\d %.*\n)")));
   }
+}
+
+TEST_CASE("ladder-mnist: a flag overrides the recipe's combinator, and the settings name it",
+          "[cli]") {
+  const Place place;
+  const Arguments recipe = {"--epochs", "1", "--quiet", "--recipe", "mnist-100-linear"};
+  REQUIRE(place.run("recipe", recipe).status == 0);
+  CHECK(place.read("recipe", "config.json").at("combinator") == "linear");
+  REQUIRE(place.run("flag", recipe + Arguments{"--combinator", "amlp-2-2-2"}).status == 0);
+  CHECK(place.read("flag", "config.json").at("combinator") == "amlp-2-2-2");
+  const auto rows = [&](const std::string& run) {
+    return ladder::io::load_tensors(place.file(run, "checkpoint.pt"))
+        .at("parameters.decoder.combinators.0.weight")
+        .size(0);
+  };
+  CHECK(rows("recipe") == 3);
+  CHECK(rows("flag") == 23);
+}
+
+TEST_CASE("ladder-denoising-functions: draws three units of each level of a run", "[cli]") {
+  const Place place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet", "--combinator", "vanilla"}).status == 0);
+  const auto picture = (place.folder / "picture.svg").string();
+  const Arguments program = {LADDER_DRAWING_PROGRAM};
+  const auto drawn =
+      run_to_end(program + Arguments{"--run", (place.folder / "run").string(), "--out", picture});
+  INFO(drawn.err);
+  REQUIRE(drawn.status == 0);
+  const auto svg = file_bytes(picture);
+  const auto count = [&](const std::string& word) {
+    int found = 0;
+    for (size_t at = svg.find(word); at != std::string::npos; at = svg.find(word, at + 1)) ++found;
+    return found;
+  };
+  CHECK(svg.starts_with("<svg "));
+  CHECK(svg.ends_with("</svg>\n"));
+  CHECK(count("<polyline ") == 3 * 3 * 5);
+  CHECK(count(">level 0, unit ") == 3);
+  CHECK(count(">level 2, unit ") == 3);
+  CHECK(svg.find("nan") == std::string::npos);
+
+  const auto nothing = run_to_end(program);
+  CHECK(nothing.status == 2);
+  CHECK(nothing.err ==
+        "ladder-denoising-functions: expected --run DIR, the folder of a ladder-mnist run, but got "
+        "none.\n");
+  const auto nowhere = run_to_end(program + Arguments{"--run", (place.folder / "no").string()});
+  CHECK(nowhere.status == 1);
+  CHECK(lines_of(nowhere.err).size() == 1);
+  REQUIRE(place.run("baseline", {"--epochs", "1", "--quiet", "--lambda=none"}).status == 0);
+  const auto baseline =
+      run_to_end(program + Arguments{"--run", (place.folder / "baseline").string()});
+  CHECK(baseline.status == 1);
+  CHECK(baseline.err ==
+        "ladder-denoising-functions: expected a network with a decoder but got a baseline.\n");
 }
 
 TEST_CASE("ladder-mnist: the same seed gives the same run, another seed another", "[cli]") {

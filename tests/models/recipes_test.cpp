@@ -1,3 +1,4 @@
+#include <ladder/models/combinators.h>
 #include <ladder/models/nearest_name.h>
 #include <ladder/models/recipes.h>
 #include <tests/support/catch.h>
@@ -5,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,9 +23,14 @@ struct Row {
   double noise;
   std::optional<double> mean;
   std::optional<double> std;
+  std::string combinator = "gaussian";
 };
 
-// The published table, written out.
+const std::vector<double> kFull = {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1};
+const std::vector<double> kFull1000 = {2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1};
+const std::vector<double> kFullAll = {1000, 1, 0.01, 0.01, 0.01, 0.01, 0.01};
+
+// The published tables, written out.
 const std::vector<Row> kTable = {
     {"mnist-50-full", 50, {2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.3, 1.62, 0.65},
     {"mnist-50-bottom", 50, {5000, 0, 0, 0, 0, 0, 0}, 0.3, {}, {}},
@@ -41,6 +48,19 @@ const std::vector<Row> kTable = {
     {"mnist-all-bottom", -1, {2000, 0, 0, 0, 0, 0, 0}, 0.3, 0.59, 0.03},
     {"mnist-all-gamma", -1, {0, 0, 0, 0, 0, 0, 2}, 0.3, 0.78, 0.03},
     {"mnist-all-baseline", -1, {}, 0.5, 0.80, 0.03},
+    {"mnist-100-amlp-2-2-2", 100, kFull, 0.3, 1.002, {}, "amlp-2-2-2"},
+    {"mnist-1000-amlp-2-2-2", 1000, kFull1000, 0.2, 0.979, {}, "amlp-2-2-2"},
+    {"mnist-all-amlp-2-2", -1, kFullAll, 0.3, 0.569, {}, "amlp-2-2"},
+    {"mnist-100-gaussian-sigmoid", 100, kFull, 0.3, {}, {}, "gaussian-sigmoid"},
+    {"mnist-100-vanilla", 100, kFull, 0.3, {}, {}, "vanilla"},
+    {"mnist-100-vanilla-random", 100, kFull, 0.3, {}, {}, "vanilla-random"},
+    {"mnist-100-vanilla-reversed", 100, kFull, 0.3, {}, {}, "vanilla-reversed"},
+    {"mnist-100-vanilla-no-lateral", 100, kFull, 0.3, {}, {}, "vanilla-no-lateral"},
+    {"mnist-100-no-sigmoid", 100, kFull, 0.3, {}, {}, "no-sigmoid"},
+    {"mnist-100-no-cross", 100, kFull, 0.3, {}, {}, "no-cross"},
+    {"mnist-100-linear", 100, kFull, 0.3, {}, {}, "linear"},
+    {"mnist-100-mlp-4", 100, kFull, 0.3, {}, {}, "mlp-4"},
+    {"mnist-100-input-noise", 100, kFull, 0, {}, {}, "vanilla"},
 };
 
 }  // namespace
@@ -66,11 +86,32 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
     REQUIRE(recipe.published.has_value() == row.mean.has_value());
     if (row.mean) {
       CHECK(recipe.published->mean == *row.mean);
-      CHECK(recipe.published->std == *row.std);
+      CHECK(recipe.published->std == row.std);
     }
+    CHECK(recipe.combinator == row.combinator);
+    const bool later = row.combinator != "gaussian";
+    CHECK((recipe.source.find("[Pezeshki2016]") != std::string::npos) == later);
     const bool ours = recipe.source.find("ours") != std::string::npos;
-    CHECK(ours == !row.mean.has_value());
+    CHECK(ours == (!row.mean.has_value() && !later));
   }
+}
+
+TEST_CASE("Recipes: the combinator's name is that of the network's", "[models]") {
+  const auto text = [](const CombinatorFactory& make) {
+    std::ostringstream stream;
+    make(3).module()->pretty_print(stream);
+    return stream.str();
+  };
+  for (const auto& recipe : models::recipes()) {
+    INFO(recipe.name);
+    REQUIRE(recipe.network.combinator);
+    CHECK(text(recipe.network.combinator) == text(models::find_combinator(recipe.combinator).make));
+  }
+}
+
+TEST_CASE("Recipes: published errors are written with what was published of them", "[models]") {
+  CHECK(to_string(models::Published{1.06, 0.37}) == "1.06 +- 0.37");
+  CHECK(to_string(models::Published{1.002}) == "1.002");
 }
 
 TEST_CASE("Recipes: names are unique and each is found and builds its network", "[models]") {

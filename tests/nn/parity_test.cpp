@@ -7,6 +7,7 @@
 #include "ladder/io/tensor_file.h"
 #include "ladder/nn/gaussian_combinator.h"
 #include "ladder/nn/ladder.h"
+#include "ladder/nn/mlp_combinator.h"
 #include "ladder/nn/noisy_batch_norm_linear.h"
 #include "ladder/nn/vanilla_combinator.h"
 #include "ladder/ops/product.h"
@@ -18,6 +19,47 @@ using namespace ladder;  // NOLINT
 using ladder::testing::require_close;
 
 namespace {
+
+CombinatorFactory vanilla(VanillaCombinatorOptions options) {
+  return [options](int64_t channels) mutable {
+    options.channels = channels;
+    return VanillaCombinator(options);
+  };
+}
+
+// The combinators by their codes in make_fixtures.py.
+CombinatorFactory combinator_of(int64_t code) {
+  switch (code) {
+    case 0:
+      return {};
+    case 1:
+      return vanilla({});
+    case 2:
+      return [](int64_t channels) {
+        return GaussianCombinator(
+            GaussianCombinatorOptions{.channels = channels, .sigmoid_v = true});
+      };
+    case 3:
+      return vanilla({.lateral = false});
+    case 4:
+      return vanilla({.sigmoid = false});
+    case 5:
+      return vanilla({.cross_term = false});
+    case 6:
+      return vanilla({.sigmoid = false, .cross_term = false});
+    case 7:
+      return [](int64_t channels) {
+        return MlpCombinator(
+            MlpCombinatorOptions{.channels = channels, .hidden = {4}, .augmented = false});
+      };
+    case 8:
+      return [](int64_t channels) {
+        return MlpCombinator(MlpCombinatorOptions{.channels = channels, .hidden = {2, 2, 2}});
+      };
+  }
+  FAIL("no combinator of code " << code);
+  return {};
+}
 
 struct Fixture {
   io::TensorMap tensors;
@@ -51,16 +93,12 @@ struct Fixture {
                                       .activation = activation,
                                       .softmax_top = l + 1 == layers.size()}));
     }
-    CombinatorFactory vanilla = [](int64_t channels) {
-      return VanillaCombinator(VanillaCombinatorOptions{channels});
-    };
-    Ladder net(LadderOptions{.input_shape = {static_cast<int64_t>(layers[0])},
-                             .lambda = numbers("config.lambda"),
-                             .input_noise = noise[0],
-                             .combinator = (*this)["config.combinator"].item<int64_t>() == 1
-                                               ? vanilla
-                                               : CombinatorFactory()},
-               std::move(stages));
+    Ladder net(
+        LadderOptions{.input_shape = {static_cast<int64_t>(layers[0])},
+                      .lambda = numbers("config.lambda"),
+                      .input_noise = noise[0],
+                      .combinator = combinator_of((*this)["config.combinator"].item<int64_t>())},
+        std::move(stages));
     net->to(dtype);
     const torch::NoGradGuard no_grad;
     for (auto& parameter : net->named_parameters()) {
@@ -92,13 +130,21 @@ struct Fixture {
   }
 };
 
-const std::vector<std::string> kNetworks = {"full-gaussian-relu",
-                                            "full-vanilla-leaky",
-                                            "full-gaussian-tanh",
-                                            "full-vanilla-gelu",
-                                            "gamma",
-                                            "bottom",
-                                            "baseline"};
+// Every fixture of one step: networks with noise and without, and each of the other combinators.
+std::vector<std::string> fixtures() {
+  std::vector<std::string> names;
+  for (const char* network : {"full-gaussian-relu", "full-vanilla-leaky", "full-gaussian-tanh",
+                              "full-vanilla-gelu", "gamma", "bottom", "baseline"}) {
+    for (const char* form : {"-quiet", "-noisy"}) {
+      names.push_back(std::string(network) + form);
+    }
+  }
+  for (const char* combinator : {"gaussian-sigmoid", "no-lateral", "no-sigmoid", "no-cross",
+                                 "linear", "mlp-4", "amlp-2-2-2"}) {
+    names.push_back(std::string("combinator-") + combinator);
+  }
+  return names;
+}
 
 void check_network(const std::string& name, torch::Dtype dtype, double rtol, double atol) {
   INFO(name << " " << dtype);
@@ -145,10 +191,8 @@ void check_adam(const std::string& name, torch::Dtype dtype, double rtol, double
 }  // namespace
 
 TEST_CASE("Ladder costs and gradients agree with the reference in float64", "[nn][grad]") {
-  for (const auto& name : kNetworks) {
-    for (const char* form : {"-quiet", "-noisy"}) {
-      check_network(name + form, torch::kDouble, 1e-9, 1e-11);
-    }
+  for (const auto& name : fixtures()) {
+    check_network(name, torch::kDouble, 1e-9, 1e-11);
   }
 }
 
@@ -156,21 +200,17 @@ TEST_CASE("Ladder costs and gradients agree with the reference in float32", "[nn
   const auto keep = ops::product_route();
   for (const auto route : ops::available_product_routes()) {
     ops::set_product_route(route);
-    for (const auto& name : kNetworks) {
-      for (const char* form : {"-quiet", "-noisy"}) {
-        check_network(name + form, torch::kFloat, 1e-4, 1e-5);
-      }
+    for (const auto& name : fixtures()) {
+      check_network(name, torch::kFloat, 1e-4, 1e-5);
     }
   }
   ops::set_product_route(keep);
 }
 
 TEST_CASE("Ladder after ten steps of Adam agrees with the reference", "[nn][train]") {
-  for (const auto& name : kNetworks) {
-    for (const char* form : {"-quiet", "-noisy"}) {
-      check_adam(name + form, torch::kDouble, 1e-9, 1e-11);
-      check_adam(name + form, torch::kFloat, 1e-4, 1e-5);
-    }
+  for (const auto& name : fixtures()) {
+    check_adam(name, torch::kDouble, 1e-9, 1e-11);
+    check_adam(name, torch::kFloat, 1e-4, 1e-5);
   }
 }
 

@@ -2,31 +2,42 @@
 
 #include <torch/torch.h>
 
+#include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 
 using ladder::ops::CombinatorFunction;
+using ladder::ops::DenoisingFunction;
 using ladder::ops::DenoisingTarget;
+using ladder::ops::MlpFunction;
+using ladder::ops::parameter_count;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
 
 namespace {
 
-constexpr CombinatorFunction kFunctions[] = {CombinatorFunction::kGaussian,
-                                             CombinatorFunction::kVanilla};
-
-int64_t parameters(CombinatorFunction function) {
-  return function == CombinatorFunction::kGaussian ? 10 : 9;
-}
+const std::vector<DenoisingFunction> kFunctions = {
+    CombinatorFunction::kGaussian,
+    CombinatorFunction::kVanilla,
+    CombinatorFunction::kGaussianSigmoid,
+    MlpFunction{.hidden = {}, .augmented = true},
+    MlpFunction{.hidden = {4}, .augmented = false},
+    MlpFunction{.hidden = {2, 2, 2}, .augmented = true},
+    MlpFunction{.hidden = {3, 1, 5}, .augmented = false, .leaky_slope = 0.3},
+    MlpFunction{.hidden = {1, 1, 1, 1, 1, 1, 1, 1}, .augmented = true},
+    MlpFunction{.hidden = {17, 20}, .augmented = true},  // nearly all that the kernel takes
+    MlpFunction{.hidden = {30, 31}, .augmented = true},  // too many parameters for the kernel
+    MlpFunction{.hidden = std::vector<int64_t>(9, 1)},   // too many layers
+};
 
 // z~, u, weight, target, mean, std.
-std::vector<torch::Tensor> operands(int64_t rows, int64_t columns, CombinatorFunction function,
-                                    torch::Dtype dtype) {
+std::vector<torch::Tensor> operands(int64_t rows, int64_t columns,
+                                    const DenoisingFunction& function, torch::Dtype dtype) {
   const auto options = torch::kDouble;
   std::vector<torch::Tensor> in = {torch::randn({rows, columns}, options),
                                    torch::randn({rows, columns}, options) * 3 + 1,
-                                   torch::randn({parameters(function), columns}, options),
+                                   torch::randn({parameter_count(function), columns}, options),
                                    torch::randn({rows, columns}, options),
                                    torch::randn({columns}, options),
                                    torch::rand({columns}, options) + 0.5};
@@ -65,10 +76,11 @@ TEST_CASE("denoise is the published Gaussian formula on known numbers", "[ops]")
 
 TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") {
   torch::manual_seed(1);
-  for (const auto function : kFunctions) {
+  for (const auto& function : kFunctions) {
     for (const auto& [rows, columns] : {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}}) {
       for (const int form : {0, 1, 2}) {  // no target, a target as it is, rescaled
-        INFO(rows << " x " << columns << ", form " << form);
+        INFO("function of " << parameter_count(function) << " parameters, " << rows << " x "
+                            << columns << ", form " << form);
         auto in = operands(rows, columns, function, torch::kDouble);
         std::vector<torch::Tensor> other;
         for (const auto& t : in) {
@@ -104,8 +116,13 @@ TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") 
 
 TEST_CASE("denoise kernel in float32 stays within rounding of float64", "[ops][grad]") {
   torch::manual_seed(2);
-  for (const auto function : kFunctions) {
+  for (const auto& function : kFunctions) {
+    INFO("function of " << parameter_count(function) << " parameters");
     auto in = operands(20, 37, function, torch::kFloat);
+    {
+      const torch::NoGradGuard no_grad;  // sums of many products lose digits by their size alone
+      in[2] /= std::max<double>(1, std::sqrt(static_cast<double>(parameter_count(function)) / 10));
+    }
     std::vector<torch::Tensor> exact;
     for (const auto& t : in) {
       exact.push_back(t.detach().to(torch::kDouble).requires_grad_());
@@ -127,8 +144,9 @@ TEST_CASE("denoise kernel in float32 stays within rounding of float64", "[ops][g
 
 TEST_CASE("denoise passes central differences", "[ops][grad]") {
   torch::manual_seed(3);
-  for (const auto function : kFunctions) {
-    auto in = operands(4, 3, function, torch::kDouble);
+  for (const auto& function : kFunctions) {
+    INFO("function of " << parameter_count(function) << " parameters");
+    auto in = operands(6, 3, function, torch::kDouble);
     for (auto& t : in) {
       t = t.detach();
     }
@@ -139,6 +157,95 @@ TEST_CASE("denoise passes central differences", "[ops][grad]") {
           return weighted_sum({r.z_hat}) + 2 * r.cost;
         },
         in);
+  }
+}
+
+TEST_CASE("denoise passes v through a sigmoid where asked", "[ops]") {
+  // Rows that normalise to u = -1 and 1; mu = 3, v = s(0.5 + 2 u).
+  auto a = torch::zeros({10, 1}, torch::kDouble);
+  a[4] = 3;
+  a[8] = 2;
+  a[9] = 0.5;
+  const auto z = torch::tensor({{0.3}, {-0.7}}, torch::kDouble);
+  const auto u = torch::tensor({{4.0}, {8.0}}, torch::kDouble);
+  const auto expected = [](double zt, double un) {
+    const double v = 1 / (1 + std::exp(-(0.5 + 2 * un)));
+    return v * zt + (1 - v) * 3;
+  };
+  const auto result =
+      ladder::ops::denoise(z, u, a, CombinatorFunction::kGaussianSigmoid, std::nullopt);
+  require_close(result.z_hat,
+                torch::tensor({{expected(0.3, -1)}, {expected(-0.7, 1)}}, torch::kDouble), 1e-9);
+}
+
+TEST_CASE("denoise runs a perceptron a column, on known numbers", "[ops]") {
+  // One hidden unit on [u, z~]: 2 u - z~ + 0.5, then -3 h + 1; in the other column all is negated.
+  const auto w = torch::tensor({{2.0, -2.0}, {-1.0, 1.0}, {0.5, -0.5}, {-3.0, 3.0}, {1.0, -1.0}},
+                               torch::kDouble);
+  const auto z = torch::tensor({{0.3, 0.3}, {-0.7, -0.7}}, torch::kDouble);
+  const auto u = torch::tensor({{4.0, 4.0}, {8.0, 8.0}}, torch::kDouble);  // -1 and 1
+  const auto leaky = [](double x) { return x > 0 ? x : 0.1 * x; };
+  const auto expected = [&](double zt, double un, double sign) {
+    return sign * (-3 * leaky(sign * (2 * un - zt + 0.5)) + 1);
+  };
+  const auto result =
+      ladder::ops::denoise(z, u, w, MlpFunction{.hidden = {1}, .augmented = false}, std::nullopt);
+  require_close(result.z_hat,
+                torch::tensor({{expected(0.3, -1, 1), expected(0.3, -1, -1)},
+                               {expected(-0.7, 1, 1), expected(-0.7, 1, -1)}},
+                              torch::kDouble),
+                1e-9);
+}
+
+TEST_CASE("denoise counts the parameters of its functions", "[ops]") {
+  CHECK(parameter_count(CombinatorFunction::kGaussian) == 10);
+  CHECK(parameter_count(CombinatorFunction::kVanilla) == 9);
+  CHECK(parameter_count(CombinatorFunction::kGaussianSigmoid) == 10);
+  CHECK(parameter_count(MlpFunction{.hidden = {4}, .augmented = false}) == 4 * 3 + 5);
+  CHECK(parameter_count(MlpFunction{.hidden = {2, 2, 2}, .augmented = true}) == 8 + 6 + 6 + 3);
+  CHECK(parameter_count(MlpFunction{.hidden = {}, .augmented = true}) == 4);
+}
+
+TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
+  torch::manual_seed(8);
+  namespace cpu = ladder::ops::cpu;
+  const auto tables = cpu::runnable_kernels();
+  constexpr int64_t kRows = 7;
+  constexpr int64_t kCols = 45;
+  cpu::MlpShape mlp{.inputs = 3, .layers = 2, .units = {2, 3}, .parameters = 21, .slope = 0.1};
+  const auto z = torch::randn({kRows, kCols});
+  const auto u = torch::randn({kRows, kCols});
+  const auto weight = torch::randn({21, kCols});
+  for (const auto kind : {cpu::CombinatorKind::kGaussian, cpu::CombinatorKind::kVanilla,
+                          cpu::CombinatorKind::kGaussianSigmoid, cpu::CombinatorKind::kMlp}) {
+    torch::Tensor first;
+    for (int i = 0; i < tables.count; ++i) {
+      INFO(tables.tables[i]->name << ", function " << static_cast<int>(kind));
+      auto z_hat = torch::empty_like(u);
+      auto mean = torch::empty({kCols});
+      auto std = torch::empty({kCols});
+      std::vector<double> cost(kCols);
+      tables.tables[i]->denoise_forward_f32({.z_noisy = z.const_data_ptr<float>(),
+                                             .u = u.const_data_ptr<float>(),
+                                             .rows = kRows,
+                                             .cols = kCols,
+                                             .combinator = kind,
+                                             .mlp = mlp,
+                                             .weight = weight.const_data_ptr<float>(),
+                                             .eps = 1e-10F,
+                                             .target = nullptr,
+                                             .target_mean = nullptr,
+                                             .target_std = nullptr,
+                                             .u_mean = mean.mutable_data_ptr<float>(),
+                                             .u_std = std.mutable_data_ptr<float>(),
+                                             .z_hat = z_hat.mutable_data_ptr<float>(),
+                                             .cost = cost.data()},
+                                            0, kCols);
+      if (i == 0) {
+        first = z_hat;
+      }
+      require_close(z_hat, first, 1e-4, 1e-5);
+    }
   }
 }
 
@@ -174,6 +281,8 @@ TEST_CASE("denoise names what does not fit", "[ops]") {
                     Catch::Contains("expected z_noisy of u's shape [4, 2] but got [4, 3]"));
   CHECK_THROWS_WITH(denoise(z, z, torch::ones({9, 3}), g, {}),
                     Catch::Contains("expected weight [10, 3] but got [9, 3]"));
+  CHECK_THROWS_WITH(denoise(z, z, w, MlpFunction{.hidden = {4}, .augmented = true}, {}),
+                    Catch::Contains("expected weight [21, 3] but got [10, 3]"));
   CHECK_THROWS_WITH(denoise(z, z, w, g, DenoisingTarget{torch::ones({3, 3})}),
                     Catch::Contains("expected a target of shape [4, 3] but got [3, 3]"));
   CHECK_THROWS_WITH(denoise(z, z, w, g, DenoisingTarget{z, torch::ones({3})}),

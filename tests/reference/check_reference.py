@@ -11,9 +11,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+import combinators_reference as combinators
 import ladder_reference as reference
 from ladder_reference import Config
-from make_fixtures import CONFIGS, perturbed_parameters
+from make_fixtures import COMBINATOR_CONFIGS, CONFIGS, perturbed_parameters
 
 LABELED, UNLABELED = 4, 6
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -39,8 +40,8 @@ def require_close(actual: Tensor, expected: Tensor, message: str, tolerance: flo
 
 
 def gradients_match_central_differences(generator: torch.Generator) -> None:
-    for name, config in CONFIGS.items():
-        config = replace(config, layers=(4, 3, 3, 3, 2))
+    small = [(name, replace(c, layers=(4, 3, 3, 3, 2))) for name, c in CONFIGS.items()]
+    for name, config in small + list(COMBINATOR_CONFIGS.items()):
         batch, noise = make_batch(config, generator), make_noise(config, generator)
         parameters = perturbed_parameters(config, generator)
         names = list(parameters)
@@ -69,14 +70,51 @@ def initial_gaussian_costs_have_a_closed_form(generator: torch.Generator) -> Non
 
 
 def identity_denoisers_reconstruct_clean_input(generator: torch.Generator) -> None:
-    for name, row in (("full-gaussian-relu", 9), ("full-vanilla-leaky", 1)):
-        config = CONFIGS[name]
+    rows = {
+        "full-gaussian-relu": 9,
+        "full-vanilla-leaky": 1,
+        "combinator-no-sigmoid": 1,
+        "combinator-no-cross": 1,
+        "combinator-linear": 1,
+    }
+    for name, row in rows.items():
+        config = (CONFIGS | COMBINATOR_CONFIGS)[name]
         parameters = perturbed_parameters(config, generator)
         table = torch.zeros_like(parameters["decoder.combinators.0.weight"])
         table[row] = 1.0
         parameters["decoder.combinators.0.weight"] = table
         costs = reference.cost(config, parameters, *make_batch(config, generator)).denoising
         require_close(costs[0], torch.zeros_like(costs[0]), name, 1e-20)
+
+
+def perceptrons_are_stacks_of_linear_layers(generator: torch.Generator) -> None:
+    for mlp in (combinators.MLP_4, combinators.AMLP_2_2_2):
+        layers: list[torch.nn.Module] = []
+        for ins, out in zip(mlp.sizes, mlp.sizes[1:]):
+            layers += [torch.nn.Linear(ins, out, dtype=torch.float64), torch.nn.LeakyReLU(0.1)]
+        stack = torch.nn.Sequential(*layers[:-1])
+        table = torch.cat([value.detach().reshape(-1) for value in stack.parameters()])
+        z, u = normals(generator, 6), normals(generator, 6)
+        inputs = torch.stack([u, z, u * z][: mlp.sizes[0]], dim=1)
+        actual = mlp(z[:, None], u[:, None], table[:, None])
+        require_close(actual, stack(inputs), str(mlp.sizes))
+
+
+def ablations_are_vanilla_without_terms(generator: torch.Generator) -> None:
+    names = ("b0", "w0z", "w0u", "w0zu", "ws", "b1", "w1z", "w1u", "w1zu")
+    kept = {
+        "no-lateral": ("b0", "w0u", "ws", "b1", "w1u"),
+        "no-sigmoid": ("b0", "w0z", "w0u", "w0zu"),
+        "no-cross": ("b0", "w0z", "w0u", "ws", "b1", "w1z", "w1u"),
+        "linear": ("b0", "w0z", "w0u"),
+    }
+    z, u = normals(generator, 6, 3), normals(generator, 6, 3)
+    for name, terms in kept.items():
+        table = normals(generator, combinators.ROWS[name], 3)
+        whole = torch.zeros(9, 3, dtype=torch.float64)
+        whole[[names.index(term) for term in terms]] = table
+        expected = reference.vanilla(z, u, whole)
+        require_close(combinators.FUNCTIONS[name](z, u, table), expected, name)
 
 
 def supervised_cost_of_equal_logits_is_log_classes(generator: torch.Generator) -> None:
@@ -157,6 +195,8 @@ CHECKS = (
     gradients_match_central_differences,
     initial_gaussian_costs_have_a_closed_form,
     identity_denoisers_reconstruct_clean_input,
+    perceptrons_are_stacks_of_linear_layers,
+    ablations_are_vanilla_without_terms,
     supervised_cost_of_equal_logits_is_log_classes,
     costs_ignore_the_order_and_repetition_of_rows,
     supervised_cost_ignores_the_scale_of_weights,

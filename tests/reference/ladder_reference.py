@@ -10,7 +10,8 @@ Level 0 is the input and level L the top. Stage index l in a parameter name mean
     stages.{l}.normalization.gamma  [C_{l+1}]       at the top
     decoder.verticals.{l}.weight    [C_l, C_{l+1}]  map from level l + 1 down to level l
     decoder.combinators.{l}.weight  [rows, C_l]     Gaussian: a1..a10; Vanilla: b0, w0z, w0u, w0zu,
-                                                    ws, b1, w1z, w1u, w1zu
+                                                    ws, b1, w1z, w1u, w1zu; others: see
+                                                    combinators_reference.py
 
 A decoder reaches down to the lowest level whose lambda is above zero; nothing exists below it.
 """
@@ -24,6 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import combinators_reference as combinators
+
 EPSILON = 1e-10
 
 ACTIVATIONS = {
@@ -34,9 +37,10 @@ ACTIVATIONS = {
     "gelu": lambda x: 0.5 * x * (1.0 + torch.erf(x / math.sqrt(2.0))),
 }
 
-COMBINATOR_ROWS = {"gaussian": 10, "vanilla": 9}
+COMBINATOR_ROWS = {"gaussian": 10, "vanilla": 9} | combinators.ROWS
 # The rows that start at one; all others start at zero.
-COMBINATOR_ONES = {"gaussian": (1, 6), "vanilla": (1, 4, 6)}
+COMBINATOR_ONES = {"gaussian": (1, 6), "vanilla": (1, 4, 6)} | combinators.ONES
+PERCEPTRON_STD = 0.025
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,12 @@ def initial_parameters(
     for level in range(config.lowest_decoded, config.top):
         parameters[f"decoder.verticals.{level}.weight"] = normal(sizes[level], sizes[level + 1])
     for level in range(config.lowest_decoded, config.top + 1):
-        table = torch.zeros(COMBINATOR_ROWS[config.combinator], sizes[level], dtype=dtype)
-        table[list(COMBINATOR_ONES[config.combinator])] = 1.0
+        shape = (COMBINATOR_ROWS[config.combinator], sizes[level])
+        if config.combinator in COMBINATOR_ONES:
+            table = torch.zeros(shape, dtype=dtype)
+            table[list(COMBINATOR_ONES[config.combinator])] = 1.0
+        else:
+            table = PERCEPTRON_STD * torch.randn(shape, generator=generator, dtype=dtype)
         parameters[f"decoder.combinators.{level}.weight"] = table
     return parameters
 
@@ -163,7 +171,7 @@ def vanilla(z: Tensor, u: Tensor, table: Tensor) -> Tensor:
     return b0 + w0z * z + w0u * u + w0zu * z * u + ws * torch.sigmoid(inner)
 
 
-COMBINATORS = {"gaussian": gaussian, "vanilla": vanilla}
+COMBINATORS = {"gaussian": gaussian, "vanilla": vanilla} | combinators.FUNCTIONS
 
 
 def decode(config: Config, parameters: dict[str, Tensor], corrupted: Encoded) -> dict[int, Tensor]:

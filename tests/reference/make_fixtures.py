@@ -9,7 +9,7 @@ A fixture is a flat dict of tensors. A training fixture, one step and ten Adam s
     config.lambda        float64 [L+1]
     config.noise         float64 [L+1]  standard deviations; all zero where noise is off
     config.activation    int64 []       0 identity, 1 ReLU, 2 leaky ReLU (0.1), 3 tanh, 4 GELU (erf)
-    config.combinator    int64 []       0 Gaussian, 1 Vanilla
+    config.combinator    int64 []       0 Gaussian, 1 Vanilla, 2 and up: COMBINATOR_CODES
     x_labeled [N, C_0], y int64 [N], x_unlabeled [M, C_0]
     noise.{l}            [N+M, C_l]     standard normals, labeled rows first; absent without noise
     param.{name}, grad.{name}           parameters and the gradient of the total cost
@@ -38,7 +38,17 @@ from ladder_reference import Config
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "tanh": 3, "gelu": 4}
-COMBINATOR_CODES = {"gaussian": 0, "vanilla": 1}
+COMBINATOR_CODES = {
+    "gaussian": 0,
+    "vanilla": 1,
+    "gaussian-sigmoid": 2,
+    "no-lateral": 3,
+    "no-sigmoid": 4,
+    "no-cross": 5,
+    "linear": 6,
+    "mlp-4": 7,
+    "amlp-2-2-2": 8,
+}
 
 LAYERS = (7, 6, 5, 4, 3)
 FULL = (2.0, 1.0, 0.5, 0.3, 0.2)
@@ -58,12 +68,20 @@ CONFIGS = {
     "baseline": Config(LAYERS, (0.0, 0.0, 0.0, 0.0, 0.0), NOISE),
 }
 
+# One network for each of the other combinators, with noise.
+COMBINATOR_CONFIGS = {
+    f"combinator-{name}": Config((5, 4, 3), (2.0, 1.0, 0.5), (0.3, 0.25, 0.2), "relu", name)
+    for name, code in COMBINATOR_CODES.items()
+    if code > 1
+}
+
 
 def perturbed_parameters(config: Config, generator: torch.Generator) -> dict[str, Tensor]:
     """The published initialisation with everything moved off its zeros and ones."""
     parameters = reference.initial_parameters(config, generator)
+    size = 0.8 if "mlp" in config.combinator else 0.3  # a perceptron of small weights is nearly 0
     return {
-        name: value + 0.3 * torch.randn(value.shape, generator=generator, dtype=value.dtype)
+        name: value + size * torch.randn(value.shape, generator=generator, dtype=value.dtype)
         for name, value in parameters.items()
     }
 
@@ -144,6 +162,8 @@ def make_fixtures() -> dict[str, dict[str, Tensor]]:
         quiet = replace(config, noise=(0.0,) * len(config.noise))
         fixtures[f"{name}-quiet"] = telling_training_fixture(quiet)
         fixtures[f"{name}-noisy"] = telling_training_fixture(config)
+    for name, config in COMBINATOR_CONFIGS.items():
+        fixtures[name] = telling_training_fixture(config)
     fixtures["evaluation"] = evaluation_fixture(CONFIGS["full-gaussian-relu"])
     return fixtures
 

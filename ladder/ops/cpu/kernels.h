@@ -11,10 +11,24 @@
 namespace ladder::ops::cpu {
 
 enum class ActivationKind : int32_t { kIdentity, kRelu, kLeakyRelu, kTanh, kGelu };
-enum class CombinatorKind : int32_t { kGaussian, kVanilla };
+enum class CombinatorKind : int32_t { kGaussian, kVanilla, kGaussianSigmoid, kMlp };
 
 constexpr int kGaussianParameters = 10;
 constexpr int kVanillaParameters = 9;
+// The largest network per column that the kernels take; its units count inputs too.
+constexpr int kMostMlpLayers = 8;
+constexpr int kMostMlpUnits = 64;
+constexpr int kMostMlpParameters = 512;
+
+/// A small network per column, on [u, z] or [u, z, u z], with one linear output. Its parameters
+/// are, layer by layer, the weights [out, in] and the biases [out].
+struct MlpShape {
+  int32_t inputs = 0;  ///< 2 or 3
+  int32_t layers = 0;  ///< hidden ones
+  int32_t units[kMostMlpLayers] = {};
+  int32_t parameters = 0;
+  double slope = 0;  ///< of the hidden units below 0
+};
 
 /// Where the normals of a matrix come from: `values` when given, else Philox(seed) from `offset`.
 template <class T>
@@ -89,6 +103,7 @@ struct DenoiseForward {
   const T* u;        // [rows, cols], before normalisation
   int64_t rows, cols;
   CombinatorKind combinator;
+  MlpShape mlp;     // of kMlp
   const T* weight;  // [parameters, cols]
   T eps;
   const T* target;       // [rows, cols], or null for no cost
@@ -107,6 +122,7 @@ struct DenoiseBackward {
   const T* z_hat;
   int64_t rows, cols;
   CombinatorKind combinator;
+  MlpShape mlp;
   const T* weight;
   const T* target;
   const T* target_mean;

@@ -3,7 +3,9 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cstdio>
 
+#include "ladder/models/combinators.h"
 #include "ladder/models/nearest_name.h"
 
 namespace ladder::models {
@@ -14,6 +16,8 @@ using data::kAllLabels;
 constexpr size_t kLevels = 6;
 constexpr const char* kRasmus = "[Rasmus2015], table 1 and published command lines";
 constexpr const char* kOurs = "ours, with the settings of 100 labels";
+constexpr const char* kPezeshki =
+    "[Pezeshki2016], with lambda, noise and schedule of the full recipe of [Rasmus2015]";
 
 MlpOptions full(double lambda0, double lambda1, double rest, double noise = 0.3) {
   return {.lambda = full_lambda(kLevels, lambda0, lambda1, rest), .noise = noise};
@@ -63,14 +67,63 @@ std::vector<Recipe> table() {
        .network = gamma(2), .published = Published{0.78, 0.03}, .source = kRasmus},
       {.name = "mnist-all-baseline", .dataset = "mnist", .labels = kAllLabels,
        .network = supervised(), .published = Published{0.80, 0.03}, .source = kRasmus},
+
+      {.name = "mnist-100-amlp-2-2-2", .dataset = "mnist", .labels = 100,
+       .network = full(1000, 10, 0.1), .combinator = "amlp-2-2-2",
+       .published = Published{1.002}, .source = kPezeshki},
+      {.name = "mnist-1000-amlp-2-2-2", .dataset = "mnist", .labels = 1000,
+       .network = full(2000, 20, 0.1, 0.2), .combinator = "amlp-2-2-2",
+       .published = Published{0.979}, .source = kPezeshki},
+      {.name = "mnist-all-amlp-2-2", .dataset = "mnist", .labels = kAllLabels,
+       .network = full(1000, 1, 0.01), .combinator = "amlp-2-2",
+       .published = Published{0.569}, .source = kPezeshki},
   };
 }
 // clang-format on
 
+// mnist-100-full with another combinator, or with noise on the input alone.
+void add_ablations(std::vector<Recipe>& recipes) {
+  Recipe recipe{.name = "",
+                .dataset = "mnist",
+                .labels = 100,
+                .network = full(1000, 10, 0.1),
+                .source = kPezeshki};
+  for (const char* combinator :
+       {"gaussian-sigmoid", "vanilla", "vanilla-random", "vanilla-reversed", "vanilla-no-lateral",
+        "no-sigmoid", "no-cross", "linear", "mlp-4"}) {
+    recipe.name = std::string("mnist-100-") + combinator;
+    recipe.combinator = combinator;
+    recipes.push_back(recipe);
+  }
+  recipe.name = "mnist-100-input-noise";
+  recipe.combinator = "vanilla";
+  recipe.network.noise = 0;
+  recipes.push_back(recipe);
+}
+
+std::vector<Recipe> all_recipes() {
+  auto all = table();
+  add_ablations(all);
+  for (auto& recipe : all) {
+    recipe.network.combinator = find_combinator(recipe.combinator).make;
+  }
+  return all;
+}
+
 }  // namespace
 
+std::string to_string(const Published& published) {
+  char text[64];
+  if (published.std) {
+    std::snprintf(text, sizeof text, "%.2f +- %.2f", published.mean, *published.std);
+  } else {
+    std::snprintf(text, sizeof text, "%.3f", published.mean);
+  }
+  return text;
+}
+
 const std::vector<Recipe>& recipes() {
-  static const std::vector<Recipe> all = table();
+  static const std::vector<Recipe> all = all_recipes();
   return all;
 }
 

@@ -14,8 +14,11 @@ namespace ladder::models {
 /// A published test error in %, over the seeds of its authors.
 struct Published {
   double mean = 0;
-  double std = 0;
+  std::optional<double> std = {};  ///< absent where something else was printed
 };
+
+/// "1.06 +- 0.37", or the mean alone.
+std::string to_string(const Published& published);
 
 /// How long and in which steps a recipe trains: Adam, the rate constant until `decay_from` of the
 /// epochs, then linear to 0.
@@ -33,6 +36,8 @@ struct Recipe {
   std::string dataset;
   int64_t labels = 100;  ///< labeled training rows, or data::kAllLabels
   MlpOptions network = {};
+  /// Name of the network's combinator, see combinators.h; `network.combinator` makes it.
+  std::string combinator = "gaussian";
   RecipeSchedule schedule = {};
   std::optional<Published> published = {};
   std::string source;  ///< where the settings come from
