@@ -190,6 +190,14 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
        "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
       {{"--layers", "100,,10"},
        "expected whole numbers of at least 1 separated by commas for --layers but got '100,,10'."},
+      {{"--layers", "100,10", "--recipe", "mnist-100-conv-small-gamma"},
+       "expected a recipe of dense layers for --layers but got mnist-100-conv-small-gamma (in C++, "
+       "edit its models::NetworkOptions)."},
+      {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
+       "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
+      {{"--recipe", "cifar-4000-conv-large-gamma"},
+       "expected a recipe for MNIST but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+       "it)."},
       {{"--layers", "100,12", "--lambda", "1,1,1"},
        "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
       {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
