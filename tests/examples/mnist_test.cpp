@@ -231,6 +231,26 @@ TEST_CASE("ladder-mnist: a GPU that is not there is refused", "[cli]") {
             .starts_with("expected a CUDA device for --device cuda:1 but got none ("));
 }
 
+TEST_CASE("ladder-mnist: trains a convolutional recipe and describes it whole", "[cli]") {
+  const Place place;
+  const auto outcome =
+      run_to_end({kProgram, "--data-dir=" + (place.folder / "data").string(),
+                  "--recipe=mnist-100-conv-small-gamma", "--epochs=1", "--device=cpu",
+                  "--product-route=aten", "--out=" + (place.folder / "conv").string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto config = place.read("conv", "config.json");
+  CHECK(config.at("input_shape") == json({1, 28, 28}));
+  CHECK(config.at("layers") == json({"conv full 32@5x5", "max pool 2", "conv valid 64@3x3",
+                                     "conv full 64@3x3", "max pool 2", "conv valid 128@3x3",
+                                     "conv valid 10@1x1", "global mean pool", "dense 10"}));
+  CHECK(config.at("lambda") == json({0., 0., 0., 0., 0., 0., 0., 0., 0., 1.}));
+  CHECK(config.at("top_gamma") == true);
+  CHECK(config.at("activation") == "relu");
+  CHECK_FALSE(config.contains("in_features"));
+  CHECK(place.read("conv", "result.json").at("steps") == 2);
+}
+
 TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]") {
   const auto list = run_to_end({kProgram, "--list"});
   CHECK(list.status == 0);
