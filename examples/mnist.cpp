@@ -1,8 +1,10 @@
-// Trains a ladder network on MNIST, permutation invariant, with a few labels [Rasmus2015].
+// Trains a ladder network on MNIST with a few labels [Rasmus2015]: dense ones, which know nothing
+// of the order of pixels, and convolutional ones.
 //
 //   ladder-mnist --recipe mnist-100-full --seed 1 --out runs/mnist-100-full
 //   ladder-mnist --recipe mnist-100-full --seeds 1..10        ten seeds and a table
 //   ladder-mnist --combinator amlp-2-2-2                      another denoising function
+//   ladder-mnist --recipe mnist-100-conv-small-gamma          a convolutional network
 //   ladder-mnist --list                                       every recipe and combinator
 //
 // Data: MNIST's four IDX files, in $LADDER_DATA or $LADDER_DATA/mnist (or --data-dir); where they
@@ -11,7 +13,7 @@
 
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
-#include <ladder/models/mlp.h>
+#include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>
 #include <torch/torch.h>
@@ -39,6 +41,19 @@ struct Flags {
   std::string activation = "relu";
 };
 
+void set_layers(models::Recipe& recipe, const std::string& text) {
+  if (!dense_units(recipe.network)) {
+    throw UsageError(
+        fmt::format("expected a recipe of dense layers for --layers but got {} (in C++, edit its "
+                    "models::NetworkOptions).",
+                    recipe.name));
+  }
+  recipe.network.layers.clear();
+  for (const auto units : parse_integers("--layers", text, 1)) {
+    recipe.network.layers.push_back(models::Dense{units});
+  }
+}
+
 CommandLine command_line(Flags& flags) {
   auto& network = flags.training.recipe.network;
   CommandLine line(kProgram, kUsage);
@@ -47,7 +62,7 @@ CommandLine command_line(Flags& flags) {
               {"mnist", "fashion-mnist"});
   line.heading("Network");
   line.flag("layers", "N,N,...", "units of levels 1 up; the last are the classes",
-            [&](const std::string& text) { network.layers = parse_integers("--layers", text, 1); });
+            [&](const std::string& text) { set_layers(flags.training.recipe, text); });
   line.flag("lambda", "X,X,...|none", "weights of the denoising costs of levels 0 up",
             [&](const std::string& text) {
               network.lambda =
@@ -62,12 +77,21 @@ CommandLine command_line(Flags& flags) {
   return line;
 }
 
-void check_network(const models::MlpOptions& network) {
-  if (network.layers.back() != kMnist.classes) {
+// A recipe of other images has other layers and another program.
+void check_recipe(const models::Recipe& recipe) {
+  if (models::find_recipe(recipe.name).dataset != "mnist") {
+    throw UsageError(fmt::format(
+        "expected a recipe for MNIST but got {} (ladder-cifar10 trains it).", recipe.name));
+  }
+}
+
+void check_network(const models::NetworkOptions& network) {
+  const auto units = dense_units(network);
+  if (units && units->back() != kMnist.classes) {
     throw UsageError(
         fmt::format("expected {} units in the last of --layers, one for each class, "
                     "but got {} ({}).",
-                    kMnist.classes, network.layers.back(), join(network.layers)));
+                    kMnist.classes, units->back(), join(*units)));
   }
   const auto levels = network.layers.size() + 1;
   if (!network.lambda.empty() && network.lambda.size() != levels) {
@@ -78,32 +102,23 @@ void check_network(const models::MlpOptions& network) {
   }
 }
 
-nlohmann::ordered_json network_settings(const Flags& flags) {
-  const auto& network = flags.training.recipe.network;
-  return {{"in_features", network.in_features},
-          {"layers", network.layers},
-          {"lambda", network.lambda},
-          {"input_noise", network.input_noise},
-          {"noise", network.noise},
-          {"combinator", flags.training.recipe.combinator},
-          {"activation", flags.activation},
-          {"leaky_slope", network.leaky_slope}};
-}
-
 int train_mnist(const Flags& flags, const std::string& command) {
   const auto& training = flags.training;
   const auto& recipe = training.recipe;
+  const auto& network = recipe.network;
   const bool fashion = recipe.dataset == "fashion-mnist";
   const auto folder =
       fashion ? data::find_fashion_mnist(training.data_dir) : data::find_mnist(training.data_dir);
   const auto [train, test] = data::load_mnist(folder, recipe.dataset);
   const auto on_device = [&](const torch::Tensor& images) {
-    return data::to_unit_float(images, training.dtype()).to(training.torch_device());
+    std::vector<int64_t> shape = {images.size(0)};
+    shape.insert(shape.end(), network.input_shape.begin(), network.input_shape.end());
+    return data::to_unit_float(images, training.dtype()).reshape(shape).to(training.torch_device());
   };
   return run_experiment({.program = kProgram,
                          .command = command,
-                         .network = network_settings(flags),
-                         .build = [&] { return models::mlp(recipe.network); },
+                         .network = network_settings(network, recipe.combinator),
+                         .build = [&] { return models::network(network); },
                          .train_inputs = on_device(train.inputs),
                          .train_labels = train.labels,
                          .test_inputs = on_device(test.inputs),
@@ -130,11 +145,14 @@ int run(int argc, char** argv) {
     fmt::print("{}\n{}", recipe_table(models::recipes()), combinator_table());
     return 0;
   }
+  check_recipe(flags.training.recipe);
   flags.training.recipe.network.activation = activation_from_string(flags.activation);
   check_network(flags.training.recipe.network);
   settle(flags.training, kMnist);
   if (flags.training.settings) {
-    const auto object = settings(kProgram, network_settings(flags), flags.training, kMnist);
+    const auto object = settings(
+        kProgram, network_settings(flags.training.recipe.network, flags.training.recipe.combinator),
+        flags.training, kMnist);
     fmt::print("{}\n", object.dump(2));
     return 0;
   }

@@ -27,9 +27,7 @@ using nlohmann::ordered_json;
 constexpr const char* kFailure = "failed.json";
 constexpr std::string_view kSeedFolder = "seed-";
 
-bool convolutional(const models::Recipe& recipe) {
-  return recipe.name.find("-conv-") != std::string::npos;
-}
+bool convolutional(const models::Recipe& recipe) { return !dense_units(recipe.network); }
 
 std::optional<std::string> text_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -68,6 +68,9 @@ std::string recipe_table(const std::vector<models::Recipe>& recipes);
 /// The names that --combinator takes.
 std::string combinator_table();
 
+/// The units of each layer, where all are dense and the input is a vector.
+std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network);
+
 /// "100", or "all".
 std::string labels_text(int64_t labels);
 

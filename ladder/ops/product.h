@@ -28,8 +28,8 @@ std::string to_string(ProductPrecision precision);
 
 /// The route in use. The first call without an earlier `set_product_route` times the routes on
 /// the shapes of a ladder step (some 50 ms) and keeps the fastest, whatever the CPU's name; kLadder
-/// where it is within 5 %. Routes differ in rounding, so a run that must be repeated bit for bit has
-/// to set the route that it was started with.
+/// where it is within 5 %. Routes differ in rounding, so a run that must be repeated bit for bit
+/// has to set the route that it was started with.
 ProductRoute product_route();
 void set_product_route(ProductRoute route);
 
