@@ -139,7 +139,7 @@ void serve(const Step& step) {
 
 int main(int argc, char** argv) try {
   // Buffers of a step go back to the heap, not to the kernel, which would fault them in again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
+  mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 
   cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
