@@ -48,7 +48,7 @@ NETWORKS = {
     "conv-large": "conv-large on 3x32x32, Gamma-model",
 }
 # Buffers of a step go back to the heap, not to the kernel; the program sets the same for itself.
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 
 
 class Missing(Exception):
