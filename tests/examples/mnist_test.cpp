@@ -4,6 +4,7 @@
 #include <tests/data/idx_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/program.h>
+#include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
@@ -59,59 +60,18 @@ struct Place {
     return folder / out / name;
   }
   json read(const std::string& out, const std::string& name) const {
-    return json::parse(file_bytes(file(out, name)));
+    return read_json(file(out, name));
   }
 
   TemporaryFolder folder;
 };
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
-
 std::string one_sentence(const std::string& err) {
-  const std::string prefix = "ladder-mnist: ";
-  return err.starts_with(prefix) && err.ends_with("\n")
-             ? err.substr(prefix.size(), err.size() - prefix.size() - 1)
-             : "(not one sentence) " + err;
+  return ladder::testing::one_sentence("ladder-mnist", err);
 }
 
-// Everything that a run ends with but its times.
 void require_same_run(const Place& place, const std::string& left, const std::string& right) {
-  const auto tensors = ladder::io::load_tensors(place.file(left, "checkpoint.pt"));
-  const auto others = ladder::io::load_tensors(place.file(right, "checkpoint.pt"));
-  REQUIRE(tensors.size() == others.size());
-  int compared = 0;
-  for (const auto& [name, tensor] : tensors) {
-    INFO(name);
-    REQUIRE(others.contains(name));
-    if (!name.starts_with("state.")) {
-      REQUIRE(torch::equal(tensor, others.at(name)));
-      ++compared;
-    }
-  }
-  REQUIRE(compared > 10);
-  const auto result = place.read(left, "result.json");
-  const auto other = place.read(right, "result.json");
-  for (const char* key : {"status", "steps", "test_error", "epoch"}) {
-    CHECK(result.at(key) == other.at(key));
-  }
-  const auto metrics = lines_of(file_bytes(place.file(left, "metrics.jsonl")));
-  const auto other_metrics = lines_of(file_bytes(place.file(right, "metrics.jsonl")));
-  REQUIRE(metrics.size() == other_metrics.size());
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    const auto line = json::parse(metrics[i]);
-    const auto other_line = json::parse(other_metrics[i]);
-    for (const char* key : {"epoch", "step", "test_error", "total", "supervised", "denoising"}) {
-      REQUIRE(line.at(key) == other_line.at(key));
-    }
-  }
+  ladder::testing::require_same_run(place.folder / left, place.folder / right);
 }
 
 }  // namespace
