@@ -1,6 +1,7 @@
 #include "ladder/data/zca.h"
 
 #include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/linalg_svd.h>
 #include <c10/util/Exception.h>
 #include <torch/types.h>
 
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "ladder/io/tensor_file.h"
@@ -41,6 +43,12 @@ torch::Tensor covariance_of(const torch::Tensor& x, const torch::Tensor& mean) {
   return (sum.triu() + sum.triu(1).t()) / x.size(0);
 }
 
+void check_finite(const torch::Tensor& sums) {
+  TORCH_CHECK(sums.isfinite().all().item<bool>(),
+              "ZcaWhitening: expected finite inputs but got NaN, infinity or values whose squares "
+              "overflow.");
+}
+
 std::string described(const torch::Tensor& x) {
   return x.defined() ? c10::str(c10::toString(x.scalar_type()), " ", x.sizes())
                      : "an undefined tensor";
@@ -63,9 +71,8 @@ ZcaWhitening::ZcaWhitening(torch::Tensor mean, torch::Tensor eigenvalues,
     : mean_(std::move(mean)),
       eigenvalues_(std::move(eigenvalues)),
       eigenvectors_(eigenvectors.contiguous()),
-      ridge_(ridge) {
-  whitening_ = (eigenvectors_ * (eigenvalues_ + ridge_).rsqrt()).mm(eigenvectors_.t());
-}
+      ridge_(ridge),
+      whitening_(power(-0.5)) {}
 
 ZcaWhitening ZcaWhitening::fit(const torch::Tensor& inputs, const ZcaOptions& options) {
   const torch::NoGradGuard no_grad;
@@ -77,22 +84,41 @@ ZcaWhitening ZcaWhitening::fit(const torch::Tensor& inputs, const ZcaOptions& op
   TORCH_CHECK(std::isfinite(options.ridge) && options.ridge >= 0,
               "ZcaWhitening: expected a ridge of at least 0 but got ", options.ridge, ".");
   const torch::Tensor x = inputs.detach().flatten(1);  // [N, D]
-  const torch::Tensor mean = mean_of(x);               // [D]
-  const torch::Tensor covariance = covariance_of(x, mean);
-  TORCH_CHECK(covariance.isfinite().all().item<bool>(),
-              "ZcaWhitening: expected finite inputs but got NaN, infinity or values whose squares "
-              "overflow.");
-  auto [eigenvalues, eigenvectors] = at::linalg_eigh(covariance);
+  const int64_t rows = x.size(0);
+  const int64_t features = x.size(1);
+  const torch::Tensor mean = mean_of(x);  // [D]
+  check_finite(mean);
+  torch::Tensor eigenvalues;   // [K]
+  torch::Tensor eigenvectors;  // [D, K]
+  if (rows < features) {
+    const auto [left, values, right] =
+        at::linalg_svd(x.to(torch::kFloat64) - mean, /*full_matrices=*/false);
+    eigenvalues = (values.square() / rows).flip(0);
+    eigenvectors = right.flip(0).t();
+    check_finite(eigenvalues);
+  } else {
+    const torch::Tensor covariance = covariance_of(x, mean);
+    check_finite(covariance);
+    std::tie(eigenvalues, eigenvectors) = at::linalg_eigh(covariance);
+  }
   // Those of a covariance are not negative; rounding may make them so.
   eigenvalues = eigenvalues.clamp_min(0);
-  const double least = eigenvalues[0].item<double>();
-  const double most = eigenvalues[-1].item<double>();
-  const double rounding =
-      std::numeric_limits<double>::epsilon() * static_cast<double>(x.size(1)) * most;
-  TORCH_CHECK(options.ridge > 0 || least > rounding, "ZcaWhitening: expected a ridge above 0 for ",
-              x.size(0), " rows of ", x.size(1),
+  const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(features) *
+                          eigenvalues[-1].item<double>();
+  TORCH_CHECK(options.ridge > 0 || (rows >= features && eigenvalues[0].item<double>() > rounding),
+              "ZcaWhitening: expected a ridge above 0 for ", rows, " rows of ", features,
               " features whose covariance is singular but got 0.");
   return ZcaWhitening(mean.cpu(), eigenvalues.cpu(), eigenvectors.cpu(), options.ridge);
+}
+
+torch::Tensor ZcaWhitening::power(double exponent) const {
+  torch::Tensor gain = (eigenvalues_ + ridge_).pow(exponent);  // [K]
+  // Where the rows span less than all directions, the ridge is all there is in the others.
+  const bool spanned = eigenvalues_.size(0) == features();
+  const double rest = spanned ? 0 : std::pow(ridge_, exponent);
+  torch::Tensor map = (eigenvectors_ * (gain - rest)).mm(eigenvectors_.t());
+  map.diagonal().add_(rest);
+  return map;
 }
 
 torch::Tensor ZcaWhitening::rows_of(const char* argument, const torch::Tensor& x) const {
@@ -116,7 +142,7 @@ torch::Tensor ZcaWhitening::apply(const torch::Tensor& x) const {
 torch::Tensor ZcaWhitening::invert(const torch::Tensor& y) const {
   const torch::NoGradGuard no_grad;
   const torch::Tensor rows = rows_of("y", y);  // [M, D]
-  const torch::Tensor map = (eigenvectors_ * (eigenvalues_ + ridge_).sqrt()).mm(eigenvectors_.t());
+  const torch::Tensor map = power(0.5);
   const torch::Tensor zero = torch::zeros_like(mean_);
   return product_in_chunks(rows, zero.to(rows.options()), map.to(rows.options()))
       .add_(mean_.to(rows.options()))
@@ -147,14 +173,15 @@ ZcaWhitening ZcaWhitening::load(const std::filesystem::path& path) {
   const torch::Tensor eigenvectors = require("eigenvectors");
   const torch::Tensor ridge = require("ridge");
   const int64_t features = mean.numel();
-  TORCH_CHECK(
-      mean.dim() == 1 && features > 0 && eigenvalues.sizes() == torch::IntArrayRef({features}) &&
-          eigenvectors.sizes() == torch::IntArrayRef({features, features}) && ridge.dim() == 0,
-      "ZcaWhitening: expected mean [D], eigenvalues [D], eigenvectors [D, D] and a scalar ",
-      "ridge but got ", mean.sizes(), ", ", eigenvalues.sizes(), ", ", eigenvectors.sizes(),
-      " and ", ridge.sizes(), " in ", path.string(), ".");
+  const int64_t kept = eigenvalues.numel();
+  TORCH_CHECK(mean.dim() == 1 && kept > 0 && kept <= features && eigenvalues.dim() == 1 &&
+                  eigenvectors.sizes() == torch::IntArrayRef({features, kept}) && ridge.dim() == 0,
+              "ZcaWhitening: expected mean [D], eigenvalues [K], eigenvectors [D, K] and a scalar ",
+              "ridge but got ", mean.sizes(), ", ", eigenvalues.sizes(), ", ", eigenvectors.sizes(),
+              " and ", ridge.sizes(), " in ", path.string(), ".");
   const double value = ridge.item<double>();
-  TORCH_CHECK(value >= 0 && (eigenvalues + value).gt(0).all().item<bool>(),
+  TORCH_CHECK(value >= 0 && (value > 0 || kept == features) &&
+                  (eigenvalues + value).gt(0).all().item<bool>(),
               "ZcaWhitening: expected eigenvalues that the ridge makes positive but got others in ",
               path.string(), ".");
   return ZcaWhitening(mean, eigenvalues, eigenvectors, value);

@@ -28,7 +28,8 @@ class ZcaWhitening {
  public:
   /// Fits to `inputs` [N, ...], floating, on any device. The covariance is summed in float64, in
   /// chunks of rows: beside the inputs it takes some 5 D^2 numbers of 8 bytes, 400 MB for
-  /// D = 3,072.
+  /// D = 3,072. Fewer rows than features are decomposed themselves (singular values), which is less
+  /// work.
   ///
   /// Throws `c10::Error` when `inputs` is not floating, has fewer than 2 rows, no features or
   /// values that are not finite, when the ridge is negative, or when it is 0 and the covariance is
@@ -51,21 +52,23 @@ class ZcaWhitening {
 
   int64_t features() const { return mean_.size(0); }
   double ridge() const { return ridge_; }
-  const torch::Tensor& mean() const { return mean_; }                  ///< float64 [D]
-  const torch::Tensor& eigenvalues() const { return eigenvalues_; }    ///< float64 [D], ascending
-  const torch::Tensor& eigenvectors() const { return eigenvectors_; }  ///< U, float64 [D, D]
+  const torch::Tensor& mean() const { return mean_; }  ///< float64 [D]
+  /// float64 [K], ascending, K = min(N, D): the others are 0.
+  const torch::Tensor& eigenvalues() const { return eigenvalues_; }
+  const torch::Tensor& eigenvectors() const { return eigenvectors_; }  ///< U, float64 [D, K]
   const torch::Tensor& whitening() const { return whitening_; }        ///< W, float64 [D, D]
 
  private:
   ZcaWhitening(torch::Tensor mean, torch::Tensor eigenvalues, torch::Tensor eigenvectors,
                double ridge);
+  torch::Tensor power(double exponent) const;  // of the covariance with its ridge, [D, D]
   torch::Tensor rows_of(const char* argument, const torch::Tensor& x) const;
 
   torch::Tensor mean_;
   torch::Tensor eigenvalues_;
   torch::Tensor eigenvectors_;
-  torch::Tensor whitening_;
   double ridge_ = 0;
+  torch::Tensor whitening_;
 };
 
 }  // namespace ladder::data

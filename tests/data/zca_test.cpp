@@ -97,7 +97,7 @@ TEST_CASE("ZcaWhitening: sums in chunks of rows and blocks of columns", "[data]"
   require_close(zca.apply(many), (many - many.mean(0)).mm(zca.whitening()), 1e-9, 1e-10);
 
   torch::manual_seed(3);
-  const auto wide = torch::randn({40, 600}, torch::kDouble);
+  const auto wide = torch::randn({700, 600}, torch::kDouble);
   const auto whitening = ZcaWhitening::fit(wide).whitening();
   const auto squared = covariance(wide) + 0.1 * torch::eye(600, torch::kDouble);
   require_close(whitening.mm(whitening).mm(squared), torch::eye(600, torch::kDouble), 1e-8, 1e-8);
@@ -130,24 +130,41 @@ TEST_CASE("ZcaWhitening: float32 rows are whitened in float32", "[data]") {
   require_close(zca.apply(strided), y, 1e-6, 1e-6);
 }
 
-TEST_CASE("ZcaWhitening: a set of fewer rows than features is whitened through the ridge",
-          "[data]") {
+TEST_CASE("ZcaWhitening: fewer rows than features are whitened through the ridge", "[data]") {
   const auto x = correlated(5, 9, 7);
   const auto zca = ZcaWhitening::fit(x);
+  CHECK(zca.eigenvalues().sizes() == torch::IntArrayRef({5}));
+  CHECK(zca.eigenvectors().sizes() == torch::IntArrayRef({9, 5}));
   CHECK(zca.eigenvalues().ge(0).all().item<bool>());
+  CHECK(zca.eigenvalues().diff().ge(0).all().item<bool>());
+  const auto whitening = zca.whitening();
+  const auto squared = covariance(x) + 0.1 * torch::eye(9, torch::kDouble);
+  require_close(whitening.mm(whitening).mm(squared), torch::eye(9, torch::kDouble), 1e-9, 1e-9);
   require_close(zca.invert(zca.apply(x)), x, 1e-9, 1e-9);
+  // A direction that no row shows is scaled by the ridge alone.
+  auto flat = x.clone();
+  flat.select(1, 4).fill_(2);
+  const auto other = ZcaWhitening::fit(flat, {.ridge = 0.25});
+  auto row = flat.slice(0, 0, 1).clone();
+  const auto before = other.apply(row);
+  row[0][4] += 1;
+  auto expected = before.clone();
+  expected[0][4] += 2;
+  require_close(other.apply(row), expected, 1e-9, 1e-9);
 }
 
 TEST_CASE("ZcaWhitening: saved and loaded, it whitens alike", "[data]") {
   const TemporaryFolder folder;
-  const auto x = correlated(50, 4, 8);
-  const auto zca = ZcaWhitening::fit(x, {.ridge = 0.25});
-  zca.save(folder / "zca.pt");
-  const auto loaded = ZcaWhitening::load(folder / "zca.pt");
-  CHECK(loaded.ridge() == 0.25);
-  CHECK(torch::equal(loaded.mean(), zca.mean()));
-  CHECK(torch::equal(loaded.apply(x), zca.apply(x)));
-  CHECK(torch::equal(loaded.invert(x), zca.invert(x)));
+  for (const int64_t rows : {50, 3}) {
+    const auto x = correlated(rows, 4, 8);
+    const auto zca = ZcaWhitening::fit(x, {.ridge = 0.25});
+    zca.save(folder / "zca.pt");
+    const auto loaded = ZcaWhitening::load(folder / "zca.pt");
+    CHECK(loaded.ridge() == 0.25);
+    CHECK(torch::equal(loaded.mean(), zca.mean()));
+    CHECK(torch::equal(loaded.apply(x), zca.apply(x)));
+    CHECK(torch::equal(loaded.invert(x), zca.invert(x)));
+  }
 }
 
 TEST_CASE("ZcaWhitening: refuses what it cannot be fitted on", "[data]") {
@@ -167,6 +184,7 @@ TEST_CASE("ZcaWhitening: refuses what it cannot be fitted on", "[data]") {
         "ZcaWhitening: expected a ridge above 0 for 4 rows of 2 features whose covariance is "
         "singular but got 0.");
   CHECK(fit_error(correlated(4, 4), 0).starts_with("ZcaWhitening: expected a ridge above 0"));
+  CHECK(fit_error(correlated(3, 4), 0).starts_with("ZcaWhitening: expected a ridge above 0"));
   auto holes = torch::randn({4, 2});
   holes[2][1] = std::nan("");
   CHECK(fit_error(holes) ==
@@ -210,7 +228,7 @@ TEST_CASE("ZcaWhitening: refuses rows of another width and other files", "[data]
   tensors["mean"] = torch::zeros({3}, torch::kDouble);
   ladder::io::save_tensors(path, tensors);
   CHECK(load() ==
-        "ZcaWhitening: expected mean [D], eigenvalues [D], eigenvectors [D, D] and a scalar ridge "
+        "ZcaWhitening: expected mean [D], eigenvalues [K], eigenvectors [D, K] and a scalar ridge "
         "but got [3], [4], [4, 4] and [] in " +
             path.string() + ".");
   tensors = whole;
