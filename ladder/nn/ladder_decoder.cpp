@@ -4,19 +4,9 @@
 
 #include "ladder/nn/copy_state.h"
 #include "ladder/nn/gaussian_combinator.h"
+#include "ladder/ops/convolve.h"
 
 namespace ladder {
-namespace {
-
-torch::Tensor to_matrix(const torch::Tensor& t) {  // [M, C, ...] -> [M ..., C]
-  return t.dim() <= 2 ? t : t.movedim(1, -1).reshape({-1, t.size(1)});
-}
-
-torch::Tensor from_matrix(const torch::Tensor& matrix, const torch::Tensor& like) {
-  return like.dim() <= 2 ? matrix : matrix.reshape(like.movedim(1, -1).sizes()).movedim(-1, 1);
-}
-
-}  // namespace
 
 LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_, const Stages& stages)
     : options(std::move(options_)) {
@@ -90,11 +80,13 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
                 z_noisy[l].sizes(), " but got ", u.sizes(), ".");
     auto target = targets[l];
     if (target) {
-      target->z = to_matrix(target->z);
+      target->z = ops::maps_to_matrix(target->z);
     }
-    const auto lateral = z_noisy[l].defined() ? to_matrix(z_noisy[l]) : torch::Tensor();
-    results[l] = combinators_.at(level)->denoise(lateral, to_matrix(u), target);
-    results[l].z_hat = from_matrix(results[l].z_hat, u);
+    const auto lateral = z_noisy[l].defined() ? ops::maps_to_matrix(z_noisy[l]) : torch::Tensor();
+    results[l] = combinators_.at(level)->denoise(lateral, ops::maps_to_matrix(u), target);
+    if (u.dim() > 2) {
+      results[l].z_hat = ops::matrix_to_maps(results[l].z_hat, u.sizes().slice(2));
+    }
   }
   return results;
 }

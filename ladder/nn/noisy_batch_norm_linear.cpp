@@ -25,7 +25,7 @@ void NoisyBatchNormLinearImpl::reset() {
                            .activation = top ? Activation::kIdentity : options.activation,
                            .leaky_slope = options.leaky_slope,
                            .beta = top ? std::optional(true) : std::nullopt,
-                           .gamma = top}));
+                           .gamma = top && options.gamma}));
   auto init = default_source();
   reset_parameters(init);
 }

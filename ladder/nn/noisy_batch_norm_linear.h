@@ -18,6 +18,7 @@ struct NoisyBatchNormLinearOptions {
   double leaky_slope = 0.1;
   /// The last level before a softmax: the identity as activation, with learned scale and shift.
   bool softmax_top = false;
+  bool gamma = true;  ///< of a softmax top: without it there is a learned shift alone
 };
 
 /// z = normalise(h W^T) + noise, h' = act(gamma (z + beta)); [R, in] -> [R, out]

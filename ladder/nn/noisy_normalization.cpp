@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "ladder/ops/convolve.h"
+
 namespace ladder {
 
 NoisyNormalizationImpl::NoisyNormalizationImpl(NoisyNormalizationOptions options_)
@@ -57,11 +59,9 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
   TORCH_CHECK(x.size(0) == pass.rows(), "NoisyNormalization: expected ", pass.rows(),
               " rows (the pass's groups) but got ", x.size(0), ".");
 
-  // Maps become rows: [R, C, H, W] -> [R H W, C], without a copy where channels are last.
-  const bool maps = x.dim() > 2;
-  const auto positions = x.numel() / std::max<int64_t>(x.size(0) * x.size(1), 1);
-  const auto last = maps ? x.movedim(1, -1) : x;  // [R, ..., C]
-  const auto matrix = maps ? last.reshape({-1, options.channels}) : x;
+  const auto matrix = ops::maps_to_matrix(x);  // [R H W, C]
+  const auto spatial = x.sizes().slice(2);
+  const auto positions = c10::multiply_integers(spatial);
 
   ops::NormaliseArguments arguments{.gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
                                     .beta = beta.defined() ? std::optional(beta) : std::nullopt,
@@ -93,15 +93,10 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
       accumulate(result.mean.detach()[group], result.std.detach()[group], arguments.groups[g].rows);
     }
   }
-  if (maps) {
-    const auto restore = [&](const torch::Tensor& t, int64_t rows) {
-      auto sizes = last.sizes().vec();
-      sizes[0] = rows;
-      return t.reshape(sizes).movedim(-1, 1);
-    };
-    result.h = restore(result.h, x.size(0));
-    for (size_t g = 0; g < result.z.size(); ++g) {
-      result.z[g] = restore(result.z[g], pass.groups[g].rows);
+  if (!spatial.empty()) {
+    result.h = ops::matrix_to_maps(result.h, spatial);
+    for (auto& z : result.z) {
+      z = ops::matrix_to_maps(z, spatial);
     }
   }
   return {std::move(result.h), std::move(result.z), std::move(result.mean), std::move(result.std)};

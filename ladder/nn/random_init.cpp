@@ -27,4 +27,15 @@ void init_dense_weight(const torch::Tensor& weight, NoiseSource& init) {
                std::sqrt(static_cast<double>(in)));
 }
 
+void init_convolution_weight(const torch::Tensor& weight, int64_t fan_in, NoiseSource& init) {
+  const torch::NoGradGuard no_grad;
+  const auto rows = weight.size(0);
+  const auto columns = weight.numel() / rows;
+  const auto bound = std::sqrt(3.0 / static_cast<double>(fan_in));
+  weight.copy_(ops::standard_uniform(init.draw(rows, columns), rows, columns, torch::kFloat)
+                   .mul_(2 * bound)
+                   .sub_(bound)
+                   .reshape(weight.sizes()));
+}
+
 }  // namespace ladder

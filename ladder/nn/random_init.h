@@ -26,4 +26,7 @@ void reset_parameters(torch::nn::Module& module, uint64_t seed);
 /// weight [out, in] ~ N(0, 1 / in).
 void init_dense_weight(const torch::Tensor& weight, NoiseSource& init);
 
+/// weight [first, second, P, Q] ~ U(-sqrt(3 / fan_in), sqrt(3 / fan_in)), of variance 1 / fan_in.
+void init_convolution_weight(const torch::Tensor& weight, int64_t fan_in, NoiseSource& init);
+
 }  // namespace ladder

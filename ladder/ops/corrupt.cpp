@@ -45,7 +45,8 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
   for (const auto& part : noisy) {
     noisy_rows += part.size(0);
   }
-  const auto stacked = at::cat(parts);  // [R, ...]
+  // [R, ...], in the order of its dimensions, which the noise follows, whatever the inputs' layout.
+  const auto stacked = at::cat(parts).contiguous();
   if (noise_std == 0 || noisy_rows == 0) {
     return stacked;
   }

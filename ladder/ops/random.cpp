@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "ladder/ops/cpu/columns.h"
@@ -110,6 +111,30 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
                                   .noise = {.seed = draw.seed, .offset = draw.offset},
                                   .noise_std = 1.0F};
   cpu::run(args, rows, columns);
+  return values.to(options);
+}
+
+at::Tensor standard_uniform(const NoiseDraw& draw, int64_t rows, int64_t columns,
+                            const at::TensorOptions& options) {
+  if (draw.values) {
+    return draw.values->to(options);
+  }
+  auto values = at::empty({rows, columns}, at::kFloat);
+  auto* out = values.mutable_data_ptr<float>();
+  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(draw.seed),
+                                       static_cast<uint32_t>(draw.seed >> 32)};
+  for (int64_t quad = 0; quad * 4 < rows; ++quad) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const auto block = draw.offset + static_cast<uint64_t>(quad * columns + c);
+      const auto words =
+          philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0}, key);
+      for (int64_t r = quad * 4; r < std::min(quad * 4 + 4, rows); ++r) {
+        // With the half, as many digits as a float has: the result is below 1.
+        const auto bits = static_cast<float>(words[static_cast<size_t>(r - quad * 4)] >> 9);
+        out[r * columns + c] = (bits + 0.5F) * 0x1p-23F;
+      }
+    }
+  }
   return values.to(options);
 }
 

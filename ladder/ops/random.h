@@ -89,5 +89,10 @@ namespace ops {
 at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
                            const at::TensorOptions& options);
 
+/// Uniform numbers in (0, 1) instead, float32 from the upper 23 bits of the same words:
+/// (bits + 1/2) / 2^23. Given values are returned as they are.
+at::Tensor standard_uniform(const NoiseDraw& draw, int64_t rows, int64_t columns,
+                            const at::TensorOptions& options);
+
 }  // namespace ops
 }  // namespace ladder

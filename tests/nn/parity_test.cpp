@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "ladder/io/tensor_file.h"
 #include "ladder/nn/gaussian_combinator.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/nn/noisy_batch_norm_linear.h"
@@ -12,36 +11,22 @@
 #include "ladder/ops/product.h"
 #include "ladder/train/fused_adam.h"
 #include "tests/support/catch.h"
+#include "tests/support/fixture.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::Fixture;
 using ladder::testing::require_close;
 
 namespace {
 
-struct Fixture {
-  io::TensorMap tensors;
-  torch::Dtype dtype;
-
-  Fixture(const std::string& name, torch::Dtype type)
-      : tensors(io::load_tensors(std::string(LADDER_FIXTURES) + "/" + name + ".pt")), dtype(type) {}
-
-  bool has(const std::string& key) const { return tensors.count(key) > 0; }
-  torch::Tensor operator[](const std::string& key) const {
-    INFO(key);
-    REQUIRE(has(key));
-    const auto& t = tensors.at(key);
-    return t.is_floating_point() ? t.to(dtype) : t;
-  }
-  std::vector<double> numbers(const std::string& key) const {
-    const auto t = tensors.at(key).to(torch::kDouble).contiguous();
-    return {t.const_data_ptr<double>(), t.const_data_ptr<double>() + t.numel()};
-  }
+struct DenseFixture : Fixture {
+  using Fixture::Fixture;
 
   Ladder build() const {
     const auto layers = numbers("config.layers");
     const auto noise = numbers("config.noise");
-    const auto activation = static_cast<Activation>((*this)["config.activation"].item<int64_t>());
+    const auto activation = static_cast<Activation>(integer("config.activation"));
     Stages stages;
     for (size_t l = 1; l < layers.size(); ++l) {
       stages.push_back(NoisyBatchNormLinear(
@@ -57,21 +42,10 @@ struct Fixture {
     Ladder net(LadderOptions{.input_shape = {static_cast<int64_t>(layers[0])},
                              .lambda = numbers("config.lambda"),
                              .input_noise = noise[0],
-                             .combinator = (*this)["config.combinator"].item<int64_t>() == 1
-                                               ? vanilla
-                                               : CombinatorFactory()},
+                             .combinator =
+                                 integer("config.combinator") == 1 ? vanilla : CombinatorFactory()},
                std::move(stages));
-    net->to(dtype);
-    const torch::NoGradGuard no_grad;
-    for (auto& parameter : net->named_parameters()) {
-      parameter.value().copy_((*this)["param." + parameter.key()]);
-    }
-    size_t expected = 0;
-    for (const auto& [key, value] : tensors) {
-      expected += key.rfind("param.", 0) == 0 ? 1 : 0;
-    }
-    REQUIRE(net->named_parameters().size() == expected);
-    return net;
+    return with_parameters(net);
   }
 
   NoiseSource noise() const {
@@ -85,11 +59,6 @@ struct Fixture {
     }
     return NoiseSource::replay(draws);
   }
-
-  SemiBatch batch() const {
-    return {(*this)["x_labeled"], (*this)["y"],
-            has("x_unlabeled") ? (*this)["x_unlabeled"] : torch::Tensor()};
-  }
 };
 
 const std::vector<std::string> kNetworks = {"full-gaussian-relu",
@@ -102,29 +71,16 @@ const std::vector<std::string> kNetworks = {"full-gaussian-relu",
 
 void check_network(const std::string& name, torch::Dtype dtype, double rtol, double atol) {
   INFO(name << " " << dtype);
-  const Fixture fixture(name, dtype);
+  const DenseFixture fixture(name, dtype);
   auto net = fixture.build();
   auto noise = fixture.noise();
   const auto loss = net->loss(fixture.batch(), noise);
-  require_close(loss.total, fixture["cost.total"], rtol, atol);
-  require_close(loss.supervised, fixture["cost.supervised"], rtol, atol);
-  for (size_t l = 0; l < loss.denoising.size(); ++l) {
-    const auto key = "cost.denoising." + std::to_string(l);
-    REQUIRE(loss.denoising[l].defined() == fixture.has(key));
-    if (fixture.has(key)) {
-      require_close(loss.denoising[l], fixture[key], rtol, atol);
-    }
-  }
-  loss.total.backward();
-  for (const auto& parameter : net->named_parameters()) {
-    INFO(parameter.key());
-    require_close(parameter.value().grad(), fixture["grad." + parameter.key()], rtol, atol * 10);
-  }
+  fixture.require_costs_and_gradients(net, loss, rtol, atol);
 }
 
 void check_adam(const std::string& name, torch::Dtype dtype, double rtol, double atol) {
   INFO(name << " " << dtype);
-  const Fixture fixture(name, dtype);
+  const DenseFixture fixture(name, dtype);
   auto net = fixture.build();
   train::FusedAdam adam(*net, torch::optim::AdamOptions(0.002));
   const auto totals = fixture["adam.total"];
@@ -175,18 +131,7 @@ TEST_CASE("Ladder after ten steps of Adam agrees with the reference", "[nn][trai
 }
 
 TEST_CASE("Ladder calibrates and infers as the reference does", "[nn]") {
-  const Fixture fixture("evaluation", torch::kDouble);
+  const DenseFixture fixture("evaluation", torch::kDouble);
   auto net = fixture.build();
-  net->eval();
-  CHECK_THROWS_WITH(net->forward(fixture["eval.x"]), Catch::Contains("no stored statistics yet"));
-  net->calibrate(fixture["calibrate.inputs"], fixture["calibrate.batch_size"].item<int64_t>());
-  const auto buffers = net->named_buffers();
-  for (int64_t l = 1; l <= net->top_level(); ++l) {
-    const auto prefix = "stages." + std::to_string(l - 1) + ".normalization.";
-    require_close(buffers[prefix + "running_mean"], fixture["calibrate.mean." + std::to_string(l)]);
-    require_close(buffers[prefix + "running_var"], fixture["calibrate.var." + std::to_string(l)]);
-  }
-  require_close(net->forward(fixture["eval.x"]), fixture["eval.logits"]);
-  const auto alone = net->forward(fixture["eval.x"].narrow(0, 1, 1));
-  require_close(alone, fixture["eval.logits"].narrow(0, 1, 1));
+  fixture.require_evaluation(net);
 }

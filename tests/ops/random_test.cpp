@@ -154,3 +154,30 @@ TEST_CASE("NoiseSource replays given draws in order", "[ops]") {
                     Catch::Contains("expected draw 1 to hold 2 x 3 numbers but got shape [1, 3]"));
   CHECK_THROWS_WITH(source.draw(1, 3), Catch::Contains("expected at most 2 draws"));
 }
+
+TEST_CASE("standard_uniform is the upper bits of its Philox words", "[ops]") {
+  const auto u =
+      ladder::ops::standard_uniform({.seed = 9, .offset = 4, .values = {}}, 7, 3, torch::kDouble);
+  REQUIRE(u.sizes() == at::IntArrayRef({7, 3}));
+  for (int64_t r = 0; r < 7; ++r) {
+    for (int64_t c = 0; c < 3; ++c) {
+      const auto block = static_cast<uint32_t>(4 + r / 4 * 3 + c);
+      const auto word = ladder::philox4x32({block, 0, 0, 0}, {9, 0})[static_cast<size_t>(r % 4)];
+      CHECK(u[r][c].item<double>() == ((word >> 9) + 0.5) / 8388608.0);
+    }
+  }
+}
+
+TEST_CASE("standard_uniform has the moments of a uniform number", "[ops]") {
+  const auto u = ladder::ops::standard_uniform({.seed = 1, .offset = 0, .values = {}}, 1000, 400,
+                                               torch::kDouble);
+  CHECK(u.min().item<double>() > 0);
+  CHECK(u.max().item<double>() < 1);
+  // 400,000 draws, five deviations.
+  CHECK(u.mean().item<double>() == Approx(0.5).margin(5 * std::sqrt(1.0 / 12 / 4e5)));
+  CHECK(u.var().item<double>() == Approx(1.0 / 12).margin(5 * std::sqrt(1.0 / 180 / 4e5)));
+  const auto given = torch::rand({2, 3});
+  require_close(
+      ladder::ops::standard_uniform({.seed = 0, .offset = 0, .values = given}, 2, 3, torch::kFloat),
+      given);
+}

@@ -9,8 +9,11 @@ import sys
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+import conv_fixtures
+import conv_reference as conv
 import ladder_reference as reference
 from ladder_reference import Config
 from make_fixtures import CONFIGS, perturbed_parameters
@@ -153,6 +156,55 @@ def calibration_on_one_batch_evaluates_like_training(generator: torch.Generator)
     require_close(reference.evaluate(config, parameters, x, statistics), expected, "logits")
 
 
+def conv_gradients_match_central_differences(generator: torch.Generator) -> None:
+    for name, config in conv_fixtures.CONFIGS.items():
+        *batch, noise = conv_fixtures.make_batch(config, generator)
+        parameters = conv_fixtures.perturbed_parameters(config, generator)
+        names = list(parameters)
+
+        def total(*values: Tensor) -> Tensor:
+            return conv.cost(config, dict(zip(names, values)), *batch, noise).total
+
+        leaves = [value.requires_grad_() for value in parameters.values()]
+        assert torch.autograd.gradcheck(
+            total, leaves, eps=1e-7, atol=1e-4, rtol=1e-3, fast_mode=True
+        ), name
+
+
+def maps_up_and_down_agree_with_torch(generator: torch.Generator) -> None:
+    for border in conv.BORDERS:
+        for kernel, stride in ((1, 1), (3, 1), (3, 2), (5, 3), (1, 2)):
+            layer = conv.Conv(3, kernel, border, stride)
+            below = (2, 7, 6)
+            x, weight = normals(generator, 2, *below), normals(generator, 3, 2, kernel, kernel)
+            y = F.conv2d(x, weight, stride=stride, padding=layer.padding)
+            message = f"{border} {kernel} {stride}"
+            require_close(conv.map_up(layer, x, weight), y, message)
+            z = normals(generator, *y.shape)
+            back = conv.map_down(layer, z, weight, below)
+            assert back.shape == x.shape, message
+            require_close((back * x).sum(), (z * y).sum(), f"{message} back")
+    for size in (1, 2, 3):
+        x = normals(generator, 2, 3, 7, 5)
+        pools = (conv.MaxPool(size), F.max_pool2d), (conv.MeanPool(size), F.avg_pool2d)
+        for layer, expected in pools:
+            require_close(conv.map_up(layer, x, None), expected(x, size, ceil_mode=True), "pool")
+        small = conv.map_up(conv.MeanPool(size), x, None)
+        back = conv.map_down(conv.MeanPool(size), small, None, (3, 7, 5))
+        require_close(conv.map_up(conv.MeanPool(size), back, None), small, "upsampled")
+
+
+def conv_total_is_the_weighted_sum(generator: torch.Generator) -> None:
+    for name, config in conv_fixtures.CONFIGS.items():
+        *batch, noise = conv_fixtures.make_batch(config, generator)
+        parameters = conv_fixtures.perturbed_parameters(config, generator)
+        result = conv.cost(config, parameters, *batch, noise)
+        expected = result.supervised
+        for level, value in result.denoising.items():
+            expected = expected + config.weights[level] * value
+        require_close(result.total, expected, name)
+
+
 CHECKS = (
     gradients_match_central_differences,
     initial_gaussian_costs_have_a_closed_form,
@@ -163,6 +215,9 @@ CHECKS = (
     total_is_the_weighted_sum,
     adam_agrees_with_torch,
     calibration_on_one_batch_evaluates_like_training,
+    conv_gradients_match_central_differences,
+    maps_up_and_down_agree_with_torch,
+    conv_total_is_the_weighted_sum,
 )
 
 

@@ -21,6 +21,8 @@ The evaluation fixture has config.* and param.* as above, and with l the level, 
 
     calibrate.inputs, calibrate.batch_size, calibrate.mean.{l}, calibrate.var.{l}, eval.x,
     eval.logits
+
+Fixtures of networks on maps are described in conv_fixtures.py.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import conv_fixtures
 import ladder_reference as reference
 from ladder_reference import Config
 
@@ -145,7 +148,7 @@ def make_fixtures() -> dict[str, dict[str, Tensor]]:
         fixtures[f"{name}-quiet"] = telling_training_fixture(quiet)
         fixtures[f"{name}-noisy"] = telling_training_fixture(config)
     fixtures["evaluation"] = evaluation_fixture(CONFIGS["full-gaussian-relu"])
-    return fixtures
+    return fixtures | conv_fixtures.make_fixtures()
 
 
 def packed(fixture: dict[str, Tensor]) -> dict[str, Tensor]:

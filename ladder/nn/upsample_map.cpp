@@ -1,0 +1,53 @@
+#include "ladder/nn/upsample_map.h"
+
+#include <torch/torch.h>
+
+namespace ladder {
+namespace {
+
+// Which of `count` values each of `size` rows takes.
+torch::Tensor sources(int64_t size, int64_t scale, int64_t count, torch::Device device) {
+  return torch::arange(size, torch::TensorOptions(torch::kLong).device(device))
+      .div(scale, "floor")
+      .clamp_max(count - 1);
+}
+
+}  // namespace
+
+UpsampleMapImpl::UpsampleMapImpl(UpsampleMapOptions options_) : options(options_) {
+  for (const auto& sizes : {options.scale, options.out_size}) {
+    TORCH_CHECK(sizes[0] > 0 && sizes[1] > 0,
+                "UpsampleMap: expected a scale and an out_size of at least 1 but got ",
+                at::IntArrayRef(options.scale), " and ", at::IntArrayRef(options.out_size), ".");
+  }
+}
+
+void UpsampleMapImpl::pretty_print(std::ostream& stream) const {
+  stream << "ladder::UpsampleMap(" << options.scale[0] << "x" << options.scale[1] << ", to "
+         << options.out_size[0] << "x" << options.out_size[1] << ")";
+}
+
+torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
+  TORCH_CHECK(x.dim() == 2 || x.dim() == 4,
+              "UpsampleMap: expected rows [M, C] or maps [M, C, I, J] but got an input of shape ",
+              x.sizes(), ".");
+  const auto [rows, columns] = options.out_size;
+  const auto maps = x.dim() == 2 ? x.unflatten(1, {-1, 1, 1}) : x;
+  if (maps.size(2) == 1 && maps.size(3) == 1) {
+    return maps.expand({-1, -1, rows, columns});
+  }
+  return maps
+      .movedim(1, -1)  // [M, I, J, C]
+      .index_select(1, sources(rows, options.scale[0], maps.size(2), x.device()))
+      .index_select(2, sources(columns, options.scale[1], maps.size(3), x.device()))
+      .movedim(-1, 1);
+}
+
+torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride) {
+  TORCH_CHECK(in.size() == 3, "UpsampleMap: expected maps [C, H, W] to go back to but got rows of ",
+              in, ".");
+  return torch::nn::AnyModule(
+      UpsampleMap(UpsampleMapOptions{.scale = stride, .out_size = {in[1], in[2]}}));
+}
+
+}  // namespace ladder

@@ -1,0 +1,39 @@
+/// The decoder's map for a pooling.
+#pragma once
+
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/pimpl.h>
+
+#include <array>
+
+namespace ladder {
+
+struct UpsampleMapOptions {
+  std::array<int64_t, 2> scale = {2, 2};     ///< how many rows and columns a value spreads over
+  std::array<int64_t, 2> out_size = {1, 1};  ///< rows and columns of the result
+};
+
+/// Nearest-neighbour upsampling cropped to size: y[m, c, i, j] = x[m, c, i / scale, j / scale],
+/// rounded down and at most the last one; [M, C, I, J] -> [M, C, *out_size] [Rasmus2015, published
+/// code].
+///
+/// Rows [M, C] count as maps of one value, which are broadcast. No parameters. Errors: sizes below
+/// 1, an input of other than 2 or 4 dimensions.
+class UpsampleMapImpl : public torch::nn::Cloneable<UpsampleMapImpl> {
+ public:
+  explicit UpsampleMapImpl(UpsampleMapOptions options);
+
+  void reset() override {}
+  void pretty_print(std::ostream& stream) const override;
+  torch::Tensor forward(const torch::Tensor& x);
+
+  UpsampleMapOptions options;
+};
+TORCH_MODULE(UpsampleMap);
+
+/// The decoder map of a pooling stage with the given stride, from rows of shape `out` back to rows
+/// of shape `in` [C, H, W].
+torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride);
+
+}  // namespace ladder

@@ -1,0 +1,222 @@
+#include "ladder/ops/convolve.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "ladder/ops/product.h"
+
+namespace ladder::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+using Size = std::array<int64_t, 2>;
+
+enum class Form { kPointwise, kUnfolded, kConvolution };
+
+Form form_of(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
+  const auto kernel = weight.size(2) * weight.size(3);
+  if (kernel == 1 && geometry.padding == Size{0, 0}) {
+    return Form::kPointwise;
+  }
+  return kernel >= positions[0] * positions[1] ? Form::kUnfolded : Form::kConvolution;
+}
+
+struct Windows {
+  Size map;     // rows and columns, padding included
+  Size kernel;  // of a window
+  Size stride;
+
+  Size positions() const {
+    return {(map[0] - kernel[0]) / stride[0] + 1, (map[1] - kernel[1]) / stride[1] + 1};
+  }
+  at::IntArrayRef flat() const { return {map.data(), 6}; }
+};
+static_assert(sizeof(Windows) == 6 * sizeof(int64_t));
+
+// [R, H, W, C] -> [R I J, P Q C], a row for each position of the window.
+at::Tensor unfold(const at::Tensor& maps, const Windows& windows) {
+  const auto dense = maps.contiguous();
+  const auto channels = dense.size(3);
+  const auto [i, j] = windows.positions();
+  const auto [p, q] = windows.kernel;
+  const auto row = dense.stride(1);
+  const auto column = dense.stride(2);
+  return dense
+      .as_strided({dense.size(0), i, j, p, q, channels},
+                  {dense.stride(0), row * windows.stride[0], column * windows.stride[1], row,
+                   column, dense.stride(3)})
+      .reshape({dense.size(0) * i * j, p * q * channels});
+}
+
+// [R I J, P Q C] -> [R, H, W, C], windows added where they overlap.
+at::Tensor fold(const at::Tensor& rows, const Windows& windows) {
+  const auto [i, j] = windows.positions();
+  const auto [p, q] = windows.kernel;
+  const auto channels = rows.size(1) / (p * q);
+  const auto parts = rows.reshape({-1, i, j, p, q, channels});
+  const auto [down, across] = windows.stride;
+  auto maps = at::zeros({parts.size(0), windows.map[0], windows.map[1], channels}, rows.options());
+  if (i * j <= p * q) {  // the fewer additions
+    for (int64_t a = 0; a < i; ++a) {
+      for (int64_t b = 0; b < j; ++b) {
+        maps.narrow(1, a * down, p).narrow(2, b * across, q).add_(parts.select(1, a).select(1, b));
+      }
+    }
+    return maps;
+  }
+  for (int64_t a = 0; a < p; ++a) {
+    for (int64_t b = 0; b < q; ++b) {
+      maps.slice(1, a, a + (i - 1) * down + 1, down)
+          .slice(2, b, b + (j - 1) * across + 1, across)
+          .add_(parts.select(3, a).select(3, b));
+    }
+  }
+  return maps;
+}
+
+// Unfolding and folding are each other's adjoint.
+template <bool kUnfold>
+class WindowFunction : public torch::autograd::Function<WindowFunction<kUnfold>> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const Windows& windows) {
+    ctx->saved_data["windows"] = windows.flat().vec();
+    return kUnfold ? unfold(x, windows) : fold(x, windows);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto flat = ctx->saved_data["windows"].toIntVector();
+    const Windows windows{{flat[0], flat[1]}, {flat[2], flat[3]}, {flat[4], flat[5]}};
+    return {WindowFunction<!kUnfold>::apply(grads[0], windows), at::Tensor()};
+  }
+};
+
+at::Tensor rows_of_windows(const at::Tensor& maps, const Windows& windows) {
+  return WindowFunction<true>::apply(maps, windows);
+}
+
+at::Tensor sum_of_windows(const at::Tensor& rows, const Windows& windows) {
+  return WindowFunction<false>::apply(rows, windows);
+}
+
+Size padded(Size size, const ConvolveGeometry& geometry) {
+  return {size[0] + 2 * geometry.padding[0], size[1] + 2 * geometry.padding[1]};
+}
+
+// [O, C, P, Q] -> [O, P Q C]
+at::Tensor weight_rows(const at::Tensor& weight) {
+  return weight.permute({0, 2, 3, 1}).reshape({weight.size(0), -1});
+}
+
+void check_operands(const char* op, const at::Tensor& x, const at::Tensor& weight, int64_t channels,
+                    const ConvolveGeometry& geometry) {
+  TORCH_CHECK(x.dim() == 4 && weight.dim() == 4, op,
+              ": expected maps [R, C, H, W] and a weight [O, C, P, Q] but got ", x.sizes(), " and ",
+              weight.sizes(), ".");
+  TORCH_CHECK(x.size(1) == channels, op, ": expected ", channels, " channels but got ", x.size(1),
+              ".");
+  TORCH_CHECK(x.scalar_type() == weight.scalar_type(), op, ": expected a weight of type ",
+              x.scalar_type(), " but got ", weight.scalar_type(), ".");
+  TORCH_CHECK(geometry.stride[0] > 0 && geometry.stride[1] > 0, op,
+              ": expected a stride of at least 1 but got ", at::IntArrayRef(geometry.stride), ".");
+}
+
+Size kernel_of(const at::Tensor& weight) { return {weight.size(2), weight.size(3)}; }
+
+}  // namespace
+
+std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<int64_t, 2> kernel,
+                                      const ConvolveGeometry& geometry) {
+  const auto all = padded(size, geometry);
+  TORCH_CHECK(geometry.stride[0] > 0 && geometry.stride[1] > 0,
+              "convolved_size: expected a stride of at least 1 but got ",
+              at::IntArrayRef(geometry.stride), ".");
+  TORCH_CHECK(geometry.padding[0] >= 0 && geometry.padding[1] >= 0,
+              "convolved_size: expected a padding of at least 0 but got ",
+              at::IntArrayRef(geometry.padding), ".");
+  TORCH_CHECK(kernel[0] > 0 && kernel[1] > 0 && kernel[0] <= all[0] && kernel[1] <= all[1],
+              "convolved_size: expected a kernel of at most ", at::IntArrayRef(all),
+              ", the map with its padding, but got ", at::IntArrayRef(kernel), ".");
+  return Windows{all, kernel, geometry.stride}.positions();
+}
+
+at::Tensor maps_to_matrix(const at::Tensor& maps) {
+  return maps.dim() <= 2 ? maps : maps.movedim(1, -1).reshape({-1, maps.size(1)});
+}
+
+at::Tensor matrix_to_maps(const at::Tensor& matrix, at::IntArrayRef spatial) {
+  std::vector<int64_t> sizes = {matrix.size(0) / c10::multiply_integers(spatial)};
+  sizes.insert(sizes.end(), spatial.begin(), spatial.end());
+  sizes.push_back(matrix.size(1));
+  return matrix.reshape(sizes).movedim(-1, 1);
+}
+
+at::Tensor channels_last(const at::Tensor& maps) {
+  return matrix_to_maps(maps_to_matrix(maps), maps.sizes().slice(2));
+}
+
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
+                    const ConvolveGeometry& geometry) {
+  check_operands("convolve", x, weight, weight.dim() == 4 ? weight.size(1) : 0, geometry);
+  const auto kernel = kernel_of(weight);
+  const auto positions = convolved_size({x.size(2), x.size(3)}, kernel, geometry);
+  const auto [rows, columns] = geometry.padding;
+  switch (form_of(weight, positions, geometry)) {
+    case Form::kPointwise: {
+      const auto [down, across] = geometry.stride;
+      const auto seen =
+          down == 1 && across == 1 ? x : x.slice(2, 0, {}, down).slice(3, 0, {}, across);
+      return matrix_to_maps(ops::linear(maps_to_matrix(seen), weight.flatten(1)), positions);
+    }
+    case Form::kUnfolded: {
+      auto maps = x.movedim(1, -1);  // [R, H, W, C]
+      if (rows > 0 || columns > 0) {
+        maps = at::constant_pad_nd(maps, {0, 0, columns, columns, rows, rows});
+      }
+      const Windows windows{{maps.size(1), maps.size(2)}, kernel, geometry.stride};
+      return matrix_to_maps(ops::linear(rows_of_windows(maps, windows), weight_rows(weight)),
+                            positions);
+    }
+    case Form::kConvolution:
+      break;
+  }
+  return channels_last(at::convolution(
+      channels_last(x), weight.contiguous(at::MemoryFormat::ChannelsLast), {}, geometry.stride,
+      geometry.padding, {1, 1}, /*transposed=*/false, {0, 0}, /*groups=*/1));
+}
+
+at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
+                               std::array<int64_t, 2> size, const ConvolveGeometry& geometry) {
+  check_operands("convolve_transposed", x, weight, weight.dim() == 4 ? weight.size(0) : 0,
+                 geometry);
+  const auto kernel = kernel_of(weight);
+  const Size positions = {x.size(2), x.size(3)};
+  const auto expected = convolved_size(size, kernel, geometry);
+  TORCH_CHECK(positions == expected, "convolve_transposed: expected maps of ",
+              at::IntArrayRef(expected), " to make maps of ", at::IntArrayRef(size), " but got ",
+              at::IntArrayRef(positions), ".");
+  const auto form = form_of(weight, positions, geometry);
+  const auto [rows, columns] = geometry.padding;
+  if (form == Form::kUnfolded || (form == Form::kPointwise && (geometry.stride != Size{1, 1}))) {
+    const Windows windows{padded(size, geometry), kernel, geometry.stride};
+    const auto parts = ops::linear(maps_to_matrix(x), weight_rows(weight).t());  // [R I J, P Q C]
+    return sum_of_windows(parts, windows)
+        .narrow(1, rows, size[0])
+        .narrow(2, columns, size[1])
+        .movedim(-1, 1);
+  }
+  if (form == Form::kPointwise) {
+    return matrix_to_maps(ops::linear(maps_to_matrix(x), weight.flatten(1).t()), size);
+  }
+  Size output_padding;
+  for (size_t d = 0; d < 2; ++d) {
+    output_padding[d] =
+        size[d] + 2 * geometry.padding[d] - ((positions[d] - 1) * geometry.stride[d] + kernel[d]);
+  }
+  return channels_last(at::convolution(
+      channels_last(x), weight.contiguous(at::MemoryFormat::ChannelsLast), {}, geometry.stride,
+      geometry.padding, {1, 1}, /*transposed=*/true, output_padding, /*groups=*/1));
+}
+
+}  // namespace ladder::ops
