@@ -39,6 +39,14 @@ TITLES = {
     "compiled": "PyTorch compiled, fused Adam",
     "jax": "JAX, one jitted step",
 }
+CONVOLUTIONAL = ("ladder", "ladder-bfloat16", "eager")
+MLP = "full"
+NETWORKS = {
+    MLP: "MLP 784-1000-500-250-250-250-10, full ladder",
+    "conv-fc": "conv-fc on 1x28x28, full ladder",
+    "conv-small": "conv-small on 1x28x28, Gamma-model",
+    "conv-large": "conv-large on 3x32x32, Gamma-model",
+}
 # Buffers of a step go back to the heap, not to the kernel; the program sets the same for itself.
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 
@@ -96,9 +104,12 @@ class Runner:
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:
     threads = ["--threads", str(options.threads)]
+    network = ["--network", options.network]
     if name in PROGRAM_FLAGS:
-        return [str(options.program), "--serve", *PROGRAM_FLAGS[name], *threads]
-    return [sys.executable, str(SERVER), PEERS[name], *threads]
+        return [str(options.program), "--serve", *network, *PROGRAM_FLAGS[name], *threads]
+    if options.network == MLP:
+        return [sys.executable, str(SERVER), PEERS[name], *threads]
+    return [sys.executable, str(SERVER), f"conv_{PEERS[name]}", *network, *threads]
 
 
 def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], dict[str, str]]:
@@ -193,13 +204,15 @@ def summarize(runners: list[Runner], missing: dict[str, str]) -> dict[str, dict]
     return summary
 
 
-def to_markdown(machine: dict, summary: dict[str, dict], missing: dict[str, str]) -> str:
+def to_markdown(
+    network: str, machine: dict, summary: dict[str, dict], missing: dict[str, str]
+) -> str:
     def ratio(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
 
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
-        "One training step, MLP 784-1000-500-250-250-250-10, full ladder, 100 + 100 rows, float32:",
+        f"One training step, {NETWORKS[network]}, 100 + 100 rows, float32:",
         "",
         "| implementation | median ms | min ms | to this library | to its products alone |",
         "|---|---:|---:|---:|---:|",
@@ -223,7 +236,6 @@ def to_markdown(machine: dict, summary: dict[str, dict], missing: dict[str, str]
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     names = [*PROGRAM_FLAGS, *PEERS]
-    default = [name for name in names if name != "ladder-bfloat16"]
     parser = argparse.ArgumentParser(description="Times one training step beside its peers.")
     parser.add_argument("--threads", type=int, default=2, help="threads of each (default 2)")
     parser.add_argument("--steps", type=int, default=200, help="timed steps of each (default 200)")
@@ -233,19 +245,28 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--only",
         nargs="+",
         choices=names,
-        default=default,
         metavar="NAME",
-        help=f"some of {', '.join(names)} (default: all but ladder-bfloat16)",
+        help=f"some of {', '.join(names)} (default: all but ladder-bfloat16; of a convolutional "
+        "network there are ladder, ladder-bfloat16 and eager)",
+    )
+    parser.add_argument(
+        "--network", choices=NETWORKS, default=MLP, help=f"what is trained (default {MLP})"
     )
     parser.add_argument(
         "--program", type=Path, default=PROGRAM, help="the library's benchmark program"
     )
     parser.add_argument(
-        "--json", type=Path, default=RESULTS / "step.json", help="where the JSON goes"
+        "--json", type=Path, help="where the JSON goes (step.json, step-NETWORK.json)"
     )
     options = parser.parse_args(arguments)
     if min(options.threads, options.round) < 1 or min(options.steps, options.warmup) < 2:
         parser.error("expected at least 1 thread, 1 step a round, 2 steps and 2 of warm-up")
+    there = [name for name in names if options.network == MLP or name in CONVOLUTIONAL]
+    options.only = options.only or [name for name in there if name != "ladder-bfloat16"]
+    if set(options.only) - set(there):
+        parser.error(f"expected some of {', '.join(there)} with --network {options.network}")
+    suffix = "" if options.network == MLP else f"-{options.network}"
+    options.json = options.json or RESULTS / f"step{suffix}.json"
     return options
 
 
@@ -262,9 +283,14 @@ def main() -> int:
         for runner in runners:
             runner.close()
     summary = summarize(runners, missing)
-    print(to_markdown(machine, summary, missing))
+    print(to_markdown(options.network, machine, summary, missing))
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine, "results": summary, "missing": missing}
+    result = {
+        "network": options.network,
+        "machine": machine,
+        "results": summary,
+        "missing": missing,
+    }
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {options.json}", file=sys.stderr)
     return 0 if summary else 1

@@ -1,15 +1,16 @@
-// Times the training step of ladder-mnist's network, or the matrix products alone that it contains.
+// Times the training step of a network, or the matrix products alone that a dense one contains.
 //
-//   ladder-step-bench [--serve] [--floor] [--network full|gamma|bottom|baseline] [--threads N]
-//                     [--steps N] [--precision float32|bfloat16]
+//   ladder-step-bench [--serve] [--floor] [--threads N] [--steps N] [--precision float32|bfloat16]
+//                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-large]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
-// step.py interleaves it with other implementations. Data are synthetic: 60,000 rows of bytes /
-// 255.
+// step.py interleaves it with other implementations. Data are synthetic, bytes / 255: 60,000 rows,
+// or 2,000 maps.
 
 #include <ladder/data/sampler.h>
 #include <ladder/models/mlp.h>
+#include <ladder/models/network.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
 #include <malloc.h>
@@ -21,13 +22,14 @@
 #include <cxxopts.hpp>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 
 namespace {
 
 using Step = std::function<void()>;
 
-// The lambda of a kind of network.
+// The lambda of a kind of dense network.
 std::vector<double> lambda_of(const std::string& kind, size_t levels) {
   using namespace ladder::models;
   if (kind == "full") {
@@ -39,19 +41,33 @@ std::vector<double> lambda_of(const std::string& kind, size_t levels) {
   if (kind == "bottom") {
     return bottom_lambda(levels, 5000);
   }
-  TORCH_CHECK(kind == "baseline", "--network: expected full, gamma, bottom or baseline but got '",
-              kind, "'.");
+  TORCH_CHECK(
+      kind == "baseline",
+      "--network: expected full, gamma, bottom, baseline, conv-fc, conv-small or conv-large "
+      "but got '",
+      kind, "'.");
   return {};
 }
 
-Step training_step(const ladder::models::MlpOptions& options) {
-  auto net = ladder::models::mlp(options);
+std::optional<ladder::models::NetworkOptions> convolutional(const std::string& kind) {
+  using namespace ladder::models;
+  return kind == "conv-fc"      ? std::optional(conv_fc())
+         : kind == "conv-small" ? std::optional(conv_small())
+         : kind == "conv-large" ? std::optional(conv_large())
+                                : std::nullopt;
+}
+
+Step training_step(const ladder::models::NetworkOptions& options) {
+  auto net = ladder::models::network(options);
   ladder::reset_parameters(*net, 1);
-  const auto images = torch::randint(0, 256, {60000, options.in_features}, torch::kUInt8);
+  const int64_t rows = options.input_shape.size() == 1 ? 60000 : 2000;
+  auto shape = options.input_shape;
+  shape.insert(shape.begin(), rows);
+  const auto images = torch::randint(0, 256, shape, torch::kUInt8);
   ladder::data::SemiData data{.inputs = images.to(torch::kFloat) / 255,
-                              .labels = torch::randint(0, 10, {60000}, torch::kLong),
+                              .labels = torch::randint(0, 10, {rows}, torch::kLong),
                               .labeled = torch::arange(100),
-                              .unlabeled = torch::arange(60000)};
+                              .unlabeled = torch::arange(rows)};
   auto sampler = std::make_shared<ladder::data::SemiSampler>(
       data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? 100 : 0});
   auto adam = std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(0.002));
@@ -126,10 +142,10 @@ int main(int argc, char** argv) try {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 
-  cxxopts::Options cli("ladder-step-bench", "Times one training step of the MNIST ladder.");
+  cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
   cli.add_options()("serve", "answer step counts on standard input with times")(
       "floor", "the step's matrix products alone")(
-      "network", "full, gamma, bottom or baseline",
+      "network", "full, gamma, bottom, baseline, conv-fc, conv-small or conv-large",
       cxxopts::value<std::string>()->default_value("full"))(
       "threads", "threads", cxxopts::value<int>()->default_value("0"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
@@ -146,14 +162,19 @@ int main(int argc, char** argv) try {
   if (flags["precision"].as<std::string>() == "bfloat16") {
     ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
   }
+  const auto kind = flags["network"].as<std::string>();
+  const auto maps = convolutional(kind);
+  TORCH_CHECK(!maps || !flags.count("floor"), "--floor: expected a dense network but got ", kind,
+              ".");
   ladder::models::MlpOptions options;
-  options.lambda = lambda_of(flags["network"].as<std::string>(), options.layers.size());
-  const auto step = flags.count("floor") ? product_floor(options) : training_step(options);
+  options.lambda = maps ? maps->lambda : lambda_of(kind, options.layers.size());
+  const auto step =
+      flags.count("floor") ? product_floor(options) : training_step(maps.value_or(options));
   if (flags.count("serve")) {
     serve(step);
     return 0;
   }
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < (maps ? 3 : 20); ++i) {
     step();
   }
   std::vector<double> times;

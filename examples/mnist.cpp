@@ -1,7 +1,9 @@
-// Trains a ladder network on MNIST, permutation invariant, with a few labels [Rasmus2015].
+// Trains a ladder network on MNIST with a few labels [Rasmus2015]: dense ones, which know nothing
+// of the order of pixels, and convolutional ones.
 //
 //   ladder-mnist --recipe mnist-100-full --seed 1 --out runs/mnist-100-full
 //   ladder-mnist --recipe mnist-100-full --seeds 1..10        ten seeds and a table
+//   ladder-mnist --recipe mnist-100-conv-small-gamma          a convolutional network
 //   ladder-mnist --list                                       every published network
 //
 // Data: MNIST's four IDX files, in $LADDER_DATA or $LADDER_DATA/mnist (or --data-dir); where they
@@ -10,7 +12,7 @@
 
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
-#include <ladder/models/mlp.h>
+#include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
 #include <ladder/nn/vanilla_combinator.h>
 #include <ladder/version.h>
@@ -39,6 +41,19 @@ struct Flags {
   std::string activation = "relu";
 };
 
+void set_layers(models::Recipe& recipe, const std::string& text) {
+  if (!dense_units(recipe.network)) {
+    throw UsageError(
+        fmt::format("expected a recipe of dense layers for --layers but got {} (in C++, edit its "
+                    "models::NetworkOptions).",
+                    recipe.name));
+  }
+  recipe.network.layers.clear();
+  for (const auto units : parse_integers("--layers", text, 1)) {
+    recipe.network.layers.push_back(models::Dense{units});
+  }
+}
+
 CommandLine command_line(Flags& flags) {
   auto& network = flags.training.recipe.network;
   CommandLine line("ladder-mnist", kUsage);
@@ -47,7 +62,7 @@ CommandLine command_line(Flags& flags) {
               {"mnist", "fashion-mnist"});
   line.heading("Network");
   line.flag("layers", "N,N,...", "units of levels 1 up; the last are the classes",
-            [&](const std::string& text) { network.layers = parse_integers("--layers", text, 1); });
+            [&](const std::string& text) { set_layers(flags.training.recipe, text); });
   line.flag("lambda", "X,X,...|none", "weights of the denoising costs of levels 0 up",
             [&](const std::string& text) {
               network.lambda =
@@ -62,7 +77,15 @@ CommandLine command_line(Flags& flags) {
   return line;
 }
 
-// The words for what MlpOptions holds as values.
+// A recipe of other images has other layers and another program.
+void check_recipe(const models::Recipe& recipe) {
+  if (models::find_recipe(recipe.name).dataset != "mnist") {
+    throw UsageError(fmt::format(
+        "expected a recipe for MNIST but got {} (ladder-cifar10 trains it).", recipe.name));
+  }
+}
+
+// The words for what NetworkOptions holds as values.
 void settle_network(Flags& flags) {
   auto& network = flags.training.recipe.network;
   network.activation = activation_from_string(flags.activation);
@@ -73,12 +96,13 @@ void settle_network(Flags& flags) {
   }
 }
 
-void check_network(const models::MlpOptions& network) {
-  if (network.layers.back() != kMnist.classes) {
+void check_network(const models::NetworkOptions& network) {
+  const auto units = dense_units(network);
+  if (units && units->back() != kMnist.classes) {
     throw UsageError(
         fmt::format("expected {} units in the last of --layers, one for each class, "
                     "but got {} ({}).",
-                    kMnist.classes, network.layers.back(), join(network.layers)));
+                    kMnist.classes, units->back(), join(*units)));
   }
   const auto levels = network.layers.size() + 1;
   if (!network.lambda.empty() && network.lambda.size() != levels) {
@@ -92,25 +116,20 @@ void check_network(const models::MlpOptions& network) {
 int train_mnist(const Flags& flags, const std::string& command) {
   const auto& training = flags.training;
   const auto& recipe = training.recipe;
+  const auto& network = recipe.network;
   const bool fashion = recipe.dataset == "fashion-mnist";
   const auto folder =
       fashion ? data::find_fashion_mnist(training.data_dir) : data::find_mnist(training.data_dir);
   const auto [train, test] = data::load_mnist(folder, recipe.dataset);
   const auto on_device = [&](const torch::Tensor& images) {
-    return data::to_unit_float(images, training.dtype()).to(training.torch_device());
+    std::vector<int64_t> shape = {images.size(0)};
+    shape.insert(shape.end(), network.input_shape.begin(), network.input_shape.end());
+    return data::to_unit_float(images, training.dtype()).reshape(shape).to(training.torch_device());
   };
-  const auto& network = recipe.network;
   return run_experiment({.program = "ladder-mnist",
                          .command = command,
-                         .network = {{"in_features", network.in_features},
-                                     {"layers", network.layers},
-                                     {"lambda", network.lambda},
-                                     {"input_noise", network.input_noise},
-                                     {"noise", network.noise},
-                                     {"combinator", flags.combinator},
-                                     {"activation", flags.activation},
-                                     {"leaky_slope", network.leaky_slope}},
-                         .build = [&] { return models::mlp(network); },
+                         .network = network_settings(network, flags.combinator),
+                         .build = [&] { return models::network(network); },
                          .train_inputs = on_device(train.inputs),
                          .train_labels = train.labels,
                          .test_inputs = on_device(test.inputs),
@@ -137,6 +156,7 @@ int run(int argc, char** argv) {
     fmt::print("{}", recipe_table(models::recipes()));
     return 0;
   }
+  check_recipe(flags.training.recipe);
   settle_network(flags);
   check_network(flags.training.recipe.network);
   settle(flags.training, kMnist);

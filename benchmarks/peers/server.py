@@ -1,8 +1,8 @@
 """Runs one peer on request, so that a harness can interleave several.
 
-    python benchmarks/peers/server.py NAME [--threads 2]
+    python benchmarks/peers/server.py NAME [--threads 2] [--network NETWORK]
 
-NAME is eager, compiled or jax_step. For each line holding a number N on standard input it runs N
+NAME is eager, compiled or jax_step; or conv_eager, which takes a NETWORK. For each line holding a number N on standard input it runs N
 steps and answers with one line, the JSON list of their seconds. For "versions" the
 answer is a JSON object of package versions. The line "quit" or the end of the input ends it.
 """
@@ -17,7 +17,12 @@ import os
 import sys
 import time
 
-PACKAGES = {"eager": ("torch",), "compiled": ("torch",), "jax_step": ("jax", "jaxlib")}
+PACKAGES = {
+    "eager": ("torch",),
+    "conv_eager": ("torch",),
+    "compiled": ("torch",),
+    "jax_step": ("jax", "jaxlib"),
+}
 
 
 def limit_threads(name: str, threads: int) -> None:
@@ -38,12 +43,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the training step of one peer on request.")
     parser.add_argument("name", choices=sorted(PACKAGES))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--network", help="of conv_eager: conv-fc, conv-small or conv-large")
     options = parser.parse_args()
 
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever a package prints must not mix with the answers
     limit_threads(options.name, options.threads)
-    step = importlib.import_module(options.name).make_step()
+    network = [options.network] if options.network else []
+    step = importlib.import_module(options.name).make_step(*network)
     for line in sys.stdin:
         request = line.strip()
         if request == "quit":

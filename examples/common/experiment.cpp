@@ -230,6 +230,27 @@ void print_table(const TrainingFlags& flags, const std::vector<double>& values) 
 
 }  // namespace
 
+ordered_json network_settings(const models::NetworkOptions& network,
+                              const std::string& combinator) {
+  ordered_json settings;
+  if (const auto units = dense_units(network)) {
+    settings = {{"in_features", network.input_shape.at(0)}, {"layers", *units}};
+  } else {
+    settings["input_shape"] = network.input_shape;
+    for (const auto& layer : network.layers) {
+      settings["layers"].push_back(models::to_string(layer));
+    }
+    settings["top_gamma"] = network.top_gamma;
+  }
+  settings.update({{"lambda", network.lambda},
+                   {"input_noise", network.input_noise},
+                   {"noise", network.noise},
+                   {"combinator", combinator},
+                   {"activation", to_string(network.activation)},
+                   {"leaky_slope", network.leaky_slope}});
+  return settings;
+}
+
 int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};

@@ -16,7 +16,7 @@ namespace ladder::examples {
 struct Experiment {
   std::string program;
   std::string command;             ///< as typed, to say how to resume
-  nlohmann::ordered_json network;  ///< its keys of config.json
+  nlohmann::ordered_json network;  ///< its keys of config.json, see `network_settings`
   std::function<Ladder()> build;   ///< the network, with any initial parameters
   torch::Tensor train_inputs;      ///< floating, on the device, [N, ...]
   torch::Tensor train_labels;      ///< int64 [N]
@@ -25,6 +25,11 @@ struct Experiment {
   int64_t classes = 0;
   std::string data_dir;
 };
+
+/// A network whole, as keys of config.json: its shape and layers (units alone where all are dense,
+/// else readable strings), lambda, noise, activation, and the name of its combinator.
+nlohmann::ordered_json network_settings(const models::NetworkOptions& network,
+                                        const std::string& combinator);
 
 /// Trains for each seed and prints the outcome: the last line of one run, or the table of several.
 /// Returns 0, or kInterrupted.

@@ -107,7 +107,12 @@ void settle_products(const TrainingFlags& flags) {
 }
 
 std::string kind(const models::Recipe& recipe) {
-  return fmt::format("{}-{}", recipe.network.in_features, fmt::join(recipe.network.layers, "-"));
+  const auto& network = recipe.network;
+  if (const auto units = dense_units(network)) {
+    return fmt::format("{}-{}", network.input_shape.at(0), fmt::join(*units, "-"));
+  }
+  return fmt::format("{} levels over {}", network.layers.size(),
+                     fmt::join(network.input_shape, "x"));
 }
 
 }  // namespace
@@ -231,12 +236,24 @@ void check_batch_size(const TrainingFlags& flags, int64_t rows) {
   }
 }
 
+std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network) {
+  std::vector<int64_t> units;
+  for (const auto& layer : network.layers) {
+    const auto* dense = std::get_if<models::Dense>(&layer);
+    if (dense == nullptr || network.input_shape.size() != 1) {
+      return std::nullopt;
+    }
+    units.push_back(dense->units);
+  }
+  return units;
+}
+
 std::string labels_text(int64_t labels) {
   return labels == data::kAllLabels ? "all" : std::to_string(labels);
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {
-  constexpr const char* kRow = "{:<20}  {:<31}  {:>6}  {:<32}  {:>5}  {}\n";
+  constexpr const char* kRow = "{:<30}  {:<31}  {:>6}  {:<32}  {:>5}  {}\n";
   auto text = fmt::format(kRow, "name", "network", "labels", "lambda (level 0 up)", "noise",
                           "published error, %");
   for (const auto& recipe : recipes) {

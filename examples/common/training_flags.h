@@ -62,6 +62,9 @@ void check_batch_size(const TrainingFlags& flags, int64_t rows);
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);
 
+/// The units of each layer, where all are dense and the input is a vector.
+std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network);
+
 /// "100", or "all".
 std::string labels_text(int64_t labels);
 

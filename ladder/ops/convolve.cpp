@@ -149,7 +149,9 @@ at::Tensor matrix_to_maps(const at::Tensor& matrix, at::IntArrayRef spatial) {
   std::vector<int64_t> sizes = {matrix.size(0) / c10::multiply_integers(spatial)};
   sizes.insert(sizes.end(), spatial.begin(), spatial.end());
   sizes.push_back(matrix.size(1));
-  return matrix.reshape(sizes).movedim(-1, 1);
+  // Through a vector, a single channel gets the stride 1 by which kernels know that it is last.
+  const auto values = matrix.size(1) == 1 ? matrix.reshape({-1}) : matrix;
+  return values.reshape(sizes).movedim(-1, 1);
 }
 
 at::Tensor channels_last(const at::Tensor& maps) {
@@ -181,9 +183,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
     case Form::kConvolution:
       break;
   }
-  return channels_last(at::convolution(
-      channels_last(x), weight.contiguous(at::MemoryFormat::ChannelsLast), {}, geometry.stride,
-      geometry.padding, {1, 1}, /*transposed=*/false, {0, 0}, /*groups=*/1));
+  return channels_last(at::convolution(channels_last(x), channels_last(weight), {}, geometry.stride,
+                                       geometry.padding, {1, 1}, /*transposed=*/false, {0, 0},
+                                       /*groups=*/1));
 }
 
 at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
@@ -214,9 +216,9 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
     output_padding[d] =
         size[d] + 2 * geometry.padding[d] - ((positions[d] - 1) * geometry.stride[d] + kernel[d]);
   }
-  return channels_last(at::convolution(
-      channels_last(x), weight.contiguous(at::MemoryFormat::ChannelsLast), {}, geometry.stride,
-      geometry.padding, {1, 1}, /*transposed=*/true, output_padding, /*groups=*/1));
+  return channels_last(at::convolution(channels_last(x), channels_last(weight), {}, geometry.stride,
+                                       geometry.padding, {1, 1}, /*transposed=*/true,
+                                       output_padding, /*groups=*/1));
 }
 
 }  // namespace ladder::ops

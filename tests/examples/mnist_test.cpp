@@ -150,6 +150,14 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
        "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
       {{"--layers", "100,,10"},
        "expected whole numbers of at least 1 separated by commas for --layers but got '100,,10'."},
+      {{"--layers", "100,10", "--recipe", "mnist-100-conv-small-gamma"},
+       "expected a recipe of dense layers for --layers but got mnist-100-conv-small-gamma (in C++, "
+       "edit its models::NetworkOptions)."},
+      {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
+       "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
+      {{"--recipe", "cifar-4000-conv-large-gamma"},
+       "expected a recipe for MNIST but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+       "it)."},
       {{"--layers", "100,12", "--lambda", "1,1,1"},
        "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
       {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
@@ -181,6 +189,26 @@ TEST_CASE("ladder-mnist: a GPU that is not there is refused", "[cli]") {
   CHECK(outcome.status == 2);
   CHECK(one_sentence(outcome.err)
             .starts_with("expected a CUDA device for --device cuda:1 but got none ("));
+}
+
+TEST_CASE("ladder-mnist: trains a convolutional recipe and describes it whole", "[cli]") {
+  const Place place;
+  const auto outcome =
+      run_to_end({kProgram, "--data-dir=" + (place.folder / "data").string(),
+                  "--recipe=mnist-100-conv-small-gamma", "--epochs=1", "--device=cpu",
+                  "--product-route=aten", "--out=" + (place.folder / "conv").string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto config = place.read("conv", "config.json");
+  CHECK(config.at("input_shape") == json({1, 28, 28}));
+  CHECK(config.at("layers") == json({"conv full 32@5x5", "max pool 2", "conv valid 64@3x3",
+                                     "conv full 64@3x3", "max pool 2", "conv valid 128@3x3",
+                                     "conv valid 10@1x1", "global mean pool", "dense 10"}));
+  CHECK(config.at("lambda") == json({0., 0., 0., 0., 0., 0., 0., 0., 0., 1.}));
+  CHECK(config.at("top_gamma") == true);
+  CHECK(config.at("activation") == "relu");
+  CHECK_FALSE(config.contains("in_features"));
+  CHECK(place.read("conv", "result.json").at("steps") == 2);
 }
 
 TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]") {

@@ -81,5 +81,5 @@ TEST_CASE("models name what does not fit", "[models]") {
   CHECK_THROWS_WITH(models::mlp({.layers = {5, 3}, .lambda = {1}}),
                     Catch::Contains("expected 3 values of lambda for 2 stages"));
   CHECK_THROWS_WITH(models::mlp({.layers = {0, 3}, .lambda = {}}),
-                    Catch::Contains("expected in_features > 0 and out_features > 0"));
+                    Catch::Contains("expected sizes of at least 1 but got [0] from dense 0"));
 }

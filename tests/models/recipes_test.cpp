@@ -9,7 +9,9 @@
 #include <vector>
 
 using namespace ladder;
+using ladder::models::Dense;
 using ladder::models::find_recipe;
+using ladder::models::Layer;
 using ladder::testing::error_text;
 
 namespace {
@@ -43,6 +45,52 @@ const std::vector<Row> kTable = {
     {"mnist-all-baseline", -1, {}, 0.5, 0.80, 0.03},
 };
 
+struct ConvRow {
+  std::string name;
+  std::string dataset;
+  int64_t labels;
+  std::vector<std::string> layers;
+  std::vector<double> lambda;
+  double noise;
+  int64_t epochs;
+  double decay_from;
+  Activation activation;
+  bool top_gamma;
+  std::optional<double> mean;
+  std::optional<double> std;
+};
+
+const std::vector<std::string> kConvFc = {
+    "conv valid 1000@26x26", "conv valid 500@1x1", "conv valid 250@1x1", "conv valid 250@1x1",
+    "conv valid 250@1x1",    "conv valid 10@1x1",  "global mean pool"};
+const std::vector<std::string> kConvSmall = {
+    "conv full 32@5x5",  "max pool 2",       "conv valid 64@3x3",
+    "conv full 64@3x3",  "max pool 2",       "conv valid 128@3x3",
+    "conv valid 10@1x1", "global mean pool", "dense 10"};
+const std::vector<std::string> kConvLarge = {
+    "conv valid 96@3x3",  "conv full 96@3x3",   "conv full 96@3x3",   "max pool 2",
+    "conv valid 192@3x3", "conv full 192@3x3",  "conv valid 192@3x3", "max pool 2",
+    "conv valid 192@3x3", "conv valid 192@1x1", "conv valid 10@1x1",  "global mean pool"};
+
+// clang-format off
+const std::vector<ConvRow> kConvTable = {
+    {"mnist-100-conv-fc", "mnist", 100, kConvFc, {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1},
+     0.3, 150, 0.67, Activation::kRelu, true, 0.99, 0.15},
+    {"mnist-100-conv-small-gamma", "mnist", 100, kConvSmall, {0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
+     0.3, 150, 0.67, Activation::kRelu, true, 0.89, 0.50},
+    {"mnist-100-conv-small-full", "mnist", 100, kConvSmall,
+     {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1},
+     0.3, 150, 0.67, Activation::kRelu, true, {}, {}},
+    {"mnist-100-conv-small-baseline", "mnist", 100, kConvSmall, {},
+     0.45, 20, 0.5, Activation::kRelu, true, 6.43, 0.84},
+    {"cifar-4000-conv-large-gamma", "cifar10", 4000, kConvLarge,
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4},
+     0.3, 70, 0.86, Activation::kLeakyRelu, false, 20.40, 0.47},
+    {"cifar-4000-conv-large-baseline", "cifar10", 4000, kConvLarge, {},
+     0.3, 20, 0.5, Activation::kLeakyRelu, false, 23.33, 0.61},
+};
+// clang-format on
+
 }  // namespace
 
 TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
@@ -52,8 +100,10 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
     CHECK(recipe.name == row.name);
     CHECK(recipe.dataset == "mnist");
     CHECK(recipe.labels == row.labels);
-    CHECK(recipe.network.in_features == 784);
-    CHECK(recipe.network.layers == std::vector<int64_t>{1000, 500, 250, 250, 250, 10});
+    CHECK(recipe.network.input_shape == std::vector<int64_t>{784});
+    CHECK((recipe.network.layers == std::vector<Layer>{Dense{1000}, Dense{500}, Dense{250},
+                                                       Dense{250}, Dense{250}, Dense{10}}));
+    CHECK(recipe.network.top_gamma);
     CHECK(recipe.network.lambda == row.lambda);
     CHECK(recipe.network.noise == row.noise);
     CHECK(recipe.network.input_noise == 0.3);
@@ -73,6 +123,41 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
   }
 }
 
+TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
+  CHECK(kTable.size() + kConvTable.size() == models::recipes().size());
+  for (const auto& row : kConvTable) {
+    INFO(row.name);
+    const auto& recipe = find_recipe(row.name);
+    CHECK(recipe.dataset == row.dataset);
+    CHECK(recipe.labels == row.labels);
+    CHECK(recipe.network.input_shape == (row.dataset == "mnist" ? std::vector<int64_t>{1, 28, 28}
+                                                                : std::vector<int64_t>{3, 32, 32}));
+    std::vector<std::string> layers;
+    for (const auto& layer : recipe.network.layers) {
+      layers.push_back(models::to_string(layer));
+    }
+    CHECK(layers == row.layers);
+    CHECK(recipe.network.lambda == row.lambda);
+    CHECK(recipe.network.noise == row.noise);
+    CHECK(recipe.network.input_noise == 0.3);
+    CHECK(recipe.network.activation == row.activation);
+    CHECK(recipe.network.leaky_slope == 0.1);
+    CHECK(recipe.network.top_gamma == row.top_gamma);
+    CHECK(recipe.schedule.epochs == row.epochs);
+    CHECK(recipe.schedule.decay_from == row.decay_from);
+    CHECK(recipe.schedule.learning_rate == 0.002);
+    CHECK(recipe.schedule.batch_size == 100);
+    CHECK(recipe.schedule.labeled_batch == 100);
+    REQUIRE(recipe.published.has_value() == row.mean.has_value());
+    if (row.mean) {
+      CHECK(recipe.published->mean == *row.mean);
+      CHECK(recipe.published->std == *row.std);
+    }
+    const bool ours = recipe.source.find("ours") != std::string::npos;
+    CHECK(ours == !row.mean.has_value());
+  }
+}
+
 TEST_CASE("Recipes: names are unique and each is found and builds its network", "[models]") {
   std::set<std::string> names;
   for (const auto& recipe : models::recipes()) {
@@ -80,8 +165,8 @@ TEST_CASE("Recipes: names are unique and each is found and builds its network", 
     CHECK(names.insert(recipe.name).second);
     CHECK(&find_recipe(recipe.name) == &recipe);
     CHECK_FALSE(recipe.source.empty());
-    if (recipe.labels <= 100 && recipe.labels > 0) {
-      const auto net = models::mlp(recipe.network);
+    if (recipe.labels == 100 || recipe.labels == 4000) {
+      const auto net = models::network(recipe.network);
       CHECK(net->classes() == 10);
       CHECK(net->has_decoder() == !recipe.network.lambda.empty());
     }

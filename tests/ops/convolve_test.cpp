@@ -42,7 +42,6 @@ const std::vector<Case> kCases = {
     {"stride beyond the kernel", {11, 12}, {2, 2}, {.stride = {3, 3}}},
 };
 
-template <class T = double>
 torch::Tensor by_definition(const torch::Tensor& x, const torch::Tensor& weight,
                             const ConvolveGeometry& geometry) {
   const auto rows = (x.size(2) + 2 * geometry.padding[0] - weight.size(2)) / geometry.stride[0] + 1;
@@ -164,7 +163,9 @@ TEST_CASE("convolve keeps channels last, whatever it is given", "[ops]") {
   torch::manual_seed(5);
   const auto is_last = [](const torch::Tensor& maps) {
     const auto matrix = ladder::ops::maps_to_matrix(maps);
-    return matrix.is_contiguous() && matrix.data_ptr() == maps.data_ptr();
+    const bool said = maps[0].numel() == maps.size(1) ||  // one position is last in any order
+                      maps.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+    return said && matrix.is_contiguous() && matrix.data_ptr() == maps.data_ptr();
   };
   for (const auto& c : kCases) {
     for (const auto channels : {1, 3}) {

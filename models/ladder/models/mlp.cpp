@@ -1,53 +1,22 @@
 #include "ladder/models/mlp.h"
 
-#include <ladder/nn/noisy_batch_norm_linear.h>
-#include <torch/torch.h>
-
 namespace ladder::models {
 
-Ladder mlp(const MlpOptions& options) {
-  TORCH_CHECK(!options.layers.empty(), "mlp: expected at least one layer but got none.");
-  TORCH_CHECK(options.layers.back() >= 2, "mlp: expected at least 2 classes but got ",
-              options.layers.back(), " (the last layer's units).");
-  Stages stages;
-  int64_t in = options.in_features;
-  for (size_t l = 0; l < options.layers.size(); ++l) {
-    stages.push_back(NoisyBatchNormLinear(
-        NoisyBatchNormLinearOptions{.in_features = in,
-                                    .out_features = options.layers[l],
-                                    .noise_std = options.noise,
-                                    .activation = options.activation,
-                                    .leaky_slope = options.leaky_slope,
-                                    .softmax_top = l + 1 == options.layers.size()}));
-    in = options.layers[l];
+MlpOptions::operator NetworkOptions() const {
+  NetworkOptions network{.input_shape = {in_features},
+                         .lambda = lambda,
+                         .input_noise = input_noise,
+                         .noise = noise,
+                         .activation = activation,
+                         .leaky_slope = leaky_slope,
+                         .combinator = combinator};
+  for (const auto units : layers) {
+    network.layers.push_back(Dense{units});
   }
-  return Ladder(LadderOptions{.input_shape = {options.in_features},
-                              .lambda = options.lambda,
-                              .input_noise = options.input_noise,
-                              .combinator = options.combinator},
-                std::move(stages));
+  return network;
 }
 
-std::vector<double> full_lambda(size_t levels, double lambda0, double lambda1, double rest) {
-  std::vector<double> lambda(levels + 1, rest);
-  lambda[0] = lambda0;
-  if (levels >= 1) {
-    lambda[1] = lambda1;
-  }
-  return lambda;
-}
-
-std::vector<double> gamma_lambda(size_t levels, double top) {
-  std::vector<double> lambda(levels + 1, 0.0);
-  lambda.back() = top;
-  return lambda;
-}
-
-std::vector<double> bottom_lambda(size_t levels, double lambda0) {
-  std::vector<double> lambda(levels + 1, 0.0);
-  lambda.front() = lambda0;
-  return lambda;
-}
+Ladder mlp(const MlpOptions& options) { return network(options); }
 
 Ladder full_ladder(MlpOptions options, double lambda0, double lambda1, double rest) {
   options.lambda = full_lambda(options.layers.size(), lambda0, lambda1, rest);

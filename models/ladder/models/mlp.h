@@ -1,10 +1,8 @@
 /// The multilayer networks of the ladder papers.
 #pragma once
 
-#include <ladder/nn/ladder.h>
-#include <ladder/ops/normalise.h>
+#include <ladder/models/network.h>
 
-#include <string>
 #include <vector>
 
 namespace ladder::models {
@@ -22,6 +20,9 @@ struct MlpOptions {
   double leaky_slope = 0.1;
   /// Makes the combinator of a level; by default GaussianCombinator.
   CombinatorFactory combinator = {};
+
+  /// The same network in the terms of all networks.
+  operator NetworkOptions() const;  // NOLINT: converts
 };
 
 /// Dense stages under a softmax top, wrapped into a ladder with the options' lambda
@@ -43,10 +44,5 @@ Ladder bottom_ladder(MlpOptions options, double lambda0 = 5000);
 
 /// The same encoder with noise and batch normalisation, no denoising cost: labeled rows only.
 Ladder baseline(MlpOptions options);
-
-/// The lambdas of the four kinds for a network of `levels` levels above the input.
-std::vector<double> full_lambda(size_t levels, double lambda0, double lambda1, double rest);
-std::vector<double> gamma_lambda(size_t levels, double top);
-std::vector<double> bottom_lambda(size_t levels, double lambda0);
 
 }  // namespace ladder::models

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ladder/models/mlp.h"
 #include "ladder/models/nearest_name.h"
 
 namespace ladder::models {
@@ -13,7 +14,10 @@ using data::kAllLabels;
 
 constexpr size_t kLevels = 6;
 constexpr const char* kRasmus = "[Rasmus2015], table 1 and published command lines";
+constexpr const char* kRasmusConv = "[Rasmus2015], table 2 and published command lines";
+constexpr const char* kRasmusCifar = "[Rasmus2015], table 3 and published command lines";
 constexpr const char* kOurs = "ours, with the settings of 100 labels";
+constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
 MlpOptions full(double lambda0, double lambda1, double rest, double noise = 0.3) {
   return {.lambda = full_lambda(kLevels, lambda0, lambda1, rest), .noise = noise};
@@ -24,6 +28,18 @@ MlpOptions bottom(double lambda0) { return {.lambda = bottom_lambda(kLevels, lam
 MlpOptions gamma(double top) { return {.lambda = gamma_lambda(kLevels, top)}; }
 
 MlpOptions supervised() { return {.lambda = {}, .noise = 0.5}; }
+
+NetworkOptions conv_small_full() {
+  auto network = conv_small();
+  network.lambda = full_lambda(network.layers.size(), 1000, 10, 0.1);
+  return network;
+}
+
+NetworkOptions supervised(NetworkOptions network, double noise) {
+  network.lambda.clear();
+  network.noise = noise;
+  return network;
+}
 
 // clang-format off
 std::vector<Recipe> table() {
@@ -63,6 +79,23 @@ std::vector<Recipe> table() {
        .network = gamma(2), .published = Published{0.78, 0.03}, .source = kRasmus},
       {.name = "mnist-all-baseline", .dataset = "mnist", .labels = kAllLabels,
        .network = supervised(), .published = Published{0.80, 0.03}, .source = kRasmus},
+
+      {.name = "mnist-100-conv-fc", .dataset = "mnist", .labels = 100,
+       .network = conv_fc(), .published = Published{0.99, 0.15}, .source = kRasmusConv},
+      {.name = "mnist-100-conv-small-gamma", .dataset = "mnist", .labels = 100,
+       .network = conv_small(), .published = Published{0.89, 0.50}, .source = kRasmusConv},
+      {.name = "mnist-100-conv-small-full", .dataset = "mnist", .labels = 100,
+       .network = conv_small_full(), .source = kOursConv},
+      {.name = "mnist-100-conv-small-baseline", .dataset = "mnist", .labels = 100,
+       .network = supervised(conv_small(), 0.45), .schedule = {.epochs = 20, .decay_from = 0.5},
+       .published = Published{6.43, 0.84}, .source = kRasmusConv},
+
+      {.name = "cifar-4000-conv-large-gamma", .dataset = "cifar10", .labels = 4000,
+       .network = conv_large(), .schedule = {.epochs = 70, .decay_from = 0.86},
+       .published = Published{20.40, 0.47}, .source = kRasmusCifar},
+      {.name = "cifar-4000-conv-large-baseline", .dataset = "cifar10", .labels = 4000,
+       .network = supervised(conv_large(), 0.3), .schedule = {.epochs = 20, .decay_from = 0.5},
+       .published = Published{23.33, 0.61}, .source = kRasmusCifar},
   };
 }
 // clang-format on

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ladder/data/split.h>
-#include <ladder/models/mlp.h>
+#include <ladder/models/network.h>
 
 #include <cstdint>
 #include <optional>
@@ -30,9 +30,9 @@ struct RecipeSchedule {
 /// Data, network, lambda, noise and schedule of one experiment.
 struct Recipe {
   std::string name;
-  std::string dataset;
-  int64_t labels = 100;  ///< labeled training rows, or data::kAllLabels
-  MlpOptions network = {};
+  std::string dataset;          ///< "mnist" or "cifar10"
+  int64_t labels = 100;         ///< labeled training rows, or data::kAllLabels
+  NetworkOptions network = {};  ///< of any kind; MlpOptions convert
   RecipeSchedule schedule = {};
   std::optional<Published> published = {};
   std::string source;  ///< where the settings come from
@@ -47,7 +47,7 @@ const std::vector<Recipe>& recipes();
 ///
 ///     auto recipe = models::find_recipe("mnist-100-full");   // a copy, to edit
 ///     recipe.network.noise = 0.2;
-///     auto net = models::mlp(recipe.network);
+///     auto net = models::network(recipe.network);
 const Recipe& find_recipe(const std::string& name);
 
 }  // namespace ladder::models

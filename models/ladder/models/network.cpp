@@ -1,0 +1,197 @@
+#include "ladder/models/network.h"
+
+#include <ladder/nn/noisy_batch_norm_linear.h>
+#include <ladder/nn/noisy_global_mean_pool.h>
+#include <ladder/nn/noisy_max_pool.h>
+#include <ladder/nn/noisy_mean_pool.h>
+#include <torch/torch.h>
+
+namespace ladder::models {
+namespace {
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+using Shape = std::vector<int64_t>;
+
+// A layer where it stands: between rows of `below` and the next level.
+struct Place {
+  const NetworkOptions& options;
+  const Shape& below;
+  bool top;
+};
+
+AnyStage make_stage(const Dense& layer, const Place& at) {
+  return NoisyBatchNormLinear(
+      NoisyBatchNormLinearOptions{.in_features = c10::multiply_integers(at.below),
+                                  .out_features = layer.units,
+                                  .noise_std = at.options.noise,
+                                  .activation = at.options.activation,
+                                  .leaky_slope = at.options.leaky_slope,
+                                  .softmax_top = at.top,
+                                  .gamma = at.options.top_gamma});
+}
+
+AnyStage make_stage(const Conv& layer, const Place& at) {
+  return NoisyConv(NoisyConvOptions{.in_channels = at.below[0],
+                                    .out_channels = layer.channels,
+                                    .kernel = layer.kernel,
+                                    .border = layer.border,
+                                    .stride = layer.stride,
+                                    .noise_std = at.options.noise,
+                                    .activation = at.options.activation,
+                                    .leaky_slope = at.options.leaky_slope});
+}
+
+AnyStage make_stage(const MaxPool& layer, const Place& at) {
+  return NoisyMaxPool(NoisyMaxPoolOptions{
+      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise});
+}
+
+AnyStage make_stage(const MeanPool& layer, const Place& at) {
+  return NoisyMeanPool(NoisyMeanPoolOptions{
+      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise});
+}
+
+AnyStage make_stage(const GlobalMeanPool&, const Place& at) {
+  return NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{.channels = at.below[0],
+                                                        .noise_std = at.options.noise,
+                                                        .softmax_top = at.top,
+                                                        .gamma = at.options.top_gamma});
+}
+
+Shape shape_after(const Layer& layer, const Shape& below, size_t place) {
+  const auto* dense = std::get_if<Dense>(&layer);
+  if (dense != nullptr) {
+    return {dense->units};
+  }
+  TORCH_CHECK(below.size() == 3, "network: expected maps [C, H, W] for ", to_string(layer),
+              " (layer ", place, ") but got rows of ", at::IntArrayRef(below), ".");
+  if (std::holds_alternative<GlobalMeanPool>(layer)) {
+    return {below[0]};
+  }
+  if (const auto* conv = std::get_if<Conv>(&layer)) {
+    const auto geometry = convolution_geometry({conv->kernel, conv->kernel}, conv->border,
+                                               {conv->stride, conv->stride});
+    TORCH_CHECK(conv->kernel <= std::min(below[1], below[2]) + 2 * geometry.padding[0],
+                "network: expected maps of at least ", conv->kernel, " x ", conv->kernel, " for ",
+                to_string(layer), " (layer ", place, ") but got ", below[1], " x ", below[2], ".");
+    const auto size =
+        ops::convolved_size({below[1], below[2]}, {conv->kernel, conv->kernel}, geometry);
+    return {conv->channels, size[0], size[1]};
+  }
+  const auto* max = std::get_if<MaxPool>(&layer);
+  const auto window = max != nullptr ? max->size : std::get<MeanPool>(layer).size;
+  TORCH_CHECK(window > 0, "network: expected windows of at least 1 for ", to_string(layer),
+              " (layer ", place, ").");
+  return {below[0], (below[1] + window - 1) / window, (below[2] + window - 1) / window};
+}
+
+}  // namespace
+
+std::string to_string(const Layer& layer) {
+  return std::visit(
+      Overloaded{[](const Dense& dense) { return c10::str("dense ", dense.units); },
+                 [](const Conv& conv) {
+                   const auto text = c10::str("conv ", to_string(conv.border), " ", conv.channels,
+                                              "@", conv.kernel, "x", conv.kernel);
+                   return conv.stride == 1 ? text : c10::str(text, " / ", conv.stride);
+                 },
+                 [](const MaxPool& pool) { return c10::str("max pool ", pool.size); },
+                 [](const MeanPool& pool) { return c10::str("mean pool ", pool.size); },
+                 [](const GlobalMeanPool&) { return std::string("global mean pool"); }},
+      layer);
+}
+
+std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options) {
+  TORCH_CHECK(!options.input_shape.empty(),
+              "network: expected the shape of an input row but got an empty input_shape.");
+  TORCH_CHECK(!options.layers.empty(), "network: expected at least one layer but got none.");
+  std::vector<Shape> shapes = {options.input_shape};
+  for (const auto& layer : options.layers) {
+    auto next = shape_after(layer, shapes.back(), shapes.size());
+    for (const auto size : next) {
+      TORCH_CHECK(size > 0, "network: expected sizes of at least 1 but got ", at::IntArrayRef(next),
+                  " from ", to_string(layer), " (layer ", shapes.size(), ").");
+    }
+    shapes.push_back(std::move(next));
+  }
+  TORCH_CHECK(shapes.back().size() == 1,
+              "network: expected a dense layer or a global mean pool at "
+              "the top but got ",
+              to_string(options.layers.back()), ".");
+  TORCH_CHECK(shapes.back()[0] >= 2, "network: expected at least 2 classes but got ",
+              shapes.back()[0], " (from the last layer, ", to_string(options.layers.back()), ").");
+  return shapes;
+}
+
+Ladder network(const NetworkOptions& options) {
+  const auto shapes = layer_shapes(options);
+  Stages stages;
+  for (size_t l = 0; l < options.layers.size(); ++l) {
+    const Place at{options, shapes[l], l + 1 == options.layers.size()};
+    stages.push_back(
+        std::visit([&](const auto& layer) { return make_stage(layer, at); }, options.layers[l]));
+  }
+  return Ladder(LadderOptions{.input_shape = options.input_shape,
+                              .lambda = options.lambda,
+                              .input_noise = options.input_noise,
+                              .combinator = options.combinator},
+                std::move(stages));
+}
+
+std::vector<double> full_lambda(size_t levels, double lambda0, double lambda1, double rest) {
+  std::vector<double> lambda(levels + 1, rest);
+  lambda[0] = lambda0;
+  if (levels >= 1) {
+    lambda[1] = lambda1;
+  }
+  return lambda;
+}
+
+std::vector<double> gamma_lambda(size_t levels, double top) {
+  std::vector<double> lambda(levels + 1, 0.0);
+  lambda.back() = top;
+  return lambda;
+}
+
+std::vector<double> bottom_lambda(size_t levels, double lambda0) {
+  std::vector<double> lambda(levels + 1, 0.0);
+  lambda.front() = lambda0;
+  return lambda;
+}
+
+NetworkOptions conv_fc() {
+  NetworkOptions options{.input_shape = {1, 28, 28},
+                         .layers = {Conv{1000, 26}, Conv{500, 1}, Conv{250, 1}, Conv{250, 1},
+                                    Conv{250, 1}, Conv{10, 1}, GlobalMeanPool{}}};
+  options.lambda = full_lambda(options.layers.size(), 1000, 10, 0.1);
+  return options;
+}
+
+NetworkOptions conv_small() {
+  NetworkOptions options{
+      .input_shape = {1, 28, 28},
+      .layers = {Conv{32, 5, Border::kFull}, MaxPool{2}, Conv{64, 3}, Conv{64, 3, Border::kFull},
+                 MaxPool{2}, Conv{128, 3}, Conv{10, 1}, GlobalMeanPool{}, Dense{10}}};
+  options.lambda = gamma_lambda(options.layers.size(), 1);
+  return options;
+}
+
+NetworkOptions conv_large() {
+  NetworkOptions options{
+      .input_shape = {3, 32, 32},
+      .layers = {Conv{96, 3}, Conv{96, 3, Border::kFull}, Conv{96, 3, Border::kFull}, MaxPool{2},
+                 Conv{192, 3}, Conv{192, 3, Border::kFull}, Conv{192, 3}, MaxPool{2}, Conv{192, 3},
+                 Conv{192, 1}, Conv{10, 1}, GlobalMeanPool{}},
+      .activation = Activation::kLeakyRelu,
+      .top_gamma = false};
+  options.lambda = gamma_lambda(options.layers.size(), 4);
+  return options;
+}
+
+}  // namespace ladder::models
