@@ -14,14 +14,11 @@
 #include <ladder/data/datasets.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
-#include <ladder/nn/vanilla_combinator.h>
-#include <ladder/version.h>
 #include <torch/torch.h>
-
-#include <cstdio>
 
 #include "examples/common/command_line.h"
 #include "examples/common/experiment.h"
+#include "examples/common/network_flags.h"
 #include "examples/common/program.h"
 #include "examples/common/training_flags.h"
 
@@ -30,6 +27,7 @@ namespace {
 using namespace ladder;
 using namespace ladder::examples;
 
+constexpr const char* kProgram = "ladder-mnist";
 constexpr const char* kUsage =
     "Trains a ladder network on MNIST or Fashion-MNIST: a published recipe, or one that flags "
     "change.";
@@ -38,7 +36,6 @@ constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10};
 struct Flags {
   TrainingFlags training{.recipe = models::find_recipe("mnist-100-full")};
   std::string combinator = "gaussian";
-  std::string activation = "relu";
 };
 
 void set_layers(models::Recipe& recipe, const std::string& text) {
@@ -56,44 +53,16 @@ void set_layers(models::Recipe& recipe, const std::string& text) {
 
 CommandLine command_line(Flags& flags) {
   auto& network = flags.training.recipe.network;
-  CommandLine line("ladder-mnist", kUsage);
+  CommandLine line(kProgram, kUsage);
   add_recipe_flag(line, flags.training);
   line.choice("dataset", "what to train on", flags.training.recipe.dataset,
               {"mnist", "fashion-mnist"});
   line.heading("Network");
   line.flag("layers", "N,N,...", "units of levels 1 up; the last are the classes",
             [&](const std::string& text) { set_layers(flags.training.recipe, text); });
-  line.flag("lambda", "X,X,...|none", "weights of the denoising costs of levels 0 up",
-            [&](const std::string& text) {
-              network.lambda =
-                  text == "none" ? std::vector<double>() : parse_numbers("--lambda", text, 0);
-            });
-  line.number("noise", "STD", "of the noise at levels 1 up", network.noise);
-  line.number("input-noise", "STD", "of the noise on the input", network.input_noise);
-  line.choice("combinator", "denoising function", flags.combinator, {"gaussian", "vanilla"});
-  line.choice("activation", "of the hidden levels", flags.activation,
-              {"relu", "leaky-relu", "tanh", "gelu"});
+  add_network_flags(line, network, flags.combinator);
   add_training_flags(line, flags.training);
   return line;
-}
-
-// A recipe of other images has other layers and another program.
-void check_recipe(const models::Recipe& recipe) {
-  if (models::find_recipe(recipe.name).dataset != "mnist") {
-    throw UsageError(fmt::format(
-        "expected a recipe for MNIST but got {} (ladder-cifar10 trains it).", recipe.name));
-  }
-}
-
-// The words for what NetworkOptions holds as values.
-void settle_network(Flags& flags) {
-  auto& network = flags.training.recipe.network;
-  network.activation = activation_from_string(flags.activation);
-  if (flags.combinator == "vanilla") {
-    network.combinator = [](int64_t channels) {
-      return VanillaCombinator(VanillaCombinatorOptions{.channels = channels});
-    };
-  }
 }
 
 void check_network(const models::NetworkOptions& network) {
@@ -104,13 +73,7 @@ void check_network(const models::NetworkOptions& network) {
                     "but got {} ({}).",
                     kMnist.classes, units->back(), join(*units)));
   }
-  const auto levels = network.layers.size() + 1;
-  if (!network.lambda.empty() && network.lambda.size() != levels) {
-    throw UsageError(
-        fmt::format("expected {} weights in --lambda, for the input and each of {} "
-                    "layers, but got {} ({}).",
-                    levels, levels - 1, network.lambda.size(), join(network.lambda)));
-  }
+  check_lambda(network);
 }
 
 int train_mnist(const Flags& flags, const std::string& command) {
@@ -126,7 +89,7 @@ int train_mnist(const Flags& flags, const std::string& command) {
     shape.insert(shape.end(), network.input_shape.begin(), network.input_shape.end());
     return data::to_unit_float(images, training.dtype()).reshape(shape).to(training.torch_device());
   };
-  return run_experiment({.program = "ladder-mnist",
+  return run_experiment({.program = kProgram,
                          .command = command,
                          .network = network_settings(network, flags.combinator),
                          .build = [&] { return models::network(network); },
@@ -143,21 +106,11 @@ int run(int argc, char** argv) {
   Flags flags;
   auto line = command_line(flags);
   line.parse(argc, argv);
-  if (line.given("help")) {
-    fmt::print("{}", line.help());
+  if (answer(line, kProgram, "mnist")) {
     return 0;
   }
   line.apply();
-  if (flags.training.version) {
-    fmt::print("ladder-mnist {} ({}), LibTorch {}\n", version(), git_commit(), TORCH_VERSION);
-    return 0;
-  }
-  if (flags.training.list) {
-    fmt::print("{}", recipe_table(models::recipes()));
-    return 0;
-  }
-  check_recipe(flags.training.recipe);
-  settle_network(flags);
+  check_dataset(flags.training, "mnist");
   check_network(flags.training.recipe.network);
   settle(flags.training, kMnist);
   catch_interruption();
@@ -168,5 +121,5 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  return run_program("ladder-mnist", [&] { return run(argc, argv); });
+  return run_program(kProgram, [&] { return run(argc, argv); });
 }

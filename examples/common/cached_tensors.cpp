@@ -25,14 +25,14 @@ std::string checksum(const torch::Tensor& tensor) {
       .str();
 }
 
-std::filesystem::path path_of(const CachedTensors& cached) {
+std::filesystem::path cache_path(const CachedTensors& cached) {
   return cached.folder /
          fmt::format("{}-{}.pt", cached.stem, c10::sha1(cached.about).str().substr(0, kDigits));
 }
 
 io::TensorMap load_or_make(const CachedTensors& cached, const std::function<io::TensorMap()>& make,
                            const std::function<void(const std::string&)>& note) {
-  const auto path = path_of(cached);
+  const auto path = cache_path(cached);
   std::error_code error;
   if (fs::exists(path, error)) {
     try {

@@ -20,7 +20,7 @@ struct CachedTensors {
   std::string about;  ///< all that the tensors depend on, in words; kept in the file and compared
 };
 
-std::filesystem::path path_of(const CachedTensors& cached);
+std::filesystem::path cache_path(const CachedTensors& cached);
 
 /// Returns the tensors that the file holds, or those of `make`, which are then written to it,
 /// atomically. A file that is damaged or about something else is made anew; one that cannot be

@@ -51,6 +51,13 @@ struct DatasetFacts {
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
 void add_training_flags(CommandLine& line, TrainingFlags& flags);
 
+/// Answers `--help`, `--version` and `--list`, which shows the recipes of `dataset`. Returns
+/// whether one of them was given: nothing else is to be done then.
+bool answer(const CommandLine& line, const std::string& program, const std::string& dataset);
+
+/// Error: a recipe of another data set than `dataset`.
+void check_dataset(const TrainingFlags& flags, const std::string& dataset);
+
 /// Fills in what was left to the program (device, folder) and sets LibTorch's threads and the
 /// products' route and precision. Throws UsageError for values that cannot be: labels that do not
 /// divide among the classes or exceed the rows, a device that is not there, flags that contradict.

@@ -156,7 +156,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
       {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
        "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
       {{"--recipe", "cifar-4000-conv-large-gamma"},
-       "expected a recipe for MNIST but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+       "expected a recipe for mnist but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
        "it)."},
       {{"--layers", "100,12", "--lambda", "1,1,1"},
        "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
@@ -215,10 +215,14 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   const auto list = run_to_end({kProgram, "--list"});
   CHECK(list.status == 0);
   const auto rows = lines_of(list.out);
-  REQUIRE(rows.size() == ladder::models::recipes().size() + 1);
-  for (size_t i = 0; i < ladder::models::recipes().size(); ++i) {
-    CHECK(rows[i + 1].starts_with(ladder::models::recipes()[i].name + " "));
+  size_t row = 0;
+  for (const auto& recipe : ladder::models::recipes()) {
+    if (recipe.dataset == "mnist") {
+      REQUIRE(++row < rows.size());
+      CHECK(rows[row].starts_with(recipe.name + " "));
+    }
   }
+  CHECK(rows.size() == row + 1);
   CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
   CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
 
