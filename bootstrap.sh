@@ -13,18 +13,20 @@ usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND [FLAGS]
 
-  mnist [FLAGS]   train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
-  build           build the library, the programs and the tests
-  test [FLAGS]    build and run every test; FLAGS go to ctest
-  asan [FLAGS]    the same with the address and undefined behaviour sanitizers
-  bench [FLAGS]   build and run the benchmarks
-  help            this text
+  mnist [FLAGS]     train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
+  cifar10 [FLAGS]   train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
+  build             build the library, the programs and the tests
+  test [FLAGS]      build and run every test; FLAGS go to ctest
+  asan [FLAGS]      the same with the address and undefined behaviour sanitizers
+  bench [FLAGS]     build and run the benchmarks
+  help              this text
 
 Every command first installs what is missing: compilers and small libraries as Debian packages,
 LibTorch as a Python wheel in .venv. Put --cuda before COMMAND for the large wheel with CUDA, which
 is taken anyway where there is a CUDA compiler or an NVIDIA driver.
 
-  LADDER_DATA         a folder that holds MNIST's files, or holds them in mnist/
+  LADDER_DATA         a folder that holds MNIST's files or CIFAR-10's, or holds them in mnist/ and
+                      cifar10/
   LADDER_MNIST_URL    an address to fetch them from, before the public ones
   LADDER_PRESET       the CMake preset to use instead of `release`
 TEXT
@@ -190,9 +192,10 @@ build() {
   step "Building build/$preset$hint" cmake --build "$folder" -j "$jobs" --target "$@"
 }
 
-# ---- MNIST
+# ---- Data
 
-cache_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ladder/mnist"; }
+# cache_dir NAME
+cache_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ladder/$1"; }
 
 holds_mnist() {
   local file
@@ -244,14 +247,14 @@ PYTHON
 }
 
 # Sets data_flags to what ladder-mnist needs to find its data.
-find_data() {
+find_mnist() {
   local folder
-  for folder in "${LADDER_DATA:-}" "${LADDER_DATA:+$LADDER_DATA/mnist}" "$(cache_dir)"; do
+  for folder in "${LADDER_DATA:-}" "${LADDER_DATA:+$LADDER_DATA/mnist}" "$(cache_dir mnist)"; do
     if holds_mnist "$folder"; then
       return 0
     fi
   done
-  folder=$(cache_dir)
+  folder=$(cache_dir mnist)
   say "- Downloading MNIST to $folder"
   if fetch_mnist "$folder" >>"$log" 2>&1; then
     return 0
@@ -262,6 +265,31 @@ find_data() {
   say "- MNIST could not be downloaded, so this is Fashion-MNIST, a harder set in the same format" \
     "(set LADDER_DATA to a folder that holds MNIST's four files)"
   data_flags=(--dataset fashion-mnist)
+}
+
+holds_cifar10() {
+  local file
+  for file in {data_batch_{1,2,3,4,5},test_batch}.bin; do
+    [ -f "$1/$file" ] || return 1
+  done
+}
+
+# Says how to get CIFAR-10 where it is not, before anything is built.
+find_cifar10() {
+  local folder place
+  for folder in "${LADDER_DATA:-}" "$(cache_dir cifar10)"; do
+    for place in "" /cifar-10-batches-bin /cifar10 /cifar10/cifar-10-batches-bin; do
+      if [ -n "$folder" ] && holds_cifar10 "$folder$place"; then
+        return 0
+      fi
+    done
+  done
+  folder=$(cache_dir cifar10)
+  fail "expected CIFAR-10's six binary files in \$LADDER_DATA, its cifar10 or cifar-10-batches-bin," \
+    "or $folder but found none (set LADDER_DATA to a folder that holds them, or run these two" \
+    "commands: 170 MB)
+  mkdir -p \"$folder\"
+  curl -fL https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar -xz -C \"$folder\""
 }
 
 # value NAME FLAGS...: prints what follows --NAME among the flags; false when it is not there.
@@ -278,31 +306,43 @@ value() {
   return 1
 }
 
-# default_out FLAGS...: where a run with these flags is kept.
+# default_out RECIPE FLAGS...: where a run with these flags is kept.
 default_out() {
-  local name seed
-  name=$(value recipe "$@") || name=mnist-100-full
+  local name=$1 seed recipe
+  shift
+  recipe=$(value recipe "$@") && name=$recipe
   [ "${#data_flags[@]}" -eq 0 ] || name+=-on-fashion
   seed=$(value seed "$@") && name+=-seed-$seed
   printf '%s\n' "$root/runs/$name"
 }
 
-run_mnist() {
-  build "$preset" ladder-mnist
-  local program="$root/build/$preset/bin/ladder-mnist" out flag
+# only_asks FLAGS...: whether the flags ask for a text alone.
+only_asks() {
+  local flag
   for flag in help list version; do
     if value "$flag" "$@" >/dev/null; then
-      exec "$program" "$@"
+      return 0
     fi
   done
+  return 1
+}
 
-  local flags=()
+# train DATASET RECIPE FLAGS...: RECIPE is the program's default.
+train() {
+  local dataset=$1 recipe=$2 out flags=()
+  shift 2
+  build "$preset" "ladder-$dataset"
+  local program="$root/build/$preset/bin/ladder-$dataset"
+  if only_asks "$@"; then
+    exec "$program" "$@"
+  fi
+
   if ! value data-dir "$@" >/dev/null && ! value dataset "$@" >/dev/null; then
-    find_data
+    "find_$dataset"
     flags+=("${data_flags[@]}")
   fi
   if ! value out "$@" >/dev/null; then
-    out=$(default_out "$@")
+    out=$(default_out "$recipe" "$@")
     flags+=(--out "$out")
     if compgen -G "$out/config.json" >/dev/null || compgen -G "$out/seed-*/config.json" >/dev/null; then
       value resume "$@" >/dev/null || flags+=(--resume)
@@ -326,7 +366,13 @@ data_flags=()
 trap 'say interrupted; exit 130' INT
 
 case "$command" in
-  mnist) run_mnist "$@" ;;
+  mnist) train mnist mnist-100-full "$@" ;;
+  cifar10)
+    if ! only_asks "$@" && ! value data-dir "$@" >/dev/null; then
+      find_cifar10
+    fi
+    train cifar10 cifar-4000-conv-small-gamma "$@"
+    ;;
   build) build "$preset" all ;;
   test)
     build "$preset" all

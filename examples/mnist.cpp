@@ -15,13 +15,11 @@
 #include <ladder/data/datasets.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
-#include <ladder/version.h>
 #include <torch/torch.h>
-
-#include <cstdio>
 
 #include "examples/common/command_line.h"
 #include "examples/common/experiment.h"
+#include "examples/common/network_flags.h"
 #include "examples/common/program.h"
 #include "examples/common/training_flags.h"
 
@@ -36,11 +34,6 @@ constexpr const char* kUsage =
     "change.";
 constexpr DatasetFacts kMnist{.rows = 60000, .classes = 10, .test_rows = 10000};
 
-struct Flags {
-  TrainingFlags training{.recipe = models::find_recipe("mnist-100-full")};
-  std::string activation = "relu";
-};
-
 void set_layers(models::Recipe& recipe, const std::string& text) {
   if (!dense_units(recipe.network)) {
     throw UsageError(
@@ -54,35 +47,16 @@ void set_layers(models::Recipe& recipe, const std::string& text) {
   }
 }
 
-CommandLine command_line(Flags& flags) {
-  auto& network = flags.training.recipe.network;
+CommandLine command_line(TrainingFlags& flags) {
   CommandLine line(kProgram, kUsage);
-  add_recipe_flag(line, flags.training);
-  line.choice("dataset", "what to train on", flags.training.recipe.dataset,
-              {"mnist", "fashion-mnist"});
+  add_recipe_flag(line, flags);
+  line.choice("dataset", "what to train on", flags.recipe.dataset, {"mnist", "fashion-mnist"});
   line.heading("Network");
   line.flag("layers", "N,N,...", "units of levels 1 up; the last are the classes",
-            [&](const std::string& text) { set_layers(flags.training.recipe, text); });
-  line.flag("lambda", "X,X,...|none", "weights of the denoising costs of levels 0 up",
-            [&](const std::string& text) {
-              network.lambda =
-                  text == "none" ? std::vector<double>() : parse_numbers("--lambda", text, 0);
-            });
-  line.number("noise", "STD", "of the noise at levels 1 up", network.noise);
-  line.number("input-noise", "STD", "of the noise on the input", network.input_noise);
-  add_combinator_flag(line, flags.training.recipe);
-  line.choice("activation", "of the hidden levels", flags.activation,
-              {"relu", "leaky-relu", "tanh", "gelu"});
-  add_training_flags(line, flags.training);
+            [&](const std::string& text) { set_layers(flags.recipe, text); });
+  add_network_flags(line, flags.recipe);
+  add_training_flags(line, flags);
   return line;
-}
-
-// A recipe of other images has other layers and another program.
-void check_recipe(const models::Recipe& recipe) {
-  if (models::find_recipe(recipe.name).dataset != "mnist") {
-    throw UsageError(fmt::format(
-        "expected a recipe for MNIST but got {} (ladder-cifar10 trains it).", recipe.name));
-  }
 }
 
 void check_network(const models::NetworkOptions& network) {
@@ -93,27 +67,20 @@ void check_network(const models::NetworkOptions& network) {
                     "but got {} ({}).",
                     kMnist.classes, units->back(), join(*units)));
   }
-  const auto levels = network.layers.size() + 1;
-  if (!network.lambda.empty() && network.lambda.size() != levels) {
-    throw UsageError(
-        fmt::format("expected {} weights in --lambda, for the input and each of {} "
-                    "layers, but got {} ({}).",
-                    levels, levels - 1, network.lambda.size(), join(network.lambda)));
-  }
+  check_lambda(network);
 }
 
-int train_mnist(const Flags& flags, const std::string& command) {
-  const auto& training = flags.training;
-  const auto& recipe = training.recipe;
+int train_mnist(const TrainingFlags& flags, const std::string& command) {
+  const auto& recipe = flags.recipe;
   const auto& network = recipe.network;
   const bool fashion = recipe.dataset == "fashion-mnist";
   const auto folder =
-      fashion ? data::find_fashion_mnist(training.data_dir) : data::find_mnist(training.data_dir);
+      fashion ? data::find_fashion_mnist(flags.data_dir) : data::find_mnist(flags.data_dir);
   const auto [train, test] = data::load_mnist(folder, recipe.dataset);
   const auto on_device = [&](const torch::Tensor& images) {
     std::vector<int64_t> shape = {images.size(0)};
     shape.insert(shape.end(), network.input_shape.begin(), network.input_shape.end());
-    return data::to_unit_float(images, training.dtype()).reshape(shape).to(training.torch_device());
+    return data::to_unit_float(images, flags.dtype()).reshape(shape).to(flags.torch_device());
   };
   return run_experiment({.program = kProgram,
                          .command = command,
@@ -125,35 +92,22 @@ int train_mnist(const Flags& flags, const std::string& command) {
                          .test_labels = test.labels,
                          .classes = train.classes,
                          .data_dir = folder.string()},
-                        training);
+                        flags);
 }
 
 int run(int argc, char** argv) {
-  Flags flags;
+  TrainingFlags flags{.recipe = models::find_recipe("mnist-100-full")};
   auto line = command_line(flags);
   line.parse(argc, argv);
-  if (line.given("help")) {
-    fmt::print("{}", line.help());
+  if (answer(line, kProgram, "mnist")) {
     return 0;
   }
   line.apply();
-  if (flags.training.version) {
-    fmt::print("{} {} ({}), LibTorch {}\n", kProgram, version(), git_commit(), TORCH_VERSION);
-    return 0;
-  }
-  if (flags.training.list) {
-    fmt::print("{}\n{}", recipe_table(models::recipes()), combinator_table());
-    return 0;
-  }
-  check_recipe(flags.training.recipe);
-  flags.training.recipe.network.activation = activation_from_string(flags.activation);
-  check_network(flags.training.recipe.network);
-  settle(flags.training, kMnist);
-  if (flags.training.settings) {
-    const auto object = settings(
-        kProgram, network_settings(flags.training.recipe.network, flags.training.recipe.combinator),
-        flags.training, kMnist);
-    fmt::print("{}\n", object.dump(2));
+  check_dataset(flags, "mnist");
+  check_network(flags.recipe.network);
+  settle(flags, kMnist);
+  if (print_settings(kProgram, network_settings(flags.recipe.network, flags.recipe.combinator),
+                     flags, kMnist)) {
     return 0;
   }
   catch_interruption();

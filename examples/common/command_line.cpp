@@ -238,6 +238,13 @@ std::vector<double> parse_numbers(const std::string& flag, const std::string& te
   return values;
 }
 
+std::filesystem::path parse_folder(const std::string& flag, const std::string& text) {
+  if (text.empty()) {
+    refuse(flag, "a folder", text);
+  }
+  return text;
+}
+
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text) {
   constexpr const char* kExpected = "seeds like 1..10 or 1,2,5";
   std::vector<uint64_t> seeds;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cxxopts.hpp>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <stdexcept>
@@ -83,6 +84,8 @@ std::string parse_choice(const std::string& flag, const std::string& text,
 std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text,
                                     int64_t least);
 std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least);
+/// Error: an empty one.
+std::filesystem::path parse_folder(const std::string& flag, const std::string& text);
 /// `1..10`, `1,2,5` or both. Errors: a range that runs down, a seed given twice, over 10,000 seeds.
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text);
 

@@ -243,6 +243,14 @@ ordered_json settings(const std::string& program, const ordered_json& network,
   return object;
 }
 
+bool print_settings(const std::string& program, const ordered_json& network,
+                    const TrainingFlags& flags, const DatasetFacts& facts) {
+  if (flags.settings) {
+    fmt::print("{}\n", settings(program, network, flags, facts).dump(2));
+  }
+  return flags.settings;
+}
+
 ordered_json network_settings(const models::NetworkOptions& network,
                               const std::string& combinator) {
   ordered_json settings;

@@ -36,6 +36,11 @@ nlohmann::ordered_json network_settings(const models::NetworkOptions& network,
 nlohmann::ordered_json settings(const std::string& program, const nlohmann::ordered_json& network,
                                 const TrainingFlags& flags, const DatasetFacts& facts);
 
+/// Answers `--settings` with them, as JSON. Returns whether it was given: nothing else is to be
+/// done then.
+bool print_settings(const std::string& program, const nlohmann::ordered_json& network,
+                    const TrainingFlags& flags, const DatasetFacts& facts);
+
 /// Trains for each seed and prints the outcome: the last line of one run, or the table of several.
 /// Returns 0, or kInterrupted.
 ///

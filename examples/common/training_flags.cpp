@@ -3,24 +3,21 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <ladder/models/combinators.h>
 #include <ladder/models/nearest_name.h>
 #include <ladder/ops/product.h>
+#include <ladder/version.h>
 #include <torch/cuda.h>
+#include <torch/version.h>
 
 #include <algorithm>
+#include <iterator>
+
+#include "examples/common/network_flags.h"
 
 namespace ladder::examples {
 namespace {
 
 constexpr int64_t kMostThreads = 4096;
-
-std::filesystem::path path_of(const std::string& flag, const std::string& text) {
-  if (text.empty()) {
-    throw UsageError(fmt::format("expected a folder for {} but got ''.", flag));
-  }
-  return text;
-}
 
 std::string parse_device(const std::string& text) {
   const auto digits = text.starts_with("cuda:") ? text.substr(5) : std::string();
@@ -148,7 +145,7 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   auto& schedule = recipe.schedule;
   line.heading("Data");
   line.flag("data-dir", "DIR", "folder of the data ($LADDER_DATA and the usual places)",
-            [&](const std::string& text) { flags.data_dir = path_of("--data-dir", text); });
+            [&](const std::string& text) { flags.data_dir = parse_folder("--data-dir", text); });
   line.flag("labels", "N|all", "labeled training rows, as many of each class",
             [&](const std::string& text) {
               recipe.labels =
@@ -191,7 +188,7 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
 
   line.heading("Output");
   line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
-            [&](const std::string& text) { flags.out = path_of("--out", text); });
+            [&](const std::string& text) { flags.out = parse_folder("--out", text); });
   line.number("checkpoint-every", "SECONDS", "between files to resume from (60)",
               flags.checkpoint_seconds);
   line.toggle("resume", "continue the run in DIR", flags.resume);
@@ -199,6 +196,30 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.toggle("settings", "print the settings of the run as JSON and leave", flags.settings);
   line.toggle("help", "print this and leave", flags.help);
   line.toggle("version", "print the version and leave", flags.version);
+}
+
+bool answer(const CommandLine& line, const std::string& program, const std::string& dataset) {
+  if (line.given("help")) {
+    fmt::print("{}", line.help());
+  } else if (line.given("version")) {
+    fmt::print("{} {} ({}), LibTorch {}\n", program, version(), git_commit(), TORCH_VERSION);
+  } else if (line.given("list")) {
+    std::vector<models::Recipe> own;
+    std::copy_if(models::recipes().begin(), models::recipes().end(), std::back_inserter(own),
+                 [&](const models::Recipe& recipe) { return recipe.dataset == dataset; });
+    fmt::print("{}\n{}", recipe_table(own), combinator_table());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void check_dataset(const TrainingFlags& flags, const std::string& dataset) {
+  const auto& of_recipe = models::find_recipe(flags.recipe.name).dataset;
+  if (of_recipe != dataset) {
+    throw UsageError(fmt::format("expected a recipe for {} but got {} (ladder-{} trains it).",
+                                 dataset, flags.recipe.name, of_recipe));
+  }
 }
 
 void settle(TrainingFlags& flags, const DatasetFacts& facts) {
@@ -265,32 +286,6 @@ std::string recipe_table(const std::vector<models::Recipe>& recipes) {
         labels_text(recipe.labels),
         lambda.empty() ? "none" : fmt::format("{}", fmt::join(lambda, ",")), recipe.network.noise,
         recipe.published ? models::to_string(*recipe.published) : "- (" + recipe.source + ")");
-  }
-  return text;
-}
-
-void add_combinator_flag(CommandLine& line, models::Recipe& recipe) {
-  line.flag("combinator", "NAME", "denoising function (gaussian, or the recipe's)",
-            [&recipe](const std::string& name) {
-              std::vector<std::string> names;
-              for (const auto& combinator : models::combinators()) {
-                names.push_back(combinator.name);
-                if (combinator.name == name) {
-                  recipe.combinator = name;
-                  recipe.network.combinator = combinator.make;
-                  return;
-                }
-              }
-              throw UsageError(fmt::format(
-                  "expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
-                  models::nearest_name(name, names)));
-            });
-}
-
-std::string combinator_table() {
-  auto text = fmt::format("{:<18}  {}\n", "combinator", "what it is");
-  for (const auto& combinator : models::combinators()) {
-    text += fmt::format("{:<18}  {}\n", combinator.name, combinator.summary);
   }
   return text;
 }

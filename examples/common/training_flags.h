@@ -52,8 +52,13 @@ struct DatasetFacts {
 /// `--recipe`, which comes first since the others edit it.
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
 void add_training_flags(CommandLine& line, TrainingFlags& flags);
-/// `--combinator`, which sets the recipe's and its network's.
-void add_combinator_flag(CommandLine& line, models::Recipe& recipe);
+
+/// Answers `--help`, `--version` and `--list`, which shows the recipes of `dataset`. Returns
+/// whether one of them was given: nothing else is to be done then.
+bool answer(const CommandLine& line, const std::string& program, const std::string& dataset);
+
+/// Error: a recipe of another data set than `dataset`.
+void check_dataset(const TrainingFlags& flags, const std::string& dataset);
 
 /// Fills in what was left to the program (device, folder) and sets LibTorch's threads and the
 /// products' route and precision. Throws UsageError for values that cannot be: labels that do not
@@ -65,9 +70,6 @@ void check_batch_size(const TrainingFlags& flags, int64_t rows);
 
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);
-/// The names that --combinator takes.
-std::string combinator_table();
-
 /// The units of each layer, where all are dense and the input is a vector.
 std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network);
 

@@ -4,12 +4,12 @@
 #include <torch/types.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "ladder/data/folders.h"
 #include "ladder/data/idx.h"
 
 namespace ladder::data {
@@ -41,29 +41,11 @@ std::string missing_files(const fs::path& dir) {
   return missing;
 }
 
-fs::path environment_path(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value == nullptr ? fs::path() : fs::path(value);
-}
-
-fs::path cache_dir() {
-  const fs::path cache = environment_path("XDG_CACHE_HOME");
-  if (cache.is_absolute()) return cache / "ladder" / "mnist";
-  const fs::path home = environment_path("HOME");
-  return home.empty() ? fs::path() : home / ".cache" / "ladder" / "mnist";
-}
-
 fs::path given_dir(const char* component, const fs::path& dir) {
   const std::string missing = missing_files(dir);
   TORCH_CHECK(missing.empty(), component, ": expected four IDX files in ", dir.string(),
               " but got no ", missing, " (a name may end in .gz).");
   return dir;
-}
-
-std::string list(const std::vector<fs::path>& dirs) {
-  std::string out;
-  for (const fs::path& dir : dirs) out += (out.empty() ? "" : ", ") + dir.string();
-  return out.empty() ? "no folder" : out;
 }
 
 Dataset load_part(const fs::path& dir, const char* images, const char* labels, std::string name) {
@@ -108,7 +90,7 @@ std::filesystem::path find_mnist(std::optional<std::filesystem::path> data_dir) 
   if (const fs::path root = environment_path("LADDER_DATA"); !root.empty()) {
     dirs = {root, root / "mnist"};
   }
-  const fs::path cache = cache_dir();
+  const fs::path cache = cache_folder("mnist");
   if (!cache.empty()) dirs.push_back(cache);
   for (const fs::path& dir : dirs) {
     if (missing_files(dir).empty()) return dir;
@@ -116,8 +98,8 @@ std::filesystem::path find_mnist(std::optional<std::filesystem::path> data_dir) 
   const std::string target = cache.empty() ? "mnist" : cache.string();
   std::string files;
   for (const char* stem : kFiles) files += std::string(" ") + stem;
-  TORCH_CHECK(false,
-              "find_mnist: expected MNIST's four IDX files but got them in none of: ", list(dirs),
+  TORCH_CHECK(false, "find_mnist: expected MNIST's four IDX files but got them in none of: ",
+              list_folders(dirs),
               " (set LADDER_DATA to a folder that holds them, or run the two commands)",
               "\n  mkdir -p \"", target, "\"\n  for f in", files, "; do curl -fL -o \"", target,
               "/$f.gz\" https://ossci-datasets.s3.amazonaws.com/mnist/$f.gz; done");
@@ -136,7 +118,7 @@ std::filesystem::path find_fashion_mnist(std::optional<std::filesystem::path> da
     if (missing_files(dir).empty()) return dir;
   }
   TORCH_CHECK(false, "find_fashion_mnist: expected Fashion-MNIST's four IDX files but got them in ",
-              "none of: ", list(dirs),
+              "none of: ", list_folders(dirs),
               " (on Debian or Ubuntu run: sudo apt-get install dataset-fashion-mnist).");
 }
 

@@ -5,6 +5,7 @@
 #include <tests/data/idx_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/program.h>
+#include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
@@ -60,59 +61,18 @@ struct Place {
     return folder / out / name;
   }
   json read(const std::string& out, const std::string& name) const {
-    return json::parse(file_bytes(file(out, name)));
+    return read_json(file(out, name));
   }
 
   TemporaryFolder folder;
 };
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const auto end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
-
 std::string one_sentence(const std::string& err) {
-  const std::string prefix = "ladder-mnist: ";
-  return err.starts_with(prefix) && err.ends_with("\n")
-             ? err.substr(prefix.size(), err.size() - prefix.size() - 1)
-             : "(not one sentence) " + err;
+  return ladder::testing::one_sentence("ladder-mnist", err);
 }
 
-// Everything that a run ends with but its times.
 void require_same_run(const Place& place, const std::string& left, const std::string& right) {
-  const auto tensors = ladder::io::load_tensors(place.file(left, "checkpoint.pt"));
-  const auto others = ladder::io::load_tensors(place.file(right, "checkpoint.pt"));
-  REQUIRE(tensors.size() == others.size());
-  int compared = 0;
-  for (const auto& [name, tensor] : tensors) {
-    INFO(name);
-    REQUIRE(others.contains(name));
-    if (!name.starts_with("state.")) {
-      REQUIRE(torch::equal(tensor, others.at(name)));
-      ++compared;
-    }
-  }
-  REQUIRE(compared > 10);
-  const auto result = place.read(left, "result.json");
-  const auto other = place.read(right, "result.json");
-  for (const char* key : {"status", "steps", "test_error", "epoch"}) {
-    CHECK(result.at(key) == other.at(key));
-  }
-  const auto metrics = lines_of(file_bytes(place.file(left, "metrics.jsonl")));
-  const auto other_metrics = lines_of(file_bytes(place.file(right, "metrics.jsonl")));
-  REQUIRE(metrics.size() == other_metrics.size());
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    const auto line = json::parse(metrics[i]);
-    const auto other_line = json::parse(other_metrics[i]);
-    for (const char* key : {"epoch", "step", "test_error", "total", "supervised", "denoising"}) {
-      REQUIRE(line.at(key) == other_line.at(key));
-    }
-  }
+  ladder::testing::require_same_run(place.folder / left, place.folder / right);
 }
 
 }  // namespace
@@ -196,7 +156,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
       {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
        "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
       {{"--recipe", "cifar-4000-conv-large-gamma"},
-       "expected a recipe for MNIST but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+       "expected a recipe for mnist but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
        "it)."},
       {{"--layers", "100,12", "--lambda", "1,1,1"},
        "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
@@ -255,18 +215,22 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   const auto list = run_to_end({kProgram, "--list"});
   CHECK(list.status == 0);
   const auto rows = lines_of(list.out);
-  const auto& recipes = ladder::models::recipes();
-  const auto& combinators = ladder::models::combinators();
-  REQUIRE(rows.size() == recipes.size() + 1 + 1 + 1 + combinators.size());
-  for (size_t i = 0; i < recipes.size(); ++i) {
-    CHECK(rows[i + 1].starts_with(recipes[i].name + " "));
-    if (!recipes[i].network.lambda.empty()) {
-      CHECK(rows[i + 1].find(" " + recipes[i].combinator + " ") != std::string::npos);
+  size_t row = 0;
+  for (const auto& recipe : ladder::models::recipes()) {
+    if (recipe.dataset == "mnist") {
+      REQUIRE(++row < rows.size());
+      CHECK(rows[row].starts_with(recipe.name + " "));
+      if (!recipe.network.lambda.empty()) {
+        CHECK(rows[row].find(" " + recipe.combinator + " ") != std::string::npos);
+      }
     }
   }
-  for (size_t i = 0; i < combinators.size(); ++i) {
-    CHECK(rows[recipes.size() + 3 + i].starts_with(combinators[i].name + " "));
+  row += 2;  // a line between the tables, and the second one's heading
+  for (const auto& combinator : ladder::models::combinators()) {
+    REQUIRE(++row < rows.size());
+    CHECK(rows[row].starts_with(combinator.name + " "));
   }
+  CHECK(rows.size() == row + 1);
   CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
   CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
 
@@ -454,7 +418,7 @@ TEST_CASE("ladder-denoising-functions: draws three units of each level of a run"
   const Place place;
   REQUIRE(place.run("run", {"--epochs", "1", "--quiet", "--combinator", "vanilla"}).status == 0);
   const auto picture = (place.folder / "picture.svg").string();
-  const Arguments program = {LADDER_DRAWING_PROGRAM};
+  const Arguments program = {LADDER_DENOISING_FUNCTIONS_PROGRAM};
   const auto drawn =
       run_to_end(program + Arguments{"--run", (place.folder / "run").string(), "--out", picture});
   INFO(drawn.err);

@@ -92,6 +92,10 @@ const std::vector<std::string> kConvLarge = {
     "conv valid 192@3x3", "conv full 192@3x3",  "conv valid 192@3x3", "max pool 2",
     "conv valid 192@3x3", "conv valid 192@1x1", "conv valid 10@1x1",  "global mean pool"};
 
+const std::vector<std::string> kCifarConvSmall = {
+    "conv valid 32@3x3", "max pool 2",        "conv valid 64@3x3", "max pool 2",
+    "conv valid 96@3x3", "conv valid 10@1x1", "global mean pool"};
+
 // clang-format off
 const std::vector<ConvRow> kConvTable = {
     {"mnist-100-conv-fc", "mnist", 100, kConvFc, {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1},
@@ -108,6 +112,10 @@ const std::vector<ConvRow> kConvTable = {
      0.3, 70, 0.86, Activation::kLeakyRelu, false, 20.40, 0.47},
     {"cifar-4000-conv-large-baseline", "cifar10", 4000, kConvLarge, {},
      0.3, 20, 0.5, Activation::kLeakyRelu, false, 23.33, 0.61},
+    {"cifar-4000-conv-small-gamma", "cifar10", 4000, kCifarConvSmall, {0, 0, 0, 0, 0, 0, 0, 4},
+     0.3, 10, 0.5, Activation::kLeakyRelu, false, {}, {}},
+    {"cifar-4000-conv-small-baseline", "cifar10", 4000, kCifarConvSmall, {},
+     0.3, 10, 0.5, Activation::kLeakyRelu, false, {}, {}},
 };
 // clang-format on
 
