@@ -15,6 +15,7 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
 
   mnist [FLAGS]     train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
   cifar10 [FLAGS]   train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
+  reproduce [FLAGS] run a published table, every recipe and seed; FLAGS go to ladder-reproduce
   build             build the library, the programs and the tests
   test [FLAGS]      build and run every test; FLAGS go to ctest
   asan [FLAGS]      the same with the address and undefined behaviour sanitizers
@@ -372,6 +373,11 @@ case "$command" in
       find_cifar10
     fi
     train cifar10 cifar-4000-conv-small-gamma "$@"
+    ;;
+  reproduce)
+    build "$preset" ladder-cifar10 ladder-mnist ladder-reproduce
+    value out "$@" >/dev/null || set -- --out "$root/runs" "$@"
+    exec "$root/build/$preset/bin/ladder-reproduce" "$@"
     ;;
   build) build "$preset" all ;;
   test)

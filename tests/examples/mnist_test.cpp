@@ -2,7 +2,7 @@
 #include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
 #include <pty.h>
-#include <tests/data/idx_files.h>
+#include <tests/data/banded_images.h>
 #include <tests/support/catch.h>
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
@@ -24,25 +24,13 @@ const std::string kProgram = LADDER_MNIST_PROGRAM;
 constexpr int64_t kTrainRows = 200;
 constexpr int64_t kTestRows = 50;
 
-// Images of 10 classes, each a bright band of its own in noise.
-void write_images(const fs::path& dir, const std::string& part, int64_t rows) {
-  const auto labels = torch::arange(rows) % 10;
-  auto images = torch::randint(0, 120, {rows, 28, 28});
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto top = 2 * labels[row].item<int64_t>() + 3;
-    images[row].slice(0, top, top + 3) += 100;
-  }
-  write_file(dir / (part + "-images-idx3-ubyte"), idx_bytes(images.to(torch::kUInt8)));
-  write_file(dir / (part + "-labels-idx1-ubyte"), idx_bytes(labels.to(torch::kUInt8)));
-}
-
 // Small data in MNIST's format, and a folder for runs.
 struct Place {
   Place() {
     torch::manual_seed(1);
     fs::create_directory(folder / "data");
-    write_images(folder / "data", "train", kTrainRows);
-    write_images(folder / "data", "t10k", kTestRows);
+    write_banded_images(folder / "data", "train", kTrainRows);
+    write_banded_images(folder / "data", "t10k", kTestRows);
   }
 
   // A network that trains in seconds: 10 steps an epoch.

@@ -1,4 +1,4 @@
-#include <tests/data/idx_files.h>
+#include <tests/data/banded_images.h>
 #include <tests/support/catch.h>
 #include <tests/support/program.h>
 #include <tests/support/temporary_folder.h>
@@ -15,25 +15,14 @@ using nlohmann::json;
 
 namespace {
 
-void write_images(const fs::path& dir, const std::string& part, int64_t rows) {
-  const auto labels = torch::arange(rows) % 10;
-  auto images = torch::randint(0, 120, {rows, 28, 28});
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto top = 2 * labels[row].item<int64_t>() + 3;
-    images[row].slice(0, top, top + 3) += 100;
-  }
-  write_file(dir / (part + "-images-idx3-ubyte"), idx_bytes(images.to(torch::kUInt8)));
-  write_file(dir / (part + "-labels-idx1-ubyte"), idx_bytes(labels.to(torch::kUInt8)));
-}
-
 // The program in a folder of its own, beside a ladder-mnist whose recipes are small: a script that
 // adds flags to the real one.
 struct Place {
   explicit Place(int64_t epochs = 2, const std::string& before = "") {
     torch::manual_seed(1);
     fs::create_directory(folder / "data");
-    write_images(folder / "data", "train", 200);
-    write_images(folder / "data", "t10k", 50);
+    write_banded_images(folder / "data", "train", 200);
+    write_banded_images(folder / "data", "t10k", 50);
     fs::create_directory(folder / "bin");
     fs::copy_file(LADDER_REPRODUCE_PROGRAM, folder / "bin/ladder-reproduce");
     write_program(epochs, before);
