@@ -98,7 +98,7 @@ TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, sta
       {{"--recipe", "mnist-100-full"},
        "expected a recipe for cifar10 but got mnist-100-full (ladder-mnist trains it)."},
       {{"--combinator", "vanila"},
-       "expected gaussian or vanilla for --combinator but got 'vanila' (did you mean vanilla?)."},
+       "expected a combinator but got 'vanila' (did you mean vanilla? --list shows all)."},
       {{"--activation", "rely"},
        "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
        "relu?)."},

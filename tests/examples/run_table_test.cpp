@@ -258,9 +258,8 @@ TEST_CASE("published_tables: every recipe with a published error is a row of one
   const auto& mnist = published_tables().front();
   CHECK(rows_of(mnist, models::recipes(), false).size() >= 13);
   CHECK(rows_of(mnist, models::recipes(), true).size() >= 16);
-  const auto conv = recipe("mnist-100-conv-small-gamma", 100, models::Published{0.89, 0.5});
-  auto cifar = recipe("cifar-4000-conv-large-gamma", 4000, models::Published{20.4, 0.47});
-  cifar.dataset = "cifar10";
+  const auto& conv = models::find_recipe("mnist-100-conv-small-gamma");
+  const auto& cifar = models::find_recipe("cifar-4000-conv-large-gamma");
   CHECK_FALSE(published_tables()[0].holds(conv));
   CHECK(published_tables()[1].holds(conv));
   CHECK_FALSE(published_tables()[1].holds(cifar));
