@@ -49,8 +49,8 @@ void multiply(const Product& product) {
     const auto rows = up((product.rows + down - 1) / down, table.product_rows);
     const auto across = threads / down;
     const auto columns = up((product.columns + across - 1) / across, table.product_columns);
-    const int64_t tiles = rows * columns;  // the busiest thread's work, then its packing
-    const int64_t cost = tiles * product.depth / 32 + (rows + columns) * product.depth / 2;
+    // The busiest thread's work, in units of sixteen products, and its packing.
+    const int64_t cost = rows * columns / 16 + (rows + columns) / 2;
     if (cost < least) {
       least = cost;
       best_rows = rows;

@@ -161,7 +161,7 @@ constexpr int64_t kProductScratch = 352 * 1024;
 
 struct KernelTable {
   const char* name;
-  int64_t product_rows, product_columns;  // of a tile: blocks are best multiples of them
+  int64_t product_rows, product_columns;  // blocks are best multiples of them
   void (*multiply_f32)(const Product&, const ProductBlock&, float* scratch);
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
