@@ -24,8 +24,8 @@ void NoisyBatchNormLinearImpl::reset() {
                            .noise_std = options.noise_std,
                            .activation = top ? Activation::kIdentity : options.activation,
                            .leaky_slope = options.leaky_slope,
-                           .beta = top ? std::optional(true) : std::nullopt,
-                           .gamma = top && options.gamma}));
+                           .beta = top || options.affine ? std::optional(true) : std::nullopt,
+                           .gamma = options.affine || (top && options.gamma)}));
   auto init = default_source();
   reset_parameters(init);
 }

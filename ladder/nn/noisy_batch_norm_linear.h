@@ -19,6 +19,8 @@ struct NoisyBatchNormLinearOptions {
   /// The last level before a softmax: the identity as activation, with learned scale and shift.
   bool softmax_top = false;
   bool gamma = true;  ///< of a softmax top: without it there is a learned shift alone
+  /// Learned scale and shift at any level, also where the next normalisation takes them out again.
+  bool affine = false;
 };
 
 /// z = normalise(h W^T) + noise, h' = act(gamma (z + beta)); [R, in] -> [R, out]

@@ -46,11 +46,14 @@ void NoisyConvImpl::reset() {
   weight =
       register_parameter("weight", torch::empty({options.out_channels, options.in_channels,
                                                  options.kernel->at(0), options.kernel->at(1)}));
-  normalization = register_module("normalization", NoisyNormalization(NoisyNormalizationOptions{
-                                                       .channels = options.out_channels,
-                                                       .noise_std = options.noise_std,
-                                                       .activation = options.activation,
-                                                       .leaky_slope = options.leaky_slope}));
+  normalization = register_module("normalization",
+                                  NoisyNormalization(NoisyNormalizationOptions{
+                                      .channels = options.out_channels,
+                                      .noise_std = options.noise_std,
+                                      .activation = options.activation,
+                                      .leaky_slope = options.leaky_slope,
+                                      .beta = options.affine ? std::optional(true) : std::nullopt,
+                                      .gamma = options.affine}));
   auto init = default_source();
   reset_parameters(init);
 }

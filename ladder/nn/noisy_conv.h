@@ -38,10 +38,12 @@ struct NoisyConvOptions {
   double noise_std = 0.3;
   Activation activation = Activation::kRelu;
   double leaky_slope = 0.1;
+  bool affine = false;  ///< learned scale gamma and, whatever the activation, shift beta
 };
 
-/// z = normalise(weight * h) + noise, h' = act(z + beta), with statistics, noise and beta per
-/// channel; [R, in, H, W] -> [R, out, H', W'] [Rasmus2015, section 4.2].
+/// z = normalise(weight * h) + noise, h' = act(z + beta), or act(gamma (z + beta)), with
+/// statistics, noise and beta per channel; [R, in, H, W] -> [R, out, H', W'] [Rasmus2015,
+/// section 4.2].
 ///
 /// Parameters: `weight` [out, in, P, Q] ~ U(+-sqrt(3 / (in P Q))), no bias (normalisation would
 /// cancel it), and those of its `normalization`. Decoder map: the transposed convolution of the

@@ -39,6 +39,21 @@ void NoisyNormalizationImpl::reset_statistics() {
   batches.zero_();
 }
 
+void NoisyNormalizationImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  to(dtype, non_blocking);
+  to(device, non_blocking);
+}
+
+void NoisyNormalizationImpl::to(torch::Dtype dtype, bool non_blocking) {
+  const auto count = batches.clone();  // not every count has a float
+  Module::to(dtype, non_blocking);
+  batches.set_data(count);
+}
+
+void NoisyNormalizationImpl::to(torch::Device device, bool non_blocking) {
+  Module::to(device, non_blocking);
+}
+
 void NoisyNormalizationImpl::accumulate(const torch::Tensor& mean, const torch::Tensor& std,
                                         int64_t count) {
   TORCH_CHECK(count > 1,

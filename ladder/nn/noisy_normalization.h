@@ -41,6 +41,11 @@ class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImp
   /// Forgets the stored statistics.
   void reset_statistics();
 
+  /// Moves all but the type of `batches`, which counts.
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, bool non_blocking = false) override;
+
   NoisyNormalizationOptions options;
   torch::Tensor beta, gamma;
   torch::Tensor running_mean, running_var;

@@ -28,9 +28,14 @@ void UpsampleMapImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
-  TORCH_CHECK(x.dim() == 2 || x.dim() == 4,
-              "UpsampleMap: expected rows [M, C] or maps [M, C, I, J] but got an input of shape ",
-              x.sizes(), ".");
+  TORCH_CHECK(
+      x.dim() >= 2 && x.dim() <= 4,
+      "UpsampleMap: expected rows [M, C], signals [M, C, J] or maps [M, C, I, J] but got an "
+      "input of shape ",
+      x.sizes(), ".");
+  if (x.dim() == 3) {
+    return forward(x.unsqueeze(2)).squeeze(2);
+  }
   const auto [rows, columns] = options.out_size;
   const auto maps = x.dim() == 2 ? x.unflatten(1, {-1, 1, 1}) : x;
   if (maps.size(2) == 1 && maps.size(3) == 1) {
@@ -44,10 +49,10 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
 }
 
 torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride) {
-  TORCH_CHECK(in.size() == 3, "UpsampleMap: expected maps [C, H, W] to go back to but got rows of ",
-              in, ".");
-  return torch::nn::AnyModule(
-      UpsampleMap(UpsampleMapOptions{.scale = stride, .out_size = {in[1], in[2]}}));
+  TORCH_CHECK(in.size() == 2 || in.size() == 3,
+              "UpsampleMap: expected maps [C, H, W] to go back to but got rows of ", in, ".");
+  return torch::nn::AnyModule(UpsampleMap(
+      UpsampleMapOptions{.scale = stride, .out_size = {in.size() == 2 ? 1 : in[1], in.back()}}));
 }
 
 }  // namespace ladder

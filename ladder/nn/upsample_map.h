@@ -18,8 +18,9 @@ struct UpsampleMapOptions {
 /// rounded down and at most the last one; [M, C, I, J] -> [M, C, *out_size] [Rasmus2015, published
 /// code].
 ///
-/// Rows [M, C] count as maps of one value, which are broadcast. No parameters. Errors: sizes below
-/// 1, an input of other than 2 or 4 dimensions.
+/// Rows [M, C] count as maps of one value, which are broadcast; signals [M, C, J] count as maps of
+/// one row and come back as signals. No parameters. Errors: sizes below 1, an input of other than 2
+/// to 4 dimensions.
 class UpsampleMapImpl : public torch::nn::Cloneable<UpsampleMapImpl> {
  public:
   explicit UpsampleMapImpl(UpsampleMapOptions options);
@@ -33,7 +34,7 @@ class UpsampleMapImpl : public torch::nn::Cloneable<UpsampleMapImpl> {
 TORCH_MODULE(UpsampleMap);
 
 /// The decoder map of a pooling stage with the given stride, from rows of shape `out` back to rows
-/// of shape `in` [C, H, W].
+/// of shape `in` [C, H, W] or [C, L], whose stride is {1, s}.
 torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride);
 
 }  // namespace ladder

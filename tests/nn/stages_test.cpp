@@ -1,5 +1,6 @@
 #include <torch/torch.h>
 
+#include <functional>
 #include <sstream>
 
 #include "ladder/nn/dense_map.h"
@@ -127,6 +128,34 @@ TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased varianc
                     Catch::Contains("no stored statistics yet (call calibrate(inputs)"));
   CHECK_THROWS_WITH(norm->forward(a.narrow(0, 0, 1), Pass::clean(1, Statistics::kCalibrate)),
                     Catch::Contains("expected at least 2 values per channel to calibrate"));
+}
+
+TEST_CASE("NoisyNormalization counts batches in integers wherever it is moved", "[nn]") {
+  torch::manual_seed(4);
+  const torch::Device cpu(torch::kCPU);
+  const std::vector<std::function<void(torch::nn::Module&)>> moves = {
+      [](auto& module) { module.to(torch::kBFloat16); },
+      [&](auto& module) { module.to(cpu, torch::kDouble); }, [&](auto& module) { module.to(cpu); }};
+  for (const auto& move : moves) {
+    auto stage = linear(5, 4);
+    {
+      const torch::NoGradGuard no_grad;
+      stage->normalization->batches.fill_(601);  // which bfloat16 does not hold
+    }
+    torch::nn::Module& owner = *stage;
+    move(owner);
+    CHECK(stage->normalization->batches.scalar_type() == torch::kLong);
+    CHECK(stage->normalization->batches.item<int64_t>() == 601);
+    CHECK(stage->named_buffers()["normalization.batches"].scalar_type() == torch::kLong);
+    CHECK(stage->normalization->running_mean.scalar_type() == stage->weight.scalar_type());
+  }
+}
+
+TEST_CASE("Stages learn a scale and a shift at any level where they are affine", "[nn]") {
+  NoisyBatchNormLinear stage(NoisyBatchNormLinearOptions{
+      .in_features = 3, .out_features = 2, .activation = Activation::kIdentity, .affine = true});
+  CHECK(stage->named_parameters().keys() ==
+        std::vector<std::string>{"weight", "normalization.beta", "normalization.gamma"});
 }
 
 TEST_CASE("NoisyStage wraps a convolution with statistics per channel", "[nn]") {

@@ -1,0 +1,62 @@
+/// The decoder's map for a torch convolution of any geometry, in one dimension or more.
+#pragma once
+
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/options/conv.h>
+#include <torch/nn/pimpl.h>
+
+#include <functional>
+#include <vector>
+
+#include "ladder/nn/random_init.h"
+
+namespace ladder {
+
+/// In the terms of the convolution that the map goes back through; `kernel`, `stride`, `padding`,
+/// `dilation` and `out_size` have a value for each spatial dimension.
+struct TransposedMapOptions {
+  int64_t in_channels = 0;
+  int64_t out_channels = 0;
+  std::vector<int64_t> kernel = {};
+  std::vector<int64_t> stride = {};
+  std::vector<int64_t> padding = {};
+  std::vector<int64_t> dilation = {};
+  int64_t groups = 1;
+  std::vector<int64_t> out_size = {};
+};
+
+/// y = transposed convolution of x, [M, in, ...] -> [M, out, *out_size]: signals, maps or volumes,
+/// with dilation and groups. `ConvMap` is the faster one for plain geometries in two dimensions.
+///
+/// Parameter: `weight` [in, out / groups, *kernel] ~ U(+-sqrt(3 / (in / groups * values of a
+/// kernel))), no bias (the decoder normalises). Errors: channels below 1 or that groups do not
+/// divide, geometries of another number of dimensions than `kernel`.
+class TransposedMapImpl : public torch::nn::Cloneable<TransposedMapImpl>, public RandomInit {
+ public:
+  explicit TransposedMapImpl(TransposedMapOptions options);
+
+  void reset() override;
+  void reset_parameters(NoiseSource& init) override;
+  void pretty_print(std::ostream& stream) const override;
+  torch::Tensor forward(const torch::Tensor& x);
+
+  TransposedMapOptions options;
+  torch::Tensor weight;
+};
+TORCH_MODULE(TransposedMap);
+
+/// For NoisyStageOptions::vertical of a stage around the convolution of these options: makes the
+/// transposed convolution back to the shape before it. The padding's values count, its mode does
+/// not.
+///
+///     const auto conv = torch::nn::Conv1dOptions(3, 16, 5).stride(2).bias(false);
+///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv1d(conv)),
+///                      NoisyStageOptions{.normalization = {.channels = 16},
+///                                        .vertical = transposed_vertical(conv)});
+using VerticalFactory =
+    std::function<torch::nn::AnyModule(at::IntArrayRef in, at::IntArrayRef out)>;
+VerticalFactory transposed_vertical(const torch::nn::Conv1dOptions& convolution);
+VerticalFactory transposed_vertical(const torch::nn::Conv2dOptions& convolution);
+
+}  // namespace ladder
