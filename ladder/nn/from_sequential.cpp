@@ -174,15 +174,17 @@ void place(const tnn::Conv2dImpl& convolution, const Layer& layer, Drafts& draft
   drafts.start(layer, options.out_channels(), make).map_bias = convolution.bias;
 }
 
-Draft& start_pooling(const Layer& layer, std::array<int64_t, 2> stride, Drafts& drafts) {
+Draft& start_pooling(const Layer& layer, std::array<int64_t, 2> stride,
+                     std::array<int64_t, 2> padding, Drafts& drafts) {
   return drafts.start(
       layer, layer.rows[1],
-      [module = layer.module, stride](const NoisyNormalizationOptions& n, bool) -> AnyStage {
+      [module = layer.module, stride, padding](const NoisyNormalizationOptions& n,
+                                               bool) -> AnyStage {
         return NoisyStage(
             module.clone(),
             NoisyStageOptions{.normalization = n,
-                              .vertical = [stride](at::IntArrayRef in, at::IntArrayRef) {
-                                return make_pooling_vertical(in, stride);
+                              .vertical = [stride, padding](at::IntArrayRef in, at::IntArrayRef) {
+                                return make_pooling_vertical(in, stride, padding);
                               }});
       });
 }
@@ -190,13 +192,16 @@ Draft& start_pooling(const Layer& layer, std::array<int64_t, 2> stride, Drafts& 
 template <class Pool>
 void place_pooling_1d(const Pool& pool, const Layer& layer, Drafts& drafts) {
   require_dimensions(layer, 2, "[C, L]");
-  start_pooling(layer, {1, pool.options.stride()->at(0)}, drafts);
+  start_pooling(layer, {1, pool.options.stride()->at(0)}, {0, pool.options.padding()->at(0)},
+                drafts);
 }
 
 template <class Pool>
 void place_pooling_2d(const Pool& pool, const Layer& layer, Drafts& drafts) {
   require_dimensions(layer, 3, "[C, H, W]");
-  start_pooling(layer, {pool.options.stride()->at(0), pool.options.stride()->at(1)}, drafts);
+  const auto& stride = pool.options.stride();
+  const auto& padding = pool.options.padding();
+  start_pooling(layer, {stride->at(0), stride->at(1)}, {padding->at(0), padding->at(1)}, drafts);
 }
 
 void place(const tnn::MaxPool1dImpl& pool, const Layer& layer, Drafts& drafts) {
@@ -221,14 +226,14 @@ void require_one(const Layer& layer, std::optional<int64_t> size) {
 void place(const tnn::AdaptiveAvgPool1dImpl& pool, const Layer& layer, Drafts& drafts) {
   require_dimensions(layer, 2, "[C, L]");
   require_one(layer, pool.options.output_size()->at(0));
-  start_pooling(layer, {1, layer.rows[2]}, drafts);
+  start_pooling(layer, {1, layer.rows[2]}, {0, 0}, drafts);
 }
 
 void place(const tnn::AdaptiveAvgPool2dImpl& pool, const Layer& layer, Drafts& drafts) {
   require_dimensions(layer, 3, "[C, H, W]");
   require_one(layer, pool.options.output_size()->at(0));
   require_one(layer, pool.options.output_size()->at(1));
-  auto& draft = start_pooling(layer, {layer.rows[2], layer.rows[3]}, drafts);
+  auto& draft = start_pooling(layer, {layer.rows[2], layer.rows[3]}, {0, 0}, drafts);
   draft.can_be_top = true;
   draft.make = [inner = draft.make](const NoisyNormalizationOptions& n, bool top) -> AnyStage {
     return top ? NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{

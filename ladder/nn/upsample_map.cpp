@@ -6,8 +6,9 @@ namespace ladder {
 namespace {
 
 // Which of `count` values each of `size` rows takes.
-torch::Tensor sources(int64_t size, int64_t scale, int64_t count, torch::Device device) {
-  return torch::arange(size, torch::TensorOptions(torch::kLong).device(device))
+torch::Tensor sources(int64_t size, int64_t scale, int64_t padding, int64_t count,
+                      torch::Device device) {
+  return torch::arange(padding, padding + size, torch::TensorOptions(torch::kLong).device(device))
       .div(scale, "floor")
       .clamp_max(count - 1);
 }
@@ -20,6 +21,9 @@ UpsampleMapImpl::UpsampleMapImpl(UpsampleMapOptions options_) : options(options_
                 "UpsampleMap: expected a scale and an out_size of at least 1 but got ",
                 at::IntArrayRef(options.scale), " and ", at::IntArrayRef(options.out_size), ".");
   }
+  TORCH_CHECK(options.padding[0] >= 0 && options.padding[1] >= 0,
+              "UpsampleMap: expected a padding of at least 0 but got ",
+              at::IntArrayRef(options.padding), ".");
 }
 
 void UpsampleMapImpl::pretty_print(std::ostream& stream) const {
@@ -43,16 +47,19 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
   }
   return maps
       .movedim(1, -1)  // [M, I, J, C]
-      .index_select(1, sources(rows, options.scale[0], maps.size(2), x.device()))
-      .index_select(2, sources(columns, options.scale[1], maps.size(3), x.device()))
+      .index_select(1,
+                    sources(rows, options.scale[0], options.padding[0], maps.size(2), x.device()))
+      .index_select(
+          2, sources(columns, options.scale[1], options.padding[1], maps.size(3), x.device()))
       .movedim(-1, 1);
 }
 
-torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride) {
+torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride,
+                                           std::array<int64_t, 2> padding) {
   TORCH_CHECK(in.size() == 2 || in.size() == 3,
               "UpsampleMap: expected maps [C, H, W] to go back to but got rows of ", in, ".");
-  return torch::nn::AnyModule(UpsampleMap(
-      UpsampleMapOptions{.scale = stride, .out_size = {in.size() == 2 ? 1 : in[1], in.back()}}));
+  return torch::nn::AnyModule(UpsampleMap(UpsampleMapOptions{
+      .scale = stride, .out_size = {in.size() == 2 ? 1 : in[1], in.back()}, .padding = padding}));
 }
 
 }  // namespace ladder

@@ -12,15 +12,16 @@ namespace ladder {
 struct UpsampleMapOptions {
   std::array<int64_t, 2> scale = {2, 2};     ///< how many rows and columns a value spreads over
   std::array<int64_t, 2> out_size = {1, 1};  ///< rows and columns of the result
+  std::array<int64_t, 2> padding = {0, 0};   ///< of the pooling: where its first window begins
 };
 
-/// Nearest-neighbour upsampling cropped to size: y[m, c, i, j] = x[m, c, i / scale, j / scale],
-/// rounded down and at most the last one; [M, C, I, J] -> [M, C, *out_size] [Rasmus2015, published
-/// code].
+/// Nearest-neighbour upsampling cropped to size: y[m, c, i, j] = x[m, c, (i + padding) / scale,
+/// (j + padding) / scale], rounded down and at most the last one; [M, C, I, J] -> [M, C, *out_size]
+/// [Rasmus2015, published code].
 ///
 /// Rows [M, C] count as maps of one value, which are broadcast; signals [M, C, J] count as maps of
-/// one row and come back as signals. No parameters. Errors: sizes below 1, an input of other than 2
-/// to 4 dimensions.
+/// one row and come back as signals. No parameters. Errors: sizes below 1, a
+/// negative padding, an input of other than 2 to 4 dimensions.
 class UpsampleMapImpl : public torch::nn::Cloneable<UpsampleMapImpl> {
  public:
   explicit UpsampleMapImpl(UpsampleMapOptions options);
@@ -33,8 +34,9 @@ class UpsampleMapImpl : public torch::nn::Cloneable<UpsampleMapImpl> {
 };
 TORCH_MODULE(UpsampleMap);
 
-/// The decoder map of a pooling stage with the given stride, from rows of shape `out` back to rows
-/// of shape `in` [C, H, W] or [C, L], whose stride is {1, s}.
-torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride);
+/// The decoder map of a pooling stage with the given stride and padding, from rows of shape `out`
+/// back to rows of shape `in` [C, H, W] or [C, L], whose stride is {1, s} and padding {0, p}.
+torch::nn::AnyModule make_pooling_vertical(at::IntArrayRef in, std::array<int64_t, 2> stride,
+                                           std::array<int64_t, 2> padding = {0, 0});
 
 }  // namespace ladder

@@ -283,6 +283,16 @@ TEST_CASE("ConvMap is the gradient of the convolution it goes back through", "[n
   require_close(vertical.forward<torch::Tensor>(y), x.grad(), 1e-4, 1e-5);
 }
 
+TEST_CASE("UpsampleMap of a padded pooling begins within its first window", "[nn]") {
+  // Windows of 3 in steps of 2 over 5 columns with a border of 1 begin at -1, 1 and 3.
+  UpsampleMap map(UpsampleMapOptions{.scale = {1, 2}, .out_size = {1, 5}, .padding = {0, 1}});
+  const auto x = torch::tensor({1.0, 2.0, 3.0}).reshape({1, 1, 1, 3});
+  require_close(map->forward(x), torch::tensor({1.0, 2.0, 2.0, 3.0, 3.0}).reshape({1, 1, 1, 5}));
+  CHECK_THROWS_WITH(
+      UpsampleMap(UpsampleMapOptions{.padding = {0, -1}}),
+      Catch::Contains("UpsampleMap: expected a padding of at least 0 but got [0, -1]."));
+}
+
 TEST_CASE("UpsampleMap repeats the nearest value and crops", "[nn]") {
   UpsampleMap map(UpsampleMapOptions{.scale = {2, 3}, .out_size = {3, 7}});
   const auto x = torch::arange(6, torch::kFloat).reshape({1, 1, 2, 3});

@@ -486,6 +486,20 @@ TEST_CASE("TransposedMap draws uniform weights from a stream and keeps its state
         "but got [9, 9].");
 }
 
+TEST_CASE("from_sequential hands the padding of a pooling to its decoder map", "[nn]") {
+  tnn::Sequential net(tnn::MaxPool1d(tnn::MaxPool1dOptions(3).stride(2).padding(1)), tnn::Flatten(),
+                      tnn::Linear(2 * 3, 2));
+  auto ladder = from_sequential(net, {.input_shape = {2, 5}, .lambda = {1, 0, 0}});
+  int maps = 0;
+  for (const auto& module : ladder->modules()) {
+    if (const auto map = std::dynamic_pointer_cast<UpsampleMapImpl>(module)) {
+      CHECK(map->options.padding == std::array<int64_t, 2>{0, 1});
+      ++maps;
+    }
+  }
+  CHECK(maps == 1);
+}
+
 TEST_CASE("UpsampleMap takes signals as maps of one row", "[nn]") {
   auto vertical = make_pooling_vertical({2, 7}, {1, 3});
   const auto x = torch::randn({4, 2, 3});
