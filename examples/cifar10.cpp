@@ -6,7 +6,7 @@
 //
 // Data: CIFAR-10's six binary files, in $LADDER_DATA or its cifar10 or cifar-10-batches-bin (or
 // --data-dir); where they are missing the program prints the commands that fetch them. Images are
-// whitened once, which takes about a minute, and kept beside the runs. Expected: docs/cifar10.md.
+// whitened once, which takes a minute or two, and kept beside the runs. Expected: docs/cifar10.md.
 
 #include <fmt/format.h>
 #include <ladder/data/cifar10.h>
