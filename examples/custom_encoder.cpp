@@ -3,8 +3,8 @@
 //
 //   ladder-custom-encoder        MNIST in $LADDER_DATA (or the path as an argument)
 //
-// Prints the error on 5,000 validation rows after each of 3 epochs: 15.7 % after the first and 13.9
-// % after the second of the ladder, which take 45 s each on one core.
+// Prints the error on 5,000 validation rows after each of 3 epochs. Expected: 12.0 % as a
+// ladder, 16.1 % from the labels alone, after 5 minutes on one core.
 #include <ladder/data/datasets.h>
 #include <ladder/data/split.h>
 #include <ladder/nn/noisy_batch_norm_linear.h>
