@@ -38,7 +38,7 @@ void multiply(const Product& product) {
   const auto& table = kernels();
   const int64_t work = product.rows * product.columns * product.depth / kProductsPerThread;
   const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, work + 1);
-  // Of the grids with a block for each thread, the one whose threads pack least.
+  // Of the grids with a block for each thread, the one whose busiest thread has least to do.
   int64_t best_rows = product.rows;
   int64_t best_columns = product.columns;
   int64_t least = std::numeric_limits<int64_t>::max();
@@ -49,7 +49,7 @@ void multiply(const Product& product) {
     const auto rows = up((product.rows + down - 1) / down, table.product_rows);
     const auto across = threads / down;
     const auto columns = up((product.columns + across - 1) / across, table.product_columns);
-    // The busiest thread's work, in units of sixteen products, and its packing.
+    // Its products, sixteen at a time, and its packing.
     const int64_t cost = rows * columns / 16 + (rows + columns) / 2;
     if (cost < least) {
       least = cost;
