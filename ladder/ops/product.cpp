@@ -35,7 +35,8 @@ const std::optional<c10::TypedOperatorHandle<OneDnnLinear>>& onednn_linear() {
   return handle;
 }
 
-at::Tensor multiply_by_kernel(const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor multiply_by(const cpu::ProductKernel& kernel, const at::Tensor& x,
+                       const at::Tensor& weight) {
   const auto rows = x.size(0);
   const auto columns = weight.size(0);
   const auto depth = x.size(1);
@@ -50,12 +51,28 @@ at::Tensor multiply_by_kernel(const at::Tensor& x, const at::Tensor& weight) {
                  .columns = columns,
                  .depth = depth,
                  .c = out.mutable_data_ptr<float>(),
-                 .c_row = columns});
+                 .c_row = columns},
+                kernel);
   return out;
 }
 
+at::Tensor multiply_bfloat16(ProductRoute route, const at::Tensor& x, const at::Tensor& weight) {
+  if (route == ProductRoute::kLadder) {
+    if (const auto* kernel = cpu::bfloat16_product()) {
+      return multiply_by(*kernel, x, weight);
+    }
+    const auto round = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
+    return multiply_by(cpu::kernels().product, round(x), round(weight));
+  }
+  return at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16).t()).to(at::kFloat);
+}
+
 // x weight^T by one route; both operands may be transposed views.
-at::Tensor multiply(ProductRoute route, const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor multiply(ProductRoute route, ProductPrecision precision, const at::Tensor& x,
+                    const at::Tensor& weight) {
+  if (precision == ProductPrecision::kBFloat16) {
+    return multiply_bfloat16(route, x, weight);
+  }
   static const c10::List<std::optional<at::Scalar>> kNoScalars;
   switch (route) {
     case ProductRoute::kAten:
@@ -63,12 +80,12 @@ at::Tensor multiply(ProductRoute route, const at::Tensor& x, const at::Tensor& w
     case ProductRoute::kOneDnn:
       return onednn_linear()->call(x, weight, std::nullopt, "none", kNoScalars, "");
     case ProductRoute::kLadder:
-      return multiply_by_kernel(x, weight);
+      return multiply_by(cpu::kernels().product, x, weight);
   }
   TORCH_INTERNAL_ASSERT(false, "unknown product route");
 }
 
-double time_route(ProductRoute route) {
+double time_route(ProductRoute route, ProductPrecision precision) {
   const at::NoGradGuard no_grad;
   double total = 0;
   // A forward product, an input gradient and a weight gradient of a middle-sized level.
@@ -81,7 +98,7 @@ double time_route(ProductRoute route) {
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < 8; ++i) {
       const auto start = std::chrono::steady_clock::now();
-      multiply(route, a, b);
+      multiply(route, precision, a, b);
       best = std::min(
           best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
@@ -95,18 +112,35 @@ constexpr std::array<const char*, 3> kRouteNames = {"aten", "onednn", "ladder"};
 // Near a tie the library's own kernel is taken, whose results do not depend on the threads.
 constexpr double kLadderAdvantage = 0.95;
 
-std::atomic<int> g_route{-1};
+constexpr int kUnset = -1;
+std::array<std::atomic<int>, 2> g_routes = {kUnset, kUnset};  // by precision
 std::atomic<ProductPrecision> g_precision{ProductPrecision::kFloat32};
+
+ProductRoute fastest_route(ProductPrecision precision) {
+  auto fastest = ProductRoute::kAten;
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto route : available_product_routes()) {
+    if (precision == ProductPrecision::kBFloat16 && route == ProductRoute::kOneDnn) {
+      continue;  // as kAten there
+    }
+    double seconds = time_route(route, precision);
+    if (route == ProductRoute::kLadder) {
+      seconds *= kLadderAdvantage;
+    }
+    if (seconds < least) {
+      least = seconds;
+      fastest = route;
+    }
+  }
+  return fastest;
+}
 
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight) {
   const bool empty = x.numel() == 0 || weight.numel() == 0;  // oneDNN refuses those
   if (x.scalar_type() != at::kFloat || empty) {
     return at::mm(x, weight.t());
   }
-  if (g_precision == ProductPrecision::kBFloat16) {
-    return at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16).t()).to(at::kFloat);
-  }
-  return multiply(product_route(), x, weight);
+  return multiply(product_route(), product_precision(), x, weight);
 }
 
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
@@ -164,33 +198,25 @@ std::vector<ProductRoute> available_product_routes() {
 }
 
 ProductRoute product_route() {
-  if (g_route < 0) {
-    static std::once_flag measured;
-    std::call_once(measured, [] {
-      auto fastest = ProductRoute::kAten;
-      double least = std::numeric_limits<double>::infinity();
-      for (const auto route : available_product_routes()) {
-        double seconds = time_route(route);
-        if (route == ProductRoute::kLadder) {
-          seconds *= kLadderAdvantage;
-        }
-        if (seconds < least) {
-          least = seconds;
-          fastest = route;
-        }
-      }
-      int unset = -1;
-      g_route.compare_exchange_strong(unset, static_cast<int>(fastest));
+  const auto precision = product_precision();
+  auto& route = g_routes[static_cast<size_t>(precision)];
+  if (route == kUnset) {
+    static std::array<std::once_flag, 2> measured;
+    std::call_once(measured[static_cast<size_t>(precision)], [&] {
+      int unset = kUnset;
+      route.compare_exchange_strong(unset, static_cast<int>(fastest_route(precision)));
     });
   }
-  return static_cast<ProductRoute>(g_route.load());
+  return static_cast<ProductRoute>(route.load());
 }
 
 void set_product_route(ProductRoute route) {
   TORCH_CHECK(route != ProductRoute::kOneDnn || onednn_linear(),
               "set_product_route: expected aten or ladder but got onednn, which this LibTorch was "
               "built without.");
-  g_route = static_cast<int>(route);
+  for (auto& of_precision : g_routes) {
+    of_precision = static_cast<int>(route);
+  }
 }
 
 ProductPrecision product_precision() { return g_precision; }

@@ -10,15 +10,15 @@ namespace ladder::ops {
 
 /// Which library multiplies float32 matrices on the CPU.
 enum class ProductRoute {
-  kAten,    ///< at::mm (MKL in the official builds)
-  kOneDnn,  ///< oneDNN's inner product, through LibTorch
+  kAten,    ///< at::mm (MKL in the official builds, oneDNN for bfloat16)
+  kOneDnn,  ///< oneDNN's inner product, through LibTorch; for bfloat16 the same as kAten
   kLadder,  ///< this library's kernel, whose results do not depend on the number of threads
 };
 
 /// What the products of float32 matrices are computed in.
 enum class ProductPrecision {
   kFloat32,
-  kBFloat16,  ///< operands rounded to bfloat16, products summed in float32
+  kBFloat16,  ///< operands rounded to bfloat16, products summed in float32; kAten rounds the sums
 };
 
 std::string to_string(ProductRoute route);
@@ -26,11 +26,12 @@ std::string to_string(ProductRoute route);
 ProductRoute product_route_from_string(const std::string& name);
 std::string to_string(ProductPrecision precision);
 
-/// The route in use. The first call without an earlier `set_product_route` times the routes on
-/// the shapes of a ladder step (some 50 ms) and keeps the fastest, whatever the CPU's name; kLadder
-/// where it is within 5 %. Routes differ in rounding, so a run that must be repeated bit for bit
-/// has to set the route that it was started with.
+/// The route in use at the precision in use. The first call at a precision without an earlier
+/// `set_product_route` times the routes on the shapes of a ladder step (some 50 ms) and keeps the
+/// fastest, whatever the CPU's name; kLadder where it is within 5 %. Routes differ in rounding, so
+/// a run that must be repeated bit for bit has to set the route that it was started with.
 ProductRoute product_route();
+/// At every precision.
 void set_product_route(ProductRoute route);
 
 /// The routes that this LibTorch offers.

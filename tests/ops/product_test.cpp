@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <functional>
+
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
@@ -65,54 +67,85 @@ TEST_CASE("linear by the library's kernel is the same bit for bit on any number 
   const auto threads = at::get_num_threads();
   torch::manual_seed(5);
   ladder::ops::set_product_route(ProductRoute::kLadder);
-  for (const auto& [rows, in, out] :
-       {std::tuple{300, 784, 1000}, {1000, 300, 785}, {7, 900, 250}}) {
-    const auto x = torch::randn({rows, in});
-    const auto w = torch::randn({out, in});
-    at::set_num_threads(1);
-    const auto one = ladder::ops::linear(x, w);
-    for (const int count : {2, 3, 8}) {
-      at::set_num_threads(count);
-      CHECK(torch::equal(ladder::ops::linear(x, w), one));
+  for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16}) {
+    ladder::ops::set_product_precision(precision);
+    for (const auto& [rows, in, out] :
+         {std::tuple{300, 784, 1000}, {1000, 300, 785}, {7, 900, 250}}) {
+      const auto x = torch::randn({rows, in});
+      const auto w = torch::randn({out, in});
+      at::set_num_threads(1);
+      const auto one = ladder::ops::linear(x, w);
+      for (const int count : {2, 3, 8}) {
+        at::set_num_threads(count);
+        CHECK(torch::equal(ladder::ops::linear(x, w), one));
+      }
     }
   }
   at::set_num_threads(threads);
 }
 
-TEST_CASE("linear by every kernel of this machine agrees with double precision", "[ops]") {
-  using namespace ladder::ops;
-  torch::manual_seed(6);
-  const auto all = cpu::runnable_kernels();
+namespace {
+
+// Calls check(a, b, c) with c = a b by the kernel, over odd sizes and every order of the operands.
+void multiply_odd_sizes(
+    const ladder::ops::cpu::ProductKernel& kernel,
+    const std::function<void(torch::Tensor a, torch::Tensor b, torch::Tensor c)>& check) {
+  namespace cpu = ladder::ops::cpu;
   const auto memory = torch::empty({cpu::kProductScratch + 16});
-  auto* const scratch = memory.mutable_data_ptr<float>();
-  for (int t = 0; t < all.count; ++t) {
-    for (const auto& [rows, depth, columns] :
-         {std::tuple{1, 1, 1}, {3, 5, 7}, {13, 449, 33}, {25, 17, 300}, {520, 64, 16}}) {
-      for (const int form : {0, 1, 2, 3}) {  // which operand is a transposed view
-        INFO(all.tables[t]->name << " " << rows << " x " << depth << " x " << columns << ", form "
-                                 << form);
-        const auto a = form & 1 ? torch::randn({depth, rows}).t() : torch::randn({rows, depth});
-        const auto b =
-            form & 2 ? torch::randn({columns, depth}).t() : torch::randn({depth, columns});
-        const auto c = torch::full({rows, columns}, 7.0F);
-        all.tables[t]->multiply_f32({.a = a.const_data_ptr<float>(),
-                                     .a_row = a.stride(0),
-                                     .a_depth = a.stride(1),
-                                     .b = b.const_data_ptr<float>(),
-                                     .b_depth = b.stride(0),
-                                     .b_column = b.stride(1),
-                                     .rows = rows,
-                                     .columns = columns,
-                                     .depth = depth,
-                                     .c = c.mutable_data_ptr<float>(),
-                                     .c_row = columns},
-                                    {0, rows, 0, columns}, scratch);
-        require_close(c,
-                      torch::matmul(a.to(torch::kDouble), b.to(torch::kDouble)).to(torch::kFloat),
-                      1e-4, 1e-4);
-      }
+  for (const auto& [rows, depth, columns] : {std::tuple{1, 1, 1},
+                                             {3, 5, 7},
+                                             {13, 449, 33},
+                                             {25, 17, 300},
+                                             {520, 64, 16},
+                                             {2, 901, 40}}) {
+    for (const int form : {0, 1, 2, 3}) {  // which operand is a transposed view
+      INFO(rows << " x " << depth << " x " << columns << ", form " << form);
+      const auto a = form & 1 ? torch::randn({depth, rows}).t() : torch::randn({rows, depth});
+      const auto b = form & 2 ? torch::randn({columns, depth}).t() : torch::randn({depth, columns});
+      const auto c = torch::full({rows, columns}, 7.0F);
+      kernel.multiply({.a = a.const_data_ptr<float>(),
+                       .a_row = a.stride(0),
+                       .a_depth = a.stride(1),
+                       .b = b.const_data_ptr<float>(),
+                       .b_depth = b.stride(0),
+                       .b_column = b.stride(1),
+                       .rows = rows,
+                       .columns = columns,
+                       .depth = depth,
+                       .c = c.mutable_data_ptr<float>(),
+                       .c_row = columns},
+                      {0, rows, 0, columns}, memory.mutable_data_ptr<float>());
+      check(a, b, c);
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("linear by every kernel of this machine agrees with double precision", "[ops]") {
+  torch::manual_seed(6);
+  const auto all = ladder::ops::cpu::runnable_kernels();
+  for (int t = 0; t < all.count; ++t) {
+    INFO(all.tables[t]->name);
+    multiply_odd_sizes(all.tables[t]->product, [](const auto& a, const auto& b, const auto& c) {
+      const auto exact = torch::matmul(a.to(torch::kDouble), b.to(torch::kDouble));
+      require_close(c, exact.to(torch::kFloat), 1e-4, 1e-4);
+    });
+  }
+}
+
+TEST_CASE("linear by the bfloat16 kernel rounds operands and nothing else", "[ops]") {
+  const auto* kernel = ladder::ops::cpu::bfloat16_product();
+  if (kernel == nullptr) {
+    LADDER_SKIP("this CPU has no bfloat16 product");
+  }
+  torch::manual_seed(7);
+  multiply_odd_sizes(*kernel, [](const auto& a, const auto& b, const auto& c) {
+    const auto round = [](const torch::Tensor& t) {
+      return t.to(torch::kBFloat16).to(torch::kDouble);
+    };
+    require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 1e-5, 1e-5);
+  });
 }
 
 TEST_CASE("linear of no rows, columns or depth is empty or zero on every route", "[ops]") {
@@ -140,17 +173,25 @@ TEST_CASE("linear passes central differences, also through a gradient of a gradi
   CHECK(torch::autograd::grad({grad.sum()}, {w})[0].defined());
 }
 
-TEST_CASE("linear rounds operands to bfloat16 when asked", "[ops]") {
+TEST_CASE("linear rounds operands to bfloat16 on every route when asked", "[ops]") {
   const KeepSettings keep;
   torch::manual_seed(4);
   const auto x = torch::randn({40, 30});
   const auto w = torch::randn({20, 30});
-  const auto exact = ladder::ops::linear(x, w);
+  const auto round = [](const torch::Tensor& t) {
+    return t.to(torch::kBFloat16).to(torch::kFloat);
+  };
+  const auto expected = torch::linear(round(x), round(w));
   ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
-  const auto rounded = ladder::ops::linear(x, w);
-  CHECK(rounded.scalar_type() == torch::kFloat);
-  require_close(rounded, exact, 0.02, 0.15);
-  CHECK_FALSE(torch::allclose(rounded, exact, 1e-6, 1e-6));
+  for (const auto route : ladder::ops::available_product_routes()) {
+    INFO(to_string(route));
+    ladder::ops::set_product_route(route);
+    const auto rounded = ladder::ops::linear(x, w);
+    CHECK(rounded.scalar_type() == torch::kFloat);
+    const double of_sums = route == ProductRoute::kLadder ? 1e-5 : 4e-3;
+    require_close(rounded, expected, of_sums, 1e-5);
+    CHECK_FALSE(torch::allclose(rounded, torch::linear(x, w), 1e-6, 1e-6));
+  }
 }
 
 TEST_CASE("Product routes are found by the name they print", "[ops]") {

@@ -33,9 +33,8 @@ int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple *
 
 }  // namespace
 
-void multiply(const Product& product) {
+void multiply(const Product& product, const ProductKernel& kernel) {
   constexpr int64_t kProductsPerThread = 1 << 18;
-  const auto& table = kernels();
   const int64_t work = product.rows * product.columns * product.depth / kProductsPerThread;
   const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, work + 1);
   // Of the grids with a block for each thread, the one whose busiest thread has least to do.
@@ -46,9 +45,9 @@ void multiply(const Product& product) {
     if (threads % down != 0) {
       continue;
     }
-    const auto rows = up((product.rows + down - 1) / down, table.product_rows);
+    const auto rows = up((product.rows + down - 1) / down, kernel.rows);
     const auto across = threads / down;
-    const auto columns = up((product.columns + across - 1) / across, table.product_columns);
+    const auto columns = up((product.columns + across - 1) / across, kernel.columns);
     // Its products, sixteen at a time, and its packing.
     const int64_t cost = rows * columns / 16 + (rows + columns) / 2;
     if (cost < least) {
@@ -63,10 +62,10 @@ void multiply(const Product& product) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / across * best_rows;
       const int64_t column = i % across * best_columns;
-      table.multiply_f32(product,
-                         {row, std::min(row + best_rows, product.rows), column,
-                          std::min(column + best_columns, product.columns)},
-                         product_scratch());
+      kernel.multiply(product,
+                      {row, std::min(row + best_rows, product.rows), column,
+                       std::min(column + best_columns, product.columns)},
+                      product_scratch());
     }
   });
 }

@@ -14,9 +14,9 @@ namespace ladder::ops::cpu {
 /// one.
 void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f);
 
-/// The whole of c = a b, in blocks on LibTorch's threads. Bit for bit the same on any number of
-/// them.
-void multiply(const Product& product);
+/// The whole of c = a b by one kernel, in blocks on LibTorch's threads. Bit for bit the same on any
+/// number of them.
+void multiply(const Product& product, const ProductKernel& kernel);
 
 /// Calls f with the kernel pointer that fits the scalar type of its argument struct.
 inline auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }

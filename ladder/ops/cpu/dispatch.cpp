@@ -16,4 +16,14 @@ KernelTables runnable_kernels() {
   return all;
 }
 
+const ProductKernel* bfloat16_product() {
+#ifdef LADDER_KERNELS_X86
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16")) {
+    return &kAvx512BFloat16Product;
+  }
+#endif
+  return nullptr;
+}
+
 }  // namespace ladder::ops::cpu

@@ -139,7 +139,7 @@ struct DenoiseBackward {
   T* grad_target_std;   // [cols] or null
 };
 
-/// c = a b in float32: a [rows, depth] and b [depth, columns] with any strides, c row-major.
+/// c = a b: a [rows, depth] and b [depth, columns] with any strides, c row-major.
 struct Product {
   const float* a;
   int64_t a_row, a_depth;
@@ -159,10 +159,14 @@ struct ProductBlock {
 /// Floats of scratch memory for one call, aligned to 64 bytes.
 constexpr int64_t kProductScratch = 352 * 1024;
 
+struct ProductKernel {
+  void (*multiply)(const Product&, const ProductBlock&, float* scratch);
+  int64_t rows, columns;  ///< blocks are best multiples of them
+};
+
 struct KernelTable {
   const char* name;
-  int64_t product_rows, product_columns;  // blocks are best multiples of them
-  void (*multiply_f32)(const Product&, const ProductBlock&, float* scratch);
+  ProductKernel product;
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
   void (*normalise_forward_f32)(const NormaliseForward<float>&, int64_t begin, int64_t end);
@@ -179,6 +183,7 @@ extern const KernelTable kBaselineKernels;
 #ifdef LADDER_KERNELS_X86
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
+extern const ProductKernel kAvx512BFloat16Product;
 #endif
 
 /// Every table that this machine can run, the widest last.
@@ -193,5 +198,9 @@ inline const KernelTable& kernels() {
   static const KernelTables all = runnable_kernels();
   return *all.tables[all.count - 1];
 }
+
+/// The product with operands rounded to bfloat16 (to nearest, ties to even; subnormals are 0) and
+/// sums in float32. Null on a machine without such an instruction.
+const ProductKernel* bfloat16_product();
 
 }  // namespace ladder::ops::cpu
