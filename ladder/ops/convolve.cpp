@@ -122,6 +122,20 @@ void check_operands(const char* op, const at::Tensor& x, const at::Tensor& weigh
               ": expected a stride of at least 1 but got ", at::IntArrayRef(geometry.stride), ".");
 }
 
+// at::convolution, or its adjoint to maps with `output_padding` rows and columns more than the
+// least.
+at::Tensor general_convolution(const at::Tensor& x, const at::Tensor& weight,
+                               const ConvolveGeometry& geometry, bool transposed = false,
+                               Size output_padding = {0, 0}) {
+  const bool round = product_precision() == ProductPrecision::kBFloat16 &&
+                     x.scalar_type() == at::kFloat && x.is_cpu();
+  const auto type = round ? at::kBFloat16 : x.scalar_type();
+  const auto y = at::convolution(channels_last(x.to(type)), channels_last(weight.to(type)), {},
+                                 geometry.stride, geometry.padding, {1, 1}, transposed,
+                                 output_padding, /*groups=*/1);
+  return channels_last(y.to(x.scalar_type()));
+}
+
 Size kernel_of(const at::Tensor& weight) { return {weight.size(2), weight.size(3)}; }
 
 }  // namespace
@@ -183,9 +197,7 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
     case Form::kConvolution:
       break;
   }
-  return channels_last(at::convolution(channels_last(x), channels_last(weight), {}, geometry.stride,
-                                       geometry.padding, {1, 1}, /*transposed=*/false, {0, 0},
-                                       /*groups=*/1));
+  return general_convolution(x, weight, geometry);
 }
 
 at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
@@ -216,9 +228,7 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
     output_padding[d] =
         size[d] + 2 * geometry.padding[d] - ((positions[d] - 1) * geometry.stride[d] + kernel[d]);
   }
-  return channels_last(at::convolution(channels_last(x), channels_last(weight), {}, geometry.stride,
-                                       geometry.padding, {1, 1}, /*transposed=*/true,
-                                       output_padding, /*groups=*/1));
+  return general_convolution(x, weight, geometry, /*transposed=*/true, output_padding);
 }
 
 }  // namespace ladder::ops

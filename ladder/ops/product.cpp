@@ -39,17 +39,12 @@ at::Tensor multiply_by(const cpu::ProductKernel& kernel, const at::Tensor& x,
                        const at::Tensor& weight) {
   const auto rows = x.size(0);
   const auto columns = weight.size(0);
-  const auto depth = x.size(1);
   const auto out = at::empty({rows, columns}, x.options());
-  cpu::multiply({.a = x.const_data_ptr<float>(),
-                 .a_row = x.stride(0),
-                 .a_depth = x.stride(1),
-                 .b = weight.const_data_ptr<float>(),
-                 .b_depth = weight.stride(1),
-                 .b_column = weight.stride(0),
+  cpu::multiply({.a = {x.const_data_ptr<float>(), x.stride(0), x.stride(1)},
+                 .b = {weight.const_data_ptr<float>(), weight.stride(0), weight.stride(1)},
                  .rows = rows,
                  .columns = columns,
-                 .depth = depth,
+                 .depth = x.size(1),
                  .c = out.mutable_data_ptr<float>(),
                  .c_row = columns},
                 kernel);

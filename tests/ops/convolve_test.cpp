@@ -206,6 +206,36 @@ TEST_CASE("convolve goes by the route of products", "[ops]") {
   ladder::ops::set_product_route(keep);
 }
 
+TEST_CASE("convolve and its adjoint round to bfloat16 when asked, in every form", "[ops][grad]") {
+  torch::manual_seed(7);
+  const auto round = [](const torch::Tensor& t) {
+    return t.to(torch::kBFloat16).to(torch::kDouble);
+  };
+  for (const auto& c : kCases) {
+    INFO(c.name);
+    const auto [xd, weightd, y] = operands(c);
+    const auto x = round(xd).to(torch::kFloat).requires_grad_();
+    const auto weight = round(weightd).to(torch::kFloat).requires_grad_();
+    const auto exact = by_definition(round(xd), round(weightd), c.geometry);
+    const auto cost = [&](const torch::Tensor& out) {
+      const auto back =
+          convolve_transposed(out, weight, {x.size(2), x.size(3)}, c.geometry);  // also its grads
+      return weighted_sum({out, back});
+    };
+    const auto expected =
+        torch::autograd::grad({cost(convolve(x, weight, c.geometry))}, {x, weight});
+    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
+    const auto out = convolve(x, weight, c.geometry);
+    const auto grads = torch::autograd::grad({cost(out)}, {x, weight});
+    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kFloat32);
+    CHECK(out.scalar_type() == torch::kFloat);
+    require_close(out, exact.to(torch::kFloat), 4e-3, 1e-5);
+    for (size_t i = 0; i < 2; ++i) {
+      require_close(grads[i], expected[i], 0.02, 0.02 * expected[i].abs().max().item<double>());
+    }
+  }
+}
+
 TEST_CASE("convolve names what does not fit", "[ops]") {
   const auto x = torch::ones({2, 3, 5, 4});
   CHECK(error_text([&] {

@@ -103,12 +103,8 @@ void multiply_odd_sizes(
       const auto a = form & 1 ? torch::randn({depth, rows}).t() : torch::randn({rows, depth});
       const auto b = form & 2 ? torch::randn({columns, depth}).t() : torch::randn({depth, columns});
       const auto c = torch::full({rows, columns}, 7.0F);
-      kernel.multiply({.a = a.const_data_ptr<float>(),
-                       .a_row = a.stride(0),
-                       .a_depth = a.stride(1),
-                       .b = b.const_data_ptr<float>(),
-                       .b_depth = b.stride(0),
-                       .b_column = b.stride(1),
+      kernel.multiply({.a = {a.const_data_ptr<float>(), a.stride(0), a.stride(1)},
+                       .b = {b.const_data_ptr<float>(), b.stride(1), b.stride(0)},
                        .rows = rows,
                        .columns = columns,
                        .depth = depth,

@@ -139,12 +139,15 @@ struct DenoiseBackward {
   T* grad_target_std;   // [cols] or null
 };
 
-/// c = a b: a [rows, depth] and b [depth, columns] with any strides, c row-major.
+/// A matrix of any strides; a line is a row of the left operand, a column of the right one.
+struct Operand {
+  const float* data;
+  int64_t line, depth;  ///< strides
+};
+
+/// c = a b: a [rows, depth], b [depth, columns], c row-major.
 struct Product {
-  const float* a;
-  int64_t a_row, a_depth;
-  const float* b;
-  int64_t b_depth, b_column;
+  Operand a, b;
   int64_t rows, columns, depth;
   float* c;
   int64_t c_row;

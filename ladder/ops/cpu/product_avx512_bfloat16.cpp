@@ -28,9 +28,10 @@ struct BFloat16Pairs {
                : round_pair(load_part(from, values), Vec<float>{});
   }
   template <int N>
-  static LADDER_INLINE void across(const float* from, int64_t depth_stride, float* out) {
+  static LADDER_INLINE void across(const float* from, const float* next, float* out) {
     if constexpr (N == kWidth) {
-      const auto both = round_pair(load_vector(from), load_vector(from + depth_stride));
+      const auto both =
+          round_pair(load_vector(from), next != nullptr ? load_vector(next) : Vec<float>{});
       typedef uint16_t Halves __attribute__((vector_size(64)));
       constexpr Halves kInterleave = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
@@ -38,13 +39,13 @@ struct BFloat16Pairs {
       __builtin_memcpy(out, &pairs, sizeof(pairs));
     } else {
       static_assert(N == 4);
-      const auto both =
-          (__m128i)_mm_cvtne2ps_pbh(_mm_loadu_ps(from + depth_stride), _mm_loadu_ps(from));
+      const auto second = next != nullptr ? _mm_loadu_ps(next) : _mm_setzero_ps();
+      const auto both = (__m128i)_mm_cvtne2ps_pbh(second, _mm_loadu_ps(from));
       _mm_storeu_ps(out, (__m128)_mm_unpacklo_epi16(both, _mm_srli_si128(both, 8)));
     }
   }
-  static LADDER_INLINE float lane(const float* from, int64_t depth_stride, int64_t values) {
-    const float second = values > 1 ? from[depth_stride] : 0.0F;
+  static LADDER_INLINE float lane(const float* from, const float* next) {
+    const float second = next != nullptr ? *next : 0.0F;
     return ((__m128)_mm_cvtneps_pbh(_mm_setr_ps(*from, second, 0, 0)))[0];
   }
   static LADDER_INLINE Vec<float> broadcast(const float* lane) {
