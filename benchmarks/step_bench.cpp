@@ -2,7 +2,8 @@
 //
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
 //                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-large]
-//                     [--precision float32|bfloat16] [--product-route NAME]
+//                     [--layers N,N,...] [--batch N] [--precision float32|bfloat16]
+//                     [--product-route NAME]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
@@ -60,7 +61,7 @@ std::optional<ladder::models::NetworkOptions> convolutional(const std::string& k
                                 : std::nullopt;
 }
 
-Step training_step(const ladder::models::NetworkOptions& options) {
+Step training_step(const ladder::models::NetworkOptions& options, int64_t batch) {
   auto net = ladder::models::network(options);
   ladder::reset_parameters(*net, 1);
   const int64_t rows = options.input_shape.size() == 1 ? 60000 : 2000;
@@ -69,10 +70,11 @@ Step training_step(const ladder::models::NetworkOptions& options) {
   const auto images = torch::randint(0, 256, shape, torch::kUInt8);
   ladder::data::SemiData data{.inputs = images.to(torch::kFloat) / 255,
                               .labels = torch::randint(0, 10, {rows}, torch::kLong),
-                              .labeled = torch::arange(100),
+                              .labeled = torch::arange(batch),
                               .unlabeled = torch::arange(rows)};
   auto sampler = std::make_shared<ladder::data::SemiSampler>(
-      data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? 100 : 0});
+      data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? batch : 0,
+                                         .labeled_batch = batch});
   auto adam = std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(0.002));
   auto noise = std::make_shared<ladder::NoiseSource>(1);
   return [=, step = int64_t{0}]() mutable {
@@ -83,7 +85,7 @@ Step training_step(const ladder::models::NetworkOptions& options) {
 }
 
 // The products of one step, by the fastest route, on operands of the right sizes.
-Step product_floor(const ladder::models::MlpOptions& options) {
+Step product_floor(const ladder::models::MlpOptions& options, int64_t batch) {
   struct Product {
     torch::Tensor x, weight;
   };
@@ -93,7 +95,7 @@ Step product_floor(const ladder::models::MlpOptions& options) {
   const bool decoder = first != lambda.end();
   const bool clean =
       decoder && std::any_of(lambda.begin() + 1, lambda.end(), [](double w) { return w > 0; });
-  const int64_t rows = decoder ? (clean ? 300 : 200) : 100;
+  const int64_t rows = decoder ? (clean ? 3 * batch : 2 * batch) : batch;
   auto add = [&](int64_t n, int64_t in, int64_t out, bool input_gradient) {
     const auto x = torch::randn({n, in});
     const auto weight = torch::randn({out, in});
@@ -109,7 +111,7 @@ Step product_floor(const ladder::models::MlpOptions& options) {
     const auto out = options.layers[l];
     add(rows, in, out, l > 0);
     if (decoder && static_cast<std::ptrdiff_t>(l) >= first - lambda.begin()) {
-      add(100, out, in, true);
+      add(batch, out, in, true);
     }
     in = out;
   }
@@ -144,6 +146,10 @@ int run(int argc, char** argv) {
       "floor", "the step's matrix products alone")(
       "network", "full, gamma, bottom, baseline, conv-fc, conv-small or conv-large",
       cxxopts::value<std::string>()->default_value("full"))(
+      "layers", "units of a dense network's levels",
+      cxxopts::value<std::vector<int64_t>>()->default_value("1000,500,250,250,250,10"))(
+      "batch", "labeled rows, and as many unlabeled ones",
+      cxxopts::value<int64_t>()->default_value("100"))(
       "combinator", "name of the denoising function",
       cxxopts::value<std::string>()->default_value("gaussian"))(
       "threads", "threads", cxxopts::value<int>()->default_value("0"))(
@@ -170,11 +176,14 @@ int run(int argc, char** argv) {
   const auto maps = convolutional(kind);
   TORCH_CHECK(!maps || !flags.count("floor"), "--floor: expected a dense network but got ", kind,
               ".");
+  const auto batch = flags["batch"].as<int64_t>();
   ladder::models::MlpOptions dense;
+  dense.layers = flags["layers"].as<std::vector<int64_t>>();
   dense.lambda = maps ? maps->lambda : lambda_of(kind, dense.layers.size());
   ladder::models::NetworkOptions options = maps.value_or(dense);
   options.combinator = ladder::models::find_combinator(flags["combinator"].as<std::string>()).make;
-  const auto step = flags.count("floor") ? product_floor(dense) : training_step(options);
+  const auto step =
+      flags.count("floor") ? product_floor(dense, batch) : training_step(options, batch);
   if (flags.count("serve")) {
     serve(step);
     return 0;

@@ -68,7 +68,7 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   const auto unlabeled = has_decoder() ? batch.x_unlabeled.size(0) : 0;
   const bool clean = std::any_of(options.lambda.begin() + (options.lambda.empty() ? 0 : 1),
                                  options.lambda.end(), [](double weight) { return weight > 0; });
-  const auto pass = Pass::training(labeled, unlabeled, clean, noise);
+  auto pass = Pass::training(labeled, unlabeled, clean, noise);
 
   std::vector<torch::Tensor> noisy_rows = {batch.x_labeled};
   std::vector<torch::Tensor> clean_rows;
@@ -93,9 +93,10 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
     }
   }
   for (size_t l = 1; l < levels; ++l) {
+    pass.compared = unlabeled > 0 && static_cast<int64_t>(l) >= decoder->options.lowest_level;
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
-    if (unlabeled > 0) {
+    if (pass.compared) {
       z_noisy[l] = std::move(output.z[1]);
       if (options.lambda[l] > 0) {
         targets[l] = ops::DenoisingTarget{output.z[2], output.mean[2], output.std[2]};

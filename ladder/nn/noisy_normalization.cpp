@@ -81,7 +81,8 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
   ops::NormaliseArguments arguments{.gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
                                     .beta = beta.defined() ? std::optional(beta) : std::nullopt,
                                     .activation = options.activation,
-                                    .leaky_slope = options.leaky_slope};
+                                    .leaky_slope = options.leaky_slope,
+                                    .keep_z = pass.compared};
   int64_t noisy_rows = 0;
   for (const auto& group : pass.groups) {
     const double noise_std = group.noisy ? options.noise_std : 0.0;

@@ -27,6 +27,7 @@ struct Pass {
   std::vector<RowGroup> groups = {};
   Statistics statistics = Statistics::kBatch;
   NoiseSource* noise = nullptr;  ///< needed where a group is noisy; not owned
+  bool compared = true;  ///< whether anybody reads StageOutput::z; where not, it may be left empty
 
   /// Rows [labeled noisy | unlabeled noisy | unlabeled clean] of a training step; the last group
   /// only with `clean`, the second and third only with unlabeled > 0.

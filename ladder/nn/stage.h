@@ -14,7 +14,8 @@ namespace ladder {
 /// What a stage returns: activations of all rows, and what the decoder compares.
 struct StageOutput {
   torch::Tensor h;               ///< [R, ...], activations, input of the next stage
-  std::vector<torch::Tensor> z;  ///< per group [rows, ...], normalised values with their noise
+  std::vector<torch::Tensor> z;  ///< per group [rows, ...], normalised values with their noise;
+                                 ///< may be empty where nobody compares them (Pass::compared)
   torch::Tensor mean, std;       ///< [G, C], statistics of each group before normalisation
 };
 

@@ -27,9 +27,9 @@ std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<in
 /// unfolded, a kernel that has at least as many values as it has positions (a 26x26 kernel on a
 /// 28x28 map); both go by `ops::linear` with its route and precision. All else is at::convolution,
 /// whose weight gradients may differ in rounding with the number of threads; at the precision
-/// kBFloat16, operands and results of float32 on the CPU are rounded to it there. Results are channels-last in memory, so that [R, O, I, J] and [R I J, O]
-/// are one tensor. Errors: ranks other than 4, channels or dtypes that differ, those of
-/// `convolved_size`.
+/// kBFloat16, operands and results of float32 on the CPU are rounded to it there. Results are
+/// channels-last in memory, so that [R, O, I, J] and [R I J, O] are one tensor. Errors: ranks other
+/// than 4, channels or dtypes that differ, those of `convolved_size`.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
                     const ConvolveGeometry& geometry = {});
 

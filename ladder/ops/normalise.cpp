@@ -66,19 +66,25 @@ std::vector<cpu::GroupSpan> spans(at::IntArrayRef rows, at::ArrayRef<double> noi
   return result;
 }
 
-struct Raw {  // what the kernel leaves; z over all rows
+struct Raw {  // what the kernel leaves; z over all rows, or undefined
   at::Tensor h, z, mean, std;
 };
+
+// Whether the slope of the activation shows in its value.
+bool shows_slope(Activation activation, double slope) {
+  return activation != Activation::kGelu && (activation != Activation::kLeakyRelu || slope > 0);
+}
 
 Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
                    const OptionalTensor& noise, int64_t seed, int64_t offset,
                    const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
-                   double slope, const OptionalTensor& mean, const OptionalTensor& std) {
+                   double slope, const OptionalTensor& mean, const OptionalTensor& std,
+                   bool store_z) {
   const auto groups = spans(rows, noise_std);
   const auto group_count = static_cast<int64_t>(groups.size());
   const auto cols = x.size(1);
   const bool stored = mean.has_value();
-  Raw raw{at::empty_like(x), at::empty_like(x), {}, {}};
+  Raw raw{at::empty_like(x), store_z ? at::empty_like(x) : at::Tensor(), {}, {}};
   raw.mean = stored ? mean->expand({group_count, cols}).contiguous()
                     : at::empty({group_count, cols}, x.options());
   raw.std = stored ? std->expand({group_count, cols}).contiguous()
@@ -100,15 +106,18 @@ Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<doubl
         .stored = stored,
         .mean = raw.mean.mutable_data_ptr<scalar_t>(),
         .std = raw.std.mutable_data_ptr<scalar_t>(),
-        .z = raw.z.mutable_data_ptr<scalar_t>(),
+        .z = store_z ? raw.z.mutable_data_ptr<scalar_t>() : nullptr,
         .h = raw.h.mutable_data_ptr<scalar_t>()};
     cpu::run(args, x.size(0), cols);
   });
   return raw;
 }
 
-std::vector<at::Tensor> split_groups(const at::Tensor& z, at::IntArrayRef rows) {
+std::vector<at::Tensor> split_groups(const at::Tensor& z, at::IntArrayRef rows, bool wanted) {
   std::vector<at::Tensor> result;
+  if (!wanted) {
+    return result;
+  }
   int64_t row = 0;
   for (const auto count : rows) {
     result.push_back(alias_rows(z, row, count));
@@ -123,16 +132,18 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
                                at::ArrayRef<double> noise_std, const OptionalTensor& noise,
                                int64_t seed, int64_t offset, const OptionalTensor& gamma,
                                const OptionalTensor& beta, int64_t activation, double slope,
-                               const OptionalTensor& mean, const OptionalTensor& std) {
+                               const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
     const auto x_dense = x.contiguous();
     const auto gamma_dense = contiguous(gamma);
     const auto beta_dense = contiguous(beta);
+    const bool by_h = !keep_z && !gamma_dense.has_value() &&
+                      shows_slope(static_cast<Activation>(activation), slope);
     const auto raw =
         forward_kernel(x_dense, rows, noise_std, contiguous(noise), seed, offset, gamma_dense,
-                       beta_dense, activation, slope, contiguous(mean), contiguous(std));
+                       beta_dense, activation, slope, contiguous(mean), contiguous(std), !by_h);
     ctx->set_materialize_grads(false);
-    ctx->save_for_backward({x_dense, raw.z, raw.mean, raw.std, gamma_dense.value_or(at::Tensor()),
-                            beta_dense.value_or(at::Tensor())});
+    ctx->save_for_backward({x_dense, raw.z, by_h ? raw.h : at::Tensor(), raw.mean, raw.std,
+                            gamma_dense.value_or(at::Tensor()), beta_dense.value_or(at::Tensor())});
     ctx->saved_data["rows"] = rows;
     ctx->saved_data["noise_std"] = noise_std;
     ctx->saved_data["activation"] = activation;
@@ -141,7 +152,7 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
     // The outputs mean and std must not be the saved tensors themselves.
     variable_list outputs = {raw.h, alias_rows(raw.mean, 0, raw.mean.size(0)),
                              alias_rows(raw.std, 0, raw.std.size(0))};
-    for (auto& z : split_groups(raw.z, rows)) {
+    for (auto& z : split_groups(raw.z, rows, keep_z)) {
       outputs.push_back(std::move(z));
     }
     return outputs;
@@ -153,6 +164,8 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
                 "(use ops::reference::normalise where you need it).");
     const auto saved = ctx->get_saved_variables();
     const auto& x = saved[0];
+    const auto& gamma = saved[5];
+    const auto& beta = saved[6];
     const auto rows = ctx->saved_data["rows"].toIntVector();
     const auto noise_std = ctx->saved_data["noise_std"].toDoubleVector();
     const auto groups = spans(rows, noise_std);
@@ -160,23 +173,25 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
       grad = grad.defined() ? grad.contiguous() : grad;
     }
     const auto grad_x = at::empty_like(x);
-    const auto grad_gamma = saved[4].defined() ? at::empty_like(saved[4]) : at::Tensor();
-    const auto grad_beta = saved[5].defined() ? at::empty_like(saved[5]) : at::Tensor();
+    const auto grad_gamma = gamma.defined() ? at::empty_like(gamma) : at::Tensor();
+    const auto grad_beta = beta.defined() ? at::empty_like(beta) : at::Tensor();
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ladder::normalise_backward", [&] {
       std::vector<const scalar_t*> grad_z;
       for (size_t g = 0; g < groups.size(); ++g) {
-        grad_z.push_back(data_or_null<scalar_t>(grads[3 + g]));
+        const auto place = 3 + g;  // beyond the gradients where z was not kept
+        grad_z.push_back(place < grads.size() ? data_or_null<scalar_t>(grads[place]) : nullptr);
       }
       const cpu::NormaliseBackward<scalar_t> args{
           .x = x.const_data_ptr<scalar_t>(),
-          .z = saved[1].const_data_ptr<scalar_t>(),
-          .mean = saved[2].const_data_ptr<scalar_t>(),
-          .std = saved[3].const_data_ptr<scalar_t>(),
+          .z = data_or_null<scalar_t>(saved[1]),
+          .h = data_or_null<scalar_t>(saved[2]),
+          .mean = saved[3].const_data_ptr<scalar_t>(),
+          .std = saved[4].const_data_ptr<scalar_t>(),
           .cols = x.size(1),
           .groups = groups.data(),
           .group_count = static_cast<int64_t>(groups.size()),
-          .gamma = data_or_null<scalar_t>(saved[4]),
-          .beta = data_or_null<scalar_t>(saved[5]),
+          .gamma = data_or_null<scalar_t>(gamma),
+          .beta = data_or_null<scalar_t>(beta),
           .activation = static_cast<cpu::ActivationKind>(ctx->saved_data["activation"].toInt()),
           .slope = static_cast<scalar_t>(ctx->saved_data["slope"].toDouble()),
           .stored = ctx->saved_data["stored"].toBool(),
@@ -190,35 +205,45 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
       cpu::run(args, x.size(0), x.size(1));
     });
     const at::Tensor none;
-    return {grad_x, none, none, none, none, none, grad_gamma, grad_beta, none, none, none, none};
+    return {grad_x,    none, none, none, none, none, grad_gamma,
+            grad_beta, none, none, none, none, none};
   }
 };
+
+Output normalise_cpu(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
+                     const OptionalTensor& noise, int64_t seed, int64_t offset,
+                     const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
+                     double slope, const OptionalTensor& mean, const OptionalTensor& std,
+                     bool keep_z) {
+  const auto raw = forward_kernel(x.contiguous(), rows, noise_std, contiguous(noise), seed, offset,
+                                  contiguous(gamma), contiguous(beta), activation, slope,
+                                  contiguous(mean), contiguous(std), keep_z);
+  return {raw.h, split_groups(raw.z, rows, keep_z), raw.mean, raw.std};
+}
+
+bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
 Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
                           const OptionalTensor& noise, int64_t seed, int64_t offset,
                           const OptionalTensor& gamma, const OptionalTensor& beta,
                           int64_t activation, double slope, const OptionalTensor& mean,
-                          const OptionalTensor& std) {
+                          const OptionalTensor& std, bool keep_z) {
+  if (!at::GradMode::is_enabled() ||
+      !(x.requires_grad() || requires_grad(gamma) || requires_grad(beta))) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    return normalise_cpu(x, rows, noise_std, noise, seed, offset, gamma, beta, activation, slope,
+                         mean, std, keep_z);
+  }
   auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, gamma, beta,
-                                          activation, slope, mean, std);
+                                          activation, slope, mean, std, keep_z);
   return {outputs[0], {outputs.begin() + 3, outputs.end()}, outputs[1], outputs[2]};
-}
-
-Output normalise_cpu(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                     const OptionalTensor& noise, int64_t seed, int64_t offset,
-                     const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
-                     double slope, const OptionalTensor& mean, const OptionalTensor& std) {
-  const auto raw = forward_kernel(x.contiguous(), rows, noise_std, contiguous(noise), seed, offset,
-                                  contiguous(gamma), contiguous(beta), activation, slope,
-                                  contiguous(mean), contiguous(std));
-  return {raw.h, split_groups(raw.z, rows), raw.mean, raw.std};
 }
 
 Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
                            at::ArrayRef<double> noise_std, const OptionalTensor& noise,
                            int64_t seed, int64_t offset, const OptionalTensor& gamma,
                            const OptionalTensor& beta, int64_t activation, double slope,
-                           const OptionalTensor& mean, const OptionalTensor& std) {
+                           const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
   NormaliseArguments arguments{.noise = NoiseDraw{.seed = static_cast<uint64_t>(seed),
                                                   .offset = static_cast<uint64_t>(offset),
                                                   .values = noise},
@@ -227,7 +252,8 @@ Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
                                .activation = static_cast<Activation>(activation),
                                .leaky_slope = slope,
                                .mean = mean,
-                               .std = std};
+                               .std = std,
+                               .keep_z = keep_z};
   for (size_t g = 0; g < rows.size(); ++g) {
     arguments.groups.push_back({rows[g], noise_std[g]});
   }
@@ -276,12 +302,13 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble) {
     return reference::normalise(x, a);
   }
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("ladder::normalise", "")
-                             .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
-                                           const OptionalTensor&, int64_t, int64_t,
-                                           const OptionalTensor&, const OptionalTensor&, int64_t,
-                                           double, const OptionalTensor&, const OptionalTensor&)>();
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("ladder::normalise", "")
+          .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
+                        const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
+                        const OptionalTensor&, int64_t, double, const OptionalTensor&,
+                        const OptionalTensor&, bool)>();
   c10::SmallVector<int64_t, 4> rows;
   c10::SmallVector<double, 4> noise_std;
   for (const auto& group : a.groups) {
@@ -293,7 +320,7 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   auto [h, z, mean, std] =
       op.call(x, rows, noise_std, values, static_cast<int64_t>(noise.seed),
               static_cast<int64_t>(noise.offset), a.gamma, a.beta,
-              static_cast<int64_t>(a.activation), a.leaky_slope, a.mean, a.std);
+              static_cast<int64_t>(a.activation), a.leaky_slope, a.mean, a.std, a.keep_z);
   return {std::move(h), std::move(z), std::move(mean), std::move(std)};
 }
 
@@ -353,6 +380,9 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   result.h = activate(h, a.activation, a.leaky_slope);
   result.mean = at::stack(means);
   result.std = at::stack(stds);
+  if (!a.keep_z) {
+    result.z.clear();
+  }
   return result;
 }
 
@@ -361,8 +391,8 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
 TORCH_LIBRARY_FRAGMENT(ladder, m) {
   m.def(
       "normalise(Tensor x, int[] rows, float[] noise_std, Tensor? noise, int seed, int offset, "
-      "Tensor? gamma, Tensor? beta, int activation, float leaky_slope, Tensor? mean, Tensor? std) "
-      "-> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
+      "Tensor? gamma, Tensor? beta, int activation, float leaky_slope, Tensor? mean, Tensor? std, "
+      "bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
 }
 TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("normalise", normalise_cpu); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("normalise", normalise_autograd); }

@@ -38,11 +38,12 @@ struct NormaliseArguments {
   double leaky_slope = 0.1;
   std::optional<at::Tensor> mean = {};  ///< stored statistics [C] instead of measured ones
   std::optional<at::Tensor> std = {};   ///< with `mean`
+  bool keep_z = true;                   ///< false: z is not wanted, which spares its memory
 };
 
 struct NormaliseResult {
   at::Tensor h;               ///< [R, C]
-  std::vector<at::Tensor> z;  ///< per group [rows, C], with its noise
+  std::vector<at::Tensor> z;  ///< per group [rows, C], with its noise; empty without keep_z
   at::Tensor mean, std;       ///< per group [G, C]; std = sqrt(biased variance + 1e-10)
 };
 

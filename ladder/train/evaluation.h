@@ -39,6 +39,7 @@ struct TrainResult {
   double seconds = 0;           ///< steps, evaluations and checkpoints
   double training_seconds = 0;  ///< steps alone
   double steps_per_second = 0;  ///< steps / training_seconds
+  double peak_memory_mib = 0;   ///< of the process, in its last part
 };
 
 }  // namespace ladder::train

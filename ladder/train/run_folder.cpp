@@ -206,6 +206,7 @@ void RunFolder::write_result(const TrainResult& result, const RunAbout& about) {
   object["seconds"] = result.seconds;
   object["training_seconds"] = result.training_seconds;
   object["steps_per_second"] = result.steps_per_second;
+  object["peak_memory_mib"] = result.peak_memory_mib;
   object["last"] = result.last ? ordered_json::parse(to_json(*result.last)) : nullptr;
   io::write_atomically(folder_ / kResult, object.dump(2) + "\n");
 }
@@ -226,6 +227,7 @@ std::optional<TrainResult> RunFolder::result() const {
     result.seconds = number(object, "seconds");
     result.training_seconds = number(object, "training_seconds");
     result.steps_per_second = number(object, "steps_per_second");
+    result.peak_memory_mib = object.value("peak_memory_mib", 0.0);  // older results have none
     return result;
   } catch (const json::exception& exception) {
     TORCH_CHECK(false, "RunFolder: expected ", path.string(),

@@ -53,7 +53,8 @@ class RunFolder {
   /// Writes result.json; its keys: status ("finished", "stopped early"), recipe (of the
   /// configuration, or null), seed, labels, epochs (asked for), epoch (reached), steps, test_error
   /// and validation_error (of the last evaluation, percent), best_validation_error, best_epoch,
-  /// seconds, training_seconds, steps_per_second, and `last`: the last evaluation with its costs.
+  /// seconds, training_seconds, steps_per_second, peak_memory_mib, and `last`: the last evaluation
+  /// with its costs.
   void write_result(const TrainResult& result, const RunAbout& about);
   /// The result of a run that has ended; none where it has not.
   std::optional<TrainResult> result() const;

@@ -12,6 +12,7 @@
 #include "ladder/ops/random.h"
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/fused_adam.h"
+#include "ladder/train/process_memory.h"
 #include "ladder/train/run_folder.h"
 #include "ladder/train/schedule.h"
 
@@ -430,6 +431,7 @@ TrainResult Trainer::Run::result(TrainStatus status) const {
   result.training_seconds = state_.training_seconds;
   result.steps_per_second =
       state_.training_seconds > 0 ? static_cast<double>(state_.step) / state_.training_seconds : 0;
+  result.peak_memory_mib = peak_memory_mib();
   return result;
 }
 

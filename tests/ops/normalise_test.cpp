@@ -181,6 +181,32 @@ TEST_CASE("normalise uses stored statistics when given", "[ops][grad]") {
   require_close(x.grad(), y.grad(), 1e-12, 1e-12);
 }
 
+TEST_CASE("normalise without z gives the same h and gradients", "[ops][grad]") {
+  torch::manual_seed(9);
+  for (const auto activation : kActivations) {
+    for (const bool gamma : {false, true}) {
+      for (const double slope : {0.1, -0.2}) {
+        INFO(to_string(activation) << ", gamma " << gamma << ", slope " << slope);
+        Case kept(21, torch::kFloat, activation, gamma);
+        kept.arguments.leaky_slope = slope;
+        Case bare = kept.to(torch::kFloat);
+        bare.arguments.keep_z = false;
+        const auto with_z = ladder::ops::normalise(kept.x, kept.arguments);
+        const auto without = ladder::ops::normalise(bare.x, bare.arguments);
+        CHECK(without.z.empty());
+        CHECK(torch::equal(without.h, with_z.h));
+        weighted_sum({with_z.h, with_z.mean, with_z.std}).backward();
+        weighted_sum({without.h, without.mean, without.std}).backward();
+        CHECK(torch::equal(bare.x.grad(), kept.x.grad()));
+        CHECK(torch::equal(bare.arguments.beta->grad(), kept.arguments.beta->grad()));
+        const torch::NoGradGuard no_grad;
+        CHECK(ladder::ops::normalise(bare.x, bare.arguments).z.empty());
+        CHECK(ladder::ops::reference::normalise(bare.x, bare.arguments).z.empty());
+      }
+    }
+  }
+}
+
 TEST_CASE("normalise lets a NaN through every activation", "[ops]") {
   for (const auto activation : kActivations) {
     INFO(to_string(activation));

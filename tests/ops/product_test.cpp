@@ -97,7 +97,9 @@ void multiply_odd_sizes(
                                              {13, 449, 33},
                                              {25, 17, 300},
                                              {520, 64, 16},
-                                             {2, 901, 40}}) {
+                                             {2, 901, 40},
+                                             {1, 131, 6},
+                                             {4, 64, 9}}) {
     for (const int form : {0, 1, 2, 3}) {  // which operand is a transposed view
       INFO(rows << " x " << depth << " x " << columns << ", form " << form);
       const auto a = form & 1 ? torch::randn({depth, rows}).t() : torch::randn({rows, depth});

@@ -187,6 +187,7 @@ TEST_CASE("RunFolder writes and reads a result", "[train]") {
   result.seconds = 4;
   result.training_seconds = 3;
   result.steps_per_second = 10;
+  result.peak_memory_mib = 812.5;
   run.write_result(result, {.seed = 5, .labels = 100, .epochs = 150});
 
   const auto object = json::parse(file_bytes(folder / "result.json"));
@@ -210,6 +211,7 @@ TEST_CASE("RunFolder writes and reads a result", "[train]") {
   REQUIRE(read->seconds == 4);
   REQUIRE(read->training_seconds == 3);
   REQUIRE(read->steps_per_second == 10);
+  REQUIRE(read->peak_memory_mib == 812.5);
 
   write_file(folder / "result.json", R"({"status": "finished"})");
   REQUIRE(error_text([&] { run.result(); })

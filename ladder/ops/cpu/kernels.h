@@ -70,14 +70,15 @@ struct NormaliseForward {
   bool stored;  // mean and std are given instead of measured
   T* mean;      // [groups, cols]
   T* std;       // [groups, cols]
-  T* z;         // [rows, cols]
+  T* z;         // [rows, cols] or null
   T* h;         // [rows, cols]
 };
 
 template <class T>
 struct NormaliseBackward {
   const T* x;
-  const T* z;
+  const T* z;  // or null: the slope of the activation is read off h, and gamma must be null
+  const T* h;
   const T* mean;
   const T* std;
   int64_t cols;
