@@ -16,9 +16,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cxxopts.hpp>
-#include <iostream>
 #include <vector>
 
+#include "benchmarks/machine_flags.h"
 #include "examples/common/program.h"
 
 namespace {
@@ -30,10 +30,11 @@ torch::nn::Sequential folded(const ladder::Ladder& net) {
     const auto& dense = *stage.module()->as<ladder::NoisyBatchNormLinear>();
     const auto& normalization = *dense.normalization;
     const auto std = (normalization.running_var + ladder::kVarianceEpsilon).sqrt();
-    const auto scale = normalization.gamma.defined() ? normalization.gamma / std : std.reciprocal();
+    const auto gamma = normalization.gamma.defined() ? normalization.gamma : torch::ones_like(std);
+    const auto scale = gamma / std;
     auto bias = -scale * normalization.running_mean;
     if (normalization.beta.defined()) {
-      bias = bias + normalization.beta * scale * std;
+      bias = bias + gamma * normalization.beta;
     }
     torch::nn::Linear linear(dense.options.in_features, dense.options.out_features);
     linear->weight.set_data(dense.weight.detach() * scale.detach().unsqueeze(1));
@@ -65,17 +66,11 @@ int run(int argc, char** argv) {
   cxxopts::Options cli("ladder-inference-bench", "Times the forward pass of a calibrated ladder.");
   cli.add_options()("rows", "sizes of batches",
                     cxxopts::value<std::vector<int64_t>>()->default_value("1,100,10000"))(
-      "threads", "threads", cxxopts::value<int>()->default_value("0"))(
-      "rounds", "rounds of both", cxxopts::value<int>()->default_value("41"))(
-      "precision", "float32 or bfloat16 products",
-      cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
+      "rounds", "rounds of both", cxxopts::value<int>()->default_value("41"));
+  ladder::benchmarks::add_machine_flags(cli);
   const auto flags = cli.parse(argc, argv);
-  if (flags.count("help")) {
-    std::cout << cli.help();
+  if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
-  }
-  if (flags["threads"].as<int>() > 0) {
-    at::set_num_threads(flags["threads"].as<int>());
   }
   const torch::NoGradGuard no_grad;
   auto net = ladder::models::full_ladder({});
@@ -88,9 +83,7 @@ int run(int argc, char** argv) {
   };
   TORCH_CHECK(difference(torch::rand({50, 784})) < 1e-4,
               "ladder-inference-bench: expected both networks to agree but they do not.");
-  if (flags["precision"].as<std::string>() == "bfloat16") {
-    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
-  }
+  ladder::benchmarks::set_precision(flags);
   std::printf(
       "| rows | this library, ms | folded Sequential, ms | ratio |\n|---:|---:|---:|---:|\n");
   for (const auto rows : flags["rows"].as<std::vector<int64_t>>()) {

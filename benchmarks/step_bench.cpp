@@ -27,6 +27,7 @@
 #include <optional>
 #include <string>
 
+#include "benchmarks/machine_flags.h"
 #include "examples/common/program.h"
 
 namespace {
@@ -152,23 +153,15 @@ int run(int argc, char** argv) {
       cxxopts::value<int64_t>()->default_value("100"))(
       "combinator", "name of the denoising function",
       cxxopts::value<std::string>()->default_value("gaussian"))(
-      "threads", "threads", cxxopts::value<int>()->default_value("0"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
-      "precision", "float32 or bfloat16 products",
-      cxxopts::value<std::string>()->default_value("float32"))(
       "product-route", "aten, onednn or ladder; auto: the fastest",
-      cxxopts::value<std::string>()->default_value("auto"))("help", "this text");
+      cxxopts::value<std::string>()->default_value("auto"));
+  ladder::benchmarks::add_machine_flags(cli);
   const auto flags = cli.parse(argc, argv);
-  if (flags.count("help")) {
-    std::cout << cli.help();
+  if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }
-  if (flags["threads"].as<int>() > 0) {
-    at::set_num_threads(flags["threads"].as<int>());
-  }
-  if (flags["precision"].as<std::string>() == "bfloat16") {
-    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
-  }
+  ladder::benchmarks::set_precision(flags);
   if (const auto route = flags["product-route"].as<std::string>(); route != "auto") {
     ladder::ops::set_product_route(ladder::ops::product_route_from_string(route));
   }

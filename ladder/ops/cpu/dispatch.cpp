@@ -2,15 +2,27 @@
 
 namespace ladder::ops::cpu {
 
+#ifdef LADDER_KERNELS_X86
+namespace {
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+
+}  // namespace
+#endif
+
 KernelTables runnable_kernels() {
   KernelTables all{.tables = {&kBaselineKernels, nullptr, nullptr}, .count = 1};
 #ifdef LADDER_KERNELS_X86
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (has_avx2()) {
     all.tables[all.count++] = &kAvx2Kernels;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-      all.tables[all.count++] = &kAvx512Kernels;
-    }
+  }
+  if (has_avx512()) {
+    all.tables[all.count++] = &kAvx512Kernels;
   }
 #endif
   return all;
@@ -18,8 +30,7 @@ KernelTables runnable_kernels() {
 
 const ProductKernel* bfloat16_product() {
 #ifdef LADDER_KERNELS_X86
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16")) {
+  if (has_avx512() && __builtin_cpu_supports("avx512bf16")) {
     return &kAvx512BFloat16Product;
   }
 #endif

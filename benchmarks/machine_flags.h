@@ -1,0 +1,37 @@
+/// The flags that every benchmark has: threads, precision, help.
+#pragma once
+
+#include <ATen/Parallel.h>
+#include <ladder/ops/product.h>
+
+#include <cxxopts.hpp>
+#include <iostream>
+#include <string>
+
+namespace ladder::benchmarks {
+
+inline void add_machine_flags(cxxopts::Options& cli) {
+  cli.add_options()("threads", "threads", cxxopts::value<int>()->default_value("0"))(
+      "precision", "float32 or bfloat16 products",
+      cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
+}
+
+/// Prints the help where it was asked for and returns whether it was; else sets the threads.
+inline bool only_help(const cxxopts::Options& cli, const cxxopts::ParseResult& flags) {
+  if (flags.count("help")) {
+    std::cout << cli.help();
+    return true;
+  }
+  if (flags["threads"].as<int>() > 0) {
+    at::set_num_threads(flags["threads"].as<int>());
+  }
+  return false;
+}
+
+inline void set_precision(const cxxopts::ParseResult& flags) {
+  if (flags["precision"].as<std::string>() == "bfloat16") {
+    ops::set_product_precision(ops::ProductPrecision::kBFloat16);
+  }
+}
+
+}  // namespace ladder::benchmarks
