@@ -22,7 +22,7 @@ void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDra
       .noise = {.seed = noise.seed,
                 .offset = noise.offset,
                 .values = values.defined() ? values.const_data_ptr<T>() : nullptr},
-      .noise_std = static_cast<T>(noise_std)};
+      .noise_std = noise_std};
   cpu::run(args, rows.size(0), cols);
 }
 

@@ -52,7 +52,7 @@ struct AddNoise {  // out = x + noise_std * n
   T* out;
   int64_t rows, cols;
   Noise<T> noise;
-  T noise_std;
+  double noise_std;
 };
 
 template <class T>
@@ -65,8 +65,8 @@ struct NormaliseForward {
   const T* gamma;  // [cols] or null
   const T* beta;   // [cols] or null
   ActivationKind activation;
-  T slope;
-  T eps;
+  double slope;
+  double eps;
   bool stored;  // mean and std are given instead of measured
   T* mean;      // [groups, cols]
   T* std;       // [groups, cols]
@@ -87,7 +87,7 @@ struct NormaliseBackward {
   const T* gamma;
   const T* beta;
   ActivationKind activation;
-  T slope;
+  double slope;
   bool stored;
   const T* grad_h;         // [rows, cols] or null
   const T* const* grad_z;  // per group [rows of the group, cols] or null
@@ -106,7 +106,7 @@ struct DenoiseForward {
   CombinatorKind combinator;
   MlpShape mlp;     // of kMlp
   const T* weight;  // [parameters, cols]
-  T eps;
+  double eps;
   const T* target;       // [rows, cols], or null for no cost
   const T* target_mean;  // [cols], or null for a target taken as it is
   const T* target_std;   // [cols]
@@ -131,7 +131,7 @@ struct DenoiseBackward {
   const T* u_mean;
   const T* u_std;
   const T* grad_z_hat;  // [rows, cols] or null
-  T grad_cost;          // gradient of the summed squared errors
+  double grad_cost;     // gradient of the summed squared errors
   T* grad_z_noisy;      // [rows, cols]
   T* grad_u;            // [rows, cols]
   T* grad_weight;       // [parameters, cols]

@@ -1,0 +1,2 @@
+#define LADDER_CUDA_EMULATION
+#include "ladder/ops/cuda/normalise.cu"
