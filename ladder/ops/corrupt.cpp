@@ -5,29 +5,33 @@
 #include <algorithm>
 
 #include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cuda/run.h"
+#include "ladder/ops/elements.h"
 
 namespace ladder::ops {
 namespace {
 
-template <class T>
 void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDraw& noise) {
   const auto values = noise.values ? noise.values->to(rows.options()).contiguous() : at::Tensor();
   const auto cols = rows.numel() / std::max<int64_t>(rows.size(0), 1);
-  auto* data = rows.mutable_data_ptr<T>();
-  const cpu::AddNoise<T> args{
-      .x = data,
-      .out = data,
-      .rows = rows.size(0),
-      .cols = cols,
-      .noise = {.seed = noise.seed,
-                .offset = noise.offset,
-                .values = values.defined() ? values.const_data_ptr<T>() : nullptr},
-      .noise_std = noise_std};
-  cpu::run(args, rows.size(0), cols);
-}
-
-bool has_kernel(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+  with_element(rows, [&]<class T>(T*) {
+    auto* const data = mutable_data_or_null<T>(rows);
+    const cpu::AddNoise<T> args{
+        .x = data,
+        .out = data,
+        .rows = rows.size(0),
+        .cols = cols,
+        .noise = {.seed = noise.seed, .offset = noise.offset, .values = data_or_null<T>(values)},
+        .noise_std = noise_std};
+    if constexpr (kForCuda<T>) {
+      if (rows.is_cuda()) {
+        return cuda::run(args, rows);
+      }
+    }
+    if constexpr (kForCpu<T>) {
+      cpu::run(args, rows.size(0), cols);
+    }
+  });
 }
 
 }  // namespace
@@ -50,10 +54,9 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
   if (noise_std == 0 || noisy_rows == 0) {
     return stacked;
   }
-  if (has_kernel(stacked) && !stacked.requires_grad()) {
-    const auto rows = stacked.narrow(0, 0, noisy_rows);
-    stacked.scalar_type() == at::kFloat ? add_noise_in_place<float>(rows, noise_std, noise)
-                                        : add_noise_in_place<double>(rows, noise_std, noise);
+  const bool on_device = stacked.is_cpu() || (kCudaKernels && stacked.is_cuda());
+  if (on_device && has_kernel(stacked) && !stacked.requires_grad()) {
+    add_noise_in_place(stacked.narrow(0, 0, noisy_rows), noise_std, noise);
     return stacked;
   }
   const auto cols = stacked.numel() / stacked.size(0);

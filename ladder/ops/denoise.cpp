@@ -11,6 +11,8 @@
 
 #include "ladder/ops/alias.h"
 #include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cuda/run.h"
+#include "ladder/ops/elements.h"
 #include "ladder/ops/normalise.h"
 
 namespace ladder::ops {
@@ -21,11 +23,6 @@ using torch::autograd::variable_list;
 
 using Output = std::tuple<at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
-
-template <class T>
-const T* data_or_null(const at::Tensor& t) {
-  return t.defined() ? t.const_data_ptr<T>() : nullptr;
-}
 
 at::Tensor dense(const at::Tensor& t) { return t.contiguous(); }
 at::Tensor dense(const OptionalTensor& t) {
@@ -95,27 +92,36 @@ Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Ten
   const auto rows = u.size(0);
   const auto cols = u.size(1);
   Raw raw{at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
-  std::vector<double> cost(static_cast<size_t>(cols));
-  AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "ladder::denoise", [&] {
-    const cpu::DenoiseForward<scalar_t> args{.z_noisy = z_noisy.const_data_ptr<scalar_t>(),
-                                             .u = u.const_data_ptr<scalar_t>(),
-                                             .rows = rows,
-                                             .cols = cols,
-                                             .combinator = kind_of(form),
-                                             .mlp = shape_of(form),
-                                             .weight = weight.const_data_ptr<scalar_t>(),
-                                             .eps = kVarianceEpsilon,
-                                             .target = data_or_null<scalar_t>(target),
-                                             .target_mean = data_or_null<scalar_t>(mean),
-                                             .target_std = data_or_null<scalar_t>(std),
-                                             .u_mean = raw.u_mean.mutable_data_ptr<scalar_t>(),
-                                             .u_std = raw.u_std.mutable_data_ptr<scalar_t>(),
-                                             .z_hat = raw.z_hat.mutable_data_ptr<scalar_t>(),
-                                             .cost = cost.data()};
-    cpu::run(args, rows, cols);
+  raw.cost = at::empty({}, u.options());
+  with_element(u, [&]<class T>(T*) {
+    cpu::DenoiseForward<T> args{.z_noisy = data_or_null<T>(z_noisy),
+                                .u = data_or_null<T>(u),
+                                .rows = rows,
+                                .cols = cols,
+                                .combinator = kind_of(form),
+                                .mlp = shape_of(form),
+                                .weight = data_or_null<T>(weight),
+                                .eps = kVarianceEpsilon,
+                                .target = data_or_null<T>(target),
+                                .target_mean = data_or_null<T>(mean),
+                                .target_std = data_or_null<T>(std),
+                                .u_mean = mutable_data_or_null<T>(raw.u_mean),
+                                .u_std = mutable_data_or_null<T>(raw.u_std),
+                                .z_hat = mutable_data_or_null<T>(raw.z_hat),
+                                .cost = nullptr};
+    if constexpr (kForCuda<T>) {
+      if (u.is_cuda()) {
+        return cuda::run(args, raw.cost);
+      }
+    }
+    if constexpr (kForCpu<T>) {
+      std::vector<double> cost(static_cast<size_t>(cols));
+      args.cost = cost.data();
+      cpu::run(args, rows, cols);
+      const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
+      raw.cost.fill_(total / static_cast<double>(rows * cols));
+    }
   });
-  const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
-  raw.cost = at::full({}, total / static_cast<double>(rows * cols), u.options());
   return raw;
 }
 
@@ -156,8 +162,6 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
     const auto cols = u.size(1);
     const auto grad_z_hat = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
     const bool costed = saved[3].defined() && grads[1].defined();
-    const double grad_cost =
-        costed ? grads[1].item<double>() / static_cast<double>(rows * cols) : 0.0;
     const auto grad_z_noisy = at::empty_like(u);
     const auto grad_u = at::empty_like(u);
     const auto grad_weight = at::empty_like(weight);
@@ -169,34 +173,37 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
       grad_mean = at::empty_like(saved[4]);
       grad_std = at::empty_like(saved[5]);
     }
-    const auto data_of = []<class T>(const at::Tensor& t, T*) {
-      return t.defined() ? t.mutable_data_ptr<T>() : nullptr;
-    };
-    AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "ladder::denoise_backward", [&] {
-      scalar_t* const kType = nullptr;
-      const cpu::DenoiseBackward<scalar_t> args{
-          .z_noisy = saved[0].const_data_ptr<scalar_t>(),
-          .u = u.const_data_ptr<scalar_t>(),
-          .z_hat = saved[8].const_data_ptr<scalar_t>(),
-          .rows = rows,
-          .cols = cols,
-          .combinator = kind_of(form),
-          .mlp = shape_of(form),
-          .weight = weight.const_data_ptr<scalar_t>(),
-          .target = costed ? saved[3].const_data_ptr<scalar_t>() : nullptr,
-          .target_mean = data_or_null<scalar_t>(saved[4]),
-          .target_std = data_or_null<scalar_t>(saved[5]),
-          .u_mean = saved[6].const_data_ptr<scalar_t>(),
-          .u_std = saved[7].const_data_ptr<scalar_t>(),
-          .grad_z_hat = data_or_null<scalar_t>(grad_z_hat),
-          .grad_cost = grad_cost,
-          .grad_z_noisy = grad_z_noisy.mutable_data_ptr<scalar_t>(),
-          .grad_u = grad_u.mutable_data_ptr<scalar_t>(),
-          .grad_weight = grad_weight.mutable_data_ptr<scalar_t>(),
-          .grad_target = data_of(grad_target, kType),
-          .grad_target_mean = data_of(grad_mean, kType),
-          .grad_target_std = data_of(grad_std, kType)};
-      cpu::run(args, rows, cols);
+    with_element(u, [&]<class T>(T*) {
+      cpu::DenoiseBackward<T> args{.z_noisy = data_or_null<T>(saved[0]),
+                                   .u = data_or_null<T>(u),
+                                   .z_hat = data_or_null<T>(saved[8]),
+                                   .rows = rows,
+                                   .cols = cols,
+                                   .combinator = kind_of(form),
+                                   .mlp = shape_of(form),
+                                   .weight = data_or_null<T>(weight),
+                                   .target = costed ? data_or_null<T>(saved[3]) : nullptr,
+                                   .target_mean = data_or_null<T>(saved[4]),
+                                   .target_std = data_or_null<T>(saved[5]),
+                                   .u_mean = data_or_null<T>(saved[6]),
+                                   .u_std = data_or_null<T>(saved[7]),
+                                   .grad_z_hat = data_or_null<T>(grad_z_hat),
+                                   .grad_cost = 0,
+                                   .grad_z_noisy = mutable_data_or_null<T>(grad_z_noisy),
+                                   .grad_u = mutable_data_or_null<T>(grad_u),
+                                   .grad_weight = mutable_data_or_null<T>(grad_weight),
+                                   .grad_target = mutable_data_or_null<T>(grad_target),
+                                   .grad_target_mean = mutable_data_or_null<T>(grad_mean),
+                                   .grad_target_std = mutable_data_or_null<T>(grad_std)};
+      if constexpr (kForCuda<T>) {
+        if (u.is_cuda()) {
+          return cuda::run(args, u, costed ? grads[1] : at::Tensor());
+        }
+      }
+      if constexpr (kForCpu<T>) {
+        args.grad_cost = costed ? grads[1].item<double>() / static_cast<double>(rows * cols) : 0.0;
+        cpu::run(args, rows, cols);
+      }
     });
     return {grad_z_noisy, grad_u, grad_weight, at::Tensor(), grad_target, grad_mean, grad_std};
   }
@@ -211,10 +218,10 @@ Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at
   return {outputs[0], outputs[1]};
 }
 
-Output denoise_cpu(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                   int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                   const OptionalTensor& target, const OptionalTensor& mean,
-                   const OptionalTensor& std) {
+Output denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                      int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                      const OptionalTensor& target, const OptionalTensor& mean,
+                      const OptionalTensor& std) {
   const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight),
                                   {combinator, hidden.vec(), augmented, slope}, dense(target),
                                   dense(mean), dense(std));
@@ -291,8 +298,8 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target) {
   check(z_noisy, u, weight, function, target);
-  const bool has_kernel = u.scalar_type() == at::kFloat || u.scalar_type() == at::kDouble;
-  if (!has_kernel || !fits_kernel(function)) {
+  const bool is_mlp = std::holds_alternative<MlpFunction>(function);
+  if (!has_kernel(u) || !fits_kernel(function) || (u.is_cuda() && is_mlp)) {
     return reference::denoise(z_noisy, u, weight, function, target);
   }
   static const auto op =
@@ -385,8 +392,12 @@ TORCH_LIBRARY_FRAGMENT(ladder, m) {
       "bool mlp_augmented, float mlp_slope, Tensor? target, Tensor? target_mean, "
       "Tensor? target_std) -> (Tensor z_hat, Tensor cost)");
 }
-TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("denoise", denoise_cpu); }
+TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("denoise", denoise_kernel); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("denoise", denoise_autograd); }
+#ifdef LADDER_CUDA
+TORCH_LIBRARY_IMPL(ladder, CUDA, m) { m.impl("denoise", denoise_kernel); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) { m.impl("denoise", denoise_autograd); }
+#endif
 TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) { m.impl("denoise", denoise_composite); }
 
 }  // namespace ladder::ops

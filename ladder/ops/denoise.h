@@ -46,10 +46,11 @@ struct DenoiseResult {
 /// u' = (u - mean(u)) / sqrt(var(u) + 1e-10) over the M rows; z^ = g(z~, u');
 /// cost = mean over rows and columns of ((z^ - mean) / std - z)^2 [Rasmus2015, section 3].
 ///
-/// Differentiable in z_noisy, u, weight and in every part of the target. CPU float32 and float64
-/// run one kernel forward and one backward; everything else `reference::denoise`, as do perceptrons
-/// of more than 8 hidden layers, 64 units or 512 parameters a column. Errors: shapes that differ, a
-/// weight with another number of rows, a backward of the backward.
+/// Differentiable in z_noisy, u, weight and in every part of the target. CPU float32 and float64,
+/// and CUDA float32 and bfloat16, run one kernel forward and one backward (on CUDA and beyond 2,048
+/// rows three, and one for the cost); everything else `reference::denoise`, as do perceptrons on
+/// CUDA and those of more than 8 hidden layers, 64 units or 512 parameters a column. Errors: shapes
+/// that differ, a weight with another number of rows, a backward of the backward.
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target);

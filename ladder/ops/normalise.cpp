@@ -9,6 +9,8 @@
 
 #include "ladder/ops/alias.h"
 #include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cuda/run.h"
+#include "ladder/ops/elements.h"
 
 namespace ladder {
 namespace {
@@ -40,16 +42,6 @@ using torch::autograd::variable_list;
 using Output = std::tuple<at::Tensor, std::vector<at::Tensor>, at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-template <class T>
-const T* data_or_null(const OptionalTensor& t) {
-  return t && t->defined() ? t->const_data_ptr<T>() : nullptr;
-}
-
-template <class T>
-const T* data_or_null(const at::Tensor& t) {
-  return t.defined() ? t.const_data_ptr<T>() : nullptr;
-}
-
 OptionalTensor contiguous(const OptionalTensor& t) {
   return t && t->defined() ? OptionalTensor(t->contiguous()) : std::nullopt;
 }
@@ -64,6 +56,19 @@ std::vector<cpu::GroupSpan> spans(at::IntArrayRef rows, at::ArrayRef<double> noi
     noise_row += noise_std[g] != 0 ? rows[g] : 0;
   }
   return result;
+}
+
+// The kernel of `args` on the device of x, which is [rows, cols].
+template <template <class> class Arguments, class T>
+void run_kernel(const Arguments<T>& args, const at::Tensor& x) {
+  if constexpr (kForCuda<T>) {
+    if (x.is_cuda()) {
+      return cuda::run(args, x);
+    }
+  }
+  if constexpr (kForCpu<T>) {
+    cpu::run(args, x.size(0), x.size(1));
+  }
 }
 
 struct Raw {  // what the kernel leaves; z over all rows, or undefined
@@ -89,26 +94,25 @@ Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<doubl
                     : at::empty({group_count, cols}, x.options());
   raw.std = stored ? std->expand({group_count, cols}).contiguous()
                    : at::empty({group_count, cols}, x.options());
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ladder::normalise", [&] {
-    const cpu::NormaliseForward<scalar_t> args{
-        .x = x.const_data_ptr<scalar_t>(),
-        .cols = cols,
-        .groups = groups.data(),
-        .group_count = group_count,
-        .noise = {.seed = static_cast<uint64_t>(seed),
-                  .offset = static_cast<uint64_t>(offset),
-                  .values = data_or_null<scalar_t>(noise)},
-        .gamma = data_or_null<scalar_t>(gamma),
-        .beta = data_or_null<scalar_t>(beta),
-        .activation = static_cast<cpu::ActivationKind>(activation),
-        .slope = slope,
-        .eps = kVarianceEpsilon,
-        .stored = stored,
-        .mean = raw.mean.mutable_data_ptr<scalar_t>(),
-        .std = raw.std.mutable_data_ptr<scalar_t>(),
-        .z = store_z ? raw.z.mutable_data_ptr<scalar_t>() : nullptr,
-        .h = raw.h.mutable_data_ptr<scalar_t>()};
-    cpu::run(args, x.size(0), cols);
+  with_element(x, [&]<class T>(T*) {
+    const cpu::NormaliseForward<T> args{.x = data_or_null<T>(x),
+                                        .cols = cols,
+                                        .groups = groups.data(),
+                                        .group_count = group_count,
+                                        .noise = {.seed = static_cast<uint64_t>(seed),
+                                                  .offset = static_cast<uint64_t>(offset),
+                                                  .values = data_or_null<T>(noise)},
+                                        .gamma = data_or_null<T>(gamma),
+                                        .beta = data_or_null<T>(beta),
+                                        .activation = static_cast<cpu::ActivationKind>(activation),
+                                        .slope = slope,
+                                        .eps = kVarianceEpsilon,
+                                        .stored = stored,
+                                        .mean = mutable_data_or_null<T>(raw.mean),
+                                        .std = mutable_data_or_null<T>(raw.std),
+                                        .z = mutable_data_or_null<T>(raw.z),
+                                        .h = mutable_data_or_null<T>(raw.h)};
+    run_kernel(args, x);
   });
   return raw;
 }
@@ -175,34 +179,34 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
     const auto grad_x = at::empty_like(x);
     const auto grad_gamma = gamma.defined() ? at::empty_like(gamma) : at::Tensor();
     const auto grad_beta = beta.defined() ? at::empty_like(beta) : at::Tensor();
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ladder::normalise_backward", [&] {
-      std::vector<const scalar_t*> grad_z;
+    with_element(x, [&]<class T>(T*) {
+      std::vector<const T*> grad_z;
       for (size_t g = 0; g < groups.size(); ++g) {
         const auto place = 3 + g;  // beyond the gradients where z was not kept
-        grad_z.push_back(place < grads.size() ? data_or_null<scalar_t>(grads[place]) : nullptr);
+        grad_z.push_back(place < grads.size() ? data_or_null<T>(grads[place]) : nullptr);
       }
-      const cpu::NormaliseBackward<scalar_t> args{
-          .x = x.const_data_ptr<scalar_t>(),
-          .z = data_or_null<scalar_t>(saved[1]),
-          .h = data_or_null<scalar_t>(saved[2]),
-          .mean = saved[3].const_data_ptr<scalar_t>(),
-          .std = saved[4].const_data_ptr<scalar_t>(),
+      const cpu::NormaliseBackward<T> args{
+          .x = data_or_null<T>(x),
+          .z = data_or_null<T>(saved[1]),
+          .h = data_or_null<T>(saved[2]),
+          .mean = data_or_null<T>(saved[3]),
+          .std = data_or_null<T>(saved[4]),
           .cols = x.size(1),
           .groups = groups.data(),
           .group_count = static_cast<int64_t>(groups.size()),
-          .gamma = data_or_null<scalar_t>(gamma),
-          .beta = data_or_null<scalar_t>(beta),
+          .gamma = data_or_null<T>(gamma),
+          .beta = data_or_null<T>(beta),
           .activation = static_cast<cpu::ActivationKind>(ctx->saved_data["activation"].toInt()),
           .slope = ctx->saved_data["slope"].toDouble(),
           .stored = ctx->saved_data["stored"].toBool(),
-          .grad_h = data_or_null<scalar_t>(grads[0]),
+          .grad_h = data_or_null<T>(grads[0]),
           .grad_z = grad_z.data(),
-          .grad_mean = data_or_null<scalar_t>(grads[1]),
-          .grad_std = data_or_null<scalar_t>(grads[2]),
-          .grad_x = grad_x.mutable_data_ptr<scalar_t>(),
-          .grad_gamma = grad_gamma.defined() ? grad_gamma.mutable_data_ptr<scalar_t>() : nullptr,
-          .grad_beta = grad_beta.defined() ? grad_beta.mutable_data_ptr<scalar_t>() : nullptr};
-      cpu::run(args, x.size(0), x.size(1));
+          .grad_mean = data_or_null<T>(grads[1]),
+          .grad_std = data_or_null<T>(grads[2]),
+          .grad_x = mutable_data_or_null<T>(grad_x),
+          .grad_gamma = mutable_data_or_null<T>(grad_gamma),
+          .grad_beta = mutable_data_or_null<T>(grad_beta)};
+      run_kernel(args, x);
     });
     const at::Tensor none;
     return {grad_x,    none, none, none, none, none, grad_gamma,
@@ -210,11 +214,11 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
   }
 };
 
-Output normalise_cpu(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                     const OptionalTensor& noise, int64_t seed, int64_t offset,
-                     const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
-                     double slope, const OptionalTensor& mean, const OptionalTensor& std,
-                     bool keep_z) {
+Output normalise_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
+                        const OptionalTensor& noise, int64_t seed, int64_t offset,
+                        const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
+                        double slope, const OptionalTensor& mean, const OptionalTensor& std,
+                        bool keep_z) {
   const auto raw = forward_kernel(x.contiguous(), rows, noise_std, contiguous(noise), seed, offset,
                                   contiguous(gamma), contiguous(beta), activation, slope,
                                   contiguous(mean), contiguous(std), keep_z);
@@ -231,8 +235,8 @@ Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRe
   if (!at::GradMode::is_enabled() ||
       !(x.requires_grad() || requires_grad(gamma) || requires_grad(beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    return normalise_cpu(x, rows, noise_std, noise, seed, offset, gamma, beta, activation, slope,
-                         mean, std, keep_z);
+    return normalise_kernel(x, rows, noise_std, noise, seed, offset, gamma, beta, activation, slope,
+                            mean, std, keep_z);
   }
   auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, gamma, beta,
                                           activation, slope, mean, std, keep_z);
@@ -299,7 +303,7 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
 
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   check(x, a);
-  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble) {
+  if (!has_kernel(x) || (x.is_cuda() && a.groups.size() > cuda::kMostGroups)) {
     return reference::normalise(x, a);
   }
   static const auto op =
@@ -394,8 +398,12 @@ TORCH_LIBRARY_FRAGMENT(ladder, m) {
       "Tensor? gamma, Tensor? beta, int activation, float leaky_slope, Tensor? mean, Tensor? std, "
       "bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
 }
-TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("normalise", normalise_cpu); }
+TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("normalise", normalise_kernel); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("normalise", normalise_autograd); }
+#ifdef LADDER_CUDA
+TORCH_LIBRARY_IMPL(ladder, CUDA, m) { m.impl("normalise", normalise_kernel); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) { m.impl("normalise", normalise_autograd); }
+#endif
 TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) {
   m.impl("normalise", normalise_composite);
 }

@@ -51,7 +51,8 @@ struct NormaliseResult {
 /// [Rasmus2015, eq. 3-5 with batch statistics]. Differentiable in x, gamma and beta; gradients
 /// flow through h, z, mean and std, not into stored statistics.
 ///
-/// CPU float32 and float64 run one kernel forward and one backward; other devices and dtypes run
+/// CPU float32 and float64, and CUDA float32 and bfloat16 in up to 8 groups, run one kernel forward
+/// and one backward (on CUDA three for more than 2,048 rows); other devices and dtypes run
 /// `reference::normalise`. Errors: x not [R, C]; groups that do not cover R; a group without rows;
 /// noise missing for a noisy group; a backward of the backward.
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& arguments);

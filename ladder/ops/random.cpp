@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cuda/run.h"
+#include "ladder/ops/elements.h"
 
 namespace ladder {
 namespace {
@@ -103,13 +105,22 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
   if (draw.values) {
     return draw.values->to(options);
   }
-  auto values = at::zeros({rows, columns}, at::kFloat);
+  const bool on_gpu = kCudaKernels && options.device().is_cuda();
+  auto values = at::zeros(
+      {rows, columns},
+      options.dtype(at::kFloat).device(on_gpu ? options.device() : at::kCPU).requires_grad(false));
   const cpu::AddNoise<float> args{.x = values.const_data_ptr<float>(),
                                   .out = values.mutable_data_ptr<float>(),
                                   .rows = rows,
                                   .cols = columns,
                                   .noise = {.seed = draw.seed, .offset = draw.offset},
                                   .noise_std = 1.0F};
+  if constexpr (kCudaKernels) {
+    if (on_gpu) {
+      cuda::run(args, values);
+      return values.to(options);
+    }
+  }
   cpu::run(args, rows, columns);
   return values.to(options);
 }

@@ -85,7 +85,9 @@ class NoiseSource {
 
 namespace ops {
 
-/// The standard normals of `draw` as a tensor [rows, columns] on the CPU, then moved to `options`.
+/// The standard normals of `draw` as a tensor [rows, columns] of `options`. Drawn in float32 on a
+/// GPU by the CUDA kernel (the same up to the rounding of logarithm and sine), else on the CPU and
+/// moved.
 at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
                            const at::TensorOptions& options);
 

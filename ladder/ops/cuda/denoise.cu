@@ -421,7 +421,8 @@ template <class T>
 void denoise_forward(const cpu::DenoiseForward<T>& a, T* total, double* partial, float* workspace,
                      Stream stream) {
   const float eps = static_cast<float>(a.eps);
-  with_function(a.combinator, [&]<class Function>(Function) {
+  with_function(a.combinator, [&](auto function) {
+    using Function = decltype(function);
     if (a.rows <= kFusedRows) {
       launch(forward_fused<Function, T>, strips(a.cols), kThreads, stream, a, eps, partial);
       return;
@@ -439,7 +440,8 @@ void denoise_forward(const cpu::DenoiseForward<T>& a, T* total, double* partial,
 template <class T>
 void denoise_backward(const cpu::DenoiseBackward<T>& a, const T* grad_total, float* workspace,
                       Stream stream) {
-  with_function(a.combinator, [&]<class Function>(Function) {
+  with_function(a.combinator, [&](auto function) {
+    using Function = decltype(function);
     if (a.rows <= kFusedRows) {
       launch(backward_fused<Function, T>, strips(a.cols), kThreads, stream, a, grad_total);
       return;
