@@ -12,7 +12,7 @@ namespace ladder::benchmarks {
 
 inline void add_machine_flags(cxxopts::Options& cli) {
   cli.add_options()("threads", "threads", cxxopts::value<int>()->default_value("0"))(
-      "precision", "float32 or bfloat16 products",
+      "precision", "float32, bfloat16 or tf32 products (tf32: on CUDA)",
       cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
 }
 
@@ -29,9 +29,8 @@ inline bool only_help(const cxxopts::Options& cli, const cxxopts::ParseResult& f
 }
 
 inline void set_precision(const cxxopts::ParseResult& flags) {
-  if (flags["precision"].as<std::string>() == "bfloat16") {
-    ops::set_product_precision(ops::ProductPrecision::kBFloat16);
-  }
+  ops::set_product_precision(
+      ops::product_precision_from_string(flags["precision"].as<std::string>()));
 }
 
 }  // namespace ladder::benchmarks

@@ -128,7 +128,7 @@ at::Tensor general_convolution(const at::Tensor& x, const at::Tensor& weight,
                                const ConvolveGeometry& geometry, bool transposed = false,
                                Size output_padding = {0, 0}) {
   const bool round = product_precision() == ProductPrecision::kBFloat16 &&
-                     x.scalar_type() == at::kFloat && x.is_cpu();
+                     x.scalar_type() == at::kFloat && (x.is_cpu() || x.is_cuda());
   const auto type = round ? at::kBFloat16 : x.scalar_type();
   const auto y = at::convolution(channels_last(x.to(type)), channels_last(weight.to(type)), {},
                                  geometry.stride, geometry.padding, {1, 1}, transposed,

@@ -12,17 +12,19 @@ namespace ladder::ops {
 namespace {
 
 void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDraw& noise) {
-  const auto values = noise.values ? noise.values->to(rows.options()).contiguous() : at::Tensor();
+  auto dense = noise;
+  if (noise.values) {
+    dense.values = noise.values->to(rows.options()).contiguous();
+  }
   const auto cols = rows.numel() / std::max<int64_t>(rows.size(0), 1);
   with_element(rows, [&]<class T>(T*) {
     auto* const data = mutable_data_or_null<T>(rows);
-    const cpu::AddNoise<T> args{
-        .x = data,
-        .out = data,
-        .rows = rows.size(0),
-        .cols = cols,
-        .noise = {.seed = noise.seed, .offset = noise.offset, .values = data_or_null<T>(values)},
-        .noise_std = noise_std};
+    const cpu::AddNoise<T> args{.x = data,
+                                .out = data,
+                                .rows = rows.size(0),
+                                .cols = cols,
+                                .noise = noise_of<T>(dense, rows.is_cuda()),
+                                .noise_std = noise_std};
     if constexpr (kForCuda<T>) {
       if (rows.is_cuda()) {
         return cuda::run(args, rows);

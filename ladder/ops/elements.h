@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "ladder/ops/cuda/kernels.h"
+#include "ladder/ops/random.h"
 
 namespace ladder::ops {
 
@@ -54,6 +55,17 @@ const T* data_or_null(const std::optional<at::Tensor>& t) {
 template <class T>
 T* mutable_data_or_null(const at::Tensor& t) {
   return t.defined() ? static_cast<T*>(t.mutable_data_ptr()) : nullptr;
+}
+
+/// The noise of a draw as kernels take it; its values, where there are some, must be dense. A
+/// kernel on a GPU reads the position there, without a wait.
+template <class T>
+cpu::Noise<T> noise_of(const NoiseDraw& draw, bool on_gpu) {
+  const bool there = on_gpu && draw.position && draw.position->is_cuda();
+  return {.seed = draw.seed,
+          .offset = there ? draw.offset : draw.offset_now(),
+          .values = data_or_null<T>(draw.values),
+          .position = there ? draw.position->const_data_ptr<int64_t>() : nullptr};
 }
 
 }  // namespace ladder::ops

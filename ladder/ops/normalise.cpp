@@ -71,6 +71,14 @@ void run_kernel(const Arguments<T>& args, const at::Tensor& x) {
   }
 }
 
+NoiseDraw draw_of(const OptionalTensor& noise, int64_t seed, int64_t offset,
+                  const OptionalTensor& position) {
+  return {.seed = static_cast<uint64_t>(seed),
+          .offset = static_cast<uint64_t>(offset),
+          .values = noise,
+          .position = position};
+}
+
 struct Raw {  // what the kernel leaves; z over all rows, or undefined
   at::Tensor h, z, mean, std;
 };
@@ -81,10 +89,9 @@ bool shows_slope(Activation activation, double slope) {
 }
 
 Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                   const OptionalTensor& noise, int64_t seed, int64_t offset,
-                   const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
-                   double slope, const OptionalTensor& mean, const OptionalTensor& std,
-                   bool store_z) {
+                   const NoiseDraw& noise, const OptionalTensor& gamma, const OptionalTensor& beta,
+                   int64_t activation, double slope, const OptionalTensor& mean,
+                   const OptionalTensor& std, bool store_z) {
   const auto groups = spans(rows, noise_std);
   const auto group_count = static_cast<int64_t>(groups.size());
   const auto cols = x.size(1);
@@ -99,9 +106,7 @@ Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<doubl
                                         .cols = cols,
                                         .groups = groups.data(),
                                         .group_count = group_count,
-                                        .noise = {.seed = static_cast<uint64_t>(seed),
-                                                  .offset = static_cast<uint64_t>(offset),
-                                                  .values = data_or_null<T>(noise)},
+                                        .noise = noise_of<T>(noise, x.is_cuda()),
                                         .gamma = data_or_null<T>(gamma),
                                         .beta = data_or_null<T>(beta),
                                         .activation = static_cast<cpu::ActivationKind>(activation),
@@ -134,17 +139,18 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::IntArrayRef rows,
                                at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                               int64_t seed, int64_t offset, const OptionalTensor& gamma,
-                               const OptionalTensor& beta, int64_t activation, double slope,
-                               const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+                               int64_t seed, int64_t offset, const OptionalTensor& position,
+                               const OptionalTensor& gamma, const OptionalTensor& beta,
+                               int64_t activation, double slope, const OptionalTensor& mean,
+                               const OptionalTensor& std, bool keep_z) {
     const auto x_dense = x.contiguous();
     const auto gamma_dense = contiguous(gamma);
     const auto beta_dense = contiguous(beta);
     const bool by_h = !keep_z && !gamma_dense.has_value() &&
                       shows_slope(static_cast<Activation>(activation), slope);
-    const auto raw =
-        forward_kernel(x_dense, rows, noise_std, contiguous(noise), seed, offset, gamma_dense,
-                       beta_dense, activation, slope, contiguous(mean), contiguous(std), !by_h);
+    const auto raw = forward_kernel(
+        x_dense, rows, noise_std, draw_of(contiguous(noise), seed, offset, position), gamma_dense,
+        beta_dense, activation, slope, contiguous(mean), contiguous(std), !by_h);
     ctx->set_materialize_grads(false);
     ctx->save_for_backward({x_dense, raw.z, by_h ? raw.h : at::Tensor(), raw.mean, raw.std,
                             gamma_dense.value_or(at::Tensor()), beta_dense.value_or(at::Tensor())});
@@ -209,17 +215,18 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
       run_kernel(args, x);
     });
     const at::Tensor none;
-    return {grad_x,    none, none, none, none, none, grad_gamma,
-            grad_beta, none, none, none, none, none};
+    return {grad_x,     none,      none, none, none, none, none,
+            grad_gamma, grad_beta, none, none, none, none, none};
   }
 };
 
 Output normalise_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
                         const OptionalTensor& noise, int64_t seed, int64_t offset,
-                        const OptionalTensor& gamma, const OptionalTensor& beta, int64_t activation,
-                        double slope, const OptionalTensor& mean, const OptionalTensor& std,
-                        bool keep_z) {
-  const auto raw = forward_kernel(x.contiguous(), rows, noise_std, contiguous(noise), seed, offset,
+                        const OptionalTensor& position, const OptionalTensor& gamma,
+                        const OptionalTensor& beta, int64_t activation, double slope,
+                        const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+  const auto raw = forward_kernel(x.contiguous(), rows, noise_std,
+                                  draw_of(contiguous(noise), seed, offset, position),
                                   contiguous(gamma), contiguous(beta), activation, slope,
                                   contiguous(mean), contiguous(std), keep_z);
   return {raw.h, split_groups(raw.z, rows, keep_z), raw.mean, raw.std};
@@ -229,28 +236,27 @@ bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
 Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
                           const OptionalTensor& noise, int64_t seed, int64_t offset,
-                          const OptionalTensor& gamma, const OptionalTensor& beta,
-                          int64_t activation, double slope, const OptionalTensor& mean,
-                          const OptionalTensor& std, bool keep_z) {
+                          const OptionalTensor& position, const OptionalTensor& gamma,
+                          const OptionalTensor& beta, int64_t activation, double slope,
+                          const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
   if (!at::GradMode::is_enabled() ||
       !(x.requires_grad() || requires_grad(gamma) || requires_grad(beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    return normalise_kernel(x, rows, noise_std, noise, seed, offset, gamma, beta, activation, slope,
-                            mean, std, keep_z);
+    return normalise_kernel(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
+                            activation, slope, mean, std, keep_z);
   }
-  auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, gamma, beta,
-                                          activation, slope, mean, std, keep_z);
+  auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, position, gamma,
+                                          beta, activation, slope, mean, std, keep_z);
   return {outputs[0], {outputs.begin() + 3, outputs.end()}, outputs[1], outputs[2]};
 }
 
 Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
                            at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                           int64_t seed, int64_t offset, const OptionalTensor& gamma,
-                           const OptionalTensor& beta, int64_t activation, double slope,
-                           const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
-  NormaliseArguments arguments{.noise = NoiseDraw{.seed = static_cast<uint64_t>(seed),
-                                                  .offset = static_cast<uint64_t>(offset),
-                                                  .values = noise},
+                           int64_t seed, int64_t offset, const OptionalTensor& position,
+                           const OptionalTensor& gamma, const OptionalTensor& beta,
+                           int64_t activation, double slope, const OptionalTensor& mean,
+                           const OptionalTensor& std, bool keep_z) {
+  NormaliseArguments arguments{.noise = draw_of(noise, seed, offset, position),
                                .gamma = gamma,
                                .beta = beta,
                                .activation = static_cast<Activation>(activation),
@@ -311,8 +317,8 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
           .findSchemaOrThrow("ladder::normalise", "")
           .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
                         const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
-                        const OptionalTensor&, int64_t, double, const OptionalTensor&,
-                        const OptionalTensor&, bool)>();
+                        const OptionalTensor&, const OptionalTensor&, int64_t, double,
+                        const OptionalTensor&, const OptionalTensor&, bool)>();
   c10::SmallVector<int64_t, 4> rows;
   c10::SmallVector<double, 4> noise_std;
   for (const auto& group : a.groups) {
@@ -323,7 +329,7 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   const auto values = noise.values ? OptionalTensor(noise.values->to(x.options())) : std::nullopt;
   auto [h, z, mean, std] =
       op.call(x, rows, noise_std, values, static_cast<int64_t>(noise.seed),
-              static_cast<int64_t>(noise.offset), a.gamma, a.beta,
+              static_cast<int64_t>(noise.offset), noise.position, a.gamma, a.beta,
               static_cast<int64_t>(a.activation), a.leaky_slope, a.mean, a.std, a.keep_z);
   return {std::move(h), std::move(z), std::move(mean), std::move(std)};
 }
@@ -395,8 +401,8 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
 TORCH_LIBRARY_FRAGMENT(ladder, m) {
   m.def(
       "normalise(Tensor x, int[] rows, float[] noise_std, Tensor? noise, int seed, int offset, "
-      "Tensor? gamma, Tensor? beta, int activation, float leaky_slope, Tensor? mean, Tensor? std, "
-      "bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
+      "Tensor? position, Tensor? gamma, Tensor? beta, int activation, float leaky_slope, "
+      "Tensor? mean, Tensor? std, bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
 }
 TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("normalise", normalise_kernel); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("normalise", normalise_autograd); }

@@ -103,12 +103,13 @@ double time_route(ProductRoute route, ProductPrecision precision) {
 }
 
 constexpr std::array<const char*, 3> kRouteNames = {"aten", "onednn", "ladder"};
+constexpr std::array<const char*, 3> kPrecisionNames = {"float32", "bfloat16", "tf32"};
 
 // Near a tie the library's own kernel is taken, whose results do not depend on the threads.
 constexpr double kLadderAdvantage = 0.95;
 
 constexpr int kUnset = -1;
-std::array<std::atomic<int>, 2> g_routes = {kUnset, kUnset};  // by precision
+std::array<std::atomic<int>, 3> g_routes = {kUnset, kUnset, kUnset};  // by precision
 std::atomic<ProductPrecision> g_precision{ProductPrecision::kFloat32};
 
 ProductRoute fastest_route(ProductPrecision precision) {
@@ -130,7 +131,17 @@ ProductRoute fastest_route(ProductPrecision precision) {
   return fastest;
 }
 
+at::Tensor product_cuda(const at::Tensor& x, const at::Tensor& weight) {
+  if (x.scalar_type() == at::kFloat && product_precision() == ProductPrecision::kBFloat16) {
+    return at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16).t(), at::kFloat);
+  }
+  return at::mm(x, weight.t());
+}
+
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight) {
+  if (x.is_cuda()) {
+    return product_cuda(x, weight);
+  }
   const bool empty = x.numel() == 0 || weight.numel() == 0;  // oneDNN refuses those
   if (x.scalar_type() != at::kFloat || empty) {
     return at::mm(x, weight.t());
@@ -158,7 +169,9 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
   }
 };
 
-at::Tensor linear_cpu(const at::Tensor& x, const at::Tensor& weight) { return product(x, weight); }
+at::Tensor linear_kernel(const at::Tensor& x, const at::Tensor& weight) {
+  return product(x, weight);
+}
 
 at::Tensor linear_autograd(const at::Tensor& x, const at::Tensor& weight) {
   return LinearFunction::apply(x, weight);
@@ -180,7 +193,14 @@ ProductRoute product_route_from_string(const std::string& name) {
 }
 
 std::string to_string(ProductPrecision precision) {
-  return precision == ProductPrecision::kFloat32 ? "float32" : "bfloat16";
+  return kPrecisionNames[static_cast<size_t>(precision)];
+}
+
+ProductPrecision product_precision_from_string(const std::string& name) {
+  const auto found = std::find(kPrecisionNames.begin(), kPrecisionNames.end(), name);
+  TORCH_CHECK(found != kPrecisionNames.end(),
+              "ProductPrecision: expected float32, bfloat16 or tf32 but got '", name, "'.");
+  return static_cast<ProductPrecision>(found - kPrecisionNames.begin());
 }
 
 std::vector<ProductRoute> available_product_routes() {
@@ -196,7 +216,7 @@ ProductRoute product_route() {
   const auto precision = product_precision();
   auto& route = g_routes[static_cast<size_t>(precision)];
   if (route == kUnset) {
-    static std::array<std::once_flag, 2> measured;
+    static std::array<std::once_flag, 3> measured;
     std::call_once(measured[static_cast<size_t>(precision)], [&] {
       int unset = kUnset;
       route.compare_exchange_strong(unset, static_cast<int>(fastest_route(precision)));
@@ -215,7 +235,13 @@ void set_product_route(ProductRoute route) {
 }
 
 ProductPrecision product_precision() { return g_precision; }
-void set_product_precision(ProductPrecision precision) { g_precision = precision; }
+
+void set_product_precision(ProductPrecision precision) {
+  g_precision = precision;
+  const bool rounded = precision == ProductPrecision::kTensorFloat32;
+  at::globalContext().setAllowTF32CuBLAS(rounded);
+  at::globalContext().setAllowTF32CuDNN(rounded);
+}
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
   TORCH_CHECK(x.dim() == 2 && weight.dim() == 2,
@@ -230,8 +256,10 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
 }
 
 TORCH_LIBRARY_FRAGMENT(ladder, m) { m.def("linear(Tensor x, Tensor weight) -> Tensor"); }
-TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("linear", linear_cpu); }
+TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("linear", linear_kernel); }
+TORCH_LIBRARY_IMPL(ladder, CUDA, m) { m.impl("linear", linear_kernel); }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("linear", linear_autograd); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) { m.impl("linear", linear_autograd); }
 TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) { m.impl("linear", linear_composite); }
 
 }  // namespace ladder::ops

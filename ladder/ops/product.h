@@ -19,12 +19,15 @@ enum class ProductRoute {
 enum class ProductPrecision {
   kFloat32,
   kBFloat16,  ///< operands rounded to bfloat16, products summed in float32; kAten rounds the sums
+  kTensorFloat32,  ///< CUDA: operands rounded to TF32 (10 bits after the point); else as kFloat32
 };
 
 std::string to_string(ProductRoute route);
 /// Error: a name that is none of aten, onednn, ladder.
 ProductRoute product_route_from_string(const std::string& name);
 std::string to_string(ProductPrecision precision);
+/// Error: a name that is none of float32, bfloat16, tf32.
+ProductPrecision product_precision_from_string(const std::string& name);
 
 /// The route in use at the precision in use. The first call at a precision without an earlier
 /// `set_product_route` times the routes on the shapes of a ladder step (some 50 ms) and keeps the
@@ -37,14 +40,16 @@ void set_product_route(ProductRoute route);
 /// The routes that this LibTorch offers.
 std::vector<ProductRoute> available_product_routes();
 
-/// Process-wide, like LibTorch's own precision of float32 products. Default: kFloat32.
+/// Process-wide, like LibTorch's own precision of float32 products, which it sets on CUDA for
+/// matrices and convolutions alike. Default: kFloat32, and LibTorch's as it stands.
 ProductPrecision product_precision();
 void set_product_precision(ProductPrecision precision);
 
 /// x weight^T, [R, K] x [C, K] -> [R, C], differentiable in both.
 ///
-/// float32 on the CPU goes by `product_route()` and `product_precision()`; every other dtype and
-/// device is at::linear. Errors: ranks other than 2, K that differ.
+/// float32 on the CPU goes by `product_route()` and `product_precision()`, on CUDA by
+/// `product_precision()`; every other dtype and device is at::linear. Errors: ranks other than 2, K
+/// that differ.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
 
 }  // namespace ladder::ops

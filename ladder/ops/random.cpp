@@ -83,6 +83,21 @@ NoiseSource NoiseSource::replay(std::vector<at::Tensor> draws) {
   return source;
 }
 
+NoiseSource NoiseSource::from(uint64_t seed, at::Tensor position) {
+  TORCH_CHECK(position.defined() && position.dim() == 0 && position.scalar_type() == at::kLong,
+              "NoiseSource: expected a position as an int64 scalar but got ",
+              position.defined() ? c10::str(position.scalar_type(), " ", position.sizes())
+                                 : "an undefined tensor",
+              ".");
+  NoiseSource source(seed);
+  source.position_ = std::move(position);
+  return source;
+}
+
+uint64_t NoiseDraw::offset_now() const {
+  return offset + (position ? static_cast<uint64_t>(position->item<int64_t>()) : 0);
+}
+
 NoiseDraw NoiseSource::draw(int64_t rows, int64_t columns) {
   if (replay_) {
     TORCH_CHECK(offset_ < replay_->size(), "NoiseSource: expected at most ", replay_->size(),
@@ -91,9 +106,9 @@ NoiseDraw NoiseSource::draw(int64_t rows, int64_t columns) {
     TORCH_CHECK(values.dim() >= 2 && values.numel() == rows * columns,
                 "NoiseSource: expected draw ", offset_ - 1, " to hold ", rows, " x ", columns,
                 " numbers but got shape ", values.sizes(), ".");
-    return {.seed = 0, .offset = 0, .values = values.reshape({rows, columns})};
+    return {.values = values.reshape({rows, columns})};
   }
-  const NoiseDraw result{.seed = seed_, .offset = offset_, .values = std::nullopt};
+  const NoiseDraw result{.seed = seed_, .offset = offset_, .position = position_};
   offset_ += static_cast<uint64_t>((rows + 3) / 4 * columns);
   return result;
 }
@@ -113,7 +128,7 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
                                   .out = values.mutable_data_ptr<float>(),
                                   .rows = rows,
                                   .cols = columns,
-                                  .noise = {.seed = draw.seed, .offset = draw.offset},
+                                  .noise = noise_of<float>(draw, on_gpu),
                                   .noise_std = 1.0F};
   if constexpr (kCudaKernels) {
     if (on_gpu) {
@@ -132,11 +147,12 @@ at::Tensor standard_uniform(const NoiseDraw& draw, int64_t rows, int64_t columns
   }
   auto values = at::empty({rows, columns}, at::kFloat);
   auto* out = values.mutable_data_ptr<float>();
+  const auto offset = draw.offset_now();
   const std::array<uint32_t, 2> key = {static_cast<uint32_t>(draw.seed),
                                        static_cast<uint32_t>(draw.seed >> 32)};
   for (int64_t quad = 0; quad * 4 < rows; ++quad) {
     for (int64_t c = 0; c < columns; ++c) {
-      const auto block = draw.offset + static_cast<uint64_t>(quad * columns + c);
+      const auto block = offset + static_cast<uint64_t>(quad * columns + c);
       const auto words =
           philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0}, key);
       for (int64_t r = quad * 4; r < std::min(quad * 4 + 4, rows); ++r) {

@@ -53,7 +53,12 @@ at::Tensor permutation(int64_t n, uint64_t seed);
 struct NoiseDraw {
   uint64_t seed = 0;
   uint64_t offset = 0;
-  std::optional<at::Tensor> values;  // [rows, columns]; set when the draws were given
+  std::optional<at::Tensor> values = {};  ///< [rows, columns]; set when the draws were given
+  /// int64 scalar that is added to `offset` when the numbers are drawn; see NoiseSource::from.
+  std::optional<at::Tensor> position = {};
+
+  /// The offset with what `position` holds now, which is read from its device.
+  uint64_t offset_now() const;
 };
 
 /// A stream of standard normal matrices, drawn where they are used.
@@ -72,15 +77,21 @@ class NoiseSource {
   /// pass of a ladder takes is one matrix a level, level 0 first, over its noisy rows.
   static NoiseSource replay(std::vector<at::Tensor> draws);
 
+  /// A source whose blocks are counted from what `position`, an int64 scalar on the device that
+  /// draws, holds when the numbers are drawn, not from what it held when they were asked for. A
+  /// recorded step that is run again draws new numbers that way (train::StepGraph).
+  static NoiseSource from(uint64_t seed, at::Tensor position);
+
   NoiseDraw draw(int64_t rows, int64_t columns);
 
   uint64_t seed() const { return seed_; }
-  uint64_t offset() const { return offset_; }
+  uint64_t offset() const { return offset_; }  ///< beyond the position, where there is one
 
  private:
   uint64_t seed_;
   uint64_t offset_;
   std::optional<std::vector<at::Tensor>> replay_;
+  std::optional<at::Tensor> position_;
 };
 
 namespace ops {

@@ -159,10 +159,7 @@ TrainState read_state(const fs::path& path, const TensorMap& tensors) {
   state.training_seconds = seconds[1];
   state.config = reader.text("config");
   state.product_route = ops::product_route_from_string(reader.text("product_route"));
-  state.product_precision =
-      reader.text("product_precision") == to_string(ops::ProductPrecision::kBFloat16)
-          ? ops::ProductPrecision::kBFloat16
-          : ops::ProductPrecision::kFloat32;
+  state.product_precision = ops::product_precision_from_string(reader.text("product_precision"));
   return state;
 }
 

@@ -286,6 +286,20 @@ TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") 
                          nullptr);
   require_close(out, expected, 1e-5, 1e-5);
 
+  const auto position = torch::full({}, 0xFFFFF000LL, torch::kLong);  // the same place in two parts
+  const auto moved = torch::zeros({kRows, kCols});
+  cuda::add_noise<float>({.x = data(zeros),
+                          .out = data(moved),
+                          .rows = kRows,
+                          .cols = kCols,
+                          .noise = {.seed = draw.seed,
+                                    .offset = 0xFF0,
+                                    .values = nullptr,
+                                    .position = position.const_data_ptr<int64_t>()},
+                          .noise_std = 1},
+                         nullptr);
+  require_close(moved, out, 0, 0);
+
   const auto halves = torch::zeros({kRows, kCols}, torch::kBFloat16);
   auto* const bits = static_cast<cuda::BFloat16*>(halves.data_ptr());
   cuda::add_noise<cuda::BFloat16>(

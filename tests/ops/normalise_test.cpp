@@ -65,6 +65,18 @@ struct Case {
 
 }  // namespace
 
+TEST_CASE("normalise adds the noise from where a position stands", "[ops]") {
+  Case moved(7, torch::kFloat, Activation::kRelu);
+  moved.arguments.noise = NoiseDraw{
+      .seed = 5, .offset = 100, .values = {}, .position = torch::full({}, 23, torch::kLong)};
+  auto plain = moved.arguments;
+  plain.noise = NoiseDraw{.seed = 5, .offset = 123, .values = {}};
+  for (const auto f : {ladder::ops::normalise, ladder::ops::reference::normalise}) {
+    CHECK(f(moved.x, moved.arguments).z[0].equal(f(moved.x, plain).z[0]));
+    CHECK(f(moved.x, moved.arguments).z[1].equal(f(moved.x, plain).z[1]));
+  }
+}
+
 TEST_CASE("normalise is the textbook formula on known numbers", "[ops]") {
   // Rows 1, 3 of a noisy group with noise values 1, -1; rows 10, 20 of a clean one.
   const auto x = torch::tensor({{1.0}, {3.0}, {10.0}, {20.0}}, torch::kDouble);

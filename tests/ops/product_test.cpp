@@ -201,6 +201,16 @@ TEST_CASE("Product routes are found by the name they print", "[ops]") {
       Catch::Contains("ProductRoute: expected aten, onednn or ladder but got 'mkl'."));
 }
 
+TEST_CASE("Product precisions are found by the name they print", "[ops]") {
+  for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16,
+                               ProductPrecision::kTensorFloat32}) {
+    CHECK(ladder::ops::product_precision_from_string(to_string(precision)) == precision);
+  }
+  CHECK_THROWS_WITH(
+      ladder::ops::product_precision_from_string("half"),
+      Catch::Contains("ProductPrecision: expected float32, bfloat16 or tf32 but got 'half'."));
+}
+
 TEST_CASE("linear names what does not fit", "[ops]") {
   CHECK_THROWS_WITH(ladder::ops::linear(torch::ones({2, 3}), torch::ones({4, 5})),
                     Catch::Contains("linear: expected rows of 5 values but got 3."));

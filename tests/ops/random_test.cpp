@@ -155,6 +155,28 @@ TEST_CASE("NoiseSource replays given draws in order", "[ops]") {
   CHECK_THROWS_WITH(source.draw(1, 3), Catch::Contains("expected at most 2 draws"));
 }
 
+TEST_CASE("A noise source with a position draws from where that stands", "[ops]") {
+  const auto position = torch::full({}, 1000, torch::kLong);
+  auto source = ladder::NoiseSource::from(5, position);
+  const auto first = source.draw(6, 4);
+  const auto second = source.draw(3, 4);
+  CHECK(source.offset() == 12);  // ceil(6 / 4) * 4 + ceil(3 / 4) * 4 blocks, the position aside
+  for (const uint64_t start : {1000, 70}) {
+    position.fill_(static_cast<int64_t>(start));
+    ladder::NoiseSource plain(5, start);
+    for (const auto& [draw, rows] : {std::pair(first, 6), std::pair(second, 3)}) {
+      const auto expected = plain.draw(rows, 4);
+      CHECK(draw.offset_now() == expected.offset);
+      CHECK(ladder::ops::standard_normal(draw, rows, 4, torch::kFloat)
+                .equal(ladder::ops::standard_normal(expected, rows, 4, torch::kFloat)));
+      CHECK(ladder::ops::standard_uniform(draw, rows, 4, torch::kFloat)
+                .equal(ladder::ops::standard_uniform(expected, rows, 4, torch::kFloat)));
+    }
+  }
+  CHECK_THROWS_WITH(ladder::NoiseSource::from(5, torch::zeros({1})),
+                    Catch::Contains("expected a position as an int64 scalar but got Float [1]"));
+}
+
 TEST_CASE("standard_uniform is the upper bits of its Philox words", "[ops]") {
   const auto u =
       ladder::ops::standard_uniform({.seed = 9, .offset = 4, .values = {}}, 7, 3, torch::kDouble);

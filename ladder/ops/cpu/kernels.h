@@ -36,6 +36,7 @@ struct Noise {
   uint64_t seed = 0;
   uint64_t offset = 0;
   const T* values = nullptr;
+  const int64_t* position = nullptr;  // CUDA's kernels alone: added to the offset, on the device
 };
 
 /// Rows [begin, end) with their own statistics; noisy ones continue at `noise_row` of the noise.

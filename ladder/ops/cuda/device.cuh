@@ -22,8 +22,11 @@ using cuda_emulation::launch;
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, Stream stream,
             Arguments... arguments) {
-  kernel<<<grid, threads, 0, static_cast<cudaStream_t>(stream)> > >(arguments...);
-  const auto error = cudaGetLastError();
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads);
+  config.stream = static_cast<cudaStream_t>(stream);
+  const auto error = cudaLaunchKernelEx(&config, kernel, arguments...);
   if (error != cudaSuccess) {
     throw std::runtime_error(cudaGetErrorString(error));
   }
@@ -142,6 +145,14 @@ __device__ inline float normal(uint64_t seed, uint64_t offset, int64_t row, int6
   const float radius = sqrtf(-2.0F * logf(uniform));
   const float half_turns = static_cast<float>(angle) * 0x1p-31F;
   return radius * ((row & 1) != 0 ? sinpif(half_turns) : cospif(half_turns));
+}
+
+// The noise with its place in the stream settled.
+template <class T>
+__device__ inline cpu::Noise<T> placed(cpu::Noise<T> noise) {
+  noise.offset += noise.position != nullptr ? static_cast<uint64_t>(*noise.position) : 0;
+  noise.position = nullptr;
+  return noise;
 }
 
 template <class T>

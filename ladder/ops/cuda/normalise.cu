@@ -92,12 +92,13 @@ __device__ void apply_forward(const ForwardArguments<T>& f, const GroupSpan& gro
   const float gamma = load_or(a.gamma, at.column, 1.0F);
   const float beta = load_or(a.beta, at.column, 0.0F);
   const bool noisy = group.noise_std != 0;
+  const auto noise = placed(a.noise);
   const float sigma = static_cast<float>(group.noise_std);
   for (int64_t r = begin + at.line; r < end; r += kLines) {
     const int64_t i = r * a.cols + at.column;
     float z = (load(a.x + i) - mean) * scale;
     if (noisy) {
-      z += sigma * noise_at(a.noise, group.noise_row + r - group.begin, at.column, a.cols);
+      z += sigma * noise_at(noise, group.noise_row + r - group.begin, at.column, a.cols);
     }
     if (a.z != nullptr) {
       store(a.z + i, z);
@@ -385,9 +386,10 @@ template <class T>
 __global__ void add_noise_kernel(const cpu::AddNoise<T> a, float noise_std) {
   const int64_t size = a.rows * a.cols;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  const auto noise = placed(a.noise);
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < size;
        i += stride) {
-    const float n = noise_at(a.noise, i / a.cols, i % a.cols, a.cols);
+    const float n = noise_at(noise, i / a.cols, i % a.cols, a.cols);
     store(a.out + i, load(a.x + i) + noise_std * n);
   }
 }
