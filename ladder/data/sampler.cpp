@@ -86,13 +86,17 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
 }
 
 SemiBatch SemiSampler::batch(int64_t step) {
+  return gather(labeled_rows(step), unlabeled_rows(step));
+}
+
+SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
+                              const torch::Tensor& unlabeled_rows) const {
   SemiBatch out;
   if (labeled_batch_ > 0) {
-    const torch::Tensor rows = labeled_rows(step);
-    out.x_labeled = gather(rows);
-    out.y = labels_.index_select(0, rows);
+    out.x_labeled = inputs_of(labeled_rows);
+    out.y = labels_.index_select(0, labeled_rows);
   }
-  if (unlabeled_batch_ > 0) out.x_unlabeled = gather(unlabeled_rows(step));
+  if (unlabeled_batch_ > 0) out.x_unlabeled = inputs_of(unlabeled_rows);
   return out;
 }
 
@@ -131,7 +135,7 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
                                       unlabeled_batch_);
 }
 
-torch::Tensor SemiSampler::gather(const torch::Tensor& rows) const {
+torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {
   const torch::Tensor selected = inputs_.index_select(0, rows);
   return selected.is_floating_point() ? selected : selected.to(torch::kFloat32).div_(255);
 }

@@ -58,6 +58,10 @@ class SemiSampler {
   /// x_labeled [labeled batch, ...], y [labeled batch], x_unlabeled [unlabeled batch, ...].
   SemiBatch batch(int64_t step);
 
+  /// The batch of given rows, as `labeled_rows` and `unlabeled_rows` give them: nothing of it
+  /// depends on the host, so that a recorded step may gather its own rows (train::StepGraph).
+  SemiBatch gather(const torch::Tensor& labeled_rows, const torch::Tensor& unlabeled_rows) const;
+
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
   int64_t labeled_batch() const { return labeled_batch_; }
   int64_t unlabeled_batch() const { return unlabeled_batch_; }
@@ -73,7 +77,7 @@ class SemiSampler {
     torch::Tensor rows;
   };
 
-  torch::Tensor gather(const torch::Tensor& rows) const;
+  torch::Tensor inputs_of(const torch::Tensor& rows) const;
 
   torch::Tensor inputs_;
   torch::Tensor labels_;

@@ -61,6 +61,18 @@ torch::Tensor LadderImpl::forward(const torch::Tensor& x) {
   return run_clean(stages, x, pass);
 }
 
+// A tensor is made of the weights only when they are others than before: a copy from the host would
+// make a GPU wait, and could not be part of a recorded step.
+const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
+                                               const std::vector<double>& wanted) {
+  if (!tensor.defined() || values != wanted || tensor.device() != costs.device() ||
+      tensor.scalar_type() != costs.scalar_type()) {
+    values = wanted;
+    tensor = torch::tensor(wanted, costs.options().requires_grad(false));
+  }
+  return tensor;
+}
+
 LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   check_batch(batch);
   const auto levels = shapes.size();
@@ -122,7 +134,7 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
       }
     }
     const auto stacked = torch::stack(costs);
-    result.total = result.total + torch::dot(stacked, torch::tensor(weights, stacked.options()));
+    result.total = result.total + torch::dot(stacked, weights_.like(stacked, weights));
   }
   return result;
 }

@@ -85,7 +85,15 @@ class LadderImpl : public torch::nn::Module {
   LadderDecoder decoder{nullptr};            ///< empty when every lambda is 0
 
  private:
+  struct Weights {  // of the costs, as a tensor where they are
+    std::vector<double> values;
+    torch::Tensor tensor;
+    const torch::Tensor& like(const torch::Tensor& costs, const std::vector<double>& wanted);
+  };
+
   void check_batch(const SemiBatch& batch) const;
+
+  Weights weights_;
 };
 TORCH_MODULE(Ladder);
 

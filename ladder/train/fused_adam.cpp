@@ -76,7 +76,8 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
     loss = closure();
   }
   const torch::NoGradGuard no_grad;
-  for (auto& group : param_groups_) {
+  for (size_t g = 0; g < param_groups_.size(); ++g) {
+    const auto& group = param_groups_[g];
     const auto& options = static_cast<const AdamOptions&>(group.options());
     check_options(options);
     const auto [beta1, beta2] = options.betas();
@@ -98,9 +99,19 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
     }
     for (auto& [key, lists] : calls) {
       at::_foreach_add_(lists.steps, 1);
-      at::_fused_adam_(lists.parameters, lists.grads, lists.exp_avgs, lists.exp_avg_sqs, {},
-                       lists.steps, options.lr(), beta1, beta2, options.weight_decay(),
-                       options.eps(), /*amsgrad=*/false, /*maximize=*/false);
+      const auto update = [&, beta1 = beta1, beta2 = beta2](const auto& rate) {
+        at::_fused_adam_(lists.parameters, lists.grads, lists.exp_avgs, lists.exp_avg_sqs, {},
+                         lists.steps, rate, beta1, beta2, options.weight_decay(), options.eps(),
+                         /*amsgrad=*/false, /*maximize=*/false);
+      };
+      const auto device = lists.parameters.front().device();
+      if (device.is_cuda()) {
+        auto& rate = rate_of(g, device);
+        rate.set(options.lr());
+        update(rate.tensor);
+      } else {
+        update(options.lr());
+      }
     }
   }
   return loss;
@@ -110,6 +121,24 @@ void FusedAdam::set_learning_rate(double rate) {
   for (auto& group : param_groups_) {
     group.options().set_lr(rate);
   }
+  for (auto& [place, device_rate] : device_rates_) {
+    device_rate.set(rate);
+  }
+}
+
+void FusedAdam::DeviceRate::set(double rate) {
+  if (rate != value) {
+    tensor.fill_(rate);
+    value = rate;
+  }
+}
+
+FusedAdam::DeviceRate& FusedAdam::rate_of(size_t group, torch::Device device) {
+  auto& rate = device_rates_[{group, device.index()}];
+  if (!rate.tensor.defined()) {
+    rate.tensor = at::zeros({}, at::TensorOptions(device).dtype(at::kFloat));
+  }
+  return rate;
 }
 
 FusedAdamParamState& FusedAdam::state_of(const torch::Tensor& parameter) {

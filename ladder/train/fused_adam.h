@@ -23,8 +23,10 @@ struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAda
 
 /// Adam [Kingma2014] as torch::optim::Adam computes it, all parameters of a group in one call of
 /// LibTorch's fused kernel. The step counts are tensors on the parameters' device, so that a step
-/// reads nothing back. Parameters without a gradient are left out of a step. `zero_grad()` sets the
-/// gradients to none, so that autograd hands its buffers over instead of adding into kept ones.
+/// reads nothing back; on a GPU so is the learning rate, so that a step that was recorded as a CUDA
+/// graph follows `set_learning_rate`. Parameters without a gradient are left out of a step.
+/// `zero_grad()` sets the gradients to none, so that autograd hands its buffers over instead of
+/// adding into kept ones.
 ///
 /// Errors: amsgrad (not offered), sparse gradients, state on another device than its parameter.
 ///
@@ -61,6 +63,14 @@ class FusedAdam : public torch::optim::Optimizer {
   std::vector<std::pair<std::string, torch::Tensor>> named_parameters() const;
   FusedAdamParamState& state_of(const torch::Tensor& parameter);
 
+  struct DeviceRate {
+    torch::Tensor tensor;  // float32 scalar on a GPU
+    double value = 0;      // what was written to it last
+    void set(double rate);
+  };
+  DeviceRate& rate_of(size_t group, torch::Device device);
+
+  std::map<std::pair<size_t, torch::DeviceIndex>, DeviceRate> device_rates_;
   std::vector<std::string> names_;
 };
 

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "ladder/train/process_memory.h"
 #include "ladder/train/run_folder.h"
 #include "ladder/train/schedule.h"
+#include "ladder/train/step_graph.h"
 
 namespace ladder::train {
 namespace {
@@ -25,6 +28,8 @@ constexpr size_t kPendingSteps = 100;
 constexpr size_t kSupervised = 0;
 constexpr size_t kTotal = 1;
 constexpr size_t kDenoising = 2;
+// Steps before one is recorded: libraries set themselves up, Adam makes its state.
+constexpr int64_t kWarmUpSteps = 3;
 
 using Clock = std::chrono::steady_clock;
 
@@ -94,7 +99,10 @@ class Trainer::Run {
  public:
   Run(Ladder net, TrainData data, TrainOptions options);
 
-  TrainResult run(const TrainCallbacks& callbacks);
+  // The result, where the run has ended already.
+  std::optional<TrainResult> begin();
+  // One step and what is due after it; the result when that was the last.
+  std::optional<TrainResult> advance(const TrainCallbacks& callbacks);
   int64_t steps_per_epoch() const { return sampler_.steps_per_epoch(); }
   int64_t steps() const { return options_.epochs * steps_per_epoch(); }
   int64_t step() const { return state_.step; }
@@ -102,6 +110,10 @@ class Trainer::Run {
  private:
   void resume();
   void train_step();
+  torch::Tensor update(const SemiBatch& batch, NoiseSource& noise);
+  torch::Tensor replay();
+  void record();
+  TrainResult finish();
   void read_costs();
   void check_finite(const double* costs, int64_t step) const;
   void check_parameters() const;
@@ -128,7 +140,19 @@ class Trainer::Run {
   torch::Tensor calibration_rows_;  // undefined: all rows of the training inputs
   torch::Tensor validation_inputs_, validation_labels_;
   std::vector<size_t> costed_levels_;
-  std::vector<torch::Tensor> pending_;  // costs not yet read, one tensor a cost, step by step
+  std::vector<torch::Tensor> pending_;  // costs not yet read, [kDenoising + costed levels] a step
+
+  // What a recorded step reads and writes.
+  struct Recorded {
+    torch::Tensor labeled_rows, unlabeled_rows;  // set before each step
+    torch::Tensor noise_position;                // moved on by the step itself
+    torch::Tensor costs;
+    uint64_t noise_blocks = 0;  // that a step draws
+  };
+  std::optional<StepGraph> graph_;
+  Recorded recorded_;
+  int64_t warm_up_ = kWarmUpSteps;
+
   std::optional<RunFolder> folder_;
   std::optional<Evaluation> last_;
   std::optional<TrainResult> earlier_result_;
@@ -173,6 +197,12 @@ Trainer::Run::Run(Ladder net, TrainData data, TrainOptions options)
     folder_.emplace(options_.out, options_.config, options_.resume);
     resume();
   }
+  const auto parameter = any_parameter(net_);
+  const auto device = parameter.device();
+  if (options_.graph.value_or(device.is_cuda() && StepGraph::available(device) &&
+                              parameter.scalar_type() == torch::kFloat32)) {
+    graph_.emplace(device);
+  }
   if (state_.step == 0) {
     state_.product_route = ops::product_route();
     state_.product_precision = ops::product_precision();
@@ -205,31 +235,41 @@ void Trainer::Run::resume() {
   if (!evaluations.empty()) last_ = std::move(evaluations.back());
 }
 
-TrainResult Trainer::Run::run(const TrainCallbacks& callbacks) {
+std::optional<TrainResult> Trainer::Run::begin() {
   if (earlier_result_) {
     net_->eval();
-    return *earlier_result_;
+    return earlier_result_;
   }
   net_->train();
   net_->zero_grad();
   start_clocks();
-  while (!ended()) {
+  return std::nullopt;
+}
+
+std::optional<TrainResult> Trainer::Run::advance(const TrainCallbacks& callbacks) {
+  const c10::OptionalStreamGuard stream(graph_ ? graph_->stream() : std::nullopt);
+  if (!ended()) {
     train_step();
     if (callbacks.on_step) callbacks.on_step(state_.step);
     if (callbacks.on_progress && seconds_since(reported_) >= options_.progress_every_seconds) {
       report(callbacks);
     }
     if (at_evaluation()) evaluate(callbacks);
-    if (ended()) break;
-    if (callbacks.stop_requested && callbacks.stop_requested()) {
-      save();
-      net_->eval();
-      return result(TrainStatus::kInterrupted);
-    }
-    if (folder_ && seconds_since(saved_) >= options_.checkpoint_every_seconds) save();
   }
+  if (ended()) return finish();
+  if (callbacks.stop_requested && callbacks.stop_requested()) {
+    save();
+    net_->eval();
+    return result(TrainStatus::kInterrupted);
+  }
+  if (folder_ && seconds_since(saved_) >= options_.checkpoint_every_seconds) save();
+  return std::nullopt;
+}
+
+TrainResult Trainer::Run::finish() {
   save();
   net_->eval();
+  if (graph_ && graph_->stream()) graph_->stream()->synchronize();
   auto ended_as =
       result(state_.step >= steps() ? TrainStatus::kFinished : TrainStatus::kStoppedEarly);
   if (folder_) {
@@ -248,18 +288,53 @@ void Trainer::Run::train_step() {
     std::fill(state_.cost_sums.begin(), state_.cost_sums.end(), 0.0);
   }
   adam_.set_learning_rate(learning_rate(schedule_, state_.step / steps_per_epoch()));
-  const auto loss = net_->loss(sampler_.batch(state_.step), noise_);
+  if (graph_ && warm_up_ == 0) {
+    pending_.push_back(replay());
+  } else {
+    pending_.push_back(update(sampler_.batch(state_.step), noise_));
+    warm_up_ = std::max<int64_t>(warm_up_ - 1, 0);
+  }
+  ++state_.step;
+  if (pending_.size() >= kPendingSteps) read_costs();
+}
+
+// Moves the parameters by one step; returns its costs.
+torch::Tensor Trainer::Run::update(const SemiBatch& batch, NoiseSource& noise) {
+  const auto loss = net_->loss(batch, noise);
   loss.total.backward();
   adam_.step();
   adam_.zero_grad();
-  ++state_.step;
-
-  pending_.push_back(loss.supervised.detach());
-  pending_.push_back(loss.total.detach());
+  std::vector<torch::Tensor> costs = {loss.supervised.detach(), loss.total.detach()};
   for (const auto level : costed_levels_) {
-    pending_.push_back(loss.denoising[level].detach());
+    costs.push_back(loss.denoising[level].detach());
   }
-  if (pending_.size() >= kPendingSteps * state_.cost_sums.size()) read_costs();
+  return at::stack(costs);
+}
+
+torch::Tensor Trainer::Run::replay() {
+  if (!graph_->recorded()) record();
+  recorded_.labeled_rows.copy_(sampler_.labeled_rows(state_.step));
+  recorded_.unlabeled_rows.copy_(sampler_.unlabeled_rows(state_.step));
+  graph_->run();
+  noise_ = NoiseSource(noise_.seed(), noise_.offset() + recorded_.noise_blocks);
+  return recorded_.costs.clone();
+}
+
+void Trainer::Run::record() {
+  const auto parameter = any_parameter(net_);
+  recorded_.labeled_rows = sampler_.labeled_rows(state_.step).clone();
+  recorded_.unlabeled_rows = sampler_.unlabeled_rows(state_.step).clone();
+  recorded_.noise_position = at::full({}, std::bit_cast<int64_t>(noise_.offset()),
+                                      parameter.options().dtype(at::kLong).requires_grad(false));
+  recorded_.costs = at::zeros({static_cast<int64_t>(state_.cost_sums.size())},
+                              parameter.options().requires_grad(false));
+  graph_->record([this] {
+    auto noise = NoiseSource::from(noise_.seed(), recorded_.noise_position);
+    const auto batch = sampler_.gather(recorded_.labeled_rows, recorded_.unlabeled_rows);
+    recorded_.costs.copy_(update(batch, noise));
+    recorded_.noise_position.add_(std::bit_cast<int64_t>(noise.offset()));
+    recorded_.noise_blocks = noise.offset();
+  });
 }
 
 void Trainer::Run::read_costs() {
@@ -267,7 +342,7 @@ void Trainer::Run::read_costs() {
   const auto costs = at::stack(pending_).to(at::kCPU, at::kDouble).contiguous();
   pending_.clear();
   const auto width = state_.cost_sums.size();
-  const auto rows = static_cast<size_t>(costs.numel()) / width;
+  const auto rows = static_cast<size_t>(costs.size(0));
   for (size_t row = 0; row < rows; ++row) {
     const double* values = costs.data_ptr<double>() + row * width;
     check_finite(values, state_.step - static_cast<int64_t>(rows - row) + 1);
@@ -441,7 +516,38 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
-TrainResult Trainer::run() { return run_->run(callbacks); }
+TrainResult Trainer::run() {
+  auto result = run_->begin();
+  while (!result) result = run_->advance(callbacks);
+  return *result;
+}
+
+std::vector<TrainResult> run_together(std::vector<Trainer>& trainers) {
+  std::vector<std::optional<TrainResult>> results;
+  for (auto& trainer : trainers) {
+    results.push_back(trainer.run_->begin());
+  }
+  std::vector<std::exception_ptr> errors(trainers.size());
+  const auto running = [&](size_t i) { return !results[i] && !errors[i]; };
+  for (bool any = true; any;) {
+    any = false;
+    for (size_t i = 0; i < trainers.size(); ++i) {
+      if (!running(i)) continue;
+      try {
+        results[i] = trainers[i].run_->advance(trainers[i].callbacks);
+      } catch (...) {
+        errors[i] = std::current_exception();
+      }
+      any = any || running(i);
+    }
+  }
+  std::vector<TrainResult> all;
+  for (size_t i = 0; i < trainers.size(); ++i) {
+    if (errors[i]) std::rethrow_exception(errors[i]);
+    all.push_back(*results[i]);
+  }
+  return all;
+}
 int64_t Trainer::steps_per_epoch() const { return run_->steps_per_epoch(); }
 int64_t Trainer::steps() const { return run_->steps(); }
 int64_t Trainer::step() const { return run_->step(); }

@@ -57,6 +57,24 @@ TEST_CASE("Ladder total is the weighted sum of its costs", "[nn]") {
   CHECK(loss.logits.sizes() == at::IntArrayRef({4, 3}));
 }
 
+TEST_CASE("Ladder follows weights that change between steps, and another dtype", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  const auto first = loss_of(net, batch());
+  net->options.lambda = {5, 1, 0.5, 2};
+  const auto second = loss_of(net, batch());
+  require_close(second.total,
+                first.supervised + 5 * first.denoising[0] + first.denoising[1] +
+                    0.5 * first.denoising[2] + 2 * first.denoising[3],
+                1e-6, 1e-6);
+  net->to(torch::kDouble);
+  const auto in_double = loss_of(net, batch(torch::kDouble));
+  CHECK(in_double.total.scalar_type() == torch::kDouble);
+  require_close(in_double.total,
+                in_double.supervised + 5 * in_double.denoising[0] + in_double.denoising[1] +
+                    0.5 * in_double.denoising[2] + 2 * in_double.denoising[3],
+                1e-12, 1e-12);
+}
+
 TEST_CASE("Ladder gradient of the whole network passes central differences", "[nn][grad]") {
   torch::manual_seed(1);
   auto net = small({3, 2, 1, 0.5}, vanilla());
