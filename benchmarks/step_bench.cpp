@@ -2,20 +2,22 @@
 //
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
 //                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-large]
-//                     [--layers N,N,...] [--batch N] [--precision float32|bfloat16]
-//                     [--product-route NAME]
+//                     [--layers N,N,...] [--batch N] [--precision float32|bfloat16|tf32]
+//                     [--product-route NAME] [--device cpu|cuda] [--no-graph]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
 // standard input and answers with the seconds of each step as a JSON list: the protocol by which
-// step.py interleaves it with other implementations. Data are synthetic, bytes / 255: 60,000 rows,
-// or 2,000 maps.
+// step.py interleaves it with other implementations. On CUDA, where steps are queued, each has the
+// mean of its line. Data are synthetic, bytes / 255: 60,000 rows, or 2,000 maps.
 
+#include <fmt/format.h>
 #include <ladder/data/sampler.h>
 #include <ladder/models/combinators.h>
 #include <ladder/models/mlp.h>
 #include <ladder/models/network.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
+#include <ladder/train/step_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -26,6 +28,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "benchmarks/machine_flags.h"
 #include "examples/common/program.h"
@@ -62,31 +65,80 @@ std::optional<ladder::models::NetworkOptions> convolutional(const std::string& k
                                 : std::nullopt;
 }
 
-Step training_step(const ladder::models::NetworkOptions& options, int64_t batch) {
+// What a step needs, at places that stay.
+struct Training {
+  ladder::Ladder net;
+  ladder::data::SemiSampler sampler;
+  ladder::train::FusedAdam adam;
+  torch::Tensor labeled_rows = {}, unlabeled_rows = {}, noise_position = {};
+  ladder::NoiseSource noise = ladder::NoiseSource(1);
+
+  void update(const ladder::SemiBatch& batch, ladder::NoiseSource& source) {
+    net->loss(batch, source).total.backward();
+    adam.step();
+    adam.zero_grad();
+  }
+  void recorded_update() {
+    auto source = ladder::NoiseSource::from(1, noise_position);
+    update(sampler.gather(labeled_rows, unlabeled_rows), source);
+    noise_position.add_(static_cast<int64_t>(source.offset()));
+  }
+};
+
+// As train::Trainer does it: some steps are queued, then one is recorded and run again.
+Step graph_step(const std::shared_ptr<Training>& training, torch::Device device) {
+  auto graph = std::make_shared<ladder::train::StepGraph>(device);
+  training->labeled_rows = training->sampler.labeled_rows(0).clone();
+  training->unlabeled_rows = training->sampler.unlabeled_rows(0).clone();
+  training->noise_position = torch::zeros({}, torch::TensorOptions(device).dtype(torch::kLong));
+  const auto record = [training] { training->recorded_update(); };
+  {
+    const c10::OptionalStreamGuard stream(graph->stream());
+    for (int i = 0; i < 3; ++i) {
+      record();
+    }
+    graph->record(record);
+  }
+  return [=, step = int64_t{3}]() mutable {
+    const c10::OptionalStreamGuard stream(graph->stream());
+    training->labeled_rows.copy_(training->sampler.labeled_rows(step));
+    training->unlabeled_rows.copy_(training->sampler.unlabeled_rows(step++));
+    graph->run();
+  };
+}
+
+Step training_step(const ladder::models::NetworkOptions& options, int64_t batch,
+                   torch::Device device, bool graph) {
   auto net = ladder::models::network(options);
   ladder::reset_parameters(*net, 1);
+  net->to(device);
   const int64_t rows = options.input_shape.size() == 1 ? 60000 : 2000;
   auto shape = options.input_shape;
   shape.insert(shape.begin(), rows);
   const auto images = torch::randint(0, 256, shape, torch::kUInt8);
-  ladder::data::SemiData data{.inputs = images.to(torch::kFloat) / 255,
+  // On a GPU bytes, as the programs keep them there.
+  ladder::data::SemiData data{.inputs = device.is_cuda() && options.input_shape.size() == 1
+                                            ? images.to(device)
+                                            : images.to(device, torch::kFloat) / 255,
                               .labels = torch::randint(0, 10, {rows}, torch::kLong),
                               .labeled = torch::arange(batch),
                               .unlabeled = torch::arange(rows)};
-  auto sampler = std::make_shared<ladder::data::SemiSampler>(
-      data, ladder::data::SamplerOptions{.unlabeled_batch = net->has_decoder() ? batch : 0,
-                                         .labeled_batch = batch});
-  auto adam = std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(0.002));
-  auto noise = std::make_shared<ladder::NoiseSource>(1);
-  return [=, step = int64_t{0}]() mutable {
-    adam->zero_grad();
-    net->loss(sampler->batch(step++), *noise).total.backward();
-    adam->step();
+  const ladder::data::SamplerOptions sizes{.unlabeled_batch = net->has_decoder() ? batch : 0,
+                                           .labeled_batch = batch};
+  auto training = std::make_shared<Training>(
+      Training{.net = net,
+               .sampler = ladder::data::SemiSampler(data, sizes),
+               .adam = ladder::train::FusedAdam(*net, torch::optim::AdamOptions(0.002))});
+  if (graph) {
+    return graph_step(training, device);
+  }
+  return [training, step = int64_t{0}]() mutable {
+    training->update(training->sampler.batch(step++), training->noise);
   };
 }
 
 // The products of one step, by the fastest route, on operands of the right sizes.
-Step product_floor(const ladder::models::MlpOptions& options, int64_t batch) {
+Step product_floor(const ladder::models::MlpOptions& options, int64_t batch, torch::Device device) {
   struct Product {
     torch::Tensor x, weight;
   };
@@ -98,9 +150,9 @@ Step product_floor(const ladder::models::MlpOptions& options, int64_t batch) {
       decoder && std::any_of(lambda.begin() + 1, lambda.end(), [](double w) { return w > 0; });
   const int64_t rows = decoder ? (clean ? 3 * batch : 2 * batch) : batch;
   auto add = [&](int64_t n, int64_t in, int64_t out, bool input_gradient) {
-    const auto x = torch::randn({n, in});
-    const auto weight = torch::randn({out, in});
-    const auto grad = torch::randn({n, out});
+    const auto x = torch::randn({n, in}, device);
+    const auto weight = torch::randn({out, in}, device);
+    const auto grad = torch::randn({n, out}, device);
     products.push_back({x, weight});
     if (input_gradient) {
       products.push_back({grad, weight.t()});
@@ -130,12 +182,30 @@ double seconds_of(const Step& step) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void serve(const Step& step) {
+// The seconds of `count` steps; those that are queued on a GPU end together.
+std::vector<double> seconds_of(const Step& step, int count, torch::Device device) {
+  std::vector<double> seconds;
+  if (!device.is_cuda()) {
+    for (int i = 0; i < count; ++i) {
+      seconds.push_back(seconds_of(step));
+    }
+    return seconds;
+  }
+  torch::cuda::synchronize();
+  const auto all = seconds_of([&] {
+    for (int i = 0; i < count; ++i) {
+      step();
+    }
+    torch::cuda::synchronize();
+  });
+  return std::vector<double>(static_cast<size_t>(count), all / count);
+}
+
+void serve(const Step& step, torch::Device device) {
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
     std::string answer = "[";
-    const int count = std::stoi(line);
-    for (int i = 0; i < count; ++i) {
-      answer += (i > 0 ? ", " : "") + std::to_string(seconds_of(step));
+    for (const double seconds : seconds_of(step, std::stoi(line), device)) {
+      answer += (answer.size() > 1 ? ", " : "") + fmt::format("{:.9f}", seconds);
     }
     std::cout << answer << "]" << std::endl;
   }
@@ -155,7 +225,9 @@ int run(int argc, char** argv) {
       cxxopts::value<std::string>()->default_value("gaussian"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
       "product-route", "aten, onednn or ladder; auto: the fastest",
-      cxxopts::value<std::string>()->default_value("auto"));
+      cxxopts::value<std::string>()->default_value("auto"))(
+      "device", "cpu or cuda", cxxopts::value<std::string>()->default_value("cpu"))(
+      "no-graph", "on CUDA, queue each step anew");
   ladder::benchmarks::add_machine_flags(cli);
   const auto flags = cli.parse(argc, argv);
   if (ladder::benchmarks::only_help(cli, flags)) {
@@ -175,19 +247,19 @@ int run(int argc, char** argv) {
   dense.lambda = maps ? maps->lambda : lambda_of(kind, dense.layers.size());
   ladder::models::NetworkOptions options = maps.value_or(dense);
   options.combinator = ladder::models::find_combinator(flags["combinator"].as<std::string>()).make;
+  const torch::Device device(flags["device"].as<std::string>());
   const auto step =
-      flags.count("floor") ? product_floor(dense, batch) : training_step(options, batch);
+      flags.count("floor")
+          ? product_floor(dense, batch, device)
+          : training_step(options, batch, device, device.is_cuda() && !flags.count("no-graph"));
   if (flags.count("serve")) {
-    serve(step);
+    serve(step, device);
     return 0;
   }
   for (int i = 0; i < (maps ? 3 : 20); ++i) {
     step();
   }
-  std::vector<double> times;
-  for (int i = 0; i < flags["steps"].as<int>(); ++i) {
-    times.push_back(seconds_of(step));
-  }
+  auto times = seconds_of(step, flags["steps"].as<int>(), device);
   std::sort(times.begin(), times.end());
   std::printf("median %.3f ms, min %.3f ms (%zu steps, %d threads, products by %s)\n",
               times[times.size() / 2] * 1e3, times[0] * 1e3, times.size(), at::get_num_threads(),

@@ -77,10 +77,13 @@ int train_mnist(const TrainingFlags& flags, const std::string& command) {
   const auto folder =
       fashion ? data::find_fashion_mnist(flags.data_dir) : data::find_mnist(flags.data_dir);
   const auto [train, test] = data::load_mnist(folder, recipe.dataset);
+  const auto device = flags.torch_device();
   const auto on_device = [&](const torch::Tensor& images) {
     std::vector<int64_t> shape = {images.size(0)};
     shape.insert(shape.end(), network.input_shape.begin(), network.input_shape.end());
-    return data::to_unit_float(images, flags.dtype()).reshape(shape).to(flags.torch_device());
+    // A GPU keeps the bytes and scales the rows of each step.
+    const bool bytes = device.is_cuda() && flags.dtype() == torch::kFloat32;
+    return (bytes ? images : data::to_unit_float(images, flags.dtype())).reshape(shape).to(device);
   };
   return run_experiment({.program = kProgram,
                          .command = command,

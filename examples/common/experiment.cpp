@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr const char* kEnvironment = "environment";
+constexpr const char* kDevice = "device";
 
 std::string beside_published(const models::Recipe& recipe) {
   return recipe.published ? fmt::format(" (published {} % for {})",
@@ -55,19 +56,31 @@ std::optional<ordered_json> stored_configuration(const fs::path& folder) {
   return config;
 }
 
+void note_change(const char* key, const ordered_json& there, const ordered_json& here,
+                 ProgressLine* line) {
+  if (line != nullptr && there != here) {
+    line->print(
+        fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
+                    "from those of an uninterrupted run",
+                    key, there.dump(), here.dump()));
+  }
+}
+
 // A run may go on elsewhere: its environment is that of its start, and changes are only told, to
 // `line` where there is one.
 void adopt_environment(ordered_json& config, const ordered_json& stored, ProgressLine* line) {
   const auto here = config[kEnvironment];
   config[kEnvironment] = stored.value(kEnvironment, here);
   for (const char* key : {"cpu", "threads", "kernels", "libtorch", "commit"}) {
-    const auto there = config[kEnvironment].value(key, ordered_json());
-    if (line != nullptr && there != here[key]) {
-      line->print(
-          fmt::format("note: started with {} {}, continued with {}: the numbers may differ "
-                      "from those of an uninterrupted run",
-                      key, there.dump(), here[key].dump()));
-    }
+    note_change(key, config[kEnvironment].value(key, ordered_json()), here[key], line);
+  }
+}
+
+// The same of the device, which is one of the settings: a checkpoint fits any.
+void adopt_device(ordered_json& config, const ordered_json& stored, ProgressLine* line) {
+  if (stored.contains(kDevice)) {
+    note_change(kDevice, stored.at(kDevice), config[kDevice], line);
+    config[kDevice] = stored.at(kDevice);
   }
 }
 
@@ -82,7 +95,9 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
                     "it, --out takes another folder).",
                     folder.string()));
   }
+  auto* const told = fs::exists(folder / "result.json") ? nullptr : &line;
   if (stored) {
+    adopt_device(config, *stored, told);
     auto settings = *stored;
     settings.erase(kEnvironment);
     const auto differences = train::config_differences(settings.dump(), config.dump());
@@ -103,7 +118,7 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
   config[kEnvironment] = environment();
   config[kEnvironment]["data_dir"] = experiment.data_dir;
   if (stored) {
-    adopt_environment(config, *stored, fs::exists(folder / "result.json") ? nullptr : &line);
+    adopt_environment(config, *stored, told);
   }
   return config;
 }
@@ -134,14 +149,22 @@ train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_ba
           .calibration = flags.calibration == "labeled" ? train::Calibration::kLabeledRows
                                                         : train::Calibration::kTrainingRows,
           .patience = flags.patience,
+          .graph = flags.no_graph ? std::optional(false) : std::nullopt,
           .out = folder,
           .resume = flags.resume,
           .checkpoint_every_seconds = flags.checkpoint_seconds};
 }
 
-train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
-                            const fs::path& folder) {
-  ProgressLine line(flags.recipe.schedule.epochs, flags.quiet);
+// A run ready to start, and the line that tells of it: `shows_progress` between evaluations, too.
+struct SeedRun {
+  std::unique_ptr<ProgressLine> line;
+  train::Trainer trainer;
+};
+
+SeedRun seed_run(const Experiment& experiment, const TrainingFlags& flags, uint64_t seed,
+                 const fs::path& folder, const std::string& name, bool shows_progress) {
+  auto told = std::make_unique<ProgressLine>(flags.recipe.schedule.epochs, flags.quiet, name);
+  auto& line = *told;
   const auto split = split_rows(experiment, flags, seed);
   check_batch_size(flags, split.unlabeled.numel());
   const auto labeled_batch = std::min(flags.recipe.schedule.labeled_batch, split.labeled.numel());
@@ -168,12 +191,40 @@ train::TrainResult run_seed(const Experiment& experiment, const TrainingFlags& f
   if (trainer.step() > 0) {
     line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));
   }
-  trainer.callbacks.on_progress = [&](const train::Progress& at) { line.progress(at); };
-  trainer.callbacks.on_evaluation = [&](const train::Evaluation& at) {
+  if (shows_progress) {
+    trainer.callbacks.on_progress = [&line](const train::Progress& at) { line.progress(at); };
+  }
+  trainer.callbacks.on_evaluation = [&line, steps](const train::Evaluation& at) {
     line.evaluation(at, steps);
   };
   trainer.callbacks.stop_requested = stop_requested;
-  return trainer.run();
+  return {std::move(told), std::move(trainer)};
+}
+
+fs::path seed_folder(const TrainingFlags& flags, uint64_t seed) {
+  return flags.seeds.empty() ? flags.out : flags.out / fmt::format("seed-{}", seed);
+}
+
+void announce(const TrainingFlags& flags, uint64_t seed) {
+  if (!flags.quiet) {
+    fmt::print("{}, seed {}, in {}\n", flags.recipe.name, seed, seed_folder(flags, seed).string());
+    std::fflush(stdout);
+  }
+}
+
+// The results of all seeds, in their order.
+std::vector<train::TrainResult> run_at_once(const Experiment& experiment,
+                                            const TrainingFlags& flags) {
+  std::vector<std::unique_ptr<ProgressLine>> lines;
+  std::vector<train::Trainer> trainers;
+  for (const auto seed : flags.seeds) {
+    announce(flags, seed);
+    auto run = seed_run(experiment, flags, seed, seed_folder(flags, seed),
+                        fmt::format("seed {}", seed), trainers.empty());
+    lines.push_back(std::move(run.line));
+    trainers.push_back(std::move(run.trainer));
+  }
+  return train::run_together(trainers);
 }
 
 std::string outcome(const train::TrainResult& result, const models::Recipe& recipe) {
@@ -238,7 +289,7 @@ ordered_json settings(const std::string& program, const ordered_json& network,
                  {"calibration", flags.calibration},
                  {"patience", flags.patience},
                  {"device", flags.device},
-                 {"precision", flags.precision},
+                 {"precision", flags.recipe.precision},
                  {"product_route", flags.product_route}});
   return object;
 }
@@ -275,14 +326,19 @@ ordered_json network_settings(const models::NetworkOptions& network,
 int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
+  std::vector<train::TrainResult> at_once;
+  if (flags.parallel_seeds) {
+    at_once = run_at_once(experiment, flags);
+  }
   std::vector<double> values;
-  for (const auto seed : seeds) {
-    const auto folder = several ? flags.out / fmt::format("seed-{}", seed) : flags.out;
-    if (!flags.quiet) {
-      fmt::print("{}, seed {}, in {}\n", flags.recipe.name, seed, folder.string());
-      std::fflush(stdout);
+  for (size_t i = 0; i < seeds.size(); ++i) {
+    const auto folder = seed_folder(flags, seeds[i]);
+    if (!flags.parallel_seeds) {
+      announce(flags, seeds[i]);
     }
-    const auto result = run_seed(experiment, flags, seed, folder);
+    const auto result = flags.parallel_seeds
+                            ? at_once[i]
+                            : seed_run(experiment, flags, seeds[i], folder, "", true).trainer.run();
     if (result.status == train::TrainStatus::kInterrupted) {
       return interrupted(experiment, flags, folder, result.steps);
     }

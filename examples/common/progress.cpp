@@ -45,8 +45,11 @@ std::string costs(const train::Evaluation& evaluation) {
 
 }  // namespace
 
-ProgressLine::ProgressLine(int64_t epochs, bool quiet)
-    : epochs_(epochs), quiet_(quiet), terminal_(::isatty(STDOUT_FILENO) == 1) {}
+ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name)
+    : epochs_(epochs),
+      quiet_(quiet),
+      name_(name.empty() ? name : name + "  "),
+      terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() { clear(); }
 
@@ -54,9 +57,10 @@ void ProgressLine::progress(const train::Progress& progress) {
   if (quiet_ || !terminal_) {
     return;
   }
-  auto line = fmt::format("epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", progress.epoch,
-                          progress.epochs, progress.steps_per_second, progress.total, last_error_,
-                          remaining(progress.seconds, progress.step, progress.steps));
+  auto line =
+      fmt::format("{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
+                  progress.epochs, progress.steps_per_second, progress.total, last_error_,
+                  remaining(progress.seconds, progress.step, progress.steps));
   fmt::print("\r\033[K{}", line.substr(0, terminal_width() - 1));
   std::fflush(stdout);
   shown_ = true;
@@ -67,7 +71,7 @@ void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps
   if (quiet_ || terminal_) {
     return;
   }
-  fmt::print("epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", evaluation.epoch, epochs_,
+  fmt::print("{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
              costs(evaluation), last_error_, evaluation.steps_per_second,
              remaining(evaluation.seconds, evaluation.step, steps));
   std::fflush(stdout);
@@ -76,7 +80,7 @@ void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps
 void ProgressLine::print(const std::string& line) {
   if (!quiet_) {
     clear();
-    fmt::print("{}\n", line);
+    fmt::print("{}{}\n", name_, line);
     std::fflush(stdout);
   }
 }

@@ -13,8 +13,8 @@ namespace ladder::examples {
 /// each evaluation.
 class ProgressLine {
  public:
-  /// `epochs` of the run; prints nothing when `quiet`.
-  ProgressLine(int64_t epochs, bool quiet);
+  /// `epochs` of the run; prints nothing when `quiet`. Lines start with `name`, where there is one.
+  ProgressLine(int64_t epochs, bool quiet, std::string name = {});
   ~ProgressLine();
 
   void progress(const train::Progress& progress);
@@ -27,6 +27,7 @@ class ProgressLine {
  private:
   int64_t epochs_;
   bool quiet_;
+  std::string name_;
   bool terminal_;
   bool shown_ = false;
   std::string last_error_;

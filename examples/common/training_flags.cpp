@@ -63,14 +63,15 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
 
 void settle_device(TrainingFlags& flags) {
   if (flags.device == "auto") {
-    flags.device = flags.precision != "bfloat16" && torch::cuda::is_available() ? "cuda" : "cpu";
+    flags.device = torch::cuda::is_available() ? "cuda" : "cpu";
   }
   if (flags.device == "cpu") {
+    if (flags.recipe.precision == "tf32") {
+      throw UsageError(
+          "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
+          "precision there).");
+    }
     return;
-  }
-  if (flags.precision == "bfloat16") {
-    throw UsageError(
-        fmt::format("expected --device cpu with --precision bfloat16 but got {}.", flags.device));
   }
   if (!torch::cuda::is_available()) {
     throw UsageError(
@@ -87,8 +88,9 @@ void settle_device(TrainingFlags& flags) {
 }
 
 void settle_products(const TrainingFlags& flags) {
-  ops::set_product_precision(flags.precision == "bfloat16" ? ops::ProductPrecision::kBFloat16
-                                                           : ops::ProductPrecision::kFloat32);
+  ops::set_product_precision(flags.recipe.precision == "float64"
+                                 ? ops::ProductPrecision::kFloat32
+                                 : ops::product_precision_from_string(flags.recipe.precision));
   if (flags.product_route == "auto") {
     return;
   }
@@ -118,7 +120,7 @@ std::string kind(const models::Recipe& recipe) {
 torch::Device TrainingFlags::torch_device() const { return torch::Device(device); }
 
 torch::Dtype TrainingFlags::dtype() const {
-  return precision == "float64" ? torch::kFloat64 : torch::kFloat32;
+  return recipe.precision == "float64" ? torch::kFloat64 : torch::kFloat32;
 }
 
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags) {
@@ -181,8 +183,12 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.flag("device", "auto|cpu|cuda[:N]", "where to train (auto: a GPU where there is one)",
             [&](const std::string& text) { flags.device = parse_device(text); });
   line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
-  line.choice("precision", "of the numbers; bfloat16: of matrix products alone", flags.precision,
-              {"float32", "bfloat16", "float64"});
+  line.choice("precision", "of the numbers; bfloat16 and tf32 (CUDA): of products alone",
+              flags.recipe.precision, {"float32", "bfloat16", "tf32", "float64"});
+  line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
+              flags.no_graph);
+  line.toggle("parallel-seeds", "train those of --seeds at once, side by side on a GPU",
+              flags.parallel_seeds);
   line.choice("product-route", "library for matrix products on the CPU; auto: the fastest",
               flags.product_route, {"auto", "aten", "onednn", "ladder"});
 
@@ -225,6 +231,9 @@ void check_dataset(const TrainingFlags& flags, const std::string& dataset) {
 void settle(TrainingFlags& flags, const DatasetFacts& facts) {
   if (flags.seed && !flags.seeds.empty()) {
     throw UsageError("expected --seed or --seeds but got both.");
+  }
+  if (flags.parallel_seeds && flags.seeds.empty()) {
+    throw UsageError("expected --seeds with --parallel-seeds but got none (--seeds 1..10).");
   }
   if (flags.patience > 0 && flags.validation == 0) {
     throw UsageError(

@@ -27,8 +27,9 @@ struct TrainingFlags {
   int64_t patience = 0;
   std::string device = "auto";
   int64_t threads = 0;  ///< 0: as many as LibTorch takes
-  std::string precision = "float32";
   std::string product_route = "auto";
+  bool no_graph = false;
+  bool parallel_seeds = false;
   std::filesystem::path out = {};
   double checkpoint_seconds = 60;
   bool resume = false;

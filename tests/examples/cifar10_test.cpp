@@ -6,6 +6,7 @@
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
+#include <tests/support/wrong_commands.h>
 #include <torch/torch.h>
 
 #include <map>
@@ -80,56 +81,46 @@ const Arguments kShort = {"--epochs", "1", "--quiet"};
 }  // namespace
 
 TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, status 2", "[cli]") {
-  struct Wrong {
-    Arguments flags;
-    std::string sentence;
-  };
   // What it shares with ladder-mnist is tested there.
-  const std::vector<Wrong> all = {
-      {{"--cache-di", "x"},
-       "expected a known flag but got --cache-di (did you mean --cache-dir?)."},
-      {{"--layers", "100,10"}, "expected a known flag but got --layers (did you mean --labels?)."},
-      {{"cifar10"}, "expected a flag (--name) but got 'cifar10'."},
-      {{"--cache-dir", ""}, "expected a folder for --cache-dir but got ''."},
-      {{"--data-dir="}, "expected a folder for --data-dir but got ''."},
-      {{"--recipe", "cifar-4000-conv-large-gama"},
-       "expected a recipe but got 'cifar-4000-conv-large-gama' (did you mean "
-       "cifar-4000-conv-large-gamma? --list shows all)."},
-      {{"--recipe", "mnist-100-full"},
-       "expected a recipe for cifar10 but got mnist-100-full (ladder-mnist trains it)."},
-      {{"--combinator", "vanila"},
-       "expected a combinator but got 'vanila' (did you mean vanilla? --list shows all)."},
-      {{"--activation", "rely"},
-       "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
-       "relu?)."},
-      {{"--recipe", "cifar-4000-conv-large-gamma", "--lambda", "1,2"},
-       "expected 13 weights in --lambda, for the input and each of 12 layers, but got 2 (1,2)."},
-      {{"--lambda", "1,x"},
-       "expected numbers of at least 0 separated by commas for --lambda but got '1,x'."},
-      {{"--noise", "-1"}, "expected a number of at least 0 for --noise but got '-1'."},
-      {{"--labels", "4001"},
-       "expected a number of labels divisible by the 10 classes but got --labels 4001 (the nearest "
-       "are 4000 and 4010; --unbalanced takes any)."},
-      {{"--labels", "50010"},
-       "expected at most 50000 labels, as many as training rows of cifar10, but got --labels "
-       "50010."},
-      {{"--validation", "50000"},
-       "expected --validation below the 50000 training rows of cifar10 but got 50000."},
-      {{"--batch-size", "50001"},
-       "expected --batch-size of at most 50000, the rows to train on, but got 50001."},
-      {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
-  };
-  const TemporaryFolder folder;
-  for (const auto& wrong : all) {
-    const auto outcome = run_to_end(
-        Arguments{kProgram} + wrong.flags + Arguments{"--out", (folder / "run").string()},
-        {{"LADDER_DATA", (folder / "none").string()}});
-    INFO(wrong.sentence);
-    CHECK(one_sentence(outcome.err) == wrong.sentence);
-    CHECK(outcome.status == 2);
-    CHECK(outcome.out.empty());
-  }
-  CHECK_FALSE(fs::exists(folder / "run"));
+  check_wrong_commands(
+      kProgram, "ladder-cifar10",
+      {
+          {{"--cache-di", "x"},
+           "expected a known flag but got --cache-di (did you mean --cache-dir?)."},
+          {{"--layers", "100,10"},
+           "expected a known flag but got --layers (did you mean --labels?)."},
+          {{"cifar10"}, "expected a flag (--name) but got 'cifar10'."},
+          {{"--cache-dir", ""}, "expected a folder for --cache-dir but got ''."},
+          {{"--data-dir="}, "expected a folder for --data-dir but got ''."},
+          {{"--recipe", "cifar-4000-conv-large-gama"},
+           "expected a recipe but got 'cifar-4000-conv-large-gama' (did you mean "
+           "cifar-4000-conv-large-gamma? --list shows all)."},
+          {{"--recipe", "mnist-100-full"},
+           "expected a recipe for cifar10 but got mnist-100-full (ladder-mnist trains it)."},
+          {{"--combinator", "vanila"},
+           "expected a combinator but got 'vanila' (did you mean vanilla? --list shows all)."},
+          {{"--activation", "rely"},
+           "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
+           "relu?)."},
+          {{"--recipe", "cifar-4000-conv-large-gamma", "--lambda", "1,2"},
+           "expected 13 weights in --lambda, for the input and each of 12 layers, but got 2 "
+           "(1,2)."},
+          {{"--lambda", "1,x"},
+           "expected numbers of at least 0 separated by commas for --lambda but got '1,x'."},
+          {{"--noise", "-1"}, "expected a number of at least 0 for --noise but got '-1'."},
+          {{"--labels", "4001"},
+           "expected a number of labels divisible by the 10 classes but got --labels 4001 (the "
+           "nearest "
+           "are 4000 and 4010; --unbalanced takes any)."},
+          {{"--labels", "50010"},
+           "expected at most 50000 labels, as many as training rows of cifar10, but got --labels "
+           "50010."},
+          {{"--validation", "50000"},
+           "expected --validation below the 50000 training rows of cifar10 but got 50000."},
+          {{"--batch-size", "50001"},
+           "expected --batch-size of at most 50000, the rows to train on, but got 50001."},
+          {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
+      });
 }
 
 TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]") {

@@ -7,6 +7,7 @@
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
+#include <tests/support/wrong_commands.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -66,109 +67,113 @@ void require_same_run(const Place& place, const std::string& left, const std::st
 }  // namespace
 
 TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, status 2", "[cli]") {
-  struct Wrong {
-    Arguments flags;
-    std::string sentence;
-  };
-  const std::vector<Wrong> all = {
-      {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
-      {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
-      {{"mnist"}, "expected a flag (--name) but got 'mnist'."},
-      {{"--epochs"}, "expected a value after --epochs but got none (N)."},
-      {{"--epochs", "--quiet"}, "expected a value after --epochs but got none (N)."},
-      {{"--quiet=yes"}, "expected --quiet without a value but got '--quiet=yes'."},
-      {{"--recipe", "mnist-100-ful"},
-       "expected a recipe but got 'mnist-100-ful' (did you mean mnist-100-full? --list shows "
-       "all)."},
-      {{"--dataset", "mnits"},
-       "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
-      {{"--combinator", "gausian"},
-       "expected a combinator but got 'gausian' (did you mean gaussian? --list shows all)."},
-      {{"--activation", "rely"},
-       "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
-       "relu?)."},
-      {{"--precision", "half"},
-       "expected float32, bfloat16 or float64 for --precision but got 'half'."},
-      {{"--product-route", "mkl"},
-       "expected auto, aten, onednn or ladder for --product-route but got 'mkl'."},
-      {{"--calibration", "train"},
-       "expected training or labeled for --calibration but got 'train' (did you mean training?)."},
-      {{"--device", "gpu"}, "expected auto, cpu, cuda or cuda:N for --device but got 'gpu'."},
-      {{"--epochs", "0"}, "expected a whole number of at least 1 for --epochs but got '0'."},
-      {{"--epochs", "10x"}, "expected a whole number of at least 1 for --epochs but got '10x'."},
-      {{"--epochs", "1.5"}, "expected a whole number of at least 1 for --epochs but got '1.5'."},
-      {{"--epochs="}, "expected a whole number of at least 1 for --epochs but got ''."},
-      {{"--epochs", "99999999999999999999"},
-       "expected a whole number of at least 1 for --epochs but got '99999999999999999999'."},
-      {{"--batch-size", "1"},
-       "expected a whole number of at least 2 for --batch-size but got '1'."},
-      {{"--batch-size", "60001"},
-       "expected --batch-size of at most 60000, the rows to train on, but got 60001."},
-      {{"--lr", "-1"}, "expected a number of at least 0 for --lr but got '-1'."},
-      {{"--lr", "fast"}, "expected a number of at least 0 for --lr but got 'fast'."},
-      {{"--lr", "nan"}, "expected a number of at least 0 for --lr but got 'nan'."},
-      {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
-      {{"--input-noise", ".3.3"},
-       "expected a number of at least 0 for --input-noise but got '.3.3'."},
-      {{"--decay-from", "1.1"}, "expected a number from 0 to 1 for --decay-from but got '1.1'."},
-      {{"--threads", "0"}, "expected a whole number from 1 to 4096 for --threads but got '0'."},
-      {{"--labels", "0"}, "expected a whole number of at least 1 for --labels N|all but got '0'."},
-      {{"--labels", "55"},
-       "expected a number of labels divisible by the 10 classes but got --labels 55 (the nearest "
-       "are 50 and 60; --unbalanced takes any)."},
-      {{"--labels", "5"},
-       "expected a number of labels divisible by the 10 classes but got --labels 5 (the nearest is "
-       "10; --unbalanced takes any)."},
-      {{"--labels", "60010"},
-       "expected at most 60000 labels, as many as training rows of mnist, but got --labels 60010."},
-      {{"--labels", "59000", "--validation", "5000"},
-       "expected at most 55000 labels, as many as training rows of mnist besides those for "
-       "validation, but got --labels 59000."},
-      {{"--validation", "60000"},
-       "expected --validation below the 60000 training rows of mnist but got 60000."},
-      {{"--patience", "3"},
-       "expected --validation with --patience 3 but got none (the validation error decides when to "
-       "stop)."},
-      {{"--lambda", "1000,10"},
-       "expected 7 weights in --lambda, for the input and each of 6 layers, but got 2 (1000,10)."},
-      {{"--layers", "100,10"},
-       "expected 3 weights in --lambda, for the input and each of 2 layers, but got 7 "
-       "(1000,10,0.1,0.1,0.1,0.1,0.1)."},
-      {{"--lambda", "1,-1"},
-       "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
-      {{"--layers", "100,,10"},
-       "expected whole numbers of at least 1 separated by commas for --layers but got '100,,10'."},
-      {{"--layers", "100,10", "--recipe", "mnist-100-conv-small-gamma"},
-       "expected a recipe of dense layers for --layers but got mnist-100-conv-small-gamma (in C++, "
-       "edit its models::NetworkOptions)."},
-      {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
-       "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
-      {{"--recipe", "cifar-4000-conv-large-gamma"},
-       "expected a recipe for mnist but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
-       "it)."},
-      {{"--layers", "100,12", "--lambda", "1,1,1"},
-       "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
-      {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
-      {{"--seeds", "5..1"}, "expected a range that runs up for --seeds but got '5..1'."},
-      {{"--seeds", "1..3,2"},
-       "expected every seed once for --seeds but got '1..3,2' (2 comes twice)."},
-      {{"--seeds", "1.3"}, "expected seeds like 1..10 or 1,2,5 for --seeds but got '1.3'."},
-      {{"--seeds", "0..100000"}, "expected at most 10000 seeds for --seeds but got '0..100000'."},
-      {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
-      {{"--device", "cuda", "--precision", "bfloat16"},
-       "expected --device cpu with --precision bfloat16 but got cuda."},
-  };
-  const TemporaryFolder folder;
-  for (const auto& wrong : all) {
-    const auto outcome = run_to_end(
-        Arguments{kProgram} + wrong.flags + Arguments{"--out", (folder / "run").string()},
-        {{"LADDER_DATA", (folder / "none").string()}});
-    INFO(wrong.sentence);
-    CHECK(one_sentence(outcome.err) == wrong.sentence);
-    CHECK(outcome.status == 2);
-    CHECK(outcome.out.empty());
-  }
-  CHECK_FALSE(fs::exists(folder / "run"));
+  check_wrong_commands(
+      kProgram, "ladder-mnist",
+      {
+          {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
+          {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
+          {{"mnist"}, "expected a flag (--name) but got 'mnist'."},
+          {{"--epochs"}, "expected a value after --epochs but got none (N)."},
+          {{"--epochs", "--quiet"}, "expected a value after --epochs but got none (N)."},
+          {{"--quiet=yes"}, "expected --quiet without a value but got '--quiet=yes'."},
+          {{"--recipe", "mnist-100-ful"},
+           "expected a recipe but got 'mnist-100-ful' (did you mean mnist-100-full? --list shows "
+           "all)."},
+          {{"--dataset", "mnits"},
+           "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
+          {{"--combinator", "gausian"},
+           "expected a combinator but got 'gausian' (did you mean gaussian? --list shows all)."},
+          {{"--activation", "rely"},
+           "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
+           "relu?)."},
+          {{"--precision", "half"},
+           "expected float32, bfloat16, tf32 or float64 for --precision but got 'half'."},
+          {{"--product-route", "mkl"},
+           "expected auto, aten, onednn or ladder for --product-route but got 'mkl'."},
+          {{"--calibration", "train"},
+           "expected training or labeled for --calibration but got 'train' (did you mean "
+           "training?)."},
+          {{"--device", "gpu"}, "expected auto, cpu, cuda or cuda:N for --device but got 'gpu'."},
+          {{"--epochs", "0"}, "expected a whole number of at least 1 for --epochs but got '0'."},
+          {{"--epochs", "10x"},
+           "expected a whole number of at least 1 for --epochs but got '10x'."},
+          {{"--epochs", "1.5"},
+           "expected a whole number of at least 1 for --epochs but got '1.5'."},
+          {{"--epochs="}, "expected a whole number of at least 1 for --epochs but got ''."},
+          {{"--epochs", "99999999999999999999"},
+           "expected a whole number of at least 1 for --epochs but got '99999999999999999999'."},
+          {{"--batch-size", "1"},
+           "expected a whole number of at least 2 for --batch-size but got '1'."},
+          {{"--batch-size", "60001"},
+           "expected --batch-size of at most 60000, the rows to train on, but got 60001."},
+          {{"--lr", "-1"}, "expected a number of at least 0 for --lr but got '-1'."},
+          {{"--lr", "fast"}, "expected a number of at least 0 for --lr but got 'fast'."},
+          {{"--lr", "nan"}, "expected a number of at least 0 for --lr but got 'nan'."},
+          {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
+          {{"--input-noise", ".3.3"},
+           "expected a number of at least 0 for --input-noise but got '.3.3'."},
+          {{"--decay-from", "1.1"},
+           "expected a number from 0 to 1 for --decay-from but got '1.1'."},
+          {{"--threads", "0"}, "expected a whole number from 1 to 4096 for --threads but got '0'."},
+          {{"--labels", "0"},
+           "expected a whole number of at least 1 for --labels N|all but got '0'."},
+          {{"--labels", "55"},
+           "expected a number of labels divisible by the 10 classes but got --labels 55 (the "
+           "nearest "
+           "are 50 and 60; --unbalanced takes any)."},
+          {{"--labels", "5"},
+           "expected a number of labels divisible by the 10 classes but got --labels 5 (the "
+           "nearest is "
+           "10; --unbalanced takes any)."},
+          {{"--labels", "60010"},
+           "expected at most 60000 labels, as many as training rows of mnist, but got --labels "
+           "60010."},
+          {{"--labels", "59000", "--validation", "5000"},
+           "expected at most 55000 labels, as many as training rows of mnist besides those for "
+           "validation, but got --labels 59000."},
+          {{"--validation", "60000"},
+           "expected --validation below the 60000 training rows of mnist but got 60000."},
+          {{"--patience", "3"},
+           "expected --validation with --patience 3 but got none (the validation error decides "
+           "when to "
+           "stop)."},
+          {{"--lambda", "1000,10"},
+           "expected 7 weights in --lambda, for the input and each of 6 layers, but got 2 "
+           "(1000,10)."},
+          {{"--layers", "100,10"},
+           "expected 3 weights in --lambda, for the input and each of 2 layers, but got 7 "
+           "(1000,10,0.1,0.1,0.1,0.1,0.1)."},
+          {{"--lambda", "1,-1"},
+           "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
+          {{"--layers", "100,,10"},
+           "expected whole numbers of at least 1 separated by commas for --layers but got "
+           "'100,,10'."},
+          {{"--layers", "100,10", "--recipe", "mnist-100-conv-small-gamma"},
+           "expected a recipe of dense layers for --layers but got mnist-100-conv-small-gamma (in "
+           "C++, "
+           "edit its models::NetworkOptions)."},
+          {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
+           "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
+          {{"--recipe", "cifar-4000-conv-large-gamma"},
+           "expected a recipe for mnist but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+           "it)."},
+          {{"--layers", "100,12", "--lambda", "1,1,1"},
+           "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
+          {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
+          {{"--seeds", "5..1"}, "expected a range that runs up for --seeds but got '5..1'."},
+          {{"--seeds", "1..3,2"},
+           "expected every seed once for --seeds but got '1..3,2' (2 comes twice)."},
+          {{"--seeds", "1.3"}, "expected seeds like 1..10 or 1,2,5 for --seeds but got '1.3'."},
+          {{"--seeds", "0..100000"},
+           "expected at most 10000 seeds for --seeds but got '0..100000'."},
+          {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
+          {{"--device", "cpu", "--precision", "tf32"},
+           "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
+           "precision "
+           "there)."},
+          {{"--parallel-seeds"},
+           "expected --seeds with --parallel-seeds but got none (--seeds 1..10)."},
+      });
 }
 
 TEST_CASE("ladder-mnist: a GPU that is not there is refused", "[cli]") {
@@ -225,14 +230,15 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   const auto help = run_to_end({kProgram, "--epochs", "1", "--help"});
   CHECK(help.status == 0);
   CHECK(run_to_end({kProgram, "-h"}).out == help.out);
-  for (const char* flag :
-       {"--recipe",     "--list",        "--labels",     "--layers",        "--lambda",
-        "--noise",      "--input-noise", "--combinator", "--activation",    "--epochs",
-        "--batch-size", "--lr",          "--decay-from", "--seed",          "--seeds",
-        "--device",     "--threads",     "--precision",  "--product-route", "--data-dir",
-        "--dataset",    "--validation",  "--unbalanced", "--eval-every",    "--calibration",
-        "--patience",   "--out",         "--resume",     "--quiet",         "--settings",
-        "--help",       "--version"}) {
+  for (const char* flag : {"--recipe",      "--list",       "--labels",        "--layers",
+                           "--lambda",      "--noise",      "--input-noise",   "--combinator",
+                           "--activation",  "--epochs",     "--batch-size",    "--lr",
+                           "--decay-from",  "--seed",       "--seeds",         "--device",
+                           "--threads",     "--precision",  "--product-route", "--data-dir",
+                           "--dataset",     "--validation", "--unbalanced",    "--eval-every",
+                           "--calibration", "--patience",   "--out",           "--resume",
+                           "--quiet",       "--settings",   "--no-graph",      "--parallel-seeds",
+                           "--help",        "--version"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }
@@ -609,6 +615,58 @@ TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "
     CHECK(fs::last_write_time(place.file("all/seed-" + std::to_string(seed), "result.json")) ==
           written[i]);
   }
+}
+
+TEST_CASE("ladder-mnist: seeds at once end as seeds in turn", "[cli]") {
+  const Place place;
+  const Arguments seeds = {"--labels", "100", "--epochs", "2", "--seeds", "1,3"};
+  const auto turn = place.run("turn", seeds);
+  const auto once = place.run("once", seeds + Arguments{"--parallel-seeds"});
+  INFO(once.err);
+  REQUIRE(once.status == 0);
+  const auto table = turn.out.find("\n  seed  test error");
+  REQUIRE(table != std::string::npos);
+  CHECK(once.out.ends_with(turn.out.substr(table)));
+  CHECK(once.out.find("\nseed 3  epoch 1/2  ") != std::string::npos);
+  require_same_run(place, "once/seed-1", "turn/seed-1");
+  require_same_run(place, "once/seed-3", "turn/seed-3");
+}
+
+TEST_CASE("ladder-mnist: seeds at once are interrupted and resumed together", "[cli]") {
+  const Place place;
+  const Arguments seeds = {"--epochs", "40", "--seeds", "1..2", "--parallel-seeds"};
+  Program program(place.command("run", seeds));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 2/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  for (const char* seed : {"run/seed-1", "run/seed-2"}) {
+    CHECK(fs::exists(place.file(seed, "checkpoint.pt")));
+    CHECK_FALSE(fs::exists(place.file(seed, "result.json")));
+  }
+  REQUIRE(place.run("run", seeds + Arguments{"--resume"}).status == 0);
+  REQUIRE(place.run("alone", {"--epochs", "40", "--seed", "2"}).status == 0);
+  require_same_run(place, "run/seed-2", "alone");
+}
+
+TEST_CASE("ladder-mnist: a run goes on with another device in its settings", "[cli]") {
+  const Place place;
+  const Arguments length = {"--epochs", "400"};
+  Program program(place.command("run", length));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  auto config = place.read("run", "config.json");
+  config["device"] = "cuda";
+  write_file(place.file("run", "config.json"), config.dump(2));
+  auto checkpoint = ladder::io::load_tensors(place.file("run", "checkpoint.pt"));
+  checkpoint["state.config"] = ladder::io::text_tensor(config.dump(2));
+  ladder::io::save_tensors(place.file("run", "checkpoint.pt"), checkpoint);
+  const auto outcome = place.run("run", length + Arguments{"--resume"});
+  CHECK(outcome.err.empty());
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("note: started with device \"cuda\", continued with \"cpu\": ") !=
+        std::string::npos);
+  CHECK(place.read("run", "config.json").at("device") == "cuda");
 }
 
 TEST_CASE("ladder-mnist: two processes do not share a folder", "[cli]") {

@@ -39,6 +39,7 @@ struct Recipe {
   /// Name of the network's combinator, see combinators.h; `network.combinator` makes it.
   std::string combinator = "gaussian";
   RecipeSchedule schedule = {};
+  std::string precision = "float32";  ///< of the products, as `--precision` names it
   std::optional<Published> published = {};
   std::string source;  ///< where the settings come from
 };
