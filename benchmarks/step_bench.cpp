@@ -88,12 +88,12 @@ struct Training {
 // As train::Trainer does it: some steps are queued, then one is recorded and run again.
 Step graph_step(const std::shared_ptr<Training>& training, torch::Device device) {
   auto graph = std::make_shared<ladder::train::StepGraph>(device);
-  training->labeled_rows = training->sampler.labeled_rows(0).clone();
-  training->unlabeled_rows = training->sampler.unlabeled_rows(0).clone();
-  training->noise_position = torch::zeros({}, torch::TensorOptions(device).dtype(torch::kLong));
   const auto record = [training] { training->recorded_update(); };
   {
     const c10::OptionalStreamGuard stream(graph->stream());
+    training->labeled_rows = training->sampler.labeled_rows(0).clone();
+    training->unlabeled_rows = training->sampler.unlabeled_rows(0).clone();
+    training->noise_position = torch::zeros({}, torch::TensorOptions(device).dtype(torch::kLong));
     for (int i = 0; i < 3; ++i) {
       record();
     }
@@ -168,12 +168,23 @@ Step product_floor(const ladder::models::MlpOptions& options, int64_t batch, tor
     }
     in = out;
   }
-  return [products] {
+  const auto multiply = [products] {
     const torch::NoGradGuard no_grad;
     for (const auto& p : products) {
       ladder::ops::linear(p.x, p.weight);
     }
   };
+  if (!device.is_cuda()) {
+    return multiply;
+  }
+  // Queued one by one they would wait for the host.
+  auto graph = std::make_shared<ladder::train::StepGraph>(device);
+  {
+    const c10::OptionalStreamGuard stream(graph->stream());
+    multiply();
+    graph->record(multiply);
+  }
+  return [graph] { graph->run(); };
 }
 
 double seconds_of(const Step& step) {

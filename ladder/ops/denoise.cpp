@@ -209,25 +209,6 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
   }
 };
 
-Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                        int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                        const OptionalTensor& target, const OptionalTensor& mean,
-                        const OptionalTensor& std) {
-  const Form form{combinator, hidden.vec(), augmented, slope};
-  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, form, target, mean, std);
-  return {outputs[0], outputs[1]};
-}
-
-Output denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                      const OptionalTensor& target, const OptionalTensor& mean,
-                      const OptionalTensor& std) {
-  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight),
-                                  {combinator, hidden.vec(), augmented, slope}, dense(target),
-                                  dense(mean), dense(std));
-  return {raw.z_hat, raw.cost};
-}
-
 std::optional<DenoisingTarget> make_target(const OptionalTensor& target, const OptionalTensor& mean,
                                            const OptionalTensor& std) {
   if (!target) {
@@ -246,15 +227,58 @@ Output denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u, const a
   return {result.z_hat, result.cost.defined() ? result.cost : at::zeros({}, u.options())};
 }
 
+// Calls by name come without the choice that `denoise` makes.
+bool has_cuda_kernel(const at::Tensor& u, int64_t combinator) {
+  return has_kernel(u) && combinator != kMlpNumber;
+}
+
+Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                        int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                        const OptionalTensor& target, const OptionalTensor& mean,
+                        const OptionalTensor& std) {
+  if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
+    return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
+                             std);
+  }
+  const Form form{combinator, hidden.vec(), augmented, slope};
+  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, form, target, mean, std);
+  return {outputs[0], outputs[1]};
+}
+
+Output denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                      int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
+                      const OptionalTensor& target, const OptionalTensor& mean,
+                      const OptionalTensor& std) {
+  if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
+    return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
+                             std);
+  }
+  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight),
+                                  {combinator, hidden.vec(), augmented, slope}, dense(target),
+                                  dense(mean), dense(std));
+  return {raw.z_hat, raw.cost};
+}
+
+void check_like(const at::Tensor& t, const at::Tensor& like, const char* op) {
+  TORCH_CHECK(t.scalar_type() == like.scalar_type(), op, ": expected operands of type ",
+              like.scalar_type(), " but got ", t.scalar_type(), ".");
+  TORCH_CHECK(t.device() == like.device(), op, ": expected operands on ", like.device(),
+              " but got one on ", t.device(), ".");
+}
+
 void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const char* op) {
   TORCH_CHECK(target.z.sizes() == z_hat.sizes(), op, ": expected a target of shape ", z_hat.sizes(),
               " but got ", target.z.sizes(), ".");
+  check_like(target.z, z_hat, op);
   TORCH_CHECK(target.mean.has_value() == target.std.has_value(), op,
               ": expected both mean and std of the target or neither.");
   for (const auto* statistic : {&target.mean, &target.std}) {
     TORCH_CHECK(!*statistic || (*statistic)->numel() == z_hat.size(1), op,
                 ": expected target statistics [", z_hat.size(1), "] but got ",
                 (*statistic)->sizes(), ".");
+    if (*statistic) {
+      check_like(**statistic, z_hat, op);
+    }
   }
 }
 
@@ -269,8 +293,7 @@ void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& wei
               "denoise: expected weight [", parameter_count(function), ", ", u.size(1),
               "] but got ", weight.sizes(), ".");
   for (const auto* t : {&z_noisy, &weight}) {
-    TORCH_CHECK(t->scalar_type() == u.scalar_type(), "denoise: expected operands of type ",
-                u.scalar_type(), " but got ", t->scalar_type(), ".");
+    check_like(*t, u, "denoise");
   }
   if (target) {
     check_target(u, *target, "denoise");

@@ -43,10 +43,17 @@ void with_element(const at::Tensor& x, const F& f) {
                              [&] { f(static_cast<scalar_t*>(nullptr)); });
 }
 
-/// The elements of a tensor, null of an undefined one.
+/// The elements of a tensor, null of an undefined one. Error: elements of another type than T.
 template <class T>
 const T* data_or_null(const at::Tensor& t) {
-  return t.defined() ? static_cast<const T*>(t.const_data_ptr()) : nullptr;
+  if (!t.defined()) {
+    return nullptr;
+  }
+  if constexpr (std::is_same_v<T, cuda::BFloat16>) {
+    return reinterpret_cast<const T*>(t.const_data_ptr<at::BFloat16>());
+  } else {
+    return t.const_data_ptr<T>();
+  }
 }
 template <class T>
 const T* data_or_null(const std::optional<at::Tensor>& t) {
@@ -54,7 +61,14 @@ const T* data_or_null(const std::optional<at::Tensor>& t) {
 }
 template <class T>
 T* mutable_data_or_null(const at::Tensor& t) {
-  return t.defined() ? static_cast<T*>(t.mutable_data_ptr()) : nullptr;
+  if (!t.defined()) {
+    return nullptr;
+  }
+  if constexpr (std::is_same_v<T, cuda::BFloat16>) {
+    return reinterpret_cast<T*>(t.mutable_data_ptr<at::BFloat16>());
+  } else {
+    return t.mutable_data_ptr<T>();
+  }
 }
 
 /// The noise of a draw as kernels take it; its values, where there are some, must be dense. A

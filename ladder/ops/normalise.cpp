@@ -135,6 +135,31 @@ std::vector<at::Tensor> split_groups(const at::Tensor& z, at::IntArrayRef rows, 
   return result;
 }
 
+Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
+                           at::ArrayRef<double> noise_std, const OptionalTensor& noise,
+                           int64_t seed, int64_t offset, const OptionalTensor& position,
+                           const OptionalTensor& gamma, const OptionalTensor& beta,
+                           int64_t activation, double slope, const OptionalTensor& mean,
+                           const OptionalTensor& std, bool keep_z) {
+  NormaliseArguments arguments{.noise = draw_of(noise, seed, offset, position),
+                               .gamma = gamma,
+                               .beta = beta,
+                               .activation = static_cast<Activation>(activation),
+                               .leaky_slope = slope,
+                               .mean = mean,
+                               .std = std,
+                               .keep_z = keep_z};
+  for (size_t g = 0; g < rows.size(); ++g) {
+    arguments.groups.push_back({rows[g], noise_std[g]});
+  }
+  auto result = reference::normalise(x, arguments);
+  return {result.h, result.z, result.mean, result.std};
+}
+
+bool has_cuda_kernel(const at::Tensor& x, size_t groups) {
+  return has_kernel(x) && groups <= cuda::kMostGroups;
+}
+
 class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::IntArrayRef rows,
@@ -225,6 +250,10 @@ Output normalise_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<
                         const OptionalTensor& position, const OptionalTensor& gamma,
                         const OptionalTensor& beta, int64_t activation, double slope,
                         const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+  if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
+    return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
+                               activation, slope, mean, std, keep_z);
+  }
   const auto raw = forward_kernel(x.contiguous(), rows, noise_std,
                                   draw_of(contiguous(noise), seed, offset, position),
                                   contiguous(gamma), contiguous(beta), activation, slope,
@@ -239,6 +268,10 @@ Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRe
                           const OptionalTensor& position, const OptionalTensor& gamma,
                           const OptionalTensor& beta, int64_t activation, double slope,
                           const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+  if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
+    return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
+                               activation, slope, mean, std, keep_z);
+  }
   if (!at::GradMode::is_enabled() ||
       !(x.requires_grad() || requires_grad(gamma) || requires_grad(beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
@@ -248,27 +281,6 @@ Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRe
   auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, position, gamma,
                                           beta, activation, slope, mean, std, keep_z);
   return {outputs[0], {outputs.begin() + 3, outputs.end()}, outputs[1], outputs[2]};
-}
-
-Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
-                           at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                           int64_t seed, int64_t offset, const OptionalTensor& position,
-                           const OptionalTensor& gamma, const OptionalTensor& beta,
-                           int64_t activation, double slope, const OptionalTensor& mean,
-                           const OptionalTensor& std, bool keep_z) {
-  NormaliseArguments arguments{.noise = draw_of(noise, seed, offset, position),
-                               .gamma = gamma,
-                               .beta = beta,
-                               .activation = static_cast<Activation>(activation),
-                               .leaky_slope = slope,
-                               .mean = mean,
-                               .std = std,
-                               .keep_z = keep_z};
-  for (size_t g = 0; g < rows.size(); ++g) {
-    arguments.groups.push_back({rows[g], noise_std[g]});
-  }
-  auto result = reference::normalise(x, arguments);
-  return {result.h, result.z, result.mean, result.std};
 }
 
 void check(const at::Tensor& x, const NormaliseArguments& a) {
@@ -296,6 +308,8 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
                 " [", x.size(1), "] but got ", t->sizes(), ".");
     TORCH_CHECK(!t || t->scalar_type() == x.scalar_type(), "normalise: expected ", name,
                 " of type ", x.scalar_type(), " but got ", t->scalar_type(), ".");
+    TORCH_CHECK(!t || t->device() == x.device(), "normalise: expected ", name, " on ", x.device(),
+                " but got it on ", t->device(), ".");
   };
   check_vector(a.gamma, "gamma");
   check_vector(a.beta, "beta");
@@ -309,7 +323,7 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
 
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   check(x, a);
-  if (!has_kernel(x) || (x.is_cuda() && a.groups.size() > cuda::kMostGroups)) {
+  if (!has_kernel(x) || (x.is_cuda() && !has_cuda_kernel(x, a.groups.size()))) {
     return reference::normalise(x, a);
   }
   static const auto op =

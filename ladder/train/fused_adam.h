@@ -46,6 +46,7 @@ class FusedAdam : public torch::optim::Optimizer {
 
   torch::Tensor step(LossClosure closure = nullptr) override;
 
+  /// On a GPU queued on the current stream, which has to be that of the steps.
   void set_learning_rate(double rate);
 
   /// The state as tensors that are shared with it: `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`,

@@ -4,10 +4,14 @@
 #include <torch/cuda.h>
 
 #include <exception>
+#include <string>
 #include <utility>
 
 #ifdef LADDER_CUDA
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
 #endif
 
 namespace ladder::train {
@@ -19,37 +23,77 @@ struct StepGraph::Recorded {
 #endif
 };
 
-#ifdef LADDER_CUDA
 namespace {
 
+#ifdef LADDER_CUDA
 constexpr bool kCudaGraphs = true;
 
-// The kernels that `step` queues on the current stream. When the step fails, the stream is left as
-// it was before.
+// What LibTorch leaves undone when a capture fails: its allocators still send memory to the pool of
+// the graph, by a filter that points to it, and its generator takes itself to be captured, which
+// the end of a capture that succeeds undoes.
+void abandon(c10::MempoolId_t pool) {
+  namespace allocator = c10::cuda::CUDACachingAllocator;
+  const auto device = c10::cuda::current_device();
+  allocator::endAllocateToPool(device, pool);
+  allocator::releasePool(device, pool);
+  auto* const host = at::getHostAllocator(at::kCUDA);
+  host->end_allocate_to_pool(pool);
+  host->release_pool(pool);
+  const auto scratch = at::zeros({1}, at::TensorOptions(at::kCUDA).dtype(at::kFloat));
+  at::cuda::CUDAGraph settled;
+  settled.capture_begin();
+  scratch.zero_();
+  settled.capture_end();
+}
+
+void end_capture(at::cuda::CUDAGraph& graph, c10::MempoolId_t pool) {
+  try {
+    graph.capture_end();
+  } catch (...) {
+    bool ended = true;
+    try {
+      graph.pool();
+    } catch (const c10::Error&) {
+      ended = false;
+    }
+    if (!ended) abandon(pool);
+    throw;
+  }
+}
+
+// The kernels that `step` queues on the current stream. When the step fails, the stream and
+// LibTorch are left as they were before.
 std::unique_ptr<at::cuda::CUDAGraph> capture(const std::function<void()>& step) {
   auto graph = std::make_unique<at::cuda::CUDAGraph>();
-  graph->capture_begin();
+  const auto pool = at::cuda::graph_pool_handle();
+  graph->capture_begin(pool);
   try {
     step();
   } catch (...) {
     try {
-      graph->capture_end();
+      end_capture(*graph, pool);
     } catch (const std::exception&) {  // the reason is that of the step
     }
     throw;
   }
-  graph->capture_end();
+  end_capture(*graph, pool);
   return graph;
 }
 
-}  // namespace
+std::string first_line(const std::exception& error) {
+  const auto* const ours = dynamic_cast<const c10::Error*>(&error);
+  const std::string text = ours != nullptr ? ours->what_without_backtrace() : error.what();
+  return text.substr(0, text.find('\n'));
+}
 #else
-namespace {
-
 constexpr bool kCudaGraphs = false;
+#endif
+
+void wait_for(const std::optional<c10::Stream>& stream) {
+  if (stream) stream->synchronize();
+}
 
 }  // namespace
-#endif
 
 bool StepGraph::available(torch::Device device) { return !device.is_cuda() || kCudaGraphs; }
 
@@ -58,26 +102,36 @@ StepGraph::StepGraph(torch::Device device) : device_(device) {
               "StepGraph: expected a device whose steps can be recorded but got ", device,
               " (this library was built without CUDA; train without a graph).");
   if (device.is_cuda()) {
-    torch::cuda::synchronize(device.index());
     stream_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  }
+  enter();
+}
+
+StepGraph::~StepGraph() {
+  try {
+    wait_for(stream_);
+  } catch (const std::exception&) {  // whoever uses the device next is told
   }
 }
 
-StepGraph::StepGraph(StepGraph&&) noexcept = default;
-StepGraph& StepGraph::operator=(StepGraph&&) noexcept = default;
-StepGraph::~StepGraph() = default;
+void StepGraph::enter() const {
+  if (stream_) torch::cuda::synchronize(stream_->device_index());
+}
+
+void StepGraph::leave() const { wait_for(stream_); }
 
 void StepGraph::record(std::function<void()> step) {
   auto recorded = std::make_unique<Recorded>();
+  const c10::OptionalStreamGuard guard(stream_);
 #ifdef LADDER_CUDA
   if (device_.is_cuda()) {
     try {
       recorded->graph = capture(step);
-    } catch (const c10::Error& error) {
+    } catch (const std::exception& error) {
       TORCH_CHECK(false,
                   "StepGraph: expected a step that never waits for the device but got one that a "
                   "CUDA graph cannot hold (train without a graph): ",
-                  error.what_without_backtrace());
+                  first_line(error));
     }
   }
 #endif
@@ -87,6 +141,7 @@ void StepGraph::record(std::function<void()> step) {
 
 void StepGraph::run() {
   TORCH_CHECK(recorded(), "StepGraph: expected a recorded step to run but got none.");
+  const c10::OptionalStreamGuard guard(stream_);
 #ifdef LADDER_CUDA
   if (recorded_->graph) {
     recorded_->graph->replay();

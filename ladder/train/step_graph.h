@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 namespace ladder::train {
 
@@ -31,18 +32,24 @@ class StepGraph {
 
   /// Waits for what was queued on the device so far. Error: a device that is not `available`.
   explicit StepGraph(torch::Device device);
-  StepGraph(StepGraph&&) noexcept;
-  StepGraph& operator=(StepGraph&&) noexcept;
-  ~StepGraph();
+  StepGraph(const StepGraph&) = delete;
+  StepGraph& operator=(const StepGraph&) = delete;
+  ~StepGraph();  ///< waits for the steps that were run
 
   /// The stream that the step has for itself; none where the device has no streams.
   std::optional<c10::Stream> stream() const { return stream_; }
+
+  /// Lets `stream()` see what was queued on the device elsewhere: before the first of several
+  /// steps.
+  void enter() const;
+  /// Waits for what was queued on `stream()`: before others use what the steps wrote.
+  void leave() const;
 
   /// Errors: a step that a graph cannot hold, in one sentence with CUDA's reason.
   void record(std::function<void()> step);
   bool recorded() const { return recorded_ != nullptr; }
 
-  /// Runs the recorded step, without waiting for it.
+  /// Runs the recorded step on `stream()`, without waiting for it.
   void run();
 
  private:

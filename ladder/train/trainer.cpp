@@ -230,7 +230,9 @@ void Trainer::Run::resume() {
   state_ = std::move(state);
   noise_ = NoiseSource(state_.noise_seed, state_.noise_offset);
   if (ops::product_route() != state_.product_route) ops::set_product_route(state_.product_route);
-  ops::set_product_precision(state_.product_precision);
+  if (ops::product_precision() != state_.product_precision) {
+    ops::set_product_precision(state_.product_precision);
+  }
   auto evaluations = folder_->keep_evaluations(state_.step);
   if (!evaluations.empty()) last_ = std::move(evaluations.back());
 }
@@ -240,6 +242,7 @@ std::optional<TrainResult> Trainer::Run::begin() {
     net_->eval();
     return earlier_result_;
   }
+  if (graph_) graph_->enter();
   net_->train();
   net_->zero_grad();
   start_clocks();
@@ -260,6 +263,7 @@ std::optional<TrainResult> Trainer::Run::advance(const TrainCallbacks& callbacks
   if (callbacks.stop_requested && callbacks.stop_requested()) {
     save();
     net_->eval();
+    if (graph_) graph_->leave();
     return result(TrainStatus::kInterrupted);
   }
   if (folder_ && seconds_since(saved_) >= options_.checkpoint_every_seconds) save();
@@ -269,7 +273,7 @@ std::optional<TrainResult> Trainer::Run::advance(const TrainCallbacks& callbacks
 TrainResult Trainer::Run::finish() {
   save();
   net_->eval();
-  if (graph_ && graph_->stream()) graph_->stream()->synchronize();
+  if (graph_) graph_->leave();
   auto ended_as =
       result(state_.step >= steps() ? TrainStatus::kFinished : TrainStatus::kStoppedEarly);
   if (folder_) {
@@ -328,6 +332,7 @@ void Trainer::Run::record() {
                                       parameter.options().dtype(at::kLong).requires_grad(false));
   recorded_.costs = at::zeros({static_cast<int64_t>(state_.cost_sums.size())},
                               parameter.options().requires_grad(false));
+  adam_.zero_grad();  // a gradient from elsewhere would be added to, at each replay
   graph_->record([this] {
     auto noise = NoiseSource::from(noise_.seed(), recorded_.noise_position);
     const auto batch = sampler_.gather(recorded_.labeled_rows, recorded_.unlabeled_rows);

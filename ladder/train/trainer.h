@@ -82,7 +82,8 @@ struct TrainCallbacks {
 ///
 /// What a step does is a function of (seed, step), and a checkpoint holds all else that weights
 /// depend on: a run that was interrupted, at any step, and resumed ends with the same weights, bit
-/// for bit, as one that was not - on the same kind of machine, with the same number of threads.
+/// for bit, as one that was not - on the same kind of machine, with the same number of threads, and
+/// but for convolutions on CUDA, whose gradients cuDNN may sum in another order each time.
 ///
 /// A step waits for nothing: costs stay on the device and are read every 100 steps. On CUDA the
 /// whole of it - forward, backward, Adam, the rows it gathers and the noise it draws - is one graph
@@ -130,9 +131,9 @@ class Trainer {
 };
 
 /// Runs several trainers at once, a step of each in turn, and returns their results in order. Every
-/// one ends as it would have alone. On a GPU their steps run side by side, each in the stream of
-/// its trainer: small networks leave most of a large GPU idle. An error of one is thrown when the
-/// others have ended.
+/// one ends as it would have alone. On a GPU their recorded steps run side by side, each in the
+/// stream of its trainer: small networks leave most of a large GPU idle. An error of one is thrown
+/// when the others have ended.
 ///
 ///     std::vector<Trainer> trainers;                       // a seed each
 ///     const auto results = run_together(trainers);

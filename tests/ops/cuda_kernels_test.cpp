@@ -1,5 +1,6 @@
 // The CUDA kernels' own source, run on the CPU by tests/support/cuda_emulation.h, beside the CPU's
 // operators. What a GPU alone can show is tested under [cuda].
+#define LADDER_CUDA_EMULATION
 #include <torch/torch.h>
 
 #include "ladder/ops/cuda/kernels.h"
@@ -9,6 +10,7 @@
 #include "tests/support/require_close.h"
 
 using namespace ladder::ops;
+namespace cuda = ladder::ops::cuda_emulated;
 using ladder::Activation;
 using ladder::NoiseDraw;
 using ladder::testing::require_close;

@@ -222,9 +222,25 @@ TEST_CASE("StepGraph names a step that waits for the GPU", "[train][cuda]") {
             .starts_with("StepGraph: expected a step that never waits for the device but got one "
                          "that a CUDA graph cannot hold (train without a graph): "));
   CHECK_FALSE(graph.recorded());
-  graph.record([&] { x.add_(1); });  // the stream is as it was
+  // The stream, the allocator and the generator are as they were.
+  CHECK(torch::randn({1000}, torch::kCUDA).abs().max().item<float>() > 1);
+  graph.record([&] { x.add_(torch::ones({4}, torch::kCUDA) * 1); });
   graph.run();
   CHECK(x.sum().item<float>() == 8);
+}
+
+TEST_CASE("A trainer that is stopped leaves its weights ready on a GPU", "[train][cuda]") {
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  const bool graph = StepGraph::available(torch::kCUDA);
+  const auto stopped = trained(with_graph(graph), torch::kCUDA, 12);
+  CHECK(stopped.result.status == TrainStatus::kInterrupted);
+  const auto now = stopped.net->parameters()[0].detach().cpu();
+  torch::cuda::synchronize();
+  CHECK(now.equal(stopped.net->parameters()[0].detach().cpu()));
+  auto options = with_graph(graph);
+  options.epochs = 2;  // 12 steps
+  options.decay_from = 1;
+  CHECK(same_parameters(*stopped.net, *trained(options, torch::kCUDA).net));
 }
 
 TEST_CASE("FusedAdam's rate reaches a recorded step", "[train][cuda]") {

@@ -1,6 +1,6 @@
 #include "ladder/ops/cuda/device.cuh"
 
-namespace ladder::ops::cuda {
+namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 namespace {
 
 using cpu::CombinatorKind;
@@ -463,4 +463,4 @@ template void denoise_backward(const cpu::DenoiseBackward<float>&, const float*,
 template void denoise_backward(const cpu::DenoiseBackward<BFloat16>&, const BFloat16*, float*,
                                Stream);
 
-}  // namespace ladder::ops::cuda
+}  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

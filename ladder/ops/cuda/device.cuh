@@ -13,7 +13,7 @@
 
 #include "ladder/ops/cuda/kernels.h"
 
-namespace ladder::ops::cuda {
+namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 
 #ifdef LADDER_CUDA_EMULATION
 using cuda_emulation::launch;
@@ -28,6 +28,7 @@ void launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, Stream s
   config.stream = static_cast<cudaStream_t>(stream);
   const auto error = cudaLaunchKernelEx(&config, kernel, arguments...);
   if (error != cudaSuccess) {
+    cudaGetLastError();  // told here, not by whoever asks next
     throw std::runtime_error(cudaGetErrorString(error));
   }
 }
@@ -76,11 +77,14 @@ __device__ inline float sum_lines(float v) {
     of_warps[threadIdx.x / 32 * kStrip + threadIdx.x % 32] = v;
   }
   __syncthreads();
+  // A warp reads four of these at a time, and adds up across its lines.
   float total = 0;
 #pragma unroll
-  for (int warp = 0; warp < kWarps; ++warp) {
-    total += of_warps[warp * kStrip + threadIdx.x % kStrip];
+  for (int four = 0; four < kWarps / 4; ++four) {
+    total += of_warps[four * 32 + threadIdx.x % 32];
   }
+  total += __shfl_xor_sync(0xFFFFFFFFU, total, 8);
+  total += __shfl_xor_sync(0xFFFFFFFFU, total, 16);
   return total;
 }
 
@@ -165,4 +169,4 @@ __device__ inline float noise_at(const cpu::Noise<T>& noise, int64_t row, int64_
 inline unsigned strips(int64_t cols) { return static_cast<unsigned>((cols + kStrip - 1) / kStrip); }
 inline int64_t chunks(int64_t rows) { return (rows + kChunkRows - 1) / kChunkRows; }
 
-}  // namespace ladder::ops::cuda
+}  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

@@ -11,7 +11,15 @@
 
 #include "ladder/ops/cpu/kernels.h"
 
-namespace ladder::ops::cuda {
+// Where kernels run on the CPU they have a namespace of their own: beside the real ones in a
+// program, neither may stand in for the other.
+#ifdef LADDER_CUDA_EMULATION
+#define LADDER_CUDA_NAMESPACE cuda_emulated
+#else
+#define LADDER_CUDA_NAMESPACE cuda
+#endif
+
+namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 
 /// cudaStream_t, without CUDA's headers.
 using Stream = void*;
@@ -48,4 +56,4 @@ template <class T>
 void denoise_backward(const cpu::DenoiseBackward<T>& a, const T* grad_total, float* workspace,
                       Stream stream);
 
-}  // namespace ladder::ops::cuda
+}  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

@@ -1,6 +1,6 @@
 #include "ladder/ops/cuda/device.cuh"
 
-namespace ladder::ops::cuda {
+namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 namespace {
 
 using cpu::ActivationKind;
@@ -112,27 +112,25 @@ __global__ void __launch_bounds__(kThreads)
     forward_fused(const ForwardArguments<T> f, const Groups groups) {
   const auto& a = f.a;
   const Place at = place(a.cols);
-  for (int g = 0; g < groups.count; ++g) {
-    const GroupSpan group = groups.spans[g];
-    const int64_t statistic = g * a.cols + at.column;
-    float mean = 0;
-    float std = 1;
-    if (a.stored) {
-      if (at.inside) {
-        mean = load(a.mean + statistic);
-        std = load(a.std + statistic);
-      }
-    } else {
-      float squares;
-      measure(a.x, a.cols, group.begin, group.end, at, &mean, &squares);
-      std = sqrtf(squares / static_cast<float>(group.end - group.begin) + f.eps);
-      if (at.inside && at.line == 0) {
-        store(a.mean + statistic, mean);
-        store(a.std + statistic, std);
-      }
+  const GroupSpan group = groups.spans[blockIdx.y];
+  const int64_t statistic = blockIdx.y * a.cols + at.column;
+  float mean = 0;
+  float std = 1;
+  if (a.stored) {
+    if (at.inside) {
+      mean = load(a.mean + statistic);
+      std = load(a.std + statistic);
     }
-    apply_forward(f, group, group.begin, group.end, at, mean, std);
+  } else {
+    float squares;
+    measure(a.x, a.cols, group.begin, group.end, at, &mean, &squares);
+    std = sqrtf(squares / static_cast<float>(group.end - group.begin) + f.eps);
+    if (at.inside && at.line == 0) {
+      store(a.mean + statistic, mean);
+      store(a.std + statistic, std);
+    }
   }
+  apply_forward(f, group, group.begin, group.end, at, mean, std);
 }
 
 // partial: [2][group][chunk][column], means and sums of squares.
@@ -425,10 +423,14 @@ void add_noise(const cpu::AddNoise<T>& a, Stream stream) {
 
 template <class T>
 void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stream stream) {
+  if (a.cols == 0) {
+    return;
+  }
   const auto groups = groups_of(a.groups, a.group_count);
   const ForwardArguments<T> f{a, static_cast<float>(a.slope), static_cast<float>(a.eps)};
   if (fused(groups)) {
-    launch(forward_fused<T>, strips(a.cols), kThreads, stream, f, groups);
+    launch(forward_fused<T>, dim3(strips(a.cols), static_cast<unsigned>(groups.count)), kThreads,
+           stream, f, groups);
     return;
   }
   const auto grid = chunk_grid(a.cols, groups);
@@ -442,6 +444,9 @@ void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stre
 
 template <class T>
 void normalise_backward(const cpu::NormaliseBackward<T>& a, float* workspace, Stream stream) {
+  if (a.cols == 0) {
+    return;
+  }
   const auto groups = groups_of(a.groups, a.group_count);
   BackwardArguments<T> b{a, {}, static_cast<float>(a.slope)};
   for (int g = 0; g < groups.count; ++g) {
@@ -466,4 +471,4 @@ template void normalise_forward(const cpu::NormaliseForward<BFloat16>&, float*, 
 template void normalise_backward(const cpu::NormaliseBackward<float>&, float*, Stream);
 template void normalise_backward(const cpu::NormaliseBackward<BFloat16>&, float*, Stream);
 
-}  // namespace ladder::ops::cuda
+}  // namespace ladder::ops::LADDER_CUDA_NAMESPACE
