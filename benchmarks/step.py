@@ -5,13 +5,15 @@
 
 Every implementation is a process that waits on its standard input. After a warm-up of each, rounds
 of a few steps go through all of them in turn, so that whatever else the machine does falls on all
-alike. The table goes to standard output as Markdown, and everything to a JSON file.
+alike. On CUDA the steps of a round are queued and waited for once, and each counts as their mean.
+The table goes to standard output as Markdown, and everything to a JSON file.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import importlib.util
 import json
 import os
 import platform
@@ -27,22 +29,36 @@ RESULTS = ROOT / "build" / "benchmarks"
 
 PROGRAM_FLAGS = {
     "ladder": [],
-    "ladder-bfloat16": ["--precision", "bfloat16"],
+    "ladder-no-graph": ["--no-graph"],
+    "ladder-bfloat16": [],
     "floor": ["--floor"],
+    "floor-bfloat16": ["--floor"],
 }
-PEERS = {"eager": "eager", "compiled": "compiled", "jax": "jax_step"}
+PEERS = ("eager", "compiled", "compiled-graphs", "compiled-captured", "graphs", "jax")
 TITLES = {
     "ladder": "this library",
+    "ladder-no-graph": "this library, no graph",
     "ladder-bfloat16": "this library, bfloat16 products",
     "floor": "its matrix products alone",
+    "floor-bfloat16": "its matrix products alone, bfloat16",
     "eager": "PyTorch eager, fused Adam",
     "compiled": "PyTorch compiled, fused Adam",
+    "compiled-graphs": "PyTorch compiled, its CUDA graphs, fused Adam",
+    "compiled-captured": "PyTorch compiled, the step one CUDA graph",
+    "graphs": "PyTorch eager, the step one CUDA graph",
     "jax": "JAX, one jitted step",
 }
-CONVOLUTIONAL = ("ladder", "ladder-bfloat16", "eager")
-MLP = "full"
-NETWORKS = {
-    MLP: "MLP 784-1000-500-250-250-250-10, full ladder",
+CUDA_ONLY = {"ladder-no-graph", "compiled-graphs", "compiled-captured", "graphs"}
+# With products of their own precision beside others of float32.
+BFLOAT16 = {"ladder-bfloat16", "floor-bfloat16"}
+MLP = "MLP 784-1000-500-250-250-250-10"
+DENSE = {
+    "full": f"{MLP}, full ladder",
+    "gamma": f"{MLP}, Gamma-model",
+    "bottom": f"{MLP}, denoising cost at the bottom",
+    "baseline": f"{MLP}, no denoising cost",
+}
+NETWORKS = DENSE | {
     "conv-fc": "conv-fc on 1x28x28, full ladder",
     "conv-small": "conv-small on 1x28x28, Gamma-model",
     "conv-large": "conv-large on 3x32x32, Gamma-model",
@@ -103,13 +119,15 @@ class Runner:
 
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:
-    threads = ["--threads", str(options.threads)]
-    network = ["--network", options.network]
+    precision = "bfloat16" if name in BFLOAT16 else options.precision
+    flags = ["--network", options.network, "--precision", precision]
+    if options.device == "cuda":
+        flags += ["--device", "cuda"]
+    else:
+        flags += ["--threads", str(options.threads)]
     if name in PROGRAM_FLAGS:
-        return [str(options.program), "--serve", *network, *PROGRAM_FLAGS[name], *threads]
-    if options.network == MLP:
-        return [sys.executable, str(SERVER), PEERS[name], *threads]
-    return [sys.executable, str(SERVER), f"conv_{PEERS[name]}", *network, *threads]
+        return [str(options.program), "--serve", *PROGRAM_FLAGS[name], *flags]
+    return [sys.executable, str(SERVER), name, *flags]
 
 
 def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], dict[str, str]]:
@@ -118,6 +136,8 @@ def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], di
     for name in options.only:
         print(f"{name}: starting", file=sys.stderr, flush=True)
         try:
+            if name not in available(options):
+                raise Missing("there is none of this network, device and precision")
             runner = Runner(name, command_of(name, options), RESULTS / f"{name}.log")
             runner.run(options.warmup)
             versions |= runner.versions()
@@ -149,9 +169,9 @@ def git_commit() -> str:
         return call.stdout.strip() if call.returncode == 0 else ""
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    return (
-        f"{commit} with changes" if commit and git("status", "--porcelain") else commit or "unknown"
-    )
+    if not commit:
+        return os.environ.get("LADDER_COMMIT", "unknown")
+    return f"{commit} with changes" if git("status", "--porcelain") else commit
 
 
 def cpu_model() -> str:
@@ -172,8 +192,20 @@ def vector_units() -> list[str]:
     return [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
 
 
+def gpu_model() -> str:
+    """Name and driver."""
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        call = subprocess.run(query, capture_output=True, text=True)
+    except OSError:
+        return "unknown GPU"
+    name, _, driver = call.stdout.partition("\n")[0].partition(", ")
+    return f"{name}, driver {driver}" if call.returncode == 0 and name else "unknown GPU"
+
+
 def describe_machine(options: argparse.Namespace, versions: dict[str, str]) -> dict:
     return {
+        "gpu": gpu_model() if options.device == "cuda" else None,
         "cpu": cpu_model(),
         "vector_units": vector_units(),
         "threads": options.threads,
@@ -192,6 +224,7 @@ def summarize(runners: list[Runner], missing: dict[str, str]) -> dict[str, dict]
     summary = {}
     for name, seconds in done.items():
         quarter, _, three_quarters = statistics.quantiles(seconds, n=4)
+        floor = "floor-bfloat16" if name in BFLOAT16 else "floor"
         summary[name] = {
             "title": TITLES[name],
             "steps": len(seconds),
@@ -199,81 +232,141 @@ def summarize(runners: list[Runner], missing: dict[str, str]) -> dict[str, dict]
             "min_ms": 1e3 * min(seconds),
             "quartiles_ms": [1e3 * quarter, 1e3 * three_quarters],
             "ratio_to_ladder": medians[name] / medians["ladder"] if "ladder" in medians else None,
-            "ratio_to_floor": medians[name] / medians["floor"] if "floor" in medians else None,
+            "ratio_to_floor": medians[name] / medians[floor] if floor in medians else None,
         }
     return summary
 
 
+def place_of(machine: dict) -> str:
+    if machine["gpu"]:
+        return f"{machine['gpu']}, {machine['cpu']}"
+    units = ", ".join(machine["vector_units"]) or "unknown vector units"
+    load = f"load {machine['load_before']:.2f} before the run"
+    return f"{machine['cpu']} ({units}), {machine['threads']} threads, {load}"
+
+
 def to_markdown(
-    network: str, machine: dict, summary: dict[str, dict], missing: dict[str, str]
+    options: argparse.Namespace, machine: dict, summary: dict[str, dict], missing: dict[str, str]
 ) -> str:
     def ratio(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
 
+    digits = 3 if options.device == "cuda" else 2
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    rows = "100" if options.network == "baseline" else "100 + 100"
     lines = [
-        f"One training step, {NETWORKS[network]}, 100 + 100 rows, float32:",
+        f"One training step, {NETWORKS[options.network]}, {rows} rows, {options.precision}:",
         "",
         "| implementation | median ms | min ms | to this library | to its products alone |",
         "|---|---:|---:|---:|---:|",
     ]
     for row in summary.values():
         lines.append(
-            f"| {row['title']} | {row['median_ms']:.2f} | {row['min_ms']:.2f} "
+            f"| {row['title']} | {row['median_ms']:.{digits}f} | {row['min_ms']:.{digits}f} "
             f"| {ratio(row['ratio_to_ladder'])} | {ratio(row['ratio_to_floor'])} |"
         )
     for name, reason in missing.items():
         lines.append(f"| {TITLES[name]} | missing: {reason.replace('|', '/')} | | | |")
     lines += [
         "",
-        f"{machine['cpu']} ({', '.join(machine['vector_units']) or 'unknown vector units'}), "
-        f"{machine['threads']} threads, load {machine['load_before']:.2f} before the run; "
-        f"{versions or 'no packages'}; Python {machine['python']}; commit {machine['commit']}; "
-        f"{machine['date']}.",
+        f"{place_of(machine)}; {versions or 'no packages'}; Python {machine['python']}; "
+        f"commit {machine['commit']}; {machine['date']}.",
     ]
     return "\n".join(lines)
+
+
+def jax_has_cuda() -> bool:
+    return any(importlib.util.find_spec(f"jax_cuda{major}_plugin") for major in (12, 13))
+
+
+def available(options: argparse.Namespace) -> list[str]:
+    """The implementations that there are of what is to be timed."""
+
+    def there(name: str) -> bool:
+        if name == "jax":
+            full = options.network == "full" and options.precision != "bfloat16"
+            return full and (options.device == "cpu" or jax_has_cuda())
+        if name in CUDA_ONLY and options.device == "cpu":
+            return False
+        if name in BFLOAT16 and options.precision != "float32":
+            return False
+        return options.network in DENSE or not name.startswith("floor")
+
+    return [name for name in (*PROGRAM_FLAGS, *PEERS) if there(name)]
+
+
+def usual(options: argparse.Namespace) -> list[str]:
+    """Those of them that are timed where none are named."""
+    left_out = set(BFLOAT16)
+    if options.network not in DENSE and options.device == "cpu":
+        left_out.add("compiled")  # minutes
+    return [name for name in available(options) if name not in left_out]
+
+
+def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Fills in what depends on the other flags, and refuses what cannot be."""
+    cuda = options.device == "cuda"
+    if options.precision == "tf32" and not cuda:
+        parser.error("expected --device cuda with --precision tf32")
+    many = cuda and options.network in DENSE
+    options.steps = options.steps or (2000 if many else 200)
+    options.round = options.round or (100 if many else 20)
+    options.warmup = options.warmup or (100 if many else 20)
+    if min(options.threads, options.round) < 1 or min(options.steps, options.warmup) < 2:
+        parser.error("expected at least 1 thread, 1 step a round, 2 steps and 2 of warm-up")
+    options.only = options.only or usual(options)
+    defaults = {"network": "full", "device": "cpu", "precision": "float32"}
+    others = [getattr(options, name) for name in defaults]
+    others = [value for value in others if value not in defaults.values()]
+    options.json = options.json or RESULTS / f"{'-'.join(['step', *others])}.json"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     names = [*PROGRAM_FLAGS, *PEERS]
     parser = argparse.ArgumentParser(description="Times one training step beside its peers.")
-    parser.add_argument("--threads", type=int, default=2, help="threads of each (default 2)")
-    parser.add_argument("--steps", type=int, default=200, help="timed steps of each (default 200)")
-    parser.add_argument("--round", type=int, default=20, help="steps in a row (default 20)")
-    parser.add_argument("--warmup", type=int, default=20, help="untimed steps (default 20)")
+    parser.add_argument(
+        "--network", choices=NETWORKS, default="full", help="what is trained (default full)"
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where (default cpu)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "tf32", "bfloat16"),
+        default="float32",
+        help="of the products (default float32; tf32 on CUDA alone)",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU, of each (default 2)")
+    parser.add_argument(
+        "--steps", type=int, help="timed steps of each (default 200; 2000 of dense ones on CUDA)"
+    )
+    parser.add_argument("--round", type=int, help="steps in a row (default 20, 100)")
+    parser.add_argument("--warmup", type=int, help="untimed steps (default 20, 100)")
     parser.add_argument(
         "--only",
         nargs="+",
         choices=names,
         metavar="NAME",
-        help=f"some of {', '.join(names)} (default: all but ladder-bfloat16; of a convolutional "
-        "network there are ladder, ladder-bfloat16 and eager)",
-    )
-    parser.add_argument(
-        "--network", choices=NETWORKS, default=MLP, help=f"what is trained (default {MLP})"
+        help=f"some of {', '.join(names)} (default: all that there are for the network, device and "
+        "precision but those with bfloat16 in their name; no compiled convolutions on a CPU)",
     )
     parser.add_argument(
         "--program", type=Path, default=PROGRAM, help="the library's benchmark program"
     )
     parser.add_argument(
-        "--json", type=Path, help="where the JSON goes (step.json, step-NETWORK.json)"
+        "--json",
+        type=Path,
+        help="where the JSON goes (step.json; step-NETWORK-DEVICE-PRECISION.json of others)",
     )
     options = parser.parse_args(arguments)
-    if min(options.threads, options.round) < 1 or min(options.steps, options.warmup) < 2:
-        parser.error("expected at least 1 thread, 1 step a round, 2 steps and 2 of warm-up")
-    there = [name for name in names if options.network == MLP or name in CONVOLUTIONAL]
-    options.only = options.only or [name for name in there if name != "ladder-bfloat16"]
-    if set(options.only) - set(there):
-        parser.error(f"expected some of {', '.join(there)} with --network {options.network}")
-    suffix = "" if options.network == MLP else f"-{options.network}"
-    options.json = options.json or RESULTS / f"step{suffix}.json"
+    settle(parser, options)
     return options
 
 
 def main() -> int:
     options = parse()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    if hasattr(os, "sched_setaffinity"):
+    if options.device == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     machine = describe_machine(options, {})
     runners, machine["versions"], missing = start(options)
@@ -283,10 +376,12 @@ def main() -> int:
         for runner in runners:
             runner.close()
     summary = summarize(runners, missing)
-    print(to_markdown(options.network, machine, summary, missing))
+    print(to_markdown(options, machine, summary, missing))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "network": options.network,
+        "device": options.device,
+        "precision": options.precision,
         "machine": machine,
         "results": summary,
         "missing": missing,

@@ -1,14 +1,20 @@
-"""The step that every peer runs: MNIST with 100 labels, full ladder, Gaussian combinators."""
+"""The step that every peer runs: MNIST with 100 labels, dense levels, Gaussian combinators."""
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 SIZES = (784, 1000, 500, 250, 250, 250, 10)
 TOP = len(SIZES) - 1
-LAMBDA = (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1)
+LAMBDA = {
+    "full": (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1),
+    "gamma": (0.0,) * TOP + (0.5,),
+    "bottom": (5000.0,) + (0.0,) * TOP,
+    "baseline": (0.0,) * len(SIZES),
+}
 NOISE = 0.3
 EPSILON = 1e-10
 ROWS = 100  # labeled rows, and unlabeled rows, in a step
@@ -19,6 +25,19 @@ CLASSES = SIZES[-1]
 RATE, BETA1, BETA2, ADAM_EPSILON = 0.002, 0.9, 0.999, 1e-8
 
 
+def lowest_level(weights: tuple[float, ...]) -> int | None:
+    """The lowest level with a denoising cost, which the decoder goes down to; None: no decoder."""
+    return next((level for level, weight in enumerate(weights) if weight > 0), None)
+
+
+def row_groups(weights: tuple[float, ...]) -> int:
+    """How many of labeled noisy, unlabeled noisy and unlabeled clean rows the costs need."""
+    if not any(weights):
+        return 1
+    return 3 if any(weights[1:]) else 2
+
+
+@functools.cache
 def images(seed: int = 0) -> np.ndarray:
     """Synthetic pixels, float32 [IMAGES, SIZES[0]] in [0, 1]."""
     rng = np.random.default_rng(seed)
@@ -31,23 +50,17 @@ def labels() -> np.ndarray:
     return np.arange(LABELS, dtype=np.int64) % CLASSES
 
 
-class Sampler:
-    """Rows of each step, from permutations of all images and of the labeled ones."""
+def epoch_rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Labeled and unlabeled rows of the steps of an epoch, int64 [steps, ROWS] each.
 
-    def __init__(self, seed: int = 0):
-        self._rng = np.random.default_rng(seed)
-        self._labeled, self._unlabeled = [], []
-
-    def draw(self) -> tuple[np.ndarray, np.ndarray]:
-        """The next labeled and unlabeled row numbers, int64 [ROWS] each."""
-        if not self._labeled:
-            self._labeled = list(self._rng.permutation(LABELS).reshape(-1, ROWS))
-        if not self._unlabeled:
-            self._unlabeled = list(self._rng.permutation(IMAGES).reshape(-1, ROWS))
-        return self._labeled.pop(), self._unlabeled.pop()
+    All images come once; labeled rows follow permutations of their own.
+    """
+    unlabeled = rng.permutation(IMAGES).reshape(-1, ROWS)
+    cycles = [rng.permutation(LABELS) for _ in range(len(unlabeled) * ROWS // LABELS)]
+    return np.concatenate(cycles).reshape(-1, ROWS), unlabeled
 
 
-def initial_parameters(seed: int = 0) -> dict[str, np.ndarray]:
+def initial_parameters(network: str = "full", seed: int = 0) -> dict[str, np.ndarray]:
     """The published initialisation in float32, named as the library names its state."""
     rng = np.random.default_rng(seed)
 
@@ -56,15 +69,18 @@ def initial_parameters(seed: int = 0) -> dict[str, np.ndarray]:
             math.sqrt(columns)
         )
 
+    lowest = lowest_level(LAMBDA[network])
+    decoded = range(len(SIZES) if lowest is None else lowest, len(SIZES))
     parameters = {}
     for level in range(TOP):
         below, above = SIZES[level], SIZES[level + 1]
         parameters[f"stages.{level}.weight"] = normal(above, below)
         parameters[f"stages.{level}.normalization.beta"] = np.zeros(above, np.float32)
-        parameters[f"decoder.verticals.{level}.weight"] = normal(below, above)
+        if level in decoded:
+            parameters[f"decoder.verticals.{level}.weight"] = normal(below, above)
     parameters[f"stages.{TOP - 1}.normalization.gamma"] = np.ones(CLASSES, np.float32)
-    for level, size in enumerate(SIZES):
-        table = np.zeros((10, size), np.float32)
+    for level in decoded:
+        table = np.zeros((10, SIZES[level]), np.float32)
         table[[1, 6]] = 1.0
         parameters[f"decoder.combinators.{level}.weight"] = table
     return parameters
