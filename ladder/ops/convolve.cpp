@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
+#include "ladder/ops/cpu/winograd.h"
 #include "ladder/ops/product.h"
 
 namespace ladder::ops {
@@ -13,14 +16,33 @@ using torch::autograd::variable_list;
 
 using Size = std::array<int64_t, 2>;
 
-enum class Form { kPointwise, kUnfolded, kConvolution };
+enum class Form { kPointwise, kUnfolded, kWinograd, kConvolution };
+
+// Whether Winograd's form takes the operands and gains: its tiles of 4 x 4 fit the positions well
+// enough to spare half of the multiplications, and there are enough of those to pay for its
+// transforms.
+bool suits_winograd(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
+  constexpr int64_t kLeastProducts = 512;
+  const auto tiles =
+      (positions[0] + cpu::kTile - 1) / cpu::kTile * ((positions[1] + cpu::kTile - 1) / cpu::kTile);
+  return weight.is_cpu() && weight.scalar_type() == at::kFloat && weight.size(2) == 3 &&
+         weight.size(3) == 3 && geometry.stride == Size{1, 1} &&
+         geometry.padding[0] == geometry.padding[1] && geometry.padding[0] <= 2 &&
+         std::min(weight.size(0), weight.size(1)) >= cpu::kLeastChannels &&
+         weight.size(0) * weight.size(1) >= kLeastProducts &&
+         2 * cpu::kTransformed * tiles <= 9 * positions[0] * positions[1] &&
+         cpu::has_wide_kernels();
+}
 
 Form form_of(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
   const auto kernel = weight.size(2) * weight.size(3);
   if (kernel == 1 && geometry.padding == Size{0, 0}) {
     return Form::kPointwise;
   }
-  return kernel >= positions[0] * positions[1] ? Form::kUnfolded : Form::kConvolution;
+  if (kernel >= positions[0] * positions[1]) {
+    return Form::kUnfolded;
+  }
+  return suits_winograd(weight, positions, geometry) ? Form::kWinograd : Form::kConvolution;
 }
 
 struct Windows {
@@ -136,6 +158,83 @@ at::Tensor general_convolution(const at::Tensor& x, const at::Tensor& weight,
   return channels_last(y.to(x.scalar_type()));
 }
 
+cpu::WinogradShape winograd_shape(const at::Tensor& x, int64_t out, int64_t padding) {
+  return {x.size(0), x.size(2), x.size(3), x.size(1), out, padding};
+}
+
+// y [R, O, ...] of x [R, C, ...] by kernels [3, 3, C, O].
+at::Tensor winograd(const at::Tensor& x, const at::Tensor& kernels, int64_t padding) {
+  const auto maps = channels_last(x);
+  const auto g = kernels.contiguous();
+  const auto shape = winograd_shape(maps, g.size(3), padding);
+  const auto u = at::empty({cpu::kTransformed, shape.in, shape.out}, x.options());
+  const auto y =
+      at::empty({shape.rows * shape.out_height() * shape.out_width(), shape.out}, x.options());
+  cpu::winograd_transform(shape, cpu::kernels(), g.const_data_ptr<float>(),
+                          u.mutable_data_ptr<float>());
+  cpu::winograd_convolve(shape, cpu::kernels(), maps.const_data_ptr<float>(),
+                         u.const_data_ptr<float>(), y.mutable_data_ptr<float>());
+  return matrix_to_maps(y, {shape.out_height(), shape.out_width()});
+}
+
+// Of weight [O, C, 3, 3].
+at::Tensor winograd_weight_gradient(const at::Tensor& x, const at::Tensor& grad_y,
+                                    int64_t padding) {
+  const auto maps = channels_last(x);
+  const auto grad = channels_last(grad_y);
+  const auto shape = winograd_shape(maps, grad.size(1), padding);
+  const auto parts =
+      at::empty({cpu::winograd_parts(shape), cpu::kTransformed, shape.in, shape.out}, x.options());
+  const auto grad_g = at::empty({3, 3, shape.in, shape.out}, x.options());
+  cpu::winograd_gradient(shape, cpu::kernels(), maps.const_data_ptr<float>(),
+                         grad.const_data_ptr<float>(), parts.mutable_data_ptr<float>(),
+                         grad_g.mutable_data_ptr<float>());
+  return grad_g.permute({3, 2, 0, 1}).contiguous();
+}
+
+// The convolution by weight [O, C, 3, 3], or with `transposed` its adjoint, which is a convolution
+// too: by the kernels turned about, over a border that makes up for the one that was not there.
+class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            int64_t padding, bool transposed) {
+    ctx->save_for_backward({x, weight});
+    ctx->saved_data["padding"] = padding;
+    ctx->saved_data["transposed"] = transposed;
+    return transposed ? winograd(x, weight.flip({2, 3}).permute({2, 3, 0, 1}), 2 - padding)
+                      : winograd(x, weight.permute({2, 3, 1, 0}), padding);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto& x = saved[0];
+    const auto& weight = saved[1];
+    const auto& grad = grads[0];
+    const auto padding = ctx->saved_data["padding"].toInt();
+    const bool transposed = ctx->saved_data["transposed"].toBool();
+    at::Tensor grad_x, grad_weight;
+    if (ctx->needs_input_grad(0)) {
+      grad_x = apply(grad, weight, padding, !transposed);
+    }
+    if (ctx->needs_input_grad(1)) {
+      const auto& maps = transposed ? grad : x;
+      const auto& positions = transposed ? x : grad;
+      grad_weight = at::GradMode::is_enabled()  // a graph of the gradient is wanted
+                        ? direct_weight_gradient(maps, positions, weight, padding)
+                        : winograd_weight_gradient(maps, positions, padding);
+    }
+    return {grad_x, grad_weight, at::Tensor(), at::Tensor()};
+  }
+
+ private:
+  static at::Tensor direct_weight_gradient(const at::Tensor& maps, const at::Tensor& positions,
+                                           const at::Tensor& weight, int64_t padding) {
+    return std::get<1>(at::convolution_backward(positions, maps, weight, {}, {1, 1},
+                                                {padding, padding}, {1, 1}, false, {0, 0}, 1,
+                                                {false, true, false}));
+  }
+};
+
 Size kernel_of(const at::Tensor& weight) { return {weight.size(2), weight.size(3)}; }
 
 }  // namespace
@@ -169,7 +268,8 @@ at::Tensor matrix_to_maps(const at::Tensor& matrix, at::IntArrayRef spatial) {
 }
 
 at::Tensor channels_last(const at::Tensor& maps) {
-  return matrix_to_maps(maps_to_matrix(maps), maps.sizes().slice(2));
+  // A single row is a matrix without a copy, of any strides.
+  return matrix_to_maps(maps_to_matrix(maps).contiguous(), maps.sizes().slice(2));
 }
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
@@ -194,6 +294,8 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
       return matrix_to_maps(ops::linear(rows_of_windows(maps, windows), weight_rows(weight)),
                             positions);
     }
+    case Form::kWinograd:
+      return WinogradFunction::apply(x, weight, rows, false);
     case Form::kConvolution:
       break;
   }
@@ -222,6 +324,9 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
   }
   if (form == Form::kPointwise) {
     return matrix_to_maps(ops::linear(maps_to_matrix(x), weight.flatten(1).t()), size);
+  }
+  if (form == Form::kWinograd) {
+    return WinogradFunction::apply(x, weight, rows, true);
   }
   Size output_padding;
   for (size_t d = 0; d < 2; ++d) {

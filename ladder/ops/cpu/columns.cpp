@@ -21,13 +21,21 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
   });
 }
 
-namespace {
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f) {
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      f(task);
+    }
+  });
+}
 
 float* product_scratch() {
   thread_local std::vector<float> memory(static_cast<size_t>(kProductScratch) + 16);
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   return memory.data() + (64 - address % 64) % 64 / sizeof(float);
 }
+
+namespace {
 
 int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 

@@ -18,6 +18,12 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
 /// number of them.
 void multiply(const Product& product, const ProductKernel& kernel);
 
+/// Runs f(task) for every task below `count` on LibTorch's threads, in no order.
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f);
+
+/// kProductScratch floats of the calling thread's.
+float* product_scratch();
+
 /// Calls f with the kernel pointer that fits the scalar type of its argument struct.
 inline auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }
 inline auto kernel_for(const AddNoise<double>&) { return kernels().add_noise_f64; }

@@ -153,6 +153,7 @@ struct Product {
   int64_t rows, columns, depth;
   float* c;
   int64_t c_row;
+  bool add = false;  ///< c += a b
 };
 
 /// The part of c that one call computes.
@@ -169,9 +170,41 @@ struct ProductKernel {
   int64_t rows, columns;  ///< blocks are best multiples of them
 };
 
+/// Maps [rows, height, width, channels] under tiles of 4 x 4 positions, which may hang over the far
+/// edges; a map has `down` x `across` of them, and they are counted through all maps. The first one
+/// lies `padding` positions before the map.
+struct TiledMaps {
+  int64_t height, width, channels;
+  int64_t down, across;
+  int64_t padding;
+};
+
+constexpr int64_t kTile = 4;          ///< positions of a tile along each side
+constexpr int64_t kTransformed = 36;  ///< values of a transformed tile
+constexpr int64_t kLeastChannels = 16;
+
+/// The transforms of Winograd's F(4x4, 3x3) along channels, of which there must be kLeastChannels
+/// or more: with its matrices A, B (see winograd.inc),
+///
+///     input     d [6, 6] -> B^T d B       windows of a tile with its neighbours
+///     gradient  y [4, 4] -> A y A^T       the adjoint of output
+///     output    m [6, 6] -> A^T m A       the tile
+///
+/// of the tiles [begin, end). Value k of a transformed tile lies in plane k: [tiles, channels] from
+/// k * plane on. Positions beyond the map are read as 0 and not written.
+struct WinogradKernels {
+  void (*input)(const TiledMaps&, const float* maps, int64_t begin, int64_t end, float* planes,
+                int64_t plane);
+  void (*gradient)(const TiledMaps&, const float* maps, int64_t begin, int64_t end, float* planes,
+                   int64_t plane);
+  void (*output)(const TiledMaps&, const float* planes, int64_t plane, int64_t begin, int64_t end,
+                 float* maps);
+};
+
 struct KernelTable {
   const char* name;
   ProductKernel product;
+  WinogradKernels winograd;
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
   void (*normalise_forward_f32)(const NormaliseForward<float>&, int64_t begin, int64_t end);
@@ -203,6 +236,9 @@ inline const KernelTable& kernels() {
   static const KernelTables all = runnable_kernels();
   return *all.tables[all.count - 1];
 }
+
+/// Whether that is one for vectors of 32 bytes or more.
+inline bool has_wide_kernels() { return &kernels() != &kBaselineKernels; }
 
 /// The product with operands rounded to bfloat16 (to nearest, ties to even; subnormals are 0) and
 /// sums in float32. Null on a machine without such an instruction.
