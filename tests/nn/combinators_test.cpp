@@ -219,12 +219,15 @@ TEST_CASE("MlpCombinator gives each unit a network of its own", "[nn]") {
   }
 }
 
-TEST_CASE("MlpCombinator draws N(0, 0.025^2) from the stream", "[nn]") {
-  MlpCombinator g(MlpCombinatorOptions{.channels = 20000});
+TEST_CASE("MlpCombinator draws N(0, init_std^2) from the stream", "[nn]") {
+  MlpCombinator g(MlpCombinatorOptions{.channels = 20000, .init_std = 0.025});
   CHECK(g->weight.sizes() == at::IntArrayRef({23, 20000}));
   reset_parameters(*g, 5);
   CHECK(g->weight.mean(1).abs().max().item<double>() < 0.001);
   CHECK((g->weight.std(1) - 0.025).abs().max().item<double>() < 0.001);
+  MlpCombinator wide(MlpCombinatorOptions{.channels = 20000});
+  reset_parameters(*wide, 5);
+  CHECK((wide->weight.std(1) - 0.5).abs().max().item<double>() < 0.02);
   const auto first = g->weight.detach().clone();
   reset_parameters(*g, 6);
   CHECK_FALSE(torch::equal(g->weight, first));
