@@ -163,6 +163,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
               schedule.batch_size = parse_integer("--batch-size", text, 2);
               schedule.labeled_batch = schedule.batch_size;
             });
+  line.integer("labeled-batch", "labeled rows a step, at most those there are (as --batch-size)",
+               schedule.labeled_batch, 2);
   line.number("lr", "RATE", "learning rate of Adam", schedule.learning_rate);
   line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
               schedule.decay_from, 0, 1);

@@ -238,10 +238,18 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
                            "--dataset",     "--validation", "--unbalanced",    "--eval-every",
                            "--calibration", "--patience",   "--out",           "--resume",
                            "--quiet",       "--settings",   "--no-graph",      "--parallel-seeds",
-                           "--help",        "--version"}) {
+                           "--help",        "--version",    "--labeled-batch"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }
+
+  const auto labeled_batch = [](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {kProgram, "--settings"});
+    return nlohmann::json::parse(run_to_end(flags).out).at("labeled_batch").get<int>();
+  };
+  CHECK(labeled_batch({"--batch-size=40"}) == 40);
+  CHECK(labeled_batch({"--labeled-batch=30", "--batch-size=40"}) == 30);
+  CHECK(labeled_batch({"--labeled-batch=300"}) == 100);  // all there are
 
   const auto version = run_to_end({kProgram, "--version"});
   CHECK(version.status == 0);
