@@ -77,6 +77,21 @@ TEST_CASE("normalise adds the noise from where a position stands", "[ops]") {
   }
 }
 
+TEST_CASE("normalise measures many rows far from 0 to the precision of float32", "[ops]") {
+  torch::manual_seed(11);
+  const auto drift = torch::linspace(0, 3, 20001, torch::kDouble).unsqueeze(1);  // chunks differ
+  const auto x = (torch::randn({20001, 21}, torch::kDouble) + drift + 100).to(torch::kFloat);
+  const auto exact = x.to(torch::kDouble);
+  const auto result = ladder::ops::normalise(x, {.groups = {{9000, 0}, {11001, 0}}});
+  int64_t first = 0;
+  for (const int64_t group : {0, 1}) {
+    const auto rows = exact.narrow(0, first, group == 0 ? 9000 : 11001);
+    first += rows.size(0);
+    require_close(result.mean[group].to(torch::kDouble), rows.mean(0), 1e-6, 0);
+    require_close(result.std[group].to(torch::kDouble), rows.var(0, false).sqrt(), 1e-5, 0);
+  }
+}
+
 TEST_CASE("normalise is the textbook formula on known numbers", "[ops]") {
   // Rows 1, 3 of a noisy group with noise values 1, -1; rows 10, 20 of a clean one.
   const auto x = torch::tensor({{1.0}, {3.0}, {10.0}, {20.0}}, torch::kDouble);
