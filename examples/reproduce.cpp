@@ -48,10 +48,13 @@ struct Flags {
   std::string data_dir = {};
   int64_t jobs = 1;
   int64_t threads = 0;
+  std::string precision = {};  // empty: each recipe's
   bool report = false;
   bool help = false;
   bool version = false;
 };
+
+const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf32", "float64"};
 
 std::vector<std::string> names_in(const std::string& text) {
   std::vector<std::string> names;
@@ -89,6 +92,11 @@ CommandLine command_line(Flags& flags) {
             [&, folder](const std::string& text) { flags.data_dir = folder("--data-dir", text); });
   line.integer("jobs", "runs at once (1)", flags.jobs, 1, 1024);
   line.integer("threads", "threads of each run", flags.threads, 1, 4096);
+  line.flag("precision", "NAME",
+            "of the numbers of every run, as ladder-mnist has it (the recipe's)",
+            [&](const std::string& text) {
+              flags.precision = parse_choice("--precision", text, kPrecisions);
+            });
   line.toggle("report", "print the table of what is in DIR and run nothing", flags.report);
   line.toggle("help", "print this and leave", flags.help);
   line.toggle("version", "print the version and leave", flags.version);
@@ -127,9 +135,22 @@ fs::path program_of(const PublishedTable& table) {
   return program;
 }
 
-// What a run of the recipe is started with, as the program that runs it says.
-json settings_of(const fs::path& program, const std::string& recipe) {
-  const auto text = output_of({program.string(), "--recipe", recipe, "--settings"});
+// The flags that a run of the recipe is started with, beside those of its folder.
+std::vector<std::string> recipe_flags(const std::string& recipe, const Flags& flags) {
+  std::vector<std::string> list = {"--recipe", recipe};
+  if (!flags.precision.empty()) {
+    list.insert(list.end(), {"--precision", flags.precision});
+  }
+  return list;
+}
+
+// What such a run's settings are, as the program that runs it says.
+json settings_of(const fs::path& program, const std::string& recipe, const Flags& flags) {
+  std::vector<std::string> command = {program.string(), "--settings"};
+  for (auto& flag : recipe_flags(recipe, flags)) {
+    command.push_back(std::move(flag));
+  }
+  const auto text = output_of(command);
   const auto begin = text.find('{');
   auto settings =
       json::parse(begin == std::string::npos ? text : text.substr(begin), nullptr, false);
@@ -157,8 +178,11 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const Run
                    const Flags& flags) {
   const auto seed = std::to_string(run.seed);
   const auto folder = run_path(flags.out, recipe, run.seed);
-  std::vector<std::string> command = {program.string(), "--recipe",      recipe,    "--seed", seed,
+  std::vector<std::string> command = {program.string(), "--seed",        seed,
                                       "--out",          folder.string(), "--resume"};
+  for (auto& flag : recipe_flags(recipe, flags)) {
+    command.push_back(std::move(flag));
+  }
   if (!flags.data_dir.empty()) {
     command.insert(command.end(), {"--data-dir", flags.data_dir});
   }
@@ -210,7 +234,7 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
   const auto read = [&] {
     return read_table(table, rows, flags.seeds, flags.out, [&](const models::Recipe& recipe) {
       auto& settings = known[recipe.name];
-      return settings.is_null() ? settings = settings_of(program, recipe.name) : settings;
+      return settings.is_null() ? settings = settings_of(program, recipe.name, flags) : settings;
     });
   };
   if (!flags.report) {
@@ -222,7 +246,10 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
       return kInterrupted;
     }
   }
-  const auto result = read();
+  auto result = read();
+  if (!flags.precision.empty()) {
+    result.title += ", precision " + flags.precision;
+  }
   const auto text = to_markdown(result);
   io::write_atomically(flags.out / "table.md", text);
   io::write_atomically(flags.out / "table.json", to_json(result).dump(2) + "\n");

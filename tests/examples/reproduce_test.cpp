@@ -98,6 +98,22 @@ TEST_CASE("ladder-reproduce: a wrong command line is answered in one sentence, s
   CHECK_FALSE(fs::exists(place.folder / "nowhere"));
 }
 
+TEST_CASE("ladder-reproduce: keeps runs of one precision apart from those of another",
+          "[programs]") {
+  const Place place;
+  REQUIRE(place.run({"--precision", "bfloat16"}).status == 0);
+  CHECK(place.read("mnist-100-full/seed-1/config.json").at("precision") == "bfloat16");
+  CHECK(states(place.table().at("rows")[0]) == States{"finished"});
+  CHECK(place.run({"--report"}).out.find("precision \"bfloat16\" instead of \"float32\"") !=
+        std::string::npos);
+  const auto report = place.run({"--report", "--precision", "bfloat16"});
+  CHECK(report.out.find("precision bfloat16") != std::string::npos);
+  CHECK(states(place.table().at("rows")[0]) == States{"finished"});
+  CHECK(place.run({"--precision", "half"}).err ==
+        "ladder-reproduce: expected float32, bfloat16, tf32 or float64 for --precision but got "
+        "'half'.\n");
+}
+
 TEST_CASE("ladder-reproduce: lacks the program that runs a row", "[programs]") {
   const Place place;
   fs::remove(place.folder / "bin/ladder-mnist");
