@@ -39,8 +39,8 @@ TITLES = {
     "ladder": "this library",
     "ladder-no-graph": "this library, no graph",
     "ladder-bfloat16": "this library, bfloat16 products",
-    "floor": "its matrix products alone",
-    "floor-bfloat16": "its matrix products alone, bfloat16",
+    "floor": "its products and convolutions alone",
+    "floor-bfloat16": "its products and convolutions alone, bfloat16",
     "eager": "PyTorch eager, fused Adam",
     "compiled": "PyTorch compiled, fused Adam",
     "compiled-graphs": "PyTorch compiled, its CUDA graphs, fused Adam",
@@ -288,9 +288,7 @@ def available(options: argparse.Namespace) -> list[str]:
             return full and (options.device == "cpu" or jax_has_cuda())
         if name in CUDA_ONLY and options.device == "cpu":
             return False
-        if name in BFLOAT16 and options.precision != "float32":
-            return False
-        return options.network in DENSE or not name.startswith("floor")
+        return name not in BFLOAT16 or options.precision == "float32"
 
     return [name for name in (*PROGRAM_FLAGS, *PEERS) if there(name)]
 

@@ -1,4 +1,5 @@
-// Times the training step of a network, or the matrix products alone that a dense one contains.
+// Times the training step of a network, or the matrix products and convolutions alone that it
+// contains.
 //
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
 //                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-large]
@@ -15,12 +16,15 @@
 #include <ladder/models/combinators.h>
 #include <ladder/models/mlp.h>
 #include <ladder/models/network.h>
+#include <ladder/nn/noisy_conv.h>
+#include <ladder/ops/convolve.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
 #include <ladder/train/step_graph.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cxxopts.hpp>
@@ -28,6 +32,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "benchmarks/machine_flags.h"
@@ -137,41 +142,75 @@ Step training_step(const ladder::models::NetworkOptions& options, int64_t batch,
   };
 }
 
-// The products of one step, by the fastest route, on operands of the right sizes.
-Step product_floor(const ladder::models::MlpOptions& options, int64_t batch, torch::Device device) {
-  struct Product {
-    torch::Tensor x, weight;
+// A product and its gradients.
+Step dense_floor(int64_t rows, int64_t in, int64_t out, bool input_gradient, torch::Device device) {
+  const auto x = torch::randn({rows, in}, device);
+  const auto weight = torch::randn({out, in}, device);
+  const auto grad = torch::randn({rows, out}, device);
+  return [=] {
+    const torch::NoGradGuard no_grad;
+    ladder::ops::linear(x, weight);
+    if (input_gradient) {
+      ladder::ops::linear(grad, weight.t());
+    }
+    ladder::ops::linear(grad.t(), x.t());
   };
-  std::vector<Product> products;
-  const auto lambda = options.lambda;
+}
+
+// A convolution of maps from `shape` to `out_shape`, or back, and its gradients.
+Step convolution_floor(int64_t rows, const ladder::models::Conv& layer,
+                       const std::vector<int64_t>& shape, const std::vector<int64_t>& out_shape,
+                       bool transposed, bool input_gradient, torch::Device device) {
+  const auto geometry = ladder::convolution_geometry({layer.kernel, layer.kernel}, layer.border,
+                                                     {layer.stride, layer.stride});
+  const auto maps = [&](const std::vector<int64_t>& of) {
+    return ladder::ops::channels_last(torch::randn({rows, of[0], of[1], of[2]}, device));
+  };
+  const auto x = maps(transposed ? out_shape : shape).requires_grad_(input_gradient);
+  const auto grad = maps(transposed ? shape : out_shape);
+  const auto weight =
+      torch::randn({layer.channels, shape[0], layer.kernel, layer.kernel}, device).requires_grad_();
+  const std::array<int64_t, 2> size = {shape[1], shape[2]};
+  return [=] {
+    const auto y = transposed ? ladder::ops::convolve_transposed(x, weight, size, geometry)
+                              : ladder::ops::convolve(x, weight, geometry);
+    const auto inputs =
+        input_gradient ? std::vector<torch::Tensor>{x, weight} : std::vector<torch::Tensor>{weight};
+    torch::autograd::grad({y}, inputs, {grad});
+  };
+}
+
+// The products and convolutions of one step, on operands of the right sizes.
+Step product_floor(const ladder::models::NetworkOptions& options, int64_t batch,
+                   torch::Device device) {
+  const auto& lambda = options.lambda;
   const auto first = std::find_if(lambda.begin(), lambda.end(), [](double w) { return w > 0; });
   const bool decoder = first != lambda.end();
   const bool clean =
       decoder && std::any_of(lambda.begin() + 1, lambda.end(), [](double w) { return w > 0; });
   const int64_t rows = decoder ? (clean ? 3 * batch : 2 * batch) : batch;
-  auto add = [&](int64_t n, int64_t in, int64_t out, bool input_gradient) {
-    const auto x = torch::randn({n, in}, device);
-    const auto weight = torch::randn({out, in}, device);
-    const auto grad = torch::randn({n, out}, device);
-    products.push_back({x, weight});
-    if (input_gradient) {
-      products.push_back({grad, weight.t()});
-    }
-    products.push_back({grad.t(), x.t()});
-  };
-  int64_t in = options.in_features;
+  const auto shapes = ladder::models::layer_shapes(options);
+  std::vector<Step> parts;
   for (size_t l = 0; l < options.layers.size(); ++l) {
-    const auto out = options.layers[l];
-    add(rows, in, out, l > 0);
-    if (decoder && static_cast<std::ptrdiff_t>(l) >= first - lambda.begin()) {
-      add(batch, out, in, true);
+    const bool decoded = decoder && static_cast<std::ptrdiff_t>(l) >= first - lambda.begin();
+    if (const auto* dense = std::get_if<ladder::models::Dense>(&options.layers[l])) {
+      const auto in = c10::multiply_integers(shapes[l]);
+      parts.push_back(dense_floor(rows, in, dense->units, l > 0, device));
+      if (decoded) {
+        parts.push_back(dense_floor(batch, dense->units, in, true, device));
+      }
+    } else if (const auto* conv = std::get_if<ladder::models::Conv>(&options.layers[l])) {
+      parts.push_back(
+          convolution_floor(rows, *conv, shapes[l], shapes[l + 1], false, l > 0, device));
+      if (decoded) {
+        parts.push_back(
+            convolution_floor(batch, *conv, shapes[l], shapes[l + 1], true, true, device));
+      }
     }
-    in = out;
   }
-  const auto multiply = [products] {
-    const torch::NoGradGuard no_grad;
-    for (const auto& p : products) {
-      ladder::ops::linear(p.x, p.weight);
+  const auto multiply = [parts] {
+    for (const auto& part : parts) {
+      part();
     }
   };
   if (!device.is_cuda()) {
@@ -225,7 +264,7 @@ void serve(const Step& step, torch::Device device) {
 int run(int argc, char** argv) {
   cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
   cli.add_options()("serve", "answer step counts on standard input with times")(
-      "floor", "the step's matrix products alone")(
+      "floor", "the step's matrix products and convolutions alone")(
       "network", "full, gamma, bottom, baseline, conv-fc, conv-small or conv-large",
       cxxopts::value<std::string>()->default_value("full"))(
       "layers", "units of a dense network's levels",
@@ -250,8 +289,6 @@ int run(int argc, char** argv) {
   }
   const auto kind = flags["network"].as<std::string>();
   const auto maps = convolutional(kind);
-  TORCH_CHECK(!maps || !flags.count("floor"), "--floor: expected a dense network but got ", kind,
-              ".");
   const auto batch = flags["batch"].as<int64_t>();
   ladder::models::MlpOptions dense;
   dense.layers = flags["layers"].as<std::vector<int64_t>>();
@@ -261,7 +298,7 @@ int run(int argc, char** argv) {
   const torch::Device device(flags["device"].as<std::string>());
   const auto step =
       flags.count("floor")
-          ? product_floor(dense, batch, device)
+          ? product_floor(options, batch, device)
           : training_step(options, batch, device, device.is_cuda() && !flags.count("no-graph"));
   if (flags.count("serve")) {
     serve(step, device);
