@@ -113,9 +113,9 @@ const std::vector<ConvRow> kConvTable = {
     {"cifar-4000-conv-large-baseline", "cifar10", 4000, kConvLarge, {},
      0.3, 20, 0.5, Activation::kLeakyRelu, false, 23.33, 0.61},
     {"cifar-4000-conv-small-gamma", "cifar10", 4000, kCifarConvSmall, {0, 0, 0, 0, 0, 0, 0, 4},
-     0.3, 10, 0.5, Activation::kLeakyRelu, false, {}, {}},
+     0.3, 20, 0.5, Activation::kLeakyRelu, false, {}, {}},
     {"cifar-4000-conv-small-baseline", "cifar10", 4000, kCifarConvSmall, {},
-     0.3, 10, 0.5, Activation::kLeakyRelu, false, {}, {}},
+     0.3, 20, 0.5, Activation::kLeakyRelu, false, {}, {}},
 };
 // clang-format on
 

@@ -120,11 +120,11 @@ std::vector<Recipe> table() {
        .network = supervised(conv_large(), 0.3), .schedule = {.epochs = 20, .decay_from = 0.5},
        .published = Published{23.33, 0.61}, .source = kRasmusCifar},
       {.name = "cifar-4000-conv-small-gamma", .dataset = "cifar10", .labels = 4000,
-       .network = cifar_conv_small(), .schedule = {.epochs = 10, .decay_from = 0.5},
+       .network = cifar_conv_small(), .schedule = {.epochs = 20, .decay_from = 0.5},
        .source = kOursCifar},
       {.name = "cifar-4000-conv-small-baseline", .dataset = "cifar10", .labels = 4000,
        .network = supervised(cifar_conv_small(), 0.3),
-       .schedule = {.epochs = 10, .decay_from = 0.5}, .source = kOursCifar},
+       .schedule = {.epochs = 20, .decay_from = 0.5}, .source = kOursCifar},
   };
 }
 // clang-format on
