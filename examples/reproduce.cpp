@@ -27,6 +27,7 @@
 #include "examples/common/run_queue.h"
 #include "examples/common/run_table.h"
 #include "examples/common/table_text.h"
+#include "examples/common/training_flags.h"
 
 namespace {
 
@@ -53,8 +54,6 @@ struct Flags {
   bool help = false;
   bool version = false;
 };
-
-const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf32", "float64"};
 
 std::vector<std::string> names_in(const std::string& text) {
   std::vector<std::string> names;
@@ -135,21 +134,20 @@ fs::path program_of(const PublishedTable& table) {
   return program;
 }
 
-// The flags that a run of the recipe is started with, beside those of its folder.
-std::vector<std::string> recipe_flags(const std::string& recipe, const Flags& flags) {
-  std::vector<std::string> list = {"--recipe", recipe};
+// What a run of the recipe is started by, without the flags of its folder.
+std::vector<std::string> command_of(const fs::path& program, const std::string& recipe,
+                                    const Flags& flags) {
+  std::vector<std::string> command = {program.string(), "--recipe", recipe};
   if (!flags.precision.empty()) {
-    list.insert(list.end(), {"--precision", flags.precision});
+    command.insert(command.end(), {"--precision", flags.precision});
   }
-  return list;
+  return command;
 }
 
 // What such a run's settings are, as the program that runs it says.
 json settings_of(const fs::path& program, const std::string& recipe, const Flags& flags) {
-  std::vector<std::string> command = {program.string(), "--settings"};
-  for (auto& flag : recipe_flags(recipe, flags)) {
-    command.push_back(std::move(flag));
-  }
+  auto command = command_of(program, recipe, flags);
+  command.push_back("--settings");
   const auto text = output_of(command);
   const auto begin = text.find('{');
   auto settings =
@@ -178,11 +176,8 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const Run
                    const Flags& flags) {
   const auto seed = std::to_string(run.seed);
   const auto folder = run_path(flags.out, recipe, run.seed);
-  std::vector<std::string> command = {program.string(), "--seed",        seed,
-                                      "--out",          folder.string(), "--resume"};
-  for (auto& flag : recipe_flags(recipe, flags)) {
-    command.push_back(std::move(flag));
-  }
+  auto command = command_of(program, recipe, flags);
+  command.insert(command.end(), {"--seed", seed, "--out", folder.string(), "--resume"});
   if (!flags.data_dir.empty()) {
     command.insert(command.end(), {"--data-dir", flags.data_dir});
   }

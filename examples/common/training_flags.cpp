@@ -186,7 +186,7 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
             [&](const std::string& text) { flags.device = parse_device(text); });
   line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
   line.choice("precision", "of the numbers; bfloat16 and tf32 (CUDA): of products alone",
-              flags.recipe.precision, {"float32", "bfloat16", "tf32", "float64"});
+              flags.recipe.precision, kPrecisions);
   line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
               flags.no_graph);
   line.toggle("parallel-seeds", "train those of --seeds at once, side by side on a GPU",

@@ -14,6 +14,9 @@
 
 namespace ladder::examples {
 
+/// What `--precision` takes.
+inline const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf32", "float64"};
+
 /// A recipe as the flags have edited it, and how it is run.
 struct TrainingFlags {
   models::Recipe recipe;
