@@ -3,7 +3,7 @@
 #include <torch/torch.h>
 
 #include "ladder/nn/upsample_map.h"
-#include "ladder/ops/convolve.h"
+#include "ladder/ops/max_pool.h"
 
 namespace ladder {
 
@@ -31,9 +31,7 @@ void NoisyMaxPoolImpl::pretty_print(std::ostream& stream) const {
 StageOutput NoisyMaxPoolImpl::forward(const torch::Tensor& h, const Pass& pass) {
   TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels, "NoisyMaxPool: expected maps [R, ",
               options.channels, ", H, W] but got an input of shape ", h.sizes(), ".");
-  const auto pooled = torch::max_pool2d(ops::channels_last(h), *options.size, *options.size, 0, 1,
-                                        /*ceil_mode=*/true);
-  return normalization->forward(ops::channels_last(pooled), pass);
+  return normalization->forward(ops::max_pool(h, {options.size->at(0), options.size->at(1)}), pass);
 }
 
 torch::nn::AnyModule NoisyMaxPoolImpl::make_vertical(at::IntArrayRef in, at::IntArrayRef) const {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cpu/run.h"
 #include "ladder/ops/cuda/run.h"
 #include "ladder/ops/elements.h"
 
@@ -31,7 +31,7 @@ void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDra
       }
     }
     if constexpr (kForCpu<T>) {
-      cpu::run(args, rows.size(0), cols);
+      cpu::run(args);
     }
   });
 }

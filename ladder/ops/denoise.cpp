@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ladder/ops/alias.h"
-#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cpu/run.h"
 #include "ladder/ops/cuda/run.h"
 #include "ladder/ops/elements.h"
 #include "ladder/ops/normalise.h"
@@ -117,7 +117,7 @@ Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Ten
     if constexpr (kForCpu<T>) {
       std::vector<double> cost(static_cast<size_t>(cols));
       args.cost = cost.data();
-      cpu::run(args, rows, cols);
+      cpu::run(args);
       const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
       raw.cost.fill_(total / static_cast<double>(rows * cols));
     }
@@ -202,7 +202,7 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
       }
       if constexpr (kForCpu<T>) {
         args.grad_cost = costed ? grads[1].item<double>() / static_cast<double>(rows * cols) : 0.0;
-        cpu::run(args, rows, cols);
+        cpu::run(args);
       }
     });
     return {grad_z_noisy, grad_u, grad_weight, at::Tensor(), grad_target, grad_mean, grad_std};

@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "ladder/ops/alias.h"
-#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cpu/run.h"
 #include "ladder/ops/cuda/run.h"
 #include "ladder/ops/elements.h"
 
@@ -67,7 +67,7 @@ void run_kernel(const Arguments<T>& args, const at::Tensor& x) {
     }
   }
   if constexpr (kForCpu<T>) {
-    cpu::run(args, x.size(0), x.size(1));
+    cpu::run(args);
   }
 }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/cpu/run.h"
 #include "ladder/ops/cuda/run.h"
 #include "ladder/ops/elements.h"
 
@@ -136,7 +136,7 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
       return values.to(options);
     }
   }
-  cpu::run(args, rows, columns);
+  cpu::run(args);
   return values.to(options);
 }
 

@@ -77,7 +77,9 @@ TEST_CASE("denoise is the published Gaussian formula on known numbers", "[ops]")
 TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") {
   torch::manual_seed(1);
   for (const auto& function : kFunctions) {
-    for (const auto& [rows, columns] : {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}}) {
+    // The last in parts of rows.
+    for (const auto& [rows, columns] :
+         {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}, {2500, 67}}) {
       for (const int form : {0, 1, 2}) {  // no target, a target as it is, rescaled
         INFO("function of " << parameter_count(function) << " parameters, " << rows << " x "
                             << columns << ", form " << form);
@@ -247,6 +249,35 @@ TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
       require_close(z_hat, first, 1e-4, 1e-5);
     }
   }
+}
+
+TEST_CASE("denoise in parts of rows gives the same bits on any number of threads", "[ops]") {
+  const auto threads = at::get_num_threads();
+  for (const size_t chosen : {0, 5}) {  // Gaussian; a perceptron
+    const auto& function = kFunctions[chosen];
+    std::vector<torch::Tensor> first;
+    for (const int count : {1, 2, 3}) {
+      INFO(count << " threads, function of " << parameter_count(function) << " parameters");
+      torch::manual_seed(14);
+      at::set_num_threads(count);
+      const auto in = operands(5000, 33, function, torch::kFloat);
+      const auto result =
+          ladder::ops::denoise(in[0], in[1], in[2], function, DenoisingTarget{in[3], in[4], in[5]});
+      (weighted_sum({result.z_hat}) + result.cost).backward();
+      std::vector<torch::Tensor> results = {result.z_hat, result.cost};
+      for (const auto& t : in) {
+        results.push_back(t.grad());
+      }
+      if (count == 1) {
+        first = results;
+      }
+      for (size_t i = 0; i < results.size(); ++i) {
+        INFO("tensor " << i);
+        CHECK(torch::equal(results[i], first[i]));
+      }
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_CASE("denoise takes strided operands", "[ops]") {

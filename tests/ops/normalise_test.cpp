@@ -32,10 +32,16 @@ struct Case {
   torch::Tensor x;
   NormaliseArguments arguments;
 
-  Case(int64_t columns, torch::Dtype dtype, Activation activation, bool gamma = true) {
-    x = torch::randn({12, columns}, torch::kDouble).mul(2).add(0.7).to(dtype).requires_grad_();
-    arguments.groups = {
-        {.rows = 3, .noise_std = 0.3}, {.rows = 5, .noise_std = 0.4}, {.rows = 4, .noise_std = 0}};
+  Case(int64_t columns, torch::Dtype dtype, Activation activation, bool gamma = true,
+       int64_t times = 1) {
+    x = torch::randn({12 * times, columns}, torch::kDouble)
+            .mul(2)
+            .add(0.7)
+            .to(dtype)
+            .requires_grad_();
+    arguments.groups = {{.rows = 3 * times, .noise_std = 0.3},
+                        {.rows = 5 * times, .noise_std = 0.4},
+                        {.rows = 4 * times, .noise_std = 0}};
     arguments.noise = NoiseDraw{.seed = 5, .offset = 123, .values = {}};
     arguments.beta = torch::randn({columns}, torch::kDouble).to(dtype).requires_grad_();
     if (gamma) {
@@ -127,6 +133,60 @@ TEST_CASE("normalise kernel agrees with the composite in float64", "[ops][grad]"
       fused.require_same_gradients(composite, 1e-9, 1e-9);
     }
   }
+}
+
+TEST_CASE("normalise in parts of rows agrees with the composite", "[ops][grad]") {
+  torch::manual_seed(12);
+  for (const int64_t columns : {1, 37, 130}) {
+    for (const auto activation : {Activation::kRelu, Activation::kGelu}) {
+      INFO(columns << " columns, " << to_string(activation));
+      Case fused(columns, torch::kDouble, activation, columns != 37, 400);
+      Case composite = fused.to(torch::kDouble);
+      const auto outputs = all(ladder::ops::normalise(fused.x, fused.arguments));
+      const auto expected =
+          all(ladder::ops::reference::normalise(composite.x, composite.arguments));
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        INFO("output " << i);
+        require_close(outputs[i], expected[i], 1e-10, 1e-10);
+      }
+      weighted_sum(outputs).backward();
+      weighted_sum(expected).backward();
+      fused.require_same_gradients(composite, 1e-9, 1e-9);
+    }
+  }
+  Case fused(20, torch::kDouble, Activation::kTanh, true, 400);
+  fused.arguments.mean = torch::randn({20}, torch::kDouble);
+  fused.arguments.std = torch::rand({20}, torch::kDouble) + 0.5;
+  Case composite = fused.to(torch::kDouble);
+  const auto h = ladder::ops::normalise(fused.x, fused.arguments).h;
+  const auto expected = ladder::ops::reference::normalise(composite.x, composite.arguments).h;
+  require_close(h, expected, 1e-10, 1e-10);
+  weighted_sum({h}).backward();
+  weighted_sum({expected}).backward();
+  fused.require_same_gradients(composite, 1e-9, 1e-9);
+}
+
+TEST_CASE("normalise in parts of rows gives the same bits on any number of threads", "[ops]") {
+  const auto threads = at::get_num_threads();
+  std::vector<torch::Tensor> first;
+  for (const int count : {1, 2, 3}) {
+    INFO(count << " threads");
+    torch::manual_seed(13);
+    at::set_num_threads(count);
+    Case c(33, torch::kFloat, Activation::kRelu, true, 400);
+    auto results = all(ladder::ops::normalise(c.x, c.arguments));
+    weighted_sum(results).backward();
+    results.insert(results.end(),
+                   {c.x.grad(), c.arguments.beta->grad(), c.arguments.gamma->grad()});
+    if (count == 1) {
+      first = results;
+    }
+    for (size_t i = 0; i < results.size(); ++i) {
+      INFO("tensor " << i);
+      CHECK(torch::equal(results[i], first[i]));
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_CASE("normalise kernel in float32 stays within rounding of float64", "[ops][grad]") {

@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <vector>
 
@@ -22,8 +23,9 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
 }
 
 void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f) {
-  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    for (int64_t task = next++; task < count; task = next++) {
       f(task);
     }
   });

@@ -1,9 +1,11 @@
 /// The CPU kernels behind the fused operators: plain pointers in, no tensors, no threads.
 ///
 /// Each kernel works on the columns [begin, end) of row-major [rows, cols] matrices and touches no
-/// other column, so the operators split columns over threads and every sum over rows runs in one
-/// order: results do not depend on the number of threads. `kernels.inc` is compiled once per
-/// instruction set; `kernels()` picks the widest that the machine has.
+/// other column: split by columns among threads, every sum over rows runs in one order. Tall
+/// matrices are split by rows (run.cpp): a kernel then sees one part of the rows, leaves its sums
+/// where it is told, and is called again with the sums of all parts. Either way results do not
+/// depend on the number of threads. `kernels.inc` is compiled once per instruction set; `kernels()`
+/// picks the widest that the machine has.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +58,30 @@ struct AddNoise {  // out = x + noise_std * n
   double noise_std;
 };
 
+/// Mean and sum of squared differences from it, of each column of some rows.
+template <class T>
+struct Measure {
+  const T* x;  // [rows, cols]
+  int64_t rows, cols;
+  T* mean;     // [cols]
+  T* squares;  // [cols]
+};
+
+/// The way back through (x - mean) / std, where both are those of x: replaces the gradient with
+/// respect to the standardised values by that with respect to x.
+template <class T>
+struct StandardiseBackward {
+  const T* x;  // [rows, cols]
+  T* grad;     // [rows, cols]
+  int64_t rows, cols;
+  const T* mean;       // [cols]
+  const T* std;        // [cols]
+  const T* sums;       // [2, cols] over all `measured` rows: of grad, of grad times the value
+  int64_t measured;    // the rows that mean and std were measured on; 0 where they were given
+  const T* grad_mean;  // [cols] or null
+  const T* grad_std;   // [cols] or null
+};
+
 template <class T>
 struct NormaliseForward {
   const T* x;  // [rows, cols]
@@ -97,6 +123,8 @@ struct NormaliseBackward {
   T* grad_x;               // [rows, cols]
   T* grad_gamma;           // [cols] or null
   T* grad_beta;            // [cols] or null
+  // [groups, 2, cols]: where given, grad_x is left before StandardiseBackward, and its sums here
+  T* sums = nullptr;
 };
 
 template <class T>
@@ -108,6 +136,7 @@ struct DenoiseForward {
   MlpShape mlp;     // of kMlp
   const T* weight;  // [parameters, cols]
   double eps;
+  bool stored = false;   // u_mean and u_std are given instead of measured
   const T* target;       // [rows, cols], or null for no cost
   const T* target_mean;  // [cols], or null for a target taken as it is
   const T* target_std;   // [cols]
@@ -139,6 +168,7 @@ struct DenoiseBackward {
   T* grad_target;       // [rows, cols] or null
   T* grad_target_mean;  // [cols] or null
   T* grad_target_std;   // [cols] or null
+  T* sums = nullptr;    // [2, cols]: as those of NormaliseBackward, for grad_u
 };
 
 /// A matrix of any strides; a line is a row of the left operand, a column of the right one.
@@ -201,12 +231,48 @@ struct WinogradKernels {
                  float* maps);
 };
 
+/// Maps [rows, height, width, channels] under windows side by side, of which a map has `down` x
+/// `across`, the last ones cut at its edges.
+struct PooledMaps {
+  int64_t height, width, channels;
+  int64_t window_height, window_width;
+  int64_t down, across;
+};
+
+constexpr int64_t kMostPooled = 256;  ///< values of a window
+
+/// The largest value of each window, NaN if one is, and its place among them, row by row. Kernels
+/// work on rows of windows, counted through all maps.
+template <class T>
+struct MaxPoolForward {
+  PooledMaps maps;
+  const T* x;
+  T* y;            // [rows, down, across, channels]
+  uint8_t* place;  // as y
+};
+
+template <class T>
+struct MaxPoolBackward {
+  PooledMaps maps;
+  const T* grad_y;
+  const uint8_t* place;
+  T* grad_x;
+};
+
 struct KernelTable {
   const char* name;
   ProductKernel product;
   WinogradKernels winograd;
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
+  void (*max_pool_forward_f32)(const MaxPoolForward<float>&, int64_t begin, int64_t end);
+  void (*max_pool_forward_f64)(const MaxPoolForward<double>&, int64_t begin, int64_t end);
+  void (*max_pool_backward_f32)(const MaxPoolBackward<float>&, int64_t begin, int64_t end);
+  void (*max_pool_backward_f64)(const MaxPoolBackward<double>&, int64_t begin, int64_t end);
+  void (*measure_f32)(const Measure<float>&, int64_t begin, int64_t end);
+  void (*measure_f64)(const Measure<double>&, int64_t begin, int64_t end);
+  void (*standardise_backward_f32)(const StandardiseBackward<float>&, int64_t begin, int64_t end);
+  void (*standardise_backward_f64)(const StandardiseBackward<double>&, int64_t begin, int64_t end);
   void (*normalise_forward_f32)(const NormaliseForward<float>&, int64_t begin, int64_t end);
   void (*normalise_forward_f64)(const NormaliseForward<double>&, int64_t begin, int64_t end);
   void (*normalise_backward_f32)(const NormaliseBackward<float>&, int64_t begin, int64_t end);

@@ -1,0 +1,87 @@
+#include "ladder/ops/max_pool.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "ladder/ops/convolve.h"
+#include "ladder/ops/cpu/run.h"
+#include "ladder/ops/elements.h"
+
+namespace ladder::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+cpu::PooledMaps pooled(at::IntArrayRef maps, at::IntArrayRef size) {
+  return {.height = maps[2],
+          .width = maps[3],
+          .channels = maps[1],
+          .window_height = size[0],
+          .window_width = size[1],
+          .down = (maps[2] + size[0] - 1) / size[0],
+          .across = (maps[3] + size[1] - 1) / size[1]};
+}
+
+at::Tensor empty_maps(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  return at::empty({sizes[0], sizes[2], sizes[3], sizes[1]}, options).permute({0, 3, 1, 2});
+}
+
+class MaxPoolFunction : public torch::autograd::Function<MaxPoolFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, at::IntArrayRef size) {
+    const auto maps = channels_last(x);
+    const auto shape = pooled(maps.sizes(), size);
+    const std::array<int64_t, 4> sizes = {maps.size(0), shape.channels, shape.down, shape.across};
+    const auto y = empty_maps(sizes, maps.options());
+    const auto place = empty_maps(sizes, maps.options().dtype(at::kByte));
+    with_element(maps, [&]<class T>(T*) {
+      if constexpr (kForCpu<T>) {
+        cpu::run(cpu::MaxPoolForward<T>{.maps = shape,
+                                        .x = data_or_null<T>(maps),
+                                        .y = mutable_data_or_null<T>(y),
+                                        .place = place.mutable_data_ptr<uint8_t>()},
+                 maps.size(0));
+      }
+    });
+    ctx->saved_data["sizes"] = maps.sizes();
+    ctx->saved_data["size"] = size;
+    ctx->save_for_backward({place});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "max_pool: the gradient of a gradient is not supported (use torch::max_pool2d "
+                "where you need it).");
+    const auto place = ctx->get_saved_variables()[0];
+    const auto sizes = ctx->saved_data["sizes"].toIntVector();
+    const auto grad_y = channels_last(grads[0]);
+    const auto grad_x = empty_maps(sizes, grad_y.options());
+    with_element(grad_y, [&]<class T>(T*) {
+      if constexpr (kForCpu<T>) {
+        cpu::run(
+            cpu::MaxPoolBackward<T>{.maps = pooled(sizes, ctx->saved_data["size"].toIntVector()),
+                                    .grad_y = data_or_null<T>(grad_y),
+                                    .place = place.const_data_ptr<uint8_t>(),
+                                    .grad_x = mutable_data_or_null<T>(grad_x)},
+            sizes[0]);
+      }
+    });
+    return {grad_x, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor max_pool(const at::Tensor& x, std::array<int64_t, 2> size) {
+  TORCH_CHECK(x.dim() == 4, "max_pool: expected maps [R, C, H, W] but got ", x.sizes(), ".");
+  TORCH_CHECK(size[0] > 0 && size[1] > 0, "max_pool: expected a size of at least 1 but got ",
+              at::IntArrayRef(size), ".");
+  if (x.is_cpu() && has_kernel(x) && size[0] * size[1] <= cpu::kMostPooled) {
+    return MaxPoolFunction::apply(x, size);
+  }
+  return channels_last(at::max_pool2d(channels_last(x), size, size, 0, 1, /*ceil_mode=*/true));
+}
+
+}  // namespace ladder::ops
