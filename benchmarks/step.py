@@ -61,6 +61,7 @@ DENSE = {
 NETWORKS = DENSE | {
     "conv-fc": "conv-fc on 1x28x28, full ladder",
     "conv-small": "conv-small on 1x28x28, Gamma-model",
+    "conv-small-full": "conv-small on 1x28x28, full ladder",
     "conv-large": "conv-large on 3x32x32, Gamma-model",
 }
 # Buffers of a step go back to the heap, not to the kernel; the program sets the same for itself.

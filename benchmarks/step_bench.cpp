@@ -2,7 +2,8 @@
 // contains.
 //
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
-//                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-large]
+//                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-small-full|
+//                                conv-large]
 //                     [--layers N,N,...] [--batch N] [--precision float32|bfloat16|tf32]
 //                     [--product-route NAME] [--device cpu|cuda] [--no-graph]
 //
@@ -56,14 +57,19 @@ std::vector<double> lambda_of(const std::string& kind, size_t levels) {
   }
   TORCH_CHECK(
       kind == "baseline",
-      "--network: expected full, gamma, bottom, baseline, conv-fc, conv-small or conv-large "
-      "but got '",
+      "--network: expected full, gamma, bottom, baseline, conv-fc, conv-small, conv-small-full or "
+      "conv-large but got '",
       kind, "'.");
   return {};
 }
 
 std::optional<ladder::models::NetworkOptions> convolutional(const std::string& kind) {
   using namespace ladder::models;
+  if (kind == "conv-small-full") {
+    auto options = conv_small();
+    options.lambda = full_lambda(options.layers.size(), 1000, 10, 0.1);
+    return options;
+  }
   return kind == "conv-fc"      ? std::optional(conv_fc())
          : kind == "conv-small" ? std::optional(conv_small())
          : kind == "conv-large" ? std::optional(conv_large())
@@ -265,7 +271,8 @@ int run(int argc, char** argv) {
   cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
   cli.add_options()("serve", "answer step counts on standard input with times")(
       "floor", "the step's matrix products and convolutions alone")(
-      "network", "full, gamma, bottom, baseline, conv-fc, conv-small or conv-large",
+      "network",
+      "full, gamma, bottom, baseline, conv-fc, conv-small, conv-small-full or conv-large",
       cxxopts::value<std::string>()->default_value("full"))(
       "layers", "units of a dense network's levels",
       cxxopts::value<std::vector<int64_t>>()->default_value("1000,500,250,250,250,10"))(

@@ -19,7 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "referenc
 import conv_reference as reference  # noqa: E402
 
 TOLERANCE = 1e-8
-SHAPES = {"conv-fc": (1, 8, 8), "conv-small": (1, 9, 9), "conv-large": (3, 15, 16)}
+SHAPES = {
+    "conv-fc": (1, 8, 8),
+    "conv-small": (1, 9, 9),
+    "conv-small-full": (1, 9, 9),
+    "conv-large": (3, 15, 16),
+}
 
 
 def narrowed(name: str) -> conv_network.Layout:

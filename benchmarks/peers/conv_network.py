@@ -42,27 +42,26 @@ class Layout:
     top_gamma: bool = True
 
 
+SMALL = (
+    Conv(32, 5, True),
+    POOL,
+    Conv(64, 3),
+    Conv(64, 3, True),
+    POOL,
+    Conv(128, 3),
+    Conv(CLASSES, 1),
+    GLOBAL_POOL,
+    DENSE,
+)
+
 NETWORKS = {
     "conv-fc": Layout(
         (1, 28, 28),
         (Conv(1000, 26), *(Conv(n, 1) for n in (500, 250, 250, 250, CLASSES)), GLOBAL_POOL),
         (1000.0, 10.0) + (0.1,) * 6,
     ),
-    "conv-small": Layout(
-        (1, 28, 28),
-        (
-            Conv(32, 5, True),
-            POOL,
-            Conv(64, 3),
-            Conv(64, 3, True),
-            POOL,
-            Conv(128, 3),
-            Conv(CLASSES, 1),
-            GLOBAL_POOL,
-            DENSE,
-        ),
-        (0.0,) * 9 + (1.0,),
-    ),
+    "conv-small": Layout((1, 28, 28), SMALL, (0.0,) * 9 + (1.0,)),
+    "conv-small-full": Layout((1, 28, 28), SMALL, (1000.0, 10.0) + (0.1,) * 8),
     "conv-large": Layout(
         (3, 32, 32),
         (
@@ -125,10 +124,12 @@ class Network(nn.Module):
             table[[1, 6]] = 1.0
             self.tables[str(level)] = table
             layer = layout.layers[level] if level < top else None
+            below = self.shapes[level][0]
             if isinstance(layer, Conv):
-                below = self.shapes[level][0]
                 vertical = torch.empty(below, layer.channels, layer.kernel, layer.kernel)
                 self.verticals[str(level)] = uniform(vertical, layer.channels * layer.kernel**2)
+            elif layer == DENSE:
+                self.verticals[str(level)] = torch.randn(below, CLASSES) / math.sqrt(CLASSES)
 
     def data(self) -> tuple[Tensor, Tensor]:
         """All images, and the classes of the first ones."""
@@ -148,6 +149,11 @@ class Network(nn.Module):
         if isinstance(layer, Conv):
             padding = layer.kernel - 1 - layer.padding
             return F.conv2d(z, self.verticals[str(level)], padding=padding)
+        if layer == DENSE:
+            return F.linear(z, self.verticals[str(level)])
+        if layer == POOL:
+            height, width = shape[1:]
+            return F.interpolate(z, scale_factor=2)[:, :, :height, :width]
         return z[:, :, None, None].expand(-1, -1, *shape[1:])  # global mean pool
 
     def cost(
