@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -70,6 +71,14 @@ MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 
 class Missing(Exception):
     """An implementation that cannot run; the message says why."""
+
+
+class Stopped(Exception):
+    """Told to end by SIGTERM: what was measured until then is what there is."""
+
+
+def stop(*_) -> None:
+    raise Stopped
 
 
 class Runner:
@@ -152,6 +161,17 @@ def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], di
 
 def measure(runners: list[Runner], missing: dict[str, str], options: argparse.Namespace) -> None:
     rounds = -(-options.steps // options.round)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        take_turns(rounds, runners, missing, options)
+    except Stopped:
+        print("stopped: the table holds the steps so far", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def take_turns(
+    rounds: int, runners: list[Runner], missing: dict[str, str], options: argparse.Namespace
+) -> None:
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
         first = number % len(runners) if runners else 0
@@ -220,7 +240,7 @@ def describe_machine(options: argparse.Namespace, versions: dict[str, str]) -> d
 
 
 def summarize(runners: list[Runner], missing: dict[str, str]) -> dict[str, dict]:
-    done = {r.name: r.seconds for r in runners if r.name not in missing}
+    done = {r.name: r.seconds for r in runners if r.name not in missing and len(r.seconds) > 1}
     medians = {name: statistics.median(seconds) for name, seconds in done.items()}
     summary = {}
     for name, seconds in done.items():

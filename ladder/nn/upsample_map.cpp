@@ -45,8 +45,22 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
   if (maps.size(2) == 1 && maps.size(3) == 1) {
     return maps.expand({-1, -1, rows, columns});
   }
-  return maps
-      .movedim(1, -1)  // [M, I, J, C]
+  if (options.padding == std::array<int64_t, 2>{0, 0} && maps.size(2) * options.scale[0] >= rows &&
+      maps.size(3) * options.scale[1] >= columns) {
+    // Copied in one piece; its gradient is a sum over windows, in one order on every device.
+    return maps
+        .movedim(1, -1)  // [M, I, J, C]
+        .unsqueeze(3)
+        .unsqueeze(2)
+        .expand({-1, -1, options.scale[0], -1, options.scale[1], -1})
+        .reshape({maps.size(0), maps.size(2) * options.scale[0], maps.size(3) * options.scale[1],
+                  maps.size(1)})
+        .narrow(1, 0, rows)
+        .narrow(2, 0, columns)
+        .contiguous()
+        .movedim(-1, 1);
+  }
+  return maps.movedim(1, -1)
       .index_select(1,
                     sources(rows, options.scale[0], options.padding[0], maps.size(2), x.device()))
       .index_select(

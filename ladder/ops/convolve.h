@@ -30,7 +30,7 @@ std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<in
 /// quarter of the multiplications, errors of some 1e-6 of the largest value, the same bits on any
 /// number of threads, float32 at any precision. All else is at::convolution, whose weight gradients
 /// may differ in rounding with the number of threads; at the precision kBFloat16, operands and
-/// results of float32 on the CPU are rounded to it there. Results are channels-last in memory, so
+/// results of float32 are rounded to it there. Results are channels-last in memory, so
 /// that [R, O, I, J] and [R I J, O] are one tensor. Errors: ranks other than 4, channels or dtypes
 /// that differ, those of `convolved_size`.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,

@@ -284,8 +284,8 @@ void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const 
 
 void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
            const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
-  TORCH_CHECK(u.dim() == 2 && u.size(0) > 0, "denoise: expected u of shape [M, C] but got ",
-              u.sizes(), ".");
+  TORCH_CHECK(u.dim() == 2 && u.numel() > 0,
+              "denoise: expected u of shape [M, C] with elements but got ", u.sizes(), ".");
   TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
               " but got ", z_noisy.sizes(), ".");
   TORCH_CHECK(weight.dim() == 2 && weight.size(0) == parameter_count(function) &&

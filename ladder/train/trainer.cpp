@@ -333,13 +333,18 @@ void Trainer::Run::record() {
   recorded_.costs = at::zeros({static_cast<int64_t>(state_.cost_sums.size())},
                               parameter.options().requires_grad(false));
   adam_.zero_grad();  // a gradient from elsewhere would be added to, at each replay
-  graph_->record([this] {
-    auto noise = NoiseSource::from(noise_.seed(), recorded_.noise_position);
-    const auto batch = sampler_.gather(recorded_.labeled_rows, recorded_.unlabeled_rows);
-    recorded_.costs.copy_(update(batch, noise));
-    recorded_.noise_position.add_(std::bit_cast<int64_t>(noise.offset()));
-    recorded_.noise_blocks = noise.offset();
-  });
+  try {
+    graph_->record([this] {
+      auto noise = NoiseSource::from(noise_.seed(), recorded_.noise_position);
+      const auto batch = sampler_.gather(recorded_.labeled_rows, recorded_.unlabeled_rows);
+      recorded_.costs.copy_(update(batch, noise));
+      recorded_.noise_position.add_(std::bit_cast<int64_t>(noise.offset()));
+      recorded_.noise_blocks = noise.offset();
+    });
+  } catch (...) {
+    adam_.zero_grad();  // those of a step that was recorded in part hold no numbers
+    throw;
+  }
 }
 
 void Trainer::Run::read_costs() {

@@ -154,6 +154,20 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
   }
 }
 
+TEST_CASE("Recipes: the fast one is the full one with a schedule of its own", "[models]") {
+  const auto& fast = find_recipe("mnist-100-fast");
+  const auto& full = find_recipe("mnist-100-full");
+  CHECK(fast.labels == full.labels);
+  CHECK((fast.network.layers == full.network.layers));
+  CHECK(fast.network.noise == full.network.noise);
+  CHECK(fast.network.lambda == std::vector<double>{2000, 20, 0.2, 0.2, 0.2, 0.2, 0.2});
+  CHECK(fast.precision == "bfloat16");
+  CHECK(fast.schedule.batch_size == 200);
+  CHECK(fast.schedule.labeled_batch == 100);
+  CHECK(fast.schedule.epochs * 3 < full.schedule.epochs);
+  CHECK_FALSE(fast.published.has_value());
+}
+
 TEST_CASE("Recipes: the combinator's name is that of the network's", "[models]") {
   const auto text = [](const CombinatorFactory& make) {
     std::ostringstream stream;
@@ -173,7 +187,8 @@ TEST_CASE("Recipes: published errors are written with what was published of them
 }
 
 TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
-  CHECK(kTable.size() + kConvTable.size() == models::recipes().size());
+  const size_t fast = 1;
+  CHECK(kTable.size() + fast + kConvTable.size() == models::recipes().size());
   for (const auto& row : kConvTable) {
     INFO(row.name);
     const auto& recipe = find_recipe(row.name);

@@ -423,7 +423,7 @@ void add_noise(const cpu::AddNoise<T>& a, Stream stream) {
 
 template <class T>
 void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stream stream) {
-  if (a.cols == 0) {
+  if (a.cols == 0 || a.group_count == 0) {
     return;
   }
   const auto groups = groups_of(a.groups, a.group_count);
@@ -444,7 +444,7 @@ void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stre
 
 template <class T>
 void normalise_backward(const cpu::NormaliseBackward<T>& a, float* workspace, Stream stream) {
-  if (a.cols == 0) {
+  if (a.cols == 0 || a.group_count == 0) {
     return;
   }
   const auto groups = groups_of(a.groups, a.group_count);
