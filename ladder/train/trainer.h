@@ -40,9 +40,9 @@ struct TrainOptions {
   int64_t patience = 0;
 
   /// Whether the step is recorded and replayed as a CUDA graph, see StepGraph: the same numbers in
-  /// less time. By default on CUDA with float32 parameters. On the CPU it brings nothing. A recorded
-  /// step keeps the options that the network had when training began: callbacks that change them
-  /// (its lambda, the noise of a stage) need `graph = false`.
+  /// less time. By default on CUDA with float32 parameters. On the CPU it brings nothing. A
+  /// recorded step keeps the options that the network had when training began: callbacks that
+  /// change them (its lambda, the noise of a stage) need `graph = false`.
   std::optional<bool> graph = {};
 
   std::filesystem::path out = {};  ///< folder of the run, see RunFolder; empty: no files
@@ -87,10 +87,10 @@ struct TrainCallbacks {
 /// for bit, as one that was not - on the same kind of machine, with the same number of threads, and
 /// but for convolutions on CUDA, whose gradients cuDNN may sum in another order each time.
 ///
-/// A step waits for nothing: costs stay on the device and are read every 100 steps; the order of the
-/// rows goes there once in a while. On CUDA the
-/// whole of it - forward, backward, Adam, the rows it gathers and the noise it draws - is one graph
-/// after the first steps, on a stream of the trainer's own. A cost that is not finite ends the run:
+/// A step waits for nothing: costs stay on the device and are read every 100 steps; the order of
+/// the rows goes there once in a while. On CUDA the whole of it - forward, backward, Adam, the rows
+/// it gathers and the noise it draws - is one graph after the first steps, on a stream of the
+/// trainer's own. A cost that is not finite ends the run:
 ///
 ///     Trainer: the denoising cost of level 1 is not finite at step 1234 (lower lambda or the
 ///     learning rate).
