@@ -17,6 +17,7 @@
 #include <ladder/models/combinators.h>
 #include <ladder/models/mlp.h>
 #include <ladder/models/network.h>
+#include <ladder/models/recipes.h>
 #include <ladder/nn/noisy_conv.h>
 #include <ladder/ops/convolve.h>
 #include <ladder/ops/product.h>
@@ -65,13 +66,10 @@ std::vector<double> lambda_of(const std::string& kind, size_t levels) {
 
 std::optional<ladder::models::NetworkOptions> convolutional(const std::string& kind) {
   using namespace ladder::models;
-  if (kind == "conv-small-full") {
-    auto options = conv_small();
-    options.lambda = full_lambda(options.layers.size(), 1000, 10, 0.1);
-    return options;
-  }
   return kind == "conv-fc"      ? std::optional(conv_fc())
          : kind == "conv-small" ? std::optional(conv_small())
+         : kind == "conv-small-full"
+             ? std::optional(find_recipe("mnist-100-conv-small-full").network)
          : kind == "conv-large" ? std::optional(conv_large())
                                 : std::nullopt;
 }

@@ -45,8 +45,9 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
   if (maps.size(2) == 1 && maps.size(3) == 1) {
     return maps.expand({-1, -1, rows, columns});
   }
-  if (options.padding == std::array<int64_t, 2>{0, 0} && maps.size(2) * options.scale[0] >= rows &&
-      maps.size(3) * options.scale[1] >= columns) {
+  const auto [above, left] = options.padding;
+  if (maps.size(2) * options.scale[0] >= above + rows &&
+      maps.size(3) * options.scale[1] >= left + columns) {
     // Copied in one piece; its gradient is a sum over windows, in one order on every device.
     return maps
         .movedim(1, -1)  // [M, I, J, C]
@@ -55,16 +56,14 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
         .expand({-1, -1, options.scale[0], -1, options.scale[1], -1})
         .reshape({maps.size(0), maps.size(2) * options.scale[0], maps.size(3) * options.scale[1],
                   maps.size(1)})
-        .narrow(1, 0, rows)
-        .narrow(2, 0, columns)
+        .narrow(1, above, rows)
+        .narrow(2, left, columns)
         .contiguous()
         .movedim(-1, 1);
   }
   return maps.movedim(1, -1)
-      .index_select(1,
-                    sources(rows, options.scale[0], options.padding[0], maps.size(2), x.device()))
-      .index_select(
-          2, sources(columns, options.scale[1], options.padding[1], maps.size(3), x.device()))
+      .index_select(1, sources(rows, options.scale[0], above, maps.size(2), x.device()))
+      .index_select(2, sources(columns, options.scale[1], left, maps.size(3), x.device()))
       .movedim(-1, 1);
 }
 

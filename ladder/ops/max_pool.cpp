@@ -23,18 +23,15 @@ cpu::PooledMaps pooled(at::IntArrayRef maps, at::IntArrayRef size) {
           .across = (maps[3] + size[1] - 1) / size[1]};
 }
 
-at::Tensor empty_maps(at::IntArrayRef sizes, const at::TensorOptions& options) {
-  return at::empty({sizes[0], sizes[2], sizes[3], sizes[1]}, options).permute({0, 3, 1, 2});
-}
-
 class MaxPoolFunction : public torch::autograd::Function<MaxPoolFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, at::IntArrayRef size) {
     const auto maps = channels_last(x);
     const auto shape = pooled(maps.sizes(), size);
     const std::array<int64_t, 4> sizes = {maps.size(0), shape.channels, shape.down, shape.across};
-    const auto y = empty_maps(sizes, maps.options());
-    const auto place = empty_maps(sizes, maps.options().dtype(at::kByte));
+    const auto y = at::empty(sizes, maps.options(), at::MemoryFormat::ChannelsLast);
+    const auto place =
+        at::empty(sizes, maps.options().dtype(at::kByte), at::MemoryFormat::ChannelsLast);
     with_element(maps, [&]<class T>(T*) {
       if constexpr (kForCpu<T>) {
         cpu::run(cpu::MaxPoolForward<T>{.maps = shape,
@@ -57,7 +54,7 @@ class MaxPoolFunction : public torch::autograd::Function<MaxPoolFunction> {
     const auto place = ctx->get_saved_variables()[0];
     const auto sizes = ctx->saved_data["sizes"].toIntVector();
     const auto grad_y = channels_last(grads[0]);
-    const auto grad_x = empty_maps(sizes, grad_y.options());
+    const auto grad_x = at::empty(sizes, grad_y.options(), at::MemoryFormat::ChannelsLast);
     with_element(grad_y, [&]<class T>(T*) {
       if constexpr (kForCpu<T>) {
         cpu::run(

@@ -5,6 +5,7 @@
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using ladder::ops::CombinatorFunction;
 using ladder::ops::DenoisingFunction;
@@ -252,14 +253,11 @@ TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
 }
 
 TEST_CASE("denoise in parts of rows gives the same bits on any number of threads", "[ops]") {
-  const auto threads = at::get_num_threads();
   for (const size_t chosen : {0, 5}) {  // Gaussian; a perceptron
     const auto& function = kFunctions[chosen];
-    std::vector<torch::Tensor> first;
-    for (const int count : {1, 2, 3}) {
-      INFO(count << " threads, function of " << parameter_count(function) << " parameters");
+    INFO("function of " << parameter_count(function) << " parameters");
+    ladder::testing::check_same_on_threads([&] {
       torch::manual_seed(14);
-      at::set_num_threads(count);
       const auto in = operands(5000, 33, function, torch::kFloat);
       const auto result =
           ladder::ops::denoise(in[0], in[1], in[2], function, DenoisingTarget{in[3], in[4], in[5]});
@@ -268,16 +266,9 @@ TEST_CASE("denoise in parts of rows gives the same bits on any number of threads
       for (const auto& t : in) {
         results.push_back(t.grad());
       }
-      if (count == 1) {
-        first = results;
-      }
-      for (size_t i = 0; i < results.size(); ++i) {
-        INFO("tensor " << i);
-        CHECK(torch::equal(results[i], first[i]));
-      }
-    }
+      return results;
+    });
   }
-  at::set_num_threads(threads);
 }
 
 TEST_CASE("denoise takes strided operands", "[ops]") {

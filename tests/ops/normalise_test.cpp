@@ -7,6 +7,7 @@
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using ladder::Activation;
 using ladder::NoiseDraw;
@@ -167,26 +168,15 @@ TEST_CASE("normalise in parts of rows agrees with the composite", "[ops][grad]")
 }
 
 TEST_CASE("normalise in parts of rows gives the same bits on any number of threads", "[ops]") {
-  const auto threads = at::get_num_threads();
-  std::vector<torch::Tensor> first;
-  for (const int count : {1, 2, 3}) {
-    INFO(count << " threads");
+  ladder::testing::check_same_on_threads([] {
     torch::manual_seed(13);
-    at::set_num_threads(count);
     Case c(33, torch::kFloat, Activation::kRelu, true, 400);
     auto results = all(ladder::ops::normalise(c.x, c.arguments));
     weighted_sum(results).backward();
     results.insert(results.end(),
                    {c.x.grad(), c.arguments.beta->grad(), c.arguments.gamma->grad()});
-    if (count == 1) {
-      first = results;
-    }
-    for (size_t i = 0; i < results.size(); ++i) {
-      INFO("tensor " << i);
-      CHECK(torch::equal(results[i], first[i]));
-    }
-  }
-  at::set_num_threads(threads);
+    return results;
+  });
 }
 
 TEST_CASE("normalise kernel in float32 stays within rounding of float64", "[ops][grad]") {

@@ -8,6 +8,7 @@
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using ladder::NoiseSource;
 using ladder::testing::require_close;
@@ -137,14 +138,9 @@ TEST_CASE("NoiseSource resumes from two integers and does not repeat itself", "[
 }
 
 TEST_CASE("NoiseSource gives the same numbers on any number of threads", "[ops]") {
-  const int threads = at::get_num_threads();
   const ladder::NoiseDraw draw{.seed = 3, .offset = 11, .values = {}};
-  at::set_num_threads(1);
-  const auto one = ladder::ops::standard_normal(draw, 301, 1003, torch::kFloat);
-  at::set_num_threads(2);
-  const auto two = ladder::ops::standard_normal(draw, 301, 1003, torch::kFloat);
-  at::set_num_threads(threads);
-  CHECK(torch::equal(one, two));
+  ladder::testing::check_same_on_threads(
+      [&] { return std::vector{ladder::ops::standard_normal(draw, 301, 1003, torch::kFloat)}; });
 }
 
 TEST_CASE("NoiseSource replays given draws in order", "[ops]") {

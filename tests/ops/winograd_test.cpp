@@ -5,6 +5,7 @@
 #include "ladder/ops/convolve.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using ladder::ops::convolve;
 using ladder::ops::convolve_transposed;
@@ -114,23 +115,17 @@ TEST_CASE("convolve and its adjoint in Winograd's form agree with the direct one
 TEST_CASE("Winograd's form gives the same bits on any number of threads", "[ops]") {
   torch::manual_seed(3);
   const auto& c = kCases.back();  // of several parts
-  const auto [x, weight, y] = operands(c);
-  const auto threads = torch::get_num_threads();
-  std::vector<std::vector<torch::Tensor>> results;
-  for (const int count : {1, 2, 3}) {
-    torch::set_num_threads(count);
-    auto in = x.to(torch::kFloat).requires_grad_();
-    auto w = weight.to(torch::kFloat).requires_grad_();
+  const auto [x64, weight64, y64] = operands(c);
+  const auto x = x64.to(torch::kFloat);
+  const auto weight = weight64.to(torch::kFloat);
+  const auto y = y64.to(torch::kFloat);
+  ladder::testing::check_same_on_threads([&] {
+    auto in = x.detach().requires_grad_();
+    auto w = weight.detach().requires_grad_();
     const auto out = convolve(in, w, {.padding = {1, 1}});
-    out.backward(y.to(torch::kFloat));
-    results.push_back({out, in.grad(), w.grad()});
-  }
-  torch::set_num_threads(threads);
-  for (size_t run = 1; run < results.size(); ++run) {
-    for (size_t i = 0; i < 3; ++i) {
-      CHECK(torch::equal(results[run][i], results[0][i]));
-    }
-  }
+    out.backward(y);
+    return std::vector<torch::Tensor>{out, in.grad(), w.grad()};
+  });
 }
 
 TEST_CASE("Winograd's form has a gradient of a gradient", "[ops][grad]") {

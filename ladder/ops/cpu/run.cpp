@@ -145,6 +145,32 @@ void measure_groups(const T* x, int64_t cols, const std::vector<Part>& parts, do
   }
 }
 
+// StandardiseBackward of the whole matrix, whose statistics are [groups, cols], given the sums that
+// each part left; `all` without rows, sums and measured rows, which are those of the parts.
+template <class T>
+void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, int64_t group_count,
+                       bool stored, PartialSums<T>& sums, const StandardiseBackward<T>& all) {
+  const auto cols = all.cols;
+  std::vector<T> totals(static_cast<size_t>(2 * cols * group_count));
+  for (int64_t g = 0; g < group_count; ++g) {
+    sums.add_up(parts, at_row(totals.data(), g, 2 * cols),
+                [&](const Part& part) { return part.group == g; });
+  }
+  for_parts(parts, [&](const Part& part, int64_t) {
+    const auto& group = groups[part.group];
+    run_here(StandardiseBackward<T>{.x = at_row(all.x, part.begin, cols),
+                                    .grad = at_row(all.grad, part.begin, cols),
+                                    .rows = part.end - part.begin,
+                                    .cols = cols,
+                                    .mean = at_row(all.mean, part.group, cols),
+                                    .std = at_row(all.std, part.group, cols),
+                                    .sums = at_row(totals.data(), part.group, 2 * cols),
+                                    .measured = stored ? 0 : group.end - group.begin,
+                                    .grad_mean = at_row(all.grad_mean, part.group, cols),
+                                    .grad_std = at_row(all.grad_std, part.group, cols)});
+  });
+}
+
 template <class T>
 void run_parts(const NormaliseForward<T>& all) {
   const auto parts = parts_of(all.groups, all.group_count, all.cols);
@@ -191,24 +217,17 @@ void run_parts(const NormaliseBackward<T>& all) {
   });
   grad_gamma.add_up(parts, all.grad_gamma);
   grad_beta.add_up(parts, all.grad_beta);
-  std::vector<T> totals(static_cast<size_t>(2 * cols * all.group_count));
-  for (int64_t g = 0; g < all.group_count; ++g) {
-    sums.add_up(parts, at_row(totals.data(), g, 2 * cols),
-                [&](const Part& part) { return part.group == g; });
-  }
-  for_parts(parts, [&](const Part& part, int64_t) {
-    const auto& group = all.groups[part.group];
-    run_here(StandardiseBackward<T>{.x = at_row(all.x, part.begin, cols),
-                                    .grad = at_row(all.grad_x, part.begin, cols),
-                                    .rows = part.end - part.begin,
-                                    .cols = cols,
-                                    .mean = at_row(all.mean, part.group, cols),
-                                    .std = at_row(all.std, part.group, cols),
-                                    .sums = at_row(totals.data(), part.group, 2 * cols),
-                                    .measured = all.stored ? 0 : group.end - group.begin,
-                                    .grad_mean = at_row(all.grad_mean, part.group, cols),
-                                    .grad_std = at_row(all.grad_std, part.group, cols)});
-  });
+  standardise_parts(parts, all.groups, all.group_count, all.stored, sums,
+                    StandardiseBackward<T>{.x = all.x,
+                                           .grad = all.grad_x,
+                                           .rows = 0,
+                                           .cols = cols,
+                                           .mean = all.mean,
+                                           .std = all.std,
+                                           .sums = nullptr,
+                                           .measured = 0,
+                                           .grad_mean = all.grad_mean,
+                                           .grad_std = all.grad_std});
 }
 
 template <class T>
@@ -261,20 +280,17 @@ void run_parts(const DenoiseBackward<T>& all, int64_t parameters) {
   grad_weight.add_up(parts, all.grad_weight);
   grad_mean.add_up(parts, all.grad_target_mean);
   grad_std.add_up(parts, all.grad_target_std);
-  std::vector<T> totals(static_cast<size_t>(2 * cols));
-  sums.add_up(parts, totals.data());
-  for_parts(parts, [&](const Part& part, int64_t) {
-    run_here(StandardiseBackward<T>{.x = at_row(all.u, part.begin, cols),
-                                    .grad = at_row(all.grad_u, part.begin, cols),
-                                    .rows = part.end - part.begin,
-                                    .cols = cols,
-                                    .mean = all.u_mean,
-                                    .std = all.u_std,
-                                    .sums = totals.data(),
-                                    .measured = all.rows,
-                                    .grad_mean = nullptr,
-                                    .grad_std = nullptr});
-  });
+  standardise_parts(parts, &rows, 1, /*stored=*/false, sums,
+                    StandardiseBackward<T>{.x = all.u,
+                                           .grad = all.grad_u,
+                                           .rows = 0,
+                                           .cols = cols,
+                                           .mean = all.u_mean,
+                                           .std = all.u_std,
+                                           .sums = nullptr,
+                                           .measured = 0,
+                                           .grad_mean = nullptr,
+                                           .grad_std = nullptr});
 }
 
 template <class Args>
