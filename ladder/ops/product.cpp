@@ -53,11 +53,7 @@ at::Tensor multiply_by(const cpu::ProductKernel& kernel, const at::Tensor& x,
 
 at::Tensor multiply_bfloat16(ProductRoute route, const at::Tensor& x, const at::Tensor& weight) {
   if (route == ProductRoute::kLadder) {
-    if (const auto* kernel = cpu::bfloat16_product()) {
-      return multiply_by(*kernel, x, weight);
-    }
-    const auto round = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
-    return multiply_by(cpu::kernels().product, round(x), round(weight));
+    return multiply_by(cpu::bfloat16_product(), x, weight);
   }
   return at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16).t()).to(at::kFloat);
 }

@@ -2,7 +2,11 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+#include <cstring>
 #include <functional>
+#include <limits>
+#include <vector>
 
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
@@ -132,18 +136,41 @@ TEST_CASE("linear by every kernel of this machine agrees with double precision",
   }
 }
 
-TEST_CASE("linear by the bfloat16 kernel rounds operands and nothing else", "[ops]") {
-  const auto* kernel = ladder::ops::cpu::bfloat16_product();
-  if (kernel == nullptr) {
-    LADDER_SKIP("this CPU has no bfloat16 product");
-  }
+TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else", "[ops]") {
   torch::manual_seed(7);
-  multiply_odd_sizes(*kernel, [](const auto& a, const auto& b, const auto& c) {
-    const auto round = [](const torch::Tensor& t) {
-      return t.to(torch::kBFloat16).to(torch::kDouble);
-    };
-    require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 1e-5, 1e-5);
-  });
+  const auto all = ladder::ops::cpu::runnable_kernels();
+  std::vector<const ladder::ops::cpu::ProductKernel*> kernels = {
+      &ladder::ops::cpu::bfloat16_product()};
+  for (int t = 0; t < all.count; ++t) {
+    kernels.push_back(&all.tables[t]->rounded_product);
+  }
+  for (const auto* kernel : kernels) {
+    multiply_odd_sizes(*kernel, [](const auto& a, const auto& b, const auto& c) {
+      const auto round = [](const torch::Tensor& t) {
+        return t.to(torch::kBFloat16).to(torch::kDouble);
+      };
+      require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 1e-5, 1e-5);
+    });
+  }
+}
+
+TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops]") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  // The second has all bits of its fraction, the third rounds up to infinity.
+  for (const uint32_t word : {0x7f800000U, 0x7fffffffU, 0x7f7fffffU}) {
+    float value;
+    std::memcpy(&value, &word, sizeof(value));
+    for (const int64_t rows : {1, 20}) {  // below and above those that are packed
+      const KeepSettings keep;
+      ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
+      ladder::ops::set_product_route(ProductRoute::kLadder);
+      const auto x = torch::full({rows, 3}, value);
+      const auto y = ladder::ops::linear(x, torch::ones({5, 3}));
+      CHECK((std::isnan(value) ? y.isnan() : y.eq(infinity)).all().item<bool>());
+      const auto transposed = ladder::ops::linear(x.t().contiguous().t(), torch::ones({5, 3}));
+      CHECK((std::isnan(value) ? transposed.isnan() : transposed.eq(infinity)).all().item<bool>());
+    }
+  }
 }
 
 TEST_CASE("linear of no rows, columns or depth is empty or zero on every route", "[ops]") {

@@ -28,13 +28,13 @@ KernelTables runnable_kernels() {
   return all;
 }
 
-const ProductKernel* bfloat16_product() {
+const ProductKernel& bfloat16_product() {
 #ifdef LADDER_KERNELS_X86
   if (has_avx512() && __builtin_cpu_supports("avx512bf16")) {
-    return &kAvx512BFloat16Product;
+    return kAvx512BFloat16Product;
   }
 #endif
-  return nullptr;
+  return kernels().rounded_product;
 }
 
 }  // namespace ladder::ops::cpu

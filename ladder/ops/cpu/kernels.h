@@ -262,6 +262,7 @@ struct MaxPoolBackward {
 struct KernelTable {
   const char* name;
   ProductKernel product;
+  ProductKernel rounded_product;  ///< of operands rounded to bfloat16, in float32
   WinogradKernels winograd;
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
@@ -306,8 +307,8 @@ inline const KernelTable& kernels() {
 /// Whether that is one for vectors of 32 bytes or more.
 inline bool has_wide_kernels() { return &kernels() != &kBaselineKernels; }
 
-/// The product with operands rounded to bfloat16 (to nearest, ties to even; subnormals are 0) and
-/// sums in float32. Null on a machine without such an instruction.
-const ProductKernel* bfloat16_product();
+/// The product with operands rounded to bfloat16 (to nearest, ties to even) and sums in float32: by
+/// the CPU's instruction for it, to which subnormals are 0, or else as `rounded_product`.
+const ProductKernel& bfloat16_product();
 
 }  // namespace ladder::ops::cpu
