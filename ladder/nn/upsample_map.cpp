@@ -13,6 +13,42 @@ torch::Tensor sources(int64_t size, int64_t scale, int64_t padding, int64_t coun
       .clamp_max(count - 1);
 }
 
+using Size = std::array<int64_t, 2>;
+
+// Every value of maps repeated over a window of `scale`, cut to `size` and copied in one piece.
+torch::Tensor repeat(const torch::Tensor& maps, Size scale, Size begin, Size size) {
+  return maps
+      .movedim(1, -1)  // [M, I, J, C]
+      .unsqueeze(3)
+      .unsqueeze(2)
+      .expand({-1, -1, scale[0], -1, scale[1], -1})
+      .reshape({maps.size(0), maps.size(2) * scale[0], maps.size(3) * scale[1], maps.size(1)})
+      .narrow(1, begin[0], size[0])
+      .narrow(2, begin[1], size[1])
+      .contiguous()
+      .movedim(-1, 1);
+}
+
+// The same where windows begin with the map and none lies beyond it. The gradient is a sum over
+// windows, in one order on every device: LibTorch's pooling takes it several times faster than the
+// sum over repeated dimensions.
+class RepeatFunction : public torch::autograd::Function<RepeatFunction> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* ctx, const torch::Tensor& maps,
+                               at::IntArrayRef scale, at::IntArrayRef size) {
+    ctx->saved_data["scale"] = scale.vec();
+    return repeat(maps, {scale[0], scale[1]}, {0, 0}, {size[0], size[1]});
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const auto scale = ctx->saved_data["scale"].toIntVector();
+    return {at::avg_pool2d(grads[0], scale, scale, /*padding=*/0, /*ceil_mode=*/true,
+                           /*count_include_pad=*/true, /*divisor_override=*/1),
+            torch::Tensor(), torch::Tensor()};
+  }
+};
+
 }  // namespace
 
 UpsampleMapImpl::UpsampleMapImpl(UpsampleMapOptions options_) : options(options_) {
@@ -46,20 +82,16 @@ torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
     return maps.expand({-1, -1, rows, columns});
   }
   const auto [above, left] = options.padding;
-  if (maps.size(2) * options.scale[0] >= above + rows &&
-      maps.size(3) * options.scale[1] >= left + columns) {
-    // Copied in one piece; its gradient is a sum over windows, in one order on every device.
-    return maps
-        .movedim(1, -1)  // [M, I, J, C]
-        .unsqueeze(3)
-        .unsqueeze(2)
-        .expand({-1, -1, options.scale[0], -1, options.scale[1], -1})
-        .reshape({maps.size(0), maps.size(2) * options.scale[0], maps.size(3) * options.scale[1],
-                  maps.size(1)})
-        .narrow(1, above, rows)
-        .narrow(2, left, columns)
-        .contiguous()
-        .movedim(-1, 1);
+  const auto beyond = [&](size_t d) {  // places of the repeated maps that are cut off
+    return maps.size(static_cast<int64_t>(d) + 2) * options.scale[d] - options.padding[d] -
+           options.out_size[d];
+  };
+  if (beyond(0) >= 0 && beyond(1) >= 0) {
+    const bool aligned =
+        above == 0 && left == 0 && beyond(0) < options.scale[0] && beyond(1) < options.scale[1];
+    return aligned ? RepeatFunction::apply(maps, at::IntArrayRef(options.scale),
+                                           at::IntArrayRef(options.out_size))
+                   : repeat(maps, options.scale, options.padding, options.out_size);
   }
   return maps.movedim(1, -1)
       .index_select(1, sources(rows, options.scale[0], above, maps.size(2), x.device()))

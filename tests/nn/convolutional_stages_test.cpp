@@ -303,9 +303,21 @@ TEST_CASE("UpsampleMap repeats the nearest value and crops", "[nn]") {
   const auto rows = torch::randn({2, 4});
   require_close(map->forward(rows), rows.reshape({2, 4, 1, 1}).repeat({1, 1, 3, 7}));
   torch::manual_seed(6);
-  require_gradient(
-      [&](const std::vector<torch::Tensor>& in) { return weighted_sum({map->forward(in[0])}); },
-      {torch::randn({2, 2, 2, 3}, torch::kDouble)});
+  // Windows that the map is cut to, some that lie beyond it, and some that begin before it.
+  for (const auto& options :
+       {map->options, UpsampleMapOptions{.scale = {1, 2}, .out_size = {1, 3}},
+        UpsampleMapOptions{.scale = {2, 2}, .out_size = {3, 4}, .padding = {1, 1}}}) {
+    require_gradient(
+        [&](const std::vector<torch::Tensor>& in) {
+          return weighted_sum({UpsampleMap(options)->forward(in[0])});
+        },
+        {torch::randn({2, 2, 2, 3}, torch::kDouble)});
+  }
+  const auto maps = torch::randn({2, 2, 2, 3}).requires_grad_();
+  const auto squares = map->forward(maps).pow(2).sum();
+  const auto grad = torch::autograd::grad({squares}, {maps}, {}, true, true)[0];
+  const auto of_grad = torch::autograd::grad({grad.sum()}, {maps})[0];
+  require_close(of_grad, (grad / maps).detach());  // twice how often each is repeated
   CHECK(std::dynamic_pointer_cast<UpsampleMapImpl>(map->clone())->options.out_size ==
         map->options.out_size);
 }

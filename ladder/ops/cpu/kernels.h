@@ -183,7 +183,8 @@ struct Product {
   int64_t rows, columns, depth;
   float* c;
   int64_t c_row;
-  bool add = false;  ///< c += a b
+  bool add = false;                 ///< c += a b
+  const float* packed_b = nullptr;  ///< b from ProductKernel::pack, for blocks of all columns
 };
 
 /// The part of c that one call computes.
@@ -195,8 +196,18 @@ struct ProductBlock {
 /// Floats of scratch memory for one call, aligned to 64 bytes.
 constexpr int64_t kProductScratch = 352 * 1024;
 
+/// The depth up to which a right operand can be packed once for many products.
+constexpr int64_t kMostPackedDepth = 448;
+
+/// The floats that `ProductKernel::pack` takes at most.
+constexpr int64_t packed_size(int64_t columns, int64_t depth) {
+  constexpr int64_t kMostLanes = 16;
+  return (columns + kMostLanes - 1) / kMostLanes * kMostLanes * depth + kMostLanes;
+}
+
 struct ProductKernel {
   void (*multiply)(const Product&, const ProductBlock&, float* scratch);
+  void (*pack)(const Operand& b, int64_t columns, int64_t depth, float* packed);
   int64_t rows, columns;  ///< blocks are best multiples of them
 };
 

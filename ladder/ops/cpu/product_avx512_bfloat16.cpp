@@ -2,6 +2,8 @@
 // kernels.inc, this uses nothing from the standard library that is not a type.
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "ladder/ops/cpu/kernels.h"
 
 #define LADDER_VECTOR_BYTES 64
@@ -18,6 +20,7 @@ namespace {
 // A lane holds the values at two neighbouring places of the depth, the first in the low half.
 struct BFloat16Pairs {
   static constexpr int64_t kValues = 2;
+  static constexpr bool kAsTheyLie = false;
 
   static LADDER_INLINE Vec<float> along(const float* from) {
     return round_pair(load_vector(from), load_vector(from + kWidth));

@@ -69,6 +69,33 @@ class Planes {
   int64_t input_plane_, output_plane_;
 };
 
+// The transformed kernels as the product takes them, packed once for all blocks of tiles.
+class PackedKernels {
+ public:
+  PackedKernels(const WinogradShape& shape, const ProductKernel& kernel, const float* u)
+      : columns_(shape.out),
+        depth_(shape.in),
+        u_(u),
+        plane_(depth_ <= kMostPackedDepth ? packed_size(columns_, depth_) : 0) {
+    thread_local std::vector<float> memory;
+    memory.resize(std::max(memory.size(), static_cast<size_t>(kTransformed * plane_)));
+    packed_ = memory.data();
+    if (plane_ > 0) {
+      for_tasks(kTransformed,
+                [&](int64_t k) { kernel.pack(plane(k), columns_, depth_, packed_ + k * plane_); });
+    }
+  }
+
+  Operand plane(int64_t k) const { return {u_ + k * depth_ * columns_, 1, columns_}; }
+  const float* packed(int64_t k) const { return plane_ > 0 ? packed_ + k * plane_ : nullptr; }
+
+ private:
+  int64_t columns_, depth_;
+  const float* u_;
+  int64_t plane_;
+  float* packed_;
+};
+
 // Tiles of a block: few, so that its planes stay in the second cache, but enough to make up for
 // packing the kernels, or for reading and writing the sums of a gradient.
 int64_t block_tiles(const WinogradShape& shape, int64_t least) {
@@ -106,6 +133,7 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
   const auto to = tiled_output(shape);
   const auto tiles = shape.tiles();
   const auto block = block_tiles(shape, kLeastTiles);
+  const PackedKernels packed(shape, kernels.product, u);
   for_tasks(parts_of(tiles, block), [&](int64_t task) {
     const auto begin = task * block;
     const auto end = std::min(begin + block, tiles);
@@ -113,12 +141,13 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
     kernels.winograd.input(from, x, begin, end, planes.input(), planes.input_plane());
     for (int64_t k = 0; k < kTransformed; ++k) {
       const Product product{.a = {planes.input() + k * planes.input_plane(), shape.in, 1},
-                            .b = {u + k * shape.in * shape.out, 1, shape.out},
+                            .b = packed.plane(k),
                             .rows = end - begin,
                             .columns = shape.out,
                             .depth = shape.in,
                             .c = planes.output() + k * planes.output_plane(),
-                            .c_row = shape.out};
+                            .c_row = shape.out,
+                            .packed_b = packed.packed(k)};
       kernels.product.multiply(product, {0, product.rows, 0, product.columns}, product_scratch());
     }
     kernels.winograd.output(to, planes.output(), planes.output_plane(), begin, end, y);
