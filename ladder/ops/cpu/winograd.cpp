@@ -97,7 +97,7 @@ class PackedKernels {
 };
 
 // Tiles of a block: few, so that its planes stay in the second cache, but enough to make up for
-// packing the kernels, or for reading and writing the sums of a gradient.
+// reading all kernels, or for reading and writing the sums of a gradient.
 int64_t block_tiles(const WinogradShape& shape, int64_t least) {
   constexpr int64_t kFloats = 256 * 1024;
   const auto held = kFloats / (kTransformed * (shape.in + shape.out));
