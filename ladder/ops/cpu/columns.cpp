@@ -11,15 +11,30 @@
 
 namespace ladder::ops::cpu {
 
+namespace {
+
+// A core that is slower than the others, or busy with something else, then takes fewer of them.
+constexpr int64_t kTasksPerThread = 4;
+
+int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
+
+// Tasks for work that has `most` parts worth a thread of their own.
+int64_t task_count(int64_t most) {
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), most);
+  return threads > 1 ? std::min(kTasksPerThread * threads, most) : 1;
+}
+
+}  // namespace
+
 void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f) {
   constexpr int64_t kBlock = 16;
   constexpr int64_t kElementsPerTask = 8192;
-  const int64_t blocks = (cols + kBlock - 1) / kBlock;
+  const int64_t blocks = parts_of(cols, kBlock);
   const int64_t grain =
       std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
-  at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
-    f(begin * kBlock, std::min(end * kBlock, cols));
-  });
+  const int64_t part = kBlock * parts_of(blocks, task_count(blocks / grain));
+  for_tasks(parts_of(cols, part),
+            [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); });
 }
 
 void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f) {
@@ -37,46 +52,40 @@ float* product_scratch() {
   return memory.data() + (64 - address % 64) % 64 / sizeof(float);
 }
 
-namespace {
-
-int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-}  // namespace
-
 void multiply(const Product& product, const ProductKernel& kernel) {
-  constexpr int64_t kProductsPerThread = 1 << 18;
-  const int64_t work = product.rows * product.columns * product.depth / kProductsPerThread;
-  const int64_t threads = std::clamp<int64_t>(at::get_num_threads(), 1, work + 1);
-  // Of the grids with a block for each thread, the one whose busiest thread has least to do.
-  int64_t best_rows = product.rows;
-  int64_t best_columns = product.columns;
+  constexpr int64_t kProductsPerTask = 1 << 18;
+  const int64_t tasks =
+      task_count(product.rows * product.columns * product.depth / kProductsPerTask);
+  const auto block = [](int64_t size, int64_t count, int64_t multiple) {
+    return parts_of(parts_of(size, count), multiple) * multiple;
+  };
+  // Of the grids with so many blocks, the one whose blocks have least to do.
+  int64_t rows = product.rows;
+  int64_t columns = product.columns;
   int64_t least = std::numeric_limits<int64_t>::max();
-  for (int64_t down = 1; down <= threads; ++down) {
-    if (threads % down != 0) {
+  for (int64_t down = 1; down <= tasks; ++down) {
+    if (tasks % down != 0) {
       continue;
     }
-    const auto rows = up((product.rows + down - 1) / down, kernel.rows);
-    const auto across = threads / down;
-    const auto columns = up((product.columns + across - 1) / across, kernel.columns);
-    // Its products, sixteen at a time, and its packing.
-    const int64_t cost = rows * columns / 16 + (rows + columns) / 2;
+    const auto block_rows = block(product.rows, down, kernel.rows);
+    const auto block_columns = block(product.columns, tasks / down, kernel.columns);
+    // Products, sixteen at a time, and packing; rows side by side are not packed.
+    const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
+    const int64_t cost = block_rows * block_columns / 16 + packed / 2;
     if (cost < least) {
       least = cost;
-      best_rows = rows;
-      best_columns = columns;
+      rows = block_rows;
+      columns = block_columns;
     }
   }
-  const int64_t down = (product.rows + best_rows - 1) / best_rows;
-  const int64_t across = (product.columns + best_columns - 1) / best_columns;
-  at::parallel_for(0, down * across, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / across * best_rows;
-      const int64_t column = i % across * best_columns;
-      kernel.multiply(product,
-                      {row, std::min(row + best_rows, product.rows), column,
-                       std::min(column + best_columns, product.columns)},
-                      product_scratch());
-    }
+  const int64_t across = parts_of(product.columns, columns);
+  for_tasks(parts_of(product.rows, rows) * across, [&](int64_t task) {
+    const int64_t row = task / across * rows;
+    const int64_t column = task % across * columns;
+    kernel.multiply(product,
+                    {row, std::min(row + rows, product.rows), column,
+                     std::min(column + columns, product.columns)},
+                    product_scratch());
   });
 }
 
