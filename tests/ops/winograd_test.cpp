@@ -30,6 +30,7 @@ const std::vector<Case> kCases = {
     {"full", 2, 33, 48, {5, 6}, 2},
     {"more tiles than a block holds", 7, 16, 32, {18, 17}, 1},
     {"deep, one row", 1, 192, 160, {8, 8}, 1},
+    {"kernels too deep to be packed once", 2, 464, 16, {6, 6}, 1},
     {"several parts", 24, 32, 16, {18, 17}, 1},
 };
 
