@@ -15,6 +15,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/threads.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder;
@@ -158,12 +159,10 @@ TEST_CASE_METHOD(OneThread, "Trainer gives the same weights whatever it evaluate
 TEST_CASE_METHOD(OneThread, "Trainer gives the same weights at one and two threads", "[train]") {
   auto options = quick_options();
   options.epochs = 2;
-  const auto before = ops::product_route();
-  ops::set_product_route(ops::ProductRoute::kLadder);  // the others' sums may depend on threads
+  const testing::LadderRoute route;
   const auto one = trained(options);
   at::set_num_threads(2);
   const auto two = trained(options);
-  ops::set_product_route(before);
   REQUIRE(same_parameters(*one, *two));
 }
 
