@@ -160,7 +160,7 @@ TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else", "[
       const auto round = [](const torch::Tensor& t) {
         return t.to(torch::kBFloat16).to(torch::kDouble);
       };
-      require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 5e-5, 5e-5);
+      require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 1e-5, 1e-5);
     });
   }
 }
