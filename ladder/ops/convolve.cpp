@@ -1,6 +1,7 @@
 #include "ladder/ops/convolve.h"
 
 #include <ATen/ATen.h>
+#include <ATen/ceil_div.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -24,7 +25,7 @@ enum class Form { kPointwise, kUnfolded, kWinograd, kConvolution };
 bool suits_winograd(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
   constexpr int64_t kLeastProducts = 512;
   const auto tiles =
-      (positions[0] + cpu::kTile - 1) / cpu::kTile * ((positions[1] + cpu::kTile - 1) / cpu::kTile);
+      at::ceil_div(positions[0], cpu::kTile) * at::ceil_div(positions[1], cpu::kTile);
   return weight.is_cpu() && weight.scalar_type() == at::kFloat && weight.size(2) == 3 &&
          weight.size(3) == 3 && geometry.stride == Size{1, 1} &&
          geometry.padding[0] == geometry.padding[1] && geometry.padding[0] <= 2 &&

@@ -3,6 +3,7 @@
 #include "ladder/ops/cpu/columns.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ceil_div.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,8 +17,6 @@ namespace {
 // A core that is slower than the others, or busy with something else, then takes fewer of them.
 constexpr int64_t kTasksPerThread = 4;
 
-int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
-
 // Tasks for work that has `most` parts worth a thread of their own.
 int64_t task_count(int64_t most) {
   const int64_t threads = std::min<int64_t>(at::get_num_threads(), most);
@@ -29,11 +28,11 @@ int64_t task_count(int64_t most) {
 void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f) {
   constexpr int64_t kBlock = 16;
   constexpr int64_t kElementsPerTask = 8192;
-  const int64_t blocks = parts_of(cols, kBlock);
+  const int64_t blocks = at::ceil_div(cols, kBlock);
   const int64_t grain =
       std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
-  const int64_t part = kBlock * parts_of(blocks, task_count(blocks / grain));
-  for_tasks(parts_of(cols, part),
+  const int64_t part = kBlock * at::ceil_div(blocks, task_count(blocks / grain));
+  for_tasks(at::ceil_div(cols, part),
             [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); });
 }
 
@@ -56,9 +55,6 @@ void multiply(const Product& product, const ProductKernel& kernel) {
   constexpr int64_t kProductsPerTask = 1 << 18;
   const int64_t tasks =
       task_count(product.rows * product.columns * product.depth / kProductsPerTask);
-  const auto block = [](int64_t size, int64_t count, int64_t multiple) {
-    return parts_of(parts_of(size, count), multiple) * multiple;
-  };
   // Of the grids with so many blocks, the one whose blocks have least to do.
   int64_t rows = product.rows;
   int64_t columns = product.columns;
@@ -67,8 +63,9 @@ void multiply(const Product& product, const ProductKernel& kernel) {
     if (tasks % down != 0) {
       continue;
     }
-    const auto block_rows = block(product.rows, down, kernel.rows);
-    const auto block_columns = block(product.columns, tasks / down, kernel.columns);
+    const auto block_rows = at::round_up(at::ceil_div(product.rows, down), kernel.rows);
+    const auto block_columns =
+        at::round_up(at::ceil_div(product.columns, tasks / down), kernel.columns);
     // Products, sixteen at a time, and packing; rows side by side are not packed.
     const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
     const int64_t cost = block_rows * block_columns / 16 + packed / 2;
@@ -78,8 +75,8 @@ void multiply(const Product& product, const ProductKernel& kernel) {
       columns = block_columns;
     }
   }
-  const int64_t across = parts_of(product.columns, columns);
-  for_tasks(parts_of(product.rows, rows) * across, [&](int64_t task) {
+  const int64_t across = at::ceil_div(product.columns, columns);
+  for_tasks(at::ceil_div(product.rows, rows) * across, [&](int64_t task) {
     const int64_t row = task / across * rows;
     const int64_t column = task % across * columns;
     kernel.multiply(product,

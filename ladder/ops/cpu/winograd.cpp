@@ -1,5 +1,7 @@
 #include "ladder/ops/cpu/winograd.h"
 
+#include <ATen/ceil_div.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -19,10 +21,12 @@ constexpr float kKernelTransform[6][3] = {
     {0, 0, 1},
 };
 
-int64_t parts_of(int64_t size, int64_t part) { return (size + part - 1) / part; }
-
 TiledMaps tiled_input(const WinogradShape& s) {
-  return {s.height, s.width, s.in, parts_of(s.out_height(), kTile), parts_of(s.out_width(), kTile),
+  return {s.height,
+          s.width,
+          s.in,
+          at::ceil_div(s.out_height(), kTile),
+          at::ceil_div(s.out_width(), kTile),
           s.padding};
 }
 
@@ -110,7 +114,7 @@ constexpr int64_t kLeastGradientTiles = 96;
 }  // namespace
 
 int64_t WinogradShape::tiles() const {
-  return rows * parts_of(out_height(), kTile) * parts_of(out_width(), kTile);
+  return rows * at::ceil_div(out_height(), kTile) * at::ceil_div(out_width(), kTile);
 }
 
 void winograd_transform(const WinogradShape& shape, const KernelTable& kernels, const float* g,
@@ -134,7 +138,7 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
   const auto tiles = shape.tiles();
   const auto block = block_tiles(shape, kLeastTiles);
   const PackedKernels packed(shape, kernels.product, u);
-  for_tasks(parts_of(tiles, block), [&](int64_t task) {
+  for_tasks(at::ceil_div(tiles, block), [&](int64_t task) {
     const auto begin = task * block;
     const auto end = std::min(begin + block, tiles);
     const Planes planes(shape, block);
