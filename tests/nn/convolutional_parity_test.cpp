@@ -12,12 +12,13 @@
 #include "ladder/nn/noisy_max_pool.h"
 #include "ladder/nn/noisy_mean_pool.h"
 #include "ladder/nn/vanilla_combinator.h"
-#include "ladder/ops/product.h"
 #include "tests/support/catch.h"
 #include "tests/support/fixture.h"
+#include "tests/support/products.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::Fixture;
+using ladder::testing::on_every_route;
 
 namespace {
 
@@ -119,14 +120,11 @@ TEST_CASE("Ladder on maps agrees with the reference in float64", "[nn][grad]") {
 }
 
 TEST_CASE("Ladder on maps agrees with the reference in float32", "[nn][grad]") {
-  const auto keep = ops::product_route();
-  for (const auto route : ops::available_product_routes()) {
-    ops::set_product_route(route);
+  on_every_route([](ops::ProductRoute) {
     for (const auto& name : kNetworks) {
       check_network(name, torch::kFloat, 1e-4, 1e-5);
     }
-  }
-  ops::set_product_route(keep);
+  });
 }
 
 TEST_CASE("Ladder on maps calibrates and infers as the reference does", "[nn]") {

@@ -9,14 +9,15 @@
 #include "ladder/nn/mlp_combinator.h"
 #include "ladder/nn/noisy_batch_norm_linear.h"
 #include "ladder/nn/vanilla_combinator.h"
-#include "ladder/ops/product.h"
 #include "ladder/train/fused_adam.h"
 #include "tests/support/catch.h"
 #include "tests/support/fixture.h"
+#include "tests/support/products.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::Fixture;
+using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 
 namespace {
@@ -153,14 +154,11 @@ TEST_CASE("Ladder costs and gradients agree with the reference in float64", "[nn
 }
 
 TEST_CASE("Ladder costs and gradients agree with the reference in float32", "[nn][grad]") {
-  const auto keep = ops::product_route();
-  for (const auto route : ops::available_product_routes()) {
-    ops::set_product_route(route);
+  on_every_route([](ops::ProductRoute) {
     for (const auto& name : fixtures()) {
       check_network(name, torch::kFloat, 1e-4, 1e-5);
     }
-  }
-  ops::set_product_route(keep);
+  });
 }
 
 TEST_CASE("Ladder after ten steps of Adam agrees with the reference", "[nn][train]") {

@@ -2,9 +2,9 @@
 
 #include <torch/torch.h>
 
-#include "ladder/ops/product.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/products.h"
 #include "tests/support/require_close.h"
 
 using ladder::ops::convolve;
@@ -12,6 +12,7 @@ using ladder::ops::convolve_transposed;
 using ladder::ops::convolved_size;
 using ladder::ops::ConvolveGeometry;
 using ladder::testing::error_text;
+using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
@@ -192,18 +193,14 @@ TEST_CASE("convolve keeps channels last, whatever it is given", "[ops]") {
 }
 
 TEST_CASE("convolve goes by the route of products", "[ops]") {
-  const auto keep = ladder::ops::product_route();
   torch::manual_seed(6);
-  for (const auto route : ladder::ops::available_product_routes()) {
-    ladder::ops::set_product_route(route);
-    INFO(to_string(route));
+  on_every_route([](ladder::ops::ProductRoute) {
     for (const auto& c : {kCases[0], kCases[3]}) {
       const auto [x, weight, y] = operands(c);
       require_close(convolve(x.to(torch::kFloat), weight.to(torch::kFloat)),
                     by_definition(x, weight, {}).to(torch::kFloat), 1e-4, 1e-4);
     }
-  }
-  ladder::ops::set_product_route(keep);
+  });
 }
 
 TEST_CASE("convolve and its adjoint round to bfloat16 when asked, in every form", "[ops][grad]") {

@@ -10,32 +10,20 @@
 
 #include "ladder/ops/cpu/kernels.h"
 #include "tests/support/catch.h"
+#include "tests/support/products.h"
 #include "tests/support/require_close.h"
 
 using ladder::ops::ProductPrecision;
 using ladder::ops::ProductRoute;
+using ladder::testing::KeepProducts;
+using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
 
-namespace {
-
-struct KeepSettings {
-  ProductRoute route = ladder::ops::product_route();
-  ~KeepSettings() {
-    ladder::ops::set_product_route(route);
-    ladder::ops::set_product_precision(ProductPrecision::kFloat32);
-  }
-};
-
-}  // namespace
-
 TEST_CASE("linear agrees with at::linear in value and gradient on every route", "[ops][grad]") {
-  const KeepSettings keep;
   torch::manual_seed(1);
-  for (const auto route : ladder::ops::available_product_routes()) {
-    INFO(to_string(route));
-    ladder::ops::set_product_route(route);
+  on_every_route([](ProductRoute) {
     for (const auto& [rows, in, out] : {std::tuple{1, 1, 1},
                                         {1, 7, 3},
                                         {5, 1, 4},
@@ -55,7 +43,7 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
       require_close(x.grad().to(torch::kDouble), xd.grad(), 1e-4, 1e-4);
       require_close(w.grad().to(torch::kDouble), wd.grad(), 1e-4, 1e-4);
     }
-  }
+  });
 }
 
 TEST_CASE("linear takes transposed and strided operands", "[ops]") {
@@ -67,10 +55,9 @@ TEST_CASE("linear takes transposed and strided operands", "[ops]") {
 
 TEST_CASE("linear by the library's kernel is the same bit for bit on any number of threads",
           "[ops]") {
-  const KeepSettings keep;
+  const KeepProducts keep(ProductRoute::kLadder);
   const auto threads = at::get_num_threads();
   torch::manual_seed(5);
-  ladder::ops::set_product_route(ProductRoute::kLadder);
   for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16}) {
     ladder::ops::set_product_precision(precision);
     for (const auto& [rows, in, out] :
@@ -172,9 +159,8 @@ TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops]") {
     float value;
     std::memcpy(&value, &word, sizeof(value));
     for (const int64_t rows : {1, 20}) {  // below and above those that are packed
-      const KeepSettings keep;
+      const KeepProducts keep(ProductRoute::kLadder);
       ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
-      ladder::ops::set_product_route(ProductRoute::kLadder);
       const auto x = torch::full({rows, 3}, value);
       const auto y = ladder::ops::linear(x, torch::ones({5, 3}));
       CHECK((std::isnan(value) ? y.isnan() : y.eq(infinity)).all().item<bool>());
@@ -185,13 +171,11 @@ TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops]") {
 }
 
 TEST_CASE("linear of no rows, columns or depth is empty or zero on every route", "[ops]") {
-  const KeepSettings keep;
-  for (const auto route : ladder::ops::available_product_routes()) {
-    ladder::ops::set_product_route(route);
+  on_every_route([](ProductRoute) {
     CHECK(ladder::ops::linear(torch::ones({0, 3}), torch::ones({2, 3})).sizes() ==
           at::IntArrayRef({0, 2}));
     CHECK(ladder::ops::linear(torch::ones({2, 0}), torch::ones({4, 0})).eq(0).all().item<bool>());
-  }
+  });
 }
 
 TEST_CASE("linear passes central differences, also through a gradient of a gradient",
@@ -210,7 +194,6 @@ TEST_CASE("linear passes central differences, also through a gradient of a gradi
 }
 
 TEST_CASE("linear rounds operands to bfloat16 on every route when asked", "[ops]") {
-  const KeepSettings keep;
   torch::manual_seed(4);
   const auto x = torch::randn({40, 30});
   const auto w = torch::randn({20, 30});
@@ -218,16 +201,14 @@ TEST_CASE("linear rounds operands to bfloat16 on every route when asked", "[ops]
     return t.to(torch::kBFloat16).to(torch::kFloat);
   };
   const auto expected = torch::linear(round(x), round(w));
-  ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
-  for (const auto route : ladder::ops::available_product_routes()) {
-    INFO(to_string(route));
-    ladder::ops::set_product_route(route);
+  on_every_route([&](ProductRoute route) {
+    ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
     const auto rounded = ladder::ops::linear(x, w);
     CHECK(rounded.scalar_type() == torch::kFloat);
     const double of_sums = route == ProductRoute::kLadder ? 1e-5 : 4e-3;
     require_close(rounded, expected, of_sums, 1e-5);
     CHECK_FALSE(torch::allclose(rounded, torch::linear(x, w), 1e-6, 1e-6));
-  }
+  });
 }
 
 TEST_CASE("Product routes are found by the name they print", "[ops]") {

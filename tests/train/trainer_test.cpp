@@ -6,16 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "ladder/io/tensor_file.h"
-#include "ladder/ops/product.h"
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/run_folder.h"
 #include "ladder/train/schedule.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/products.h"
 #include "tests/support/require_close.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/threads.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder;
@@ -159,7 +158,7 @@ TEST_CASE_METHOD(OneThread, "Trainer gives the same weights whatever it evaluate
 TEST_CASE_METHOD(OneThread, "Trainer gives the same weights at one and two threads", "[train]") {
   auto options = quick_options();
   options.epochs = 2;
-  const testing::LadderRoute route;
+  const KeepProducts keep(ops::ProductRoute::kLadder);
   const auto one = trained(options);
   at::set_num_threads(2);
   const auto two = trained(options);
@@ -274,14 +273,11 @@ TEST_CASE_METHOD(OneThread, "Trainer restores the product route of the checkpoin
   const auto routes = ops::available_product_routes();
   if (routes.size() < 2) LADDER_SKIP("this LibTorch has one product route");
   const TemporaryFolder folder;
-  const auto before = ops::product_route();
-  ops::set_product_route(routes[0]);
+  const KeepProducts keep(routes[0]);
   train_until(folder.path(), 5, quick_options());
   ops::set_product_route(routes[1]);
   train_until(folder.path(), 6, quick_options());
-  const auto restored = ops::product_route();
-  ops::set_product_route(before);
-  REQUIRE(restored == routes[0]);
+  REQUIRE(ops::product_route() == routes[0]);
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer writes checkpoints as time passes", "[train]") {

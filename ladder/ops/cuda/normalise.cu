@@ -65,11 +65,9 @@ __device__ inline float activation_slope(ActivationKind kind, float slope, float
   return 1.0F;
 }
 
+// The same from h = activate(a), which tells it for all but GELU.
 __device__ inline float slope_at_output(ActivationKind kind, float slope, float h) {
-  return kind == ActivationKind::kTanh        ? 1.0F - h * h
-         : kind == ActivationKind::kRelu      ? (h > 0 ? 1.0F : 0.0F)
-         : kind == ActivationKind::kLeakyRelu ? (h > 0 ? 1.0F : slope)
-                                              : 1.0F;
+  return kind == ActivationKind::kTanh ? 1.0F - h * h : activation_slope(kind, slope, h);
 }
 
 // ---- forward ------------------------------------------------------------------------------------
