@@ -104,7 +104,7 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
     if (!differences.empty()) {
       throw UsageError(
           fmt::format("expected the settings that the run in {} was started with but "
-                      "got others: {}.",
+                      "got others (give the flags of its start again): {}.",
                       folder.string(), differences));
     }
     const auto route =

@@ -15,12 +15,6 @@ size_t terminal_width() {
   return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-std::string remaining(double seconds, int64_t step, int64_t steps) {
-  return step > 0
-             ? clock_text(seconds / static_cast<double>(step) * static_cast<double>(steps - step))
-             : "?";
-}
-
 std::string errors(const train::Evaluation& evaluation) {
   std::string text;
   if (evaluation.validation_error) {
@@ -45,6 +39,16 @@ std::string costs(const train::Evaluation& evaluation) {
 
 }  // namespace
 
+std::string TimeLeft::text(int64_t step, int64_t steps, double seconds, double steps_per_second) {
+  if (!first_) {
+    first_ = Mark{step, seconds};
+  }
+  const auto done = static_cast<double>(step - first_->step);
+  const auto took = seconds - first_->seconds;
+  const auto pace = done > 0 && took > 0 ? done / took : steps_per_second;
+  return pace > 0 ? clock_text(static_cast<double>(steps - step) / pace) : "?";
+}
+
 ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name)
     : epochs_(epochs),
       quiet_(quiet),
@@ -57,10 +61,10 @@ void ProgressLine::progress(const train::Progress& progress) {
   if (quiet_ || !terminal_) {
     return;
   }
-  auto line =
-      fmt::format("{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
-                  progress.epochs, progress.steps_per_second, progress.total, last_error_,
-                  remaining(progress.seconds, progress.step, progress.steps));
+  auto line = fmt::format(
+      "{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
+      progress.epochs, progress.steps_per_second, progress.total, last_error_,
+      time_left_.text(progress.step, progress.steps, progress.seconds, progress.steps_per_second));
   fmt::print("\r\033[K{}", line.substr(0, terminal_width() - 1));
   std::fflush(stdout);
   shown_ = true;
@@ -71,9 +75,10 @@ void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps
   if (quiet_ || terminal_) {
     return;
   }
-  fmt::print("{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
-             costs(evaluation), last_error_, evaluation.steps_per_second,
-             remaining(evaluation.seconds, evaluation.step, steps));
+  fmt::print(
+      "{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
+      costs(evaluation), last_error_, evaluation.steps_per_second,
+      time_left_.text(evaluation.step, steps, evaluation.seconds, evaluation.steps_per_second));
   std::fflush(stdout);
 }
 

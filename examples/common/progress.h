@@ -9,6 +9,22 @@
 
 namespace ladder::examples {
 
+/// Estimates how long a run still takes, by its pace since the first call: what a run took before
+/// it was resumed, elsewhere or beside other work, says little.
+class TimeLeft {
+ public:
+  /// At `step` of `steps`, `seconds` after the run began; `steps_per_second` is the pace of late.
+  /// "1:02:03", or "?" where there is no pace yet.
+  std::string text(int64_t step, int64_t steps, double seconds, double steps_per_second);
+
+ private:
+  struct Mark {
+    int64_t step;
+    double seconds;
+  };
+  std::optional<Mark> first_;
+};
+
 /// Prints to the standard output: on a terminal one line that is rewritten, elsewhere a line for
 /// each evaluation.
 class ProgressLine {
@@ -30,6 +46,7 @@ class ProgressLine {
   std::string name_;
   bool terminal_;
   bool shown_ = false;
+  TimeLeft time_left_;
   std::string last_error_;
 };
 

@@ -320,5 +320,5 @@ TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it 
 
   const auto other = place.run("run", length + Arguments{"--resume", "--noise", "0.4"});
   CHECK(other.status == 2);
-  CHECK(one_sentence(other.err).ends_with("but got others: noise (0.3 there, 0.4 here)."));
+  CHECK(one_sentence(other.err).ends_with(" again): noise (0.3 there, 0.4 here)."));
 }

@@ -557,10 +557,11 @@ TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
   const auto before = file_bytes(place.file("run", "config.json"));
   const auto outcome = place.run("run", {"--epochs", "2", "--noise", ".4", "--resume"});
   CHECK(outcome.status == 2);
-  CHECK(one_sentence(outcome.err) ==
-        "expected the settings that the run in " + (place.folder / "run").string() +
-            " was started with but got others: epochs (1 there, 2 here), noise (0.3 there, 0.4 "
-            "here).");
+  CHECK(one_sentence(outcome.err) == "expected the settings that the run in " +
+                                         (place.folder / "run").string() +
+                                         " was started with but got others (give the flags of its "
+                                         "start again): epochs (1 there, 2 "
+                                         "here), noise (0.3 there, 0.4 here).");
   CHECK(file_bytes(place.file("run", "config.json")) == before);
 }
 
