@@ -6,7 +6,8 @@
 Every implementation is a process that waits on its standard input. After a warm-up of each, rounds
 of a few steps go through all of them in turn, so that whatever else the machine does falls on all
 alike. On CUDA the steps of a round are queued and waited for once, and each counts as their mean.
-The table goes to standard output as Markdown, and everything to a JSON file.
+A table for each network, and one of them all where there are several, go to standard output as
+Markdown, and everything to a JSON file for each network.
 """
 
 from __future__ import annotations
@@ -159,14 +160,18 @@ def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], di
     return runners, versions, missing
 
 
-def measure(runners: list[Runner], missing: dict[str, str], options: argparse.Namespace) -> None:
+def measure(runners: list[Runner], missing: dict[str, str], options: argparse.Namespace) -> bool:
+    """Returns whether it came to its end."""
     rounds = -(-options.steps // options.round)
     signal.signal(signal.SIGTERM, stop)
     try:
         take_turns(rounds, runners, missing, options)
     except Stopped:
         print("stopped: the table holds the steps so far", file=sys.stderr, flush=True)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return False
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return True
 
 
 def take_turns(
@@ -296,6 +301,27 @@ def to_markdown(
     return "\n".join(lines)
 
 
+def to_summary(tables: dict[str, dict[str, dict]]) -> str:
+    """How many times as long as a step of this library each other one takes, network by network."""
+    columns = [name for name in TITLES if any(name in table for table in tables.values())]
+    others = [name for name in columns if name != "ladder"]
+    lines = [
+        "Times as long as this library, medians:",
+        "",
+        f"| network | steps | this library, ms | {' | '.join(TITLES[name] for name in others)} |",
+        f"|---|---:|---:|{'---:|' * len(others)}",
+    ]
+    for network, table in tables.items():
+        ladder = table.get("ladder")
+        cells = [f"{ladder['median_ms']:.4g}" if ladder else "missing"]
+        for name in others:
+            ratio = table.get(name, {}).get("ratio_to_ladder")
+            cells.append("" if ratio is None else f"{ratio:.2f}")
+        steps = min((row["steps"] for row in table.values()), default=0)
+        lines.append(f"| {NETWORKS[network]} | {steps} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def jax_has_cuda() -> bool:
     return any(importlib.util.find_spec(f"jax_cuda{major}_plugin") for major in (12, 13))
 
@@ -319,6 +345,8 @@ def usual(options: argparse.Namespace) -> list[str]:
     left_out = set(BFLOAT16)
     if options.network not in DENSE and options.device == "cpu":
         left_out.add("compiled")  # minutes
+        if options.network == "conv-fc":
+            left_out.add("eager")  # a minute and more for each step
     return [name for name in available(options) if name not in left_out]
 
 
@@ -327,10 +355,12 @@ def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     cuda = options.device == "cuda"
     if options.precision == "tf32" and not cuda:
         parser.error("expected --device cuda with --precision tf32")
-    many = cuda and options.network in DENSE
+    dense = options.network in DENSE
+    many = cuda and dense
+    few = 20 if cuda or dense else 4
     options.steps = options.steps or (2000 if many else 200)
-    options.round = options.round or (100 if many else 20)
-    options.warmup = options.warmup or (100 if many else 20)
+    options.round = options.round or (100 if many else few)
+    options.warmup = options.warmup or (100 if many else few)
     if min(options.threads, options.round) < 1 or min(options.steps, options.warmup) < 2:
         parser.error("expected at least 1 thread, 1 step a round, 2 steps and 2 of warm-up")
     options.only = options.only or usual(options)
@@ -340,11 +370,17 @@ def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     options.json = options.json or RESULTS / f"{'-'.join(['step', *others])}.json"
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(arguments: list[str] | None = None) -> list[argparse.Namespace]:
+    """The options of each network to be timed."""
     names = [*PROGRAM_FLAGS, *PEERS]
     parser = argparse.ArgumentParser(description="Times one training step beside its peers.")
     parser.add_argument(
-        "--network", choices=NETWORKS, default="full", help="what is trained (default full)"
+        "--network",
+        nargs="+",
+        choices=[*NETWORKS, "all"],
+        default=["full"],
+        metavar="NAME",
+        help=f"what is trained: some of {', '.join(NETWORKS)}, or all (default full)",
     )
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where (default cpu)"
@@ -359,15 +395,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=int, help="timed steps of each (default 200; 2000 of dense ones on CUDA)"
     )
-    parser.add_argument("--round", type=int, help="steps in a row (default 20, 100)")
-    parser.add_argument("--warmup", type=int, help="untimed steps (default 20, 100)")
+    parser.add_argument(
+        "--round", type=int, help="steps in a row (20; 100; 4 of convolutions on a CPU)"
+    )
+    parser.add_argument("--warmup", type=int, help="untimed steps (the same)")
     parser.add_argument(
         "--only",
         nargs="+",
         choices=names,
         metavar="NAME",
         help=f"some of {', '.join(names)} (default: all that there are for the network, device and "
-        "precision but those with bfloat16 in their name; no compiled convolutions on a CPU)",
+        "precision but those with bfloat16 in their name; on a CPU no compiled convolutions, and "
+        "no eager conv-fc)",
     )
     parser.add_argument(
         "--program", type=Path, default=PROGRAM, help="the library's benchmark program"
@@ -378,24 +417,27 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="where the JSON goes (step.json; step-NETWORK-DEVICE-PRECISION.json of others)",
     )
     options = parser.parse_args(arguments)
-    settle(parser, options)
-    return options
+    networks = list(NETWORKS) if "all" in options.network else dict.fromkeys(options.network)
+    if options.json and len(networks) > 1:
+        parser.error("expected one network with --json")
+    each = [argparse.Namespace(**vars(options) | {"network": network}) for network in networks]
+    for one in each:
+        settle(parser, one)
+    return each
 
 
-def main() -> int:
-    options = parse()
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    if options.device == "cpu" and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+def time_network(options: argparse.Namespace) -> tuple[dict[str, dict], bool]:
+    """Prints the table of one network, which it returns, and whether it came to its end."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until there is something to lose
     machine = describe_machine(options, {})
     runners, machine["versions"], missing = start(options)
     try:
-        measure(runners, missing, options)
+        ended = measure(runners, missing, options)
     finally:
         for runner in runners:
             runner.close()
     summary = summarize(runners, missing)
-    print(to_markdown(options, machine, summary, missing))
+    print(to_markdown(options, machine, summary, missing), end="\n\n", flush=True)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "network": options.network,
@@ -407,7 +449,22 @@ def main() -> int:
     }
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {options.json}", file=sys.stderr)
-    return 0 if summary else 1
+    return summary, ended
+
+
+def main() -> int:
+    each = parse()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    if each[0].device == "cpu" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: each[0].threads])
+    tables = {}
+    for options in each:
+        tables[options.network], ended = time_network(options)
+        if not ended:
+            break
+    if len(tables) > 1:
+        print(to_summary(tables))
+    return 0 if all(tables.values()) else 1
 
 
 if __name__ == "__main__":
