@@ -1,7 +1,16 @@
+# The precompiled torch/torch.h of all targets, made by one of its own so that it knows nothing of their
+# definitions: GCC takes it where there are more of them, but not where there are fewer.
+function(ladder_precompiled_target)
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/precompiled.cpp" CONTENT "")
+  add_library(ladder_precompiled OBJECT EXCLUDE_FROM_ALL "${PROJECT_BINARY_DIR}/precompiled.cpp")
+  target_link_libraries(ladder_precompiled PRIVATE torch)
+  ladder_target(ladder_precompiled)
+endfunction()
+
 # ladder_target(<target>)
 #
-# What every compiled target of this project shares: the language, the warnings and one precompiled
-# torch/torch.h. All of it is private to the target.
+# What every compiled target of this project shares: the language, the warnings, one precompiled
+# torch/torch.h and the sources of a folder compiled at once. All of it is private to the target.
 function(ladder_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
@@ -21,10 +30,24 @@ function(ladder_target target)
   if(LADDER_OBJECTS_OF)
     return()
   endif()
-  if(target STREQUAL "ladder")
-    target_precompile_headers(ladder PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<torch/torch.h$<ANGLE-R>>")
-  else()
-    target_precompile_headers(${target} REUSE_FROM ladder)
+  if(target STREQUAL "ladder_precompiled")
+    target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+    return()
+  endif()
+  if(NOT TARGET ladder_precompiled)
+    ladder_precompiled_target()
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ladder_precompiled)
+  # Whatever is in it, a file takes some ten seconds to make instances of LibTorch's templates; many in
+  # one take little more. -DCMAKE_UNITY_BUILD=OFF compiles each by itself.
+  if(NOT DEFINED CMAKE_UNITY_BUILD)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    get_target_property(sources ${target} SOURCES)
+    foreach(source IN LISTS sources)
+      get_filename_component(folder "${source}" DIRECTORY)
+      string(MAKE_C_IDENTIFIER "${folder}" group)
+      set_property(SOURCE "${source}" PROPERTY UNITY_GROUP "${group}")
+    endforeach()
   endif()
 endfunction()
 

@@ -19,11 +19,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kChannels = 3;
-constexpr int64_t kSide = 32;
-constexpr int64_t kPixels = kChannels * kSide * kSide;
-constexpr int64_t kRecord = 1 + kPixels;
-constexpr int64_t kRecord100 = 2 + kPixels;
-constexpr int64_t kClasses = 10;
+constexpr int64_t kCifarSide = 32;
+constexpr int64_t kCifarPixels = kChannels * kCifarSide * kCifarSide;
+constexpr int64_t kRecord = 1 + kCifarPixels;
+constexpr int64_t kRecord100 = 2 + kCifarPixels;
+constexpr int64_t kCifarClasses = 10;
 constexpr std::array kTrainFiles = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                     "data_batch_4.bin", "data_batch_5.bin"};
 constexpr const char* kTestFile = "test_batch.bin";
@@ -39,7 +39,7 @@ std::vector<fs::path> places(const fs::path& root) {
           root / "cifar10" / "cifar-10-batches-bin"};
 }
 
-std::vector<std::string> missing_files(const fs::path& dir) {
+std::vector<std::string> missing_batches(const fs::path& dir) {
   std::vector<std::string> missing;
   for (const char* name : kTrainFiles) {
     if (!is_file(dir / name)) missing.emplace_back(name);
@@ -51,7 +51,7 @@ std::vector<std::string> missing_files(const fs::path& dir) {
 // What is in a place instead of the six files, or nothing.
 std::string found_instead(const fs::path& place) {
   const std::string dir = place.string();
-  const auto missing = missing_files(place);
+  const auto missing = missing_batches(place);
   if (missing.size() <= kTrainFiles.size()) {
     std::string names;
     for (const auto& name : missing) names += (names.empty() ? "" : ", ") + name;
@@ -83,7 +83,7 @@ Dataset joined(const std::vector<Dataset>& parts) {
     inputs.push_back(part.inputs);
     labels.push_back(part.labels);
   }
-  return {torch::cat(inputs), torch::cat(labels), kClasses, parts.front().name};
+  return {torch::cat(inputs), torch::cat(labels), kCifarClasses, parts.front().name};
 }
 
 }  // namespace
@@ -123,15 +123,15 @@ Dataset read_cifar10(const std::filesystem::path& path) {
   TORCH_CHECK(in.gcount() == size, "read_cifar10: expected ", size, " bytes in ", name,
               " but could read only ", in.gcount(), ".");
   const torch::Tensor labels = records.select(1, 0).to(torch::kInt64);  // [N]
-  const torch::Tensor wrong = labels.ge(kClasses).nonzero();
+  const torch::Tensor wrong = labels.ge(kCifarClasses).nonzero();
   if (wrong.numel() > 0) {
     const auto row = wrong[0].item<int64_t>();
     TORCH_CHECK(false, "read_cifar10: expected labels in 0..9 but got ",
                 labels[row].item<int64_t>(), " in record ", row + 1, " of ", name,
                 " (the file is damaged or another data set).");
   }
-  return {records.slice(1, 1).reshape({rows, kChannels, kSide, kSide}).contiguous(), labels,
-          kClasses, "cifar10"};
+  return {records.slice(1, 1).reshape({rows, kChannels, kCifarSide, kCifarSide}).contiguous(),
+          labels, kCifarClasses, "cifar10"};
 }
 
 TrainTest load_cifar10(const std::filesystem::path& dir) {
@@ -154,7 +154,7 @@ std::filesystem::path find_cifar10(std::optional<std::filesystem::path> data_dir
     for (const fs::path& place : places(root)) dirs.push_back(place);
   }
   for (const fs::path& dir : dirs) {
-    if (missing_files(dir).empty()) return dir;
+    if (missing_batches(dir).empty()) return dir;
   }
   for (const fs::path& dir : dirs) {
     const std::string instead = found_instead(dir);

@@ -10,7 +10,7 @@
 namespace ladder::data {
 namespace {
 
-constexpr int64_t kChunk = 1000;
+constexpr int64_t kContrastChunk = 1000;
 constexpr double kConstant = 1e-8;
 
 }  // namespace
@@ -32,8 +32,8 @@ torch::Tensor normalize_contrast(const torch::Tensor& images, const ContrastOpti
   const int64_t rows = images.size(0);
   torch::Tensor out = torch::empty(images.sizes(), images.options().dtype(dtype));
   // In chunks, since the float64 copy is several times the size of the images.
-  for (int64_t row = 0; row < rows; row += kChunk) {
-    const int64_t end = std::min(row + kChunk, rows);
+  for (int64_t row = 0; row < rows; row += kContrastChunk) {
+    const int64_t end = std::min(row + kContrastChunk, rows);
     torch::Tensor x = images.slice(0, row, end).to(torch::kFloat64).flatten(1);  // [R, D]
     x = x - x.mean(1, /*keepdim=*/true);
     const torch::Tensor norm = x.norm(2, {1}, /*keepdim=*/true);  // [R, 1]

@@ -22,8 +22,8 @@ constexpr const char* kTrainLabels = "train-labels-idx1-ubyte";
 constexpr const char* kTestImages = "t10k-images-idx3-ubyte";
 constexpr const char* kTestLabels = "t10k-labels-idx1-ubyte";
 constexpr std::array kFiles = {kTrainImages, kTrainLabels, kTestImages, kTestLabels};
-constexpr int64_t kSide = 28;
-constexpr int64_t kClasses = 10;
+constexpr int64_t kMnistSide = 28;
+constexpr int64_t kMnistClasses = 10;
 
 std::optional<fs::path> find_file(const fs::path& dir, const std::string& stem) {
   for (const std::string& name : {stem, stem + ".gz"}) {
@@ -58,10 +58,11 @@ Dataset load_part(const fs::path& dir, const char* images, const char* labels, s
   };
   const fs::path images_path = require(images);
   const fs::path labels_path = require(labels);
-  Dataset set{read_idx(images_path), read_idx(labels_path), kClasses, std::move(name)};
-  TORCH_CHECK(set.inputs.dim() == 3 && set.inputs.size(1) == kSide && set.inputs.size(2) == kSide,
-              "load_mnist: expected images [N, 28, 28] but got ", set.inputs.sizes(), " in ",
-              images_path.string(), ".");
+  Dataset set{read_idx(images_path), read_idx(labels_path), kMnistClasses, std::move(name)};
+  TORCH_CHECK(
+      set.inputs.dim() == 3 && set.inputs.size(1) == kMnistSide && set.inputs.size(2) == kMnistSide,
+      "load_mnist: expected images [N, 28, 28] but got ", set.inputs.sizes(), " in ",
+      images_path.string(), ".");
   TORCH_CHECK(set.labels.dim() == 1, "load_mnist: expected labels [N] but got ", set.labels.sizes(),
               " in ", labels_path.string(), ".");
   TORCH_CHECK(set.inputs.size(0) > 0, "load_mnist: expected at least 1 image but got none in ",
@@ -70,8 +71,8 @@ Dataset load_part(const fs::path& dir, const char* images, const char* labels, s
               " labels, one for each image, but got ", set.labels.size(0), " in ",
               labels_path.string(), ".");
   const auto highest = set.labels.max().item<int64_t>();
-  TORCH_CHECK(highest < kClasses, "load_mnist: expected labels in 0..9 but got ", highest, " in ",
-              labels_path.string(), ".");
+  TORCH_CHECK(highest < kMnistClasses, "load_mnist: expected labels in 0..9 but got ", highest,
+              " in ", labels_path.string(), ".");
   set.labels = set.labels.to(torch::kInt64);
   return set;
 }

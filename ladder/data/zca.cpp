@@ -17,13 +17,13 @@
 namespace ladder::data {
 namespace {
 
-constexpr int64_t kChunk = 2000;
+constexpr int64_t kWhiteningChunk = 2000;
 constexpr int64_t kBlock = 512;
 
 torch::Tensor mean_of(const torch::Tensor& x) {
   torch::Tensor sum = torch::zeros({x.size(1)}, x.options().dtype(torch::kFloat64));
-  for (int64_t row = 0; row < x.size(0); row += kChunk) {
-    sum += x.slice(0, row, row + kChunk).sum(0, /*keepdim=*/false, torch::kFloat64);
+  for (int64_t row = 0; row < x.size(0); row += kWhiteningChunk) {
+    sum += x.slice(0, row, row + kWhiteningChunk).sum(0, /*keepdim=*/false, torch::kFloat64);
   }
   return sum / x.size(0);
 }
@@ -31,8 +31,8 @@ torch::Tensor mean_of(const torch::Tensor& x) {
 torch::Tensor covariance_of(const torch::Tensor& x, const torch::Tensor& mean) {
   const int64_t features = x.size(1);
   torch::Tensor sum = torch::zeros({features, features}, mean.options());
-  for (int64_t row = 0; row < x.size(0); row += kChunk) {
-    const torch::Tensor rows = x.slice(0, row, row + kChunk).to(torch::kFloat64) - mean;
+  for (int64_t row = 0; row < x.size(0); row += kWhiteningChunk) {
+    const torch::Tensor rows = x.slice(0, row, row + kWhiteningChunk).to(torch::kFloat64) - mean;
     // On and above the diagonal alone, which halves the work.
     for (int64_t at = 0; at < features; at += kBlock) {
       sum.slice(0, at, at + kBlock)
@@ -57,9 +57,9 @@ std::string described(const torch::Tensor& x) {
 torch::Tensor product_in_chunks(const torch::Tensor& x, const torch::Tensor& shift,
                                 const torch::Tensor& map) {
   torch::Tensor out = torch::empty_like(x, torch::MemoryFormat::Contiguous);
-  for (int64_t row = 0; row < x.size(0); row += kChunk) {
-    torch::Tensor rows = out.slice(0, row, row + kChunk);
-    torch::mm_out(rows, x.slice(0, row, row + kChunk) - shift, map);
+  for (int64_t row = 0; row < x.size(0); row += kWhiteningChunk) {
+    torch::Tensor rows = out.slice(0, row, row + kWhiteningChunk);
+    torch::mm_out(rows, x.slice(0, row, row + kWhiteningChunk) - shift, map);
   }
   return out;
 }

@@ -17,7 +17,7 @@ using torch::autograd::variable_list;
 
 using Size = std::array<int64_t, 2>;
 
-enum class Form { kPointwise, kUnfolded, kWinograd, kConvolution };
+enum class ConvolutionForm { kPointwise, kUnfolded, kWinograd, kConvolution };
 
 // Whether Winograd's form takes the operands and gains: its tiles of 4 x 4 fit the positions well
 // enough to spare half of the multiplications, and there are enough of those to pay for its
@@ -35,15 +35,17 @@ bool suits_winograd(const at::Tensor& weight, Size positions, const ConvolveGeom
          cpu::has_wide_kernels();
 }
 
-Form form_of(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
+ConvolutionForm form_of(const at::Tensor& weight, Size positions,
+                        const ConvolveGeometry& geometry) {
   const auto kernel = weight.size(2) * weight.size(3);
   if (kernel == 1 && geometry.padding == Size{0, 0}) {
-    return Form::kPointwise;
+    return ConvolutionForm::kPointwise;
   }
   if (kernel >= positions[0] * positions[1]) {
-    return Form::kUnfolded;
+    return ConvolutionForm::kUnfolded;
   }
-  return suits_winograd(weight, positions, geometry) ? Form::kWinograd : Form::kConvolution;
+  return suits_winograd(weight, positions, geometry) ? ConvolutionForm::kWinograd
+                                                     : ConvolutionForm::kConvolution;
 }
 
 struct Windows {
@@ -280,13 +282,13 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
   const auto positions = convolved_size({x.size(2), x.size(3)}, kernel, geometry);
   const auto [rows, columns] = geometry.padding;
   switch (form_of(weight, positions, geometry)) {
-    case Form::kPointwise: {
+    case ConvolutionForm::kPointwise: {
       const auto [down, across] = geometry.stride;
       const auto seen =
           down == 1 && across == 1 ? x : x.slice(2, 0, {}, down).slice(3, 0, {}, across);
       return matrix_to_maps(ops::linear(maps_to_matrix(seen), weight.flatten(1)), positions);
     }
-    case Form::kUnfolded: {
+    case ConvolutionForm::kUnfolded: {
       auto maps = x.movedim(1, -1);  // [R, H, W, C]
       if (rows > 0 || columns > 0) {
         maps = at::constant_pad_nd(maps, {0, 0, columns, columns, rows, rows});
@@ -295,9 +297,9 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
       return matrix_to_maps(ops::linear(rows_of_windows(maps, windows), weight_rows(weight)),
                             positions);
     }
-    case Form::kWinograd:
+    case ConvolutionForm::kWinograd:
       return WinogradFunction::apply(x, weight, rows, false);
-    case Form::kConvolution:
+    case ConvolutionForm::kConvolution:
       break;
   }
   return general_convolution(x, weight, geometry);
@@ -315,7 +317,8 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
               at::IntArrayRef(positions), ".");
   const auto form = form_of(weight, positions, geometry);
   const auto [rows, columns] = geometry.padding;
-  if (form == Form::kUnfolded || (form == Form::kPointwise && (geometry.stride != Size{1, 1}))) {
+  if (form == ConvolutionForm::kUnfolded ||
+      (form == ConvolutionForm::kPointwise && (geometry.stride != Size{1, 1}))) {
     const Windows windows{padded(size, geometry), kernel, geometry.stride};
     const auto parts = ops::linear(maps_to_matrix(x), weight_rows(weight).t());  // [R I J, P Q C]
     return sum_of_windows(parts, windows)
@@ -323,10 +326,10 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
         .narrow(2, columns, size[1])
         .movedim(-1, 1);
   }
-  if (form == Form::kPointwise) {
+  if (form == ConvolutionForm::kPointwise) {
     return matrix_to_maps(ops::linear(maps_to_matrix(x), weight.flatten(1).t()), size);
   }
-  if (form == Form::kWinograd) {
+  if (form == ConvolutionForm::kWinograd) {
     return WinogradFunction::apply(x, weight, rows, true);
   }
   Size output_padding;

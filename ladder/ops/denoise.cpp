@@ -21,7 +21,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-using Output = std::tuple<at::Tensor, at::Tensor>;
+using DenoiseTensors = std::tuple<at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
 
 at::Tensor dense(const at::Tensor& t) { return t.contiguous(); }
@@ -30,7 +30,7 @@ at::Tensor dense(const OptionalTensor& t) {
 }
 
 // A denoising function as the operator's schema has it: its number, and what a perceptron needs.
-struct Form {
+struct FunctionForm {
   int64_t number = 0;
   std::vector<int64_t> hidden = {};
   bool augmented = false;
@@ -39,7 +39,7 @@ struct Form {
 
 constexpr int64_t kMlpNumber = 3;
 
-Form form_of(const DenoisingFunction& function) {
+FunctionForm form_of(const DenoisingFunction& function) {
   if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
     return {.number = static_cast<int64_t>(*fixed)};
   }
@@ -47,19 +47,19 @@ Form form_of(const DenoisingFunction& function) {
   return {kMlpNumber, mlp.hidden, mlp.augmented, mlp.leaky_slope};
 }
 
-DenoisingFunction function_of(const Form& form) {
+DenoisingFunction function_of(const FunctionForm& form) {
   if (form.number != kMlpNumber) {
     return static_cast<CombinatorFunction>(form.number);
   }
   return MlpFunction{form.hidden, form.augmented, form.slope};
 }
 
-cpu::CombinatorKind kind_of(const Form& form) {
+cpu::CombinatorKind kind_of(const FunctionForm& form) {
   static_assert(kMlpNumber == static_cast<int64_t>(cpu::CombinatorKind::kMlp));
   return static_cast<cpu::CombinatorKind>(form.number);
 }
 
-cpu::MlpShape shape_of(const Form& form) {
+cpu::MlpShape shape_of(const FunctionForm& form) {
   cpu::MlpShape shape;
   if (form.number == kMlpNumber) {
     shape.inputs = form.augmented ? 3 : 2;
@@ -82,16 +82,17 @@ bool fits_kernel(const DenoisingFunction& function) {
          parameter_count(function) <= cpu::kMostMlpParameters;
 }
 
-struct Raw {
+struct RawDenoised {
   at::Tensor z_hat, cost, u_mean, u_std;
 };
 
-Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                   const Form& form, const at::Tensor& target, const at::Tensor& mean,
-                   const at::Tensor& std) {
+RawDenoised forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+                           const FunctionForm& form, const at::Tensor& target,
+                           const at::Tensor& mean, const at::Tensor& std) {
   const auto rows = u.size(0);
   const auto cols = u.size(1);
-  Raw raw{at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
+  RawDenoised raw{
+      at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
   raw.cost = at::empty({}, u.options());
   with_element(u, [&]<class T>(T*) {
     cpu::DenoiseForward<T> args{.z_noisy = data_or_null<T>(z_noisy),
@@ -128,7 +129,7 @@ Raw forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Ten
 class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy, const at::Tensor& u,
-                               const at::Tensor& weight, const Form& form,
+                               const at::Tensor& weight, const FunctionForm& form,
                                const OptionalTensor& target, const OptionalTensor& mean,
                                const OptionalTensor& std) {
     const auto z_dense = dense(z_noisy);
@@ -156,8 +157,9 @@ class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
     const auto saved = ctx->get_saved_variables();
     const auto& u = saved[1];
     const auto& weight = saved[2];
-    const Form form{ctx->saved_data["number"].toInt(), ctx->saved_data["hidden"].toIntVector(),
-                    ctx->saved_data["augmented"].toBool(), ctx->saved_data["slope"].toDouble()};
+    const FunctionForm form{
+        ctx->saved_data["number"].toInt(), ctx->saved_data["hidden"].toIntVector(),
+        ctx->saved_data["augmented"].toBool(), ctx->saved_data["slope"].toDouble()};
     const auto rows = u.size(0);
     const auto cols = u.size(1);
     const auto grad_z_hat = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
@@ -217,10 +219,11 @@ std::optional<DenoisingTarget> make_target(const OptionalTensor& target, const O
   return DenoisingTarget{*target, mean, std};
 }
 
-Output denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                         int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                         const OptionalTensor& target, const OptionalTensor& mean,
-                         const OptionalTensor& std) {
+DenoiseTensors denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u,
+                                 const at::Tensor& weight, int64_t combinator,
+                                 at::IntArrayRef hidden, bool augmented, double slope,
+                                 const OptionalTensor& target, const OptionalTensor& mean,
+                                 const OptionalTensor& std) {
   auto result = reference::denoise(z_noisy, u, weight,
                                    function_of({combinator, hidden.vec(), augmented, slope}),
                                    make_target(target, mean, std));
@@ -232,23 +235,24 @@ bool has_cuda_kernel(const at::Tensor& u, int64_t combinator) {
   return has_kernel(u) && combinator != kMlpNumber;
 }
 
-Output denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                        int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                        const OptionalTensor& target, const OptionalTensor& mean,
-                        const OptionalTensor& std) {
+DenoiseTensors denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u,
+                                const at::Tensor& weight, int64_t combinator,
+                                at::IntArrayRef hidden, bool augmented, double slope,
+                                const OptionalTensor& target, const OptionalTensor& mean,
+                                const OptionalTensor& std) {
   if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
     return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
                              std);
   }
-  const Form form{combinator, hidden.vec(), augmented, slope};
+  const FunctionForm form{combinator, hidden.vec(), augmented, slope};
   auto outputs = DenoiseFunction::apply(z_noisy, u, weight, form, target, mean, std);
   return {outputs[0], outputs[1]};
 }
 
-Output denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                      int64_t combinator, at::IntArrayRef hidden, bool augmented, double slope,
-                      const OptionalTensor& target, const OptionalTensor& mean,
-                      const OptionalTensor& std) {
+DenoiseTensors denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u,
+                              const at::Tensor& weight, int64_t combinator, at::IntArrayRef hidden,
+                              bool augmented, double slope, const OptionalTensor& target,
+                              const OptionalTensor& mean, const OptionalTensor& std) {
   if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
     return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
                              std);
@@ -328,9 +332,9 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
   static const auto op =
       c10::Dispatcher::singleton()
           .findSchemaOrThrow("ladder::denoise", "")
-          .typed<Output(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
-                        at::IntArrayRef, bool, double, const OptionalTensor&, const OptionalTensor&,
-                        const OptionalTensor&)>();
+          .typed<DenoiseTensors(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
+                                at::IntArrayRef, bool, double, const OptionalTensor&,
+                                const OptionalTensor&, const OptionalTensor&)>();
   const auto form = form_of(function);
   auto [z_hat, cost] =
       op.call(z_noisy, u, weight, form.number, form.hidden, form.augmented, form.slope,

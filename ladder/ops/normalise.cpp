@@ -39,7 +39,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-using Output = std::tuple<at::Tensor, std::vector<at::Tensor>, at::Tensor, at::Tensor>;
+using NormaliseTensors = std::tuple<at::Tensor, std::vector<at::Tensor>, at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
 
 OptionalTensor contiguous(const OptionalTensor& t) {
@@ -79,7 +79,7 @@ NoiseDraw draw_of(const OptionalTensor& noise, int64_t seed, int64_t offset,
           .position = position};
 }
 
-struct Raw {  // what the kernel leaves; z over all rows, or undefined
+struct RawNormalised {  // what the kernel leaves; z over all rows, or undefined
   at::Tensor h, z, mean, std;
 };
 
@@ -88,15 +88,16 @@ bool shows_slope(Activation activation, double slope) {
   return activation != Activation::kGelu && (activation != Activation::kLeakyRelu || slope > 0);
 }
 
-Raw forward_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                   const NoiseDraw& noise, const OptionalTensor& gamma, const OptionalTensor& beta,
-                   int64_t activation, double slope, const OptionalTensor& mean,
-                   const OptionalTensor& std, bool store_z) {
+RawNormalised forward_kernel(const at::Tensor& x, at::IntArrayRef rows,
+                             at::ArrayRef<double> noise_std, const NoiseDraw& noise,
+                             const OptionalTensor& gamma, const OptionalTensor& beta,
+                             int64_t activation, double slope, const OptionalTensor& mean,
+                             const OptionalTensor& std, bool store_z) {
   const auto groups = spans(rows, noise_std);
   const auto group_count = static_cast<int64_t>(groups.size());
   const auto cols = x.size(1);
   const bool stored = mean.has_value();
-  Raw raw{at::empty_like(x), store_z ? at::empty_like(x) : at::Tensor(), {}, {}};
+  RawNormalised raw{at::empty_like(x), store_z ? at::empty_like(x) : at::Tensor(), {}, {}};
   raw.mean = stored ? mean->expand({group_count, cols}).contiguous()
                     : at::empty({group_count, cols}, x.options());
   raw.std = stored ? std->expand({group_count, cols}).contiguous()
@@ -135,12 +136,12 @@ std::vector<at::Tensor> split_groups(const at::Tensor& z, at::IntArrayRef rows, 
   return result;
 }
 
-Output normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
-                           at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                           int64_t seed, int64_t offset, const OptionalTensor& position,
-                           const OptionalTensor& gamma, const OptionalTensor& beta,
-                           int64_t activation, double slope, const OptionalTensor& mean,
-                           const OptionalTensor& std, bool keep_z) {
+NormaliseTensors normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
+                                     at::ArrayRef<double> noise_std, const OptionalTensor& noise,
+                                     int64_t seed, int64_t offset, const OptionalTensor& position,
+                                     const OptionalTensor& gamma, const OptionalTensor& beta,
+                                     int64_t activation, double slope, const OptionalTensor& mean,
+                                     const OptionalTensor& std, bool keep_z) {
   NormaliseArguments arguments{.noise = draw_of(noise, seed, offset, position),
                                .gamma = gamma,
                                .beta = beta,
@@ -245,11 +246,12 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
   }
 };
 
-Output normalise_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                        const OptionalTensor& noise, int64_t seed, int64_t offset,
-                        const OptionalTensor& position, const OptionalTensor& gamma,
-                        const OptionalTensor& beta, int64_t activation, double slope,
-                        const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+NormaliseTensors normalise_kernel(const at::Tensor& x, at::IntArrayRef rows,
+                                  at::ArrayRef<double> noise_std, const OptionalTensor& noise,
+                                  int64_t seed, int64_t offset, const OptionalTensor& position,
+                                  const OptionalTensor& gamma, const OptionalTensor& beta,
+                                  int64_t activation, double slope, const OptionalTensor& mean,
+                                  const OptionalTensor& std, bool keep_z) {
   if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
     return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
                                activation, slope, mean, std, keep_z);
@@ -263,11 +265,12 @@ Output normalise_kernel(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<
 
 bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
-Output normalise_autograd(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
-                          const OptionalTensor& noise, int64_t seed, int64_t offset,
-                          const OptionalTensor& position, const OptionalTensor& gamma,
-                          const OptionalTensor& beta, int64_t activation, double slope,
-                          const OptionalTensor& mean, const OptionalTensor& std, bool keep_z) {
+NormaliseTensors normalise_autograd(const at::Tensor& x, at::IntArrayRef rows,
+                                    at::ArrayRef<double> noise_std, const OptionalTensor& noise,
+                                    int64_t seed, int64_t offset, const OptionalTensor& position,
+                                    const OptionalTensor& gamma, const OptionalTensor& beta,
+                                    int64_t activation, double slope, const OptionalTensor& mean,
+                                    const OptionalTensor& std, bool keep_z) {
   if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
     return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
                                activation, slope, mean, std, keep_z);
@@ -329,10 +332,10 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   static const auto op =
       c10::Dispatcher::singleton()
           .findSchemaOrThrow("ladder::normalise", "")
-          .typed<Output(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
-                        const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
-                        const OptionalTensor&, const OptionalTensor&, int64_t, double,
-                        const OptionalTensor&, const OptionalTensor&, bool)>();
+          .typed<NormaliseTensors(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
+                                  const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
+                                  const OptionalTensor&, const OptionalTensor&, int64_t, double,
+                                  const OptionalTensor&, const OptionalTensor&, bool)>();
   c10::SmallVector<int64_t, 4> rows;
   c10::SmallVector<double, 4> noise_std;
   for (const auto& group : a.groups) {

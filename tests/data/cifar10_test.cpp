@@ -32,11 +32,11 @@ torch::Tensor images(int64_t rows, int64_t salt = 0) {
       .reshape({rows, 3, 32, 32});
 }
 
-void write_set(const fs::path& dir) {
+void write_cifar10_set(const fs::path& dir) {
   write_cifar10(dir, images(10), torch::arange(10), images(3, 5), torch::tensor({9, 0, 4}));
 }
 
-std::string read_error(const fs::path& path) {
+std::string cifar10_error(const fs::path& path) {
   return error_text([&] { read_cifar10(path); });
 }
 
@@ -53,7 +53,7 @@ std::string places_of(const std::string& root) {
 
 TEST_CASE("load_cifar10 reads five batches in order, and the test images", "[data]") {
   const TemporaryFolder folder;
-  write_set(folder.path());
+  write_cifar10_set(folder.path());
   const auto [train, test] = load_cifar10(folder.path());
   CHECK(torch::equal(train.inputs, images(10)));
   CHECK(torch::equal(train.labels, torch::arange(10)));
@@ -85,30 +85,32 @@ TEST_CASE("read_cifar10 has a sentence for every fault", "[data]") {
   const TemporaryFolder folder;
   const auto path = folder / "data_batch_1.bin";
   const auto name = path.string();
-  CHECK(read_error(path) == "read_cifar10: expected a file of CIFAR-10 but got no file at " + name +
-                                " (find_cifar10 names the folders that are looked in).");
-  CHECK(read_error(folder.path()) == "read_cifar10: expected a file but got a folder at " +
-                                         folder.path().string() +
-                                         " (load_cifar10 takes the folder).");
+  CHECK(cifar10_error(path) == "read_cifar10: expected a file of CIFAR-10 but got no file at " +
+                                   name + " (find_cifar10 names the folders that are looked in).");
+  CHECK(cifar10_error(folder.path()) == "read_cifar10: expected a file but got a folder at " +
+                                            folder.path().string() +
+                                            " (load_cifar10 takes the folder).");
   write_file(path, "");
-  CHECK(read_error(path) ==
+  CHECK(cifar10_error(path) ==
         "read_cifar10: expected a file of CIFAR-10 but got an empty file at " + name + ".");
   write_file(path, "\x1F\x8B packed");
-  CHECK(read_error(path) == "read_cifar10: expected a file of CIFAR-10 but got gzip data in " +
-                                name + " (unpack it first).");
+  CHECK(cifar10_error(path) == "read_cifar10: expected a file of CIFAR-10 but got gzip data in " +
+                                   name + " (unpack it first).");
 
   const auto whole = cifar10_bytes(images(4), torch::tensor({1, 2, 9, 0}));
   write_file(path, whole + "xy");
-  CHECK(read_error(path) == "read_cifar10: expected records of 3073 bytes but got 12294 bytes in " +
-                                name + ", 2 more than 4 records (fetch the file again).");
+  CHECK(cifar10_error(path) ==
+        "read_cifar10: expected records of 3073 bytes but got 12294 bytes in " + name +
+            ", 2 more than 4 records (fetch the file again).");
   write_file(path, whole.substr(0, 100));
-  CHECK(read_error(path) == "read_cifar10: expected records of 3073 bytes but got 100 bytes in " +
-                                name + ", 100 more than 0 records (fetch the file again).");
+  CHECK(cifar10_error(path) ==
+        "read_cifar10: expected records of 3073 bytes but got 100 bytes in " + name +
+            ", 100 more than 0 records (fetch the file again).");
   write_file(path, cifar10_bytes(images(4), torch::tensor({1, 2, 10, 255})));
-  CHECK(read_error(path) == "read_cifar10: expected labels in 0..9 but got 10 in record 3 of " +
-                                name + " (the file is damaged or another data set).");
+  CHECK(cifar10_error(path) == "read_cifar10: expected labels in 0..9 but got 10 in record 3 of " +
+                                   name + " (the file is damaged or another data set).");
   write_file(path, whole + "abcd");  // four records of two labels
-  CHECK(read_error(path) ==
+  CHECK(cifar10_error(path) ==
         "read_cifar10: expected CIFAR-10's records of 3073 bytes but got 12296 bytes in " + name +
             ", which fit CIFAR-100's records of 3074 (the set of 100 classes is not supported).");
   write_file(path, whole);
@@ -117,7 +119,7 @@ TEST_CASE("read_cifar10 has a sentence for every fault", "[data]") {
 
 TEST_CASE("load_cifar10 names the file at fault", "[data]") {
   const TemporaryFolder folder;
-  write_set(folder.path());
+  write_cifar10_set(folder.path());
   fs::remove(folder / "data_batch_4.bin");
   CHECK(error_text([&] { load_cifar10(folder.path()); })
             .starts_with("read_cifar10: expected a file of CIFAR-10 but got no file at " +
@@ -132,7 +134,7 @@ TEST_CASE("find_cifar10 takes a folder or one of its usual subfolders", "[data]"
        {"", "cifar-10-batches-bin", "cifar10", "cifar10/cifar-10-batches-bin"}) {
     const TemporaryFolder folder;
     const auto dir = *place == '\0' ? folder.path() : folder / place;
-    write_set(dir);
+    write_cifar10_set(dir);
     CHECK(find_cifar10(folder.path()) == dir);
     const Environment set("LADDER_DATA", folder.path().string());
     CHECK(find_cifar10() == dir);
@@ -144,9 +146,9 @@ TEST_CASE("find_cifar10 looks in LADDER_DATA and then in the cache", "[data]") {
   const auto cache = folder / "cache/ladder/cifar10";
   const Environment data("LADDER_DATA", (folder / "data").string());
   const Environment cache_variable("XDG_CACHE_HOME", (folder / "cache").string());
-  write_set(cache / "cifar-10-batches-bin");
+  write_cifar10_set(cache / "cifar-10-batches-bin");
   CHECK(find_cifar10() == cache / "cifar-10-batches-bin");
-  write_set(folder / "data/cifar10");
+  write_cifar10_set(folder / "data/cifar10");
   CHECK(find_cifar10() == folder / "data/cifar10");
   CHECK(find_cifar10(cache) == cache / "cifar-10-batches-bin");
 }
@@ -174,7 +176,7 @@ TEST_CASE("find_cifar10 recognises what is there instead", "[data]") {
   const std::string begin = "find_cifar10: expected CIFAR-10's six binary files but got ";
 
   const auto part = folder / "part";
-  write_set(part / "cifar10");
+  write_cifar10_set(part / "cifar10");
   fs::remove(part / "cifar10/data_batch_2.bin");
   fs::remove(part / "cifar10/test_batch.bin");
   CHECK(find_error(part) == begin + "no data_batch_2.bin, test_batch.bin in " +
@@ -205,7 +207,7 @@ TEST_CASE("find_cifar10 recognises what is there instead", "[data]") {
                                   "\" -C \"" + packed.string() + "\").");
 
   // What lies beside the six files does not matter.
-  write_set(packed);
+  write_cifar10_set(packed);
   CHECK(find_cifar10(packed) == packed);
 }
 

@@ -19,9 +19,9 @@ using nlohmann::json;
 
 namespace {
 
-const std::string kProgram = LADDER_CIFAR10_PROGRAM;
-constexpr int64_t kTrainRows = 200;
-constexpr int64_t kTestRows = 50;
+const std::string kCifar10Program = LADDER_CIFAR10_PROGRAM;
+constexpr int64_t kCifar10TrainRows = 200;
+constexpr int64_t kCifar10TestRows = 50;
 
 // Images of 10 classes, each with stripes of a width and a colour of its own in a little noise.
 torch::Tensor images(const torch::Tensor& labels) {
@@ -35,17 +35,17 @@ torch::Tensor images(const torch::Tensor& labels) {
 }
 
 // Small data in CIFAR-10's format, and a folder for runs and for what is kept beside them.
-struct Place {
-  Place() {
+struct Cifar10Place {
+  Cifar10Place() {
     torch::manual_seed(1);
-    const auto train = torch::arange(kTrainRows) % 10;
-    const auto test = torch::arange(kTestRows) % 10;
+    const auto train = torch::arange(kCifar10TrainRows) % 10;
+    const auto test = torch::arange(kCifar10TestRows) % 10;
     write_cifar10(data(), images(train), train, images(test), test);
   }
 
   fs::path data() const { return folder / "data/cifar-10-batches-bin"; }
   Arguments command(const std::string& out, const Arguments& more = {}) const {
-    return Arguments{kProgram,        "--data-dir=" + (folder / "data").string(),
+    return Arguments{kCifar10Program, "--data-dir=" + (folder / "data").string(),
                      "--labels=20",   "--batch-size=20",
                      "--threads=1",   "--product-route=aten",
                      "--device=cpu",  "--out=" + (folder / out).string(),
@@ -72,7 +72,7 @@ struct Place {
   TemporaryFolder folder;
 };
 
-std::string one_sentence(const std::string& err) {
+std::string cifar10_sentence(const std::string& err) {
   return ladder::testing::one_sentence("ladder-cifar10", err);
 }
 
@@ -83,7 +83,7 @@ const Arguments kShort = {"--epochs", "1", "--quiet"};
 TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, status 2", "[cli]") {
   // What it shares with ladder-mnist is tested there.
   check_wrong_commands(
-      kProgram, "ladder-cifar10",
+      kCifar10Program, "ladder-cifar10",
       {
           {{"--cache-di", "x"},
            "expected a known flag but got --cache-di (did you mean --cache-dir?)."},
@@ -124,7 +124,7 @@ TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, sta
 }
 
 TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]") {
-  const auto list = run_to_end({kProgram, "--list"});
+  const auto list = run_to_end({kCifar10Program, "--list"});
   CHECK(list.status == 0);
   size_t row = 0;
   const auto rows = lines_of(list.out);
@@ -138,26 +138,26 @@ TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]
   CHECK(rows.size() == row + 1 + 2 + ladder::models::combinators().size());
   CHECK(list.out.find("20.40 +- 0.47") != std::string::npos);
 
-  const auto help = run_to_end({kProgram, "--help"});
+  const auto help = run_to_end({kCifar10Program, "--help"});
   CHECK(help.status == 0);
-  CHECK(run_to_end({kProgram, "-h"}).out == help.out);
+  CHECK(run_to_end({kCifar10Program, "-h"}).out == help.out);
   for (const char* flag : {"--recipe", "--list", "--labels", "--lambda", "--noise", "--input-noise",
                            "--combinator", "--activation", "--epochs", "--seeds", "--data-dir",
                            "--cache-dir", "--validation", "--out", "--resume", "--version"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }
-  const auto version = run_to_end({kProgram, "--version"});
+  const auto version = run_to_end({kCifar10Program, "--version"});
   CHECK(version.status == 0);
   CHECK(std::regex_match(version.out,
                          std::regex(R"(ladder-cifar10 \d+\.\d+\.\d+ \(.+\), LibTorch .+\n)")));
 }
 
 TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, status 1", "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   const auto nowhere = (place.folder / "nowhere").string();
-  const auto missing =
-      run_to_end({kProgram, "--data-dir", nowhere, "--out", (place.folder / "run").string()});
+  const auto missing = run_to_end(
+      {kCifar10Program, "--data-dir", nowhere, "--out", (place.folder / "run").string()});
   CHECK(missing.status == 1);
   CHECK(missing.err.starts_with(
       "ladder-cifar10: find_cifar10: expected CIFAR-10's six binary files but got them in none "));
@@ -168,14 +168,14 @@ TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, sta
   write_file(place.data() / "data_batch_3.bin", std::string(3000, 'x'));
   const auto damaged = place.run("run");
   CHECK(damaged.status == 1);
-  CHECK(one_sentence(damaged.err).starts_with("read_cifar10: expected records of 3073 bytes "));
+  CHECK(cifar10_sentence(damaged.err).starts_with("read_cifar10: expected records of 3073 bytes "));
   CHECK(lines_of(damaged.err).size() == 1);
   CHECK_FALSE(fs::exists(place.folder / "run"));
   CHECK(place.kept(place.folder.path()).empty());
 }
 
 TEST_CASE("ladder-cifar10: a run leaves its settings, its course and its result", "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   const auto outcome = place.run("run", {"--epochs", "2", "--seed", "7", "--validation", "50"});
   REQUIRE(outcome.err.empty());
   REQUIRE(outcome.status == 0);
@@ -192,8 +192,8 @@ TEST_CASE("ladder-cifar10: a run leaves its settings, its course and its result"
   const std::map<std::string, json> expected = {{"program", "ladder-cifar10"},
                                                 {"recipe", "cifar-4000-conv-small-gamma"},
                                                 {"dataset", "cifar10"},
-                                                {"train_rows", kTrainRows},
-                                                {"test_rows", kTestRows},
+                                                {"train_rows", kCifar10TrainRows},
+                                                {"test_rows", kCifar10TestRows},
                                                 {"classes", 10},
                                                 {"labels", 20},
                                                 {"input_shape", {3, 32, 32}},
@@ -212,7 +212,7 @@ TEST_CASE("ladder-cifar10: a run leaves its settings, its course and its result"
 }
 
 TEST_CASE("ladder-cifar10: learns what is to be learned", "[cli][slow]") {
-  const Place place;
+  const Cifar10Place place;
   const auto outcome = place.run("run", {"--epochs", "20", "--labels", "all", "--quiet"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
@@ -222,7 +222,7 @@ TEST_CASE("ladder-cifar10: learns what is to be learned", "[cli][slow]") {
 }
 
 TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   const auto cache = place.folder / "cache";
   const Arguments flags = {"--epochs", "1", "--cache-dir", cache.string()};
   const auto first = place.run("a", flags);
@@ -232,7 +232,7 @@ TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[c
   const auto file = place.kept(cache)[0];
   const auto whole = file_bytes(file);
   const auto tensors = ladder::io::load_tensors(file);
-  CHECK(tensors.at("train").sizes() == torch::IntArrayRef({kTrainRows, 3, 32, 32}));
+  CHECK(tensors.at("train").sizes() == torch::IntArrayRef({kCifar10TrainRows, 3, 32, 32}));
   CHECK(tensors.at("test").scalar_type() == torch::kFloat32);
   CHECK(tensors.at("train").mean(0).abs().max().item<double>() < 1e-3);
 
@@ -259,7 +259,7 @@ TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[c
   CHECK(place.kept(cache).size() == 1);
 
   // Other images go to another file.
-  const auto labels = torch::arange(kTestRows) % 10;
+  const auto labels = torch::arange(kCifar10TestRows) % 10;
   write_file(place.data() / "test_batch.bin", cifar10_bytes(images(labels), labels));
   CHECK(place.run("e", flags).status == 0);
   CHECK(place.kept(cache).size() == 2);
@@ -267,7 +267,7 @@ TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[c
 }
 
 TEST_CASE("ladder-cifar10: where whitened images cannot be kept, it says so and goes on", "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   write_file(place.folder / "file", "x");
   const auto outcome =
       place.run("run", {"--epochs", "1", "--cache-dir", (place.folder / "file").string()});
@@ -277,7 +277,7 @@ TEST_CASE("ladder-cifar10: where whitened images cannot be kept, it says so and 
 }
 
 TEST_CASE("ladder-cifar10: takes every recipe and kind of number", "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   const std::vector<Arguments> kinds = {
       {"--recipe", "cifar-4000-conv-small-baseline"},
       {"--combinator", "vanilla", "--activation", "tanh"},
@@ -296,7 +296,7 @@ TEST_CASE("ladder-cifar10: takes every recipe and kind of number", "[cli]") {
 
 TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it had not been",
           "[cli]") {
-  const Place place;
+  const Cifar10Place place;
   const Arguments length = {"--epochs", "5"};
   REQUIRE(place.run("straight", length).status == 0);
   Program program(place.command("run", length));
@@ -307,12 +307,12 @@ TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it 
   const auto lines = lines_of(program.out());
   CHECK(std::regex_match(lines[lines.size() - 2],
                          std::regex(R"(interrupted at step \d+, saved in .*; to go on:)")));
-  CHECK(lines.back().starts_with("  " + kProgram + " --data-dir="));
+  CHECK(lines.back().starts_with("  " + kCifar10Program + " --data-dir="));
   CHECK(lines.back().ends_with(" --resume"));
 
   const auto again = place.run("run", length);
   CHECK(again.status == 2);
-  CHECK(one_sentence(again.err).starts_with("expected an empty folder but got a run in "));
+  CHECK(cifar10_sentence(again.err).starts_with("expected an empty folder but got a run in "));
   const auto resumed = place.run("run", length + Arguments{"--resume"});
   REQUIRE(resumed.status == 0);
   CHECK(resumed.out.find("continuing at step ") != std::string::npos);
@@ -320,5 +320,5 @@ TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it 
 
   const auto other = place.run("run", length + Arguments{"--resume", "--noise", "0.4"});
   CHECK(other.status == 2);
-  CHECK(one_sentence(other.err).ends_with(" again): noise (0.3 there, 0.4 here)."));
+  CHECK(cifar10_sentence(other.err).ends_with(" again): noise (0.3 there, 0.4 here)."));
 }

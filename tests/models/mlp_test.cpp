@@ -4,22 +4,12 @@
 
 #include "ladder/nn/vanilla_combinator.h"
 #include "tests/support/catch.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::parameter_count;
 using ladder::testing::require_close;
-
-namespace {
-
-int64_t parameter_count(const Ladder& net) {
-  int64_t n = 0;
-  for (const auto& p : net->parameters()) {
-    n += p.numel();
-  }
-  return n;
-}
-
-}  // namespace
 
 TEST_CASE("models build the published MNIST network by default", "[models]") {
   const auto net = models::mlp({});

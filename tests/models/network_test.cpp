@@ -5,24 +5,18 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;          // NOLINT
 using namespace ladder::models;  // NOLINT
 using ladder::testing::error_text;
+using ladder::testing::parameter_count;
 using ladder::testing::require_close;
 
 namespace {
 
 using Shapes = std::vector<std::vector<int64_t>>;
-
-int64_t parameter_count(const Ladder& net) {
-  int64_t n = 0;
-  for (const auto& p : net->parameters()) {
-    n += p.numel();
-  }
-  return n;
-}
 
 SemiBatch batch_for(const NetworkOptions& options) {
   auto labeled = options.input_shape;

@@ -27,7 +27,7 @@ Module perturbed(Module g) {
   return g;
 }
 
-VanillaCombinator vanilla(VanillaCombinatorOptions options) {
+VanillaCombinator vanilla_combinator(VanillaCombinatorOptions options) {
   return perturbed(VanillaCombinator(options));
 }
 
@@ -84,40 +84,40 @@ TEST_CASE("VanillaCombinator is its formula, whatever terms are left", "[nn]") {
   const auto u = normals(6, 3);
   const auto s = [](const torch::Tensor& x) { return torch::sigmoid(x); };
   {
-    auto g = vanilla({.channels = 3});
+    auto g = vanilla_combinator({.channels = 3});
     const auto w = g->weight.unbind(0);
     CHECK(g->terms() == Strings{"b0", "w0z", "w0u", "w0zu", "ws", "b1", "w1z", "w1u", "w1zu"});
     require_close(g->forward(z, u), w[0] + w[1] * z + w[2] * u + w[3] * z * u +
                                         w[4] * s(w[5] + w[6] * z + w[7] * u + w[8] * z * u));
   }
   {
-    auto g = vanilla({.channels = 3, .lateral = false});
+    auto g = vanilla_combinator({.channels = 3, .lateral = false});
     const auto w = g->weight.unbind(0);
     CHECK(g->terms() == Strings{"b0", "w0u", "ws", "b1", "w1u"});
     require_close(g->forward(z, u), w[0] + w[1] * u + w[2] * s(w[3] + w[4] * u));
     require_close(g->forward(z + 1, u), g->forward(z, u));
   }
   {
-    auto g = vanilla({.channels = 3, .sigmoid = false});
+    auto g = vanilla_combinator({.channels = 3, .sigmoid = false});
     const auto w = g->weight.unbind(0);
     CHECK(g->terms() == Strings{"b0", "w0z", "w0u", "w0zu"});
     require_close(g->forward(z, u), w[0] + w[1] * z + w[2] * u + w[3] * z * u);
   }
   {
-    auto g = vanilla({.channels = 3, .cross_term = false});
+    auto g = vanilla_combinator({.channels = 3, .cross_term = false});
     const auto w = g->weight.unbind(0);
     CHECK(g->terms() == Strings{"b0", "w0z", "w0u", "ws", "b1", "w1z", "w1u"});
     require_close(g->forward(z, u),
                   w[0] + w[1] * z + w[2] * u + w[3] * s(w[4] + w[5] * z + w[6] * u));
   }
   {
-    auto g = vanilla({.channels = 3, .sigmoid = false, .cross_term = false});
+    auto g = vanilla_combinator({.channels = 3, .sigmoid = false, .cross_term = false});
     const auto w = g->weight.unbind(0);
     CHECK(g->terms() == Strings{"b0", "w0z", "w0u"});
     require_close(g->forward(z, u), w[0] + w[1] * z + w[2] * u);
   }
   {
-    auto g = vanilla({.channels = 3, .lateral = false, .sigmoid = false});
+    auto g = vanilla_combinator({.channels = 3, .lateral = false, .sigmoid = false});
     CHECK(g->terms() == Strings{"b0", "w0u"});
     require_close(g->forward(z, u), g->weight[0] + g->weight[1] * u);
   }

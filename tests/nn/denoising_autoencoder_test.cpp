@@ -12,7 +12,7 @@ using ladder::testing::require_gradient;
 
 namespace {
 
-DenoisingAutoencoder small(AutoencoderCost cost, std::vector<double> lambda = {}) {
+DenoisingAutoencoder small_autoencoder(AutoencoderCost cost, std::vector<double> lambda = {}) {
   const auto stage = [](int64_t in, int64_t out) {
     return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
         .in_features = in, .out_features = out, .noise_std = 0, .activation = Activation::kTanh});
@@ -22,7 +22,8 @@ DenoisingAutoencoder small(AutoencoderCost cost, std::vector<double> lambda = {}
       Stages{stage(6, 5), stage(5, 4)});
 }
 
-AutoencoderLoss loss_of(DenoisingAutoencoder& net, const torch::Tensor& x, uint64_t seed = 1) {
+AutoencoderLoss autoencoder_loss(DenoisingAutoencoder& net, const torch::Tensor& x,
+                                 uint64_t seed = 1) {
   NoiseSource noise(seed);
   return net->loss(x, noise);
 }
@@ -36,7 +37,7 @@ torch::Tensor standardized(const torch::Tensor& x) {
 
 TEST_CASE("DenoisingAutoencoder reconstructs through its top alone", "[nn]") {
   torch::manual_seed(1);
-  auto net = small(AutoencoderCost::kReconstruction);
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
   net->to(torch::kDouble);
   const auto x = torch::rand({8, 6}, torch::kDouble);
   const auto p = net->named_parameters();
@@ -50,7 +51,7 @@ TEST_CASE("DenoisingAutoencoder reconstructs through its top alone", "[nn]") {
   for (const char* vertical : {"decoder.verticals.1", "decoder.verticals.0"}) {
     u = standardized(torch::matmul(u, p[std::string(vertical) + ".weight"].t()));
   }
-  const auto loss = loss_of(net, x);
+  const auto loss = autoencoder_loss(net, x);
   require_close(loss.total, (u - x).square().mean(), 1e-8, 1e-9);
   CHECK_FALSE(loss.denoising[1].defined());
   CHECK(net->forward(x).sizes() == x.sizes());
@@ -59,7 +60,7 @@ TEST_CASE("DenoisingAutoencoder reconstructs through its top alone", "[nn]") {
 
 TEST_CASE("DenoisingAutoencoder compares features with the clean path", "[nn]") {
   torch::manual_seed(2);
-  auto net = small(AutoencoderCost::kFeatureDifference, {2, 3});
+  auto net = small_autoencoder(AutoencoderCost::kFeatureDifference, {2, 3});
   net->to(torch::kDouble);
   const auto x = torch::rand({8, 6}, torch::kDouble);
   const auto p = net->named_parameters();
@@ -80,7 +81,7 @@ TEST_CASE("DenoisingAutoencoder compares features with the clean path", "[nn]") 
   };
   const auto top = standardized(noisy);
   const auto below = standardized(torch::matmul(top, p["decoder.verticals.1.weight"].t()));
-  const auto loss = loss_of(net, x);
+  const auto loss = autoencoder_loss(net, x);
   const auto cost2 = (rescaled(top, 2) - z[2]).square().mean();
   const auto cost1 = (rescaled(below, 1) - z[1]).square().mean();
   require_close(loss.denoising[2], cost2, 1e-8, 1e-9);
@@ -93,17 +94,18 @@ TEST_CASE("DenoisingAutoencoder compares features with the clean path", "[nn]") 
 TEST_CASE("DenoisingAutoencoder passes central differences in both forms", "[nn][grad]") {
   for (const auto cost : {AutoencoderCost::kReconstruction, AutoencoderCost::kFeatureDifference}) {
     torch::manual_seed(3);
-    auto net = small(cost);
+    auto net = small_autoencoder(cost);
     net->to(torch::kDouble);
     const auto x = torch::rand({8, 6}, torch::kDouble);
-    require_gradient([&](const std::vector<torch::Tensor>&) { return loss_of(net, x).total; },
-                     net->parameters(), 1e-5);
+    require_gradient(
+        [&](const std::vector<torch::Tensor>&) { return autoencoder_loss(net, x).total; },
+        net->parameters(), 1e-5);
   }
 }
 
 TEST_CASE("DenoisingAutoencoder learns to denoise rows on a line", "[nn]") {
   torch::manual_seed(4);
-  auto net = small(AutoencoderCost::kReconstruction);
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
   torch::optim::Adam adam(net->parameters(), 0.02);
   NoiseSource noise(2);
   const auto direction = torch::rand({1, 6}) + 0.5;
@@ -123,18 +125,18 @@ TEST_CASE("DenoisingAutoencoder learns to denoise rows on a line", "[nn]") {
 
 TEST_CASE("DenoisingAutoencoder clones with its state", "[nn]") {
   torch::manual_seed(5);
-  auto net = small(AutoencoderCost::kFeatureDifference);
+  auto net = small_autoencoder(AutoencoderCost::kFeatureDifference);
   const auto x = torch::rand({8, 6});
   DenoisingAutoencoder copy(std::dynamic_pointer_cast<DenoisingAutoencoderImpl>(net->clone()));
-  require_close(loss_of(copy, x).total, loss_of(net, x).total);
+  require_close(autoencoder_loss(copy, x).total, autoencoder_loss(net, x).total);
 }
 
 TEST_CASE("DenoisingAutoencoder names what does not fit", "[nn]") {
-  CHECK_THROWS_WITH(small(AutoencoderCost::kFeatureDifference, {1}),
+  CHECK_THROWS_WITH(small_autoencoder(AutoencoderCost::kFeatureDifference, {1}),
                     Catch::Contains("expected 2 values of lambda (levels 1 up) but got 1"));
-  CHECK_THROWS_WITH(small(AutoencoderCost::kFeatureDifference, {0, 0}),
+  CHECK_THROWS_WITH(small_autoencoder(AutoencoderCost::kFeatureDifference, {0, 0}),
                     Catch::Contains("of which one is above 0"));
-  auto net = small(AutoencoderCost::kReconstruction);
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
   CHECK_THROWS_WITH(net->encode(torch::ones({2, 5})),
                     Catch::Contains("expected x to hold rows of shape [6] but got [2, 5]"));
 }

@@ -14,10 +14,12 @@
 #include "ladder/nn/vanilla_combinator.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
+using ladder::testing::loss_of;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
@@ -79,11 +81,6 @@ SemiBatch batch_of(const Shape& row, int64_t classes, torch::Dtype dtype = torch
     return torch::randn(sizes, dtype);
   };
   return {rows(6), torch::arange(6) % classes, rows(7)};
-}
-
-LadderLoss loss_of(Ladder& net, const SemiBatch& batch) {
-  NoiseSource noise(1);
-  return net->loss(batch, noise);
 }
 
 // The names of a ladder's encoder and decoder, as printed.

@@ -4,13 +4,14 @@
 
 #include "ladder/nn/noisy_batch_norm_linear.h"
 #include "ladder/nn/noisy_stage.h"
-#include "ladder/nn/vanilla_combinator.h"
 #include "tests/support/catch.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
+using ladder::testing::vanilla;
 using ladder::testing::weighted_sum;
 
 namespace {
@@ -25,10 +26,6 @@ LadderDecoder decoder(int64_t lowest = 0, CombinatorFactory combinator = {}) {
       LadderDecoderOptions{
           .shapes = {{5}, {4}, {3}}, .lowest_level = lowest, .combinator = std::move(combinator)},
       dense_stages());
-}
-
-CombinatorFactory vanilla() {
-  return [](int64_t channels) { return VanillaCombinator(VanillaCombinatorOptions{channels}); };
 }
 
 using Targets = std::vector<std::optional<ops::DenoisingTarget>>;

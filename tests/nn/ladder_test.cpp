@@ -6,15 +6,17 @@
 
 #include "ladder/nn/noisy_batch_norm_linear.h"
 #include "ladder/nn/noisy_stage.h"
-#include "ladder/nn/vanilla_combinator.h"
 #include "ladder/ops/corrupt.h"
 #include "tests/support/catch.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::loss_of;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
+using ladder::testing::vanilla;
 
 namespace {
 
@@ -31,18 +33,9 @@ Ladder small(std::vector<double> lambda, CombinatorFactory combinator = {}) {
       Stages{stage(6, 5, false), stage(5, 4, false), stage(4, 3, true)});
 }
 
-CombinatorFactory vanilla() {
-  return [](int64_t channels) { return VanillaCombinator(VanillaCombinatorOptions{channels}); };
-}
-
 SemiBatch batch(torch::Dtype dtype = torch::kFloat) {
   torch::manual_seed(11);
   return {torch::rand({4, 6}, dtype), torch::tensor({0, 2, 1, 2}), torch::rand({7, 6}, dtype)};
-}
-
-LadderLoss loss_of(Ladder& net, const SemiBatch& b) {
-  NoiseSource noise(1);
-  return net->loss(b, noise);
 }
 
 }  // namespace

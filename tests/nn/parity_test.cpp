@@ -12,6 +12,7 @@
 #include "ladder/train/fused_adam.h"
 #include "tests/support/catch.h"
 #include "tests/support/fixture.h"
+#include "tests/support/networks.h"
 #include "tests/support/products.h"
 #include "tests/support/require_close.h"
 
@@ -19,15 +20,9 @@ using namespace ladder;  // NOLINT
 using ladder::testing::Fixture;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
+using ladder::testing::vanilla;
 
 namespace {
-
-CombinatorFactory vanilla(VanillaCombinatorOptions options) {
-  return [options](int64_t channels) mutable {
-    options.channels = channels;
-    return VanillaCombinator(options);
-  };
-}
 
 // The combinators by their codes in make_fixtures.py.
 CombinatorFactory combinator_of(int64_t code) {

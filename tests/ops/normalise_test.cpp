@@ -29,12 +29,12 @@ std::vector<torch::Tensor> all(const NormaliseResult& result) {
   return tensors;
 }
 
-struct Case {
+struct NormaliseCase {
   torch::Tensor x;
   NormaliseArguments arguments;
 
-  Case(int64_t columns, torch::Dtype dtype, Activation activation, bool gamma = true,
-       int64_t times = 1) {
+  NormaliseCase(int64_t columns, torch::Dtype dtype, Activation activation, bool gamma = true,
+                int64_t times = 1) {
     x = torch::randn({12 * times, columns}, torch::kDouble)
             .mul(2)
             .add(0.7)
@@ -50,8 +50,8 @@ struct Case {
     }
     arguments.activation = activation;
   }
-  Case to(torch::Dtype dtype) const {
-    Case copy = *this;
+  NormaliseCase to(torch::Dtype dtype) const {
+    NormaliseCase copy = *this;
     copy.x = x.detach().to(dtype).requires_grad_();
     copy.arguments.beta = arguments.beta->detach().to(dtype).requires_grad_();
     if (arguments.gamma) {
@@ -59,7 +59,7 @@ struct Case {
     }
     return copy;
   }
-  void require_same_gradients(const Case& other, double rtol, double atol) const {
+  void require_same_gradients(const NormaliseCase& other, double rtol, double atol) const {
     require_close(x.grad().to(torch::kDouble), other.x.grad(), rtol, atol);
     require_close(arguments.beta->grad().to(torch::kDouble), other.arguments.beta->grad(), rtol,
                   atol);
@@ -73,7 +73,7 @@ struct Case {
 }  // namespace
 
 TEST_CASE("normalise adds the noise from where a position stands", "[ops]") {
-  Case moved(7, torch::kFloat, Activation::kRelu);
+  NormaliseCase moved(7, torch::kFloat, Activation::kRelu);
   moved.arguments.noise = NoiseDraw{
       .seed = 5, .offset = 100, .values = {}, .position = torch::full({}, 23, torch::kLong)};
   auto plain = moved.arguments;
@@ -120,8 +120,8 @@ TEST_CASE("normalise kernel agrees with the composite in float64", "[ops][grad]"
   for (const int64_t columns : {1, 7, 16, 37, 64, 130}) {
     for (const auto activation : kActivations) {
       INFO(columns << " columns, " << to_string(activation));
-      Case fused(columns, torch::kDouble, activation, columns != 7);
-      Case composite = fused.to(torch::kDouble);
+      NormaliseCase fused(columns, torch::kDouble, activation, columns != 7);
+      NormaliseCase composite = fused.to(torch::kDouble);
       const auto a = ladder::ops::normalise(fused.x, fused.arguments);
       const auto b = ladder::ops::reference::normalise(composite.x, composite.arguments);
       const auto outputs = all(a);
@@ -141,8 +141,8 @@ TEST_CASE("normalise in parts of rows agrees with the composite", "[ops][grad]")
   for (const int64_t columns : {1, 37, 130}) {
     for (const auto activation : {Activation::kRelu, Activation::kGelu}) {
       INFO(columns << " columns, " << to_string(activation));
-      Case fused(columns, torch::kDouble, activation, columns != 37, 400);
-      Case composite = fused.to(torch::kDouble);
+      NormaliseCase fused(columns, torch::kDouble, activation, columns != 37, 400);
+      NormaliseCase composite = fused.to(torch::kDouble);
       const auto outputs = all(ladder::ops::normalise(fused.x, fused.arguments));
       const auto expected =
           all(ladder::ops::reference::normalise(composite.x, composite.arguments));
@@ -155,10 +155,10 @@ TEST_CASE("normalise in parts of rows agrees with the composite", "[ops][grad]")
       fused.require_same_gradients(composite, 1e-9, 1e-9);
     }
   }
-  Case fused(20, torch::kDouble, Activation::kTanh, true, 400);
+  NormaliseCase fused(20, torch::kDouble, Activation::kTanh, true, 400);
   fused.arguments.mean = torch::randn({20}, torch::kDouble);
   fused.arguments.std = torch::rand({20}, torch::kDouble) + 0.5;
-  Case composite = fused.to(torch::kDouble);
+  NormaliseCase composite = fused.to(torch::kDouble);
   const auto h = ladder::ops::normalise(fused.x, fused.arguments).h;
   const auto expected = ladder::ops::reference::normalise(composite.x, composite.arguments).h;
   require_close(h, expected, 1e-10, 1e-10);
@@ -170,7 +170,7 @@ TEST_CASE("normalise in parts of rows agrees with the composite", "[ops][grad]")
 TEST_CASE("normalise in parts of rows gives the same bits on any number of threads", "[ops]") {
   ladder::testing::check_same_on_threads([] {
     torch::manual_seed(13);
-    Case c(33, torch::kFloat, Activation::kRelu, true, 400);
+    NormaliseCase c(33, torch::kFloat, Activation::kRelu, true, 400);
     auto results = all(ladder::ops::normalise(c.x, c.arguments));
     weighted_sum(results).backward();
     results.insert(results.end(),
@@ -184,8 +184,8 @@ TEST_CASE("normalise kernel in float32 stays within rounding of float64", "[ops]
   for (const int64_t columns : {1, 7, 33, 250}) {
     for (const auto activation : kActivations) {
       INFO(columns << " columns, " << to_string(activation));
-      Case fused(columns, torch::kFloat, activation);
-      Case exact = fused.to(torch::kDouble);
+      NormaliseCase fused(columns, torch::kFloat, activation);
+      NormaliseCase exact = fused.to(torch::kDouble);
       const auto outputs = all(ladder::ops::normalise(fused.x, fused.arguments));
       const auto expected = all(ladder::ops::reference::normalise(exact.x, exact.arguments));
       for (size_t i = 0; i < outputs.size(); ++i) {
@@ -203,7 +203,7 @@ TEST_CASE("normalise passes central differences", "[ops][grad]") {
   torch::manual_seed(3);
   for (const auto activation : kActivations) {
     INFO(to_string(activation));
-    Case c(7, torch::kDouble, activation);
+    NormaliseCase c(7, torch::kDouble, activation);
     require_gradient(
         [&](const std::vector<torch::Tensor>& in) {
           auto arguments = c.arguments;
@@ -219,8 +219,8 @@ TEST_CASE("normalise lets any subset of outputs carry a gradient", "[ops][grad]"
   torch::manual_seed(4);
   for (size_t chosen = 0; chosen < 6; ++chosen) {
     INFO("output " << chosen);
-    Case fused(9, torch::kDouble, Activation::kTanh);
-    Case composite = fused.to(torch::kDouble);
+    NormaliseCase fused(9, torch::kDouble, Activation::kTanh);
+    NormaliseCase composite = fused.to(torch::kDouble);
     weighted_sum({all(ladder::ops::normalise(fused.x, fused.arguments))[chosen]}).backward();
     weighted_sum({all(ladder::ops::reference::normalise(composite.x, composite.arguments))[chosen]})
         .backward();
@@ -264,9 +264,9 @@ TEST_CASE("normalise without z gives the same h and gradients", "[ops][grad]") {
     for (const bool gamma : {false, true}) {
       for (const double slope : {0.1, -0.2}) {
         INFO(to_string(activation) << ", gamma " << gamma << ", slope " << slope);
-        Case kept(21, torch::kFloat, activation, gamma);
+        NormaliseCase kept(21, torch::kFloat, activation, gamma);
         kept.arguments.leaky_slope = slope;
-        Case bare = kept.to(torch::kFloat);
+        NormaliseCase bare = kept.to(torch::kFloat);
         bare.arguments.keep_z = false;
         const auto with_z = ladder::ops::normalise(kept.x, kept.arguments);
         const auto without = ladder::ops::normalise(bare.x, bare.arguments);

@@ -15,7 +15,7 @@ namespace cpu = ladder::ops::cpu;
 
 namespace {
 
-struct Case {
+struct WinogradCase {
   std::string name;
   int64_t rows, in, out;
   std::array<int64_t, 2> map;
@@ -23,7 +23,7 @@ struct Case {
 };
 
 // Tiles that fit and that hang over, channels that divide by a vector and that do not.
-const std::vector<Case> kCases = {
+const std::vector<WinogradCase> kWinogradCases = {
     {"valid, tiles fit", 3, 16, 32, {6, 10}, 0},
     {"valid, tiles hang over", 2, 17, 31, {8, 9}, 0},
     {"same", 2, 40, 21, {7, 6}, 1},
@@ -34,11 +34,11 @@ const std::vector<Case> kCases = {
     {"several parts", 24, 32, 16, {18, 17}, 1},
 };
 
-struct Operands {
+struct WinogradOperands {
   torch::Tensor x, weight, y;  // float64
 };
 
-Operands operands(const Case& c) {
+WinogradOperands winograd_operands(const WinogradCase& c) {
   const auto size = [&](size_t d) { return c.map[d] + 2 * c.padding - 2; };
   return {torch::randn({c.rows, c.in, c.map[0], c.map[1]}, torch::kDouble),
           torch::randn({c.out, c.in, 3, 3}, torch::kDouble),
@@ -59,8 +59,8 @@ void require_near(const torch::Tensor& actual, const torch::Tensor& expected) {
 TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops]") {
   torch::manual_seed(1);
   const auto tables = cpu::runnable_kernels();
-  for (const auto& c : kCases) {
-    const auto [x, weight, grad] = operands(c);
+  for (const auto& c : kWinogradCases) {
+    const auto [x, weight, grad] = winograd_operands(c);
     auto w = weight.clone().requires_grad_();
     const auto expected = torch::conv2d(x, w, {}, 1, c.padding);
     expected.backward(grad);
@@ -90,10 +90,10 @@ TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops]") {
 
 TEST_CASE("convolve and its adjoint in Winograd's form agree with the direct one", "[ops][grad]") {
   torch::manual_seed(2);
-  for (const auto& c : kCases) {
+  for (const auto& c : kWinogradCases) {
     INFO(c.name);
     const ladder::ops::ConvolveGeometry geometry{.padding = {c.padding, c.padding}};
-    const auto [x, weight, y] = operands(c);
+    const auto [x, weight, y] = winograd_operands(c);
     const auto run = [&](torch::Dtype type, bool adjoint) {
       auto in = (adjoint ? y : x).to(type).clone().requires_grad_();
       auto w = weight.to(type).clone().requires_grad_();
@@ -115,8 +115,8 @@ TEST_CASE("convolve and its adjoint in Winograd's form agree with the direct one
 
 TEST_CASE("Winograd's form gives the same bits on any number of threads", "[ops]") {
   torch::manual_seed(3);
-  const auto& c = kCases.back();  // of several parts
-  const auto [x64, weight64, y64] = operands(c);
+  const auto& c = kWinogradCases.back();  // of several parts
+  const auto [x64, weight64, y64] = winograd_operands(c);
   const auto x = x64.to(torch::kFloat);
   const auto weight = weight64.to(torch::kFloat);
   const auto y = y64.to(torch::kFloat);
@@ -131,7 +131,7 @@ TEST_CASE("Winograd's form gives the same bits on any number of threads", "[ops]
 
 TEST_CASE("Winograd's form has a gradient of a gradient", "[ops][grad]") {
   torch::manual_seed(4);
-  const auto [x64, weight64, y] = operands(kCases[0]);
+  const auto [x64, weight64, y] = winograd_operands(kWinogradCases[0]);
   const auto x = x64.to(torch::kFloat).requires_grad_();
   const auto weight = weight64.to(torch::kFloat).requires_grad_();
   const auto value = convolve(x, weight).square().sum();

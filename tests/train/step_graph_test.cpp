@@ -46,8 +46,8 @@ struct Trained {
   TrainResult result;
 };
 
-Trained trained(const TrainOptions& options, torch::Device device = torch::kCPU,
-                std::optional<int64_t> stop = {}) {
+Trained trained_run(const TrainOptions& options, torch::Device device = torch::kCPU,
+                    std::optional<int64_t> stop = {}) {
   auto net = small_ladder(options.seed);
   net->to(device);
   Trainer trainer(net, on(device), options);
@@ -64,9 +64,9 @@ Ladder continued(const fs::path& folder, int64_t stop, bool graph, torch::Device
   auto options = with_graph(graph);
   options.out = folder;
   options.resume = true;
-  REQUIRE(trained(options, device, stop).result.status == TrainStatus::kInterrupted);
+  REQUIRE(trained_run(options, device, stop).result.status == TrainStatus::kInterrupted);
   options.graph = then_graph;
-  return trained(options, then_device).net;
+  return trained_run(options, then_device).net;
 }
 
 void require_near(const Ladder& net, const Ladder& expected) {
@@ -102,8 +102,8 @@ TEST_CASE("StepGraph says what it cannot record for", "[train]") {
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer ends the same with recorded steps", "[train]") {
-  const auto plain = trained(with_graph(false));
-  const auto recorded = trained(with_graph(true));
+  const auto plain = trained_run(with_graph(false));
+  const auto recorded = trained_run(with_graph(true));
   require_same_network(*recorded.net, *plain.net);
   CHECK(recorded.result.last->total == plain.result.last->total);
   CHECK((recorded.result.last->denoising == plain.result.last->denoising));
@@ -112,7 +112,7 @@ TEST_CASE_METHOD(OneThread, "Trainer ends the same with recorded steps", "[train
 
 TEST_CASE_METHOD(OneThread, "Trainer resumes recorded steps as plain ones, and back", "[train]") {
   const TemporaryFolder folder;
-  const auto plain = trained(with_graph(false));
+  const auto plain = trained_run(with_graph(false));
   for (const int64_t stop : {2, 5, 13}) {  // within the warm-up, after it, in another epoch
     const auto place = folder / std::to_string(stop);
     require_same_network(*continued(place / "a", stop, true, torch::kCPU, false, torch::kCPU),
@@ -151,7 +151,7 @@ TEST_CASE_METHOD(OneThread, "run_together ends every run as it ends alone", "[tr
   for (const uint64_t seed : {1, 2, 3}) {
     auto options = with_graph(false, seed);
     options.epochs = seed == 3 ? 2 : 4;
-    const auto alone = trained(options);
+    const auto alone = trained_run(options);
     require_same_network(*nets[seed - 1], *alone.net);
     CHECK(results[seed - 1].status == TrainStatus::kFinished);
     CHECK(results[seed - 1].steps == alone.result.steps);
@@ -173,25 +173,25 @@ TEST_CASE_METHOD(OneThread, "run_together ends the others before it throws", "[t
   CHECK(error_text([&] { run_together(trainers); }) ==
         "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");
   CHECK(trainers[1].step() == trainers[1].steps());
-  require_same_network(*nets[1], *trained(with_graph(false, 2)).net);
+  require_same_network(*nets[1], *trained_run(with_graph(false, 2)).net);
 }
 
 TEST_CASE("A recorded step gives a GPU the numbers of plain steps", "[train][cuda]") {
   if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
-  const auto plain = trained(with_graph(false), torch::kCUDA);
+  const auto plain = trained_run(with_graph(false), torch::kCUDA);
   if (StepGraph::available(torch::kCUDA)) {
-    const auto recorded = trained(with_graph(true), torch::kCUDA);
+    const auto recorded = trained_run(with_graph(true), torch::kCUDA);
     require_same_network(*recorded.net, *plain.net);
     CHECK(recorded.result.last->total == plain.result.last->total);
   }
-  require_near(plain.net, trained(with_graph(false)).net);
+  require_near(plain.net, trained_run(with_graph(false)).net);
 }
 
 TEST_CASE("A checkpoint goes on on another device", "[train][cuda]") {
   if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
   const TemporaryFolder folder;
   const bool graph = StepGraph::available(torch::kCUDA);
-  const auto cpu = trained(with_graph(false));
+  const auto cpu = trained_run(with_graph(false));
   require_near(continued(folder / "up", 13, false, torch::kCPU, graph, torch::kCUDA), cpu.net);
   require_near(continued(folder / "down", 13, graph, torch::kCUDA, false, torch::kCPU), cpu.net);
 }
@@ -208,7 +208,7 @@ TEST_CASE("Trainers side by side on a GPU end as alone", "[train][cuda]") {
   }
   run_together(trainers);
   for (const uint64_t seed : {1, 2, 3, 4}) {
-    require_same_network(*nets[seed - 1], *trained(with_graph(graph, seed), torch::kCUDA).net);
+    require_same_network(*nets[seed - 1], *trained_run(with_graph(graph, seed), torch::kCUDA).net);
   }
 }
 
@@ -232,7 +232,7 @@ TEST_CASE("StepGraph names a step that waits for the GPU", "[train][cuda]") {
 TEST_CASE("A trainer that is stopped leaves its weights ready on a GPU", "[train][cuda]") {
   if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
   const bool graph = StepGraph::available(torch::kCUDA);
-  const auto stopped = trained(with_graph(graph), torch::kCUDA, 12);
+  const auto stopped = trained_run(with_graph(graph), torch::kCUDA, 12);
   CHECK(stopped.result.status == TrainStatus::kInterrupted);
   const auto now = stopped.net->parameters()[0].detach().cpu();
   torch::cuda::synchronize();
@@ -240,7 +240,7 @@ TEST_CASE("A trainer that is stopped leaves its weights ready on a GPU", "[train
   auto options = with_graph(graph);
   options.epochs = 2;  // 12 steps
   options.decay_from = 1;
-  CHECK(same_parameters(*stopped.net, *trained(options, torch::kCUDA).net));
+  CHECK(same_parameters(*stopped.net, *trained_run(options, torch::kCUDA).net));
 }
 
 TEST_CASE("FusedAdam's rate reaches a recorded step", "[train][cuda]") {

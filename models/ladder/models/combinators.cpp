@@ -34,7 +34,7 @@ CombinatorFactory perceptron(std::vector<int64_t> hidden, bool augmented) {
 }
 
 // clang-format off
-std::vector<NamedCombinator> table() {
+std::vector<NamedCombinator> combinator_table() {
   return {
       {"gaussian", "affine in z~, with mean and share as functions of u [Rasmus2015]",
        gaussian({})},
@@ -67,7 +67,7 @@ std::vector<NamedCombinator> table() {
 }  // namespace
 
 const std::vector<NamedCombinator>& combinators() {
-  static const std::vector<NamedCombinator> all = table();
+  static const std::vector<NamedCombinator> all = combinator_table();
   return all;
 }
 

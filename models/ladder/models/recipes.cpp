@@ -57,7 +57,7 @@ NetworkOptions cifar_conv_small() {
 }
 
 // clang-format off
-std::vector<Recipe> table() {
+std::vector<Recipe> recipe_table() {
   return {
       {.name = "mnist-50-full", .dataset = "mnist", .labels = 50,
        .network = full(2000, 20, 0.1), .published = Published{1.62, 0.65}, .source = kRasmus},
@@ -157,7 +157,7 @@ void add_ablations(std::vector<Recipe>& recipes) {
 }
 
 std::vector<Recipe> all_recipes() {
-  auto all = table();
+  auto all = recipe_table();
   add_ablations(all);
   for (auto& recipe : all) {
     recipe.network.combinator = find_combinator(recipe.combinator).make;

@@ -1,0 +1,31 @@
+/// What several tests of networks do.
+#pragma once
+
+#include "ladder/nn/ladder.h"
+#include "ladder/nn/vanilla_combinator.h"
+
+namespace ladder::testing {
+
+/// Vanilla combinators for any number of channels.
+inline CombinatorFactory vanilla(VanillaCombinatorOptions options = {}) {
+  return [options](int64_t channels) mutable {
+    options.channels = channels;
+    return VanillaCombinator(options);
+  };
+}
+
+inline int64_t parameter_count(const Ladder& net) {
+  int64_t n = 0;
+  for (const auto& p : net->parameters()) {
+    n += p.numel();
+  }
+  return n;
+}
+
+/// The loss of a batch, with the same noise at every call.
+inline LadderLoss loss_of(Ladder& net, const SemiBatch& batch) {
+  NoiseSource noise(1);
+  return net->loss(batch, noise);
+}
+
+}  // namespace ladder::testing
