@@ -40,7 +40,7 @@ function(ladder_target target)
   target_precompile_headers(${target} REUSE_FROM ladder_precompiled)
   # Whatever is in it, a file takes some ten seconds to make instances of LibTorch's templates; many in
   # one take little more. -DCMAKE_UNITY_BUILD=OFF compiles each by itself.
-  if(NOT DEFINED CMAKE_UNITY_BUILD)
+  if(CMAKE_UNITY_BUILD OR NOT DEFINED CMAKE_UNITY_BUILD)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
     get_target_property(sources ${target} SOURCES)
     foreach(source IN LISTS sources)

@@ -12,6 +12,7 @@ using ladder::ops::convolve_transposed;
 using ladder::ops::convolved_size;
 using ladder::ops::ConvolveGeometry;
 using ladder::testing::error_text;
+using ladder::testing::KeepProducts;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
@@ -221,10 +222,10 @@ TEST_CASE("convolve and its adjoint round to bfloat16 when asked, in every form"
     };
     const auto expected =
         torch::autograd::grad({cost(convolve(x, weight, c.geometry))}, {x, weight});
+    const KeepProducts keep;
     ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
     const auto out = convolve(x, weight, c.geometry);
     const auto grads = torch::autograd::grad({cost(out)}, {x, weight});
-    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kFloat32);
     CHECK(out.scalar_type() == torch::kFloat);
     require_close(out, exact.to(torch::kFloat), 4e-3, 1e-5);
     for (size_t i = 0; i < 2; ++i) {
