@@ -7,7 +7,7 @@
 // by LibTorch. Both take turns, and a Markdown table gives the medians of each size of batch.
 
 #include <ladder/models/mlp.h>
-#include <ladder/nn/noisy_batch_norm_linear.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/ops/normalise.h>
 #include <ladder/ops/product.h>
 #include <torch/torch.h>
@@ -18,8 +18,8 @@
 #include <cxxopts.hpp>
 #include <vector>
 
+#include "apps/support/program.h"
 #include "benchmarks/machine_flags.h"
-#include "examples/common/program.h"
 
 namespace {
 
@@ -110,6 +110,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ladder::examples::keep_freed_memory();
-  return ladder::examples::run_program("ladder-inference-bench", [&] { return run(argc, argv); });
+  ladder::apps::keep_freed_memory();
+  return ladder::apps::run_program("ladder-inference-bench", [&] { return run(argc, argv); });
 }

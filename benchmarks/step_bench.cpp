@@ -18,7 +18,7 @@
 #include <ladder/models/mlp.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
-#include <ladder/nn/noisy_conv.h>
+#include <ladder/nn/stages/noisy_conv.h>
 #include <ladder/ops/convolve.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
@@ -37,8 +37,8 @@
 #include <variant>
 #include <vector>
 
+#include "apps/support/program.h"
 #include "benchmarks/machine_flags.h"
-#include "examples/common/program.h"
 
 namespace {
 
@@ -323,6 +323,6 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ladder::examples::keep_freed_memory();
-  return ladder::examples::run_program("ladder-step-bench", [&] { return run(argc, argv); });
+  ladder::apps::keep_freed_memory();
+  return ladder::apps::run_program("ladder-step-bench", [&] { return run(argc, argv); });
 }

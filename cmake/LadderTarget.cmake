@@ -38,13 +38,14 @@ function(ladder_target target)
     ladder_precompiled_target()
   endif()
   target_precompile_headers(${target} REUSE_FROM ladder_precompiled)
-  # Whatever is in it, a file takes some ten seconds to make instances of LibTorch's templates; many in
-  # one take little more. -DCMAKE_UNITY_BUILD=OFF compiles each by itself.
+  # A file takes some ten seconds to instantiate LibTorch's templates, whatever is in it; many files in
+  # one take little more. So all files of a room are compiled at once; folders of kernels are rooms of
+  # their own. -DCMAKE_UNITY_BUILD=OFF compiles each file separately.
   if(CMAKE_UNITY_BUILD OR NOT DEFINED CMAKE_UNITY_BUILD)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
     get_target_property(sources ${target} SOURCES)
     foreach(source IN LISTS sources)
-      get_filename_component(folder "${source}" DIRECTORY)
+      string(REGEX MATCH "^[a-z_]+/(([a-z_]+/)*kernels/([a-z_]+/)*)?" folder "${source}")
       string(MAKE_C_IDENTIFIER "${folder}" group)
       set_property(SOURCE "${source}" PROPERTY UNITY_GROUP "${group}")
     endforeach()

@@ -19,17 +19,17 @@
 
 #include <cstdio>
 
-#include "examples/common/cached_tensors.h"
-#include "examples/common/command_line.h"
-#include "examples/common/experiment.h"
-#include "examples/common/network_flags.h"
-#include "examples/common/program.h"
-#include "examples/common/training_flags.h"
+#include "apps/support/cached_tensors.h"
+#include "apps/support/command_line.h"
+#include "apps/support/experiment.h"
+#include "apps/support/network_flags.h"
+#include "apps/support/program.h"
+#include "apps/support/training_flags.h"
 
 namespace {
 
 using namespace ladder;
-using namespace ladder::examples;
+using namespace ladder::apps;
 
 constexpr const char* kProgram = "ladder-cifar10";
 constexpr const char* kUsage =

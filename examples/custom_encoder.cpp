@@ -7,8 +7,8 @@
 // ladder, 16.1 % from the labels alone, after 5 minutes on one core.
 #include <ladder/data/datasets.h>
 #include <ladder/data/split.h>
-#include <ladder/nn/noisy_batch_norm_linear.h>
-#include <ladder/nn/transposed_map.h>
+#include <ladder/nn/maps/transposed_map.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 

@@ -2,8 +2,8 @@
 #include <ladder/data/sampler.h>
 #include <ladder/data/split.h>
 #include <ladder/models/mlp.h>
-#include <ladder/nn/dense_map.h>
-#include <ladder/nn/noisy_batch_norm_linear.h>
+#include <ladder/nn/maps/dense_map.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/train/fused_adam.h>
 #include <ladder/version.h>
 

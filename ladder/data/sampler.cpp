@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "ladder/ops/random.h"
+#include "ladder/core/random.h"
 
 namespace ladder::data {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "ladder/nn/semi_batch.h"
+#include "ladder/core/semi_batch.h"
 
 namespace ladder::data {
 

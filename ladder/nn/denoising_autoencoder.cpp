@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "ladder/nn/copy_state.h"
-#include "ladder/nn/direct_combinator.h"
-#include "ladder/nn/encoder.h"
+#include "ladder/nn/combinators/direct_combinator.h"
+#include "ladder/nn/internal/copy_state.h"
+#include "ladder/nn/internal/encoder.h"
 #include "ladder/ops/corrupt.h"
 
 namespace ladder {

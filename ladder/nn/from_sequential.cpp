@@ -6,12 +6,12 @@
 #include <functional>
 #include <string>
 
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_conv.h"
-#include "ladder/nn/noisy_global_mean_pool.h"
-#include "ladder/nn/noisy_stage.h"
-#include "ladder/nn/transposed_map.h"
-#include "ladder/nn/upsample_map.h"
+#include "ladder/nn/maps/transposed_map.h"
+#include "ladder/nn/maps/upsample_map.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_conv.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/nn/stages/noisy_stage.h"
 
 namespace ladder {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <vector>
 
+#include "ladder/core/semi_batch.h"
 #include "ladder/nn/ladder_decoder.h"
 #include "ladder/nn/random_init.h"
-#include "ladder/nn/semi_batch.h"
 #include "ladder/nn/stage.h"
 
 namespace ladder {

@@ -2,8 +2,8 @@
 
 #include <torch/torch.h>
 
-#include "ladder/nn/copy_state.h"
-#include "ladder/nn/gaussian_combinator.h"
+#include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/internal/copy_state.h"
 #include "ladder/ops/convolve.h"
 
 namespace ladder {

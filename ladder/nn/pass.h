@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ladder/ops/random.h"
+#include "ladder/core/random.h"
 
 namespace ladder {
 

@@ -3,7 +3,7 @@
 
 #include <torch/nn/module.h>
 
-#include "ladder/ops/random.h"
+#include "ladder/core/random.h"
 
 namespace ladder {
 

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "ladder/ops/cpu/winograd.h"
+#include "ladder/ops/kernels/cpu/winograd.h"
 #include "ladder/ops/product.h"
 
 namespace ladder::ops {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "ladder/ops/cpu/run.h"
-#include "ladder/ops/cuda/run.h"
-#include "ladder/ops/elements.h"
+#include "ladder/ops/internal/elements.h"
+#include "ladder/ops/kernels/cpu/run.h"
+#include "ladder/ops/kernels/cuda/run.h"
 
 namespace ladder::ops {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "ladder/ops/random.h"
+#include "ladder/core/random.h"
 
 namespace ladder::ops {
 

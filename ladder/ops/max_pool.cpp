@@ -4,8 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "ladder/ops/convolve.h"
-#include "ladder/ops/cpu/run.h"
-#include "ladder/ops/elements.h"
+#include "ladder/ops/internal/elements.h"
+#include "ladder/ops/kernels/cpu/run.h"
 
 namespace ladder::ops {
 namespace {

@@ -7,10 +7,10 @@
 
 #include <tuple>
 
-#include "ladder/ops/alias.h"
-#include "ladder/ops/cpu/run.h"
-#include "ladder/ops/cuda/run.h"
-#include "ladder/ops/elements.h"
+#include "ladder/ops/internal/alias.h"
+#include "ladder/ops/internal/elements.h"
+#include "ladder/ops/kernels/cpu/run.h"
+#include "ladder/ops/kernels/cuda/run.h"
 
 namespace ladder {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ladder/ops/random.h"
+#include "ladder/core/random.h"
 
 namespace ladder {
 

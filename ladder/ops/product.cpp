@@ -13,7 +13,7 @@
 #include <mutex>
 #include <optional>
 
-#include "ladder/ops/cpu/columns.h"
+#include "ladder/ops/kernels/cpu/columns.h"
 
 namespace ladder::ops {
 namespace {

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/core/random.h"
 #include "ladder/ops/product.h"
-#include "ladder/ops/random.h"
+#include "ladder/runs/run_folder.h"
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/process_memory.h"
-#include "ladder/train/run_folder.h"
 #include "ladder/train/schedule.h"
 #include "ladder/train/step_graph.h"
 

@@ -8,11 +8,13 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/files_below.h"
+#include "tests/support/paths.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using ladder::testing::files_below;
+using ladder::testing::source_folder;
 
 struct Language {
   std::string name;     // of its blocks
@@ -57,9 +59,9 @@ std::vector<std::string> blocks_of(const fs::path& page, const Language& languag
 }
 
 int check_blocks(const Language& language) {
-  const fs::path root = LADDER_SOURCE_DIR;
+  const fs::path root = source_folder();
   std::vector<std::string> sources;
-  for (const char* folder : {"examples", "tests"}) {
+  for (const char* folder : {"apps", "examples", "tests"}) {
     for (const auto& path : files_below(root / folder)) {
       if (path.filename().string().ends_with(language.ending)) {
         std::ifstream in(path);
@@ -101,7 +103,7 @@ TEST_CASE("Documentation shows only CMake lists that are configured", "[docs]") 
 }
 
 TEST_CASE("README stays short", "[docs]") {
-  std::ifstream in(fs::path(LADDER_SOURCE_DIR) / "README.md");
+  std::ifstream in(source_folder() / "README.md");
   REQUIRE(in.good());
   int lines = 0;
   for (std::string line; std::getline(in, line);) {

@@ -1,6 +1,7 @@
 #include <ladder/io/tensor_file.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/paths.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
@@ -16,12 +17,14 @@ using ladder::io::TensorMap;
 using ladder::io::text_tensor;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
+using ladder::testing::fixture_folder;
+using ladder::testing::source_folder;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
 
 namespace {
 
-const fs::path kPython = fs::path(LADDER_FIXTURES) / "../../.venv/bin/python";
+const fs::path kPython = source_folder() / ".venv/bin/python";
 
 TensorMap one_of_each() {
   torch::manual_seed(11);
@@ -207,7 +210,7 @@ TEST_CASE("load_tensors reads what Python's torch.save wrote", "[io]") {
   //             "bfloat16": torch.tensor([0.5, 2.0], dtype=torch.bfloat16),
   //             "scalar": torch.tensor(7.0, dtype=torch.float64), "empty": torch.zeros(0, 4)},
   //             path)
-  const TensorMap loaded = load_tensors(fs::path(LADDER_FIXTURES) / "torch_save.pt");
+  const TensorMap loaded = load_tensors(fixture_folder() / "torch_save.pt");
   const torch::Tensor rows = torch::arange(6, torch::kFloat32).view({2, 3});
   REQUIRE(loaded.size() == 7);
   CHECK(torch::equal(loaded.at("float"), rows));

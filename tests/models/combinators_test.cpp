@@ -1,7 +1,7 @@
 #include "ladder/models/combinators.h"
 
 #include <ladder/models/mlp.h>
-#include <ladder/nn/vanilla_combinator.h>
+#include <ladder/nn/combinators/vanilla_combinator.h>
 #include <torch/torch.h>
 
 #include <set>

@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/nn/combinators/vanilla_combinator.h"
 #include "tests/support/catch.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"

@@ -2,10 +2,10 @@
 
 #include <sstream>
 
-#include "ladder/nn/direct_combinator.h"
-#include "ladder/nn/gaussian_combinator.h"
-#include "ladder/nn/mlp_combinator.h"
-#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/nn/combinators/direct_combinator.h"
+#include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/combinators/mlp_combinator.h"
+#include "ladder/nn/combinators/vanilla_combinator.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 

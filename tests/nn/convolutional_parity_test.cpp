@@ -5,13 +5,13 @@
 
 #include <string>
 
+#include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/ladder.h"
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_conv.h"
-#include "ladder/nn/noisy_global_mean_pool.h"
-#include "ladder/nn/noisy_max_pool.h"
-#include "ladder/nn/noisy_mean_pool.h"
-#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_conv.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/nn/stages/noisy_max_pool.h"
+#include "ladder/nn/stages/noisy_mean_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/fixture.h"
 #include "tests/support/products.h"

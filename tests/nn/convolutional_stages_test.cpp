@@ -3,14 +3,14 @@
 #include <functional>
 #include <sstream>
 
-#include "ladder/nn/conv_map.h"
 #include "ladder/nn/ladder.h"
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_conv.h"
-#include "ladder/nn/noisy_global_mean_pool.h"
-#include "ladder/nn/noisy_max_pool.h"
-#include "ladder/nn/noisy_mean_pool.h"
-#include "ladder/nn/upsample_map.h"
+#include "ladder/nn/maps/conv_map.h"
+#include "ladder/nn/maps/upsample_map.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_conv.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/nn/stages/noisy_max_pool.h"
+#include "ladder/nn/stages/noisy_mean_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"

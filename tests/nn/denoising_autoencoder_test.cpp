@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "ladder/nn/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 

@@ -4,14 +4,14 @@
 
 #include <sstream>
 
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_conv.h"
-#include "ladder/nn/noisy_global_mean_pool.h"
-#include "ladder/nn/noisy_max_pool.h"
-#include "ladder/nn/noisy_stage.h"
-#include "ladder/nn/transposed_map.h"
-#include "ladder/nn/upsample_map.h"
-#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/nn/combinators/vanilla_combinator.h"
+#include "ladder/nn/maps/transposed_map.h"
+#include "ladder/nn/maps/upsample_map.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_conv.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/nn/stages/noisy_max_pool.h"
+#include "ladder/nn/stages/noisy_stage.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/networks.h"

@@ -2,8 +2,8 @@
 
 #include <torch/torch.h>
 
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_stage.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_stage.h"
 #include "tests/support/catch.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"

@@ -4,8 +4,8 @@
 
 #include <sstream>
 
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_stage.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_stage.h"
 #include "ladder/ops/corrupt.h"
 #include "tests/support/catch.h"
 #include "tests/support/networks.h"

@@ -4,11 +4,11 @@
 
 #include <string>
 
-#include "ladder/nn/gaussian_combinator.h"
+#include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/combinators/mlp_combinator.h"
+#include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/ladder.h"
-#include "ladder/nn/mlp_combinator.h"
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/vanilla_combinator.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/train/fused_adam.h"
 #include "tests/support/catch.h"
 #include "tests/support/fixture.h"

@@ -3,9 +3,9 @@
 #include <functional>
 #include <sstream>
 
-#include "ladder/nn/dense_map.h"
-#include "ladder/nn/noisy_batch_norm_linear.h"
-#include "ladder/nn/noisy_stage.h"
+#include "ladder/nn/maps/dense_map.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_stage.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 

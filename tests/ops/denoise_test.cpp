@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "ladder/ops/cpu/kernels.h"
+#include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"

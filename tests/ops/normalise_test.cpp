@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "ladder/ops/cpu/kernels.h"
+#include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"

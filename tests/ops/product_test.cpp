@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "ladder/ops/cpu/kernels.h"
+#include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/products.h"
 #include "tests/support/require_close.h"

@@ -9,6 +9,7 @@
 #include "ladder/io/tensor_file.h"
 #include "ladder/nn/ladder.h"
 #include "tests/support/catch.h"
+#include "tests/support/paths.h"
 #include "tests/support/require_close.h"
 
 namespace ladder::testing {
@@ -17,8 +18,7 @@ namespace ladder::testing {
 class Fixture {
  public:
   Fixture(const std::string& name, torch::Dtype dtype)
-      : dtype_(dtype),
-        tensors_(io::load_tensors(std::string(LADDER_FIXTURES) + "/" + name + ".pt")) {}
+      : dtype_(dtype), tensors_(io::load_tensors(fixture_folder() / (name + ".pt"))) {}
 
   torch::Dtype dtype() const { return dtype_; }
   bool has(const std::string& key) const { return tensors_.count(key) > 0; }

@@ -1,8 +1,8 @@
 /// What several tests of networks do.
 #pragma once
 
+#include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/ladder.h"
-#include "ladder/nn/vanilla_combinator.h"
 
 namespace ladder::testing {
 

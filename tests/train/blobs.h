@@ -1,11 +1,11 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#include <ladder/core/random.h>
 #include <ladder/data/sampler.h>
 #include <ladder/nn/ladder.h>
-#include <ladder/nn/noisy_batch_norm_linear.h>
 #include <ladder/nn/random_init.h>
-#include <ladder/ops/random.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 

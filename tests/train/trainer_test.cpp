@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "ladder/io/tensor_file.h"
+#include "ladder/runs/run_folder.h"
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/fused_adam.h"
-#include "ladder/train/run_folder.h"
 #include "ladder/train/schedule.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

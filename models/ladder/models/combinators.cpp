@@ -1,9 +1,9 @@
 #include "ladder/models/combinators.h"
 
 #include <c10/util/Exception.h>
-#include <ladder/nn/gaussian_combinator.h>
-#include <ladder/nn/mlp_combinator.h>
-#include <ladder/nn/vanilla_combinator.h>
+#include <ladder/nn/combinators/gaussian_combinator.h>
+#include <ladder/nn/combinators/mlp_combinator.h>
+#include <ladder/nn/combinators/vanilla_combinator.h>
 
 #include <algorithm>
 

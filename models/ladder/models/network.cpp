@@ -1,9 +1,9 @@
 #include "ladder/models/network.h"
 
-#include <ladder/nn/noisy_batch_norm_linear.h>
-#include <ladder/nn/noisy_global_mean_pool.h>
-#include <ladder/nn/noisy_max_pool.h>
-#include <ladder/nn/noisy_mean_pool.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
+#include <ladder/nn/stages/noisy_global_mean_pool.h>
+#include <ladder/nn/stages/noisy_max_pool.h>
+#include <ladder/nn/stages/noisy_mean_pool.h>
 #include <torch/torch.h>
 
 namespace ladder::models {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ladder/nn/ladder.h>
-#include <ladder/nn/noisy_conv.h>
+#include <ladder/nn/stages/noisy_conv.h>
 #include <ladder/ops/normalise.h>
 
 #include <string>

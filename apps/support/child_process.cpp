@@ -1,0 +1,168 @@
+#include "apps/support/child_process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(const Descriptor&) = delete;
+  ~Descriptor() { close(); }
+
+  int get() const { return value_; }
+  void close() {
+    if (value_ >= 0) {
+      ::close(std::exchange(value_, -1));
+    }
+  }
+
+ private:
+  int value_;
+};
+
+std::string error_text() { return std::generic_category().message(errno); }
+
+void say_in_child(const char* text) { (void)!::write(STDERR_FILENO, text, std::strlen(text)); }
+
+pid_t start(const std::vector<std::string>& command, int in, int out) {
+  std::vector<char*> words;
+  for (const auto& word : command) {
+    words.push_back(const_cast<char*>(word.c_str()));
+  }
+  words.push_back(nullptr);
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) {
+    throw std::runtime_error(
+        fmt::format("expected to start {} but got \"{}\".", command.front(), error_text()));
+  }
+  if (pid > 0) {
+    return pid;
+  }
+  // From here to exec only what is safe after fork in a program with threads.
+  ::setpgid(0, 0);
+#ifdef __linux__
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
+  if (::getppid() != parent) {
+    ::_exit(127);
+  }
+  ::dup2(in, STDIN_FILENO);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(out, STDERR_FILENO);
+  ::execv(words[0], words.data());
+  const char* reason = std::strerror(errno);
+  say_in_child("expected to run ");
+  say_in_child(words[0]);
+  say_in_child(" but got \"");
+  say_in_child(reason);
+  say_in_child("\".\n");
+  ::_exit(127);
+}
+
+int status_of(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw); }
+
+int wait_for(pid_t pid) {
+  int raw = 0;
+  while (::waitpid(pid, &raw, 0) < 0 && errno == EINTR) {
+  }
+  return status_of(raw);
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(const std::vector<std::string>& command, const fs::path& log) {
+  const Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Descriptor out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (out.get() < 0) {
+    throw std::runtime_error(
+        fmt::format("expected to write {} but got \"{}\".", log.string(), error_text()));
+  }
+  pid_ = start(command, in.get(), out.get());
+}
+
+ChildProcess::ChildProcess(ChildProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+
+ChildProcess::~ChildProcess() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGTERM);
+    wait_for(pid_);
+  }
+}
+
+void ChildProcess::send(int signal) const {
+  if (pid_ > 0) {
+    ::kill(pid_, signal);
+  }
+}
+
+std::optional<int> ChildProcess::poll() {
+  int raw = 0;
+  if (pid_ <= 0 || ::waitpid(pid_, &raw, WNOHANG) != pid_) {
+    return std::nullopt;
+  }
+  pid_ = -1;
+  return status_of(raw);
+}
+
+std::string output_of(const std::vector<std::string>& command) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    throw std::runtime_error(
+        fmt::format("expected to start {} but got \"{}\".", command.front(), error_text()));
+  }
+  const Descriptor from(ends[0]);
+  Descriptor to(ends[1]);
+  const Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const pid_t pid = start(command, in.get(), to.get());
+  to.close();
+  std::string text;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = ::read(from.get(), buffer, sizeof buffer)) != 0;) {
+    if (count > 0) {
+      text.append(buffer, static_cast<size_t>(count));
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  const int status = wait_for(pid);
+  if (status != 0) {
+    throw std::runtime_error(fmt::format("expected status 0 of {} but got {}: {}",
+                                         fs::path(command.front()).filename().string(), status,
+                                         last_line(text)));
+  }
+  return text;
+}
+
+fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+std::string last_line(const std::string& text) {
+  constexpr const char* kSpace = " \t\r\n";
+  const auto end = text.find_last_not_of(kSpace);
+  if (end == std::string::npos) {
+    return "";
+  }
+  const auto newline = text.find_last_of("\r\n", end);
+  const auto begin = text.find_first_not_of(kSpace, newline == std::string::npos ? 0 : newline + 1);
+  return text.substr(begin, end - begin + 1);
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,110 @@
+#include "apps/support/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace ladder::apps {
+namespace {
+
+size_t terminal_width() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string errors(const train::Evaluation& evaluation) {
+  std::string text;
+  if (evaluation.validation_error) {
+    text += "  validation error " + percent_text(*evaluation.validation_error);
+  }
+  if (evaluation.test_error) {
+    text += "  test error " + percent_text(*evaluation.test_error);
+  }
+  return text;
+}
+
+std::string costs(const train::Evaluation& evaluation) {
+  auto text =
+      fmt::format("  cost {:.4g}, supervised {:.4g}", evaluation.total, evaluation.supervised);
+  std::string levels;
+  for (const auto& cost : evaluation.denoising) {
+    levels += cost ? fmt::format(" {:.3g}", *cost) : " -";
+  }
+  return levels.find_first_of("0123456789") == std::string::npos ? text
+                                                                 : text + ", denoising" + levels;
+}
+
+}  // namespace
+
+std::string TimeLeft::text(int64_t step, int64_t steps, double seconds, double steps_per_second) {
+  if (!first_) {
+    first_ = Mark{step, seconds};
+  }
+  const auto done = static_cast<double>(step - first_->step);
+  const auto took = seconds - first_->seconds;
+  const auto pace = done > 0 && took > 0 ? done / took : steps_per_second;
+  return pace > 0 ? clock_text(static_cast<double>(steps - step) / pace) : "?";
+}
+
+ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name)
+    : epochs_(epochs),
+      quiet_(quiet),
+      name_(name.empty() ? name : name + "  "),
+      terminal_(::isatty(STDOUT_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() { clear(); }
+
+void ProgressLine::progress(const train::Progress& progress) {
+  if (quiet_ || !terminal_) {
+    return;
+  }
+  auto line = fmt::format(
+      "{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
+      progress.epochs, progress.steps_per_second, progress.total, last_error_,
+      time_left_.text(progress.step, progress.steps, progress.seconds, progress.steps_per_second));
+  fmt::print("\r\033[K{}", line.substr(0, terminal_width() - 1));
+  std::fflush(stdout);
+  shown_ = true;
+}
+
+void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps) {
+  last_error_ = errors(evaluation);
+  if (quiet_ || terminal_) {
+    return;
+  }
+  fmt::print(
+      "{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
+      costs(evaluation), last_error_, evaluation.steps_per_second,
+      time_left_.text(evaluation.step, steps, evaluation.seconds, evaluation.steps_per_second));
+  std::fflush(stdout);
+}
+
+void ProgressLine::print(const std::string& line) {
+  if (!quiet_) {
+    clear();
+    fmt::print("{}{}\n", name_, line);
+    std::fflush(stdout);
+  }
+}
+
+void ProgressLine::clear() {
+  if (shown_) {
+    fmt::print("\r\033[K");
+    std::fflush(stdout);
+    shown_ = false;
+  }
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<int64_t>(std::llround(std::fmax(seconds, 0)));
+  const auto minutes = whole / 60 % 60;
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, minutes, whole % 60)
+                       : fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+std::string percent_text(double percent) { return fmt::format("{:.2f} %", percent); }
+
+}  // namespace ladder::apps

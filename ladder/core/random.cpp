@@ -1,0 +1,169 @@
+#include "ladder/core/random.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ladder/ops/internal/elements.h"
+#include "ladder/ops/kernels/cpu/run.h"
+#include "ladder/ops/kernels/cuda/run.h"
+
+namespace ladder {
+namespace {
+
+uint64_t splitmix64(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+uint64_t stream_seed(uint64_t run_seed, std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  return splitmix64(splitmix64(run_seed) ^ hash);
+}
+
+uint64_t stream_seed(uint64_t stream, uint64_t index) {
+  return splitmix64(splitmix64(stream) + index);
+}
+
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53} * counter[0];
+    const uint64_t p1 = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(p1),
+               static_cast<uint32_t>(p0 >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(p0)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+uint32_t PhiloxEngine::operator()() {
+  if (used_ == 4) {
+    words_ = philox4x32({static_cast<uint32_t>(block_), static_cast<uint32_t>(block_ >> 32), 0, 0},
+                        {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)});
+    ++block_;
+    used_ = 0;
+  }
+  return words_[static_cast<size_t>(used_++)];
+}
+
+uint64_t PhiloxEngine::below(uint64_t n) {
+  TORCH_CHECK(n > 0, "PhiloxEngine: below(n) expects n > 0 but got 0.");
+  const uint64_t limit = UINT64_MAX - UINT64_MAX % n;
+  uint64_t x;
+  do {
+    const uint64_t high = (*this)();
+    x = high << 32 | (*this)();
+  } while (x >= limit);
+  return x % n;
+}
+
+at::Tensor permutation(int64_t n, uint64_t seed) {
+  TORCH_CHECK(n >= 0, "permutation: expected n >= 0 but got ", n, ".");
+  auto rows = at::arange(n, at::kLong);
+  auto* p = rows.mutable_data_ptr<int64_t>();
+  PhiloxEngine engine(seed);
+  for (int64_t i = n - 1; i > 0; --i) {
+    std::swap(p[i], p[engine.below(static_cast<uint64_t>(i) + 1)]);
+  }
+  return rows;
+}
+
+NoiseSource NoiseSource::replay(std::vector<at::Tensor> draws) {
+  NoiseSource source(0);
+  source.replay_ = std::move(draws);
+  return source;
+}
+
+NoiseSource NoiseSource::from(uint64_t seed, at::Tensor position) {
+  TORCH_CHECK(position.defined() && position.dim() == 0 && position.scalar_type() == at::kLong,
+              "NoiseSource: expected a position as an int64 scalar but got ",
+              position.defined() ? c10::str(position.scalar_type(), " ", position.sizes())
+                                 : "an undefined tensor",
+              ".");
+  NoiseSource source(seed);
+  source.position_ = std::move(position);
+  return source;
+}
+
+uint64_t NoiseDraw::offset_now() const {
+  return offset + (position ? static_cast<uint64_t>(position->item<int64_t>()) : 0);
+}
+
+NoiseDraw NoiseSource::draw(int64_t rows, int64_t columns) {
+  if (replay_) {
+    TORCH_CHECK(offset_ < replay_->size(), "NoiseSource: expected at most ", replay_->size(),
+                " draws but a further one of shape [", rows, ", ", columns, "] was asked for.");
+    const auto& values = (*replay_)[offset_++];
+    TORCH_CHECK(values.dim() >= 2 && values.numel() == rows * columns,
+                "NoiseSource: expected draw ", offset_ - 1, " to hold ", rows, " x ", columns,
+                " numbers but got shape ", values.sizes(), ".");
+    return {.values = values.reshape({rows, columns})};
+  }
+  const NoiseDraw result{.seed = seed_, .offset = offset_, .position = position_};
+  offset_ += static_cast<uint64_t>((rows + 3) / 4 * columns);
+  return result;
+}
+
+namespace ops {
+
+at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
+                           const at::TensorOptions& options) {
+  if (draw.values) {
+    return draw.values->to(options);
+  }
+  const bool on_gpu = kCudaKernels && options.device().is_cuda();
+  auto values = at::zeros(
+      {rows, columns},
+      options.dtype(at::kFloat).device(on_gpu ? options.device() : at::kCPU).requires_grad(false));
+  const cpu::AddNoise<float> args{.x = values.const_data_ptr<float>(),
+                                  .out = values.mutable_data_ptr<float>(),
+                                  .rows = rows,
+                                  .cols = columns,
+                                  .noise = noise_of<float>(draw, on_gpu),
+                                  .noise_std = 1.0F};
+  if constexpr (kCudaKernels) {
+    if (on_gpu) {
+      cuda::run(args, values);
+      return values.to(options);
+    }
+  }
+  cpu::run(args);
+  return values.to(options);
+}
+
+at::Tensor standard_uniform(const NoiseDraw& draw, int64_t rows, int64_t columns,
+                            const at::TensorOptions& options) {
+  if (draw.values) {
+    return draw.values->to(options);
+  }
+  auto values = at::empty({rows, columns}, at::kFloat);
+  auto* out = values.mutable_data_ptr<float>();
+  const auto offset = draw.offset_now();
+  const std::array<uint32_t, 2> key = {static_cast<uint32_t>(draw.seed),
+                                       static_cast<uint32_t>(draw.seed >> 32)};
+  for (int64_t quad = 0; quad * 4 < rows; ++quad) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const auto block = offset + static_cast<uint64_t>(quad * columns + c);
+      const auto words =
+          philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0}, key);
+      for (int64_t r = quad * 4; r < std::min(quad * 4 + 4, rows); ++r) {
+        // With the half, as many digits as a float has: the result is below 1.
+        const auto bits = static_cast<float>(words[static_cast<size_t>(r - quad * 4)] >> 9);
+        out[r * columns + c] = (bits + 0.5F) * 0x1p-23F;
+      }
+    }
+  }
+  return values.to(options);
+}
+
+}  // namespace ops
+}  // namespace ladder

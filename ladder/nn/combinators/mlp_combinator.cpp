@@ -1,0 +1,54 @@
+#include "ladder/nn/combinators/mlp_combinator.h"
+
+#include <torch/torch.h>
+
+namespace ladder {
+
+MlpCombinatorImpl::MlpCombinatorImpl(MlpCombinatorOptions options_) : options(std::move(options_)) {
+  TORCH_CHECK(options.channels > 0, "MlpCombinator: expected channels > 0 but got ",
+              options.channels, ".");
+  for (const auto units : options.hidden) {
+    TORCH_CHECK(units > 0, "MlpCombinator: expected hidden layers of at least 1 unit but got ",
+                at::IntArrayRef(options.hidden), ".");
+  }
+  TORCH_CHECK(options.leaky_slope >= 0, "MlpCombinator: expected leaky_slope >= 0 but got ",
+              options.leaky_slope, ".");
+  TORCH_CHECK(options.init_std >= 0, "MlpCombinator: expected init_std >= 0 but got ",
+              options.init_std, ".");
+  reset();
+}
+
+void MlpCombinatorImpl::reset() {
+  weight = register_parameter("weight",
+                              torch::empty({ops::parameter_count(function()), options.channels}));
+  auto init = default_source();
+  reset_parameters(init);
+}
+
+void MlpCombinatorImpl::reset_parameters(NoiseSource& init) {
+  const torch::NoGradGuard no_grad;
+  const auto rows = weight.size(0);
+  const auto draw = init.draw(rows, options.channels);
+  weight.copy_(ops::standard_normal(draw, rows, options.channels, torch::kFloat) *
+               options.init_std);
+}
+
+void MlpCombinatorImpl::pretty_print(std::ostream& stream) const {
+  stream << "ladder::MlpCombinator(" << options.channels << ", " << at::IntArrayRef(options.hidden)
+         << (options.augmented ? ", augmented" : "") << ")";
+}
+
+ops::MlpFunction MlpCombinatorImpl::function() const {
+  return {options.hidden, options.augmented, options.leaky_slope};
+}
+
+torch::Tensor MlpCombinatorImpl::forward(const torch::Tensor& z_noisy, const torch::Tensor& u) {
+  return ops::reference::combine(z_noisy, u, weight, function());
+}
+
+ops::DenoiseResult MlpCombinatorImpl::denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
+                                              const std::optional<ops::DenoisingTarget>& target) {
+  return ops::denoise(z_noisy, u, weight, function(), target);
+}
+
+}  // namespace ladder

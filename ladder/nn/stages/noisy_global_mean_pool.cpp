@@ -1,0 +1,44 @@
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/maps/upsample_map.h"
+
+namespace ladder {
+
+NoisyGlobalMeanPoolImpl::NoisyGlobalMeanPoolImpl(NoisyGlobalMeanPoolOptions options_)
+    : options(options_) {
+  TORCH_CHECK(options.channels > 0, "NoisyGlobalMeanPool: expected channels > 0 but got ",
+              options.channels, ".");
+  reset();
+}
+
+void NoisyGlobalMeanPoolImpl::reset() {
+  normalization = register_module(
+      "normalization",
+      NoisyNormalization(NoisyNormalizationOptions{.channels = options.channels,
+                                                   .noise_std = options.noise_std,
+                                                   .activation = Activation::kIdentity,
+                                                   .beta = options.softmax_top,
+                                                   .gamma = options.softmax_top && options.gamma}));
+}
+
+void NoisyGlobalMeanPoolImpl::pretty_print(std::ostream& stream) const {
+  stream << "ladder::NoisyGlobalMeanPool(" << options.channels << ")";
+}
+
+StageOutput NoisyGlobalMeanPoolImpl::forward(const torch::Tensor& h, const Pass& pass) {
+  TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels,
+              "NoisyGlobalMeanPool: expected maps [R, ", options.channels,
+              ", H, W] but got an input of shape ", h.sizes(), ".");
+  return normalization->forward(h.mean({2, 3}), pass);
+}
+
+torch::nn::AnyModule NoisyGlobalMeanPoolImpl::make_vertical(at::IntArrayRef in,
+                                                            at::IntArrayRef) const {
+  TORCH_CHECK(in.size() == 3, "NoisyGlobalMeanPool: expected rows of maps [C, H, W] but got ", in,
+              ".");
+  return make_pooling_vertical(in, {in[1], in[2]});
+}
+
+}  // namespace ladder

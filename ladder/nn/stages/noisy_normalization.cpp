@@ -1,0 +1,121 @@
+#include "ladder/nn/stages/noisy_normalization.h"
+
+#include <torch/torch.h>
+
+#include "ladder/ops/convolve.h"
+
+namespace ladder {
+
+NoisyNormalizationImpl::NoisyNormalizationImpl(NoisyNormalizationOptions options_)
+    : options(std::move(options_)) {
+  TORCH_CHECK(options.channels > 0, "NoisyNormalization: expected channels > 0 but got ",
+              options.channels, ".");
+  TORCH_CHECK(options.noise_std >= 0, "NoisyNormalization: expected noise_std >= 0 but got ",
+              options.noise_std, ".");
+  reset();
+}
+
+void NoisyNormalizationImpl::reset() {
+  if (options.beta.value_or(options.activation != Activation::kIdentity)) {
+    beta = register_parameter("beta", torch::zeros({options.channels}));
+  }
+  if (options.gamma) {
+    gamma = register_parameter("gamma", torch::ones({options.channels}));
+  }
+  running_mean = register_buffer("running_mean", torch::zeros({options.channels}));
+  running_var = register_buffer("running_var", torch::ones({options.channels}));
+  batches = register_buffer("batches", torch::zeros({}, torch::kLong));
+}
+
+void NoisyNormalizationImpl::pretty_print(std::ostream& stream) const {
+  stream << "ladder::NoisyNormalization(" << options.channels << ", noise_std=" << options.noise_std
+         << ", " << to_string(options.activation) << (gamma.defined() ? ", gamma" : "") << ")";
+}
+
+void NoisyNormalizationImpl::reset_statistics() {
+  const torch::NoGradGuard no_grad;
+  running_mean.zero_();
+  running_var.fill_(1);
+  batches.zero_();
+}
+
+void NoisyNormalizationImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  to(dtype, non_blocking);
+  to(device, non_blocking);
+}
+
+void NoisyNormalizationImpl::to(torch::Dtype dtype, bool non_blocking) {
+  const auto count = batches.clone();  // not every count has a float
+  Module::to(dtype, non_blocking);
+  batches.set_data(count);
+}
+
+void NoisyNormalizationImpl::to(torch::Device device, bool non_blocking) {
+  Module::to(device, non_blocking);
+}
+
+void NoisyNormalizationImpl::accumulate(const torch::Tensor& mean, const torch::Tensor& std,
+                                        int64_t count) {
+  TORCH_CHECK(count > 1,
+              "NoisyNormalization: expected at least 2 values per channel to calibrate but got ",
+              count, ".");
+  const torch::NoGradGuard no_grad;
+  batches.add_(1);
+  const auto share = batches.to(running_mean.scalar_type()).reciprocal();
+  const auto variance = (std.square() - kVarianceEpsilon) *
+                        (static_cast<double>(count) / static_cast<double>(count - 1));
+  running_mean.add_((mean - running_mean) * share);
+  running_var.add_((variance - running_var) * share);
+}
+
+StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& pass) {
+  TORCH_CHECK(x.dim() >= 2 && x.size(1) == options.channels, "NoisyNormalization: expected ",
+              options.channels, " channels but got an input of shape ", x.sizes(), ".");
+  TORCH_CHECK(x.size(0) == pass.rows(), "NoisyNormalization: expected ", pass.rows(),
+              " rows (the pass's groups) but got ", x.size(0), ".");
+
+  const auto matrix = ops::maps_to_matrix(x);  // [R H W, C]
+  const auto spatial = x.sizes().slice(2);
+  const auto positions = c10::multiply_integers(spatial);
+
+  ops::NormaliseArguments arguments{.gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
+                                    .beta = beta.defined() ? std::optional(beta) : std::nullopt,
+                                    .activation = options.activation,
+                                    .leaky_slope = options.leaky_slope,
+                                    .keep_z = pass.compared};
+  int64_t noisy_rows = 0;
+  for (const auto& group : pass.groups) {
+    const double noise_std = group.noisy ? options.noise_std : 0.0;
+    arguments.groups.push_back({group.rows * positions, noise_std});
+    noisy_rows += noise_std != 0 ? group.rows * positions : 0;
+  }
+  if (noisy_rows > 0) {
+    TORCH_CHECK(pass.noise != nullptr,
+                "NoisyNormalization: expected a noise source for a pass with noisy rows.");
+    arguments.noise = pass.noise->draw(noisy_rows, options.channels);
+  }
+  if (pass.statistics == Statistics::kStored) {
+    TORCH_CHECK(batches.item<int64_t>() > 0,
+                "NoisyNormalization: no stored statistics yet (call calibrate(inputs) after "
+                "training and before forward in eval mode).");
+    arguments.mean = running_mean;
+    arguments.std = (running_var + kVarianceEpsilon).sqrt();
+  }
+
+  auto result = ops::normalise(matrix, arguments);
+  if (pass.statistics == Statistics::kCalibrate) {
+    for (size_t g = 0; g < pass.groups.size(); ++g) {
+      const auto group = static_cast<int64_t>(g);
+      accumulate(result.mean.detach()[group], result.std.detach()[group], arguments.groups[g].rows);
+    }
+  }
+  if (!spatial.empty()) {
+    result.h = ops::matrix_to_maps(result.h, spatial);
+    for (auto& z : result.z) {
+      z = ops::matrix_to_maps(z, spatial);
+    }
+  }
+  return {std::move(result.h), std::move(result.z), std::move(result.mean), std::move(result.std)};
+}
+
+}  // namespace ladder

@@ -1,0 +1,32 @@
+#include "ladder/nn/stages/noisy_stage.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/internal/copy_state.h"
+#include "ladder/nn/maps/dense_map.h"
+
+namespace ladder {
+
+NoisyStageImpl::NoisyStageImpl(torch::nn::AnyModule map_, NoisyStageOptions options_)
+    : options(std::move(options_)), map(std::move(map_)) {
+  TORCH_CHECK(!map.is_empty(), "NoisyStage: expected a module but got an empty AnyModule.");
+  register_module("map", map.ptr());
+  normalization = register_module("normalization", NoisyNormalization(options.normalization));
+}
+
+StageOutput NoisyStageImpl::forward(const torch::Tensor& h, const Pass& pass) {
+  return normalization->forward(map.forward<torch::Tensor>(h), pass);
+}
+
+torch::nn::AnyModule NoisyStageImpl::make_vertical(at::IntArrayRef in, at::IntArrayRef out) const {
+  return options.vertical ? options.vertical(in, out) : make_dense_vertical(in, out);
+}
+
+std::shared_ptr<torch::nn::Module> NoisyStageImpl::clone(
+    const std::optional<torch::Device>& device) const {
+  auto copy = std::make_shared<NoisyStageImpl>(map.clone(device), options);
+  copy_state(*this, *copy, device);
+  return copy;
+}
+
+}  // namespace ladder

@@ -1,0 +1,43 @@
+/// Any torch module as a stage of a ladder.
+#pragma once
+
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/pimpl.h>
+
+#include <functional>
+
+#include "ladder/nn/stage.h"
+#include "ladder/nn/stages/noisy_normalization.h"
+
+namespace ladder {
+
+struct NoisyStageOptions {
+  /// Of the normalisation that follows the map; `channels` is the map's output channels.
+  NoisyNormalizationOptions normalization = {};
+  /// Makes the decoder map from the shapes of one row before and after the stage; by default a
+  /// dense map between the flattened rows.
+  std::function<torch::nn::AnyModule(at::IntArrayRef in, at::IntArrayRef out)> vertical = {};
+};
+
+/// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for a map Tensor -> Tensor of any
+/// kind that treats rows alike (no batch normalisation of its own; a bias would cancel).
+///
+///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv2d(
+///                          torch::nn::Conv2dOptions(1, 8, 3).bias(false))),
+///                      NoisyStageOptions{.normalization = {.channels = 8}});
+class NoisyStageImpl : public torch::nn::Module, public Stage {
+ public:
+  NoisyStageImpl(torch::nn::AnyModule map, NoisyStageOptions options);
+
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override;
+  torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override;
+  std::shared_ptr<torch::nn::Module> clone(
+      const std::optional<torch::Device>& device = std::nullopt) const override;
+
+  NoisyStageOptions options;
+  torch::nn::AnyModule map;
+  NoisyNormalization normalization{nullptr};
+};
+TORCH_MODULE(NoisyStage);
+
+}  // namespace ladder

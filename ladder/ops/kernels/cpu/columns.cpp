@@ -1,0 +1,89 @@
+// at::parallel_for runs on one thread in a file that is compiled without OpenMP, whatever LibTorch
+// was built with: this is the one file of the library that is compiled with it.
+#include "ladder/ops/kernels/cpu/columns.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ceil_div.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <vector>
+
+namespace ladder::ops::cpu {
+
+namespace {
+
+// A core that is slower than the others, or busy with something else, then takes fewer of them.
+constexpr int64_t kTasksPerThread = 4;
+
+// Tasks for work that has `most` parts worth a thread of their own.
+int64_t task_count(int64_t most) {
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), most);
+  return threads > 1 ? std::min(kTasksPerThread * threads, most) : 1;
+}
+
+}  // namespace
+
+void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f) {
+  constexpr int64_t kBlock = 16;
+  constexpr int64_t kElementsPerTask = 8192;
+  const int64_t blocks = at::ceil_div(cols, kBlock);
+  const int64_t grain =
+      std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
+  const int64_t part = kBlock * at::ceil_div(blocks, task_count(blocks / grain));
+  for_tasks(at::ceil_div(cols, part),
+            [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); });
+}
+
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f) {
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    for (int64_t task = next++; task < count; task = next++) {
+      f(task);
+    }
+  });
+}
+
+float* product_scratch() {
+  thread_local std::vector<float> memory(static_cast<size_t>(kProductScratch) + 16);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  return memory.data() + (64 - address % 64) % 64 / sizeof(float);
+}
+
+void multiply(const Product& product, const ProductKernel& kernel) {
+  constexpr int64_t kProductsPerTask = 1 << 18;
+  const int64_t tasks =
+      task_count(product.rows * product.columns * product.depth / kProductsPerTask);
+  // Of the grids with so many blocks, the one whose blocks have least to do.
+  int64_t rows = product.rows;
+  int64_t columns = product.columns;
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int64_t down = 1; down <= tasks; ++down) {
+    if (tasks % down != 0) {
+      continue;
+    }
+    const auto block_rows = at::round_up(at::ceil_div(product.rows, down), kernel.rows);
+    const auto block_columns =
+        at::round_up(at::ceil_div(product.columns, tasks / down), kernel.columns);
+    // Products, sixteen at a time, and packing; rows side by side are not packed.
+    const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
+    const int64_t cost = block_rows * block_columns / 16 + packed / 2;
+    if (cost < least) {
+      least = cost;
+      rows = block_rows;
+      columns = block_columns;
+    }
+  }
+  const int64_t across = at::ceil_div(product.columns, columns);
+  for_tasks(at::ceil_div(product.rows, rows) * across, [&](int64_t task) {
+    const int64_t row = task / across * rows;
+    const int64_t column = task % across * columns;
+    kernel.multiply(product,
+                    {row, std::min(row + rows, product.rows), column,
+                     std::min(column + columns, product.columns)},
+                    product_scratch());
+  });
+}
+
+}  // namespace ladder::ops::cpu

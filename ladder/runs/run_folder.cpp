@@ -1,0 +1,297 @@
+#include "ladder/runs/run_folder.h"
+
+#include <c10/util/Exception.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "ladder/io/atomic_file.h"
+
+namespace ladder::train {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr const char* kConfig = "config.json";
+constexpr const char* kMetrics = "metrics.jsonl";
+constexpr const char* kCheckpoint = "checkpoint.pt";
+constexpr const char* kResult = "result.json";
+constexpr const char* kLock = ".lock";
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  TORCH_CHECK(in.good(), "RunFolder: expected to read ", path.string(), " but could not open it.");
+  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+}
+
+json parse_object(std::string_view text, const std::string& what) {
+  const auto value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  TORCH_CHECK(value.is_object(), "RunFolder: expected ", what, " to be a JSON object but got \"",
+              text.substr(0, 60), text.size() > 60 ? "..." : "", "\".");
+  return value;
+}
+
+void collect_differences(const std::string& prefix, const json& there, const json& here,
+                         std::vector<std::string>& found) {
+  const auto say = [](const json& object, const std::string& key) {
+    return object.contains(key) ? object.at(key).dump() : std::string("absent");
+  };
+  auto keys = there;
+  keys.update(here);
+  for (const auto& [key, unused] : keys.items()) {
+    const bool both = there.contains(key) && here.contains(key);
+    if (both && there.at(key) == here.at(key)) continue;
+    if (both && there.at(key).is_object() && here.at(key).is_object()) {
+      collect_differences(prefix + key + ".", there.at(key), here.at(key), found);
+    } else {
+      found.push_back(prefix + key + " (" + say(there, key) + " there, " + say(here, key) +
+                      " here)");
+    }
+  }
+}
+
+template <class T>
+ordered_json nullable(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+std::optional<double> optional_number(const json& object, const char* key) {
+  const auto& value = object.at(key);
+  return value.is_null() ? std::nullopt : std::optional(value.get<double>());
+}
+
+// JSON has no NaN: it is written as null.
+double number(const json& object, const char* key) {
+  return optional_number(object, key).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+ordered_json denoising_json(const Evaluation& evaluation) {
+  auto levels = ordered_json::array();
+  for (const auto& cost : evaluation.denoising) {
+    levels.push_back(nullable(cost));
+  }
+  return levels;
+}
+
+std::vector<std::optional<double>> denoising_from(const json& object) {
+  std::vector<std::optional<double>> levels;
+  for (const auto& cost : object.at("denoising")) {
+    levels.push_back(cost.is_null() ? std::nullopt : std::optional(cost.get<double>()));
+  }
+  return levels;
+}
+
+TrainStatus status_from(const std::string& text) {
+  for (const auto status :
+       {TrainStatus::kFinished, TrainStatus::kStoppedEarly, TrainStatus::kInterrupted}) {
+    if (text == to_string(status)) return status;
+  }
+  TORCH_CHECK(false, "RunFolder: expected a status but got \"", text, "\".");
+}
+
+bool holds_run(const fs::path& folder) {
+  for (const auto* name : {kConfig, kMetrics, kCheckpoint, kResult}) {
+    if (fs::exists(folder / name)) return true;
+  }
+  return false;
+}
+
+int lock(const fs::path& folder) {
+  const auto path = folder / kLock;
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  TORCH_CHECK(descriptor >= 0, "RunFolder: expected to write in ", folder.string(), " but got \"",
+              std::generic_category().message(errno), "\".");
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  const int error = errno;
+  if (error != EWOULDBLOCK) return descriptor;  // a file system without locks
+  ::close(descriptor);
+  TORCH_CHECK(false, "RunFolder: expected ", folder.string(),
+              " for this run alone but another process has it open (wait for its end or choose "
+              "another folder).");
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
+    : folder_(std::move(folder)) {
+  const auto given = parse_object(config, "the configuration");
+  recipe_ = given.contains("recipe") ? given.at("recipe").dump() : "null";
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  TORCH_CHECK(fs::is_directory(folder_), "RunFolder: expected to create the folder ",
+              folder_.string(), " but got \"",
+              error ? error.message() : std::string("not a folder"), "\".");
+  lock_ = lock(folder_);
+  try {
+    if (!holds_run(folder_)) {
+      io::write_atomically(folder_ / kConfig, given.dump(2) + "\n");
+      return;
+    }
+    TORCH_CHECK(resume, "RunFolder: expected a folder without a run but got ", folder_.string(),
+                ", which holds one (continue it with --resume or choose another folder).");
+    TORCH_CHECK(fs::exists(folder_ / kConfig), "RunFolder: expected ", (folder_ / kConfig).string(),
+                " beside the other files of the run but got none.");
+    const auto there = read_file(folder_ / kConfig);
+    parse_object(there, (folder_ / kConfig).string());
+    const auto differences = config_differences(there, config);
+    TORCH_CHECK(differences.empty(), "RunFolder: expected the configuration of the run in ",
+                folder_.string(), " but got another one: ", differences, ".");
+  } catch (...) {
+    ::close(lock_);
+    throw;
+  }
+}
+
+RunFolder::RunFolder(RunFolder&& other) noexcept
+    : folder_(std::move(other.folder_)),
+      recipe_(std::move(other.recipe_)),
+      lock_(std::exchange(other.lock_, -1)) {}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+fs::path RunFolder::checkpoint_path() const { return folder_ / kCheckpoint; }
+
+bool RunFolder::has_checkpoint() const { return fs::exists(checkpoint_path()); }
+
+std::vector<Evaluation> RunFolder::keep_evaluations(int64_t step) {
+  const auto path = folder_ / kMetrics;
+  if (!fs::exists(path)) return {};
+  const auto text = read_file(path);
+  std::vector<Evaluation> kept;
+  std::string kept_text;
+  for (size_t begin = 0; begin < text.size();) {
+    const auto newline = std::min(text.find('\n', begin), text.size());
+    const auto line = std::string_view(text).substr(begin, newline - begin);
+    begin = newline + 1;
+    const bool last = begin >= text.size();
+    if (last && !json::accept(line)) break;  // torn by a crash
+    auto evaluation = evaluation_from_json(line);
+    if (evaluation.step > step) continue;
+    kept_text.append(line).append("\n");
+    kept.push_back(std::move(evaluation));
+  }
+  if (kept_text != text) io::write_atomically(path, kept_text);
+  return kept;
+}
+
+void RunFolder::append(const Evaluation& evaluation) {
+  io::append_line(folder_ / kMetrics, to_json(evaluation));
+}
+
+void RunFolder::write_result(const TrainResult& result, const RunAbout& about) {
+  ordered_json object;
+  object["status"] = to_string(result.status);
+  object["recipe"] = ordered_json::parse(recipe_);
+  object["seed"] = about.seed;
+  object["labels"] = about.labels;
+  object["epochs"] = about.epochs;
+  object["epoch"] = result.last ? result.last->epoch : 0;
+  object["steps"] = result.steps;
+  object["test_error"] = result.last ? nullable(result.last->test_error) : nullptr;
+  object["validation_error"] = result.last ? nullable(result.last->validation_error) : nullptr;
+  object["best_validation_error"] = nullable(result.best_validation_error);
+  object["best_epoch"] = result.best_epoch;
+  object["seconds"] = result.seconds;
+  object["training_seconds"] = result.training_seconds;
+  object["steps_per_second"] = result.steps_per_second;
+  object["peak_memory_mib"] = result.peak_memory_mib;
+  object["last"] = result.last ? ordered_json::parse(to_json(*result.last)) : nullptr;
+  io::write_atomically(folder_ / kResult, object.dump(2) + "\n");
+}
+
+std::optional<TrainResult> RunFolder::result() const {
+  const auto path = folder_ / kResult;
+  if (!fs::exists(path)) return std::nullopt;
+  const auto object = parse_object(read_file(path), path.string());
+  try {
+    TrainResult result;
+    result.status = status_from(object.at("status").get<std::string>());
+    if (!object.at("last").is_null()) {
+      result.last = evaluation_from_json(object.at("last").dump());
+    }
+    result.best_validation_error = optional_number(object, "best_validation_error");
+    result.best_epoch = object.at("best_epoch").get<int64_t>();
+    result.steps = object.at("steps").get<int64_t>();
+    result.seconds = number(object, "seconds");
+    result.training_seconds = number(object, "training_seconds");
+    result.steps_per_second = number(object, "steps_per_second");
+    result.peak_memory_mib = object.value("peak_memory_mib", 0.0);  // older results have none
+    return result;
+  } catch (const json::exception& exception) {
+    TORCH_CHECK(false, "RunFolder: expected ", path.string(),
+                " to be the result of a run but got \"", exception.what(), "\".");
+  }
+}
+
+std::string to_json(const Evaluation& evaluation) {
+  ordered_json object;
+  object["epoch"] = evaluation.epoch;
+  object["step"] = evaluation.step;
+  object["learning_rate"] = evaluation.learning_rate;
+  object["supervised"] = evaluation.supervised;
+  object["denoising"] = denoising_json(evaluation);
+  object["total"] = evaluation.total;
+  object["validation_error"] = nullable(evaluation.validation_error);
+  object["test_error"] = nullable(evaluation.test_error);
+  object["seconds"] = evaluation.seconds;
+  object["steps_per_second"] = evaluation.steps_per_second;
+  return object.dump();
+}
+
+Evaluation evaluation_from_json(std::string_view line) {
+  try {
+    const auto object = json::parse(line);
+    Evaluation evaluation;
+    evaluation.epoch = object.at("epoch").get<int64_t>();
+    evaluation.step = object.at("step").get<int64_t>();
+    evaluation.learning_rate = number(object, "learning_rate");
+    evaluation.supervised = number(object, "supervised");
+    evaluation.denoising = denoising_from(object);
+    evaluation.total = number(object, "total");
+    evaluation.validation_error = optional_number(object, "validation_error");
+    evaluation.test_error = optional_number(object, "test_error");
+    evaluation.seconds = number(object, "seconds");
+    evaluation.steps_per_second = number(object, "steps_per_second");
+    return evaluation;
+  } catch (const json::exception&) {
+    TORCH_CHECK(false, "RunFolder: expected an evaluation in ", kMetrics, " but got \"",
+                line.substr(0, 60), line.size() > 60 ? "..." : "", "\".");
+  }
+}
+
+std::string to_string(TrainStatus status) {
+  switch (status) {
+    case TrainStatus::kFinished:
+      return "finished";
+    case TrainStatus::kStoppedEarly:
+      return "stopped early";
+    case TrainStatus::kInterrupted:
+      return "interrupted";
+  }
+  TORCH_INTERNAL_ASSERT(false, "TrainStatus ", static_cast<int>(status));
+}
+
+std::string config_differences(std::string_view there, std::string_view here) {
+  std::vector<std::string> found;
+  collect_differences("", parse_object(there, "the configuration there"),
+                      parse_object(here, "the configuration"), found);
+  std::string text;
+  for (const auto& difference : found) {
+    text += (text.empty() ? "" : ", ") + difference;
+  }
+  return text;
+}
+
+}  // namespace ladder::train

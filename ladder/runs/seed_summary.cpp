@@ -1,0 +1,59 @@
+#include "ladder/runs/seed_summary.h"
+
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <utility>
+
+namespace ladder::train {
+
+SeedSummary summarize(std::vector<double> values) {
+  TORCH_CHECK(!values.empty(), "summarize: expected at least one value but got none.");
+  for (const auto value : values) {
+    TORCH_CHECK(std::isfinite(value), "summarize: expected finite values but got ", value, ".");
+  }
+  SeedSummary summary;
+  const auto count = static_cast<double>(values.size());
+  summary.mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double squares = 0;
+  for (const auto value : values) {
+    squares += (value - summary.mean) * (value - summary.mean);
+  }
+  summary.std = values.size() > 1 ? std::sqrt(squares / (count - 1))
+                                  : std::numeric_limits<double>::quiet_NaN();
+  auto sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  const auto middle = sorted.size() / 2;
+  summary.median =
+      sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  summary.min = sorted.front();
+  summary.max = sorted.back();
+  summary.values = std::move(values);
+  return summary;
+}
+
+SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
+                           std::string_view key) {
+  std::vector<double> values;
+  for (const auto& folder : folders) {
+    const auto path = folder / "result.json";
+    std::ifstream in(path);
+    TORCH_CHECK(in.good(), "summarize_runs: expected ", path.string(),
+                " of a run that has ended but got none.");
+    const auto object = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+    const auto name = std::string(key);
+    TORCH_CHECK(object.is_object() && object.contains(name) && object.at(name).is_number(),
+                "summarize_runs: expected a number ", name, " in ", path.string(), " but got ",
+                object.is_object() && object.contains(name) ? object.at(name).dump() : "none", ".");
+    values.push_back(object.at(name).get<double>());
+  }
+  return summarize(std::move(values));
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,314 @@
+#include <tests/data/banded_images.h>
+#include <tests/support/catch.h>
+#include <tests/support/paths.h>
+#include <tests/support/program.h>
+#include <tests/support/temporary_folder.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <string>
+
+using namespace ladder::testing;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// The program in a folder of its own, beside a ladder-mnist whose recipes are small: a script that
+// adds flags to the real one.
+struct Place {
+  explicit Place(int64_t epochs = 2, const std::string& before = "") {
+    torch::manual_seed(1);
+    fs::create_directory(folder / "data");
+    write_banded_images(folder / "data", "train", 200);
+    write_banded_images(folder / "data", "t10k", 50);
+    fs::create_directory(folder / "bin");
+    fs::copy_file(program_path("ladder-reproduce"), folder / "bin/ladder-reproduce");
+    write_program(epochs, before);
+  }
+
+  void write_program(int64_t epochs, const std::string& before = "") const {
+    const auto path = folder / "bin/ladder-mnist";
+    write_file(path, "#!/bin/sh\n" + before + "\nexec " + program_path("ladder-mnist") +
+                         " \"$@\" --layers=30,10 --lambda=10,1,.1 --labels=20 --batch-size=20"
+                         " --threads=1 --product-route=aten --device=cpu --checkpoint-every=0.02"
+                         " --data-dir=" +
+                         (folder / "data").string() + " --epochs=" + std::to_string(epochs) + "\n");
+    fs::permissions(path, fs::perms::owner_all);
+  }
+
+  Arguments command(const Arguments& more = {}, const std::string& out = "runs") const {
+    return Arguments{(folder / "bin/ladder-reproduce").string(),
+                     "--out",
+                     (folder / out).string(),
+                     "--only",
+                     "mnist-100-full",
+                     "--seeds",
+                     "1"} +
+           more;
+  }
+  Outcome run(const Arguments& more = {}, const std::string& out = "runs") const {
+    return run_to_end(command(more, out));
+  }
+  fs::path file(const std::string& name) const { return folder / "runs" / name; }
+  json read(const std::string& name) const { return json::parse(file_bytes(file(name))); }
+  json table() const { return read("table.json"); }
+
+  TemporaryFolder folder;
+};
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+std::vector<std::string> states(const json& row) {
+  std::vector<std::string> all;
+  for (const auto& run : row.at("runs")) all.push_back(run.at("state"));
+  return all;
+}
+
+using States = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("ladder-reproduce: a wrong command line is answered in one sentence, status 2",
+          "[programs]") {
+  const Place place;
+  const auto answer = [&](const Arguments& flags) {
+    const auto outcome = run_to_end(Arguments{(place.folder / "bin/ladder-reproduce").string(),
+                                              "--out", (place.folder / "nowhere").string()} +
+                                    flags);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+    return outcome.err;
+  };
+  CHECK(answer({"--table", "mnits"}) ==
+        "ladder-reproduce: expected mnist, conv or cifar for --table but got 'mnits' (did you mean "
+        "mnist?).\n");
+  CHECK(answer({"--only", "mnist-100-full,mnist-100-gama"}) ==
+        "ladder-reproduce: expected recipes of the table mnist for --only but got "
+        "'mnist-100-gama' (did you mean mnist-100-gamma?).\n");
+  CHECK(answer({"--jobs", "0"}) ==
+        "ladder-reproduce: expected a whole number from 1 to 1024 for --jobs but got '0'.\n");
+  CHECK(answer({"--report"}) == "ladder-reproduce: expected a folder of runs in --out but got " +
+                                    (place.folder / "nowhere").string() + ".\n");
+  CHECK_FALSE(fs::exists(place.folder / "nowhere"));
+}
+
+TEST_CASE("ladder-reproduce: keeps runs of one precision apart from those of another",
+          "[programs]") {
+  const Place place;
+  REQUIRE(place.run({"--precision", "bfloat16"}).status == 0);
+  CHECK(place.read("mnist-100-full/seed-1/config.json").at("precision") == "bfloat16");
+  CHECK(states(place.table().at("rows")[0]) == States{"finished"});
+  CHECK(place.run({"--report"}).out.find("precision \"bfloat16\" instead of \"float32\"") !=
+        std::string::npos);
+  const auto report = place.run({"--report", "--precision", "bfloat16"});
+  CHECK(report.out.find("precision bfloat16") != std::string::npos);
+  CHECK(states(place.table().at("rows")[0]) == States{"finished"});
+  CHECK(place.run({"--precision", "half"}).err ==
+        "ladder-reproduce: expected float32, bfloat16, tf32 or float64 for --precision but got "
+        "'half'.\n");
+}
+
+TEST_CASE("ladder-reproduce: lacks the program that runs a row", "[programs]") {
+  const Place place;
+  fs::remove(place.folder / "bin/ladder-mnist");
+  const auto outcome = place.run();
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.starts_with("ladder-reproduce: expected ladder-mnist beside ladder-reproduce"));
+}
+
+TEST_CASE("ladder-reproduce: runs every row and seed, and none of them twice", "[programs]") {
+  const Place place;
+  const Arguments flags = {"--only", "mnist-100-full,mnist-50-gamma", "--seeds", "1,2", "--jobs",
+                           "2"};
+  const auto outcome = place.run(flags);
+  INFO(outcome.out << outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.err.empty());
+  const auto table = place.table();
+  REQUIRE(table.at("rows").size() == 2);
+  CHECK(table.at("rows").at(0).at("recipe") == "mnist-50-gamma");
+  for (const auto& row : table.at("rows")) {
+    CHECK(states(row) == States{"finished", "finished"});
+    CHECK(row.at("ours").at("runs") == 2);
+    double sum = 0;
+    for (const auto& run : row.at("runs")) {
+      const auto folder = row.at("recipe").get<std::string>() + "/seed-" +
+                          std::to_string(run.at("seed").get<int>());
+      const auto result = place.read(folder + "/result.json");
+      CHECK(result.at("seed") == run.at("seed"));
+      CHECK(result.at("test_error") == run.at("test_error"));
+      sum += result.at("test_error").get<double>();
+    }
+    CHECK(row.at("ours").at("mean").get<double>() == Approx(sum / 2));
+  }
+  CHECK(outcome.out.ends_with("\n\n" + file_bytes(place.file("table.md"))));
+  CHECK(outcome.out.find("mnist-100-full, seed 2: 4 of 4, in ") != std::string::npos);
+
+  const auto written = fs::last_write_time(place.file("mnist-100-full/seed-1/result.json"));
+  const auto again = place.run(flags);
+  CHECK(again.status == 0);
+  CHECK(again.out.find(" of 4, in ") == std::string::npos);
+  CHECK(fs::last_write_time(place.file("mnist-100-full/seed-1/result.json")) == written);
+
+  fs::remove(place.file("table.md"));
+  const auto report = place.run(flags + Arguments{"--report"});
+  CHECK(report.status == 0);
+  CHECK(report.out == file_bytes(place.file("table.md")));
+}
+
+TEST_CASE("ladder-reproduce: a run that fails is recorded, and the others go on", "[programs]") {
+  const Place place(2,
+                    "case \"$*\" in *'--seed 1 '*) echo trying; echo no luck >&2; exit 3;; esac");
+  const auto outcome = place.run({"--seeds", "1,2"});
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.find("mnist-100-full, seed 1: failed, no luck (") != std::string::npos);
+  CHECK(outcome.out.find("- mnist-100-full, seed 1: failed (no luck)\n") != std::string::npos);
+  const auto row = place.table().at("rows").at(0);
+  CHECK(states(row) == States{"failed", "finished"});
+  CHECK(row.at("runs").at(0).at("note") == "no luck");
+  CHECK(row.at("ours").at("runs") == 1);
+  CHECK(file_bytes(place.file("mnist-100-full/seed-1/run.log")) == "trying\nno luck\n");
+
+  // Mended, the run is tried again.
+  place.write_program(2);
+  const auto again = place.run({"--seeds", "1,2"});
+  CHECK(again.status == 0);
+  CHECK(states(place.table().at("rows").at(0)) == States{"finished", "finished"});
+  CHECK_FALSE(fs::exists(place.file("mnist-100-full/seed-1/failed.json")));
+}
+
+TEST_CASE("ladder-reproduce: a run that is killed is a failed one", "[programs]") {
+  const Place place(2, "case \"$*\" in *'--seed 1 '*) echo far; kill -9 $$;; esac");
+  const auto outcome = place.run();
+  CHECK(outcome.status == 1);
+  CHECK(place.table().at("rows").at(0).at("runs").at(0).at("note") ==
+        "ended by signal 9, Killed, after: far");
+}
+
+TEST_CASE("ladder-reproduce: interrupted, it waits for the checkpoints, and goes on there",
+          "[programs]") {
+  const Place place(150);
+  const Arguments flags = {"--seeds", "1..3", "--jobs", "2"};
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Program program(place.command(flags));
+    REQUIRE(program.wait_until([&] {
+      return count_of(file_bytes(place.file("mnist-100-full/seed-1/metrics.jsonl")), "\n") >=
+             (signal == SIGINT ? 3U : 8U);
+    }));
+    program.send(signal);
+    REQUIRE(program.wait() == 130);
+    CHECK(program.err().empty());
+    CHECK(program.out().ends_with("interrupted; the same command goes on\n"));
+    CHECK(fs::exists(place.file("mnist-100-full/seed-1/checkpoint.pt")));
+    CHECK_FALSE(fs::exists(place.file("mnist-100-full/seed-1/result.json")));
+    CHECK_FALSE(fs::exists(place.file("mnist-100-full/seed-1/failed.json")));
+    CHECK_FALSE(fs::exists(place.file("mnist-100-full/seed-3")));
+  }
+  const auto report = place.run(flags + Arguments{"--report"});
+  CHECK(report.status == 0);
+  CHECK(report.out.find("- mnist-100-full, seed 1: unfinished (epoch ") != std::string::npos);
+  CHECK(report.out.find("- mnist-100-full, seed 3: missing\n") != std::string::npos);
+
+  const auto resumed = place.run(flags);
+  INFO(resumed.out << resumed.err);
+  REQUIRE(resumed.status == 0);
+  CHECK(file_bytes(place.file("mnist-100-full/seed-1/run.log")).find("continuing at step ") !=
+        std::string::npos);
+  CHECK(place.read("mnist-100-full/seed-1/result.json").at("steps") == 1500);
+  CHECK(states(place.table().at("rows").at(0)) == States{"finished", "finished", "finished"});
+}
+
+TEST_CASE("ladder-reproduce: when it is killed, its runs save and end", "[programs]") {
+  const Place place(100000);
+  Program program(place.command());
+  const auto log = place.file("mnist-100-full/seed-1/run.log");
+  REQUIRE(program.wait_until([&] { return count_of(file_bytes(log), "\n") >= 3; }));
+  program.send(SIGKILL);
+  CHECK(program.wait() == -SIGKILL);
+  Program witness({"/bin/sleep", "30"});
+  CHECK(witness.wait_until(
+      [&] { return file_bytes(log).find("interrupted at step ") != std::string::npos; }));
+}
+
+TEST_CASE("ladder-reproduce: a run with other settings is left alone and not averaged",
+          "[programs]") {
+  const Place place(2);
+  const auto seed_1 = place.file("mnist-100-full/seed-1");
+  const auto foreign = run_to_end(
+      {(place.folder / "bin/ladder-mnist").string(), "--out", seed_1.string(), "--noise", ".4"});
+  REQUIRE(foreign.status == 0);
+  const auto config = file_bytes(seed_1 / "config.json");
+  const auto outcome = place.run({"--seeds", "1,2"});
+  CHECK(outcome.status == 1);
+  const auto row = place.table().at("rows").at(0);
+  CHECK(states(row) == States{"foreign", "finished"});
+  CHECK(row.at("runs").at(0).at("note") == "noise 0.4 instead of 0.3");
+  CHECK(row.at("ours").at("runs") == 1);
+  CHECK(file_bytes(seed_1 / "config.json") == config);
+  CHECK_FALSE(fs::exists(seed_1 / "run.log"));
+}
+
+TEST_CASE("ladder-reproduce: goes on with a run that was started with its own eval-every",
+          "[programs]") {
+  const Place place(60);
+  const auto seed_1 = place.file("mnist-100-full/seed-1");
+  Program program({(place.folder / "bin/ladder-mnist").string(), "--out", seed_1.string(), "--seed",
+                   "1", "--eval-every", "3"});
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 6/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  const auto outcome = place.run();
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.status == 0);
+  CHECK(count_of(file_bytes(seed_1 / "metrics.jsonl"), "\n") == 20);
+}
+
+TEST_CASE("ladder-reproduce: runs of two machines make one table when copied together",
+          "[programs]") {
+  const Place place;
+  REQUIRE(place.run({"--seeds", "1"}).status == 0);
+  REQUIRE(place.run({"--seeds", "2"}, "other").status == 0);
+  CHECK(place.table().at("rows").at(0).at("ours").at("runs") == 1);
+  REQUIRE(run_to_end({"/bin/cp", "-R", (place.folder / "other/mnist-100-full").string(),
+                      (place.folder / "runs").string()})
+              .status == 0);
+  const auto report = place.run({"--seeds", "1,2", "--report"});
+  REQUIRE(report.status == 0);
+  const auto row = place.table().at("rows").at(0);
+  CHECK(states(row) == States{"finished", "finished"});
+  const double first = row.at("runs").at(0).at("test_error");
+  const double second = row.at("runs").at(1).at("test_error");
+  CHECK(row.at("ours").at("mean").get<double>() == Approx((first + second) / 2));
+  CHECK(row.at("ours").at("std").get<double>() ==
+        Approx(std::abs(first - second) / std::sqrt(2.0)).margin(1e-12));
+  CHECK(report.out.find("by seed") != std::string::npos);
+}
+
+TEST_CASE("ladder-mnist: prints its settings as config.json will have them", "[programs]") {
+  const Place place;
+  REQUIRE(place.run().status == 0);
+  const auto printed = run_to_end(
+      {(place.folder / "bin/ladder-mnist").string(), "--recipe", "mnist-100-full", "--settings"});
+  REQUIRE(printed.status == 0);
+  CHECK(printed.err.empty());
+  auto config = place.read("mnist-100-full/seed-1/config.json");
+  for (const char* key : {"environment", "seed", "train_rows", "test_rows"}) config.erase(key);
+  CHECK(json::parse(printed.out) == config);
+
+  const auto whole =
+      run_to_end({program_path("ladder-mnist"), "--recipe", "mnist-all-full", "--settings"});
+  REQUIRE(whole.status == 0);
+  const auto settings = json::parse(whole.out);
+  CHECK(settings.at("train_rows") == 60000);
+  CHECK(settings.at("test_rows") == 10000);
+  CHECK(settings.at("labels") == "all");
+  CHECK(settings.at("epochs") == 150);
+}

@@ -1,2 +1,0 @@
-#define LADDER_CUDA_EMULATION
-#include "ladder/ops/cuda/denoise.cu"

@@ -1,0 +1,316 @@
+// The CUDA kernels' own source, run on the CPU by tests/support/cuda_emulation.h, beside the CPU's
+// operators. What a GPU alone can show is tested under [cuda].
+#define LADDER_CUDA_EMULATION
+#include <torch/torch.h>
+
+#include "ladder/ops/denoise.h"
+#include "ladder/ops/kernels/cuda/kernels.h"
+#include "ladder/ops/normalise.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder::ops;
+namespace cuda = ladder::ops::cuda_emulated;
+using ladder::Activation;
+using ladder::NoiseDraw;
+using ladder::testing::require_close;
+
+namespace {
+
+float* data(const torch::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
+
+struct Case {
+  std::string name;
+  std::vector<NormaliseGroup> groups;
+  int64_t cols;
+  Activation activation = Activation::kRelu;
+  bool gamma = false;
+  bool keep_z = true;
+  bool stored = false;
+};
+
+// One launch, and several (in chunks of 1024 rows), on odd sizes.
+std::vector<Case> cases() {
+  std::vector<Case> all = {
+      {"one row", {{1, 0}}, 1},
+      {"groups", {{3, 0.3}, {5, 0.4}, {4, 0}}, 21},
+      {"no z", {{70, 0.3}, {130, 0}}, 9, Activation::kTanh, false, false},
+      {"stored", {{10, 0.2}}, 7, Activation::kLeakyRelu, false, false, true},
+      {"chunks", {{1030, 0.3}, {2051, 0}}, 11, Activation::kGelu, true},
+      {"chunks without z", {{7, 0}, {2048, 0.5}}, 3, Activation::kRelu, false, false},
+      {"stored chunks", {{2500, 0.1}}, 2, Activation::kIdentity, false, true, true},
+  };
+  for (const auto activation : {Activation::kIdentity, Activation::kRelu, Activation::kLeakyRelu,
+                                Activation::kTanh, Activation::kGelu}) {
+    all.push_back({to_string(activation), {{6, 0.3}, {6, 0}}, 5, activation, true});
+  }
+  return all;
+}
+
+std::vector<cpu::GroupSpan> spans(const std::vector<NormaliseGroup>& groups) {
+  std::vector<cpu::GroupSpan> result;
+  int64_t row = 0;
+  int64_t noise_row = 0;
+  for (const auto& group : groups) {
+    result.push_back({row, row + group.rows, group.noise_std, noise_row});
+    row += group.rows;
+    noise_row += group.noise_std != 0 ? group.rows : 0;
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][grad]") {
+  torch::manual_seed(1);
+  for (const auto& c : cases()) {
+    INFO(c.name);
+    const auto groups = spans(c.groups);
+    const auto rows = groups.back().end;
+    const auto count = static_cast<int64_t>(groups.size());
+    const auto x = (torch::randn({rows, c.cols}) * 2 + 0.5).requires_grad_();
+    const auto beta = torch::randn({c.cols}).requires_grad_();
+    NormaliseArguments arguments{.groups = c.groups,
+                                 .noise = NoiseDraw{.seed = 5, .offset = 77, .values = {}},
+                                 .beta = beta,
+                                 .activation = c.activation,
+                                 .keep_z = c.keep_z};
+    if (c.gamma) {
+      arguments.gamma = torch::rand({c.cols}).add(0.5).requires_grad_();
+    }
+    if (c.stored) {
+      arguments.mean = torch::randn({c.cols});
+      arguments.std = torch::rand({c.cols}) + 0.5;
+    }
+    const auto expected = normalise(x, arguments);
+
+    const auto statistics = [&](const std::optional<torch::Tensor>& given) {
+      return given ? given->expand({count, c.cols}).contiguous() : torch::zeros({count, c.cols});
+    };
+    const auto mean = statistics(arguments.mean);
+    const auto std = statistics(arguments.std);
+    const auto h = torch::zeros({rows, c.cols});
+    const auto z = c.keep_z ? torch::zeros({rows, c.cols}) : torch::Tensor();
+    const auto workspace = torch::zeros(
+        {std::max<int64_t>(1, cuda::normalise_workspace(groups.data(), count, c.cols))});
+    const auto gamma = arguments.gamma.value_or(torch::Tensor());
+    cuda::normalise_forward<float>({.x = data(x),
+                                    .cols = c.cols,
+                                    .groups = groups.data(),
+                                    .group_count = count,
+                                    .noise = {.seed = 5, .offset = 77, .values = nullptr},
+                                    .gamma = data(gamma),
+                                    .beta = data(beta),
+                                    .activation = static_cast<cpu::ActivationKind>(c.activation),
+                                    .slope = arguments.leaky_slope,
+                                    .eps = ladder::kVarianceEpsilon,
+                                    .stored = c.stored,
+                                    .mean = data(mean),
+                                    .std = data(std),
+                                    .z = data(z),
+                                    .h = data(h)},
+                                   workspace.data_ptr<float>(), nullptr);
+    require_close(h, expected.h, 1e-4, 1e-4);
+    require_close(mean, expected.mean, 1e-5, 1e-5);
+    require_close(std, expected.std, 1e-5, 1e-5);
+    if (c.keep_z) {
+      require_close(z, torch::cat(expected.z), 1e-4, 1e-4);
+    }
+
+    const auto grad_h = torch::randn({rows, c.cols});
+    const auto grad_mean = torch::randn({count, c.cols});
+    const auto grad_std = torch::randn({count, c.cols});
+    auto total = (expected.h * grad_h).sum();
+    if (!c.stored) {
+      total = total + (expected.mean * grad_mean).sum() + (expected.std * grad_std).sum();
+    }
+    std::vector<torch::Tensor> grad_z(groups.size());
+    std::vector<const float*> grad_z_data(groups.size(), nullptr);
+    if (c.keep_z) {
+      grad_z.back() = torch::randn_like(expected.z.back());
+      grad_z_data.back() = data(grad_z.back());
+      total = total + (expected.z.back() * grad_z.back()).sum();
+    }
+    total.backward();
+
+    const auto grad_x = torch::zeros({rows, c.cols});
+    const auto grad_beta = torch::zeros({c.cols});
+    const auto grad_gamma = c.gamma ? torch::zeros({c.cols}) : torch::Tensor();
+    cuda::normalise_backward<float>({.x = data(x),
+                                     .z = data(z),
+                                     .h = data(h),
+                                     .mean = data(mean),
+                                     .std = data(std),
+                                     .cols = c.cols,
+                                     .groups = groups.data(),
+                                     .group_count = count,
+                                     .gamma = data(gamma),
+                                     .beta = data(beta),
+                                     .activation = static_cast<cpu::ActivationKind>(c.activation),
+                                     .slope = arguments.leaky_slope,
+                                     .stored = c.stored,
+                                     .grad_h = data(grad_h),
+                                     .grad_z = grad_z_data.data(),
+                                     .grad_mean = c.stored ? nullptr : data(grad_mean),
+                                     .grad_std = c.stored ? nullptr : data(grad_std),
+                                     .grad_x = data(grad_x),
+                                     .grad_gamma = data(grad_gamma),
+                                     .grad_beta = data(grad_beta)},
+                                    workspace.data_ptr<float>(), nullptr);
+    require_close(grad_x, x.grad(), 1e-3, 1e-3);
+    require_close(grad_beta, beta.grad(), 1e-3, 1e-3);
+    if (c.gamma) {
+      require_close(grad_gamma, gamma.grad(), 1e-3, 1e-3);
+    }
+  }
+}
+
+TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][grad]") {
+  torch::manual_seed(2);
+  for (const auto function : {CombinatorFunction::kGaussian, CombinatorFunction::kVanilla,
+                              CombinatorFunction::kGaussianSigmoid}) {
+    for (const auto& [rows, cols] : {std::pair{1, 1}, {9, 21}, {100, 10}, {2100, 9}}) {
+      for (const int form : {0, 1, 2}) {  // no target, as it is, with its statistics
+        INFO("function " << static_cast<int>(function) << ", " << rows << " x " << cols << ", form "
+                         << form);
+        const auto parameters = parameter_count(function);
+        const auto z_noisy = torch::randn({rows, cols}).requires_grad_();
+        const auto u = (torch::randn({rows, cols}) * 2 + 1).requires_grad_();
+        const auto weight = torch::randn({parameters, cols}).requires_grad_();
+        std::optional<DenoisingTarget> target;
+        if (form > 0) {
+          target = DenoisingTarget{torch::randn({rows, cols}).requires_grad_()};
+        }
+        if (form > 1) {
+          target->mean = torch::randn({cols}).requires_grad_();
+          target->std = torch::rand({cols}).add(0.5).requires_grad_();
+        }
+        const auto expected = denoise(z_noisy, u, weight, function, target);
+        const auto target_z = target ? target->z : torch::Tensor();
+        const auto target_mean = form > 1 ? *target->mean : torch::Tensor();
+        const auto target_std = form > 1 ? *target->std : torch::Tensor();
+
+        const auto u_mean = torch::zeros({cols});
+        const auto u_std = torch::zeros({cols});
+        const auto z_hat = torch::zeros({rows, cols});
+        const auto cost = torch::zeros({});
+        const auto partial = torch::zeros({cuda::denoise_blocks(rows, cols)}, torch::kDouble);
+        const auto workspace =
+            torch::zeros({std::max<int64_t>(1, cuda::denoise_workspace(rows, cols))});
+        const auto kind = static_cast<cpu::CombinatorKind>(function);
+        cuda::denoise_forward<float>({.z_noisy = data(z_noisy),
+                                      .u = data(u),
+                                      .rows = rows,
+                                      .cols = cols,
+                                      .combinator = kind,
+                                      .mlp = {},
+                                      .weight = data(weight),
+                                      .eps = ladder::kVarianceEpsilon,
+                                      .target = data(target_z),
+                                      .target_mean = data(target_mean),
+                                      .target_std = data(target_std),
+                                      .u_mean = data(u_mean),
+                                      .u_std = data(u_std),
+                                      .z_hat = data(z_hat),
+                                      .cost = nullptr},
+                                     data(cost), partial.data_ptr<double>(),
+                                     workspace.data_ptr<float>(), nullptr);
+        require_close(z_hat, expected.z_hat, 1e-3, 1e-3);
+        if (target) {
+          require_close(cost, expected.cost, 1e-4, 1e-4);
+        }
+
+        const auto grad_z_hat = torch::randn({rows, cols});
+        const auto grad_cost = torch::full({}, 50.0F);
+        auto total = (expected.z_hat * grad_z_hat).sum();
+        if (target) {
+          total = total + expected.cost * grad_cost;
+        }
+        total.backward();
+        const auto grad_z_noisy = torch::zeros({rows, cols});
+        const auto grad_u = torch::zeros({rows, cols});
+        const auto grad_weight = torch::zeros({parameters, cols});
+        const auto grad_target = target ? torch::zeros({rows, cols}) : torch::Tensor();
+        const auto grad_mean = form > 1 ? torch::zeros({cols}) : torch::Tensor();
+        const auto grad_std = form > 1 ? torch::zeros({cols}) : torch::Tensor();
+        cuda::denoise_backward<float>({.z_noisy = data(z_noisy),
+                                       .u = data(u),
+                                       .z_hat = data(z_hat),
+                                       .rows = rows,
+                                       .cols = cols,
+                                       .combinator = kind,
+                                       .mlp = {},
+                                       .weight = data(weight),
+                                       .target = data(target_z),
+                                       .target_mean = data(target_mean),
+                                       .target_std = data(target_std),
+                                       .u_mean = data(u_mean),
+                                       .u_std = data(u_std),
+                                       .grad_z_hat = data(grad_z_hat),
+                                       .grad_cost = 0,
+                                       .grad_z_noisy = data(grad_z_noisy),
+                                       .grad_u = data(grad_u),
+                                       .grad_weight = data(grad_weight),
+                                       .grad_target = data(grad_target),
+                                       .grad_target_mean = data(grad_mean),
+                                       .grad_target_std = data(grad_std)},
+                                      data(grad_cost), workspace.data_ptr<float>(), nullptr);
+        require_close(grad_z_noisy, z_noisy.grad(), 1e-3, 1e-3);
+        require_close(grad_weight, weight.grad(), 1e-3, 2e-3);
+        if (rows > 1) {  // one row has no spread: its gradient is rounding, amplified
+          require_close(grad_u, u.grad(), 1e-3, 1e-3);
+        }
+        if (target) {
+          require_close(grad_target, target->z.grad(), 1e-3, 1e-3);
+        }
+        if (form > 1) {
+          require_close(grad_mean, target->mean->grad(), 1e-3, 1e-3);
+          require_close(grad_std, target->std->grad(), 1e-3, 1e-3);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") {
+  constexpr int64_t kRows = 10;
+  constexpr int64_t kCols = 37;
+  const NoiseDraw draw{.seed = 0x123456789ABCDEFULL, .offset = 0xFFFFFFF0ULL, .values = {}};
+  const auto expected = standard_normal(draw, kRows, kCols, torch::kFloat);
+  const auto zeros = torch::zeros({kRows, kCols});
+  const auto out = torch::zeros({kRows, kCols});
+  cuda::add_noise<float>({.x = data(zeros),
+                          .out = data(out),
+                          .rows = kRows,
+                          .cols = kCols,
+                          .noise = {.seed = draw.seed, .offset = draw.offset, .values = nullptr},
+                          .noise_std = 1},
+                         nullptr);
+  require_close(out, expected, 1e-5, 1e-5);
+
+  const auto position = torch::full({}, 0xFFFFF000LL, torch::kLong);  // the same place in two parts
+  const auto moved = torch::zeros({kRows, kCols});
+  cuda::add_noise<float>({.x = data(zeros),
+                          .out = data(moved),
+                          .rows = kRows,
+                          .cols = kCols,
+                          .noise = {.seed = draw.seed,
+                                    .offset = 0xFF0,
+                                    .values = nullptr,
+                                    .position = position.const_data_ptr<int64_t>()},
+                          .noise_std = 1},
+                         nullptr);
+  require_close(moved, out, 0, 0);
+
+  const auto halves = torch::zeros({kRows, kCols}, torch::kBFloat16);
+  auto* const bits = static_cast<cuda::BFloat16*>(halves.data_ptr());
+  cuda::add_noise<cuda::BFloat16>(
+      {.x = bits,
+       .out = bits,
+       .rows = kRows,
+       .cols = kCols,
+       .noise = {.seed = draw.seed, .offset = draw.offset, .values = nullptr},
+       .noise_std = 1},
+      nullptr);
+  require_close(halves.to(torch::kFloat), out.to(torch::kBFloat16).to(torch::kFloat), 0, 0);
+}

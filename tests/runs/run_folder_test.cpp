@@ -1,0 +1,220 @@
+#include "ladder/runs/run_folder.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace ladder::train;
+using ladder::testing::error_text;
+using ladder::testing::file_bytes;
+using ladder::testing::TemporaryFolder;
+using ladder::testing::write_file;
+using nlohmann::json;
+
+namespace {
+
+Evaluation evaluation_at(int64_t step) {
+  Evaluation evaluation{.epoch = step / 10, .step = step, .learning_rate = 0.002};
+  evaluation.supervised = 0.1 + static_cast<double>(step) / 3;
+  evaluation.denoising = {1.0 / 3, std::nullopt, 0.25};
+  evaluation.total = 7;
+  evaluation.test_error = 1.07;
+  evaluation.seconds = 2.5;
+  evaluation.steps_per_second = 80;
+  return evaluation;
+}
+
+void require_equal(const Evaluation& a, const Evaluation& b) {
+  REQUIRE(a.epoch == b.epoch);
+  REQUIRE(a.step == b.step);
+  REQUIRE(a.learning_rate == b.learning_rate);
+  REQUIRE(a.supervised == b.supervised);
+  REQUIRE((a.denoising == b.denoising));
+  REQUIRE(a.total == b.total);
+  REQUIRE((a.validation_error == b.validation_error));
+  REQUIRE((a.test_error == b.test_error));
+  REQUIRE(a.seconds == b.seconds);
+  REQUIRE(a.steps_per_second == b.steps_per_second);
+}
+
+}  // namespace
+
+TEST_CASE("RunFolder writes the configuration and refuses a second run", "[train]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "a/b";
+  { const RunFolder run(path, R"({"seed": 1})", false); }
+  REQUIRE(json::parse(file_bytes(path / "config.json")) == json{{"seed", 1}});
+  REQUIRE(error_text([&] { RunFolder(path, R"({"seed": 1})", false); }) ==
+          "RunFolder: expected a folder without a run but got " + path.string() +
+              ", which holds one (continue it with --resume or choose another folder).");
+  const RunFolder resumed(path, R"({"seed": 1})", true);
+  REQUIRE_FALSE(resumed.has_checkpoint());
+  REQUIRE_FALSE(resumed.result().has_value());
+}
+
+TEST_CASE("RunFolder starts a run on resume where there is none", "[train]") {
+  const TemporaryFolder folder;
+  { const RunFolder run(folder / "new", R"({"seed": 1})", true); }
+  REQUIRE(std::filesystem::exists(folder / "new/config.json"));
+}
+
+TEST_CASE("RunFolder names the keys that differ on resume", "[train]") {
+  const TemporaryFolder folder;
+  {
+    const RunFolder run(folder.path(), R"({"seed": 1, "net": {"layers": [3, 2], "a": 1}})", false);
+  }
+  REQUIRE(error_text([&] {
+            RunFolder(folder.path(), R"({"seed": 2, "net": {"layers": [3], "b": true, "a": 1.0}})",
+                      true);
+          }) == "RunFolder: expected the configuration of the run in " + folder.path().string() +
+                    " but got another one: net.b (absent there, true here), net.layers ([3,2] "
+                    "there, [3] here), seed (1 there, 2 here).");
+  // Whitespace and the order of keys do not matter.
+  const RunFolder run(folder.path(), R"({"net":{"a":1,"layers":[3,2]},"seed":1})", true);
+  REQUIRE(run.path() == folder.path());
+}
+
+TEST_CASE("RunFolder says what is wrong with a configuration or a folder", "[train]") {
+  const TemporaryFolder folder;
+  REQUIRE(error_text([&] { RunFolder(folder.path(), "[1]", false); }) ==
+          "RunFolder: expected the configuration to be a JSON object but got \"[1]\".");
+  const auto file = write_file(folder / "file", "x");
+  const auto text = error_text([&] { RunFolder(file, "{}", false); });
+  REQUIRE(text.starts_with("RunFolder: expected to create the folder " + file.string()));
+  write_file(folder / "metrics.jsonl", "");
+  REQUIRE(error_text([&] { RunFolder(folder.path(), "{}", true); }) ==
+          "RunFolder: expected " + (folder / "config.json").string() +
+              " beside the other files of the run but got none.");
+  // The failed attempts have let go of the folder.
+  std::filesystem::remove(folder / "metrics.jsonl");
+  const RunFolder run(folder.path(), "{}", false);
+  REQUIRE(std::filesystem::exists(folder / "config.json"));
+}
+
+TEST_CASE("RunFolder is held by one process at a time", "[train]") {
+  const TemporaryFolder folder;
+  const auto sentence = "RunFolder: expected " + folder.path().string() +
+                        " for this run alone but another process has it open (wait for its end "
+                        "or choose another folder).";
+  {
+    const RunFolder run(folder.path(), "{}", false);
+    REQUIRE(error_text([&] { RunFolder(folder.path(), "{}", true); }) == sentence);
+  }
+  int ready[2];
+  int stop[2];
+  REQUIRE(::pipe(ready) == 0);
+  REQUIRE(::pipe(stop) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    char byte = 0;
+    {
+      const RunFolder run(folder.path(), "{}", true);
+      if (::write(ready[1], &byte, 1) != 1 || ::read(stop[0], &byte, 1) < 0) ::_exit(1);
+      ::_exit(0);  // without a destructor, as when it is killed
+    }
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  CHECK(error_text([&] { RunFolder(folder.path(), "{}", true); }) == sentence);
+  REQUIRE(::write(stop[1], &byte, 1) == 1);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WEXITSTATUS(status) == 0);
+  for (const int end : {ready[0], ready[1], stop[0], stop[1]}) ::close(end);
+  REQUIRE(error_text([&] { RunFolder(folder.path(), "{}", true); }) == "(no error)");
+}
+
+TEST_CASE("RunFolder keeps metrics as lines of JSON", "[train]") {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path(), "{}", false);
+  REQUIRE(run.keep_evaluations(100).empty());
+  run.append(evaluation_at(10));
+  run.append(evaluation_at(20));
+  run.append(evaluation_at(30));
+  const auto text = file_bytes(folder / "metrics.jsonl");
+  const auto first = json::parse(text.substr(0, text.find('\n')));
+  REQUIRE(first.at("denoising")[1].is_null());
+  REQUIRE(first.at("test_error") == 1.07);
+  REQUIRE(first.at("validation_error").is_null());
+
+  const auto all = run.keep_evaluations(30);
+  REQUIRE(all.size() == 3);
+  require_equal(all[2], evaluation_at(30));
+  REQUIRE(file_bytes(folder / "metrics.jsonl") == text);
+
+  const auto kept = run.keep_evaluations(29);
+  REQUIRE(kept.size() == 2);
+  require_equal(kept[1], evaluation_at(20));
+  REQUIRE(text.starts_with(file_bytes(folder / "metrics.jsonl")));
+  REQUIRE(run.keep_evaluations(29).size() == 2);
+  REQUIRE(run.keep_evaluations(0).empty());
+  REQUIRE(file_bytes(folder / "metrics.jsonl").empty());
+}
+
+TEST_CASE("RunFolder drops a torn last line of the metrics", "[train]") {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path(), "{}", false);
+  run.append(evaluation_at(10));
+  const auto whole = file_bytes(folder / "metrics.jsonl");
+  const auto line = to_json(evaluation_at(20));
+  for (const size_t length : {size_t{1}, line.size() / 2, line.size() - 1}) {
+    write_file(folder / "metrics.jsonl", whole + line.substr(0, length));
+    REQUIRE(run.keep_evaluations(100).size() == 1);
+    REQUIRE(file_bytes(folder / "metrics.jsonl") == whole);
+  }
+  write_file(folder / "metrics.jsonl", whole + line);  // only its newline is missing
+  REQUIRE(run.keep_evaluations(100).size() == 2);
+  REQUIRE(file_bytes(folder / "metrics.jsonl") == whole + line + "\n");
+
+  write_file(folder / "metrics.jsonl", "garbage\n" + whole);
+  REQUIRE(error_text([&] { run.keep_evaluations(100); }) ==
+          "RunFolder: expected an evaluation in metrics.jsonl but got \"garbage\".");
+}
+
+TEST_CASE("RunFolder writes and reads a result", "[train]") {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path(), R"({"recipe": "mnist-100-full"})", false);
+  TrainResult result{.status = TrainStatus::kStoppedEarly, .last = evaluation_at(30)};
+  result.best_validation_error = 1.5;
+  result.best_epoch = 2;
+  result.steps = 30;
+  result.seconds = 4;
+  result.training_seconds = 3;
+  result.steps_per_second = 10;
+  result.peak_memory_mib = 812.5;
+  run.write_result(result, {.seed = 5, .labels = 100, .epochs = 150});
+
+  const auto object = json::parse(file_bytes(folder / "result.json"));
+  REQUIRE(object.at("status") == "stopped early");
+  REQUIRE(object.at("recipe") == "mnist-100-full");
+  REQUIRE(object.at("seed") == 5);
+  REQUIRE(object.at("labels") == 100);
+  REQUIRE(object.at("epochs") == 150);
+  REQUIRE(object.at("epoch") == 3);
+  REQUIRE(object.at("test_error") == 1.07);
+  REQUIRE(object.at("validation_error").is_null());
+  REQUIRE(object.at("last").at("denoising")[0] == 1.0 / 3);
+
+  const auto read = run.result();
+  REQUIRE(read.has_value());
+  REQUIRE(read->status == TrainStatus::kStoppedEarly);
+  require_equal(*read->last, *result.last);
+  REQUIRE(read->best_validation_error.value() == 1.5);
+  REQUIRE(read->best_epoch == 2);
+  REQUIRE(read->steps == 30);
+  REQUIRE(read->seconds == 4);
+  REQUIRE(read->training_seconds == 3);
+  REQUIRE(read->steps_per_second == 10);
+  REQUIRE(read->peak_memory_mib == 812.5);
+
+  write_file(folder / "result.json", R"({"status": "finished"})");
+  REQUIRE(error_text([&] { run.result(); })
+              .starts_with("RunFolder: expected " + (folder / "result.json").string() +
+                           " to be the result of a run but got \""));
+}
