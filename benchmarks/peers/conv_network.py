@@ -142,7 +142,9 @@ class Network(nn.Module):
             return F.conv2d(h, self.weights[str(level)], padding=layer.padding)
         if layer == POOL:
             return F.max_pool2d(h, 2, ceil_mode=True)
-        return h.mean((2, 3)) if layer == GLOBAL_POOL else F.linear(h, self.weights[str(level)])
+        if layer == GLOBAL_POOL:
+            return h.mean((2, 3)) * (h.shape[3] * math.sqrt(3.0))
+        return F.linear(h, self.weights[str(level)])
 
     def down(self, level: int, z: Tensor) -> Tensor:
         layer, shape = self.layout.layers[level], self.shapes[level]

@@ -33,7 +33,8 @@ struct Draft {
   Make make = {};
   bool can_be_top = false;
   NoisyNormalizationOptions normalization = {};
-  torch::Tensor map_bias = {};                                     // that normalising takes out
+  torch::Tensor map_bias = {};  // that normalising takes out
+  double top_scale = 1;         // of the values before normalisation, where the stage is the top
   torch::Tensor weight = {}, bias = {}, mean = {}, variance = {};  // of a BatchNorm
   std::string batch_norm = {}, flatten = {}, activation = {};      // the layers that are these
 };
@@ -235,6 +236,7 @@ void place(const tnn::AdaptiveAvgPool2dImpl& pool, const Layer& layer, Drafts& d
   require_one(layer, pool.options.output_size()->at(1));
   auto& draft = start_pooling(layer, {layer.rows[2], layer.rows[3]}, {0, 0}, drafts);
   draft.can_be_top = true;
+  draft.top_scale = NoisyGlobalMeanPoolImpl::scale(layer.rows[3]);
   draft.make = [inner = draft.make](const NoisyNormalizationOptions& n, bool top) -> AnyStage {
     return top ? NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{
                      .channels = n.channels, .noise_std = n.noise_std, .softmax_top = true})
@@ -400,9 +402,10 @@ AnyStage make_stage(const Draft& draft, bool top, const torch::TensorOptions& op
     normalization.beta.copy_(torch::where(draft.weight == 0, 0, draft.bias / draft.weight));
   }
   if (draft.mean.defined()) {
-    normalization.running_mean.copy_(draft.map_bias.defined() ? draft.mean - draft.map_bias
-                                                              : draft.mean);
-    normalization.running_var.copy_(draft.variance);
+    const auto scale = top ? draft.top_scale : 1.0;
+    const auto mean = draft.map_bias.defined() ? draft.mean - draft.map_bias : draft.mean;
+    normalization.running_mean.copy_(mean * scale);
+    normalization.running_var.copy_(draft.variance * (scale * scale));
     normalization.batches.fill_(1);
   }
   return stage;

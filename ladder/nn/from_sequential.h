@@ -30,7 +30,8 @@ struct FromSequentialOptions {
 /// - **MaxPool1d/2d, AvgPool1d/2d, AdaptiveAvgPool1d/2d(1)** are stages of their own, normalised
 ///   and noised [Rasmus2015, section 4.2]: the layer as it is in a NoisyStage, with nearest
 ///   neighbours (`UpsampleMap`) in the decoder. An AdaptiveAvgPool2d(1) that ends the network is a
-///   NoisyGlobalMeanPool with gamma and beta.
+///   NoisyGlobalMeanPool with gamma and beta, whose factor on the mean changes the denoising cost
+///   of the top but not the logits.
 /// - **BatchNorm1d/2d** right after one of these becomes the normalisation of its stage, which has
 ///   no eps but 1e-10. With affine = true the stage learns gamma and beta, which start at
 ///   gamma = weight, beta = bias / weight: gamma (z + beta) = weight z + bias. Running statistics

@@ -167,6 +167,15 @@ TEST_CASE("from_sequential keeps the logits of a network with BatchNorm after ev
   net->eval();
   ladder->eval();
   require_close(ladder->forward(x), net->forward(x), 1e-9, 1e-9);
+  // A top that is a mean of maps keeps its logits too, although the stage scales the mean.
+  tnn::Sequential pooled(conv(2, 3, 3), tnn::BatchNorm2d(3), tnn::ReLU(), tnn::AdaptiveAvgPool2d(1),
+                         tnn::BatchNorm2d(3), tnn::Flatten());
+  pooled->to(torch::kDouble);
+  stir(pooled);
+  auto top = from_sequential(pooled, {.input_shape = {2, 5, 5}});
+  pooled->eval();
+  top->eval();
+  require_close(top->forward(x), pooled->forward(x), 1e-9, 1e-9);
   // By the batch's own statistics the two differ in eps alone, and biases cancel.
   ladder->train();
   net->train();

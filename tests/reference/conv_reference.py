@@ -218,7 +218,8 @@ def map_up(layer: Layer, h: Tensor, weight: Tensor | None) -> Tensor:
         return pool(h, layer.size, lambda window: window.max(dim=2).values)
     if isinstance(layer, MeanPool):
         return pool(h, layer.size, lambda window: window.mean(dim=2))
-    return h.mean(dim=(2, 3))
+    # The published factor: lost in z, but BN' of this level's cost divides by the deviation here.
+    return h.sum(dim=(2, 3)) / (h.shape[2] * h.shape[3]) * (h.shape[3] * math.sqrt(3.0))
 
 
 def map_down(layer: Layer, z: Tensor, weight: Tensor | None, below: Shape) -> Tensor:

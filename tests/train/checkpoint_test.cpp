@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "ladder/io/tensor_file.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_folder.h"
@@ -141,6 +142,29 @@ TEST_CASE("Checkpoint of another network names what differs and changes nothing"
   REQUIRE(error_text([&] {
             load_checkpoint(path, *doubles, doubles_adam);
           }).find("Float [16] there and Double [16] here") != std::string::npos);
+}
+
+TEST_CASE("Checkpoint of a stage's earlier version is refused by name", "[train]") {
+  const TemporaryFolder folder;
+  Ladder net(
+      LadderOptions{.input_shape = {2, 3, 3}, .lambda = {0, 1}},
+      Stages{NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{.channels = 2, .softmax_top = true})});
+  FusedAdam adam(*net);
+  const auto path = folder / "a.pt";
+  save_checkpoint(path, *net, adam, some_state());
+  REQUIRE_NOTHROW(load_network(path, *net));
+  auto tensors = io::load_tensors(path);
+  REQUIRE(tensors.erase("buffers.stages.0.version") == 1);
+  io::save_tensors(path, tensors);
+  const auto text = "load_checkpoint: expected " + path.string() +
+                    " to hold version 2 of stages.0 but got version 1 (it computes other values "
+                    "since then: train the network again).";
+  REQUIRE(error_text([&] { load_checkpoint(path, *net, adam); }) == text);
+  REQUIRE(error_text([&] { load_network(path, *net); }) == text);
+  tensors["buffers.stages.0.version"] = torch::full({}, 3.0F);
+  io::save_tensors(path, tensors);
+  REQUIRE(error_text([&] { load_network(path, *net); }).find("but got version 3 (") !=
+          std::string::npos);
 }
 
 TEST_CASE("Checkpoint that is none gives one sentence", "[train]") {

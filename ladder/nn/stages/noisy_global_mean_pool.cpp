@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "ladder/nn/maps/upsample_map.h"
 
 namespace ladder {
@@ -21,6 +23,21 @@ void NoisyGlobalMeanPoolImpl::reset() {
                                                    .activation = Activation::kIdentity,
                                                    .beta = options.softmax_top,
                                                    .gamma = options.softmax_top && options.gamma}));
+  version = register_buffer("version", torch::full({}, kVersion, torch::kFloat));
+}
+
+void NoisyGlobalMeanPoolImpl::load(torch::serialize::InputArchive& archive) {
+  torch::Tensor found;
+  const bool has_version = archive.try_read("version", found, /*is_buffer=*/true);
+  const auto number = has_version ? found.item<int64_t>() : 1;
+  TORCH_CHECK(number == kVersion, "NoisyGlobalMeanPool: expected the state of version ", kVersion,
+              " but got version ", number,
+              " (the stage computes other values since then: train the network again).");
+  Module::load(archive);
+}
+
+double NoisyGlobalMeanPoolImpl::scale(int64_t width) {
+  return static_cast<double>(width) * std::sqrt(3.0);
 }
 
 void NoisyGlobalMeanPoolImpl::pretty_print(std::ostream& stream) const {
@@ -31,7 +48,7 @@ StageOutput NoisyGlobalMeanPoolImpl::forward(const torch::Tensor& h, const Pass&
   TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels,
               "NoisyGlobalMeanPool: expected maps [R, ", options.channels,
               ", H, W] but got an input of shape ", h.sizes(), ".");
-  return normalization->forward(h.mean({2, 3}), pass);
+  return normalization->forward(h.mean({2, 3}) * scale(h.size(3)), pass);
 }
 
 torch::nn::AnyModule NoisyGlobalMeanPoolImpl::make_vertical(at::IntArrayRef in,

@@ -17,12 +17,16 @@ struct NoisyGlobalMeanPoolOptions {
   bool gamma = true;
 };
 
-/// z = normalise(mean over positions) + noise, h' = z, or gamma (z + beta) at a softmax top;
-/// [R, C, H, W] -> [R, C] [Rasmus2015, section 4.2]. The published code scales the mean by
-/// W sqrt(3), which the normalisation takes out again.
+/// z = normalise(W sqrt(3) mean over positions) + noise, h' = z, or gamma (z + beta) at a softmax
+/// top; [R, C, H, W] -> [R, C] [Rasmus2015, section 4.2 and published code].
 ///
-/// No parameters but those of its `normalization`. Decoder map: broadcasting (`UpsampleMap`).
-/// Errors: channels below 1, maps of another number of channels.
+/// The normalisation removes the factor W sqrt(3) from z and h', but the denoising cost of this
+/// level divides z^ by the standard deviation of the values before normalisation, and so depends on
+/// it [Rasmus2015, algorithm 1]. W is the width of the feature maps.
+///
+/// No parameters except those of its `normalization`. Decoder map: broadcasting (`UpsampleMap`).
+/// Buffer `version` []: kVersion. Version 1 had no such buffer and left the factor out; loading its
+/// state fails with a sentence. Errors: channels below 1, maps with another number of channels.
 ///
 ///     NoisyGlobalMeanPool top(NoisyGlobalMeanPoolOptions{.channels = 10, .softmax_top = true});
 class NoisyGlobalMeanPoolImpl : public torch::nn::Cloneable<NoisyGlobalMeanPoolImpl>, public Stage {
@@ -33,8 +37,16 @@ class NoisyGlobalMeanPoolImpl : public torch::nn::Cloneable<NoisyGlobalMeanPoolI
   void pretty_print(std::ostream& stream) const override;
   StageOutput forward(const torch::Tensor& h, const Pass& pass) override;
   torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override;
+  /// Read the state. Error: the state of another version.
+  void load(torch::serialize::InputArchive& archive) override;
+
+  /// Factor on the mean over positions of feature maps of this width.
+  static double scale(int64_t width);
+
+  static constexpr int64_t kVersion = 2;
 
   NoisyGlobalMeanPoolOptions options;
+  torch::Tensor version;
   NoisyNormalization normalization{nullptr};
 };
 TORCH_MODULE(NoisyGlobalMeanPool);
