@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <ladder/ops/kernels/cpu/kernels.h>
+#include <ladder/ops/kernel_info.h>
 #include <ladder/ops/product.h>
 #include <ladder/version.h>
 #include <torch/version.h>
@@ -107,7 +107,7 @@ nlohmann::ordered_json environment() {
           {"libtorch", TORCH_VERSION},
           {"cpu", processor()},
           {"threads", at::get_num_threads()},
-          {"kernels", ops::cpu::kernels().name},
+          {"kernels", ops::kernel_info().name},
           {"product_route", ops::to_string(ops::product_route())}};
 }
 

@@ -1,10 +1,14 @@
+#include <c10/util/Exception.h>
+
+#include <cstdlib>
+#include <string>
+
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
-
-#ifdef LADDER_KERNELS_X86
 namespace {
 
+#ifdef LADDER_KERNELS_X86
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 bool has_avx512() {
@@ -12,29 +16,56 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 
-}  // namespace
+const KernelTable& avx512_bfloat16_kernels() {
+  static const KernelTable table = [] {
+    auto t = kAvx512Kernels;
+    t.name = "avx512_bf16";
+    t.instruction_set = "AVX-512 with BF16";
+    t.bfloat16_instruction = true;
+    t.rounded_product = kAvx512BFloat16Product;
+    return t;
+  }();
+  return table;
+}
 #endif
 
+}  // namespace
+
 KernelTables runnable_kernels() {
-  KernelTables all{.tables = {&kBaselineKernels, nullptr, nullptr}, .count = 1};
+  KernelTables all{.tables = {&kBaselineKernels}, .count = 1};
 #ifdef LADDER_KERNELS_X86
   if (has_avx2()) {
     all.tables[all.count++] = &kAvx2Kernels;
   }
   if (has_avx512()) {
     all.tables[all.count++] = &kAvx512Kernels;
+    if (__builtin_cpu_supports("avx512bf16")) {
+      all.tables[all.count++] = &avx512_bfloat16_kernels();
+    }
   }
 #endif
   return all;
 }
 
-const ProductKernel& bfloat16_product() {
-#ifdef LADDER_KERNELS_X86
-  if (has_avx512() && __builtin_cpu_supports("avx512bf16")) {
-    return kAvx512BFloat16Product;
+const KernelTable& choose_kernels(std::string_view name) {
+  const auto all = runnable_kernels();
+  std::string names;
+  for (int i = 0; i < all.count; ++i) {
+    if (name == all.tables[i]->name || (name.empty() && i + 1 == all.count)) {
+      return *all.tables[i];
+    }
+    names += (i == 0 ? "" : i + 1 == all.count ? " or " : ", ") + std::string(all.tables[i]->name);
   }
-#endif
-  return kernels().rounded_product;
+  TORCH_CHECK(false, "LADDER_KERNELS: expected ", names, " but got '", name,
+              "' (these are the kernels that this CPU runs).");
+}
+
+const KernelTable& kernels() {
+  static const KernelTable& chosen = [&]() -> const KernelTable& {
+    const char* const name = std::getenv("LADDER_KERNELS");
+    return choose_kernels(name != nullptr ? name : "");
+  }();
+  return chosen;
 }
 
 }  // namespace ladder::ops::cpu

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace ladder::ops::cpu {
 
@@ -271,9 +272,12 @@ struct MaxPoolBackward {
 };
 
 struct KernelTable {
-  const char* name;
+  const char* name;             ///< as LADDER_KERNELS takes it
+  const char* instruction_set;  ///< for people
+  int vector_bytes;
+  bool bfloat16_instruction;  ///< used by rounded_product; to it, subnormals are 0
   ProductKernel product;
-  ProductKernel rounded_product;  ///< of operands rounded to bfloat16, in float32
+  ProductKernel rounded_product;  ///< of operands rounded to bfloat16, sums in float32
   WinogradKernels winograd;
   void (*add_noise_f32)(const AddNoise<float>&, int64_t begin, int64_t end);
   void (*add_noise_f64)(const AddNoise<double>&, int64_t begin, int64_t end);
@@ -302,24 +306,24 @@ extern const KernelTable kAvx512Kernels;
 extern const ProductKernel kAvx512BFloat16Product;
 #endif
 
-/// Every table that this machine can run, the widest last.
+/// The tables that this CPU runs, the widest last.
 struct KernelTables {
-  const KernelTable* tables[3];
+  const KernelTable* tables[4];
   int count;
 };
 KernelTables runnable_kernels();
 
-/// The table in use.
-inline const KernelTable& kernels() {
-  static const KernelTables all = runnable_kernels();
-  return *all.tables[all.count - 1];
-}
+/// Return the table of that name, or the widest one for an empty name. Error: a name that is none
+/// of `runnable_kernels`.
+const KernelTable& choose_kernels(std::string_view name);
 
-/// Whether that is one for vectors of 32 bytes or more.
-inline bool has_wide_kernels() { return &kernels() != &kBaselineKernels; }
+/// Return the table in use: chosen at the first call, by the environment variable LADDER_KERNELS.
+const KernelTable& kernels();
 
-/// The product with operands rounded to bfloat16 (to nearest, ties to even) and sums in float32: by
-/// the CPU's instruction for it, to which subnormals are 0, or else as `rounded_product`.
-const ProductKernel& bfloat16_product();
+/// True if the table in use is one for vectors of 32 bytes or more.
+inline bool has_wide_kernels() { return kernels().vector_bytes >= 32; }
+
+/// Return the product in use for operands rounded to bfloat16 (to nearest, ties to even).
+inline const ProductKernel& bfloat16_product() { return kernels().rounded_product; }
 
 }  // namespace ladder::ops::cpu

@@ -1,0 +1,28 @@
+#include "ladder/ops/kernel_info.h"
+
+#include "ladder/ops/kernels/cpu/kernels.h"
+
+namespace ladder::ops {
+namespace {
+
+KernelInfo info_of(const cpu::KernelTable& table) {
+  return {.name = table.name,
+          .instruction_set = table.instruction_set,
+          .vector_bytes = table.vector_bytes,
+          .bfloat16_instruction = table.bfloat16_instruction};
+}
+
+}  // namespace
+
+KernelInfo kernel_info() { return info_of(cpu::kernels()); }
+
+std::vector<KernelInfo> available_kernels() {
+  std::vector<KernelInfo> result;
+  const auto all = cpu::runnable_kernels();
+  for (int i = 0; i < all.count; ++i) {
+    result.push_back(info_of(*all.tables[i]));
+  }
+  return result;
+}
+
+}  // namespace ladder::ops

@@ -1,0 +1,35 @@
+/// The CPU kernels in use, and how to choose others.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace ladder::ops {
+
+/// One set of CPU kernels. The library contains a set for each instruction set.
+struct KernelInfo {
+  /// Name for LADDER_KERNELS: "baseline", "avx2", "avx512" or "avx512_bf16".
+  std::string name;
+  /// Name for people, for example "AVX-512 with BF16".
+  std::string instruction_set;
+  /// Bytes of one vector: 16, 32 or 64.
+  int vector_bytes = 0;
+  /// True if bfloat16 products use the CPU's instruction for them; false if operands are rounded to
+  /// bfloat16 and multiplied in float32.
+  bool bfloat16_instruction = false;
+};
+
+/// Return the kernels in use: those named by the environment variable LADDER_KERNELS, or without it
+/// the widest that this CPU runs. The variable is read once, at the first use of a kernel; choose
+/// before the program starts:
+///
+///     LADDER_KERNELS=avx2 ./ladder-mnist mnist-100-full
+///
+/// Sets differ in the rounding of sums, so this gives the bits of another machine (for products
+/// with the route `ladder`). Error: a name that is not one of `available_kernels`.
+KernelInfo kernel_info();
+
+/// Return all sets of kernels that this CPU runs, the widest last. "baseline" is always the first.
+std::vector<KernelInfo> available_kernels();
+
+}  // namespace ladder::ops
