@@ -83,7 +83,8 @@ int run(int argc, char** argv) {
   };
   TORCH_CHECK(difference(torch::rand({50, 784})) < 1e-4,
               "ladder-inference-bench: expected both networks to agree but they do not.");
-  ladder::benchmarks::set_precision(flags);
+  const auto plan = ladder::benchmarks::product_plan(flags);
+  const ladder::ops::ProductScope scope(plan);
   std::printf(
       "| rows | this library, ms | folded Sequential, ms | ratio |\n|---:|---:|---:|---:|\n");
   for (const auto rows : flags["rows"].as<std::vector<int64_t>>()) {
@@ -102,8 +103,7 @@ int run(int argc, char** argv) {
                 other / mine);
   }
   std::printf("\n%d threads, products by %s in %s.\n", at::get_num_threads(),
-              ladder::ops::to_string(ladder::ops::product_route()).c_str(),
-              ladder::ops::to_string(ladder::ops::product_precision()).c_str());
+              to_string(plan.route).c_str(), to_string(plan.precision).c_str());
   return 0;
 }
 

@@ -28,9 +28,18 @@ inline bool only_help(const cxxopts::Options& cli, const cxxopts::ParseResult& f
   return false;
 }
 
-inline void set_precision(const cxxopts::ParseResult& flags) {
-  ops::set_product_precision(
-      ops::product_precision_from_string(flags["precision"].as<std::string>()));
+/// Return the plan of products that --precision and `route` ask for: aten, onednn or ladder; auto
+/// by the CPU's instruction sets; fastest as measured now.
+inline ops::ProductPlan product_plan(const cxxopts::ParseResult& flags,
+                                     const std::string& route = "auto") {
+  const auto precision = ops::product_precision_from_string(flags["precision"].as<std::string>());
+  if (route == "auto") {
+    return ops::default_product_plan(precision);
+  }
+  if (route == "fastest") {
+    return ops::fastest_product_plan(precision);
+  }
+  return {precision, ops::product_route_from_string(route)};
 }
 
 }  // namespace ladder::benchmarks

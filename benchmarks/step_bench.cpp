@@ -279,7 +279,8 @@ int run(int argc, char** argv) {
       "combinator", "name of the denoising function",
       cxxopts::value<std::string>()->default_value("gaussian"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
-      "product-route", "aten, onednn or ladder; auto: the fastest",
+      "product-route",
+      "aten, onednn or ladder; auto: by the CPU's instruction sets; fastest: as measured now",
       cxxopts::value<std::string>()->default_value("auto"))(
       "device", "cpu or cuda", cxxopts::value<std::string>()->default_value("cpu"))(
       "no-graph", "on CUDA, queue each step anew");
@@ -288,10 +289,9 @@ int run(int argc, char** argv) {
   if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }
-  ladder::benchmarks::set_precision(flags);
-  if (const auto route = flags["product-route"].as<std::string>(); route != "auto") {
-    ladder::ops::set_product_route(ladder::ops::product_route_from_string(route));
-  }
+  const auto plan =
+      ladder::benchmarks::product_plan(flags, flags["product-route"].as<std::string>());
+  const ladder::ops::ProductScope scope(plan);
   const auto kind = flags["network"].as<std::string>();
   const auto maps = convolutional(kind);
   const auto batch = flags["batch"].as<int64_t>();
@@ -316,7 +316,7 @@ int run(int argc, char** argv) {
   std::sort(times.begin(), times.end());
   std::printf("median %.3f ms, min %.3f ms (%zu steps, %d threads, products by %s)\n",
               times[times.size() / 2] * 1e3, times[0] * 1e3, times.size(), at::get_num_threads(),
-              ladder::ops::to_string(ladder::ops::product_route()).c_str());
+              to_string(plan.route).c_str());
   return 0;
 }
 

@@ -84,9 +84,10 @@ void adopt_device(ordered_json& config, const ordered_json& stored, ProgressLine
   }
 }
 
+// The configuration of a run, whose products go on by the route that it was started with.
 ordered_json settled_configuration(const Experiment& experiment, const TrainingFlags& flags,
                                    const fs::path& folder, uint64_t seed, int64_t labeled_batch,
-                                   ProgressLine& line) {
+                                   ops::ProductPlan& products, ProgressLine& line) {
   auto config = configuration(experiment, flags, seed, labeled_batch);
   const auto stored = stored_configuration(folder);
   if (stored && !flags.resume) {
@@ -111,11 +112,11 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
         stored->value(ordered_json::json_pointer("/environment/product_route"), std::string());
     for (const auto known : ops::available_product_routes()) {
       if (ops::to_string(known) == route) {
-        ops::set_product_route(known);
+        products.route = known;
       }
     }
   }
-  config[kEnvironment] = environment();
+  config[kEnvironment] = environment(products);
   config[kEnvironment]["data_dir"] = experiment.data_dir;
   if (stored) {
     adopt_environment(config, *stored, told);
@@ -168,7 +169,9 @@ SeedRun seed_run(const Experiment& experiment, const TrainingFlags& flags, uint6
   const auto split = split_rows(experiment, flags, seed);
   check_batch_size(flags, split.unlabeled.numel());
   const auto labeled_batch = std::min(flags.recipe.schedule.labeled_batch, split.labeled.numel());
-  const auto config = settled_configuration(experiment, flags, folder, seed, labeled_batch, line);
+  auto products = flags.products;
+  const auto config =
+      settled_configuration(experiment, flags, folder, seed, labeled_batch, products, line);
 
   auto net = experiment.build();
   reset_parameters(*net, stream_seed(seed, "init"));
@@ -185,6 +188,7 @@ SeedRun seed_run(const Experiment& experiment, const TrainingFlags& flags, uint6
     rows.validation = split.validation.to(device);
   }
   auto options = train_options(flags, labeled_batch, net->has_decoder(), seed, folder);
+  options.products = products;
   options.config = config.dump(2);
   train::Trainer trainer(net, std::move(rows), options);
   const auto steps = trainer.steps();

@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <ladder/ops/kernel_info.h>
-#include <ladder/ops/product.h>
 #include <ladder/version.h>
 #include <torch/version.h>
 
@@ -101,14 +100,14 @@ std::string shell_command(int argc, const char* const* argv) {
   return command;
 }
 
-nlohmann::ordered_json environment() {
+nlohmann::ordered_json environment(const ops::ProductPlan& products) {
   return {{"ladder", std::string(version())},
           {"commit", std::string(git_commit())},
           {"libtorch", TORCH_VERSION},
           {"cpu", processor()},
           {"threads", at::get_num_threads()},
           {"kernels", ops::kernel_info().name},
-          {"product_route", ops::to_string(ops::product_route())}};
+          {"product_route", ops::to_string(products.route)}};
 }
 
 }  // namespace ladder::apps

@@ -1,6 +1,8 @@
 /// What the programs share beside their flags: errors as sentences, interruption, the machine.
 #pragma once
 
+#include <ladder/ops/product.h>
+
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -25,7 +27,7 @@ void keep_freed_memory();
 std::string shell_command(int argc, const char* const* argv);
 
 /// Versions, processor, threads, kernels and product route: what numbers and times depend on beside
-/// the settings of a run. Times the product routes unless one was set.
-nlohmann::ordered_json environment();
+/// the settings of a run.
+nlohmann::ordered_json environment(const ops::ProductPlan& products);
 
 }  // namespace ladder::apps

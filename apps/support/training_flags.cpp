@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ladder/models/nearest_name.h>
-#include <ladder/ops/product.h>
 #include <ladder/version.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -87,16 +86,17 @@ void settle_device(TrainingFlags& flags) {
   }
 }
 
-void settle_products(const TrainingFlags& flags) {
-  ops::set_product_precision(flags.recipe.precision == "float64"
-                                 ? ops::ProductPrecision::kFloat32
-                                 : ops::product_precision_from_string(flags.recipe.precision));
+void settle_products(TrainingFlags& flags) {
+  flags.products =
+      ops::default_product_plan(flags.recipe.precision == "float64"
+                                    ? ops::ProductPrecision::kFloat32
+                                    : ops::product_precision_from_string(flags.recipe.precision));
   if (flags.product_route == "auto") {
     return;
   }
   for (const auto route : ops::available_product_routes()) {
     if (ops::to_string(route) == flags.product_route) {
-      ops::set_product_route(route);
+      flags.products.route = route;
       return;
     }
   }
@@ -191,7 +191,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
               flags.no_graph);
   line.toggle("parallel-seeds", "train those of --seeds at once, side by side on a GPU",
               flags.parallel_seeds);
-  line.choice("product-route", "library for matrix products on the CPU; auto: the fastest",
+  line.choice("product-route",
+              "library for matrix products on the CPU; auto: by its instruction sets",
               flags.product_route, {"auto", "aten", "onednn", "ladder"});
 
   line.heading("Output");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ladder/models/recipes.h>
+#include <ladder/ops/product.h>
 #include <torch/types.h>
 
 #include <cstdint>
@@ -31,6 +32,7 @@ struct TrainingFlags {
   std::string device = "auto";
   int64_t threads = 0;  ///< 0: as many as LibTorch takes
   std::string product_route = "auto";
+  ops::ProductPlan products = {};  ///< after `settle`
   bool no_graph = false;
   bool parallel_seeds = false;
   std::filesystem::path out = {};

@@ -152,7 +152,7 @@ void check_operands(const char* op, const at::Tensor& x, const at::Tensor& weigh
 at::Tensor general_convolution(const at::Tensor& x, const at::Tensor& weight,
                                const ConvolveGeometry& geometry, bool transposed = false,
                                Size output_padding = {0, 0}) {
-  const bool round = product_precision() == ProductPrecision::kBFloat16 &&
+  const bool round = product_plan().precision == ProductPrecision::kBFloat16 &&
                      x.scalar_type() == at::kFloat && (x.is_cpu() || x.is_cuda());
   const auto type = round ? at::kBFloat16 : x.scalar_type();
   const auto y = at::convolution(channels_last(x.to(type)), channels_last(weight.to(type)), {},

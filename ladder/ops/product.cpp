@@ -7,13 +7,15 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <limits>
-#include <mutex>
 #include <optional>
 
 #include "ladder/ops/kernels/cpu/columns.h"
+
+#ifdef LADDER_KERNELS_X86
+#include <cpuid.h>
+#endif
 
 namespace ladder::ops {
 namespace {
@@ -104,9 +106,47 @@ constexpr std::array<const char*, 3> kPrecisionNames = {"float32", "bfloat16", "
 // Near a tie the library's own kernel is taken, whose results do not depend on the threads.
 constexpr double kLadderAdvantage = 0.95;
 
-constexpr int kUnset = -1;
-std::array<std::atomic<int>, 3> g_routes = {kUnset, kUnset, kUnset};  // by precision
-std::atomic<ProductPrecision> g_precision{ProductPrecision::kFloat32};
+thread_local std::optional<ProductPlan> t_plan;  // of the innermost scope
+
+// The plan of a forward pass during its backward pass, on whatever thread that runs. Without a
+// scope around the forward pass, LibTorch's TF32 flags are the caller's and stay.
+class BackwardPlan {
+ public:
+  BackwardPlan(const ProductPlan& plan, bool scoped) : before_(t_plan) {
+    if (scoped) {
+      scope_.emplace(plan);
+    } else {
+      t_plan = plan;
+    }
+  }
+  BackwardPlan(const BackwardPlan&) = delete;
+  BackwardPlan& operator=(const BackwardPlan&) = delete;
+  ~BackwardPlan() {
+    scope_.reset();
+    t_plan = before_;
+  }
+
+ private:
+  std::optional<ProductPlan> before_;
+  std::optional<ProductScope> scope_;
+};
+
+// AMX multiplies tiles of bfloat16 many times as fast as vectors do; the system has to allow it.
+bool has_amx_bfloat16() {
+#ifdef LADDER_KERNELS_X86
+  constexpr unsigned kSystemSavesState = 1U << 27;
+  constexpr unsigned kAmxBFloat16 = 1U << 22;
+  constexpr unsigned kTiles = 3U << 17;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kSystemSavesState) == 0) return false;
+  unsigned low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & kTiles) == kTiles && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+         (d & kAmxBFloat16) != 0;
+#else
+  return false;
+#endif
+}
 
 ProductRoute fastest_route(ProductPrecision precision) {
   auto fastest = ProductRoute::kAten;
@@ -127,46 +167,54 @@ ProductRoute fastest_route(ProductPrecision precision) {
   return fastest;
 }
 
-at::Tensor product_cuda(const at::Tensor& x, const at::Tensor& weight) {
-  if (x.scalar_type() == at::kFloat && product_precision() == ProductPrecision::kBFloat16) {
+at::Tensor product_cuda(const ProductPlan& plan, const at::Tensor& x, const at::Tensor& weight) {
+  if (x.scalar_type() == at::kFloat && plan.precision == ProductPrecision::kBFloat16) {
     return at::mm(x.to(at::kBFloat16), weight.to(at::kBFloat16).t(), at::kFloat);
   }
   return at::mm(x, weight.t());
 }
 
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor product(const ProductPlan& plan, const at::Tensor& x, const at::Tensor& weight) {
   if (x.is_cuda()) {
-    return product_cuda(x, weight);
+    return product_cuda(plan, x, weight);
   }
   const bool empty = x.numel() == 0 || weight.numel() == 0;  // oneDNN refuses those
   if (x.scalar_type() != at::kFloat || empty) {
     return at::mm(x, weight.t());
   }
-  return multiply(product_route(), product_precision(), x, weight);
+  return multiply(plan.route, plan.precision, x, weight);
 }
 
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight) {
+    const auto plan = product_plan();
     ctx->save_for_backward({x, weight});
-    return product(x, weight);
+    ctx->saved_data["precision"] = static_cast<int64_t>(plan.precision);
+    ctx->saved_data["route"] = static_cast<int64_t>(plan.route);
+    ctx->saved_data["scoped"] = t_plan.has_value();
+    return product(plan, x, weight);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
+    const ProductPlan plan{static_cast<ProductPrecision>(ctx->saved_data["precision"].toInt()),
+                           static_cast<ProductRoute>(ctx->saved_data["route"].toInt())};
+    const BackwardPlan during(plan, ctx->saved_data["scoped"].toBool());
     const auto saved = ctx->get_saved_variables();
     const auto& grad = grads[0];
-    if (at::GradMode::is_enabled()) {  // a graph of the gradient is wanted
-      return {at::matmul(grad, saved[1]), at::matmul(grad.t(), saved[0])};
-    }
-    return {ctx->needs_input_grad(0) ? product(grad, saved[1].t()) : at::Tensor(),
-            ctx->needs_input_grad(1) ? product(grad.t(), saved[0].t()) : at::Tensor()};
+    // linear, and not product, where a graph of the gradient is wanted.
+    const auto by = [&](const at::Tensor& a, const at::Tensor& b) {
+      return at::GradMode::is_enabled() ? ops::linear(a, b) : product(plan, a, b);
+    };
+    return {ctx->needs_input_grad(0) ? by(grad, saved[1].t()) : at::Tensor(),
+            ctx->needs_input_grad(1) ? by(grad.t(), saved[0].t()) : at::Tensor()};
   }
 };
 
 at::Tensor linear_kernel(const at::Tensor& x, const at::Tensor& weight) {
-  return product(x, weight);
+  return product(product_plan(), x, weight);
 }
 
 at::Tensor linear_autograd(const at::Tensor& x, const at::Tensor& weight) {
@@ -208,35 +256,47 @@ std::vector<ProductRoute> available_product_routes() {
   return routes;
 }
 
-ProductRoute product_route() {
-  const auto precision = product_precision();
-  auto& route = g_routes[static_cast<size_t>(precision)];
-  if (route == kUnset) {
-    static std::array<std::once_flag, 3> measured;
-    std::call_once(measured[static_cast<size_t>(precision)], [&] {
-      int unset = kUnset;
-      route.compare_exchange_strong(unset, static_cast<int>(fastest_route(precision)));
-    });
-  }
-  return static_cast<ProductRoute>(route.load());
+std::string to_string(const ProductPlan& plan) {
+  return to_string(plan.precision) + " products by " + to_string(plan.route);
 }
 
-void set_product_route(ProductRoute route) {
-  TORCH_CHECK(route != ProductRoute::kOneDnn || onednn_linear(),
-              "set_product_route: expected aten or ladder but got onednn, which this LibTorch was "
-              "built without.");
-  for (auto& of_precision : g_routes) {
-    of_precision = static_cast<int>(route);
-  }
+ProductPlan default_product_plan(ProductPrecision precision) {
+  static const bool amx = has_amx_bfloat16();
+  const bool by_amx = amx && precision == ProductPrecision::kBFloat16;
+  return {precision,
+          cpu::has_wide_kernels() && !by_amx ? ProductRoute::kLadder : ProductRoute::kAten};
 }
 
-ProductPrecision product_precision() { return g_precision; }
+ProductPlan fastest_product_plan(ProductPrecision precision) {
+  return {precision, fastest_route(precision)};
+}
 
-void set_product_precision(ProductPrecision precision) {
-  g_precision = precision;
-  const bool rounded = precision == ProductPrecision::kTensorFloat32;
-  at::globalContext().setAllowTF32CuBLAS(rounded);
-  at::globalContext().setAllowTF32CuDNN(rounded);
+ProductPlan product_plan() {
+  static const auto plan = default_product_plan();
+  return t_plan.value_or(plan);
+}
+
+ProductScope::ProductScope(const ProductPlan& plan) : before_(t_plan) {
+  TORCH_CHECK(plan.route != ProductRoute::kOneDnn || onednn_linear(),
+              "ProductScope: expected the route aten or ladder but got onednn, which this LibTorch "
+              "was built without.");
+  t_plan = plan;
+  static const bool has_cuda = at::globalContext().hasCUDA();
+  if (!has_cuda) return;
+  auto& context = at::globalContext();
+  const bool allowed = plan.precision == ProductPrecision::kTensorFloat32;
+  const TensorFloat32 flags{context.allowTF32CuBLAS(), context.allowTF32CuDNN()};
+  if (flags.matrices == allowed && flags.convolutions == allowed) return;
+  flags_before_ = flags;
+  context.setAllowTF32CuBLAS(allowed);
+  context.setAllowTF32CuDNN(allowed);
+}
+
+ProductScope::~ProductScope() {
+  t_plan = before_;
+  if (!flags_before_) return;
+  at::globalContext().setAllowTF32CuBLAS(flags_before_->matrices);
+  at::globalContext().setAllowTF32CuDNN(flags_before_->convolutions);
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {

@@ -179,8 +179,8 @@ TrainState read_state(const fs::path& path, const TensorMap& tensors) {
   state.seconds = seconds[0];
   state.training_seconds = seconds[1];
   state.config = reader.text("config");
-  state.product_route = ops::product_route_from_string(reader.text("product_route"));
-  state.product_precision = ops::product_precision_from_string(reader.text("product_precision"));
+  state.products = {ops::product_precision_from_string(reader.text("product_precision")),
+                    ops::product_route_from_string(reader.text("product_route"))};
   return state;
 }
 
@@ -203,8 +203,8 @@ void save_checkpoint(const fs::path& path, const torch::nn::Module& net, const F
                                           : std::vector<double>());
   tensors["state.seconds"] = doubles({state.seconds, state.training_seconds});
   tensors["state.config"] = io::text_tensor(state.config);
-  tensors["state.product_route"] = io::text_tensor(to_string(state.product_route));
-  tensors["state.product_precision"] = io::text_tensor(to_string(state.product_precision));
+  tensors["state.product_route"] = io::text_tensor(to_string(state.products.route));
+  tensors["state.product_precision"] = io::text_tensor(to_string(state.products.precision));
   io::save_tensors(path, tensors);
 }
 

@@ -26,9 +26,8 @@ struct TrainState {
   double seconds = 0;           ///< so far
   double training_seconds = 0;
   std::string config = "{}";  ///< JSON, what the run was started with
-  /// Two routes differ in rounding, so a run keeps the one it was started with.
-  ops::ProductRoute product_route = ops::ProductRoute::kAten;
-  ops::ProductPrecision product_precision = ops::ProductPrecision::kFloat32;
+  /// Routes differ in rounding, so a run keeps the plan that it was started with.
+  ops::ProductPlan products = {};
 };
 
 /// Writes parameters and buffers of `net`, the state of `optimizer` and `state` to `path`,

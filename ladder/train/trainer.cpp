@@ -193,6 +193,7 @@ Trainer::Run::Run(Ladder net, TrainData data, TrainOptions options)
   state_.steps_per_epoch = steps_per_epoch();
   state_.cost_sums.assign(kDenoising + costed_levels_.size(), 0);
   state_.config = options_.config;
+  state_.products = options_.products.value_or(ops::product_plan());
   if (!options_.out.empty()) {
     folder_.emplace(options_.out, options_.config, options_.resume);
     resume();
@@ -202,10 +203,6 @@ Trainer::Run::Run(Ladder net, TrainData data, TrainOptions options)
   if (options_.graph.value_or(device.is_cuda() && StepGraph::available(device) &&
                               parameter.scalar_type() == torch::kFloat32)) {
     graph_.emplace(device);
-  }
-  if (state_.step == 0) {
-    state_.product_route = ops::product_route();
-    state_.product_precision = ops::product_precision();
   }
 }
 
@@ -227,12 +224,12 @@ void Trainer::Run::resume() {
               "Trainer: expected ", path.string(), " to be of a run of ", options_.epochs,
               " epochs of ", steps_per_epoch(), " steps but got step ", state.step, " of one with ",
               state.steps_per_epoch, " steps an epoch (other rows, batches or epochs?).");
+  TORCH_CHECK(!options_.products || *options_.products == state.products, "Trainer: expected ",
+              path.string(), " to be of a run with ", to_string(*options_.products),
+              " but got one with ", to_string(state.products),
+              " (leave products unset: a run keeps those that it was started with).");
   state_ = std::move(state);
   noise_ = NoiseSource(state_.noise_seed, state_.noise_offset);
-  if (ops::product_route() != state_.product_route) ops::set_product_route(state_.product_route);
-  if (ops::product_precision() != state_.product_precision) {
-    ops::set_product_precision(state_.product_precision);
-  }
   auto evaluations = folder_->keep_evaluations(state_.step);
   if (!evaluations.empty()) last_ = std::move(evaluations.back());
 }
@@ -251,6 +248,7 @@ std::optional<TrainResult> Trainer::Run::begin() {
 
 std::optional<TrainResult> Trainer::Run::advance(const TrainCallbacks& callbacks) {
   const c10::OptionalStreamGuard stream(graph_ ? graph_->stream() : std::nullopt);
+  const ops::ProductScope products(state_.products);
   if (!ended()) {
     train_step();
     if (callbacks.on_step) callbacks.on_step(state_.step);

@@ -12,6 +12,7 @@
 
 #include "ladder/data/sampler.h"
 #include "ladder/nn/ladder.h"
+#include "ladder/ops/product.h"
 #include "ladder/train/evaluate.h"
 #include "ladder/train/evaluation.h"
 
@@ -44,6 +45,11 @@ struct TrainOptions {
   /// recorded step keeps the options that the network had when training began: callbacks that
   /// change them (its lambda, the noise of a stage) need `graph = false`.
   std::optional<bool> graph = {};
+
+  /// How products are computed in steps and evaluations. By default the plan in use on the thread
+  /// that makes the trainer (see ops::product_plan). A resumed run keeps the plan that it was
+  /// started with; another one given here is refused.
+  std::optional<ops::ProductPlan> products = {};
 
   std::filesystem::path out = {};  ///< folder of the run, see RunFolder; empty: no files
   bool resume = false;             ///< continue the run in `out` where there is one

@@ -12,7 +12,6 @@ using ladder::ops::convolve_transposed;
 using ladder::ops::convolved_size;
 using ladder::ops::ConvolveGeometry;
 using ladder::testing::error_text;
-using ladder::testing::KeepProducts;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
@@ -222,8 +221,8 @@ TEST_CASE("convolve and its adjoint round to bfloat16 when asked, in every form"
     };
     const auto expected =
         torch::autograd::grad({cost(convolve(x, weight, c.geometry))}, {x, weight});
-    const KeepProducts keep;
-    ladder::ops::set_product_precision(ladder::ops::ProductPrecision::kBFloat16);
+    const ladder::ops::ProductScope scope(
+        ladder::ops::default_product_plan(ladder::ops::ProductPrecision::kBFloat16));
     const auto out = convolve(x, weight, c.geometry);
     const auto grads = torch::autograd::grad({cost(out)}, {x, weight});
     CHECK(out.scalar_type() == torch::kFloat);

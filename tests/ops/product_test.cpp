@@ -2,10 +2,12 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <thread>
 #include <vector>
 
 #include "ladder/ops/kernels/cpu/kernels.h"
@@ -13,9 +15,10 @@
 #include "tests/support/products.h"
 #include "tests/support/require_close.h"
 
+using ladder::ops::ProductPlan;
 using ladder::ops::ProductPrecision;
 using ladder::ops::ProductRoute;
-using ladder::testing::KeepProducts;
+using ladder::ops::ProductScope;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
@@ -55,11 +58,10 @@ TEST_CASE("linear takes transposed and strided operands", "[ops]") {
 
 TEST_CASE("linear by the library's kernel is the same bit for bit on any number of threads",
           "[ops]") {
-  const KeepProducts keep(ProductRoute::kLadder);
   const auto threads = at::get_num_threads();
   torch::manual_seed(5);
   for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16}) {
-    ladder::ops::set_product_precision(precision);
+    const ProductScope scope({precision, ProductRoute::kLadder});
     for (const auto& [rows, in, out] :
          {std::tuple{300, 784, 1000}, {1000, 300, 785}, {7, 900, 250}}) {
       const auto x = torch::randn({rows, in});
@@ -159,8 +161,7 @@ TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops]") {
     float value;
     std::memcpy(&value, &word, sizeof(value));
     for (const int64_t rows : {1, 20}) {  // below and above those that are packed
-      const KeepProducts keep(ProductRoute::kLadder);
-      ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
+      const ProductScope scope({ProductPrecision::kBFloat16, ProductRoute::kLadder});
       const auto x = torch::full({rows, 3}, value);
       const auto y = ladder::ops::linear(x, torch::ones({5, 3}));
       CHECK((std::isnan(value) ? y.isnan() : y.eq(infinity)).all().item<bool>());
@@ -202,13 +203,89 @@ TEST_CASE("linear rounds operands to bfloat16 on every route when asked", "[ops]
   };
   const auto expected = torch::linear(round(x), round(w));
   on_every_route([&](ProductRoute route) {
-    ladder::ops::set_product_precision(ProductPrecision::kBFloat16);
+    const ProductScope scope({ProductPrecision::kBFloat16, route});
     const auto rounded = ladder::ops::linear(x, w);
     CHECK(rounded.scalar_type() == torch::kFloat);
     const double of_sums = route == ProductRoute::kLadder ? 1e-5 : 4e-3;
     require_close(rounded, expected, of_sums, 1e-5);
     CHECK_FALSE(torch::allclose(rounded, torch::linear(x, w), 1e-6, 1e-6));
   });
+}
+
+TEST_CASE("ProductScope holds for its thread and its life", "[ops]") {
+  const auto usual = ladder::ops::default_product_plan();
+  CHECK(ladder::ops::product_plan() == usual);
+  const ProductPlan outer{ProductPrecision::kBFloat16, ProductRoute::kAten};
+  const ProductPlan inner{ProductPrecision::kFloat32, ProductRoute::kLadder};
+  {
+    const ProductScope scope(outer);
+    CHECK(ladder::ops::product_plan() == outer);
+    {
+      const ProductScope narrower(inner);
+      CHECK(ladder::ops::product_plan() == inner);
+    }
+    CHECK(ladder::ops::product_plan() == outer);
+    ProductPlan elsewhere;
+    std::thread([&] { elsewhere = ladder::ops::product_plan(); }).join();
+    CHECK(elsewhere == usual);
+    CHECK_THROWS(ladder::ops::linear(torch::ones({3}), torch::ones({4, 3})));
+    CHECK(ladder::ops::product_plan() == outer);
+  }
+  CHECK(ladder::ops::product_plan() == usual);
+  CHECK(to_string(outer) == "bfloat16 products by aten");
+}
+
+TEST_CASE("linear goes back by the plan of its forward pass, on any thread", "[ops][grad]") {
+  torch::manual_seed(8);
+  const auto x = torch::randn({40, 30}).requires_grad_();
+  const auto w = torch::randn({20, 30}).requires_grad_();
+  const auto seed = torch::randn({40, 20});
+  const auto gradients = [&](const torch::Tensor& y) {
+    return torch::autograd::grad({y}, {x, w}, {seed});
+  };
+  const auto usual = gradients(ladder::ops::linear(x, w));
+  for (const auto route : ladder::ops::available_product_routes()) {
+    INFO(to_string(route));
+    std::vector<torch::Tensor> expected;
+    torch::Tensor y;
+    {
+      const ProductScope scope({ProductPrecision::kBFloat16, route});
+      expected = gradients(ladder::ops::linear(x, w));
+      y = ladder::ops::linear(x, w);
+    }
+    std::vector<torch::Tensor> found;
+    std::thread([&] { found = gradients(y); }).join();
+    for (size_t i = 0; i < 2; ++i) {
+      CHECK(found[i].equal(expected[i]));
+      CHECK_FALSE(found[i].equal(usual[i]));
+    }
+    // A gradient that is differentiated again was computed by the same plan.
+    {
+      const ProductScope scope({ProductPrecision::kBFloat16, route});
+      y = ladder::ops::linear(x, w);
+    }
+    const auto again = torch::autograd::grad({y}, {x, w}, {seed}, true, true);
+    CHECK(again[0].equal(expected[0]));
+    CHECK(again[1].equal(expected[1]));
+  }
+}
+
+TEST_CASE("The default plan depends on the CPU only, the fastest is one that is offered", "[ops]") {
+  for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16,
+                               ProductPrecision::kTensorFloat32}) {
+    const auto plan = ladder::ops::default_product_plan(precision);
+    CHECK(plan.precision == precision);
+    CHECK(plan == ladder::ops::default_product_plan(precision));
+    const auto fastest = ladder::ops::fastest_product_plan(precision);
+    CHECK(fastest.precision == precision);
+    const auto routes = ladder::ops::available_product_routes();
+    CHECK(std::count(routes.begin(), routes.end(), fastest.route) == 1);
+    CHECK(std::count(routes.begin(), routes.end(), plan.route) == 1);
+  }
+  if (ladder::ops::cpu::has_wide_kernels()) {
+    CHECK(ladder::ops::default_product_plan().route == ProductRoute::kLadder);
+  }
+  CHECK(ladder::ops::product_plan() == ladder::ops::default_product_plan());
 }
 
 TEST_CASE("Product routes are found by the name they print", "[ops]") {

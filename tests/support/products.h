@@ -1,5 +1,4 @@
-/// Products by a route and precision that a test chooses; otherwise a measurement chooses the
-/// route.
+/// Products by each route.
 #pragma once
 
 #include "ladder/ops/product.h"
@@ -7,29 +6,12 @@
 
 namespace ladder::testing {
 
-/// Puts the route and the precision of products back when it ends; until then takes `route`.
-class KeepProducts {
- public:
-  KeepProducts() = default;
-  explicit KeepProducts(ops::ProductRoute route) { ops::set_product_route(route); }
-  KeepProducts(const KeepProducts&) = delete;
-  KeepProducts& operator=(const KeepProducts&) = delete;
-  ~KeepProducts() {
-    ops::set_product_route(route_);
-    ops::set_product_precision(precision_);
-  }
-
- private:
-  ops::ProductRoute route_ = ops::product_route();
-  ops::ProductPrecision precision_ = ops::product_precision();
-};
-
-/// Calls f(route) with each route that this LibTorch has in force.
+/// Calls f(route) within a scope of each route that this LibTorch has, with float32 products.
 template <class F>
 void on_every_route(const F& f) {
   for (const auto route : ops::available_product_routes()) {
     INFO(to_string(route));
-    const KeepProducts keep(route);
+    const ops::ProductScope scope({ops::ProductPrecision::kFloat32, route});
     f(route);
   }
 }

@@ -14,7 +14,7 @@ namespace ladder::testing {
 /// by the route that promises so.
 template <class F>
 void check_same_on_threads(const F& f) {
-  const KeepProducts keep(ops::ProductRoute::kLadder);
+  const ops::ProductScope scope({ops::ProductPrecision::kFloat32, ops::ProductRoute::kLadder});
   const auto threads = at::get_num_threads();
   std::vector<torch::Tensor> first;
   for (const int count : {1, 2, 3}) {

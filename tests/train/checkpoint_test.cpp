@@ -44,8 +44,7 @@ TrainState some_state() {
   state.seconds = 12.5;
   state.training_seconds = 10.25;
   state.config = R"({"seed": 1, "name": "caf\u00e9"})";
-  state.product_route = ops::ProductRoute::kOneDnn;
-  state.product_precision = ops::ProductPrecision::kBFloat16;
+  state.products = {ops::ProductPrecision::kBFloat16, ops::ProductRoute::kOneDnn};
   return state;
 }
 
@@ -80,8 +79,7 @@ TEST_CASE("Checkpoint gives back network, optimiser and state", "[train]") {
   REQUIRE(loaded.seconds == state.seconds);
   REQUIRE(loaded.training_seconds == state.training_seconds);
   REQUIRE(loaded.config == state.config);
-  REQUIRE(loaded.product_route == state.product_route);
-  REQUIRE(loaded.product_precision == state.product_precision);
+  REQUIRE(loaded.products == state.products);
   REQUIRE(read_config(folder / "a.pt") == state.config);
 }
 
@@ -92,7 +90,7 @@ TEST_CASE("Checkpoint holds no best validation error before there is one", "[tra
   save_checkpoint(folder / "a.pt", *net, adam, TrainState{});
   const auto loaded = load_checkpoint(folder / "a.pt", *net, adam);
   REQUIRE_FALSE(loaded.best_validation_error.has_value());
-  REQUIRE(loaded.product_route == ops::ProductRoute::kAten);
+  REQUIRE(loaded.products.route == ops::ProductRoute::kAten);
   REQUIRE(adam.named_state().empty());
 }
 

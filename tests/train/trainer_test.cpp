@@ -12,7 +12,6 @@
 #include "ladder/train/schedule.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
-#include "tests/support/products.h"
 #include "tests/support/require_close.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
@@ -158,7 +157,7 @@ TEST_CASE_METHOD(OneThread, "Trainer gives the same weights whatever it evaluate
 TEST_CASE_METHOD(OneThread, "Trainer gives the same weights at one and two threads", "[train]") {
   auto options = quick_options();
   options.epochs = 2;
-  const KeepProducts keep(ops::ProductRoute::kLadder);
+  options.products = ops::ProductPlan{.route = ops::ProductRoute::kLadder};
   const auto one = trained(options);
   at::set_num_threads(2);
   const auto two = trained(options);
@@ -273,11 +272,67 @@ TEST_CASE_METHOD(OneThread, "Trainer restores the product route of the checkpoin
   const auto routes = ops::available_product_routes();
   if (routes.size() < 2) LADDER_SKIP("this LibTorch has one product route");
   const TemporaryFolder folder;
-  const KeepProducts keep(routes[0]);
-  train_until(folder.path(), 5, quick_options());
-  ops::set_product_route(routes[1]);
-  train_until(folder.path(), 6, quick_options());
-  REQUIRE(ops::product_route() == routes[0]);
+  for (const auto started : routes) {
+    const auto place = folder / ops::to_string(started);
+    auto options = quick_options();
+    options.products = ops::ProductPlan{.route = started};
+    train_until(place, 5, options);
+    int64_t step = 5;
+    for (const auto other : routes) {
+      const ops::ProductScope scope({.route = other});
+      train_until(place, ++step, quick_options());
+    }
+    const auto tensors = io::load_tensors(place / "checkpoint.pt");
+    REQUIRE(io::tensor_text(tensors.at("state.product_route")) == ops::to_string(started));
+  }
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer resumed among float32 products keeps its bfloat16 ones",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto options = quick_options();
+  options.products = ops::default_product_plan(ops::ProductPrecision::kBFloat16);
+  const auto expected = trained(options);
+  REQUIRE_FALSE(same_parameters(*expected, *trained()));
+  REQUIRE(train_until(folder.path(), 8, options) == TrainStatus::kInterrupted);
+
+  options.products = ops::default_product_plan();
+  auto net = small_ladder();
+  options.out = folder.path();
+  options.resume = true;
+  const auto plans = "float32 products by " + ops::to_string(options.products->route) +
+                     " but got one with bfloat16 products by ";
+  CHECK_THROWS_WITH(Trainer(net, blobs(), options), Catch::Contains(plans));
+
+  options.products.reset();
+  Trainer(net, blobs(), options).run();
+  require_same_network(*net, *expected);
+  REQUIRE(ops::product_plan() == ops::default_product_plan());
+}
+
+TEST_CASE_METHOD(OneThread, "Trainers of different precision end as alone when run in turns",
+                 "[train]") {
+  using ops::ProductPrecision;
+  std::vector<ops::ProductPlan> plans = {ops::default_product_plan(ProductPrecision::kBFloat16),
+                                         ops::default_product_plan(ProductPrecision::kFloat32)};
+  for (const auto route : ops::available_product_routes()) {
+    plans.push_back({ProductPrecision::kBFloat16, route});
+  }
+  std::vector<Ladder> nets, alone;
+  std::vector<Trainer> trainers;
+  for (const auto& plan : plans) {
+    auto options = quick_options();
+    options.products = plan;
+    alone.push_back(trained(options));
+    nets.push_back(small_ladder());
+    trainers.emplace_back(nets.back(), blobs(), options);
+  }
+  run_together(trainers);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    INFO(to_string(plans[i]));
+    require_same_network(*nets[i], *alone[i]);
+  }
+  REQUIRE_FALSE(same_parameters(*nets[0], *nets[1]));
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer writes checkpoints as time passes", "[train]") {

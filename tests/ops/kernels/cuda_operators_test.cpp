@@ -164,7 +164,7 @@ TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cud
   const auto expected = torch::mm(x.to(torch::kDouble), weight.detach().to(torch::kDouble).t());
   const auto grad = torch::mm(expected.t(), x.to(torch::kDouble));
   const auto error = [&](ProductPrecision precision) {
-    set_product_precision(precision);
+    const ProductScope scope({precision, ProductRoute::kAten});
     weight.mutable_grad() = torch::Tensor();
     const auto y = ladder::ops::linear(x, weight);
     CHECK(y.scalar_type() == torch::kFloat);
@@ -172,7 +172,6 @@ TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cud
     const auto of = [](const torch::Tensor& a, const torch::Tensor& b) {
       return ((a.to(torch::kDouble) - b).norm() / b.norm()).item<double>();
     };
-    set_product_precision(ProductPrecision::kFloat32);
     return std::max(of(y.detach(), expected), of(weight.grad(), grad));
   };
   CHECK(error(ProductPrecision::kFloat32) < 1e-6);
