@@ -11,7 +11,7 @@
 #include <system_error>
 #include <vector>
 
-#include "ladder/data/folders.h"
+#include "ladder/data/internal/folders.h"
 
 namespace ladder::data {
 namespace {

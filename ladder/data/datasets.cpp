@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "ladder/data/folders.h"
 #include "ladder/data/idx.h"
+#include "ladder/data/internal/folders.h"
 
 namespace ladder::data {
 namespace {

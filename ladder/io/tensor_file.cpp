@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "ladder/io/atomic_file.h"
-#include "ladder/io/pickle_reader.h"
-#include "ladder/io/zip_reader.h"
+#include "ladder/io/internal/pickle_reader.h"
+#include "ladder/io/internal/zip_reader.h"
 
 namespace ladder::io {
 namespace {

@@ -1,5 +1,5 @@
-#include <ladder/io/pickle_reader.h>
-#include <ladder/io/zip_reader.h>
+#include <ladder/io/internal/pickle_reader.h>
+#include <ladder/io/internal/zip_reader.h>
 #include <tests/support/catch.h>
 
 #include <string>

@@ -1,4 +1,4 @@
-#include <ladder/io/zip_reader.h>
+#include <ladder/io/internal/zip_reader.h>
 #include <tests/support/catch.h>
 #include <tests/support/temporary_folder.h>
 #include <zlib.h>

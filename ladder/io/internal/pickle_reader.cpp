@@ -1,11 +1,11 @@
-#include "ladder/io/pickle_reader.h"
+#include "ladder/io/internal/pickle_reader.h"
 
 #include <algorithm>
 #include <iterator>
 #include <map>
 #include <utility>
 
-#include "ladder/io/zip_reader.h"
+#include "ladder/io/internal/zip_reader.h"
 
 namespace ladder::io {
 namespace {

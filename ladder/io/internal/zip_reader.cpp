@@ -1,4 +1,4 @@
-#include "ladder/io/zip_reader.h"
+#include "ladder/io/internal/zip_reader.h"
 
 #include <zlib.h>
 

@@ -1,4 +1,4 @@
-#include "ladder/data/folders.h"
+#include "ladder/data/internal/folders.h"
 
 #include <cstdlib>
 
