@@ -2,17 +2,8 @@ include(CMakePackageConfigHelpers)
 
 set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/ladder")
 
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/ladder" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-  FILES_MATCHING PATTERN "*.h"
-  PATTERN "kernels" EXCLUDE)
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/ladder" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-  FILES_MATCHING PATTERN "*.h")
-
-set(targets ladder)
-if(TARGET ladder_models)
-  list(APPEND targets ladder_models)
-endif()
-install(TARGETS ${targets} EXPORT ladderTargets
+install(TARGETS ladder ladder_models EXPORT ladderTargets
+  FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")

@@ -6,6 +6,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <array>
+#include <cstdint>
 
 namespace ladder {
 

@@ -1,0 +1,163 @@
+// The rules of the tree, read from its include lines: what the umbrella headers hold, and that a
+// header includes what it names.
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/files_below.h"
+#include "tests/support/paths.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ladder::testing::files_below;
+using ladder::testing::source_folder;
+
+std::string text_of(const fs::path& path) {
+  std::ifstream in(path);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+// Names in include lines, without brackets or quotes.
+std::vector<std::string> includes_of(const fs::path& path) {
+  static const std::regex kInclude("^\\s*#\\s*include\\s*[<\"]([^>\"]+)[>\"].*");
+  std::ifstream in(path);
+  std::vector<std::string> names;
+  for (std::string line; std::getline(in, line);) {
+    if (std::smatch match; std::regex_match(line, match, kInclude)) names.push_back(match[1]);
+  }
+  return names;
+}
+
+bool is_public(const std::string& header) {
+  return header.ends_with(".h") && header.find("/internal/") == std::string::npos &&
+         header.find("/kernels/") == std::string::npos;
+}
+
+// Public headers as users include them: "ladder/nn/pass.h".
+std::set<std::string> public_headers(const fs::path& base) {
+  std::set<std::string> headers;
+  for (const auto& path : files_below(base / "ladder")) {
+    const std::string name = path.lexically_relative(base).string();
+    if (is_public(name)) headers.insert(name);
+  }
+  return headers;
+}
+
+// A header that must be included, by the file or by what it includes of ours, where a pattern is
+// used. Any of the headers serves.
+struct Need {
+  std::regex used;
+  std::vector<std::string> headers;
+};
+
+const std::vector<Need>& needs() {
+  static const std::vector<std::string> kTensor = {"ATen/ATen.h", "ATen/core/Tensor.h",
+                                                   "torch/types.h"};
+  static const std::vector<Need> kNeeds = {
+      {std::regex("\\bstd::array\\b"), {"array"}},
+      {std::regex("\\bstd::atomic\\b"), {"atomic"}},
+      {std::regex("\\bstd::chrono\\b"), {"chrono"}},
+      {std::regex("\\bu?int(8|16|32|64)_t\\b"), {"cstdint"}},
+      {std::regex("\\bstd::filesystem\\b"), {"filesystem"}},
+      {std::regex("\\bstd::[io]?fstream\\b"), {"fstream"}},
+      {std::regex("\\bstd::function\\b"), {"functional"}},
+      {std::regex("\\bstd::map\\b"), {"map"}},
+      {std::regex("\\bstd::(shared|unique|weak)_ptr\\b|\\bstd::make_(shared|unique)\\b"),
+       {"memory"}},
+      {std::regex("\\bstd::mutex\\b"), {"mutex"}},
+      {std::regex("\\bstd::optional\\b"), {"optional"}},
+      {std::regex("\\bstd::set\\b"), {"set"}},
+      {std::regex("\\bstd::runtime_error\\b"), {"stdexcept"}},
+      {std::regex("\\bstd::string\\b|\\bstd::to_string\\b"), {"string"}},
+      {std::regex("\\bstd::string_view\\b"), {"string_view"}},
+      {std::regex("\\bstd::tuple\\b"), {"tuple"}},
+      {std::regex("\\bstd::is_[a-z_]+\\b|\\bstd::enable_if\\b"), {"type_traits", "concepts"}},
+      {std::regex("\\bstd::(move|forward|pair|exchange)\\b"), {"utility"}},
+      {std::regex("\\bstd::variant\\b"), {"variant"}},
+      {std::regex("\\bstd::vector\\b"), {"vector"}},
+      {std::regex("\\b(torch|at)::Tensor\\b"), kTensor},
+      {std::regex("\\btorch::(Dtype|ScalarType|k[A-Z][A-Za-z0-9]*)\\b"), {"torch/types.h"}},
+      {std::regex("\\btorch::nn::Module\\b"), {"torch/nn/module.h"}},
+      {std::regex("\\btorch::nn::Cloneable\\b"), {"torch/nn/cloneable.h"}},
+      {std::regex("\\bTORCH_MODULE(_IMPL)?\\b"), {"torch/nn/pimpl.h"}},
+      {std::regex("\\btorch::nn::AnyModule\\b"), {"torch/nn/modules/container/any.h"}},
+      {std::regex("\\btorch::nn::Sequential\\b"), {"torch/nn/modules/container/sequential.h"}},
+      {std::regex("\\btorch::ExpandingArray\\b"), {"torch/expanding_array.h"}},
+      {std::regex("\\btorch::nn::Conv[123]dOptions\\b"), {"torch/nn/options/conv.h"}},
+  };
+  return kNeeds;
+}
+
+// LibTorch's headers that are sure to include others of the table.
+void add_known(std::set<std::string>& names) {
+  if (names.contains("torch/nn/cloneable.h")) names.insert("torch/nn/module.h");
+  for (const char* whole : {"torch/nn/module.h", "torch/nn/pimpl.h", "ATen/ATen.h"}) {
+    if (names.contains(whole)) names.insert("torch/types.h");
+  }
+}
+
+std::string without_comments(const std::string& text) {
+  return std::regex_replace(text, std::regex("//[^\n]*"), "");
+}
+
+// What a header includes, itself and by ours that it includes.
+void collect(const std::map<std::string, fs::path>& ours, const std::string& name,
+             std::set<std::string>& names) {
+  for (const auto& next : includes_of(ours.at(name))) {
+    if (names.insert(next).second && ours.contains(next)) collect(ours, next, names);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Umbrella headers include every public header and nothing else", "[rooms]") {
+  const fs::path root = source_folder();
+  const std::map<std::string, fs::path> bases = {{"ladder/ladder.h", root},
+                                                 {"ladder/models.h", root / "models"}};
+  for (const auto& [umbrella, base] : bases) {
+    INFO(umbrella);
+    std::set<std::string> wanted = public_headers(base);
+    REQUIRE(wanted.erase(umbrella) == 1);
+    REQUIRE(wanted.size() >= 4);
+    const auto included = includes_of(base / umbrella);
+    CHECK(std::set<std::string>(included.begin(), included.end()) == wanted);
+  }
+}
+
+TEST_CASE("Headers include what they name", "[rooms]") {
+  const fs::path root = source_folder();
+  std::map<std::string, fs::path> ours;
+  for (const auto& base : {root, root / "models"}) {
+    for (const auto& path : files_below(base / "ladder")) {
+      if (path.extension() == ".h") ours[path.lexically_relative(base).string()] = path;
+    }
+  }
+  int checked = 0;
+  for (const auto& [name, path] : ours) {
+    if (!is_public(name)) continue;
+    std::set<std::string> names;
+    collect(ours, name, names);
+    add_known(names);
+    const std::string code = without_comments(text_of(path));
+    for (const Need& need : needs()) {
+      std::smatch match;
+      if (!std::regex_search(code, match, need.used)) continue;
+      bool found = false;
+      for (const auto& header : need.headers) found = found || names.contains(header);
+      INFO(name << " uses " << match[0] << " without <" << need.headers.front() << ">");
+      CHECK(found);
+      ++checked;
+    }
+  }
+  CHECK(checked > 100);
+}
