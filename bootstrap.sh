@@ -171,7 +171,7 @@ build() {
   fi
 
   local folder="$root/build/$preset" fresh=()
-  local state="$root | $torch_stamp | $(command -v nvcc || echo no nvcc)"
+  local state="2 | $root | $torch_stamp | $(command -v nvcc || echo no nvcc)"
   local known
   known=$(cat "$folder/.bootstrap" 2>/dev/null || true)
   if [ ! -e "$folder/build.ninja" ] || [ "$known" != "$state" ]; then

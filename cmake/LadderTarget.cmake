@@ -1,3 +1,7 @@
+if(NOT LADDER_OBJECTS_OF)
+  set(LADDER_OBJECTS_OF "$ENV{LADDER_OBJECTS_OF}")
+endif()
+
 # The precompiled torch/torch.h of all targets, made by one of its own so that it knows nothing of their
 # definitions: GCC takes it where there are more of them, but not where there are fewer.
 function(ladder_precompiled_target)
@@ -7,6 +11,17 @@ function(ladder_precompiled_target)
   ladder_target(ladder_precompiled)
 endfunction()
 
+# Without a build type CMake asks the compiler for no optimisation, which makes training many times
+# slower. A project that includes Ladder and sets no build type gets optimised libraries all the same;
+# its own targets and its cache stay as they are.
+set(LADDER_DEFAULT_OPTIMISATION "")
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES AND NOT PROJECT_IS_TOP_LEVEL
+    AND NOT CMAKE_CXX_FLAGS MATCHES "(^| )-O")
+  set(LADDER_DEFAULT_OPTIMISATION "$<$<COMPILE_LANGUAGE:CXX>:-O2>")
+  message(STATUS "Ladder: compiled with -O2, since CMAKE_BUILD_TYPE is not set "
+    "(set it to Release to optimise your program as well)")
+endif()
+
 # ladder_target(<target>)
 #
 # What every compiled target of this project shares: the language, the warnings, one precompiled
@@ -15,9 +30,11 @@ function(ladder_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:fmt::fmt-header-only>")
-  # GCC 12 reports the last two for correct uses of std::string.
-  target_compile_options(${target} PRIVATE
+  # GCC 12 reports the last two for correct uses of std::string; GCC 13 takes every function that
+  # returns a reference and is given a temporary for one that refers to it.
+  target_compile_options(${target} PRIVATE ${LADDER_DEFAULT_OPTIMISATION}
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-dangling-reference>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LADDER_WARNINGS_AS_ERRORS}>>:-Werror;-Wno-error=restrict;-Wno-error=stringop-overflow>")
 
   # One precompiled header serves libraries and programs alike only if both are compiled with -fPIC.
@@ -56,8 +73,9 @@ endfunction()
 #
 # A library that is installed, and its name ladder::<name>: `ladder`, and `models` of ladder_models.
 #
-# Where LADDER_OBJECTS_OF names the build tree of another configuration, its objects are linked and
-# nothing is compiled: the packaging tests make the other kind of library from them in seconds.
+# Where LADDER_OBJECTS_OF, a variable or in the environment, names the build tree of another
+# configuration, its objects are linked and nothing is compiled: the packaging tests make the other
+# kind of library from them in seconds.
 function(ladder_library target)
   string(REGEX REPLACE "^ladder_" "" name "${target}")
   if(LADDER_OBJECTS_OF)

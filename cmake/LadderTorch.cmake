@@ -1,21 +1,45 @@
 # ladder_find_torch()
 #
-# Makes the imported target `torch` and sets LADDER_TORCH_DIR, LADDER_TORCH_VERSION and
-# LADDER_TORCH_CUDA.
+# Defines the imported target `torch` and sets LADDER_TORCH_DIR (the folder of TorchConfig.cmake),
+# LADDER_TORCH_VERSION and LADDER_TORCH_CUDA.
 #
-# LibTorch is looked for in Torch_DIR, then in CMAKE_PREFIX_PATH, then in the Python wheel of this
-# project's .venv, then in the wheel that python3 sees. Its own package file is used where it can
-# work. A build for CUDA on a machine without the CUDA compiler is linked by the names of its
-# libraries: all of them where CUDA's own libraries are at hand, else the CPU half.
+# Order of the search, the first place that holds LibTorch wins:
+#
+#   1. a target `torch` that the project has found already
+#   2. Torch_DIR, Torch_ROOT and CMAKE_PREFIX_PATH, as variables, then from the environment
+#   3. the Python wheel of the project's .venv, then the one of python3
+#   4. installed package only: the LibTorch that Ladder was built with
+#
+# LibTorch's own package file is used where it can work. It stops when LibTorch knows of CUDA and no
+# CUDA compiler is found; then LibTorch is linked by the names of its libraries: all of them where
+# CUDA's own libraries are present, otherwise only those for the CPU.
+#
+# This file is installed with the package. ladderConfig.cmake sets LADDER_TORCH_BUILT_DIR and
+# LADDER_TORCH_BUILT_VERSION to what Ladder was built with; they are unset in the source tree.
 
 set(LADDER_TORCH_MINIMUM 2.11)
 
-# The folder that holds TorchConfig.cmake, or nothing.
-function(_ladder_torch_config_dir result)
+# "2.11" of the version "2.11.0".
+function(_ladder_torch_series version result)
+  string(REGEX MATCH "^[0-9]+[.][0-9]+" series "${version}")
+  set(${result} "${series}" PARENT_SCOPE)
+endfunction()
+
+# Version of the LibTorch whose package file is in `dir`, or nothing.
+function(_ladder_torch_version dir result)
+  set(version "")
+  if(EXISTS "${dir}/TorchConfigVersion.cmake")
+    file(STRINGS "${dir}/TorchConfigVersion.cmake" line REGEX "PACKAGE_VERSION \"[0-9.]+")
+    string(REGEX MATCH "[0-9]+[.][0-9]+[.][0-9]+" version "${line}")
+  endif()
+  set(${result} "${version}" PARENT_SCOPE)
+endfunction()
+
+# Folder of TorchConfig.cmake in the places that the user names, or nothing.
+function(_ladder_torch_named_dir result)
   set(candidates "${Torch_DIR}" "$ENV{Torch_DIR}")
-  set(prefixes ${CMAKE_PREFIX_PATH})
   string(REPLACE ":" ";" environment_prefixes "$ENV{CMAKE_PREFIX_PATH}")
-  foreach(prefix IN LISTS Torch_ROOT prefixes environment_prefixes)
+  foreach(prefix IN LISTS Torch_ROOT CMAKE_PREFIX_PATH environment_prefixes)
     list(APPEND candidates "${prefix}" "${prefix}/Torch" "${prefix}/share/cmake/Torch")
   endforeach()
   foreach(candidate IN LISTS candidates)
@@ -24,9 +48,15 @@ function(_ladder_torch_config_dir result)
       return()
     endif()
   endforeach()
+  set(${result} "" PARENT_SCOPE)
+endfunction()
 
+# Folder of TorchConfig.cmake in a Python wheel, or nothing. A wheel is found by accident, so an
+# installed Ladder passes over the wheels of a series that it was not built with.
+function(_ladder_torch_wheel_dir result)
   find_program(LADDER_PYTHON NAMES python3 python)
   mark_as_advanced(LADDER_PYTHON)
+  _ladder_torch_series("${LADDER_TORCH_BUILT_VERSION}" built_series)
   foreach(python IN ITEMS "${PROJECT_SOURCE_DIR}/.venv/bin/python" "${LADDER_PYTHON}")
     if(NOT python OR NOT EXISTS "${python}")
       continue()
@@ -35,15 +65,72 @@ function(_ladder_torch_config_dir result)
       COMMAND "${python}" -c
         "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
       OUTPUT_VARIABLE package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE status)
-    if(status EQUAL 0 AND EXISTS "${package}/share/cmake/Torch/TorchConfig.cmake")
-      set(${result} "${package}/share/cmake/Torch" PARENT_SCOPE)
-      return()
+    set(dir "${package}/share/cmake/Torch")
+    if(status EQUAL 0 AND EXISTS "${dir}/TorchConfig.cmake")
+      _ladder_torch_version("${dir}" version)
+      _ladder_torch_series("${version}" series)
+      if(NOT built_series OR series STREQUAL built_series)
+        set(${result} "${dir}" PARENT_SCOPE)
+        return()
+      endif()
     endif()
   endforeach()
   set(${result} "" PARENT_SCOPE)
 endfunction()
 
-# Whether the libraries that libtorch_cuda loads are there: beside it, or as wheels.
+# Sets LADDER_TORCH_DIR and LADDER_TORCH_VERSION of a target `torch` that is there already. This
+# file leaves both in global properties, because variables of one folder are unknown in its siblings.
+macro(_ladder_torch_of_target)
+  get_property(LADDER_TORCH_DIR GLOBAL PROPERTY LADDER_TORCH_DIR)
+  if(NOT LADDER_TORCH_DIR)
+    set(LADDER_TORCH_DIR "${Torch_DIR}")
+  endif()
+  if(NOT LADDER_TORCH_DIR)
+    get_target_property(_ladder_includes torch INTERFACE_INCLUDE_DIRECTORIES)
+    foreach(_ladder_include IN LISTS _ladder_includes)
+      if(EXISTS "${_ladder_include}/../share/cmake/Torch/TorchConfig.cmake")
+        get_filename_component(LADDER_TORCH_DIR "${_ladder_include}/../share/cmake/Torch" ABSOLUTE)
+        break()
+      endif()
+    endforeach()
+  endif()
+  _ladder_torch_version("${LADDER_TORCH_DIR}" LADDER_TORCH_VERSION)
+  if(NOT LADDER_TORCH_VERSION)
+    set(LADDER_TORCH_VERSION "${Torch_VERSION}")
+  endif()
+endmacro()
+
+# Sets LADDER_TORCH_DIR and LADDER_TORCH_VERSION, or LADDER_TORCH_PROBLEM to a sentence. Loads
+# nothing.
+macro(ladder_locate_torch)
+  set(LADDER_TORCH_PROBLEM "")
+  if(TARGET torch)
+    _ladder_torch_of_target()
+  else()
+    _ladder_torch_named_dir(LADDER_TORCH_DIR)
+    if(NOT LADDER_TORCH_DIR)
+      _ladder_torch_wheel_dir(LADDER_TORCH_DIR)
+    endif()
+    if(NOT LADDER_TORCH_DIR AND EXISTS "${LADDER_TORCH_BUILT_DIR}/TorchConfig.cmake")
+      set(LADDER_TORCH_DIR "${LADDER_TORCH_BUILT_DIR}")
+    endif()
+    if(LADDER_TORCH_DIR)
+      _ladder_torch_version("${LADDER_TORCH_DIR}" LADDER_TORCH_VERSION)
+    elseif(LADDER_TORCH_BUILT_DIR)
+      set(LADDER_TORCH_PROBLEM
+        "ladder: expected LibTorch ${LADDER_TORCH_BUILT_VERSION} in Torch_DIR, CMAKE_PREFIX_PATH, a Python wheel or ${LADDER_TORCH_BUILT_DIR}, where it was when ladder was built, but found none (set Torch_DIR to the folder of TorchConfig.cmake).")
+    else()
+      set(LADDER_TORCH_PROBLEM
+        "Ladder: expected LibTorch in Torch_DIR, CMAKE_PREFIX_PATH or a Python wheel but found none (./bootstrap.sh build installs the wheel).")
+    endif()
+  endif()
+  if(LADDER_TORCH_DIR AND LADDER_TORCH_VERSION VERSION_LESS LADDER_TORCH_MINIMUM)
+    set(LADDER_TORCH_PROBLEM
+      "Ladder: expected LibTorch ${LADDER_TORCH_MINIMUM} or later but got ${LADDER_TORCH_VERSION} (${LADDER_TORCH_DIR}).")
+  endif()
+endmacro()
+
+# True when the libraries that libtorch_cuda loads are present: beside it, or as wheels.
 function(_ladder_torch_has_cuda root result)
   file(GLOB cudnn "${root}/lib/libcudnn*.so*" "${root}/../nvidia/cudnn/lib/libcudnn.so*")
   if(cudnn AND EXISTS "${root}/lib/libtorch_cuda.so")
@@ -53,15 +140,23 @@ function(_ladder_torch_has_cuda root result)
   endif()
 endfunction()
 
-# LibTorch without its own package file, which insists on a CUDA compiler when it knows of CUDA.
+# Defines the target `torch` without LibTorch's package file.
 macro(_ladder_torch_target root)
   find_package(Threads REQUIRED)
   set(_ladder_torch_parts torch_cpu c10)
   set(_ladder_torch_includes "${root}/include" "${root}/include/torch/csrc/api/include")
+  set(_ladder_torch_runtime "")
   if(LADDER_TORCH_CUDA)
     list(APPEND _ladder_torch_parts torch_cuda c10_cuda)
     file(GLOB _ladder_cuda_includes "${root}/../nvidia/cu*/include")
     list(APPEND _ladder_torch_includes ${_ladder_cuda_includes})
+    # Kernels in a static Ladder call the CUDA runtime, and linkers do not look for symbols in what
+    # a shared library loads.
+    file(GLOB _ladder_torch_runtime "${root}/lib/libcudart*.so*"
+      "${root}/../nvidia/cu*/lib/libcudart.so*" "${root}/../nvidia/cuda_runtime/lib/libcudart.so*")
+    if(_ladder_torch_runtime)
+      list(GET _ladder_torch_runtime 0 _ladder_torch_runtime)
+    endif()
   endif()
   foreach(_ladder_part IN LISTS _ladder_torch_parts)
     add_library(${_ladder_part} SHARED IMPORTED GLOBAL)
@@ -71,29 +166,37 @@ macro(_ladder_torch_target root)
   add_library(torch INTERFACE IMPORTED GLOBAL)
   target_include_directories(torch INTERFACE ${_ladder_torch_includes})
   target_link_options(torch INTERFACE "LINKER:--no-as-needed")
-  target_link_libraries(torch INTERFACE ${_ladder_torch_parts} Threads::Threads)
+  target_link_libraries(torch INTERFACE
+    ${_ladder_torch_parts} ${_ladder_torch_runtime} Threads::Threads)
 endmacro()
 
-# Sets LADDER_TORCH_DIR and LADDER_TORCH_VERSION; loads nothing.
-macro(ladder_locate_torch)
-  if(TARGET torch)
-    set(LADDER_TORCH_DIR "${Torch_DIR}")
-    set(LADDER_TORCH_VERSION "${Torch_VERSION}")
-  else()
-    _ladder_torch_config_dir(LADDER_TORCH_DIR)
-    if(NOT LADDER_TORCH_DIR)
-      message(FATAL_ERROR
-        "Ladder: expected LibTorch in Torch_DIR, CMAKE_PREFIX_PATH or a Python wheel but found none "
-        "(./bootstrap.sh build installs the wheel).")
+# Defines the target `torch` by LibTorch's package file, and keeps that file's settings for CUDA
+# sources to itself: it appends flags and turns CMAKE_CUDA_ARCHITECTURES off.
+macro(_ladder_torch_package)
+  set(Torch_DIR "${LADDER_TORCH_DIR}" CACHE PATH "The folder of TorchConfig.cmake" FORCE)
+  set(_ladder_kept CMAKE_FIND_PACKAGE_TARGETS_GLOBAL CMAKE_MESSAGE_LOG_LEVEL
+    CMAKE_CUDA_ARCHITECTURES CMAKE_CUDA_FLAGS TORCH_CUDA_ARCH_LIST)
+  foreach(_ladder_name IN LISTS _ladder_kept)
+    unset(_ladder_old_${_ladder_name})
+    if(DEFINED ${_ladder_name})
+      set(_ladder_old_${_ladder_name} "${${_ladder_name}}")
     endif()
-    file(STRINGS "${LADDER_TORCH_DIR}/TorchConfigVersion.cmake" _ladder_torch_line
-      REGEX "PACKAGE_VERSION \"[0-9.]+")
-    string(REGEX MATCH "[0-9]+[.][0-9]+[.][0-9]+" LADDER_TORCH_VERSION "${_ladder_torch_line}")
-  endif()
+  endforeach()
+  set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
+  set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
+  set(TORCH_CUDA_ARCH_LIST "9.0")  # otherwise LibTorch compiles a program that looks for a GPU
+  find_package(Torch REQUIRED)
+  foreach(_ladder_name IN LISTS _ladder_kept)
+    if(DEFINED _ladder_old_${_ladder_name})
+      set(${_ladder_name} "${_ladder_old_${_ladder_name}}")
+    else()
+      unset(${_ladder_name})
+    endif()
+  endforeach()
 endmacro()
 
-# LibTorch's OpenMP library, by which our code reaches LibTorch's threads. It is linked by its file:
-# a second copy from the system would be a second set of threads.
+# Links LibTorch's OpenMP library, by which our code reaches LibTorch's threads. It is linked by its
+# file: a second copy from the system would be a second set of threads.
 macro(_ladder_torch_openmp root)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     file(GLOB _ladder_openmp "${root}/lib/libgomp*.so*")
@@ -111,35 +214,28 @@ endmacro()
 
 macro(ladder_find_torch)
   ladder_locate_torch()
-  if(LADDER_TORCH_VERSION VERSION_LESS LADDER_TORCH_MINIMUM)
-    message(FATAL_ERROR
-      "Ladder: expected LibTorch ${LADDER_TORCH_MINIMUM} or later but got "
-      "${LADDER_TORCH_VERSION} (${LADDER_TORCH_DIR}).")
+  if(LADDER_TORCH_PROBLEM)
+    message(FATAL_ERROR "${LADDER_TORCH_PROBLEM}")
   endif()
   get_filename_component(_ladder_torch_root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
-  if(NOT TARGET torch)
+  if(TARGET torch)
+    set(LADDER_TORCH_CUDA OFF)
+    if(TARGET c10_cuda)
+      set(LADDER_TORCH_CUDA ON)
+    endif()
+  else()
     _ladder_torch_has_cuda("${_ladder_torch_root}" LADDER_TORCH_CUDA)
     set(_ladder_nvcc "")
     if(LADDER_TORCH_CUDA)
       find_package(CUDAToolkit QUIET)
       set(_ladder_nvcc "${CUDAToolkit_NVCC_EXECUTABLE}")
     endif()
-
     if(_ladder_nvcc OR NOT EXISTS "${_ladder_torch_root}/lib/libtorch_cuda.so")
-      set(Torch_DIR "${LADDER_TORCH_DIR}" CACHE PATH "The folder of TorchConfig.cmake" FORCE)
-      if(NOT DEFINED TORCH_CUDA_ARCH_LIST AND NOT DEFINED ENV{TORCH_CUDA_ARCH_LIST})
-        set(TORCH_CUDA_ARCH_LIST "8.0;9.0;10.0+PTX")
-      endif()
-      set(_ladder_targets_global "${CMAKE_FIND_PACKAGE_TARGETS_GLOBAL}")
-      set(_ladder_log_level "${CMAKE_MESSAGE_LOG_LEVEL}")
-      set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
-      set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
-      find_package(Torch REQUIRED)
-      set(CMAKE_MESSAGE_LOG_LEVEL "${_ladder_log_level}")
-      set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL "${_ladder_targets_global}")
+      _ladder_torch_package()
     else()
       _ladder_torch_target("${_ladder_torch_root}")
     endif()
+    set_property(GLOBAL PROPERTY LADDER_TORCH_DIR "${LADDER_TORCH_DIR}")
     if(LADDER_TORCH_CUDA)
       message(STATUS "LibTorch ${LADDER_TORCH_VERSION} with CUDA: ${_ladder_torch_root}")
     else()

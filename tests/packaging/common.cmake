@@ -3,15 +3,21 @@
 #   run(<command>...), run_failing(<command>...)   set `output`
 #   expect(<regex>)                                searches it
 #   install_moved(<build tree>)                    installs, then moves the prefix to ${PREFIX}
-#   build_program(<source> <flag>...)              configures and builds a project in ${WORK_DIR}
+#   configure_program(<source> <flag>...)          configures a project in ${WORK_DIR}
+#   build_program(<source> <flag>...)              configures and builds it
 #   check_installed()                              what must hold of any kind of library
+#
+# Nothing tells the programs where LibTorch is: an installed package must know it.
 
-set(PREFIX "${WORK_DIR}/prefix")
+set(PREFIX "${WORK_DIR}/a prefix")
 set(CONSUMER "${SOURCE_DIR}/examples/consumer")
 set(CONFIGURE_FLAGS -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
   "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE}")
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
+foreach(variable IN ITEMS CMAKE_PREFIX_PATH Torch_DIR Torch_ROOT)
+  unset(ENV{${variable}})
+endforeach()
 
 macro(_run)
   execute_process(COMMAND ${ARGN}
@@ -40,6 +46,14 @@ macro(expect regex)
   endif()
 endmacro()
 
+# A build of the library itself looks for LibTorch in the .venv of its source tree. Where the tested
+# build found it elsewhere, the environment says so, as a user's would.
+macro(hand_over_torch)
+  if(NOT EXISTS "${SOURCE_DIR}/.venv/bin/python")
+    set(ENV{Torch_DIR} "${TORCH_DIR}")
+  endif()
+endmacro()
+
 macro(install_moved build_dir)
   run("${CMAKE_COMMAND}" --install "${build_dir}" --prefix "${WORK_DIR}/staging")
   file(RENAME "${WORK_DIR}/staging" "${PREFIX}")
@@ -47,8 +61,7 @@ endmacro()
 
 macro(configure_program source)
   get_filename_component(_name "${source}" NAME)
-  run("${CMAKE_COMMAND}" -S "${source}" -B "${WORK_DIR}/${_name}" ${CONFIGURE_FLAGS}
-    "-DTorch_DIR=${TORCH_DIR}" ${ARGN})
+  run("${CMAKE_COMMAND}" -S "${source}" -B "${WORK_DIR}/${_name}" ${CONFIGURE_FLAGS} ${ARGN})
 endmacro()
 
 macro(build_program source)
@@ -79,11 +92,7 @@ macro(expect_libraries_alone name)
   endif()
 endmacro()
 
-macro(check_installed)
-  build_program("${CONSUMER}" "-DCMAKE_PREFIX_PATH=${PREFIX}")
-  check_program("${WORK_DIR}/consumer/my_program")
-
-  build_program("${SOURCE_DIR}/tests/packaging/operators" "-DCMAKE_PREFIX_PATH=${PREFIX}")
+macro(check_operators)
   run("${WORK_DIR}/operators/operators")
   file(GLOB _sources "${SOURCE_DIR}/ladder/ops/*.cpp")
   set(_operators 0)
@@ -99,4 +108,18 @@ macro(check_installed)
   if(_operators LESS 3)
     message(FATAL_ERROR "expected operators in ladder/ops but found ${_operators}")
   endif()
+endmacro()
+
+macro(check_installed)
+  build_program("${CONSUMER}" "-DCMAKE_PREFIX_PATH=${PREFIX}")
+  check_program("${WORK_DIR}/consumer/my_program")
+
+  build_program("${SOURCE_DIR}/tests/packaging/operators" "-DCMAKE_PREFIX_PATH=${PREFIX}")
+  check_operators()
+
+  # Without a CUDA compiler LibTorch's own package file cannot be used.
+  file(REMOVE_RECURSE "${WORK_DIR}/operators")
+  build_program("${SOURCE_DIR}/tests/packaging/operators" "-DCMAKE_PREFIX_PATH=${PREFIX}"
+    -DCMAKE_DISABLE_FIND_PACKAGE_CUDAToolkit=ON)
+  check_operators()
 endmacro()

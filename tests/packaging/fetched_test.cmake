@@ -3,6 +3,7 @@
 
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
 
+hand_over_torch()
 make_project(fetched)
 configure_program("${WORK_DIR}/source/fetched" "-DFETCHCONTENT_SOURCE_DIR_LADDER=${SOURCE_DIR}")
 expect_libraries_alone(fetched)
@@ -12,6 +13,7 @@ if(GIT AND EXISTS "${SOURCE_DIR}/.git")
   _run("${GIT}" -C "${SOURCE_DIR}" rev-parse HEAD)
   if(status EQUAL 0)
     string(STRIP "${output}" commit)
+    set(ENV{Torch_DIR} "${TORCH_DIR}")  # a clone has no .venv
     file(REMOVE_RECURSE "${WORK_DIR}/fetched")
     configure_program("${WORK_DIR}/source/fetched" "-DLADDER_REPOSITORY=file://${SOURCE_DIR}"
       "-DLADDER_TAG=${commit}")

@@ -3,11 +3,13 @@
 
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
 
+hand_over_torch()
 run("${CMAKE_COMMAND}" -S "${SOURCE_DIR}" -B "${WORK_DIR}/library" ${CONFIGURE_FLAGS}
-  "-DTorch_DIR=${TORCH_DIR}" "-DBUILD_SHARED_LIBS=${OTHER_KIND_SHARED}"
+  "-DBUILD_SHARED_LIBS=${OTHER_KIND_SHARED}"
   "-DLADDER_OBJECTS_OF=${BUILD_DIR}" -DLADDER_BUILD_BENCHMARKS=OFF -DLADDER_BUILD_EXAMPLES=OFF
   -DLADDER_BUILD_TESTS=OFF)
 run("${CMAKE_COMMAND}" --build "${WORK_DIR}/library")
+unset(ENV{Torch_DIR})
 install_moved("${WORK_DIR}/library")
 file(GLOB_RECURSE libraries "${PREFIX}/libladder_models.*")
 if(OTHER_KIND_SHARED)

@@ -2,7 +2,41 @@
 
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
 
+hand_over_torch()
 make_project(subdirectory)
 build_program("${WORK_DIR}/source/subdirectory" "-DLADDER_OBJECTS_OF=${BUILD_DIR}")
 check_program("${WORK_DIR}/subdirectory/my_program")
 expect_libraries_alone(subdirectory)
+
+# Flags of the compilation of the file whose name matches `regex`.
+macro(flags_of regex)
+  file(STRINGS "${WORK_DIR}/subdirectory/compile_commands.json" commands REGEX "\"command\"")
+  list(FILTER commands INCLUDE REGEX "${regex}")
+  list(LENGTH commands count)
+  if(NOT count EQUAL 1)
+    message(FATAL_ERROR "expected one compilation of ${regex} but got ${count}")
+  endif()
+  set(output "${commands}")
+endmacro()
+
+# Without a build type the library is optimised and says so; the project stays as it is.
+file(REMOVE_RECURSE "${WORK_DIR}/subdirectory")
+configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_BUILD_TYPE=
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
+expect("Ladder: compiled with -O2, since CMAKE_BUILD_TYPE is not set")
+flags_of("unity_nn_.*[.]cxx[.]o ")
+expect(" -O2 ")
+flags_of("my_program.dir/main.cpp.o ")
+if(output MATCHES " -O")
+  message(FATAL_ERROR "expected the project's own flags but got\n${output}")
+endif()
+file(STRINGS "${WORK_DIR}/subdirectory/CMakeCache.txt" output REGEX "^CMAKE_BUILD_TYPE")
+expect("^CMAKE_BUILD_TYPE:[A-Z]+=$")
+
+# A build type decides.
+configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_BUILD_TYPE=Debug
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
+flags_of("unity_nn_.*[.]cxx[.]o ")
+if(output MATCHES " -O2 ")
+  message(FATAL_ERROR "expected the flags of Debug but got\n${output}")
+endif()

@@ -1,0 +1,41 @@
+# Runs the commands of docs/linking.md as they stand there, in a copy of the source tree. Only the
+# folder /opt/ladder is replaced, and the library is linked from the objects of the tested build.
+
+include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
+
+file(READ "${SOURCE_DIR}/docs/linking.md" page)
+string(REGEX MATCHALL "```sh\n[^`]*```" blocks "${page}")
+list(LENGTH blocks count)
+if(count LESS 2)
+  message(FATAL_ERROR "expected commands that install and commands that link but got ${count} blocks")
+endif()
+string(REGEX REPLACE "```(sh)?" "" script "${blocks}")
+string(REPLACE ";" "" script "${script}")
+if(NOT script MATCHES "cmake --install .*-DCMAKE_PREFIX_PATH=/opt/ladder")
+  message(FATAL_ERROR "expected an installation and a program that finds it but got ${script}")
+endif()
+string(REPLACE "/opt/ladder" "${WORK_DIR}/opt/ladder" script "${script}")
+file(WRITE "${WORK_DIR}/commands.sh" "set -eux\n${script}")
+
+file(MAKE_DIRECTORY "${WORK_DIR}/source")
+file(GLOB entries RELATIVE "${SOURCE_DIR}" "${SOURCE_DIR}/*")
+list(REMOVE_ITEM entries build results runs)
+foreach(entry IN LISTS entries)
+  file(COPY "${SOURCE_DIR}/${entry}" DESTINATION "${WORK_DIR}/source")
+endforeach()
+if(EXISTS "${SOURCE_DIR}/.venv/bin/python")
+  file(CREATE_LINK "${SOURCE_DIR}/.venv" "${WORK_DIR}/source/.venv" SYMBOLIC)
+endif()
+
+hand_over_torch()
+set(ENV{LADDER_OBJECTS_OF} "${BUILD_DIR}")
+set(ENV{CXX} "${CXX_COMPILER}")
+set(ENV{CXXFLAGS} "${CXX_FLAGS}")
+set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${CCACHE}")
+execute_process(COMMAND sh "${WORK_DIR}/commands.sh" WORKING_DIRECTORY "${WORK_DIR}/source"
+  OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "expected the page's commands to succeed but got ${status}:\n${output}")
+endif()
+string(REGEX REPLACE "[ \n]+" " " output "${output}")
+expect("step 99: cost [0-9.]+ ladder ${VERSION}: [0-9]?[0-9] of 600 rows wrong")
