@@ -34,7 +34,7 @@ function(ladder_target target)
   # returns a reference and is given a temporary for one that refers to it.
   target_compile_options(${target} PRIVATE ${LADDER_DEFAULT_OPTIMISATION}
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
-    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-dangling-reference>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,13>>:-Wno-dangling-reference>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LADDER_WARNINGS_AS_ERRORS}>>:-Werror;-Wno-error=restrict;-Wno-error=stringop-overflow>")
 
   # One precompiled header serves libraries and programs alike only if both are compiled with -fPIC.
