@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ladder/data/internal/folders.h"
+#include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
 namespace {
@@ -104,11 +105,16 @@ Dataset read_cifar10(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(in.is_open(), "read_cifar10: expected a readable file but could not open ", name,
               " (check its permissions).");
-  const bool gzip = in.get() == 0x1F && in.get() == 0x8B;
+  // A record may begin with any label below 10, so only other first bytes speak for another kind.
+  std::string head(io::kFileKindBytes, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(in.gcount()));
   in.clear();
   in.seekg(0);
-  TORCH_CHECK(!gzip, "read_cifar10: expected a file of CIFAR-10 but got gzip data in ", name,
-              " (unpack it first).");
+  const auto kind = io::file_kind(head);
+  TORCH_CHECK(!kind || static_cast<uint8_t>(head[0]) < kCifarClasses,
+              "read_cifar10: expected a file of CIFAR-10 but got ", kind->noun, " in ", name, " (",
+              kind->hint, ").");
   TORCH_CHECK(size % kRecord == 0 || size % kRecord100 != 0,
               "read_cifar10: expected CIFAR-10's records of ", kRecord, " bytes but got ", size,
               " bytes in ", name, ", which fit CIFAR-100's records of ", kRecord100,

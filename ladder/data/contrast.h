@@ -1,4 +1,4 @@
-/// Contrast normalisation of single images.
+/// Contrast normalisation of each image.
 #pragma once
 
 #include <torch/types.h>
@@ -6,19 +6,19 @@
 namespace ladder::data {
 
 struct ContrastOptions {
-  double norm = 55;  ///< of every image afterwards
+  double norm = 55;  ///< norm of every image afterwards
 };
 
-/// Returns images [N, ...], uint8 or floating, with the contrast of each normalised by itself:
+/// Return images [N, ...], uint8 or floating, with the contrast of each image normalised:
 ///
 ///     x <- norm (x - mean(x)) / |x - mean(x)|
 ///
-/// over all channels and pixels of an image; shape as given, float32 for uint8 and otherwise the
-/// type of `images`. Sums are taken in float64. A constant image has no contrast to scale: one with
-/// |x - mean(x)| <= 1e-8 norm becomes 0. The values for CIFAR-10 are those of [Rasmus2015].
+/// over all channels and pixels of the image. The result has the shape of `images` and its type,
+/// float32 for uint8. Sums use float64. An image with |x - mean(x)| <= 1e-8 norm is constant and
+/// becomes 0. The default norm is the one of [Rasmus2015] for CIFAR-10.
 ///
-/// Throws `c10::Error` when `images` is neither uint8 nor floating or has no row dimension, when a
-/// row has no elements, or when the norm is not above 0.
+/// Throws `c10::Error` if `images` is neither uint8 nor floating, has no row dimension or rows
+/// without elements, or if the norm is not above 0.
 ///
 ///     torch::Tensor x = normalize_contrast(train.inputs);  // uint8 [N, 3, 32, 32] -> float
 torch::Tensor normalize_contrast(const torch::Tensor& images, const ContrastOptions& options = {});

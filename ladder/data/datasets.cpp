@@ -3,12 +3,13 @@
 #include <c10/util/Exception.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "ladder/core/floating_rows.h"
 #include "ladder/data/idx.h"
 #include "ladder/data/internal/folders.h"
 
@@ -25,36 +26,66 @@ constexpr std::array kFiles = {kTrainImages, kTrainLabels, kTestImages, kTestLab
 constexpr int64_t kMnistSide = 28;
 constexpr int64_t kMnistClasses = 10;
 
-std::optional<fs::path> find_file(const fs::path& dir, const std::string& stem) {
-  for (const std::string& name : {stem, stem + ".gz"}) {
-    std::error_code error;
-    if (fs::is_regular_file(dir / name, error)) return dir / name;
-  }
-  return std::nullopt;
-}
-
 std::string missing_files(const fs::path& dir) {
   std::string missing;
   for (const char* stem : kFiles) {
-    if (!find_file(dir, stem)) missing += (missing.empty() ? "" : ", ") + std::string(stem);
+    if (find_named_file(dir, stem).empty())
+      missing += (missing.empty() ? "" : ", ") + std::string(stem);
   }
   return missing;
 }
 
-fs::path given_dir(const char* component, const fs::path& dir) {
-  const std::string missing = missing_files(dir);
-  TORCH_CHECK(missing.empty(), component, ": expected four IDX files in ", dir.string(),
-              " but got no ", missing, " (a name may end in .gz).");
-  return dir;
+// A hint that names files which may be the wanted ones under other names, or nothing.
+std::string near_misses(const fs::path& dir) {
+  constexpr size_t kShown = 4;
+  std::vector<std::string> found;
+  bool emnist = false;
+  for (const std::string& name : names_in(dir)) {
+    const std::string plain = plain_name(name);
+    const bool wanted = std::find(kFiles.begin(), kFiles.end(), plain) != kFiles.end();
+    if (wanted ||
+        (plain.find("idx1") == std::string::npos && plain.find("idx3") == std::string::npos &&
+         plain.find("ubyte") == std::string::npos)) {
+      continue;
+    }
+    emnist = emnist || plain.starts_with("emnist");
+    found.push_back(name);
+  }
+  if (found.empty()) return "";
+  std::string list;
+  for (size_t i = 0; i < std::min(found.size(), kShown); ++i)
+    list += (i > 0 ? ", " : "") + found[i];
+  if (found.size() > kShown) list += c10::str(" and ", found.size() - kShown, " more");
+  return c10::str(dir.string(), " holds ", list,
+                  emnist ? ": EMNIST's images lie on their side, read its files with read_idx"
+                         : ": rename them if they are the same files");
+}
+
+// The first of the folders that holds all four files.
+std::optional<fs::path> first_whole(const std::vector<fs::path>& dirs) {
+  for (const fs::path& dir : dirs) {
+    if (missing_files(dir).empty()) return dir;
+  }
+  return std::nullopt;
+}
+
+// A given folder or, inside it, one that other libraries or this one would make.
+fs::path given_dir(const char* component, const fs::path& dir, const std::vector<fs::path>& inner) {
+  std::vector<fs::path> dirs = {dir};
+  for (const fs::path& folder : inner) dirs.push_back(dir / folder);
+  if (const auto whole = first_whole(dirs)) return *whole;
+  const std::string near = near_misses(dir);
+  TORCH_CHECK(false, component, ": expected four IDX files in ", dir.string(), " but got no ",
+              missing_files(dir), " (", near.empty() ? "a name may end in .gz" : near, ").");
 }
 
 Dataset load_part(const fs::path& dir, const char* images, const char* labels, std::string name) {
   const auto require = [&](const char* stem) {
-    const auto file = find_file(dir, stem);
-    TORCH_CHECK(file.has_value(), "load_mnist: expected the file ", stem, " or ", stem, ".gz in ",
+    const fs::path file = find_named_file(dir, stem);
+    TORCH_CHECK(!file.empty(), "load_mnist: expected the file ", stem, " or ", stem, ".gz in ",
                 dir.string(),
                 " but got neither (find_mnist names the folders that are looked in).");
-    return *file;
+    return file;
   };
   const fs::path images_path = require(images);
   const fs::path labels_path = require(labels);
@@ -85,39 +116,43 @@ TrainTest load_mnist(const std::filesystem::path& dir, std::string name) {
 }
 
 std::filesystem::path find_mnist(std::optional<std::filesystem::path> data_dir) {
-  if (data_dir) return given_dir("find_mnist", *data_dir);
+  const std::vector<fs::path> inner = {"mnist", fs::path("MNIST") / "raw"};
+  if (data_dir) return given_dir("find_mnist", *data_dir, inner);
 
   std::vector<fs::path> dirs;
   if (const fs::path root = environment_path("LADDER_DATA"); !root.empty()) {
-    dirs = {root, root / "mnist"};
+    dirs = {root};
+    for (const fs::path& folder : inner) dirs.push_back(root / folder);
   }
   const fs::path cache = cache_folder("mnist");
   if (!cache.empty()) dirs.push_back(cache);
-  for (const fs::path& dir : dirs) {
-    if (missing_files(dir).empty()) return dir;
-  }
+  if (const auto whole = first_whole(dirs)) return *whole;
   const std::string target = cache.empty() ? "mnist" : cache.string();
+  std::string near;
+  for (const fs::path& dir : dirs) {
+    if (near.empty()) near = near_misses(dir);
+  }
+  if (!near.empty()) near += "; or ";
   std::string files;
   for (const char* stem : kFiles) files += std::string(" ") + stem;
   TORCH_CHECK(false, "find_mnist: expected MNIST's four IDX files but got them in none of: ",
-              list_folders(dirs),
-              " (set LADDER_DATA to a folder that holds them, or run the two commands)",
+              list_folders(dirs), " (", near,
+              "set LADDER_DATA to a folder that holds them, or run the two commands)",
               "\n  mkdir -p \"", target, "\"\n  for f in", files, "; do curl -fL -o \"", target,
               "/$f.gz\" https://ossci-datasets.s3.amazonaws.com/mnist/$f.gz; done");
 }
 
 std::filesystem::path find_fashion_mnist(std::optional<std::filesystem::path> data_dir,
                                          const std::filesystem::path& package_dir) {
-  if (data_dir) return given_dir("find_fashion_mnist", *data_dir);
+  const std::vector<fs::path> inner = {"fashion-mnist", fs::path("FashionMNIST") / "raw"};
+  if (data_dir) return given_dir("find_fashion_mnist", *data_dir, inner);
 
   std::vector<fs::path> dirs;
   if (const fs::path root = environment_path("LADDER_DATA"); !root.empty()) {
-    dirs.push_back(root / "fashion-mnist");
+    for (const fs::path& folder : inner) dirs.push_back(root / folder);
   }
   dirs.push_back(package_dir);
-  for (const fs::path& dir : dirs) {
-    if (missing_files(dir).empty()) return dir;
-  }
+  if (const auto whole = first_whole(dirs)) return *whole;
   TORCH_CHECK(false, "find_fashion_mnist: expected Fashion-MNIST's four IDX files but got them in ",
               "none of: ", list_folders(dirs),
               " (on Debian or Ubuntu run: sudo apt-get install dataset-fashion-mnist).");
@@ -133,7 +168,7 @@ torch::Tensor to_unit_float(const torch::Tensor& images, torch::Dtype dtype) {
   const int64_t rows = images.size(0);
   const int64_t width =
       rows == 0 ? c10::multiply_integers(images.sizes().slice(1)) : images.numel() / rows;
-  return images.reshape({rows, width}).to(dtype).div_(255);
+  return floating_rows(images.reshape({rows, width}), dtype);
 }
 
 }  // namespace ladder::data

@@ -16,6 +16,8 @@
 #include <system_error>
 #include <vector>
 
+#include "ladder/io/internal/file_kind.h"
+
 namespace ladder::data {
 namespace {
 
@@ -107,13 +109,22 @@ class GzipBytes : public Bytes {
     return stream_.avail_in > 0;
   }
 
+  // Zeros behind the data, as tapes and some mirrors leave, are passed over as gunzip does.
   void next_member() {
-    if (stream_.avail_in == 0 && !refill()) {
-      ended_ = true;
-      return;
+    bool padded = false;
+    while (true) {
+      if (stream_.avail_in == 0 && !refill()) {
+        ended_ = true;
+        return;
+      }
+      if (stream_.next_in[0] != 0) break;
+      padded = true;
+      ++stream_.next_in;
+      --stream_.avail_in;
     }
-    TORCH_CHECK(stream_.next_in[0] == 0x1F, "read_idx: expected nothing after the gzip data in ",
-                path_, " but got more bytes from byte ", consumed_ - stream_.avail_in,
+    const bool member = stream_.next_in[0] == 0x1F && !padded;
+    TORCH_CHECK(member, "read_idx: expected nothing after the gzip data in ", path_,
+                " but got more bytes from byte ", consumed_ - stream_.avail_in,
                 " on (fetch the file again).");
     TORCH_INTERNAL_ASSERT(inflateReset(&stream_) == Z_OK);
   }
@@ -182,6 +193,15 @@ torch::Tensor read_idx(const std::filesystem::path& path) {
 
   std::array<uint8_t, 4> magic{};
   const uint64_t magic_size = bytes->read(magic.data(), magic.size());
+  if (magic_size > 1 && (magic[0] != 0 || magic[1] != 0)) {
+    std::string head(reinterpret_cast<const char*>(magic.data()), magic_size);
+    head.resize(io::kFileKindBytes);
+    head.resize(magic_size + bytes->read(reinterpret_cast<uint8_t*>(head.data()) + magic_size,
+                                         io::kFileKindBytes - magic_size));
+    const auto kind = io::file_kind(head);
+    TORCH_CHECK(!kind, "read_idx: expected an IDX file but got ", kind->noun,
+                gzip ? " inside the gzip data of " : " in ", name, " (", kind->hint, ").");
+  }
   TORCH_CHECK(magic_size == 0 || (magic[0] == 0 && magic[1] == 0),
               "read_idx: expected an IDX file, whose first two bytes are 00 00, but got ",
               hex({magic[0], magic[1]}), " in ", name, ".");

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/core/floating_rows.h"
 #include "ladder/core/random.h"
 
 namespace ladder::data {
@@ -136,8 +137,7 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
 }
 
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {
-  const torch::Tensor selected = inputs_.index_select(0, rows);
-  return selected.is_floating_point() ? selected : selected.to(torch::kFloat32).div_(255);
+  return floating_rows(inputs_.index_select(0, rows));
 }
 
 }  // namespace ladder::data

@@ -6,24 +6,24 @@
 
 namespace ladder::data {
 
-/// Whether the labeled rows hold equally many rows of every class, as in the published results, or
-/// are drawn without regard to the classes.
+/// How labeled rows are drawn: the same number of rows of every class, as in the published results,
+/// or without regard to the classes.
 enum class Balance { kBalanced, kUnbalanced };
 
-/// Asks for every row that has a label.
+/// Use every row that has a label.
 inline constexpr int64_t kAllLabels = -1;
 
-/// Draws `count` rows to be the labeled ones and returns their indices, int64 [count], ascending.
+/// Draw `count` labeled rows. Return their indices, int64 [count], ascending.
 ///
 /// `labels` is int64 [rows], each in [0, classes), or -1 for a row without a label, which is never
-/// drawn. The draw depends on its arguments alone: a run can keep its labeled rows and change the
-/// seed of everything else, or the reverse. A smaller draw is contained in a larger one of the same
-/// seed. With `count` equal to `kAllLabels`, or to the number of rows that have a label, all of
-/// those are returned, however uneven the classes.
+/// drawn. The draw depends only on the arguments, so a run can keep its labeled rows and change
+/// every other seed, or the reverse. A draw contains every smaller draw with the same seed. If
+/// `count` is `kAllLabels` or the number of rows that have a label, all of those are returned, even
+/// if the classes have different numbers of rows.
 ///
-/// Throws `c10::Error` when `count` is neither positive nor `kAllLabels`, when it exceeds the rows
-/// that have a label, when a balanced draw does not divide evenly among the classes (the message
-/// names the nearest counts that do), or when a class has too few rows for its share.
+/// Throws `c10::Error` if `count` is neither positive nor `kAllLabels`, if it exceeds the number of
+/// rows that have a label, if a balanced draw does not divide evenly among the classes (the
+/// sentence names the nearest counts that do), or if a class has too few rows.
 ///
 ///     auto labeled = draw_labeled(train.labels, 100, train.classes, /*seed=*/1);  // 10 a class
 torch::Tensor draw_labeled(const torch::Tensor& labels, int64_t count, int64_t classes,
@@ -34,25 +34,24 @@ struct SplitOptions {
   int64_t labels = 100;    ///< labeled rows, or `kAllLabels`
   int64_t validation = 0;  ///< rows set aside for validation
   uint64_t seed = 1;
-  Balance balance = Balance::kBalanced;  ///< of the labeled rows
+  Balance balance = Balance::kBalanced;  ///< how the labeled rows are drawn
 };
 
 /// Row indices, int64 and ascending.
 struct Split {
-  torch::Tensor labeled;     ///< rows whose label training may use, all among `unlabeled`
-  torch::Tensor unlabeled;   ///< every row but the validation rows
+  torch::Tensor labeled;     ///< rows whose label training may use, a subset of `unlabeled`
+  torch::Tensor unlabeled;   ///< all rows except the validation rows
   torch::Tensor validation;  ///< rows that training does not see
 };
 
-/// Divides training rows into labeled, unlabeled and validation rows.
+/// Divide training rows into labeled, unlabeled and validation rows.
 ///
-/// The validation rows are taken first, equally many of each class as far as the classes have them;
-/// all other rows are unlabeled rows, and the labeled rows are drawn among them [Rasmus2015].
-/// Validation and labeled rows come from separate random streams: with `validation = 0` the labeled
-/// rows are those of `draw_labeled`, and asking for validation replaces only the labeled rows that
-/// validation took.
+/// The validation rows are drawn first, the same number of each class as far as possible. All other
+/// rows are unlabeled rows, and the labeled rows are drawn among them [Rasmus2015]. Validation and
+/// labeled rows use separate random streams. With `validation = 0` the labeled rows are those of
+/// `draw_labeled`; a larger `validation` only replaces the labeled rows that it takes.
 ///
-/// Throws `c10::Error` as `draw_labeled` does, or when no row with a label would remain.
+/// Throws `c10::Error` as `draw_labeled` does, or if no row with a label would remain.
 ///
 ///     Split split = make_split(train.labels, 10, {.labels = 100, .validation = 5000, .seed = 1});
 Split make_split(const torch::Tensor& labels, int64_t classes, const SplitOptions& options);

@@ -6,22 +6,23 @@
 
 namespace ladder::io {
 
-/// Makes `bytes` the content of the file `path`, so that a reader, or a machine that stops at any
-/// moment, finds the old content or the new and never a part: the bytes go to a temporary file in
-/// the same folder, reach the disk, and the file is then renamed. A symbolic link is replaced.
+/// Replace the content of the file `path` by `bytes`. A reader, or a machine that stops at any
+/// moment, finds the whole old or the whole new content: the bytes are written to a temporary file
+/// in the same folder and flushed to the disk, then the file is renamed. A symbolic link is
+/// replaced.
 ///
 /// Throws `c10::Error` naming the file and the system's reason; nothing is left behind then.
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-/// The same, with the content written by `write`, which is given the path of the temporary file and
-/// closes it before it returns. What `write` throws is passed on.
+/// The same with content that `write` writes to the path of the temporary file. It must close the
+/// file before it returns. Exceptions of `write` are passed on.
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path& temporary)>& write);
 
-/// Appends `line` and a newline to the file `path`, created if need be, in one write: lines of
-/// several processes do not mix.
+/// Append `line` and a newline to the file `path`, and create the file if it does not exist. One
+/// system call writes the line, so lines of several processes do not mix.
 ///
-/// Throws `c10::Error` naming the file and the system's reason, or when `line` holds a newline.
+/// Throws `c10::Error` naming the file and the system's reason, or if `line` contains a newline.
 void append_line(const std::filesystem::path& path, std::string_view line);
 
 }  // namespace ladder::io

@@ -96,6 +96,10 @@ TEST_CASE("read_cifar10 has a sentence for every fault", "[data]") {
   write_file(path, "\x1F\x8B packed");
   CHECK(cifar10_error(path) == "read_cifar10: expected a file of CIFAR-10 but got gzip data in " +
                                    name + " (unpack it first).");
+  write_file(path, "<html><body>503</body></html>");
+  CHECK(cifar10_error(path) == "read_cifar10: expected a file of CIFAR-10 but got a web page in " +
+                                   name +
+                                   " (the address gave a page and not the file: fetch it again).");
 
   const auto whole = cifar10_bytes(images(4), torch::tensor({1, 2, 9, 0}));
   write_file(path, whole + "xy");

@@ -6,8 +6,11 @@
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
+#include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace fs = std::filesystem;
 using ladder::data::Dataset;
@@ -112,6 +115,97 @@ TEST_CASE("find_mnist takes the given folder or names the files it lacks", "[dat
             " but got no train-labels-idx1-ubyte, t10k-images-idx3-ubyte (a name may end in .gz).");
 }
 
+TEST_CASE("load_mnist finds files under the names of other copies", "[data]") {
+  const TemporaryFolder folder;
+  write_set(folder / "plain");
+  const auto wanted = load_mnist(folder / "plain");
+  const auto copy_as = [&](const std::string& set, const auto& rename) {
+    for (const std::string stem : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                   "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
+      const std::string ending = stem.starts_with("train") ? "" : ".gz";
+      const fs::path target = folder / set / rename(stem, ending);
+      fs::create_directories(target.parent_path());
+      fs::copy_file(folder / "plain" / (stem + ending), target);
+    }
+    return folder / set;
+  };
+  const std::vector<fs::path> copies = {
+      copy_as("dots",
+              [](std::string stem, const std::string& ending) {
+                return stem.replace(stem.find("-idx"), 1, ".") + ending;
+              }),
+      copy_as("folders", [](const std::string& stem,
+                            const std::string& ending) { return stem + "/" + stem + ending; }),
+      copy_as("dotted-folders",
+              [](std::string stem, const std::string& ending) {
+                return stem + "/" + std::string(stem).replace(stem.find("-idx"), 1, ".") + ending;
+              }),
+      copy_as("idx", [](const std::string& stem,
+                        const std::string& ending) { return stem + ".idx" + ending; }),
+      copy_as("upper", [](std::string stem, const std::string& ending) {
+        for (char& c : stem) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        return stem + ending;
+      })};
+  for (const fs::path& dir : copies) {
+    INFO(dir);
+    REQUIRE(find_mnist(dir) == dir);
+    const auto [train, test] = load_mnist(dir);
+    CHECK(torch::equal(train.inputs, wanted.train.inputs));
+    CHECK(torch::equal(test.labels, wanted.test.labels));
+  }
+}
+
+TEST_CASE("load_mnist prefers a whole file to one that an interrupted gunzip left", "[data]") {
+  const TemporaryFolder folder;
+  write_set(folder.path());
+  write_file(folder / "t10k-images-idx3-ubyte", "");
+  CHECK(load_mnist(folder.path()).test.inputs.size(0) == 3);
+  fs::remove(folder / "t10k-images-idx3-ubyte.gz");
+  CHECK(load_error(folder.path()) == "read_idx: expected an IDX file but got an empty file at " +
+                                         (folder / "t10k-images-idx3-ubyte").string() + ".");
+}
+
+TEST_CASE("find_mnist finds the folders that torchvision makes", "[data]") {
+  const TemporaryFolder folder;
+  write_set(folder / "MNIST/raw");
+  write_set(folder / "FashionMNIST/raw");
+  CHECK(find_mnist(folder.path()) == folder / "MNIST/raw");
+  CHECK(find_fashion_mnist(folder.path()) == folder / "FashionMNIST/raw");
+  const Environment data("LADDER_DATA", folder.path().string());
+  CHECK(find_mnist() == folder / "MNIST/raw");
+  CHECK(find_fashion_mnist(std::nullopt, folder / "none") == folder / "FashionMNIST/raw");
+}
+
+TEST_CASE("find_mnist names files that come near", "[data]") {
+  const TemporaryFolder folder;
+  const std::string dir = folder.path().string();
+  const std::string missing =
+      "find_mnist: expected four IDX files in " + dir +
+      " but got no train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+      "t10k-labels-idx1-ubyte (";
+  write_file(folder / "training-images-idx3-ubyte", "");
+  write_file(folder / "notes.txt", "");
+  CHECK(error_text([&] { find_mnist(folder.path()); }) ==
+        missing + dir +
+            " holds training-images-idx3-ubyte: rename them if they are the same files).");
+  fs::remove(folder / "training-images-idx3-ubyte");
+  for (const char* name :
+       {"train-images", "train-labels", "test-images", "test-labels", "mapping"}) {
+    write_file(folder / ("emnist-letters-" + std::string(name) + "-idx1-ubyte"), "");
+  }
+  const std::string near = dir +
+                           " holds emnist-letters-mapping-idx1-ubyte, "
+                           "emnist-letters-test-images-idx1-ubyte, "
+                           "emnist-letters-test-labels-idx1-ubyte, "
+                           "emnist-letters-train-images-idx1-ubyte and 1 more: EMNIST's images lie "
+                           "on their side, read its files with read_idx";
+  CHECK(error_text([&] { find_mnist(folder.path()); }) == missing + near + ").");
+  const Environment data("LADDER_DATA", dir);
+  const Environment cache("XDG_CACHE_HOME", (folder / "cache").string());
+  CHECK(error_text([] { find_mnist(); }).find(" (" + near + "; or set LADDER_DATA to a folder") !=
+        std::string::npos);
+}
+
 TEST_CASE("find_mnist looks in LADDER_DATA and then in the cache", "[data]") {
   const TemporaryFolder folder;
   const auto root = folder / "data";
@@ -145,7 +239,7 @@ TEST_CASE("find_mnist says how to get the files when it finds none", "[data]") {
   const Environment cache_variable("XDG_CACHE_HOME", (folder / "cache").string());
   CHECK(error_text([] { find_mnist(); }) ==
         "find_mnist: expected MNIST's four IDX files but got them in none of: " + root + ", " +
-            root + "/mnist, " + cache +
+            root + "/mnist, " + root + "/MNIST/raw, " + cache +
             " (set LADDER_DATA to a folder that holds them, or run the two commands)\n"
             "  mkdir -p \"" +
             cache +
@@ -162,7 +256,8 @@ TEST_CASE("find_fashion_mnist looks in LADDER_DATA and then in the package's fol
   const Environment data("LADDER_DATA", root.string());
   CHECK(error_text([&] { find_fashion_mnist(std::nullopt, package); }) ==
         "find_fashion_mnist: expected Fashion-MNIST's four IDX files but got them in none of: " +
-            (root / "fashion-mnist").string() + ", " + package.string() +
+            (root / "fashion-mnist").string() + ", " + (root / "FashionMNIST/raw").string() + ", " +
+            package.string() +
             " (on Debian or Ubuntu run: sudo apt-get install dataset-fashion-mnist).");
   write_set(package);
   CHECK(find_fashion_mnist(std::nullopt, package) == package);

@@ -94,6 +94,50 @@ TEST_CASE("read_idx says what is wrong with a header", "[data]") {
             " but got 9 bytes (the file is truncated).");
 }
 
+TEST_CASE("read_idx says what a file of another kind is", "[data]") {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "train-images-idx3-ubyte.gz";
+  const std::string name = path.string();
+  const auto error_of = [&](const std::string& bytes) {
+    return read_error(write_file(path, bytes));
+  };
+  const std::string idx = idx_bytes(pattern({2, 3}));
+  const std::string page =
+      "\n<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>";
+
+  CHECK(error_of(gzip_bytes(gzip_bytes(idx))) ==
+        "read_idx: expected an IDX file but got gzip data inside the gzip data of " + name +
+            " (unpack it first).");
+  CHECK(error_of(std::string("PK\3\4", 4) + std::string(60, '\0')) ==
+        "read_idx: expected an IDX file but got a zip archive in " + name + " (unpack it first).");
+  CHECK(error_of(page) == "read_idx: expected an IDX file but got a web page in " + name +
+                              " (the address gave a page and not the file: fetch it again).");
+  CHECK(error_of(gzip_bytes(page)) ==
+        "read_idx: expected an IDX file but got a web page inside the gzip data of " + name +
+            " (the address gave a page and not the file: fetch it again).");
+  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n") ==
+        "read_idx: expected an IDX file but got a Git LFS pointer in " + name +
+            " (run git lfs pull).");
+  CHECK(error_of("Not Found") ==
+        "read_idx: expected an IDX file but got text that begins with "
+        "\"Not Found\" in " +
+            name + " (is it another file of the same name?).");
+}
+
+TEST_CASE("read_idx passes over zeros behind gzip data as gunzip does", "[data]") {
+  const TemporaryFolder folder;
+  const torch::Tensor values = pattern({5, 4});
+  const std::string packed = gzip_bytes(idx_bytes(values));
+  for (const size_t zeros : {size_t{1}, size_t{512}, size_t{200000}}) {
+    const auto path = write_file(folder / "padded.gz", packed + std::string(zeros, '\0'));
+    CHECK(torch::equal(read_idx(path), values));
+  }
+  const auto path = write_file(folder / "junk.gz", packed + std::string(3, '\0') + "junk");
+  CHECK(read_error(path) == "read_idx: expected nothing after the gzip data in " + path.string() +
+                                " but got more bytes from byte " +
+                                std::to_string(packed.size() + 3) + " on (fetch the file again).");
+}
+
 TEST_CASE("read_idx compares the declared size with the data", "[data]") {
   const TemporaryFolder folder;
   const std::string bytes = idx_bytes(pattern({4, 3, 2}));

@@ -104,6 +104,10 @@ TEST_CASE("ZipReader says why it refuses a file", "[io]") {
   CHECK(read_fault(whole) == "(no fault)");
   CHECK(read_fault("") == "it does not start as a zip file does");
   CHECK(read_fault("\x80\x02}.") == "it does not start as a zip file does");
+  CHECK(read_fault("\x1F\x8B\x08") ==
+        "it does not start as a zip file does; it is gzip data, unpack it first");
+  CHECK(read_fault("\x93NUMPY\x01") ==
+        "it does not start as a zip file does; it is a NumPy file, convert it first");
   CHECK(read_fault(whole.substr(0, whole.size() - 1)) == "it ends without a zip directory");
   CHECK(read_fault("PK" + whole.substr(40)).find("its zip directory") == 0);
   CHECK(read_fault(zip_bytes("top/a", "hello", {.method = 8})) == "its record top/a is compressed");

@@ -1,10 +1,31 @@
 #include "ladder/data/internal/folders.h"
 
+#include <dirent.h>
+
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
+#include <memory>
+#include <system_error>
+#include <tuple>
 
 namespace ladder::data {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+bool is_regular(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+bool is_empty_file(const fs::path& path) {
+  std::error_code error;
+  return fs::file_size(path, error) == 0;
+}
+
+}  // namespace
 
 std::filesystem::path environment_path(const char* variable) {
   const char* value = std::getenv(variable);
@@ -22,6 +43,61 @@ std::string list_folders(const std::vector<std::filesystem::path>& folders) {
   std::string out;
   for (const fs::path& folder : folders) out += (out.empty() ? "" : ", ") + folder.string();
   return out.empty() ? "no folder" : out;
+}
+
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), &::closedir);
+  if (dir == nullptr) return names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string plain_name(std::string name) {
+  for (char& c : name) {
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (c == '_') c = '-';
+  }
+  for (bool stripped = true; stripped;) {
+    stripped = false;
+    for (const std::string ending : {".gz", ".idx", ".bin", ".ubyte"}) {
+      if (name.size() > ending.size() && name.ends_with(ending)) {
+        name.resize(name.size() - ending.size());
+        stripped = true;
+      }
+    }
+  }
+  std::replace(name.begin(), name.end(), '.', '-');
+  return name;
+}
+
+std::filesystem::path find_named_file(const std::filesystem::path& folder,
+                                      const std::string& stem) {
+  std::vector<fs::path> found;
+  for (const std::string& name : names_in(folder)) {
+    if (plain_name(name) != stem) continue;
+    if (is_regular(folder / name)) {
+      found.push_back(folder / name);
+      continue;
+    }
+    for (const std::string& inner : names_in(folder / name)) {
+      const fs::path path = folder / name / inner;
+      if (plain_name(inner) == stem && is_regular(path)) found.push_back(path);
+    }
+  }
+  const auto rank = [&](const fs::path& path) {
+    const std::string name = path.filename().string();
+    const int spelling = name == stem ? 0 : name == stem + ".gz" ? 1 : 2;
+    return std::tuple(is_empty_file(path), path.parent_path() != folder, spelling, path.string());
+  };
+  const auto best = std::min_element(
+      found.begin(), found.end(),
+      [&](const fs::path& left, const fs::path& right) { return rank(left) < rank(right); });
+  return best == found.end() ? fs::path() : *best;
 }
 
 }  // namespace ladder::data

@@ -1,4 +1,4 @@
-/// Where data is looked for. What the `find_` functions of the data sets share.
+/// Where data is looked for: what the `find_` functions of the data sets share.
 #pragma once
 
 #include <filesystem>
@@ -7,13 +7,26 @@
 
 namespace ladder::data {
 
-/// The path in the environment variable `variable`, or an empty one.
+/// Return the path in the environment variable `variable`, or an empty path.
 std::filesystem::path environment_path(const char* variable);
 
-/// `${XDG_CACHE_HOME:-$HOME/.cache}/ladder/<name>`, or an empty path where neither is set.
+/// Return `${XDG_CACHE_HOME:-$HOME/.cache}/ladder/<name>`, or an empty path if neither is set.
 std::filesystem::path cache_folder(const std::string& name);
 
-/// The folders as a list for a message: "a, b", or "no folder".
+/// Return the folders as a list for a message: "a, b", or "no folder".
 std::string list_folders(const std::vector<std::filesystem::path>& folders);
+
+/// Return the names in a folder, sorted; none if it is no folder or cannot be read.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+/// Return `name` without what copies of a published file differ in: case, the endings .gz, .idx,
+/// .bin and .ubyte, and dots or underscores in place of dashes.
+///
+///     plain_name("Train-Images.idx3-ubyte.gz");  // "train-images-idx3-ubyte"
+std::string plain_name(std::string name);
+
+/// Return the file in `folder` whose plain name is `stem`, also in a folder of that name, or an
+/// empty path. Of several, the one named `stem` wins, then `stem`.gz; an empty file comes last.
+std::filesystem::path find_named_file(const std::filesystem::path& folder, const std::string& stem);
 
 }  // namespace ladder::data

@@ -8,7 +8,7 @@
 
 namespace ladder::io {
 
-/// What a pickle holds, as data: nothing is imported and nothing is called.
+/// Value in a pickle. It is only data: nothing is imported and nothing is called.
 struct PickleValue {
   enum class Kind {
     kNone,
@@ -20,7 +20,7 @@ struct PickleValue {
     kDictionary,  ///< keys and values in turn: `items`
     kGlobal,      ///< the name of a class or function: `text`
     kCall,        ///< a call of the global `text` with the arguments `items`
-    kPersistent,  ///< what stands for data kept outside the pickle: `items`
+    kPersistent,  ///< a reference to data outside the pickle: `items`
   };
 
   Kind kind = Kind::kNone;
@@ -29,11 +29,11 @@ struct PickleValue {
   std::shared_ptr<std::vector<PickleValue>> items = nullptr;
 };
 
-/// A noun for messages: "number", "text", "dictionary", ...
+/// Return a noun for messages: "number", "text", "dictionary", ...
 std::string pickle_noun(const PickleValue& value);
 
-/// Reads a pickle of protocol 2 to 4 made of numbers, texts, tuples, lists, dictionaries (ordered
-/// ones too, whose attributes are left out) and calls of globals.
+/// Read a pickle of protocol 2 to 4 made of numbers, texts, tuples, lists, dictionaries and calls
+/// of globals. Attributes of ordered dictionaries are ignored.
 ///
 /// Throws `ReadFault`.
 PickleValue read_pickle(std::string_view bytes);

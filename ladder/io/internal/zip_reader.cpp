@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "ladder/io/internal/file_kind.h"
+
 namespace ladder::io {
 namespace {
 
@@ -40,8 +42,11 @@ ZipReader::ZipReader(const std::filesystem::path& path)
   if (!in_.is_open()) throw ReadFault("it cannot be opened");
   const uint64_t tail_size = std::min(file_size_, kEndSize + kMaxComment);
   const std::string tail = bytes_at(file_size_ - tail_size, tail_size);
-  if (bytes_at(0, std::min<uint64_t>(file_size_, 2)) != "PK") {
-    throw ReadFault("it does not start as a zip file does");
+  const std::string head = bytes_at(0, std::min<uint64_t>(file_size_, kFileKindBytes));
+  if (!head.starts_with("PK")) {
+    const auto kind = file_kind(head);
+    throw ReadFault("it does not start as a zip file does" +
+                    (kind ? "; it is " + kind->noun + ", " + kind->hint : ""));
   }
   const size_t end =
       tail_size < kEndSize ? std::string::npos : tail.rfind(kEnd, tail_size - kEndSize);

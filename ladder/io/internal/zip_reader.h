@@ -9,27 +9,27 @@
 
 namespace ladder::io {
 
-/// Why a file could not be read, without its name: the reader's caller adds that.
+/// Reason why a file could not be read. The caller of the reader adds the name of the file.
 class ReadFault : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// Reads the stored (uncompressed) records of a zip file such as `torch.save` writes, and checks
-/// them against their CRC-32. Every size and position is checked against the size of the file.
+/// Read the stored (uncompressed) records of a zip file such as `torch.save` writes, and verify
+/// their CRC-32. Every size and position is checked against the size of the file.
 ///
-/// Its functions throw `ReadFault`.
+/// All functions throw `ReadFault`.
 class ZipReader {
  public:
   explicit ZipReader(const std::filesystem::path& path);
 
-  /// The full name of the record `name`, which every writer puts in a folder of its own choice, or
-  /// nullptr.
+  /// Return the full name of the record `name`, or nullptr. Writers put all records into one
+  /// folder, whose name they choose.
   const std::string* find(const std::string& name) const;
 
   uint64_t size(const std::string& record) const;
 
-  /// Reads all bytes of a record, `size(record)` many, to `out`.
+  /// Read all `size(record)` bytes of a record to `out`.
   void read(const std::string& record, char* out);
   std::string read(const std::string& record);
 
