@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a bare machine to a trained ladder network; `./bootstrap.sh help` says how.
+# Installs what is missing, builds, and trains or tests; `./bootstrap.sh help` lists the commands.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -13,23 +13,23 @@ usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND [FLAGS]
 
-  mnist [FLAGS]     train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
-  cifar10 [FLAGS]   train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
-  reproduce [FLAGS] run a published table, every recipe and seed; FLAGS go to ladder-reproduce
-  build             build the library, the programs and the tests
-  test [FLAGS]      build and run every test; FLAGS go to ctest
-  asan [FLAGS]      the same with the address and undefined behaviour sanitizers
-  bench [FLAGS]     build and run the benchmarks
-  help              this text
+  mnist [FLAGS]      train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
+  cifar10 [FLAGS]    train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
+  reproduce [FLAGS]  run a published table, every recipe and seed; FLAGS go to ladder-reproduce
+  build              build the library, the programs and the tests
+  test [FLAGS]       build and run all tests; FLAGS go to ctest
+  asan [FLAGS]       build and run all tests with address and undefined behaviour sanitizers
+  bench [FLAGS]      build and run the benchmarks
+  help               print this text
 
 Every command first installs what is missing: compilers and small libraries as Debian packages,
-LibTorch as a Python wheel in .venv. Put --cuda before COMMAND for the large wheel with CUDA, which
-is taken anyway where there is a CUDA compiler or an NVIDIA driver.
+LibTorch as a Python wheel in .venv. Put --cuda before COMMAND to install the large wheel with CUDA;
+it is installed anyway if a CUDA compiler or an NVIDIA driver is found.
 
-  LADDER_DATA         a folder that holds MNIST's files or CIFAR-10's, or holds them in mnist/ and
-                      cifar10/
-  LADDER_MNIST_URL    an address to fetch them from, before the public ones
-  LADDER_PRESET       the CMake preset to use instead of `release`
+Environment variables:
+  LADDER_DATA        folder of MNIST's or CIFAR-10's files, or with folders mnist/ and cifar10/
+  LADDER_MNIST_URL   address to download MNIST from, tried before the public addresses
+  LADDER_PRESET      CMake preset to use instead of `release`
 TEXT
 }
 
