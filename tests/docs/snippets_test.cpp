@@ -102,6 +102,22 @@ TEST_CASE("Documentation shows only CMake lists that are configured", "[docs]") 
   CHECK(check_blocks(kCMake) >= 4);
 }
 
+TEST_CASE("Documentation's map names every page", "[docs]") {
+  const fs::path docs = source_folder() / "docs";
+  std::ifstream in(docs / "README.md");
+  std::ostringstream map;
+  map << in.rdbuf();
+  int pages = 0;
+  for (const auto& path : files_below(docs)) {
+    const std::string name = path.filename().string();
+    if (path.parent_path() != docs || !name.ends_with(".md") || name == "README.md") continue;
+    INFO("docs/README.md does not link " << name);
+    CHECK(map.str().find("](" + name + ")") != std::string::npos);
+    ++pages;
+  }
+  CHECK(pages > 8);
+}
+
 TEST_CASE("README stays short", "[docs]") {
   std::ifstream in(source_folder() / "README.md");
   REQUIRE(in.good());
