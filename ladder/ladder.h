@@ -5,6 +5,7 @@
 /// only the headers it needs.
 #pragma once
 
+#include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
