@@ -245,20 +245,3 @@ TEST_CASE("Recipes: an unknown name is answered with the nearest", "[models]") {
         "find_recipe: expected the name of a recipe but got 'mnist-al-gama' (did you mean "
         "mnist-all-gamma?).");
 }
-
-TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[models]") {
-  using models::edit_distance;
-  CHECK(edit_distance("", "") == 0);
-  CHECK(edit_distance("", "abc") == 3);
-  CHECK(edit_distance("abc", "") == 3);
-  CHECK(edit_distance("kitten", "sitting") == 3);
-  CHECK(edit_distance("flaw", "lawn") == 2);
-  CHECK(edit_distance("same", "same") == 0);
-}
-
-TEST_CASE("Nearest name: the first of the nearest, or nothing", "[models]") {
-  using models::nearest_name;
-  CHECK(nearest_name("rlu", {"tanh", "relu", "gelu"}) == "relu");
-  CHECK(nearest_name("elu", {"relu", "gelu"}) == "relu");
-  CHECK(nearest_name("x", {}).empty());
-}

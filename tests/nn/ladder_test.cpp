@@ -6,16 +6,24 @@
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
+#include "ladder/ops/convolve.h"
 #include "ladder/ops/corrupt.h"
+#include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::conv;
+using ladder::testing::global_pool;
 using ladder::testing::loss_of;
+using ladder::testing::max_pool;
+using ladder::testing::mean_pool;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
+using ladder::testing::rows_of;
+using ladder::testing::Shape;
 using ladder::testing::vanilla;
 
 namespace {
@@ -232,6 +240,65 @@ TEST_CASE("Ladder trains over stages of other kinds", "[nn]") {
     first = step == 0 ? last : first;
   }
   CHECK(last < 0.5 * first);
+}
+
+TEST_CASE("Ladder over any mix of convolutional and dense stages has a full decoder", "[nn]") {
+  torch::manual_seed(8);
+  const auto dense = [](int64_t in, int64_t out, bool top = false) {
+    return NoisyBatchNormLinear(
+        NoisyBatchNormLinearOptions{.in_features = in, .out_features = out, .softmax_top = top});
+  };
+  const std::vector<std::pair<Shape, Stages>> networks = {
+      {{1, 6, 5},
+       {conv(1, 3, 3, Border::kFull), max_pool(3), dense(3 * 4 * 4, 6), dense(6, 3, true)}},
+      {{2, 7, 7},
+       {conv(2, 3, 3, Border::kSame, 2), conv(3, 4, 1, Border::kValid), mean_pool(4, 3),
+        conv(4, 3, 2, Border::kValid), global_pool(3, true)}},
+      {{3, 5, 5}, {mean_pool(3), max_pool(3), global_pool(3), dense(3, 4, true)}},
+      {{1, 6, 6},
+       {conv(1, 8, 5, Border::kValid), conv(8, 3, 1, Border::kValid), global_pool(3, true)}},
+  };
+  for (size_t n = 0; n < networks.size(); ++n) {
+    INFO("network " << n);
+    const auto& [row, stages] = networks[n];
+    Ladder net(
+        LadderOptions{.input_shape = row, .lambda = std::vector<double>(stages.size() + 1, 0.5)},
+        stages);
+    const auto classes = net->classes();
+    const SemiBatch batch{rows_of(row, 6), torch::randint(classes, {6}), rows_of(row, 8)};
+    NoiseSource noise(1);
+    const auto loss = net->loss(batch, noise);
+    loss.total.backward();
+    CHECK(std::isfinite(loss.total.item<double>()));
+    for (size_t l = 0; l < loss.denoising.size(); ++l) {
+      CHECK(loss.denoising[l].defined());
+    }
+    for (const auto& p : net->named_parameters()) {
+      INFO(p.key());
+      CHECK(p.value().grad().defined());
+    }
+    net->calibrate(batch.x_unlabeled, 4);
+    net->eval();
+    const auto logits = net->forward(batch.x_labeled);
+    CHECK(logits.sizes() == at::IntArrayRef({6, classes}));
+    // Rows count alone: no statistics of the batch.
+    require_close(net->forward(batch.x_labeled.narrow(0, 2, 1)), logits.narrow(0, 2, 1), 1e-4,
+                  1e-5);
+    const auto copy = std::dynamic_pointer_cast<LadderImpl>(net->clone());
+    require_close(copy->forward(batch.x_labeled), logits);
+  }
+}
+
+TEST_CASE("Ladder draws the input noise of maps in one order, whatever their layout", "[nn]") {
+  torch::manual_seed(9);
+  Ladder net(LadderOptions{.input_shape = {2, 5, 4}, .lambda = {1, 0.5, 0.1}},
+             Stages{conv(2, 3, 3, Border::kValid), global_pool(3, true)});
+  const SemiBatch batch{torch::randn({4, 2, 5, 4}), torch::tensor({0, 1, 2, 0}),
+                        torch::randn({6, 2, 5, 4})};
+  const SemiBatch last{ops::channels_last(batch.x_labeled), batch.y,
+                       ops::channels_last(batch.x_unlabeled)};
+  NoiseSource noise(1), again(1);
+  require_close(net->loss(last, again).total, net->loss(batch, noise).total, 1e-5, 1e-5);
 }
 
 TEST_CASE("Ladder names what does not fit", "[nn]") {

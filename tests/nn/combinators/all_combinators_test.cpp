@@ -1,0 +1,161 @@
+#include <torch/torch.h>
+
+#include <sstream>
+#include <type_traits>
+
+#include "ladder/nn/combinators/direct_combinator.h"
+#include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/combinators/mlp_combinator.h"
+#include "ladder/nn/combinators/vanilla_combinator.h"
+#include "tests/nn/combinators/operands.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::normals;
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+using ladder::testing::weighted_sum;
+
+namespace {
+
+// Every form of a combinator, as its options.
+template <class Impl>
+std::vector<typename std::decay<decltype(Impl::options)>::type> forms() {
+  if constexpr (std::is_same_v<Impl, GaussianCombinatorImpl>) {
+    return {{.channels = 3}, {.channels = 3, .sigmoid_v = true}};
+  } else if constexpr (std::is_same_v<Impl, VanillaCombinatorImpl>) {
+    return {{.channels = 3},
+            {.channels = 3, .init = VanillaInit::kRandom},
+            {.channels = 3, .lateral = false},
+            {.channels = 3, .sigmoid = false},
+            {.channels = 3, .cross_term = false},
+            {.channels = 3, .sigmoid = false, .cross_term = false}};
+  } else if constexpr (std::is_same_v<Impl, MlpCombinatorImpl>) {
+    return {{.channels = 3},
+            {.channels = 3, .hidden = {4}, .augmented = false},
+            {.channels = 3, .hidden = {2, 2}, .leaky_slope = 0},
+            {.channels = 3, .hidden = {}},
+            {.channels = 3, .hidden = {70}}};  // more than the kernel takes
+  } else {
+    return {{.channels = 3}};
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("Combinator parameters and operands pass central differences", "[nn][grad]",
+                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
+                   DirectCombinatorImpl) {
+  torch::manual_seed(1);
+  for (const auto& options : forms<TestType>()) {
+    TestType g(options);
+    g.to(torch::kDouble);
+    std::ostringstream name;
+    g.pretty_print(name);
+    INFO(name.str());
+    const auto target = torch::randn({5, 3}, torch::kDouble);
+    {
+      const torch::NoGradGuard no_grad;
+      g.weight.normal_();
+    }
+    require_gradient(
+        [&](const std::vector<torch::Tensor>& in) {
+          const auto out = g.denoise(in[0], in[1], ops::DenoisingTarget{target});
+          return weighted_sum({out.z_hat}) + out.cost + 0 * in[0].sum();  // Direct ignores in[0]
+        },
+        {torch::randn({5, 3}, torch::kDouble), torch::randn({5, 3}, torch::kDouble), g.weight});
+  }
+}
+
+TEMPLATE_TEST_CASE("Combinator denoise is forward between the operators", "[nn]",
+                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
+                   DirectCombinatorImpl) {
+  torch::manual_seed(5);
+  for (const auto& options : forms<TestType>()) {
+    TestType g(options);
+    g.to(torch::kDouble);
+    const auto z = normals(6, 3);
+    const auto u = normals(6, 3) * 2 + 1;
+    const ops::DenoisingTarget target{normals(6, 3), normals(1, 3)[0], normals(1, 3)[0].abs() + 1};
+    const auto whole = g.denoise(z, u, target);
+    const auto z_hat = g.forward(z, ops::normalise_rows(u));
+    require_close(whole.z_hat, z_hat, 1e-9, 1e-10);
+    require_close(whole.cost, ops::denoising_cost(z_hat, target), 1e-9, 1e-10);
+    CHECK_FALSE(g.denoise(z, u, std::nullopt).cost.defined());
+  }
+}
+
+TEMPLATE_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]",
+                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
+                   DirectCombinatorImpl) {
+  torch::manual_seed(2);
+  for (const auto& options : forms<TestType>()) {
+    const auto g = std::make_shared<TestType>(options);
+    {
+      const torch::NoGradGuard no_grad;
+      g->weight.normal_();
+    }
+    const auto z = torch::randn({5, 3});
+    const auto u = torch::randn({5, 3});
+    const auto expected = g->forward(z, u);
+    const auto copy = std::dynamic_pointer_cast<TestType>(g->clone());
+    REQUIRE(copy);
+    require_close(copy->forward(z, u), expected);
+    CHECK_FALSE(copy->weight.is_alias_of(g->weight));
+    std::stringstream stream;
+    torch::serialize::OutputArchive out;
+    g->save(out);
+    out.save_to(stream);
+    torch::serialize::InputArchive in;
+    in.load_from(stream);
+    auto loaded = std::make_shared<TestType>(g->options);
+    loaded->load(in);
+    require_close(loaded->forward(z, u), expected);
+    g->to(torch::kDouble);
+    require_close(g->forward(z.to(torch::kDouble), u.to(torch::kDouble)),
+                  expected.to(torch::kDouble), 1e-5, 1e-5);
+    g->eval();
+    require_close(g->forward(z.to(torch::kDouble), u.to(torch::kDouble)),
+                  expected.to(torch::kDouble), 1e-5, 1e-5);
+  }
+}
+
+TEST_CASE("Combinators say what they are", "[nn]") {
+  const auto text = [](const auto& g) {
+    std::ostringstream stream;
+    stream << g;
+    return stream.str();
+  };
+  CHECK(text(GaussianCombinator(GaussianCombinatorOptions{4})) == "ladder::GaussianCombinator(4)");
+  CHECK(text(GaussianCombinator(GaussianCombinatorOptions{.channels = 4, .sigmoid_v = true})) ==
+        "ladder::GaussianCombinator(4, sigmoid_v)");
+  CHECK(text(VanillaCombinator(VanillaCombinatorOptions{
+            .channels = 4, .init = VanillaInit::kReversed, .lateral = false})) ==
+        "ladder::VanillaCombinator(4, reversed, no lateral)");
+  CHECK(text(MlpCombinator(MlpCombinatorOptions{.channels = 4, .hidden = {2, 3}})) ==
+        "ladder::MlpCombinator(4, [2, 3], augmented)");
+}
+
+TEST_CASE("Combinators refuse levels without channels", "[nn]") {
+  CHECK_THROWS_WITH(GaussianCombinator(GaussianCombinatorOptions{0}),
+                    Catch::Contains("GaussianCombinator: expected channels > 0 but got 0"));
+  CHECK_THROWS_WITH(VanillaCombinator(VanillaCombinatorOptions{-1}),
+                    Catch::Contains("VanillaCombinator: expected channels > 0 but got -1"));
+  CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{0}),
+                    Catch::Contains("MlpCombinator: expected channels > 0 but got 0"));
+  CHECK_THROWS_WITH(DirectCombinator(DirectCombinatorOptions{0}),
+                    Catch::Contains("DirectCombinator: expected channels > 0 but got 0"));
+}
+
+TEST_CASE("Combinators refuse options out of range", "[nn]") {
+  CHECK_THROWS_WITH(VanillaCombinator(VanillaCombinatorOptions{.channels = 1, .init_std = -1}),
+                    Catch::Contains("VanillaCombinator: expected init_std >= 0 but got -1."));
+  CHECK_THROWS_WITH(
+      MlpCombinator(MlpCombinatorOptions{.channels = 1, .hidden = {2, 0}}),
+      Catch::Contains("MlpCombinator: expected hidden layers of at least 1 unit but got [2, 0]."));
+  CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{.channels = 1, .leaky_slope = -0.1}),
+                    Catch::Contains("MlpCombinator: expected leaky_slope >= 0 but got -0.1."));
+  CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{.channels = 1, .init_std = -2}),
+                    Catch::Contains("MlpCombinator: expected init_std >= 0 but got -2."));
+}

@@ -1,0 +1,127 @@
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::require_close;
+using ladder::testing::require_gradient;
+using ladder::testing::weighted_sum;
+
+namespace {
+
+NoisyBatchNormLinear linear(int64_t in, int64_t out, bool top = false) {
+  return NoisyBatchNormLinear(
+      NoisyBatchNormLinearOptions{.in_features = in, .out_features = out, .softmax_top = top});
+}
+
+}  // namespace
+
+TEST_CASE("NoisyBatchNormLinear normalises each group by itself", "[nn]") {
+  torch::manual_seed(1);
+  auto stage = linear(5, 4);
+  NoiseSource noise(3);
+  const auto x = torch::randn({9, 5}) + 2;
+  const Pass pass{.groups = {{3, true}, {6, false}}, .noise = &noise};
+  const auto out = stage->forward(x, pass);
+  const auto pre = torch::linear(x, stage->weight);
+  const auto part = pre.narrow(0, 3, 6);
+  const auto z = (part - part.mean(0)) / (part.var(0, false) + 1e-10).sqrt();
+  require_close(out.z[1], z, 1e-4, 1e-5);
+  require_close(out.h.narrow(0, 3, 6), torch::relu(z), 1e-4, 1e-5);
+  require_close(out.mean[0], pre.narrow(0, 0, 3).mean(0), 1e-4, 1e-5);
+  NoiseSource again(3);
+  const auto n = ops::standard_normal(again.draw(3, 4), 3, 4, torch::kFloat);
+  const auto first = pre.narrow(0, 0, 3);
+  require_close(out.z[0], (first - first.mean(0)) / (first.var(0, false) + 1e-10).sqrt() + 0.3 * n,
+                1e-4, 1e-4);
+}
+
+TEST_CASE("NoisyBatchNormLinear has beta unless linear, and gamma only at a softmax top", "[nn]") {
+  CHECK(linear(3, 2)->named_parameters().keys() ==
+        std::vector<std::string>{"weight", "normalization.beta"});
+  CHECK(linear(3, 2, true)->named_parameters().keys() ==
+        std::vector<std::string>{"weight", "normalization.beta", "normalization.gamma"});
+  NoisyBatchNormLinear plain(NoisyBatchNormLinearOptions{
+      .in_features = 3, .out_features = 2, .activation = Activation::kIdentity});
+  CHECK(plain->named_parameters().keys() == std::vector<std::string>{"weight"});
+}
+
+TEST_CASE("NoisyBatchNormLinear draws weights of variance 1 / fan-in", "[nn]") {
+  auto stage = linear(400, 500);
+  reset_parameters(*stage, 7);
+  CHECK(stage->weight.mean().item<double>() == Approx(0).margin(5 * 0.05 / std::sqrt(200000)));
+  CHECK(stage->weight.var().item<double>() == Approx(1.0 / 400).epsilon(0.02));
+  auto other = linear(400, 500);
+  CHECK_FALSE(torch::equal(stage->weight, other->weight));
+  reset_parameters(*other, 7);
+  CHECK(torch::equal(stage->weight, other->weight));
+}
+
+TEST_CASE("NoisyBatchNormLinear passes central differences with its noise reseeded", "[nn][grad]") {
+  torch::manual_seed(2);
+  auto stage = linear(3, 4);
+  stage->to(torch::kDouble);
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) {
+        NoiseSource noise(5);
+        const Pass pass{.groups = {{3, true}, {4, false}}, .noise = &noise};
+        const auto out = stage->forward(in[0], pass);
+        return weighted_sum({out.h, out.z[0], out.z[1]});
+      },
+      {torch::randn({7, 3}, torch::kDouble), stage->weight, stage->normalization->beta});
+}
+
+TEST_CASE("NoisyBatchNormLinear state survives clone, dtype and save", "[nn]") {
+  torch::manual_seed(3);
+  auto stage = linear(5, 4);
+  stage->forward(torch::randn({8, 5}), Pass::clean(8, Statistics::kCalibrate));
+  stage->eval();
+  const auto x = torch::randn({3, 5});
+  const auto pass = Pass::clean(3, Statistics::kStored);
+  const auto expected = stage->forward(x, pass).h;
+
+  const auto copy = std::dynamic_pointer_cast<NoisyBatchNormLinearImpl>(stage->clone());
+  REQUIRE(copy);
+  require_close(copy->forward(x, pass).h, expected);
+  {
+    const torch::NoGradGuard no_grad;
+    copy->weight.add_(1);
+  }
+  require_close(stage->forward(x, pass).h, expected);
+  CHECK(copy->is_training() == stage->is_training());
+
+  std::stringstream stream;
+  torch::save(stage, stream);
+  auto loaded = linear(5, 4);
+  torch::load(loaded, stream);
+  require_close(loaded->forward(x, pass).h, expected);
+
+  stage->to(torch::kDouble);
+  require_close(stage->forward(x.to(torch::kDouble), pass).h, expected.to(torch::kDouble), 1e-5,
+                1e-5);
+}
+
+TEST_CASE("Stages learn a scale and a shift at any level where they are affine", "[nn]") {
+  NoisyBatchNormLinear stage(NoisyBatchNormLinearOptions{
+      .in_features = 3, .out_features = 2, .activation = Activation::kIdentity, .affine = true});
+  CHECK(stage->named_parameters().keys() ==
+        std::vector<std::string>{"weight", "normalization.beta", "normalization.gamma"});
+}
+
+TEST_CASE("NoisyBatchNormLinear names what does not fit", "[nn]") {
+  CHECK_THROWS_WITH(linear(0, 3),
+                    Catch::Contains("NoisyBatchNormLinear: expected in_features > 0"));
+  CHECK_THROWS_WITH(
+      linear(3, 2)->forward(torch::ones({4, 5}), Pass::clean(4, Statistics::kBatch)),
+      Catch::Contains("expected rows of 3 features but got an input of shape [4, 5]"));
+  CHECK_THROWS_WITH(linear(3, 2)->forward(torch::ones({4, 3}), Pass::clean(5, Statistics::kBatch)),
+                    Catch::Contains("expected 5 rows (the pass's groups) but got 4"));
+  CHECK_THROWS_WITH(linear(3, 2)->forward(torch::ones({4, 3}), Pass{.groups = {{4, true}}}),
+                    Catch::Contains("expected a noise source for a pass with noisy rows"));
+}

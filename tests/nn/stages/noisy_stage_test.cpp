@@ -1,0 +1,70 @@
+#include "ladder/nn/stages/noisy_stage.h"
+
+#include <torch/torch.h>
+
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;  // NOLINT
+using ladder::testing::require_close;
+using ladder::testing::weighted_sum;
+
+namespace {
+
+NoisyStage conv_stage() {
+  const auto conv = torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 3, 3).bias(false));
+  return NoisyStage(torch::nn::AnyModule(conv),
+                    NoisyStageOptions{.normalization = {.channels = 3}});
+}
+
+}  // namespace
+
+TEST_CASE("NoisyStage wraps a convolution with statistics per channel", "[nn]") {
+  torch::manual_seed(5);
+  auto stage = conv_stage();
+  NoiseSource noise(1);
+  const auto x = torch::randn({5, 2, 6, 7});
+  const Pass pass{.groups = {{2, true}, {3, false}}, .noise = &noise};
+  const auto out = stage->forward(x, pass);
+  CHECK(out.h.sizes() == at::IntArrayRef({5, 3, 4, 5}));
+  CHECK(out.z[0].sizes() == at::IntArrayRef({2, 3, 4, 5}));
+  const auto pre = stage->map.forward<torch::Tensor>(x).narrow(0, 2, 3);
+  const auto mean = pre.mean(at::IntArrayRef{0, 2, 3}, true);
+  const auto var = pre.var(at::IntArrayRef{0, 2, 3}, false, true);
+  require_close(out.z[1], (pre - mean) / (var + 1e-10).sqrt(), 1e-4, 1e-5);
+  require_close(out.h.narrow(0, 2, 3), torch::relu(out.z[1]), 1e-5, 1e-6);
+  weighted_sum({out.h, out.z[0], out.z[1]}).backward();
+  CHECK(stage->map.ptr()->parameters()[0].grad().defined());
+}
+
+TEST_CASE("NoisyStage makes a dense vertical map unless told otherwise", "[nn]") {
+  auto stage = conv_stage();
+  auto vertical = stage->make_vertical({2, 6, 7}, {3, 4, 5});
+  CHECK(vertical.forward<torch::Tensor>(torch::randn({4, 3, 4, 5})).sizes() ==
+        at::IntArrayRef({4, 2, 6, 7}));
+  stage->options.vertical = [](at::IntArrayRef, at::IntArrayRef) {
+    return torch::nn::AnyModule(
+        torch::nn::ConvTranspose2d(torch::nn::ConvTranspose2dOptions(3, 2, 3).bias(false)));
+  };
+  vertical = stage->make_vertical({2, 6, 7}, {3, 4, 5});
+  CHECK(vertical.forward<torch::Tensor>(torch::randn({4, 3, 4, 5})).sizes() ==
+        at::IntArrayRef({4, 2, 6, 7}));
+}
+
+TEST_CASE("NoisyStage clones deeply", "[nn]") {
+  torch::manual_seed(6);
+  auto stage = conv_stage();
+  const auto copy = std::dynamic_pointer_cast<NoisyStageImpl>(stage->clone());
+  REQUIRE(copy);
+  const auto x = torch::randn({4, 2, 5, 5});
+  const auto pass = Pass::clean(4, Statistics::kBatch);
+  require_close(copy->forward(x, pass).h, stage->forward(x, pass).h);
+  const torch::NoGradGuard no_grad;
+  copy->parameters()[0].add_(1);
+  CHECK_FALSE(torch::equal(copy->parameters()[0], stage->parameters()[0]));
+}
+
+TEST_CASE("NoisyStage names what does not fit", "[nn]") {
+  CHECK_THROWS_WITH(NoisyStage(torch::nn::AnyModule(), NoisyStageOptions{}),
+                    Catch::Contains("NoisyStage: expected a module but got an empty AnyModule"));
+}
