@@ -13,6 +13,8 @@ namespace ladder::ops {
 struct ConvolveGeometry {
   std::array<int64_t, 2> stride = {1, 1};
   std::array<int64_t, 2> padding = {0, 0};
+
+  bool operator==(const ConvolveGeometry&) const = default;
 };
 
 /// Rows and columns of the result: (size + 2 padding - kernel) / stride + 1, rounded down. Errors:

@@ -290,6 +290,10 @@ void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& wei
            const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
   TORCH_CHECK(u.dim() == 2 && u.numel() > 0,
               "denoise: expected u of shape [M, C] with elements but got ", u.sizes(), ".");
+  TORCH_CHECK(
+      u.size(0) > 1,
+      "denoise: expected at least 2 rows of u to measure their statistics but got 1 (a single "
+      "row has no variance and would become 0).");
   TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
               " but got ", z_noisy.sizes(), ".");
   TORCH_CHECK(weight.dim() == 2 && weight.size(0) == parameter_count(function) &&

@@ -50,7 +50,8 @@ struct DenoiseResult {
 /// and CUDA float32 and bfloat16, run one kernel forward and one backward (on CUDA and beyond 2,048
 /// rows three, and one for the cost); everything else `reference::denoise`, as do perceptrons on
 /// CUDA and those of more than 8 hidden layers, 64 units or 512 parameters a column. Errors: shapes
-/// that differ, a weight with another number of rows, a backward of the backward.
+/// that differ, fewer than 2 rows, a weight with another number of rows, a backward of the
+/// backward.
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target);

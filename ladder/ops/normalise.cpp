@@ -293,6 +293,9 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
   for (const auto& group : a.groups) {
     TORCH_CHECK(group.rows > 0, "normalise: expected groups of at least 1 row but got ", group.rows,
                 ".");
+    TORCH_CHECK(group.rows > 1 || a.mean,
+                "normalise: expected groups of at least 2 rows to measure their statistics but got "
+                "1 (a single row has no variance and would become 0).");
     TORCH_CHECK(group.noise_std >= 0, "normalise: expected noise_std >= 0 but got ",
                 group.noise_std, ".");
     rows += group.rows;

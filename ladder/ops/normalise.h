@@ -53,7 +53,8 @@ struct NormaliseResult {
 ///
 /// CPU float32 and float64, and CUDA float32 and bfloat16 in up to 8 groups, run one kernel forward
 /// and one backward (on CUDA three for more than 2,048 rows); other devices and dtypes run
-/// `reference::normalise`. Errors: x not [R, C]; groups that do not cover R; a group without rows;
+/// `reference::normalise`. Errors: x not [R, C]; groups that do not cover R; a group without
+/// rows, or of one row where no stored statistics are given;
 /// noise missing for a noisy group; a backward of the backward.
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& arguments);
 

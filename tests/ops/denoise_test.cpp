@@ -312,3 +312,12 @@ TEST_CASE("denoise names what does not fit", "[ops]") {
   CHECK_THROWS_WITH(denoise(z, z, w.to(torch::kDouble), g, {}),
                     Catch::Contains("expected operands of type Float but got Double"));
 }
+
+TEST_CASE("denoise refuses one row, which has no statistics", "[ops]") {
+  const auto z = torch::randn({1, 3});
+  CHECK_THROWS_WITH(ladder::ops::denoise(z, z, torch::ones({10, 3}),
+                                         ladder::ops::CombinatorFunction::kGaussian, {}),
+                    Catch::Contains("denoise: expected at least 2 rows of u to measure their "
+                                    "statistics but got 1 (a single row has no variance and would "
+                                    "become 0)."));
+}

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "ladder/ops/denoise.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
@@ -228,12 +229,12 @@ TEST_CASE("normalise lets any subset of outputs carry a gradient", "[ops][grad]"
   }
 }
 
-TEST_CASE("normalise takes strided inputs and groups of one row", "[ops][grad]") {
+TEST_CASE("normalise takes strided inputs and groups of other sizes", "[ops][grad]") {
   torch::manual_seed(5);
   const auto base = torch::randn({11, 5}, torch::kDouble);
   const auto x = base.t().detach().requires_grad_();  // [5, 11], not contiguous
   const NormaliseArguments arguments{
-      .groups = {{.rows = 1, .noise_std = 0.2}, {.rows = 4, .noise_std = 0.2}},
+      .groups = {{.rows = 2, .noise_std = 0.2}, {.rows = 3, .noise_std = 0.2}},
       .noise = NoiseDraw{.values = torch::randn({11, 5}, torch::kDouble).t()}};
   const auto a = ladder::ops::normalise(x, arguments);
   const auto y = x.detach().requires_grad_();
@@ -359,4 +360,19 @@ TEST_CASE("normalise refuses a gradient of a gradient", "[ops]") {
   const auto y = ladder::ops::normalise(x, {.groups = {{.rows = 4}}}).h.square().sum();
   CHECK_THROWS_WITH(torch::autograd::grad({y}, {x}, {}, true, true),
                     Catch::Contains("gradient of a gradient is not supported"));
+}
+
+TEST_CASE("normalise refuses a group of one row without stored statistics", "[ops]") {
+  const auto x = torch::randn({5, 3});
+  CHECK_THROWS_WITH(
+      ladder::ops::normalise(x, {.groups = {{.rows = 4}, {.rows = 1}}}),
+      Catch::Contains("normalise: expected groups of at least 2 rows to measure their "
+                      "statistics but got 1 (a single row has no variance and would "
+                      "become 0)."));
+  const auto one = x.narrow(0, 0, 1);
+  const auto stored = ladder::ops::normalise(
+      one, {.groups = {{.rows = 1}}, .mean = torch::zeros({3}), .std = torch::ones({3})});
+  require_close(stored.h, one);
+  CHECK_THROWS_WITH(ladder::ops::normalise_rows(one),
+                    Catch::Contains("expected groups of at least 2 rows"));
 }
