@@ -52,20 +52,18 @@ std::optional<NotFinite> find_not_finite(const at::Tensor& rows) {
   if (!rows.is_floating_point() || rows.numel() == 0 || rows.dim() == 0 || all_finite(rows)) {
     return std::nullopt;
   }
-  for (int64_t row = 0; row < rows.size(0); ++row) {
-    const auto values = rows[row];
-    const auto places = at::isfinite(values).logical_not().nonzero();
+  for (int64_t begin = 0; begin < rows.size(0); begin += kRowsAtOnce) {
+    const auto part = rows.narrow(0, begin, std::min(kRowsAtOnce, rows.size(0) - begin));
+    const auto places = at::isfinite(part).logical_not().nonzero();
     if (places.size(0) > 0) {
       const auto place = places[0].to(at::kCPU).contiguous();
-      NotFinite found{.row = row,
-                      .column = {place.const_data_ptr<int64_t>(),
-                                 place.const_data_ptr<int64_t>() + place.numel()}};
-      auto value = values;
-      for (const auto index : found.column) {
-        value = value[index];
+      const at::IntArrayRef index(place.const_data_ptr<int64_t>(), place.numel());
+      auto value = part;
+      for (const auto i : index) {
+        value = value[i];
       }
-      found.value = value.item<double>();
-      return found;
+      return NotFinite{
+          .row = begin + index[0], .column = index.slice(1).vec(), .value = value.item<double>()};
     }
   }
   return std::nullopt;

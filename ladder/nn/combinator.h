@@ -1,8 +1,10 @@
-/// The interface of a denoising function g: what a level of the decoder does.
+/// Interface of a denoising function g, one per level of the decoder.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -11,11 +13,11 @@
 
 namespace ladder {
 
-/// z^ = g(z~, u), per unit for vectors and per channel for maps [Rasmus2015, section 4.1].
+/// z^ = g(z~, u), per unit for vectors and per channel for feature maps [Rasmus2015, section 4.1].
 ///
-/// Both operands are matrices [M, C]; the decoder turns maps into rows first. An interface beside
-/// torch::nn::Module: implement `forward` on an ordinary module of your own, and override `denoise`
-/// only to fuse it with what surrounds it.
+/// Both operands are matrices [M, C]: the decoder turns feature maps into rows first. A combinator
+/// is an ordinary torch module that also implements `forward` of this interface. Override `denoise`
+/// only to fuse it with the normalisation and the cost.
 class Combinator {
  public:
   virtual ~Combinator() = default;
@@ -23,8 +25,8 @@ class Combinator {
   /// z^ from the lateral z~ [M, C] and the normalised vertical u [M, C].
   virtual torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) = 0;
 
-  /// A whole level: normalises `u` over its rows, combines, and costs the result where there is a
-  /// target. By default made of `forward` and the operators.
+  /// A whole level of the decoder: normalise `u` over its rows, combine, and compute the cost where
+  /// there is a target. The default calls `forward` and the operators.
   virtual ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
                                      const std::optional<ops::DenoisingTarget>& target) {
     ops::DenoiseResult result{forward(z_noisy, ops::normalise_rows(u)), {}};
@@ -37,7 +39,7 @@ class Combinator {
 
 using AnyCombinator = Pluggable<Combinator>;
 
-/// Makes the combinator of a level of `channels` units or channels.
+/// Makes the combinator of a level with this number of units or channels.
 using CombinatorFactory = std::function<AnyCombinator(int64_t channels)>;
 
 }  // namespace ladder

@@ -3,38 +3,35 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/nn/internal/encoder.h"
+#include "ladder/nn/internal/not_negative.h"
 #include "ladder/ops/corrupt.h"
 
 namespace ladder {
 
+namespace {
+
+constexpr const char* kAutoencoder = "DenoisingAutoencoder";
+
+}  // namespace
+
 DenoisingAutoencoderImpl::DenoisingAutoencoderImpl(DenoisingAutoencoderOptions options_,
                                                    Stages stages_)
     : options(std::move(options_)), stages(std::move(stages_)) {
-  TORCH_CHECK(options.input_noise >= 0, "DenoisingAutoencoder: expected input_noise >= 0 but got ",
-              options.input_noise, ".");
+  check_not_negative(kAutoencoder, "input_noise", options.input_noise);
   register_stages(*this, stages);
-  shapes = probe_shapes("DenoisingAutoencoder", options.input_shape, stages);
-  const bool features = options.cost == AutoencoderCost::kFeatureDifference;
-  if (features) {
-    if (options.lambda.empty()) {
-      options.lambda.assign(stages.size(), 1.0);
-    }
-    TORCH_CHECK(options.lambda.size() == stages.size(), "DenoisingAutoencoder: expected ",
-                stages.size(), " values of lambda (levels 1 up) but got ", options.lambda.size(),
-                ".");
-    TORCH_CHECK(std::all_of(options.lambda.begin(), options.lambda.end(),
-                            [](double w) { return w >= 0; }) &&
-                    std::any_of(options.lambda.begin(), options.lambda.end(),
-                                [](double w) { return w > 0; }),
-                "DenoisingAutoencoder: expected values of lambda >= 0 of which one is above 0.");
+  shapes = probe_shapes(kAutoencoder, options.input_shape, stages);
+  if (compares_features() && options.lambda.empty()) {
+    options.lambda.assign(stages.size(), 1.0);
   }
+  check_weights();
   decoder = register_module(
       "decoder", LadderDecoder(LadderDecoderOptions{.shapes = shapes,
-                                                    .lowest_level = features ? 1 : 0,
+                                                    .lowest_level = compares_features() ? 1 : 0,
                                                     .combinator =
                                                         [](int64_t channels) {
                                                           return DirectCombinator(
@@ -43,14 +40,41 @@ DenoisingAutoencoderImpl::DenoisingAutoencoderImpl(DenoisingAutoencoderOptions o
                                stages));
 }
 
-AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x, NoiseSource& noise) {
-  check_rows("DenoisingAutoencoder", x, "x", options.input_shape);
-  const bool features = options.cost == AutoencoderCost::kFeatureDifference;
+void DenoisingAutoencoderImpl::check_weights() const {
+  if (!compares_features()) {
+    return;
+  }
+  const auto& lambda = options.lambda;
+  TORCH_CHECK(lambda.size() + 1 == shapes.size(), "DenoisingAutoencoder: expected ",
+              shapes.size() - 1, " values of lambda (levels 1 up) but got ", lambda.size(), ".");
+  TORCH_CHECK(
+      std::all_of(lambda.begin(), lambda.end(),
+                  [](double w) { return w >= 0 && std::isfinite(w); }) &&
+          std::any_of(lambda.begin(), lambda.end(), [](double w) { return w > 0; }),
+      "DenoisingAutoencoder: expected values of lambda >= 0 of which one is above 0 but got ",
+      at::ArrayRef<double>(lambda), ".");
+}
+
+// Options that may change between steps, and those that may not.
+void DenoisingAutoencoderImpl::check_options() const {
+  TORCH_CHECK(
+      options.input_shape == shapes.front() && stages.size() + 1 == shapes.size() &&
+          compares_features() == (decoder->options.lowest_level == 1),
+      "DenoisingAutoencoder: expected input_shape, cost and stages as it was built with but "
+      "got changed ones (build another DenoisingAutoencoder).");
+  check_not_negative(kAutoencoder, "input_noise", options.input_noise);
+  check_weights();
+}
+
+AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSource& noise) {
+  check_options();
+  const auto x = accept_rows(kAutoencoder, "x", x_, options.input_shape, stages, RowUse::kMeasure);
+  const bool features = compares_features();
   const auto rows = x.size(0);
   const auto levels = shapes.size();
-  Pass pass{.groups = {{rows, true}}, .noise = &noise};
+  Pass pass{.groups = {{rows, true, RowRole::kUnlabeledNoisy}}, .noise = &noise};
   if (features) {
-    pass.groups.push_back({rows, false});
+    pass.groups.push_back({rows, false, RowRole::kUnlabeledClean});
   }
   const auto draw = options.input_noise > 0
                         ? noise.draw(rows, c10::multiply_integers(options.input_shape))
@@ -68,7 +92,9 @@ AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x, NoiseSour
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
     if (features && options.lambda[l - 1] > 0) {
-      targets[l] = ops::DenoisingTarget{output.z[1], output.mean[1], output.std[1]};
+      constexpr auto kClean = RowRole::kUnlabeledClean;
+      targets[l] = ops::DenoisingTarget{output.z_of(pass, kClean), output.mean_of(pass, kClean),
+                                        output.std_of(pass, kClean)};
     }
   }
   const auto decoded =
@@ -86,8 +112,10 @@ AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x, NoiseSour
 }
 
 torch::Tensor DenoisingAutoencoderImpl::encode(const torch::Tensor& x) {
-  check_rows("DenoisingAutoencoder", x, "x", options.input_shape);
-  return run_clean(stages, x, Pass::clean(x.size(0), Statistics::kBatch));
+  check_options();
+  const auto rows =
+      accept_rows(kAutoencoder, "x", x, options.input_shape, stages, RowUse::kMeasure);
+  return run_clean(stages, rows, Pass::clean(rows.size(0), Statistics::kBatch));
 }
 
 torch::Tensor DenoisingAutoencoderImpl::forward(const torch::Tensor& x) {

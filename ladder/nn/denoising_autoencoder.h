@@ -1,10 +1,11 @@
-/// The denoising autoencoder, and the deep feature difference: the two steps that lead to the
-/// ladder.
+/// The denoising autoencoder, plain and with the deep feature difference as its cost: the two steps
+/// that lead to the ladder.
 #pragma once
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <optional>
 #include <vector>
 
 #include "ladder/nn/ladder_decoder.h"
@@ -12,17 +13,17 @@
 
 namespace ladder {
 
-/// What a denoising autoencoder compares.
+/// Values that a denoising autoencoder compares.
 enum class AutoencoderCost {
   kReconstruction,     ///< |x^ - x|^2 at the input [Vincent2008]
   kFeatureDifference,  ///< |z^(l) - z(l)|^2 at levels 1..L, normalised [Rasmus2015, section 2]
 };
 
 struct DenoisingAutoencoderOptions {
-  std::vector<int64_t> input_shape = {};  ///< of one row
-  double input_noise = 0.3;
+  std::vector<int64_t> input_shape = {};  ///< shape of one row
+  double input_noise = 0.3;               ///< standard deviation of the noise on the input
   AutoencoderCost cost = AutoencoderCost::kReconstruction;
-  /// For kFeatureDifference: weights of levels 1..L; empty: 1 each.
+  /// For kFeatureDifference: weights of levels 1..L. Empty: 1 each.
   std::vector<double> lambda = {};
 };
 
@@ -31,16 +32,19 @@ struct AutoencoderLoss {
   std::vector<torch::Tensor> denoising;  ///< per level 0..L, unweighted; undefined where not costed
 };
 
-/// An encoder of stages and a decoder without lateral connections, so that all that reaches a
+/// An encoder of stages and a decoder without lateral connections: everything that reaches a
 /// reconstruction has passed through the top.
 ///
-/// Plain: corrupt x, encode, decode, minimise |x^ - x|^2 (mean over rows and units); nothing asks
-/// the features in the middle to be clean. Feature difference: encode the corrupted and the clean
-/// rows with the same weights and minimise |z^(l) - z(l)|^2 at the hidden levels, where z is
-/// normalised, or else a constant z would cost nothing. The ladder is this with a lateral
-/// connection at every level.
+/// kReconstruction: corrupt x, encode, decode, minimise |x^ - x|^2 (mean over rows and units)
+/// [Vincent2008]. Nothing asks the features in the middle to be clean.
 ///
-/// The stages' own noise is applied to the corrupted rows as it is set (0 for the textbook form).
+/// kFeatureDifference: encode the corrupted and the clean rows with the same weights and minimise
+/// |z^(l) - z(l)|^2 at levels 1..L [Rasmus2015, section 2]. z is normalised: otherwise a constant z
+/// would cost nothing. The ladder adds a lateral connection at every level.
+///
+/// The stages add their own noise to the corrupted rows (set it to 0 for the textbook form).
+/// `options.lambda` and `options.input_noise` may change between steps; `loss` checks them each
+/// time. The other options are fixed at construction.
 ///
 ///     DenoisingAutoencoder net(DenoisingAutoencoderOptions{.input_shape = {784}},
 ///                              Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
@@ -48,16 +52,20 @@ struct AutoencoderLoss {
 ///     net->loss(x, noise).total.backward();
 class DenoisingAutoencoderImpl : public torch::nn::Module {
  public:
-  /// Errors: those of Ladder for shapes and stages; other than L weights, negative or all 0.
+  /// Errors: those of Ladder for shapes and stages; a number of weights other than L; negative or
+  /// infinite weights, or none above 0.
   DenoisingAutoencoderImpl(DenoisingAutoencoderOptions options, Stages stages);
 
+  /// Costs of one batch of rows x [R, *input_shape], uint8 rows as x / 255. Draws the noise of
+  /// level 0 first, then of each level up. Errors: rows as in Ladder::loss; changed options.
   AutoencoderLoss loss(const torch::Tensor& x, NoiseSource& noise);
 
-  /// x^ from x as it is, without noise; batch statistics. Error: a feature-difference autoencoder,
-  /// whose decoder ends at level 1.
+  /// Reconstruction x^ of x without noise, with the statistics of the batch. Errors: rows as in
+  /// Ladder::loss; a kFeatureDifference autoencoder, whose decoder ends at level 1.
   torch::Tensor forward(const torch::Tensor& x);
 
-  /// The top's activations of x as it is; batch statistics.
+  /// Activations of the top for x without noise, with the statistics of the batch. Errors: rows as
+  /// in Ladder::loss.
   torch::Tensor encode(const torch::Tensor& x);
 
   std::shared_ptr<torch::nn::Module> clone(
@@ -65,8 +73,13 @@ class DenoisingAutoencoderImpl : public torch::nn::Module {
 
   DenoisingAutoencoderOptions options;
   Stages stages;
-  std::vector<std::vector<int64_t>> shapes;  ///< of one row at levels 0..L
+  std::vector<std::vector<int64_t>> shapes;  ///< shape of one row at levels 0..L
   LadderDecoder decoder{nullptr};
+
+ private:
+  bool compares_features() const { return options.cost == AutoencoderCost::kFeatureDifference; }
+  void check_weights() const;
+  void check_options() const;
 };
 TORCH_MODULE(DenoisingAutoencoder);
 

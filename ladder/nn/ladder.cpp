@@ -6,26 +6,38 @@
 
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/nn/internal/encoder.h"
-#include "ladder/nn/stages/noisy_normalization.h"
+#include "ladder/nn/internal/not_negative.h"
 #include "ladder/ops/corrupt.h"
 
 namespace ladder {
+namespace {
+
+constexpr const char* kLadder = "Ladder";
+
+void check_lambda(const std::vector<double>& lambda, size_t levels) {
+  TORCH_CHECK(lambda.size() == levels, "Ladder: expected ", levels, " values of lambda for ",
+              levels - 1, " stages (level 0 is the input) but got ", lambda.size(), ".");
+  for (size_t l = 0; l < levels; ++l) {
+    check_not_negative(kLadder, "lambda", lambda[l], " for level ", l);
+  }
+}
+
+bool any_above_zero(at::ArrayRef<double> weights) {
+  return std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; });
+}
+
+}  // namespace
 
 LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
-    : options(std::move(options_)), stages(std::move(stages_)) {
-  TORCH_CHECK(options.input_noise >= 0, "Ladder: expected input_noise >= 0 but got ",
-              options.input_noise, ".");
-  TORCH_CHECK(options.lambda.empty() || options.lambda.size() == stages.size() + 1,
-              "Ladder: expected ", stages.size() + 1, " values of lambda for ", stages.size(),
-              " stages (level 0 is the input) but got ", options.lambda.size(), ".");
-  int64_t lowest = -1;
-  for (size_t l = 0; l < options.lambda.size(); ++l) {
-    TORCH_CHECK(options.lambda[l] >= 0, "Ladder: expected lambda >= 0 but got ", options.lambda[l],
-                " for level ", l, ".");
-    if (options.lambda[l] > 0 && lowest < 0) {
-      lowest = static_cast<int64_t>(l);
-    }
+    : options(std::move(options_)), stages(std::move(stages_)), built_lambda_(options.lambda) {
+  check_not_negative(kLadder, "input_noise", options.input_noise);
+  if (!options.lambda.empty()) {
+    check_lambda(options.lambda, stages.size() + 1);
   }
+  const auto above =
+      std::find_if(options.lambda.begin(), options.lambda.end(), [](double w) { return w > 0; });
+  const auto lowest =
+      above == options.lambda.end() ? -1 : static_cast<int64_t>(above - options.lambda.begin());
   register_stages(*this, stages);
   shapes = probe_shapes("Ladder", options.input_shape, stages);
   TORCH_CHECK(shapes.back().size() == 1,
@@ -41,32 +53,42 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
   }
 }
 
-void LadderImpl::check_batch(const SemiBatch& batch) const {
-  check_rows("Ladder", batch.x_labeled, "x_labeled", options.input_shape);
-  TORCH_CHECK(batch.y.defined() && batch.y.dim() == 1 && batch.y.scalar_type() == torch::kLong &&
-                  batch.y.size(0) == batch.x_labeled.size(0),
-              "Ladder: expected y to be int64 [", batch.x_labeled.size(0), "] but got ",
-              batch.y.defined() ? c10::str(batch.y.scalar_type(), " ", batch.y.sizes())
-                                : "an undefined tensor",
-              ".");
-  if (has_decoder()) {
-    check_rows("Ladder", batch.x_unlabeled, "x_unlabeled", options.input_shape);
+// Options that may change between steps, and those that may not.
+void LadderImpl::check_options() const {
+  TORCH_CHECK(options.input_shape == shapes.front() && stages.size() + 1 == shapes.size(),
+              "Ladder: expected input_shape and stages as it was built with but got changed ones "
+              "(build another Ladder).");
+  check_not_negative(kLadder, "input_noise", options.input_noise);
+  if (options.lambda.empty() && decoder.is_empty()) {
+    return;
+  }
+  check_lambda(options.lambda, shapes.size());
+  const auto reached =
+      decoder.is_empty() ? shapes.size() : static_cast<size_t>(decoder->options.lowest_level);
+  for (size_t l = 0; l < std::min(reached, shapes.size()); ++l) {
+    TORCH_CHECK(options.lambda[l] == 0, "Ladder: expected lambda 0 for level ", l,
+                ", which its decoder does not reach, but got ", options.lambda[l],
+                " (the decoder is built down to the lowest level with a lambda above 0).");
   }
 }
 
 torch::Tensor LadderImpl::forward(const torch::Tensor& x) {
-  check_rows("Ladder", x, "x", options.input_shape);
-  const auto pass =
-      Pass::clean(x.size(0), is_training() ? Statistics::kBatch : Statistics::kStored);
-  return run_clean(stages, x, pass);
+  check_options();
+  const auto rows = accept_rows(kLadder, "x", x, options.input_shape, stages,
+                                is_training() ? RowUse::kMeasure : RowUse::kPredict);
+  return run_clean(
+      stages, rows,
+      Pass::clean(rows.size(0), is_training() ? Statistics::kBatch : Statistics::kStored));
 }
 
-// A tensor is made of the weights only when they are others than before: a copy from the host would
-// make a GPU wait, and could not be part of a recorded step.
+// Make a tensor of the weights only when they change: a copy from the host makes a GPU wait and
+// cannot be part of a recorded step. The tensor outlives the call, so it must not be an inference
+// tensor.
 const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
                                                const std::vector<double>& wanted) {
   if (!tensor.defined() || values != wanted || tensor.device() != costs.device() ||
       tensor.scalar_type() != costs.scalar_type()) {
+    const c10::InferenceMode normal(false);
     values = wanted;
     tensor = torch::tensor(wanted, costs.options().requires_grad(false));
   }
@@ -74,20 +96,26 @@ const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
 }
 
 LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
-  check_batch(batch);
+  check_options();
+  const bool denoises = any_above_zero(options.lambda);
+  const auto x_labeled = accept_rows(kLadder, "x_labeled", batch.x_labeled, options.input_shape,
+                                     stages, RowUse::kMeasure);
+  check_labels(kLadder, batch.y, x_labeled.size(0), classes(), x_labeled.device());
+  const auto x_unlabeled = denoises ? accept_rows(kLadder, "x_unlabeled", batch.x_unlabeled,
+                                                  options.input_shape, stages, RowUse::kMeasure)
+                                    : torch::Tensor();
   const auto levels = shapes.size();
-  const auto labeled = batch.x_labeled.size(0);
-  const auto unlabeled = has_decoder() ? batch.x_unlabeled.size(0) : 0;
-  const bool clean = std::any_of(options.lambda.begin() + (options.lambda.empty() ? 0 : 1),
-                                 options.lambda.end(), [](double weight) { return weight > 0; });
+  const auto labeled = x_labeled.size(0);
+  const auto unlabeled = denoises ? x_unlabeled.size(0) : 0;
+  const bool clean = denoises && any_above_zero(at::ArrayRef<double>(options.lambda).slice(1));
   auto pass = Pass::training(labeled, unlabeled, clean, noise);
 
-  std::vector<torch::Tensor> noisy_rows = {batch.x_labeled};
+  std::vector<torch::Tensor> noisy_rows = {x_labeled};
   std::vector<torch::Tensor> clean_rows;
-  if (unlabeled > 0) {
-    noisy_rows.push_back(batch.x_unlabeled);
+  if (denoises) {
+    noisy_rows.push_back(x_unlabeled);
     if (clean) {
-      clean_rows.push_back(batch.x_unlabeled);
+      clean_rows.push_back(x_unlabeled);
     }
   }
   const auto draw =
@@ -98,20 +126,22 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
 
   std::vector<torch::Tensor> z_noisy(levels);
   std::vector<std::optional<ops::DenoisingTarget>> targets(levels);
-  if (unlabeled > 0) {
+  if (denoises) {
     z_noisy[0] = h.narrow(0, labeled, unlabeled);
     if (options.lambda[0] > 0) {
-      targets[0] = ops::DenoisingTarget{batch.x_unlabeled};
+      targets[0] = ops::DenoisingTarget{x_unlabeled};
     }
   }
   for (size_t l = 1; l < levels; ++l) {
-    pass.compared = unlabeled > 0 && static_cast<int64_t>(l) >= decoder->options.lowest_level;
+    pass.compared = denoises && static_cast<int64_t>(l) >= decoder->options.lowest_level;
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
     if (pass.compared) {
-      z_noisy[l] = std::move(output.z[1]);
+      z_noisy[l] = output.z_of(pass, RowRole::kUnlabeledNoisy);
       if (options.lambda[l] > 0) {
-        targets[l] = ops::DenoisingTarget{output.z[2], output.mean[2], output.std[2]};
+        constexpr auto kClean = RowRole::kUnlabeledClean;
+        targets[l] = ops::DenoisingTarget{output.z_of(pass, kClean), output.mean_of(pass, kClean),
+                                          output.std_of(pass, kClean)};
       }
     }
   }
@@ -119,10 +149,16 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   LadderLoss result;
   result.denoising.resize(levels);
   result.logits = h.narrow(0, 0, labeled);
+  if (denoises) {
+    result.unlabeled_logits = h.narrow(0, labeled, unlabeled);
+    if (clean) {
+      result.clean_logits = h.narrow(0, labeled + unlabeled, unlabeled);
+    }
+  }
   result.supervised = torch::cross_entropy_loss(result.logits, batch.y);
   result.total = result.supervised;
-  if (unlabeled > 0) {
-    const auto top = torch::softmax(h.narrow(0, labeled, unlabeled), 1);
+  if (denoises) {
+    const auto top = torch::softmax(result.unlabeled_logits, 1);
     const auto decoded = decoder->forward(top, z_noisy, targets);
     std::vector<torch::Tensor> costs;
     std::vector<double> weights;
@@ -140,32 +176,16 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
 }
 
 void LadderImpl::calibrate(const torch::Tensor& inputs, int64_t batch_size) {
-  check_rows("Ladder", inputs, "inputs", options.input_shape);
-  TORCH_CHECK(
-      inputs.size(0) >= 2 && batch_size >= 2,
-      "Ladder: expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
-      inputs.size(0), " and ", batch_size, ".");
-  const torch::NoGradGuard no_grad;
-  apply([](torch::nn::Module& module) {
-    if (auto* normalization = dynamic_cast<NoisyNormalizationImpl*>(&module)) {
-      normalization->reset_statistics();
-    }
-  });
-  const auto rows = inputs.size(0);
-  for (int64_t begin = 0; begin < rows;) {
-    auto end = std::min(begin + batch_size, rows);
-    if (rows - end < (batch_size + 1) / 2) {
-      end = rows;
-    }
-    run_clean(stages, inputs.narrow(0, begin, end - begin),
-              Pass::clean(end - begin, Statistics::kCalibrate));
-    begin = end;
-  }
+  check_options();
+  calibrate_stages(kLadder, stages, inputs, options.input_shape, batch_size);
 }
 
 std::shared_ptr<torch::nn::Module> LadderImpl::clone(
     const std::optional<torch::Device>& device) const {
-  auto copy = std::make_shared<LadderImpl>(options, clone_stages(stages, device));
+  auto built = options;
+  built.lambda = built_lambda_;  // which decides how far down the decoder reaches
+  auto copy = std::make_shared<LadderImpl>(built, clone_stages(stages, device));
+  copy->options.lambda = options.lambda;
   copy_state(*this, *copy, device);
   return copy;
 }

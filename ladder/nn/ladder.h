@@ -1,9 +1,10 @@
-/// The ladder network: an encoder of stages run over a stacked batch, a decoder back down, costs.
+/// The ladder network: an encoder of stages, a decoder and costs.
 #pragma once
 
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <optional>
 #include <vector>
 
 #include "ladder/core/semi_batch.h"
@@ -14,37 +15,42 @@
 namespace ladder {
 
 struct LadderOptions {
-  std::vector<int64_t> input_shape = {};  ///< of one row, [784] say
-  /// Weights of the denoising costs from level 0 (the input) up, one more than there are stages.
-  /// The decoder reaches down to the lowest weight above 0; all 0 or empty: no decoder at all.
+  std::vector<int64_t> input_shape = {};  ///< shape of one row, for example [784]
+  /// Weights of the denoising costs of levels 0 (the input) to L (the last stage). The decoder
+  /// reaches down to the lowest level with a weight above 0. All 0 or empty: no decoder.
   std::vector<double> lambda = {};
   double input_noise = 0.3;           ///< standard deviation of the noise on the input
-  CombinatorFactory combinator = {};  ///< by default GaussianCombinator
+  CombinatorFactory combinator = {};  ///< default: GaussianCombinator
 };
 
-/// The costs of one step; `total` is what training minimises.
+/// Costs of one step. Training minimises `total`.
 struct LadderLoss {
   torch::Tensor total;       ///< supervised + sum over levels of lambda_l denoising_l
   torch::Tensor supervised;  ///< mean cross entropy of the corrupted labeled rows
   std::vector<torch::Tensor>
-      denoising;         ///< per level 0..L, unweighted; undefined where lambda is 0
-  torch::Tensor logits;  ///< [N, classes], corrupted labeled rows
+      denoising;                   ///< per level 0..L, unweighted; undefined where lambda is 0
+  torch::Tensor logits;            ///< [N, classes], corrupted labeled rows
+  torch::Tensor unlabeled_logits;  ///< [M, classes], corrupted unlabeled rows; undefined if not run
+  torch::Tensor clean_logits;      ///< [M, classes], clean unlabeled rows; undefined if not run
 };
 
 /// A ladder network over any stages [Rasmus2015].
 ///
 /// One step runs the encoder once over the rows [labeled noisy | unlabeled noisy | unlabeled clean]
-/// (the clean pass over labeled rows feeds no cost), the decoder over the unlabeled noisy rows, and
-/// compares with the clean ones; gradients flow into the clean targets and their statistics too.
-/// Row groups that no cost needs are not run: no clean rows when only level 0 is costed, no
-/// unlabeled rows when nothing is.
+/// and the decoder over the unlabeled noisy rows, and compares them with the clean ones. Gradients
+/// flow into the clean targets and their statistics too. Groups that no cost needs are not run: no
+/// clean labeled rows, no clean rows where only level 0 has a cost, no unlabeled rows where no
+/// level has one.
 ///
-/// Errors at construction: a stage that cannot take the shape before it (named by its place), a
-/// top that is not [classes], another number of lambdas than levels, negative ones.
+/// `options.lambda` and `options.input_noise` may change between steps; `loss` checks them each
+/// time. The other options are fixed at construction.
+///
+/// Errors at construction: a stage that cannot take the rows before it (named by its place); a top
+/// that does not give [classes]; a number of lambdas other than levels; negative or infinite ones.
 ///
 ///     Ladder net(LadderOptions{.input_shape = {784}, .lambda = {1000, 10, 0.1}},
-///                Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = 784,
-///                                                                      .out_features = 500}),
+///                Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+///                           .in_features = 784, .out_features = 500}),
 ///                       NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
 ///                           .in_features = 500, .out_features = 10, .softmax_top = true})});
 ///     NoiseSource noise(stream_seed(1, "noise"));
@@ -56,19 +62,29 @@ class LadderImpl : public torch::nn::Module {
  public:
   LadderImpl(LadderOptions options, Stages stages);
 
-  /// Logits [R, classes] of the clean path. In eval mode with the stored statistics (error before
-  /// any calibration), in train mode with the batch's own.
+  /// Logits [R, classes] of the clean path over rows x [R, *input_shape], uint8 rows as x / 255. In
+  /// eval mode normalise with the stored statistics (error before the first calibration), in train
+  /// mode with those of the batch (error: 1 row). Errors name the rows: a missing batch dimension,
+  /// another type or device, and on the CPU a NaN or an infinite number.
   torch::Tensor forward(const torch::Tensor& x);
 
-  /// The costs of one batch; draws the noise of level 0 first, then of each level up, over the
-  /// labeled and unlabeled rows together. Error: rows of another shape than input_shape, labels
-  /// that do not match, unlabeled rows missing where lambda asks for them.
+  /// Costs of one batch. Draws the noise of level 0 first, then of each level up, over the labeled
+  /// and unlabeled rows together. Takes uint8 rows as x / 255.
+  ///
+  /// Errors: rows as in `forward`; fewer than 2 rows in a group; labels of another number, type or
+  /// device, and on the CPU labels outside 0..classes - 1; missing unlabeled rows where a lambda is
+  /// above 0; a changed lambda that is negative, infinite, of another number, or above 0 below the
+  /// decoder. On CUDA no number is read, so that nothing waits for the device.
   LadderLoss loss(const SemiBatch& batch, NoiseSource& noise);
 
-  /// Measures the statistics that eval mode normalises with: the clean path over `inputs` in
-  /// batches of `batch_size` rows, each normalised by its own statistics; stored are the mean of
-  /// batch means and the mean of unbiased batch variances. A last batch of fewer rows than half a
-  /// batch joins the one before. No gradients; the mode is left as it is. Error: fewer than 2 rows.
+  /// Measure the statistics that eval mode normalises with. Runs the clean path over `inputs` in
+  /// batches of `batch_size` rows, each normalised by its own statistics, and stores the mean of
+  /// the batch means and of the unbiased batch variances. Converts uint8 rows batch by batch. A
+  /// last batch with less than half of the rows joins the one before. Computes no gradients and
+  /// leaves the mode as it is.
+  ///
+  /// Errors: rows as in `forward` on any device (the stored statistics stay as they were); fewer
+  /// than 2 rows; a stage that measures nothing.
   void calibrate(const torch::Tensor& inputs, int64_t batch_size = 1000);
 
   std::shared_ptr<torch::nn::Module> clone(
@@ -76,23 +92,24 @@ class LadderImpl : public torch::nn::Module {
 
   int64_t top_level() const { return static_cast<int64_t>(stages.size()); }
   int64_t classes() const { return shapes.back()[0]; }
-  /// Whether a step needs unlabeled rows: some lambda is above 0.
+  /// True where a lambda was above 0 at construction: a step takes unlabeled rows.
   bool has_decoder() const { return !decoder.is_empty(); }
 
   LadderOptions options;
   Stages stages;
-  std::vector<std::vector<int64_t>> shapes;  ///< of one row at levels 0..L
-  LadderDecoder decoder{nullptr};            ///< empty when every lambda is 0
+  std::vector<std::vector<int64_t>> shapes;  ///< shape of one row at levels 0..L
+  LadderDecoder decoder{nullptr};            ///< empty where every lambda is 0
 
  private:
-  struct Weights {  // of the costs, as a tensor where they are
+  struct Weights {  // lambda of the costs as a tensor on their device
     std::vector<double> values;
     torch::Tensor tensor;
     const torch::Tensor& like(const torch::Tensor& costs, const std::vector<double>& wanted);
   };
 
-  void check_batch(const SemiBatch& batch) const;
+  void check_options() const;
 
+  std::vector<double> built_lambda_;
   Weights weights_;
 };
 TORCH_MODULE(Ladder);

@@ -44,6 +44,8 @@ LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_,
 }
 
 void LadderDecoderImpl::register_all() {
+  built_shapes_ = options.shapes;
+  built_lowest_level_ = options.lowest_level;
   const auto verticals = register_module("verticals", std::make_shared<torch::nn::Module>());
   for (const auto& [level, vertical] : verticals_) {
     verticals->register_module(std::to_string(level), vertical.ptr());
@@ -52,6 +54,12 @@ void LadderDecoderImpl::register_all() {
   for (const auto& [level, combinator] : combinators_) {
     combinators->register_module(std::to_string(level), combinator.module());
   }
+}
+
+void LadderDecoderImpl::check_options() const {
+  TORCH_CHECK(options.shapes == built_shapes_ && options.lowest_level == built_lowest_level_,
+              "LadderDecoder: expected the options that it was built with but got changed ones "
+              "(options are fixed at construction: build another LadderDecoder).");
 }
 
 const AnyCombinator& LadderDecoderImpl::combinator(int64_t level) const {
@@ -64,10 +72,17 @@ const AnyCombinator& LadderDecoderImpl::combinator(int64_t level) const {
 std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
     const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
     const std::vector<std::optional<ops::DenoisingTarget>>& targets) {
+  check_options();
   const auto levels = options.shapes.size();
   TORCH_CHECK(z_noisy.size() == levels && targets.size() == levels, "LadderDecoder: expected ",
               levels, " levels of z_noisy and targets but got ", z_noisy.size(), " and ",
               targets.size(), ".");
+  TORCH_CHECK(top.defined() && top.dim() >= 2,
+              "LadderDecoder: expected top of shape [M, ...] but got ",
+              top.defined() ? c10::str(top.sizes()) : "an undefined tensor", ".");
+  TORCH_CHECK(top.size(0) >= 2, "LadderDecoder: expected at least 2 rows of top but got ",
+              top.size(0),
+              " (u is normalised by the statistics of its rows, and one row has none).");
   std::vector<ops::DenoiseResult> results(levels);
   torch::Tensor u = top;
   for (auto level = top_level(); level >= options.lowest_level; --level) {

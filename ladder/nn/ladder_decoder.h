@@ -1,4 +1,4 @@
-/// The way back down: vertical maps, combinators and denoising costs, level by level.
+/// The decoder: vertical maps, combinators and denoising costs, level by level from the top down.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -17,29 +17,32 @@ namespace ladder {
 struct LadderDecoderOptions {
   /// Shape of one row at levels 0..L; level 0 is the input.
   std::vector<std::vector<int64_t>> shapes = {};
-  /// Levels below this one are not reconstructed. L: the top combinator alone (Gamma-model).
+  /// Lowest level to reconstruct. L: only the combinator of the top (Gamma-model).
   int64_t lowest_level = 0;
-  /// By default GaussianCombinator.
+  /// Default: GaussianCombinator.
   CombinatorFactory combinator = {};
 };
 
-/// For l = L down to the lowest level: u(l) = normalise(V_l z^(l+1)), z^(l) = g_l(z~(l), u(l))
-/// [Rasmus2015, algorithm 1], where u(L) is the normalised `top`.
+/// For l = L down to the lowest level: u(l) = normalise(V_l z^(l+1)), z^(l) = g_l(z~(l), u(l)),
+/// where u(L) is the normalised `top` [Rasmus2015, algorithm 1].
 ///
-/// Parameters: `verticals.l` (from level l+1 down to l) and `combinators.l`. Usable alone, over any
-/// encoder that gives z~ per level:
+/// Parameters: `verticals.l` (from level l+1 down to l) and `combinators.l`. Works without a
+/// Ladder, over any encoder that gives z~ per level. Options are fixed at construction.
 ///
 ///     LadderDecoder decoder(LadderDecoderOptions{.shapes = {{784}, {100}, {10}}}, stages);
 ///     auto levels = decoder->forward(softmax, {x_noisy, z1_noisy, z2_noisy}, targets);
 class LadderDecoderImpl : public torch::nn::Module {
  public:
-  /// Stage l+1 of `stages` makes the map down to level l. Error: other than L stages for L+1
-  /// shapes, a lowest level outside 0..L.
+  /// Stage l+1 of `stages` makes the map down to level l. Errors: a number of shapes other than
+  /// L+1 for L stages; a lowest level outside 0..L.
   LadderDecoderImpl(LadderDecoderOptions options, const Stages& stages);
 
-  /// `top` [M, ...] before normalisation; `z_noisy` and `targets` per level 0..L, of which those
-  /// below the lowest level are ignored and may be undefined; a level without a target has no cost.
-  /// Returns z^ and cost per level, undefined below the lowest level.
+  /// Decode `top` [M, ...] (before normalisation). `z_noisy` and `targets` hold one element per
+  /// level 0..L; those below the lowest level are ignored and may be undefined. A level without a
+  /// target has no cost. Returns z^ and cost per level, undefined below the lowest level.
+  ///
+  /// Errors: M < 2, since u is normalised over the M rows; another number of levels; shapes that do
+  /// not fit (named by the level); changed options.
   std::vector<ops::DenoiseResult> forward(
       const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
       const std::vector<std::optional<ops::DenoisingTarget>>& targets);
@@ -48,7 +51,7 @@ class LadderDecoderImpl : public torch::nn::Module {
       const std::optional<torch::Device>& device = std::nullopt) const override;
 
   int64_t top_level() const { return static_cast<int64_t>(options.shapes.size()) - 1; }
-  /// The combinator of a level. Error: a level that has none.
+  /// Combinator of a level. Error: a level without one.
   const AnyCombinator& combinator(int64_t level) const;
 
   LadderDecoderOptions options;
@@ -57,7 +60,10 @@ class LadderDecoderImpl : public torch::nn::Module {
   LadderDecoderImpl(LadderDecoderOptions options, std::map<int64_t, torch::nn::AnyModule> verticals,
                     std::map<int64_t, AnyCombinator> combinators);
   void register_all();
+  void check_options() const;
 
+  std::vector<std::vector<int64_t>> built_shapes_;
+  int64_t built_lowest_level_ = 0;
   std::map<int64_t, torch::nn::AnyModule> verticals_;
   std::map<int64_t, AnyCombinator> combinators_;
 };

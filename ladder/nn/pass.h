@@ -1,42 +1,92 @@
-/// What one run of the encoder is: its groups of rows, their noise, their statistics.
+/// Arguments of one run of the encoder: groups of rows, noise, statistics.
 #pragma once
 
+#include <c10/util/Exception.h>
+
+#include <cstddef>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "ladder/core/random.h"
 
 namespace ladder {
 
+/// Purpose of a group of rows.
+enum class RowRole {
+  kLabeledNoisy,    ///< labeled rows with noise, for the supervised cost
+  kUnlabeledNoisy,  ///< unlabeled rows with noise, which the decoder denoises
+  kUnlabeledClean,  ///< the same rows without noise, the targets of the denoising costs
+  kOther,           ///< any other group, for example the rows of an evaluation
+};
+
 /// Consecutive rows of a stacked batch that share normalisation statistics.
 struct RowGroup {
   int64_t rows = 0;
   bool noisy = false;
+  RowRole role = RowRole::kOther;
 };
 
-/// Where the mean and standard deviation of a normalisation come from.
+/// Source of the mean and standard deviation of a normalisation.
 enum class Statistics {
-  kBatch,      ///< each group's own rows
-  kCalibrate,  ///< each group's own rows, and added to the stored statistics
-  kStored,     ///< the stored statistics, measured earlier by calibration
+  kBatch,      ///< the rows of each group
+  kCalibrate,  ///< the rows of each group; add them to the stored statistics
+  kStored,     ///< the stored statistics, measured by an earlier calibration
 };
 
-/// An argument of every stage, never its state: the same stage code serves training, calibration
+/// Statistics that a module measures during a calibration and uses in eval mode.
+class StoredStatistics {
+ public:
+  virtual ~StoredStatistics() = default;
+  /// Forget the stored statistics.
+  virtual void reset_statistics() = 0;
+};
+
+/// A calibration over several batches. Modules that store statistics take part through the pass,
+/// wherever they are inside a stage.
+class CalibrationRun {
+ public:
+  /// Take part with one batch. Call this before adding the statistics of the batch: at the first
+  /// batch of a calibration it resets `statistics`.
+  void measure(StoredStatistics& statistics) {
+    if (started_.insert(&statistics).second) {
+      statistics.reset_statistics();
+    }
+    ++measured_;
+  }
+
+  /// Calls of `measure` so far.
+  int64_t measured() const { return measured_; }
+
+  /// Forget all statistics measured so far, after an error.
+  void abandon() {
+    for (auto* statistics : started_) {
+      statistics->reset_statistics();
+    }
+  }
+
+ private:
+  std::set<StoredStatistics*> started_;
+  int64_t measured_ = 0;
+};
+
+/// Argument of every stage and never its state: the same stage code serves training, calibration
 /// and inference.
 struct Pass {
   std::vector<RowGroup> groups = {};
   Statistics statistics = Statistics::kBatch;
-  NoiseSource* noise = nullptr;  ///< needed where a group is noisy; not owned
-  bool compared = true;  ///< whether anybody reads StageOutput::z; where not, it may be left empty
+  NoiseSource* noise = nullptr;        ///< required where a group is noisy; not owned
+  bool compared = true;                ///< false: nobody reads StageOutput::z, which may stay empty
+  CalibrationRun* calibration = nullptr;  ///< the calibration of a kCalibrate pass; not owned
 
-  /// Rows [labeled noisy | unlabeled noisy | unlabeled clean] of a training step; the last group
-  /// only with `clean`, the second and third only with unlabeled > 0.
+  /// Rows [labeled noisy | unlabeled noisy | unlabeled clean] of a training step. Omit the last
+  /// group without `clean`, and the last two for unlabeled = 0.
   static Pass training(int64_t labeled, int64_t unlabeled, bool clean, NoiseSource& noise) {
-    Pass pass{.groups = {{labeled, true}}, .statistics = Statistics::kBatch, .noise = &noise};
+    Pass pass{.groups = {{labeled, true, RowRole::kLabeledNoisy}}, .noise = &noise};
     if (unlabeled > 0) {
-      pass.groups.push_back({unlabeled, true});
+      pass.groups.push_back({unlabeled, true, RowRole::kUnlabeledNoisy});
       if (clean) {
-        pass.groups.push_back({unlabeled, false});
+        pass.groups.push_back({unlabeled, false, RowRole::kUnlabeledClean});
       }
     }
     return pass;
@@ -44,15 +94,28 @@ struct Pass {
 
   /// One group without noise.
   static Pass clean(int64_t rows, Statistics statistics) {
-    return {.groups = {{rows, false}}, .statistics = statistics, .noise = nullptr};
+    return {.groups = {{rows, false}}, .statistics = statistics};
   }
 
+  /// Number of rows in all groups.
   int64_t rows() const {
     int64_t total = 0;
     for (const auto& group : groups) {
       total += group.rows;
     }
     return total;
+  }
+
+  /// Index of the first group with this role: its place in StageOutput::z, mean and std.
+  /// Error: no such group.
+  size_t group(RowRole role) const {
+    size_t index = 0;
+    while (index < groups.size() && groups[index].role != role) {
+      ++index;
+    }
+    TORCH_CHECK(index < groups.size(), "Pass: expected a group of rows with role ",
+                static_cast<int>(role), " but got none among ", groups.size(), " groups.");
+    return index;
   }
 };
 

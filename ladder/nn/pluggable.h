@@ -1,6 +1,8 @@
-/// A module that implements one of the library's interfaces, whatever its type.
+/// Holder for a module that implements one of the library's interfaces.
 #pragma once
 
+#include <c10/core/Device.h>
+#include <c10/util/Exception.h>
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
@@ -11,9 +13,10 @@
 
 namespace ladder {
 
-/// Holds both sides of a module that implements `Interface`, which is not itself a Module so that
-/// implementations can be ordinary torch::nn::Cloneable modules. Module holders and shared pointers
-/// convert to it, so that modules of different types stand in one list.
+/// A module that implements `Interface`, held both as a Module and as an Interface. An interface is
+/// not itself a Module, so that implementations can be ordinary torch::nn::Cloneable modules.
+/// Module holders and shared pointers convert to a Pluggable: modules of different types stand in
+/// one list.
 template <class Interface>
 class Pluggable {
  public:
@@ -31,7 +34,7 @@ class Pluggable {
   Interface& operator*() const { return *interface_; }
   Interface* operator->() const { return interface_.get(); }
 
-  /// A deep copy of the module.
+  /// Deep copy of the module. Error: a clone() that returns a module without the interface.
   Pluggable clone(const std::optional<torch::Device>& device = std::nullopt) const {
     auto module = module_->clone(device);
     auto interface = std::dynamic_pointer_cast<Interface>(module);

@@ -2,11 +2,15 @@
 
 #include <torch/torch.h>
 
+#include <limits>
+
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 
@@ -129,6 +133,82 @@ TEST_CASE("DenoisingAutoencoder clones with its state", "[nn]") {
   const auto x = torch::rand({8, 6});
   DenoisingAutoencoder copy(std::dynamic_pointer_cast<DenoisingAutoencoderImpl>(net->clone()));
   require_close(autoencoder_loss(copy, x).total, autoencoder_loss(net, x).total);
+}
+
+TEST_CASE("DenoisingAutoencoder refuses rows that a Ladder refuses", "[nn]") {
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
+  auto x = torch::rand({8, 6});
+  const auto at_each = [&](const torch::Tensor& rows, const std::string& text) {
+    CHECK(error_text([&] { autoencoder_loss(net, rows); }) == text);
+    CHECK(error_text([&] { net->encode(rows); }) == text);
+    CHECK(error_text([&] { net->forward(rows); }) == text);
+  };
+  at_each(x[0],
+          "DenoisingAutoencoder: expected x to hold rows of shape [6] but got one row without the "
+          "batch dimension (x.unsqueeze(0) is a batch of one row).");
+  at_each(x.narrow(0, 0, 1),
+          "DenoisingAutoencoder: expected at least 2 rows of x but got 1 (rows are normalised by "
+          "their own statistics, and one row has none: it would become 0).");
+  at_each(x.to(torch::kDouble),
+          "DenoisingAutoencoder: expected x in Float on cpu like the network, or in Byte, but got "
+          "Double on cpu.");
+  x[3][5] = std::numeric_limits<float>::infinity();
+  at_each(
+      x, "DenoisingAutoencoder: expected x to hold finite numbers but got inf in row 3, column 5.");
+}
+
+TEST_CASE("DenoisingAutoencoder takes bytes in 0..1", "[nn]") {
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
+  const auto bytes = torch::randint(256, {9, 6}, torch::kByte);
+  const auto scaled = bytes.to(torch::kFloat).div(255);
+  CHECK(torch::equal(autoencoder_loss(net, bytes).total, autoencoder_loss(net, scaled).total));
+  CHECK(torch::equal(net->encode(bytes), net->encode(scaled)));
+  CHECK(torch::equal(net->forward(bytes), net->forward(scaled)));
+}
+
+TEST_CASE("DenoisingAutoencoder checks the options that may change between steps", "[nn]") {
+  const auto x = torch::rand({8, 6});
+  auto net = small_autoencoder(AutoencoderCost::kFeatureDifference, {1, 1});
+  const auto first = autoencoder_loss(net, x);
+  net->options.lambda = {3, 1};
+  require_close(autoencoder_loss(net, x).total, 3 * first.denoising[1] + first.denoising[2], 1e-6,
+                1e-6);
+  const auto changed = [&](std::vector<double> lambda) {
+    net->options.lambda = std::move(lambda);
+    return error_text([&] { autoencoder_loss(net, x); });
+  };
+  CHECK(changed({1}) ==
+        "DenoisingAutoencoder: expected 2 values of lambda (levels 1 up) but got 1.");
+  CHECK(changed({}) ==
+        "DenoisingAutoencoder: expected 2 values of lambda (levels 1 up) but got 0.");
+  CHECK(changed({1, -2}) ==
+        "DenoisingAutoencoder: expected values of lambda >= 0 of which one is above 0 but got "
+        "[1, -2].");
+  CHECK(changed({1, std::numeric_limits<double>::infinity()}) ==
+        "DenoisingAutoencoder: expected values of lambda >= 0 of which one is above 0 but got "
+        "[1, inf].");
+  net->options.lambda = {1, 1};
+  net->options.input_noise = -1;
+  CHECK(error_text([&] { autoencoder_loss(net, x); }) ==
+        "DenoisingAutoencoder: expected input_noise >= 0 but got -1.");
+  net->options.input_noise = 0;
+  net->options.cost = AutoencoderCost::kReconstruction;
+  CHECK(error_text([&] { autoencoder_loss(net, x); }) ==
+        "DenoisingAutoencoder: expected input_shape, cost and stages as it was built with but got "
+        "changed ones (build another DenoisingAutoencoder).");
+}
+
+TEST_CASE("DenoisingAutoencoder computes a cost in inference mode and trains after it", "[nn]") {
+  for (const auto cost : {AutoencoderCost::kReconstruction, AutoencoderCost::kFeatureDifference}) {
+    auto net = small_autoencoder(cost);
+    const auto x = torch::rand({8, 6});
+    {
+      const c10::InferenceMode guard;
+      autoencoder_loss(net, x);
+      net->encode(x);
+    }
+    CHECK_NOTHROW(autoencoder_loss(net, x).total.backward());
+  }
 }
 
 TEST_CASE("DenoisingAutoencoder names what does not fit", "[nn]") {

@@ -5,10 +5,12 @@
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::vanilla;
@@ -126,6 +128,34 @@ TEST_CASE("LadderDecoder clones deeply", "[nn]") {
     require_close(copy->named_parameters()[parameter.key()], parameter.value());
     CHECK_FALSE(copy->named_parameters()[parameter.key()].is_alias_of(parameter.value()));
   }
+}
+
+TEST_CASE("LadderDecoder refuses one row and changed options", "[nn]") {
+  auto d = decoder();
+  const auto run = [&](int64_t rows) {
+    return error_text([&] {
+      d->forward(torch::ones({rows, 3}),
+                 {torch::ones({rows, 5}), torch::ones({rows, 4}), torch::ones({rows, 3})},
+                 Targets(3));
+    });
+  };
+  CHECK(run(1) ==
+        "LadderDecoder: expected at least 2 rows of top but got 1 (u is normalised by the "
+        "statistics of its rows, and one row has none).");
+  CHECK(error_text([&] {
+          d->forward(torch::ones({3}),
+                     {torch::ones({2, 5}), torch::ones({2, 4}), torch::ones({2, 3})}, Targets(3));
+        }) == "LadderDecoder: expected top of shape [M, ...] but got [3].");
+  CHECK(run(4) == "(no error)");
+  const std::string changed =
+      "LadderDecoder: expected the options that it was built with but got changed ones (options "
+      "are "
+      "fixed at construction: build another LadderDecoder).";
+  d->options.lowest_level = -1;
+  CHECK(run(4) == changed);
+  d->options.lowest_level = 0;
+  d->options.shapes.pop_back();
+  CHECK(run(4) == changed);
 }
 
 TEST_CASE("LadderDecoder names what does not fit", "[nn]") {

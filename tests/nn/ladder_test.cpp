@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <limits>
 #include <sstream>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
@@ -10,12 +11,14 @@
 #include "ladder/ops/corrupt.h"
 #include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
+using ladder::testing::error_text;
 using ladder::testing::global_pool;
 using ladder::testing::loss_of;
 using ladder::testing::max_pool;
@@ -299,6 +302,262 @@ TEST_CASE("Ladder draws the input noise of maps in one order, whatever their lay
                        ops::channels_last(batch.x_unlabeled)};
   NoiseSource noise(1), again(1);
   require_close(net->loss(last, again).total, net->loss(batch, noise).total, 1e-5, 1e-5);
+}
+
+TEST_CASE("Ladder names the row and the column of a number that is not finite", "[nn]") {
+  torch::manual_seed(12);
+  auto net = small({1, 1, 1, 1});
+  const auto x = torch::rand({30, 6});
+  net->calibrate(x, 10);
+  net->eval();
+  const auto logits = net->forward(x);
+  auto bad = x.clone();
+  bad[7][2] = std::numeric_limits<float>::quiet_NaN();
+  bad[9][0] = std::numeric_limits<float>::infinity();
+  const auto text = [](const std::string& name) {
+    return "Ladder: expected " + name + " to hold finite numbers but got nan in row 7, column 2.";
+  };
+  CHECK(error_text([&] { net->calibrate(bad, 10); }) == text("inputs"));
+  CHECK(error_text([&] { net->forward(bad); }) == text("x"));
+  // Refused rows leave the statistics as they were.
+  CHECK(torch::equal(net->forward(x), logits));
+  net->train();
+  CHECK(error_text([&] { net->forward(bad); }) == text("x"));
+  const auto y = torch::arange(30) % 3;
+  CHECK(error_text([&] { loss_of(net, {bad, y, x}); }) == text("x_labeled"));
+  CHECK(error_text([&] { loss_of(net, {x, y, bad}); }) == text("x_unlabeled"));
+  CHECK(error_text([&] { net->calibrate(bad.slice(0, 8), 10); }) ==
+        "Ladder: expected inputs to hold finite numbers but got inf in row 1, column 0.");
+}
+
+TEST_CASE("Ladder computes a cost in inference mode and trains after it", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  const auto b = batch();
+  const auto before = loss_of(net, b).total.detach().clone();
+  auto fresh = small({1, 1, 1, 1});
+  {
+    const c10::InferenceMode guard;
+    net->options.lambda = {2, 1, 1, 1};
+    loss_of(net, b);
+    loss_of(fresh, b);
+    net->calibrate(b.x_unlabeled, 7);
+    net->forward(b.x_unlabeled);
+  }
+  CHECK_NOTHROW(loss_of(fresh, b).total.backward());
+  const auto loss = loss_of(net, b);
+  CHECK_NOTHROW(loss.total.backward());
+  require_close(loss.total.detach(), before + loss.denoising[0].detach(), 1e-6, 1e-6);
+  CHECK_NOTHROW(net->calibrate(b.x_unlabeled, 7));
+}
+
+TEST_CASE("Ladder names the first label that is no class", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  auto b = batch();
+  b.y = torch::tensor({0, 2, 3, -1});
+  CHECK(error_text([&] { loss_of(net, b); }) ==
+        "Ladder: expected labels in 0..2 but got 3 in row 2 of y (classes count from 0).");
+  b.y = torch::tensor({0, -1, 3, 1});
+  CHECK(
+      error_text([&] { loss_of(net, b); }) ==
+      "Ladder: expected labels in 0..2 but got -1 in row 1 of y (rows without a label belong into "
+      "x_unlabeled).");
+  b.y = torch::tensor({0, 2, 1, 2}, torch::kInt);
+  CHECK(error_text([&] { loss_of(net, b); }) ==
+        "Ladder: expected y to be int64 [4] but got Int [4].");
+}
+
+TEST_CASE("Ladder refuses a group of one row, which has no statistics", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  auto supervised = small({});
+  const auto b = batch();
+  const auto text = [](const std::string& name) {
+    return "Ladder: expected at least 2 rows of " + name +
+           " but got 1 (rows are normalised by their own statistics, and one row has none: it "
+           "would "
+           "become 0).";
+  };
+  const auto one = b.x_unlabeled.narrow(0, 0, 1);
+  CHECK(error_text([&] { loss_of(net, {b.x_labeled, b.y, one}); }) == text("x_unlabeled"));
+  CHECK(error_text([&] {
+          loss_of(net, {one, b.y.narrow(0, 0, 1), b.x_unlabeled});
+        }) == text("x_labeled"));
+  CHECK(error_text([&] {
+          loss_of(supervised, {one, b.y.narrow(0, 0, 1), {}});
+        }) == text("x_labeled"));
+  CHECK(error_text([&] { net->forward(one); }) == text("x"));
+  CHECK(error_text([&] {
+          loss_of(net, {b.x_labeled.narrow(0, 0, 0), b.y.narrow(0, 0, 0), one});
+        }) == "Ladder: expected at least 2 rows of x_labeled but got 0.");
+  net->calibrate(b.x_unlabeled, 7);
+  net->eval();
+  CHECK(net->forward(one).sizes() == at::IntArrayRef({1, 3}));
+  CHECK(error_text([&] { net->forward(one.narrow(0, 0, 0)); }) ==
+        "Ladder: expected at least 1 row of x but got 0.");
+}
+
+TEST_CASE("Ladder checks the options that may change between steps", "[nn]") {
+  const auto b = batch();
+  const auto changed = [&](std::vector<double> built, std::vector<double> lambda) {
+    auto net = small(std::move(built));
+    net->options.lambda = std::move(lambda);
+    return error_text([&] { loss_of(net, b); });
+  };
+  CHECK(changed({1, 1, 1, 1}, {1, -5, 1, 1}) ==
+        "Ladder: expected lambda >= 0 but got -5 for level 1.");
+  CHECK(changed({1, 1, 1, 1}, {1, 1, 1, std::numeric_limits<double>::infinity()}) ==
+        "Ladder: expected a finite lambda but got inf for level 3.");
+  CHECK(changed({1, 1, 1, 1}, {1, 1, 1}) ==
+        "Ladder: expected 4 values of lambda for 3 stages (level 0 is the input) but got 3.");
+  CHECK(changed({1, 1, 1, 1}, {}) ==
+        "Ladder: expected 4 values of lambda for 3 stages (level 0 is the input) but got 0.");
+  const std::string reach =
+      ", which its decoder does not reach, but got 1 (the decoder is built down to the lowest "
+      "level "
+      "with a lambda above 0).";
+  CHECK(changed({0, 0, 0, 1}, {0, 1, 0, 1}) == "Ladder: expected lambda 0 for level 1" + reach);
+  CHECK(changed({}, {0, 0, 0, 1}) == "Ladder: expected lambda 0 for level 3" + reach);
+  CHECK(changed({}, {0, 0, 0, 0}) == "(no error)");
+
+  // Annealed to nothing, a ladder is a supervised network and needs no unlabeled rows.
+  auto net = small({1, 1, 1, 1});
+  net->options.lambda = {0, 0, 0, 0};
+  const auto loss = loss_of(net, {b.x_labeled, b.y, {}});
+  require_close(loss.total, loss.supervised);
+  CHECK_FALSE(loss.unlabeled_logits.defined());
+  net->options.lambda = {0, 0, 0, 2};
+  const auto top = loss_of(net, b);
+  require_close(top.total, top.supervised + 2 * top.denoising[3], 1e-6, 1e-6);
+  // Such a ladder clones with all of its decoder and the weights of now.
+  Ladder copy(std::dynamic_pointer_cast<LadderImpl>(net->clone()));
+  CHECK(copy->options.lambda == net->options.lambda);
+  require_close(loss_of(copy, b).total, top.total);
+
+  net->options.input_noise = -1;
+  CHECK(error_text([&] { loss_of(net, b); }) == "Ladder: expected input_noise >= 0 but got -1.");
+  net->options.input_noise = std::numeric_limits<double>::infinity();
+  CHECK(error_text([&] { loss_of(net, b); }) ==
+        "Ladder: expected a finite input_noise but got inf.");
+  net->options.input_noise = 0.3;
+  const std::string fixed =
+      "Ladder: expected input_shape and stages as it was built with but got changed ones (build "
+      "another Ladder).";
+  net->options.input_shape = {};
+  CHECK(error_text([&] { loss_of(net, b); }) == fixed);
+  CHECK(error_text([&] { net->forward(b.x_labeled); }) == fixed);
+  CHECK(error_text([&] { net->calibrate(b.x_unlabeled); }) == fixed);
+  net->options.input_shape = {6};
+  net->stages.pop_back();
+  CHECK(error_text([&] { loss_of(net, b); }) == fixed);
+  CHECK_THROWS_WITH(small({1, 1, 1, std::numeric_limits<double>::infinity()}),
+                    Catch::Contains("Ladder: expected a finite lambda but got inf for level 3."));
+}
+
+TEST_CASE("Ladder names a missing batch dimension and another type of rows", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  const auto b = batch();
+  CHECK(error_text([&] { net->forward(b.x_labeled[0]); }) ==
+        "Ladder: expected x to hold rows of shape [6] but got one row without the batch dimension "
+        "(x.unsqueeze(0) is a batch of one row).");
+  CHECK(error_text([&] { net->calibrate(b.x_labeled[0]); }) ==
+        "Ladder: expected inputs to hold rows of shape [6] but got one row without the batch "
+        "dimension (inputs.unsqueeze(0) is a batch of one row).");
+  const auto wide = b.x_unlabeled.to(torch::kDouble);
+  const std::string types = " in Float on cpu like the network, or in Byte, but got Double on cpu.";
+  CHECK(error_text([&] { net->forward(wide); }) == "Ladder: expected x" + types);
+  CHECK(error_text([&] { net->calibrate(wide); }) == "Ladder: expected inputs" + types);
+  CHECK(error_text([&] {
+          loss_of(net, {wide, b.y, b.x_unlabeled});
+        }) == "Ladder: expected x_labeled" + types);
+  CHECK(error_text([&] {
+          loss_of(net, {b.x_labeled, b.y, wide});
+        }) == "Ladder: expected x_unlabeled" + types);
+  CHECK(error_text([&] { net->forward(b.x_labeled.to(torch::kLong)); }) ==
+        "Ladder: expected x in Float on cpu like the network, or in Byte, but got Long on cpu.");
+}
+
+TEST_CASE("Ladder takes bytes as the sampler scales them", "[nn]") {
+  torch::manual_seed(13);
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    auto net = small({1, 1, 1, 1});
+    net->to(type);
+    const auto bytes = torch::randint(256, {23, 6}, torch::kByte);
+    const auto scaled = bytes.to(type).div(255);
+    const auto y = torch::arange(23) % 3;
+    CHECK(torch::equal(loss_of(net, {bytes, y, bytes}).total,
+                       loss_of(net, {scaled, y, scaled}).total));
+    net->calibrate(scaled, 5);
+    net->eval();
+    const auto logits = net->forward(scaled);
+    net->calibrate(bytes, 5);
+    CHECK(torch::equal(net->forward(bytes), logits));
+  }
+}
+
+TEST_CASE("Ladder gives the logits of all rows that it runs", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  const auto b = batch();
+  const auto loss = loss_of(net, b);
+  CHECK(loss.unlabeled_logits.sizes() == at::IntArrayRef({7, 3}));
+  require_close(loss.clean_logits, net->forward(b.x_unlabeled), 1e-5, 1e-6);
+  CHECK_FALSE(torch::allclose(loss.unlabeled_logits, loss.clean_logits));
+  auto bottom = small({1, 0, 0, 0});
+  CHECK_FALSE(loss_of(bottom, b).clean_logits.defined());
+  CHECK(loss_of(bottom, b).unlabeled_logits.defined());
+}
+
+namespace {
+
+// A stage that does not normalise, or that keeps statistics of its own.
+struct PlainStageImpl : torch::nn::Cloneable<PlainStageImpl>, Stage, StoredStatistics {
+  explicit PlainStageImpl(bool stores_) : stores(stores_) { reset(); }
+  void reset() override { shift = register_buffer("shift", torch::zeros({})); }
+  void reset_statistics() override { batches = 0; }
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+    if (pass.statistics == Statistics::kCalibrate && stores) {
+      pass.calibration->measure(*this);
+      ++batches;
+      TORCH_CHECK(batches < fails_at, "PlainStage: failed.");
+    }
+    StageOutput output;
+    output.h = h + shift;
+    return output;
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override { return {}; }
+
+  bool stores;
+  int batches = 0;
+  int fails_at = 100;
+  torch::Tensor shift;
+};
+TORCH_MODULE(PlainStage);
+
+}  // namespace
+
+TEST_CASE("Ladder calibrates whatever stores statistics, and refuses a stage without", "[nn]") {
+  const NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+  const PlainStage plain(false);
+  Ladder none(LadderOptions{.input_shape = {6}}, Stages{plain, top});
+  CHECK(
+      error_text([&] {
+        none->calibrate(torch::rand({8, 6}), 4);
+      }) ==
+      "Ladder: expected stage 1 to measure its statistics in calibrate but it measured none (give "
+      "its pass to a NoisyNormalization, or call pass.calibration->measure).");
+
+  const PlainStage storing(true);
+  Ladder net(LadderOptions{.input_shape = {6}}, Stages{top, PlainStage(storing)});
+  const auto counted = std::dynamic_pointer_cast<PlainStageImpl>(net->stages[1].module());
+  net->calibrate(torch::rand({8, 6}), 4);
+  net->calibrate(torch::rand({12, 6}), 4);
+  CHECK(counted->batches == 3);
+  CHECK(top->normalization->batches.item<int64_t>() == 3);
+  // An error in the midst leaves no statistics of half of the batches.
+  counted->fails_at = 2;
+  CHECK(error_text([&] { net->calibrate(torch::rand({12, 6}), 4); }) == "PlainStage: failed.");
+  CHECK(counted->batches == 0);
+  net->eval();
+  CHECK_THROWS_WITH(net->forward(torch::rand({2, 6})), Catch::Contains("no stored statistics yet"));
 }
 
 TEST_CASE("Ladder names what does not fit", "[nn]") {

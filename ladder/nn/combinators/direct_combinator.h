@@ -10,11 +10,14 @@ namespace ladder {
 
 struct DirectCombinatorOptions {
   int64_t channels = 0;
+
+  bool operator==(const DirectCombinatorOptions&) const = default;
 };
 
-/// z^ = a u + b: the decoder of a denoising autoencoder, which sees no lateral signal.
+/// z^ = a u + b: for the decoder of a denoising autoencoder, which has no lateral connections.
 ///
-/// `weight` [2, C] holds a and b; a = 1, b = 0 at first. The lateral operand may be undefined.
+/// `weight` [2, C] holds a and b, initially 1 and 0. The lateral operand may be undefined. Options
+/// are fixed at construction. Errors: channels below 1; operands of another shape, type or device.
 class DirectCombinatorImpl : public torch::nn::Cloneable<DirectCombinatorImpl>, public Combinator {
  public:
   explicit DirectCombinatorImpl(DirectCombinatorOptions options);
@@ -25,6 +28,11 @@ class DirectCombinatorImpl : public torch::nn::Cloneable<DirectCombinatorImpl>, 
 
   DirectCombinatorOptions options;
   torch::Tensor weight;
+
+ private:
+  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
+
+  DirectCombinatorOptions built_;
 };
 TORCH_MODULE(DirectCombinator);
 

@@ -1,8 +1,10 @@
-/// The denoising function behind the published table.
+/// The denoising function of the published results.
 #pragma once
 
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
+
+#include <optional>
 
 #include "ladder/nn/combinator.h"
 
@@ -10,16 +12,19 @@ namespace ladder {
 
 struct GaussianCombinatorOptions {
   int64_t channels = 0;
-  bool sigmoid_v = false;  ///< v through a sigmoid, so that it stays between 0 and 1
+  bool sigmoid_v = false;  ///< apply a sigmoid to v, which keeps it between 0 and 1
+
+  bool operator==(const GaussianCombinatorOptions&) const = default;
 };
 
 /// mu = a1 s(a2 u + a3) + a4 u + a5, v = a6 s(a7 u + a8) + a9 u + a10, z^ = (z~ - mu) v + mu
-/// [Rasmus2015, eq. 9-10]: the best guess of a Gaussian z under Gaussian noise, with its mean and
-/// its share of the variance as functions of u. s is the sigmoid. With `sigmoid_v` the share is
+/// [Rasmus2015, eq. 9-10]: the optimal estimate of a Gaussian z under Gaussian noise, with mean mu
+/// and share v of the variance as functions of u. s is the sigmoid. With `sigmoid_v` the share is
 /// s(v) [Pezeshki2016].
 ///
-/// `weight` [10, C] holds a1..a10; a2 = a7 = 1 and the rest 0 at first, so that z^ starts at 0, and
-/// with `sigmoid_v` at z~ / 2.
+/// `weight` [10, C] holds a1..a10. Initially a2 = a7 = 1 and the rest are 0: z^ starts at 0, or
+/// with `sigmoid_v` at z~ / 2. Options are fixed at construction. Errors: channels below 1;
+/// operands of another shape, type or device; fewer than 2 rows in `denoise`.
 ///
 ///     GaussianCombinator g(GaussianCombinatorOptions{.channels = 250});
 ///     auto z_hat = g->forward(z_noisy, u);
@@ -38,7 +43,10 @@ class GaussianCombinatorImpl : public torch::nn::Cloneable<GaussianCombinatorImp
   torch::Tensor weight;
 
  private:
+  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
   ops::CombinatorFunction function() const;
+
+  GaussianCombinatorOptions built_;
 };
 TORCH_MODULE(GaussianCombinator);
 

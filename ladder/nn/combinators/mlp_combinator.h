@@ -1,9 +1,10 @@
-/// A denoising function that is learned without a form given to it.
+/// A denoising function learned as a multilayer perceptron per unit.
 #pragma once
 
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
+#include <optional>
 #include <vector>
 
 #include "ladder/nn/combinator.h"
@@ -14,22 +15,24 @@ namespace ladder {
 struct MlpCombinatorOptions {
   int64_t channels = 0;
   std::vector<int64_t> hidden = {2, 2, 2};  ///< units of the hidden layers; empty: linear
-  bool augmented = true;                    ///< with u z~ as a third input
-  double leaky_slope = 0.1;                 ///< of the hidden units below 0
-  double init_std = 0.5;                    ///< of weights and biases at first
+  bool augmented = true;                    ///< add u z~ as a third input
+  double leaky_slope = 0.1;                 ///< slope of the hidden units below 0
+  double init_std = 0.5;                    ///< standard deviation of initial weights and biases
+
+  bool operator==(const MlpCombinatorOptions&) const = default;
 };
 
-/// z^ = a multilayer perceptron of its own for each unit or channel, on [u, z~] (MLP) or
-/// [u, z~, u z~] (augmented, AMLP): hidden leaky-ReLU layers and one linear output
-/// [Pezeshki2016].
+/// z^ = a separate multilayer perceptron for each unit or channel, on [u, z~] (MLP) or [u, z~, u
+/// z~] (augmented, AMLP): hidden leaky-ReLU layers and one linear output [Pezeshki2016].
 ///
 /// `weight` [P, C] holds, layer by layer, the weights [out, in] in row-major order and the biases
-/// [out] of every unit, 23 rows for an augmented {2, 2, 2}; all N(0, init_std^2) at first. The
-/// published std is 0.025, with which the gradients of three layers, each smaller by as much, are
-/// lost in Adam's epsilon at levels of a small lambda; with 0.5 a layer hands on signals of about
-/// the size that it gets (docs/denoising-functions.md has the two beside each other). Units run
-/// side by side in one kernel, whatever the sizes (ops::denoise). Errors: channels or hidden units
-/// below 1, a slope or init_std below 0.
+/// [out] of every unit: 23 rows for an augmented {2, 2, 2}. Initially all are N(0, init_std^2). The
+/// published std is 0.025: at levels with a small lambda the gradients of three such layers vanish
+/// in Adam's epsilon. With 0.5 the output of a layer has about the size of its input
+/// (docs/denoising-functions.md compares both). One kernel computes all units for any sizes
+/// (ops::denoise). Options are fixed at construction. Errors: channels or hidden units below 1; a
+/// negative or infinite slope or init_std; operands of another shape, type or device; fewer than 2
+/// rows in `denoise`.
 ///
 ///     MlpCombinator g(MlpCombinatorOptions{.channels = 250, .hidden = {4}, .augmented = false});
 ///     auto z_hat = g->forward(z_noisy, u);
@@ -50,7 +53,10 @@ class MlpCombinatorImpl : public torch::nn::Cloneable<MlpCombinatorImpl>,
   torch::Tensor weight;
 
  private:
+  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
   ops::MlpFunction function() const;
+
+  MlpCombinatorOptions built_;
 };
 TORCH_MODULE(MlpCombinator);
 

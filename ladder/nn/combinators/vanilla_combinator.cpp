@@ -4,6 +4,10 @@
 
 #include <array>
 
+#include "ladder/nn/internal/not_negative.h"
+#include "ladder/nn/internal/operands.h"
+#include "ladder/nn/internal/unchanged.h"
+
 namespace ladder {
 namespace {
 
@@ -28,11 +32,10 @@ constexpr std::array<Term, 9> kTerms = {{
 }  // namespace
 
 VanillaCombinatorImpl::VanillaCombinatorImpl(VanillaCombinatorOptions options_)
-    : options(options_) {
+    : options(options_), built_(options) {
   TORCH_CHECK(options.channels > 0, "VanillaCombinator: expected channels > 0 but got ",
               options.channels, ".");
-  TORCH_CHECK(options.init_std >= 0, "VanillaCombinator: expected init_std >= 0 but got ",
-              options.init_std, ".");
+  check_not_negative("VanillaCombinator", "init_std", options.init_std);
   reset();
 }
 
@@ -53,6 +56,7 @@ std::vector<std::string> VanillaCombinatorImpl::terms() const {
 }
 
 void VanillaCombinatorImpl::reset() {
+  check_unchanged("VanillaCombinator", options, built_);
   weight = register_parameter(
       "weight", torch::empty({static_cast<int64_t>(terms().size()), options.channels}));
   if (options.init == VanillaInit::kRandom) {
@@ -82,6 +86,11 @@ void VanillaCombinatorImpl::reset_parameters(NoiseSource& init) {
   }
 }
 
+void VanillaCombinatorImpl::check(const torch::Tensor& z_noisy, const torch::Tensor& u) const {
+  check_unchanged("VanillaCombinator", options, built_);
+  check_operands("VanillaCombinator", z_noisy, u, weight);
+}
+
 void VanillaCombinatorImpl::pretty_print(std::ostream& stream) const {
   stream << "ladder::VanillaCombinator(" << options.channels;
   if (options.init != VanillaInit::kPublished) {
@@ -106,12 +115,14 @@ torch::Tensor VanillaCombinatorImpl::all_terms() const {
 }
 
 torch::Tensor VanillaCombinatorImpl::forward(const torch::Tensor& z_noisy, const torch::Tensor& u) {
+  check(z_noisy, u);
   return ops::reference::combine(z_noisy, u, all_terms(), ops::CombinatorFunction::kVanilla);
 }
 
 ops::DenoiseResult VanillaCombinatorImpl::denoise(
     const torch::Tensor& z_noisy, const torch::Tensor& u,
     const std::optional<ops::DenoisingTarget>& target) {
+  check(z_noisy, u);
   return ops::denoise(z_noisy, u, all_terms(), ops::CombinatorFunction::kVanilla, target);
 }
 

@@ -2,6 +2,11 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
+#include "ladder/core/finite.h"
+#include "ladder/core/floating_rows.h"
+
 namespace ladder {
 
 void register_stages(torch::nn::Module& owner, const Stages& stages) {
@@ -54,11 +59,136 @@ Stages clone_stages(const Stages& stages, const std::optional<torch::Device>& de
   return copies;
 }
 
-void check_rows(const char* owner, const torch::Tensor& x, const char* name,
-                const std::vector<int64_t>& row) {
-  TORCH_CHECK(x.defined() && x.dim() >= 2 && x.sizes().slice(1) == row, owner, ": expected ", name,
-              " to hold rows of shape ", at::IntArrayRef(row), " but got ",
-              x.defined() ? c10::str(x.sizes()) : "an undefined tensor", ".");
+namespace {
+
+// A parameter or, where there is none, a floating buffer: its type and device are the module's.
+torch::Tensor any_tensor(const torch::nn::Module& module) {
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) {
+    return item.value();
+  }
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    if (item.value().is_floating_point()) {
+      return item.value();
+    }
+  }
+  for (const auto& child : module.children()) {
+    if (auto found = any_tensor(*child); found.defined()) {
+      return found;
+    }
+  }
+  return {};
+}
+
+torch::Tensor any_tensor(const Stages& stages) {
+  for (const auto& stage : stages) {
+    if (auto found = any_tensor(*stage.module()); found.defined()) {
+      return found;
+    }
+  }
+  return {};
+}
+
+void check_shape(const char* owner, const char* name, const torch::Tensor& x,
+                 const std::vector<int64_t>& row) {
+  TORCH_CHECK(x.defined(), owner, ": expected ", name, " to hold rows of shape ",
+              at::IntArrayRef(row), " but got an undefined tensor.");
+  TORCH_CHECK(x.sizes() != row, owner, ": expected ", name, " to hold rows of shape ",
+              at::IntArrayRef(row), " but got one row without the batch dimension (", name,
+              ".unsqueeze(0) is a batch of one row).");
+  TORCH_CHECK(x.dim() >= 2 && x.sizes().slice(1) == row, owner, ": expected ", name,
+              " to hold rows of shape ", at::IntArrayRef(row), " but got ", x.sizes(), ".");
+}
+
+void check_type(const char* owner, const char* name, const torch::Tensor& x,
+                const torch::Tensor& like) {
+  const bool same = !like.defined() ||
+                    (x.device() == like.device() &&
+                     (x.scalar_type() == like.scalar_type() || x.scalar_type() == torch::kByte));
+  TORCH_CHECK(same, owner, ": expected ", name, " in ", c10::toString(like.scalar_type()), " on ",
+              like.device(), " like the network, or in Byte, but got ",
+              c10::toString(x.scalar_type()), " on ", x.device(), ".");
+}
+
+torch::Tensor scaled(const torch::Tensor& x, const torch::Tensor& like) {
+  return floating_rows(x, like.defined() ? like.scalar_type() : torch::kFloat);
+}
+
+}  // namespace
+
+torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tensor& x,
+                          const std::vector<int64_t>& row, const Stages& stages, RowUse use) {
+  check_shape(owner, name, x, row);
+  const auto rows = x.size(0);
+  TORCH_CHECK(use == RowUse::kPredict || rows != 1, owner, ": expected at least 2 rows of ", name,
+              " but got 1 (rows are normalised by their own statistics, and one row has none: it "
+              "would become 0).");
+  TORCH_CHECK(rows > 0, owner, ": expected at least ", use == RowUse::kPredict ? "1 row" : "2 rows",
+              " of ", name, " but got 0.");
+  const auto like = any_tensor(stages);
+  check_type(owner, name, x, like);
+  if (x.is_cpu()) {
+    check_finite(owner, name, x);
+  }
+  return scaled(x, like);
+}
+
+void calibrate_stages(const char* owner, const Stages& stages, const torch::Tensor& inputs,
+                      const std::vector<int64_t>& row, int64_t batch_size) {
+  check_shape(owner, "inputs", inputs, row);
+  const auto rows = inputs.size(0);
+  TORCH_CHECK(rows >= 2 && batch_size >= 2, owner,
+              ": expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
+              rows, " and ", batch_size, ".");
+  const auto like = any_tensor(stages);
+  check_type(owner, "inputs", inputs, like);
+  check_finite(owner, "inputs", inputs);
+
+  const torch::NoGradGuard no_grad;
+  CalibrationRun calibration;
+  try {
+    for (int64_t begin = 0; begin < rows;) {
+      auto end = std::min(begin + batch_size, rows);
+      if (rows - end < (batch_size + 1) / 2) {
+        end = rows;
+      }
+      auto pass = Pass::clean(end - begin, Statistics::kCalibrate);
+      pass.compared = false;
+      pass.calibration = &calibration;
+      auto h = scaled(inputs.narrow(0, begin, end - begin), like);
+      for (size_t l = 0; l < stages.size(); ++l) {
+        const auto before = calibration.measured();
+        h = stages[l]->forward(h, pass).h;
+        TORCH_CHECK(
+            calibration.measured() > before, owner, ": expected stage ", l + 1,
+            " to measure its statistics in calibrate but it measured none (give its pass to "
+            "a NoisyNormalization, or call pass.calibration->measure).");
+      }
+      begin = end;
+    }
+  } catch (...) {
+    calibration.abandon();
+    throw;
+  }
+}
+
+void check_labels(const char* owner, const torch::Tensor& y, int64_t rows, int64_t classes,
+                  torch::Device device) {
+  TORCH_CHECK(y.defined() && y.dim() == 1 && y.scalar_type() == torch::kLong && y.size(0) == rows,
+              owner, ": expected y to be int64 [", rows, "] but got ",
+              y.defined() ? c10::str(y.scalar_type(), " ", y.sizes()) : "an undefined tensor", ".");
+  TORCH_CHECK(y.device() == device, owner, ": expected y on ", device,
+              " like the rows but got it on ", y.device(), ".");
+  if (!y.is_cpu()) {
+    return;
+  }
+  const auto labels = y.accessor<int64_t, 1>();
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto label = labels[r];
+    TORCH_CHECK(label >= 0 && label < classes, owner, ": expected labels in 0..", classes - 1,
+                " but got ", label, " in row ", r, " of y",
+                label < 0 ? " (rows without a label belong into x_unlabeled)."
+                          : " (classes count from 0).");
+  }
 }
 
 }  // namespace ladder

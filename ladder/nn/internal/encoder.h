@@ -1,8 +1,10 @@
-/// What every network over a list of stages does with it.
+/// Functions shared by the networks over a list of stages.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -10,11 +12,11 @@
 
 namespace ladder {
 
-/// Registers the stages as children `stages.0`, `stages.1`, ... of `owner`.
+/// Register the stages as children `stages.0`, `stages.1`, ... of `owner`.
 void register_stages(torch::nn::Module& owner, const Stages& stages);
 
-/// The shape of one row at levels 0..L, found by running two rows of zeros. `owner` names the
-/// network in errors, which end with the place of the stage that cannot take what it is given.
+/// Shape of one row at levels 0..L, found by running two rows of zeros. Errors name the network
+/// `owner` and end with the place of the stage that cannot take its input.
 std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                                                const std::vector<int64_t>& input_shape,
                                                const Stages& stages);
@@ -22,10 +24,35 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
 /// Activations of the top level.
 torch::Tensor run_clean(const Stages& stages, const torch::Tensor& x, const Pass& pass);
 
+/// Measure the stored statistics of all stages over `inputs` in batches of `batch_size` rows, bytes
+/// converted batch by batch. A last batch with less than half the rows joins the one before.
+///
+/// Errors: those of `accept_rows`; fewer than 2 rows; a stage that measures nothing. Rows that
+/// cannot be taken leave the stored statistics as they were; an error of a stage forgets them all.
+void calibrate_stages(const char* owner, const Stages& stages, const torch::Tensor& inputs,
+                      const std::vector<int64_t>& row, int64_t batch_size);
+
 Stages clone_stages(const Stages& stages, const std::optional<torch::Device>& device);
 
-/// Error: `x` does not hold rows of shape `row`.
-void check_rows(const char* owner, const torch::Tensor& x, const char* name,
-                const std::vector<int64_t>& row);
+/// What rows are needed for.
+enum class RowUse {
+  kPredict,  ///< stored statistics: any number of rows
+  kMeasure,  ///< the rows' own statistics: 2 rows or more
+};
+
+/// Return `x` as rows that the stages compute with: in the type of their parameters, bytes as
+/// x / 255 like data::SemiSampler.
+///
+/// Errors, naming `owner` and `name`: an undefined tensor; rows of another shape than `row`, or one
+/// row without a batch dimension; fewer rows than `use` needs; another device or type than the
+/// stages'; on the CPU, NaN and infinite numbers. On CUDA no number is read, so that nothing waits
+/// for the device.
+torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tensor& x,
+                          const std::vector<int64_t>& row, const Stages& stages, RowUse use);
+
+/// Check labels `y` of `rows` rows on `device`. Errors, naming `owner`: another shape, type or
+/// device; on the CPU, a label outside 0..classes - 1 with its row.
+void check_labels(const char* owner, const torch::Tensor& y, int64_t rows, int64_t classes,
+                  torch::Device device);
 
 }  // namespace ladder

@@ -2,9 +2,12 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
+
 namespace ladder {
 
-ConvMapImpl::ConvMapImpl(ConvMapOptions options_) : options(options_) {
+ConvMapImpl::ConvMapImpl(ConvMapOptions options_) : options(options_), built_(options) {
   TORCH_CHECK(options.in_channels > 0 && options.out_channels > 0,
               "ConvMap: expected in_channels > 0 and out_channels > 0 but got ",
               options.in_channels, " and ", options.out_channels, ".");
@@ -13,6 +16,7 @@ ConvMapImpl::ConvMapImpl(ConvMapOptions options_) : options(options_) {
 }
 
 void ConvMapImpl::reset() {
+  check_unchanged("ConvMap", options, built_);
   weight = register_parameter("weight", torch::empty({options.in_channels, options.out_channels,
                                                       options.kernel[0], options.kernel[1]}));
   auto init = default_source();
@@ -30,8 +34,11 @@ void ConvMapImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor ConvMapImpl::forward(const torch::Tensor& x) {
+  check_unchanged("ConvMap", options, built_);
   TORCH_CHECK(x.dim() == 4 && x.size(1) == options.in_channels, "ConvMap: expected maps of ",
-              options.in_channels, " channels but got an input of shape ", x.sizes(), ".");
+              options.in_channels, " channels but got an input of shape ", x.sizes(),
+              batch_hint(x, 4));
+  check_like_weight("ConvMap", x, weight);
   return ops::convolve_transposed(x, weight, options.out_size, options.geometry);
 }
 

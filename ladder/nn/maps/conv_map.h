@@ -1,32 +1,36 @@
-/// The decoder's map for a convolution.
+/// Decoder map of a convolution.
 #pragma once
 
 #include <torch/nn/cloneable.h>
 #include <torch/nn/modules/container/any.h>
 #include <torch/nn/pimpl.h>
 
+#include <array>
+#include <cstdint>
+
 #include "ladder/nn/random_init.h"
 #include "ladder/ops/convolve.h"
 
 namespace ladder {
 
-/// In the terms of the convolution that the map goes back through: `geometry` and `kernel` are its
-/// own, `out_size` is the size of the maps that it takes.
+/// `kernel` and `geometry` are those of the convolution; `out_size` is the size of its input.
 struct ConvMapOptions {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
   std::array<int64_t, 2> kernel = {1, 1};
   ops::ConvolveGeometry geometry = {};
   std::array<int64_t, 2> out_size = {1, 1};  ///< rows and columns of the result
+
+  bool operator==(const ConvMapOptions&) const = default;
 };
 
-/// y = transposed convolution of x, [M, in, I, J] -> [M, out, *out_size], the size that the
-/// convolution of this geometry turns into I x J: the convolution with the opposite border, for
-/// any stride [Rasmus2015, section 3.2 and published code].
+/// y = transposed convolution of x, [M, in, I, J] -> [M, out, *out_size], where the convolution of
+/// this geometry turns `out_size` into I x J, for any stride [Rasmus2015, section 3.2 and published
+/// code].
 ///
-/// Parameter: `weight` [in, out, P, Q] ~ U(+-sqrt(3 / (in P Q))), no bias (the decoder
-/// normalises). Errors: sizes below 1, an out_size that no kernel of this geometry fits in, maps
-/// of another shape.
+/// Parameter: `weight` [in, out, P, Q] ~ U(+-sqrt(3 / (in P Q))). No bias: the decoder normalises.
+/// Options are fixed at construction. Errors: sizes below 1; an out_size smaller than the kernel;
+/// an input of another number of channels, type or device.
 class ConvMapImpl : public torch::nn::Cloneable<ConvMapImpl>, public RandomInit {
  public:
   explicit ConvMapImpl(ConvMapOptions options);
@@ -38,6 +42,9 @@ class ConvMapImpl : public torch::nn::Cloneable<ConvMapImpl>, public RandomInit 
 
   ConvMapOptions options;
   torch::Tensor weight;
+
+ private:
+  ConvMapOptions built_;
 };
 TORCH_MODULE(ConvMap);
 

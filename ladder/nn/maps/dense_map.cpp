@@ -2,11 +2,14 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/ops/product.h"
 
 namespace ladder {
 
-DenseMapImpl::DenseMapImpl(DenseMapOptions options_) : options(std::move(options_)) {
+DenseMapImpl::DenseMapImpl(DenseMapOptions options_)
+    : options(std::move(options_)), built_(options) {
   TORCH_CHECK(options.in_features > 0 && options.out_features > 0,
               "DenseMap: expected in_features > 0 and out_features > 0 but got ",
               options.in_features, " and ", options.out_features, ".");
@@ -18,6 +21,7 @@ DenseMapImpl::DenseMapImpl(DenseMapOptions options_) : options(std::move(options
 }
 
 void DenseMapImpl::reset() {
+  check_unchanged("DenseMap", options, built_);
   weight = register_parameter("weight", torch::empty({options.out_features, options.in_features}));
   auto init = default_source();
   reset_parameters(init);
@@ -30,7 +34,13 @@ void DenseMapImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor DenseMapImpl::forward(const torch::Tensor& x) {
-  auto y = ops::linear(x.dim() == 2 ? x : x.flatten(1), weight);
+  check_unchanged("DenseMap", options, built_);
+  const auto rows = x.dim() <= 2 ? x : x.flatten(1);
+  TORCH_CHECK(rows.dim() == 2 && rows.size(1) == options.in_features, "DenseMap: expected rows of ",
+              options.in_features, " features but got an input of shape ", x.sizes(),
+              batch_hint(x, 2));
+  check_like_weight("DenseMap", rows, weight);
+  auto y = ops::linear(rows, weight);
   if (options.out_shape.size() > 1) {
     y = y.unflatten(1, options.out_shape);
   }

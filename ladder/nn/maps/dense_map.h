@@ -1,4 +1,4 @@
-/// A linear map without bias: what stands before a normalisation, where a bias would cancel.
+/// A linear map without bias, for use before a normalisation that would cancel the bias.
 #pragma once
 
 #include <torch/nn/cloneable.h>
@@ -14,11 +14,15 @@ namespace ladder {
 struct DenseMapOptions {
   int64_t in_features = 0;
   int64_t out_features = 0;
-  std::vector<int64_t> out_shape = {};  ///< shape of one row of the result; empty: [out_features]
+  std::vector<int64_t> out_shape = {};  ///< shape of one result row; empty: [out_features]
+
+  bool operator==(const DenseMapOptions&) const = default;
 };
 
 /// y = x W^T, [R, in] -> [R, out]; `weight` [out, in] ~ N(0, 1 / in) [Rasmus2015, published code].
-/// Rows of more than one dimension are flattened.
+/// Rows with several dimensions are flattened. Options are fixed at construction. Errors: features
+/// below 1; an out_shape of another number of values; an input of another number of features, type
+/// or device.
 class DenseMapImpl : public torch::nn::Cloneable<DenseMapImpl>, public RandomInit {
  public:
   explicit DenseMapImpl(DenseMapOptions options);
@@ -30,10 +34,13 @@ class DenseMapImpl : public torch::nn::Cloneable<DenseMapImpl>, public RandomIni
 
   DenseMapOptions options;
   torch::Tensor weight;
+
+ private:
+  DenseMapOptions built_;
 };
 TORCH_MODULE(DenseMap);
 
-/// The decoder map of a dense stage: from rows of shape `out` back to rows of shape `in`.
+/// Decoder map of a dense stage: from rows of shape `out` back to rows of shape `in`.
 torch::nn::AnyModule make_dense_vertical(at::IntArrayRef in, at::IntArrayRef out);
 
 }  // namespace ladder

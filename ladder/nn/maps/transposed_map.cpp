@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
+
 namespace ladder {
 namespace {
 
@@ -39,7 +42,8 @@ VerticalFactory transposed(const torch::nn::ConvOptions<D>& convolution) {
 
 }  // namespace
 
-TransposedMapImpl::TransposedMapImpl(TransposedMapOptions options_) : options(std::move(options_)) {
+TransposedMapImpl::TransposedMapImpl(TransposedMapOptions options_)
+    : options(std::move(options_)), built_(options) {
   TORCH_CHECK(
       options.groups > 0 && options.in_channels > 0 && options.out_channels > 0 &&
           options.in_channels % options.groups == 0 && options.out_channels % options.groups == 0,
@@ -55,6 +59,7 @@ TransposedMapImpl::TransposedMapImpl(TransposedMapOptions options_) : options(st
 }
 
 void TransposedMapImpl::reset() {
+  check_unchanged("TransposedMap", options, built_);
   std::vector<int64_t> sizes = {options.in_channels, options.out_channels / options.groups};
   sizes.insert(sizes.end(), options.kernel.begin(), options.kernel.end());
   weight = register_parameter("weight", torch::empty(sizes));
@@ -73,11 +78,13 @@ void TransposedMapImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor TransposedMapImpl::forward(const torch::Tensor& x) {
+  check_unchanged("TransposedMap", options, built_);
   const auto dimensions = options.kernel.size();
   TORCH_CHECK(x.dim() == static_cast<int64_t>(dimensions) + 2 && x.size(1) == options.in_channels,
               "TransposedMap: expected an input of ", options.in_channels, " channels and ",
               dimensions, dimensions == 1 ? " dimension" : " dimensions", " but got one of shape ",
-              x.sizes(), ".");
+              x.sizes(), batch_hint(x, static_cast<int64_t>(dimensions) + 2));
+  check_like_weight("TransposedMap", x, weight);
   std::vector<int64_t> beyond(dimensions);
   for (size_t d = 0; d < dimensions; ++d) {
     const auto size = (x.size(static_cast<int64_t>(d) + 2) - 1) * options.stride[d] -

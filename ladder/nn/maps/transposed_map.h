@@ -1,4 +1,4 @@
-/// The decoder's map for a torch convolution of any geometry, in one dimension or more.
+/// Decoder map of a torch convolution of any geometry, in one dimension or more.
 #pragma once
 
 #include <torch/nn/cloneable.h>
@@ -13,8 +13,8 @@
 
 namespace ladder {
 
-/// In the terms of the convolution that the map goes back through; `kernel`, `stride`, `padding`,
-/// `dilation` and `out_size` have a value for each spatial dimension.
+/// Options of the convolution; `out_size` is the size of its input. `kernel`, `stride`, `padding`,
+/// `dilation` and `out_size` hold one value per spatial dimension.
 struct TransposedMapOptions {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
@@ -24,14 +24,17 @@ struct TransposedMapOptions {
   std::vector<int64_t> dilation = {};
   int64_t groups = 1;
   std::vector<int64_t> out_size = {};
+
+  bool operator==(const TransposedMapOptions&) const = default;
 };
 
-/// y = transposed convolution of x, [M, in, ...] -> [M, out, *out_size]: signals, maps or volumes,
-/// with dilation and groups. `ConvMap` is the faster one for plain geometries in two dimensions.
+/// y = transposed convolution of x, [M, in, ...] -> [M, out, *out_size]: signals, feature maps or
+/// volumes, with dilation and groups. `ConvMap` is faster, for two dimensions without either.
 ///
 /// Parameter: `weight` [in, out / groups, *kernel] ~ U(+-sqrt(3 / (in / groups * values of a
-/// kernel))), no bias (the decoder normalises). Errors: channels below 1 or that groups do not
-/// divide, geometries of another number of dimensions than `kernel`.
+/// kernel))). No bias: the decoder normalises. Options are fixed at construction. Errors: channels
+/// below 1 or not divisible by groups; options of another number of dimensions than `kernel`; an
+/// input of another number of dimensions or channels, type or device.
 class TransposedMapImpl : public torch::nn::Cloneable<TransposedMapImpl>, public RandomInit {
  public:
   explicit TransposedMapImpl(TransposedMapOptions options);
@@ -43,12 +46,14 @@ class TransposedMapImpl : public torch::nn::Cloneable<TransposedMapImpl>, public
 
   TransposedMapOptions options;
   torch::Tensor weight;
+
+ private:
+  TransposedMapOptions built_;
 };
 TORCH_MODULE(TransposedMap);
 
-/// For NoisyStageOptions::vertical of a stage around the convolution of these options: makes the
-/// transposed convolution back to the shape before it. The padding's values count, its mode does
-/// not.
+/// Value of NoisyStageOptions::vertical for a stage around this convolution: makes the transposed
+/// convolution back to the shape before it. Uses the values of the padding, not its mode.
 ///
 ///     const auto conv = torch::nn::Conv1dOptions(3, 16, 5).stride(2).bias(false);
 ///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv1d(conv)),

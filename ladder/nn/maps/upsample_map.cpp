@@ -2,6 +2,9 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
+
 namespace ladder {
 namespace {
 
@@ -51,7 +54,7 @@ class RepeatFunction : public torch::autograd::Function<RepeatFunction> {
 
 }  // namespace
 
-UpsampleMapImpl::UpsampleMapImpl(UpsampleMapOptions options_) : options(options_) {
+UpsampleMapImpl::UpsampleMapImpl(UpsampleMapOptions options_) : options(options_), built_(options) {
   for (const auto& sizes : {options.scale, options.out_size}) {
     TORCH_CHECK(sizes[0] > 0 && sizes[1] > 0,
                 "UpsampleMap: expected a scale and an out_size of at least 1 but got ",
@@ -68,6 +71,7 @@ void UpsampleMapImpl::pretty_print(std::ostream& stream) const {
 }
 
 torch::Tensor UpsampleMapImpl::forward(const torch::Tensor& x) {
+  check_unchanged("UpsampleMap", options, built_);
   TORCH_CHECK(
       x.dim() >= 2 && x.dim() <= 4,
       "UpsampleMap: expected rows [M, C], signals [M, C, J] or maps [M, C, I, J] but got an "

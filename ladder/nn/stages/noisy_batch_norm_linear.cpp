@@ -2,13 +2,15 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/nn/maps/dense_map.h"
 #include "ladder/ops/product.h"
 
 namespace ladder {
 
 NoisyBatchNormLinearImpl::NoisyBatchNormLinearImpl(NoisyBatchNormLinearOptions options_)
-    : options(options_) {
+    : options(options_), built_(options) {
   TORCH_CHECK(options.in_features > 0 && options.out_features > 0,
               "NoisyBatchNormLinear: expected in_features > 0 and out_features > 0 but got ",
               options.in_features, " and ", options.out_features, ".");
@@ -16,6 +18,7 @@ NoisyBatchNormLinearImpl::NoisyBatchNormLinearImpl(NoisyBatchNormLinearOptions o
 }
 
 void NoisyBatchNormLinearImpl::reset() {
+  check_unchanged("NoisyBatchNormLinear", options, built_);
   weight = register_parameter("weight", torch::empty({options.out_features, options.in_features}));
   const bool top = options.softmax_top;
   normalization = register_module(
@@ -40,10 +43,12 @@ void NoisyBatchNormLinearImpl::pretty_print(std::ostream& stream) const {
 }
 
 StageOutput NoisyBatchNormLinearImpl::forward(const torch::Tensor& h, const Pass& pass) {
-  const auto rows = h.dim() == 2 ? h : h.flatten(1);
+  check_unchanged("NoisyBatchNormLinear", options, built_);
+  const auto rows = h.dim() <= 2 ? h : h.flatten(1);
   TORCH_CHECK(rows.dim() == 2 && rows.size(1) == options.in_features,
               "NoisyBatchNormLinear: expected rows of ", options.in_features,
-              " features but got an input of shape ", h.sizes(), ".");
+              " features but got an input of shape ", h.sizes(), batch_hint(h, 2));
+  check_like_weight("NoisyBatchNormLinear", rows, weight);
   return normalization->forward(ops::linear(rows, weight), pass);
 }
 

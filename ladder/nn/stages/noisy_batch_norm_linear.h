@@ -16,19 +16,24 @@ struct NoisyBatchNormLinearOptions {
   double noise_std = 0.3;
   Activation activation = Activation::kRelu;
   double leaky_slope = 0.1;
-  /// The last level before a softmax: the identity as activation, with learned scale and shift.
+  /// True for the last level, before the softmax: no activation, learned scale and shift.
   bool softmax_top = false;
-  bool gamma = true;  ///< of a softmax top: without it there is a learned shift alone
-  /// Learned scale and shift at any level, also where the next normalisation takes them out again.
-  bool affine = false;
+  bool gamma = true;    ///< false: a softmax top with a learned shift only
+  bool affine = false;  ///< learned scale and shift at any level
+
+  bool operator==(const NoisyBatchNormLinearOptions&) const = default;
 };
 
 /// z = normalise(h W^T) + noise, h' = act(gamma (z + beta)); [R, in] -> [R, out]
 /// [Rasmus2015, eq. 3-5].
 ///
-/// Parameters: `weight` [out, in] ~ N(0, 1 / in), no bias (normalisation would cancel it), and
-/// those of its `normalization`. Decoder map: a dense one. Input of more than two dimensions is
+/// Parameters: `weight` [out, in] ~ N(0, 1 / in), and those of `normalization`. No bias:
+/// normalisation would cancel it. Decoder map: `DenseMap`. Rows with several dimensions are
 /// flattened.
+///
+/// Options are fixed at construction; `normalization->options.noise_std` may change. Errors:
+/// features below 1; an input of another number of features, type or device; those of
+/// NoisyNormalization.
 ///
 ///     NoisyBatchNormLinear layer(
 ///         NoisyBatchNormLinearOptions{.in_features = 784, .out_features = 1000});
@@ -47,6 +52,9 @@ class NoisyBatchNormLinearImpl : public torch::nn::Cloneable<NoisyBatchNormLinea
   NoisyBatchNormLinearOptions options;
   torch::Tensor weight;
   NoisyNormalization normalization{nullptr};
+
+ private:
+  NoisyBatchNormLinearOptions built_;
 };
 TORCH_MODULE(NoisyBatchNormLinear);
 

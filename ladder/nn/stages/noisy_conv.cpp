@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/nn/maps/conv_map.h"
 
 namespace ladder {
@@ -23,7 +25,14 @@ ops::ConvolveGeometry convolution_geometry(std::array<int64_t, 2> kernel, Border
   return geometry;
 }
 
-NoisyConvImpl::NoisyConvImpl(NoisyConvOptions options_) : options(options_) {
+bool NoisyConvOptions::operator==(const NoisyConvOptions& other) const {
+  return *kernel == *other.kernel && *stride == *other.stride && in_channels == other.in_channels &&
+         out_channels == other.out_channels && border == other.border && groups == other.groups &&
+         noise_std == other.noise_std && activation == other.activation &&
+         leaky_slope == other.leaky_slope && affine == other.affine;
+}
+
+NoisyConvImpl::NoisyConvImpl(NoisyConvOptions options_) : options(options_), built_(options) {
   TORCH_CHECK(options.in_channels > 0 && options.out_channels > 0,
               "NoisyConv: expected in_channels > 0 and out_channels > 0 but got ",
               options.in_channels, " and ", options.out_channels, ".");
@@ -43,6 +52,7 @@ NoisyConvImpl::NoisyConvImpl(NoisyConvOptions options_) : options(options_) {
 }
 
 void NoisyConvImpl::reset() {
+  check_unchanged("NoisyConv", options, built_);
   weight =
       register_parameter("weight", torch::empty({options.out_channels, options.in_channels,
                                                  options.kernel->at(0), options.kernel->at(1)}));
@@ -73,8 +83,10 @@ ops::ConvolveGeometry NoisyConvImpl::geometry() const {
 }
 
 StageOutput NoisyConvImpl::forward(const torch::Tensor& h, const Pass& pass) {
+  check_unchanged("NoisyConv", options, built_);
   TORCH_CHECK(h.dim() == 4, "NoisyConv: expected maps [R, ", options.in_channels,
-              ", H, W] but got an input of shape ", h.sizes(), ".");
+              ", H, W] but got an input of shape ", h.sizes(), batch_hint(h, 4));
+  check_like_weight("NoisyConv", h, weight);
   TORCH_CHECK(h.size(1) == options.in_channels, "NoisyConv: expected ", options.in_channels,
               options.in_channels == 1 ? " input channel" : " input channels", " but got ",
               h.size(1), ".");

@@ -15,16 +15,16 @@
 
 namespace ladder {
 
-/// Where a kernel of size k may stand on a map of size n: result sizes for a stride of 1.
+/// Padding of a convolution. For a kernel of size k on a feature map of size n and a stride of 1:
 enum class Border {
-  kValid,  ///< on the map alone: n - k + 1
-  kSame,   ///< k / 2 beyond it (k odd): n
-  kFull,   ///< wherever it touches the map: n + k - 1
+  kValid,  ///< no padding, result size n - k + 1
+  kSame,   ///< padding k / 2 (k odd), result size n
+  kFull,   ///< padding k - 1, result size n + k - 1
 };
 
 std::string to_string(Border border);
 
-/// How a kernel moves over a map with this border.
+/// Stride and padding of a convolution with this border.
 ops::ConvolveGeometry convolution_geometry(std::array<int64_t, 2> kernel, Border border,
                                            std::array<int64_t, 2> stride);
 
@@ -34,24 +34,26 @@ struct NoisyConvOptions {
   torch::ExpandingArray<2> kernel = 1;
   Border border = Border::kValid;
   torch::ExpandingArray<2> stride = 1;
-  int64_t groups = 1;  ///< 1 alone
+  int64_t groups = 1;  ///< only 1 is supported
   double noise_std = 0.3;
   Activation activation = Activation::kRelu;
   double leaky_slope = 0.1;
   bool affine = false;  ///< learned scale gamma and, whatever the activation, shift beta
+
+  bool operator==(const NoisyConvOptions& other) const;
 };
 
 /// z = normalise(weight * h) + noise, h' = act(z + beta), or act(gamma (z + beta)), with
 /// statistics, noise and beta per channel; [R, in, H, W] -> [R, out, H', W'] [Rasmus2015,
 /// section 4.2].
 ///
-/// Parameters: `weight` [out, in, P, Q] ~ U(+-sqrt(3 / (in P Q))), no bias (normalisation would
-/// cancel it), and those of its `normalization`. Decoder map: the transposed convolution of the
-/// same geometry (`ConvMap`), which goes back to the same shape for every border and stride. Maps
-/// come out channels-last in memory.
+/// Parameters: `weight` [out, in, P, Q] ~ U(+-sqrt(3 / (in P Q))), and those of `normalization`. No
+/// bias: normalisation would cancel it. Decoder map: the transposed convolution (`ConvMap`), which
+/// restores the shape for every border and stride. The result is channels-last in memory.
 ///
-/// Errors: sizes below 1, groups other than 1, an even kernel with a same border, maps of another
-/// number of channels or smaller than the kernel.
+/// Options are fixed at construction; `normalization->options.noise_std` may change. Errors: sizes
+/// below 1; groups other than 1; an even kernel with a same border; an input of another number of
+/// channels, type or device, or smaller than the kernel; those of NoisyNormalization.
 ///
 ///     NoisyConv layer(NoisyConvOptions{.in_channels = 1, .out_channels = 32, .kernel = 5,
 ///                                      .border = Border::kFull});   // 28 x 28 -> 32 x 32
@@ -70,6 +72,9 @@ class NoisyConvImpl : public torch::nn::Cloneable<NoisyConvImpl>, public Stage, 
   NoisyConvOptions options;
   torch::Tensor weight;
   NoisyNormalization normalization{nullptr};
+
+ private:
+  NoisyConvOptions built_;
 };
 TORCH_MODULE(NoisyConv);
 

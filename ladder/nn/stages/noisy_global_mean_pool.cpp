@@ -4,18 +4,21 @@
 
 #include <cmath>
 
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/nn/maps/upsample_map.h"
 
 namespace ladder {
 
 NoisyGlobalMeanPoolImpl::NoisyGlobalMeanPoolImpl(NoisyGlobalMeanPoolOptions options_)
-    : options(options_) {
+    : options(options_), built_(options) {
   TORCH_CHECK(options.channels > 0, "NoisyGlobalMeanPool: expected channels > 0 but got ",
               options.channels, ".");
   reset();
 }
 
 void NoisyGlobalMeanPoolImpl::reset() {
+  check_unchanged("NoisyGlobalMeanPool", options, built_);
   normalization = register_module(
       "normalization",
       NoisyNormalization(NoisyNormalizationOptions{.channels = options.channels,
@@ -45,9 +48,11 @@ void NoisyGlobalMeanPoolImpl::pretty_print(std::ostream& stream) const {
 }
 
 StageOutput NoisyGlobalMeanPoolImpl::forward(const torch::Tensor& h, const Pass& pass) {
+  check_unchanged("NoisyGlobalMeanPool", options, built_);
   TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels,
               "NoisyGlobalMeanPool: expected maps [R, ", options.channels,
-              ", H, W] but got an input of shape ", h.sizes(), ".");
+              ", H, W] but got an input of shape ", h.sizes(), batch_hint(h, 4));
+  check_like_weight("NoisyGlobalMeanPool", h, normalization->running_mean);
   return normalization->forward(h.mean({2, 3}) * scale(h.size(3)), pass);
 }
 

@@ -1,4 +1,4 @@
-/// The stage that turns maps into rows by their mean.
+/// The global mean pooling stage of a ladder.
 #pragma once
 
 #include <torch/nn/cloneable.h>
@@ -12,9 +12,10 @@ namespace ladder {
 struct NoisyGlobalMeanPoolOptions {
   int64_t channels = 0;
   double noise_std = 0.3;
-  /// The last level before a softmax: a learned shift and, with `gamma`, a learned scale.
-  bool softmax_top = false;
-  bool gamma = true;
+  bool softmax_top = false;  ///< true for the last level, before the softmax: a learned shift
+  bool gamma = true;         ///< false: a softmax top without a learned scale
+
+  bool operator==(const NoisyGlobalMeanPoolOptions&) const = default;
 };
 
 /// z = normalise(W sqrt(3) mean over positions) + noise, h' = z, or gamma (z + beta) at a softmax
@@ -26,7 +27,9 @@ struct NoisyGlobalMeanPoolOptions {
 ///
 /// No parameters except those of its `normalization`. Decoder map: broadcasting (`UpsampleMap`).
 /// Buffer `version` []: kVersion. Version 1 had no such buffer and left the factor out; loading its
-/// state fails with a sentence. Errors: channels below 1, maps with another number of channels.
+/// state fails with a sentence. Options are fixed at construction;
+/// `normalization->options.noise_std` may change. Errors: channels below 1; an input of another
+/// number of channels, type or device; those of NoisyNormalization.
 ///
 ///     NoisyGlobalMeanPool top(NoisyGlobalMeanPoolOptions{.channels = 10, .softmax_top = true});
 class NoisyGlobalMeanPoolImpl : public torch::nn::Cloneable<NoisyGlobalMeanPoolImpl>, public Stage {
@@ -48,6 +51,9 @@ class NoisyGlobalMeanPoolImpl : public torch::nn::Cloneable<NoisyGlobalMeanPoolI
   NoisyGlobalMeanPoolOptions options;
   torch::Tensor version;
   NoisyNormalization normalization{nullptr};
+
+ private:
+  NoisyGlobalMeanPoolOptions built_;
 };
 TORCH_MODULE(NoisyGlobalMeanPool);
 

@@ -12,16 +12,20 @@ namespace ladder {
 
 struct NoisyMaxPoolOptions {
   int64_t channels = 0;
-  torch::ExpandingArray<2> size = 2;  ///< rows and columns of a window, and its steps
+  torch::ExpandingArray<2> size = 2;  ///< rows and columns of a window; also the stride
   double noise_std = 0.3;
+
+  bool operator==(const NoisyMaxPoolOptions& other) const;
 };
 
-/// z = normalise(maximum of each window) + noise, h' = z: no activation, so neither beta nor gamma;
-/// [R, C, H, W] -> [R, C, ceil(H / size), ceil(W / size)], where windows at the far edges hold
-/// what is left [Rasmus2015, section 4.2 and published code].
+/// z = normalise(maximum of each window) + noise, h' = z; [R, C, H, W] -> [R, C, ceil(H / size),
+/// ceil(W / size)] [Rasmus2015, section 4.2 and published code]. Windows at the bottom and right
+/// edges may be smaller.
 ///
-/// No parameters; the buffers of its `normalization`. Decoder map: nearest-neighbour upsampling
-/// cropped to size (`UpsampleMap`). Errors: sizes below 1, maps of another number of channels.
+/// No parameters, since there is no activation; the buffers of `normalization`. Decoder map:
+/// nearest-neighbour upsampling cropped to size (`UpsampleMap`). Options are fixed at construction;
+/// `normalization->options.noise_std` may change. Errors: sizes below 1; an input of another number
+/// of channels, type or device; those of NoisyNormalization.
 ///
 ///     NoisyMaxPool pool(NoisyMaxPoolOptions{.channels = 32, .size = 2});   // 15 x 15 -> 8 x 8
 class NoisyMaxPoolImpl : public torch::nn::Cloneable<NoisyMaxPoolImpl>, public Stage {
@@ -35,6 +39,9 @@ class NoisyMaxPoolImpl : public torch::nn::Cloneable<NoisyMaxPoolImpl>, public S
 
   NoisyMaxPoolOptions options;
   NoisyNormalization normalization{nullptr};
+
+ private:
+  NoisyMaxPoolOptions built_;
 };
 TORCH_MODULE(NoisyMaxPool);
 

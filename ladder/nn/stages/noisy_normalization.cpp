@@ -2,16 +2,24 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
+#include "ladder/core/finite.h"
+#include "ladder/nn/internal/not_negative.h"
+#include "ladder/nn/internal/stage_input.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/ops/convolve.h"
 
 namespace ladder {
 
 NoisyNormalizationImpl::NoisyNormalizationImpl(NoisyNormalizationOptions options_)
-    : options(std::move(options_)) {
+    : options(std::move(options_)), built_(options) {
   TORCH_CHECK(options.channels > 0, "NoisyNormalization: expected channels > 0 but got ",
               options.channels, ".");
-  TORCH_CHECK(options.noise_std >= 0, "NoisyNormalization: expected noise_std >= 0 but got ",
-              options.noise_std, ".");
+  check_not_negative("NoisyNormalization", "noise_std", options.noise_std);
+  TORCH_CHECK(std::isfinite(options.leaky_slope),
+              "NoisyNormalization: expected a finite leaky_slope but got ", options.leaky_slope,
+              ".");
   reset();
 }
 
@@ -56,9 +64,6 @@ void NoisyNormalizationImpl::to(torch::Device device, bool non_blocking) {
 
 void NoisyNormalizationImpl::accumulate(const torch::Tensor& mean, const torch::Tensor& std,
                                         int64_t count) {
-  TORCH_CHECK(count > 1,
-              "NoisyNormalization: expected at least 2 values per channel to calibrate but got ",
-              count, ".");
   const torch::NoGradGuard no_grad;
   batches.add_(1);
   const auto share = batches.to(running_mean.scalar_type()).reciprocal();
@@ -68,12 +73,24 @@ void NoisyNormalizationImpl::accumulate(const torch::Tensor& mean, const torch::
   running_var.add_((variance - running_var) * share);
 }
 
-StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& pass) {
+void NoisyNormalizationImpl::check(const torch::Tensor& x, const Pass& pass) const {
+  constexpr const char* kOwner = "NoisyNormalization";
+  auto fixed = options;
+  fixed.noise_std = built_.noise_std;
+  check_unchanged(kOwner, fixed, built_);
+  check_not_negative(kOwner, "noise_std", options.noise_std);
   TORCH_CHECK(x.dim() >= 2 && x.size(1) == options.channels, "NoisyNormalization: expected ",
-              options.channels, " channels but got an input of shape ", x.sizes(), ".");
+              options.channels, " channels but got an input of shape ", x.sizes(),
+              batch_hint(x, 2));
   TORCH_CHECK(x.size(0) == pass.rows(), "NoisyNormalization: expected ", pass.rows(),
               " rows (the pass's groups) but got ", x.size(0), ".");
+  TORCH_CHECK(x.is_floating_point(), "NoisyNormalization: expected an input in ",
+              c10::toString(running_mean.scalar_type()), " but got ",
+              c10::toString(x.scalar_type()), ".");
+}
 
+StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& pass) {
+  check(x, pass);
   const auto matrix = ops::maps_to_matrix(x);  // [R H W, C]
   const auto spatial = x.sizes().slice(2);
   const auto positions = c10::multiply_integers(spatial);
@@ -85,6 +102,11 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
                                     .keep_z = pass.compared};
   int64_t noisy_rows = 0;
   for (const auto& group : pass.groups) {
+    const auto values = group.rows * positions;  // per channel
+    TORCH_CHECK(pass.statistics == Statistics::kStored || values != 1,
+                "NoisyNormalization: expected at least 2 values per channel to ",
+                pass.statistics == Statistics::kCalibrate ? "calibrate" : "normalise a group",
+                " but got 1 (a single value has no variance and would become 0).");
     const double noise_std = group.noisy ? options.noise_std : 0.0;
     arguments.groups.push_back({group.rows * positions, noise_std});
     noisy_rows += noise_std != 0 ? group.rows * positions : 0;
@@ -104,6 +126,14 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
 
   auto result = ops::normalise(matrix, arguments);
   if (pass.statistics == Statistics::kCalibrate) {
+    // A mean is finite where all its values are; one that is not would spoil every prediction.
+    if (find_not_finite(result.mean)) {
+      check_finite("NoisyNormalization", "the rows of a calibration", x);
+      check_finite("NoisyNormalization", "the means of a calibration", result.mean);
+    }
+    if (pass.calibration != nullptr) {
+      pass.calibration->measure(*this);
+    }
     for (size_t g = 0; g < pass.groups.size(); ++g) {
       const auto group = static_cast<int64_t>(g);
       accumulate(result.mean.detach()[group], result.std.detach()[group], arguments.groups[g].rows);

@@ -1,5 +1,5 @@
-/// Batch normalisation per row group with noise, scale, shift and activation: the part of a stage
-/// that makes it one of a ladder.
+/// Normalisation of each row group, with noise, scale, shift and activation: what turns a module
+/// into a stage of a ladder.
 #pragma once
 
 #include <torch/nn/cloneable.h>
@@ -14,23 +14,30 @@ namespace ladder {
 
 struct NoisyNormalizationOptions {
   int64_t channels = 0;    ///< columns of [R, C], channels of [R, C, ...]
-  double noise_std = 0.3;  ///< of the noise on noisy groups, after normalising
+  double noise_std = 0.3;  ///< standard deviation of the noise on noisy groups, after normalising
   Activation activation = Activation::kRelu;
-  double leaky_slope = 0.1;  ///< for Activation::kLeakyRelu
-  /// Learned shift; by default where the activation is not the identity [Rasmus2015, section 3].
+  double leaky_slope = 0.1;  ///< slope below 0 of Activation::kLeakyRelu
+  /// Learned shift. Default: where the activation is not the identity [Rasmus2015, section 3].
   std::optional<bool> beta = {};
   bool gamma = false;  ///< learned scale, for a softmax top
+
+  bool operator==(const NoisyNormalizationOptions&) const = default;
 };
 
 /// z = (x - mean) / sqrt(var + 1e-10) [+ noise_std * n on noisy groups], h = act(gamma (z + beta)).
 ///
-/// Input [R, C] or [R, C, ...]: statistics are per channel over the rows of a group and all further
-/// dimensions, with the biased variance. Parameters `beta` [C], `gamma` [C] where wanted; buffers
-/// `running_mean`, `running_var` [C] and `batches`, filled by passes with Statistics::kCalibrate:
-/// the mean of batch means and of unbiased batch variances.
+/// Input [R, C] or [R, C, ...]. Statistics are per channel, over the rows of a group and all
+/// further dimensions, with the biased variance. Parameters: `beta` [C] and `gamma` [C] where
+/// wanted. Buffers: `running_mean`, `running_var` [C] and `batches`, filled by passes with
+/// Statistics::kCalibrate: the mean of the batch means and of the unbiased batch variances.
 ///
-/// Errors: another number of channels; stored statistics before any calibration.
-class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImpl> {
+/// `options.noise_std` may change between passes; the other options are fixed at construction.
+///
+/// Errors: another number of channels, rows, type or device; a group with one value per channel
+/// where its own statistics are measured; NaN or infinite statistics in a calibration, with the row
+/// and the channel; stored statistics before the first calibration; changed options.
+class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImpl>,
+                               public StoredStatistics {
  public:
   explicit NoisyNormalizationImpl(NoisyNormalizationOptions options);
 
@@ -38,10 +45,9 @@ class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImp
   void pretty_print(std::ostream& stream) const override;
   StageOutput forward(const torch::Tensor& x, const Pass& pass);
 
-  /// Forgets the stored statistics.
-  void reset_statistics();
+  void reset_statistics() override;
 
-  /// Moves all but the type of `batches`, which counts.
+  /// Move parameters and buffers. `batches`, a count, keeps its type.
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Device device, bool non_blocking = false) override;
@@ -52,7 +58,10 @@ class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImp
   torch::Tensor batches;  ///< int64 scalar: batches in the stored statistics
 
  private:
+  void check(const torch::Tensor& x, const Pass& pass) const;
   void accumulate(const torch::Tensor& mean, const torch::Tensor& std, int64_t count);
+
+  NoisyNormalizationOptions built_;
 };
 TORCH_MODULE(NoisyNormalization);
 

@@ -3,18 +3,20 @@
 #include <torch/torch.h>
 
 #include "ladder/nn/internal/copy_state.h"
+#include "ladder/nn/internal/unchanged.h"
 #include "ladder/nn/maps/dense_map.h"
 
 namespace ladder {
 
 NoisyStageImpl::NoisyStageImpl(torch::nn::AnyModule map_, NoisyStageOptions options_)
-    : options(std::move(options_)), map(std::move(map_)) {
+    : options(std::move(options_)), map(std::move(map_)), built_(options.normalization) {
   TORCH_CHECK(!map.is_empty(), "NoisyStage: expected a module but got an empty AnyModule.");
   register_module("map", map.ptr());
   normalization = register_module("normalization", NoisyNormalization(options.normalization));
 }
 
 StageOutput NoisyStageImpl::forward(const torch::Tensor& h, const Pass& pass) {
+  check_unchanged("NoisyStage", options.normalization, built_);
   return normalization->forward(map.forward<torch::Tensor>(h), pass);
 }
 

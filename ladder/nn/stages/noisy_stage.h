@@ -1,10 +1,11 @@
-/// Any torch module as a stage of a ladder.
+/// A stage around any torch module.
 #pragma once
 
 #include <torch/nn/modules/container/any.h>
 #include <torch/nn/pimpl.h>
 
 #include <functional>
+#include <optional>
 
 #include "ladder/nn/stage.h"
 #include "ladder/nn/stages/noisy_normalization.h"
@@ -12,15 +13,17 @@
 namespace ladder {
 
 struct NoisyStageOptions {
-  /// Of the normalisation that follows the map; `channels` is the map's output channels.
+  /// Normalisation that follows the map; `channels` is the number of output channels of the map.
   NoisyNormalizationOptions normalization = {};
-  /// Makes the decoder map from the shapes of one row before and after the stage; by default a
-  /// dense map between the flattened rows.
+  /// Makes the decoder map from the shapes of one row before and after the stage. Default: a dense
+  /// map between the flattened rows.
   std::function<torch::nn::AnyModule(at::IntArrayRef in, at::IntArrayRef out)> vertical = {};
 };
 
-/// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for a map Tensor -> Tensor of any
-/// kind that treats rows alike (no batch normalisation of its own; a bias would cancel).
+/// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for any module Tensor -> Tensor that
+/// treats each row by itself: no batch normalisation inside; a bias cancels.
+///
+/// Errors: an empty module; those of NoisyNormalization; changed options (`vertical` excepted).
 ///
 ///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv2d(
 ///                          torch::nn::Conv2dOptions(1, 8, 3).bias(false))),
@@ -37,6 +40,9 @@ class NoisyStageImpl : public torch::nn::Module, public Stage {
   NoisyStageOptions options;
   torch::nn::AnyModule map;
   NoisyNormalization normalization{nullptr};
+
+ private:
+  NoisyNormalizationOptions built_;
 };
 TORCH_MODULE(NoisyStage);
 

@@ -1,5 +1,6 @@
 #include <torch/torch.h>
 
+#include <limits>
 #include <sstream>
 #include <type_traits>
 
@@ -9,9 +10,11 @@
 #include "ladder/nn/combinators/vanilla_combinator.h"
 #include "tests/nn/combinators/operands.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::normals;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
@@ -156,6 +159,44 @@ TEST_CASE("Combinators refuse options out of range", "[nn]") {
       Catch::Contains("MlpCombinator: expected hidden layers of at least 1 unit but got [2, 0]."));
   CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{.channels = 1, .leaky_slope = -0.1}),
                     Catch::Contains("MlpCombinator: expected leaky_slope >= 0 but got -0.1."));
+  CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{
+                        .channels = 1, .init_std = std::numeric_limits<double>::infinity()}),
+                    Catch::Contains("MlpCombinator: expected a finite init_std but got inf."));
   CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{.channels = 1, .init_std = -2}),
                     Catch::Contains("MlpCombinator: expected init_std >= 0 but got -2."));
+}
+
+TEMPLATE_TEST_CASE("Combinator names operands that do not fit and changed options", "[nn]",
+                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
+                   DirectCombinatorImpl) {
+  TestType g(forms<TestType>()[0]);
+  std::ostringstream text;
+  g.pretty_print(text);
+  const auto name = text.str().substr(8, text.str().find('(') - 8);
+  const auto z = torch::randn({5, 3});
+  const auto run = [&](const torch::Tensor& z_noisy, const torch::Tensor& u) {
+    const auto sentence = error_text([&] { g.forward(z_noisy, u); });
+    CHECK(error_text([&] { g.denoise(z_noisy, u, std::nullopt); }) == sentence);
+    return sentence;
+  };
+  CHECK(run(z, z) == "(no error)");
+  CHECK(run(z, torch::randn({5, 4})) == name + ": expected u [M, 3] but got [5, 4].");
+  CHECK(run(z, z.to(torch::kDouble)) ==
+        name + ": expected u in Float on cpu like its weight but got Double on cpu.");
+  CHECK(error_text([&] { g.forward(z[0], z[0]); }) ==
+        name + ": expected u [M, 3] but got [3] (one row needs a batch dimension: unsqueeze(0)).");
+  if (!std::is_same_v<TestType, DirectCombinatorImpl>) {
+    CHECK(run(torch::Tensor(), z) == name + ": expected z_noisy but got an undefined tensor.");
+    CHECK(run(torch::randn({4, 3}), z) ==
+          name + ": expected z_noisy and u of as many rows but got 4 and 5.");
+  }
+  CHECK_THROWS_WITH(g.denoise(z.narrow(0, 0, 1), z.narrow(0, 0, 1), std::nullopt),
+                    Catch::Contains("expected at least 2 rows") ||
+                        Catch::Contains("expected groups of at least 2 rows"));
+  g.options.channels = 4;
+  CHECK(run(z, z) ==
+        name +
+            ": expected the options that it was built with but got changed ones (options are "
+            "fixed at construction: build another " +
+            name + ").");
 }

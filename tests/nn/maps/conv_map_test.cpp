@@ -4,10 +4,12 @@
 
 #include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 
 TEST_CASE("ConvMap is the gradient of the convolution it goes back through", "[nn]") {
@@ -19,4 +21,20 @@ TEST_CASE("ConvMap is the gradient of the convolution it goes back through", "[n
   const auto x = torch::zeros({4, 2, 7, 6}).requires_grad_();
   (torch::conv2d(x, weight, {}, 2, 1) * y).sum().backward();
   require_close(vertical.forward<torch::Tensor>(y), x.grad(), 1e-4, 1e-5);
+}
+
+TEST_CASE("ConvMap names what does not fit", "[nn]") {
+  ConvMap map(
+      ConvMapOptions{.in_channels = 2, .out_channels = 3, .kernel = {3, 3}, .out_size = {6, 6}});
+  const auto run = [&](const torch::Tensor& x) { return error_text([&] { map->forward(x); }); };
+  CHECK(run(torch::ones({2, 4, 4})) ==
+        "ConvMap: expected maps of 2 channels but got an input of shape [2, 4, 4] (one row needs a "
+        "batch dimension: unsqueeze(0)).");
+  CHECK(run(torch::ones({1, 2, 4, 4}, torch::kDouble)) ==
+        "ConvMap: expected an input in Float on cpu like its weight but got Double on cpu.");
+  CHECK(run(torch::ones({1, 2, 4, 4})) == "(no error)");
+  map->options.out_size = {7, 7};
+  CHECK(run(torch::ones({1, 2, 4, 4})) ==
+        "ConvMap: expected the options that it was built with but got changed ones (options are "
+        "fixed at construction: build another ConvMap).");
 }

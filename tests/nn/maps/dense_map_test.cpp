@@ -3,9 +3,11 @@
 #include <torch/torch.h>
 
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 
 TEST_CASE("DenseMap flattens rows and gives them the shape it is told", "[nn]") {
@@ -17,4 +19,21 @@ TEST_CASE("DenseMap flattens rows and gives them the shape it is told", "[nn]") 
   CHECK_THROWS_WITH(
       DenseMap(DenseMapOptions{.in_features = 6, .out_features = 4, .out_shape = {3}}),
       Catch::Contains("expected an out_shape of 4 values but got [3]"));
+}
+
+TEST_CASE("DenseMap names what does not fit", "[nn]") {
+  DenseMap map(DenseMapOptions{.in_features = 6, .out_features = 4});
+  const auto run = [&](const torch::Tensor& x) { return error_text([&] { map->forward(x); }); };
+  CHECK(
+      run(torch::ones({6})) ==
+      "DenseMap: expected rows of 6 features but got an input of shape [6] (one row needs a batch "
+      "dimension: unsqueeze(0)).");
+  CHECK(run(torch::ones({2, 5})) ==
+        "DenseMap: expected rows of 6 features but got an input of shape [2, 5].");
+  CHECK(run(torch::ones({2, 6}, torch::kDouble)) ==
+        "DenseMap: expected an input in Float on cpu like its weight but got Double on cpu.");
+  map->options.out_shape = {2, 2};
+  CHECK(run(torch::ones({2, 6})) ==
+        "DenseMap: expected the options that it was built with but got changed ones (options are "
+        "fixed at construction: build another DenseMap).");
 }

@@ -115,3 +115,26 @@ TEST_CASE("TransposedMap draws uniform weights from a stream and keeps its state
         "TransposedMap: expected a stride, padding, dilation and out_size for each of 1 dimensions "
         "but got [9, 9].");
 }
+
+TEST_CASE("TransposedMap refuses another type and changed options", "[nn]") {
+  TransposedMap map(TransposedMapOptions{.in_channels = 2,
+                                         .out_channels = 3,
+                                         .kernel = {3},
+                                         .stride = {1},
+                                         .padding = {0},
+                                         .dilation = {1},
+                                         .out_size = {6}});
+  const auto run = [&](const torch::Tensor& x) { return error_text([&] { map->forward(x); }); };
+  CHECK(run(torch::ones({1, 2, 4})) == "(no error)");
+  CHECK(run(torch::ones({1, 2, 4}, torch::kDouble)) ==
+        "TransposedMap: expected an input in Float on cpu like its weight but got Double on cpu.");
+  CHECK(
+      run(torch::ones({2, 4})) ==
+      "TransposedMap: expected an input of 2 channels and 1 dimension but got one of shape [2, 4] "
+      "(one row needs a batch dimension: unsqueeze(0)).");
+  map->options.stride = {};
+  CHECK(run(torch::ones({1, 2, 4})) ==
+        "TransposedMap: expected the options that it was built with but got changed ones (options "
+        "are "
+        "fixed at construction: build another TransposedMap).");
+}

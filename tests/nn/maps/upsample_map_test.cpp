@@ -3,9 +3,11 @@
 #include <torch/torch.h>
 
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
@@ -57,4 +59,15 @@ TEST_CASE("UpsampleMap takes signals as maps of one row", "[nn]") {
   CHECK(make_pooling_vertical({2, 7}, {1, 7})
             .forward<torch::Tensor>(torch::randn({4, 2, 1}))
             .sizes() == at::IntArrayRef({4, 2, 7}));
+}
+
+TEST_CASE("UpsampleMap refuses changed options", "[nn]") {
+  UpsampleMap map(UpsampleMapOptions{.scale = {2, 2}, .out_size = {4, 4}});
+  map->options.scale = {0, 0};
+  CHECK(
+      error_text([&] {
+        map->forward(torch::ones({1, 2, 2, 2}));
+      }) ==
+      "UpsampleMap: expected the options that it was built with but got changed ones (options are "
+      "fixed at construction: build another UpsampleMap).");
 }

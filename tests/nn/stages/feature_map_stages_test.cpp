@@ -203,3 +203,44 @@ TEST_CASE("Convolutional stages name what does not fit", "[nn]") {
                         global_pool(2, true)});
         }) == "NoisyConv: expected 3 input channels but got 2. (stage 2 of Ladder)");
 }
+
+TEST_CASE("Convolutional stages refuse other types, a single row and changed options", "[nn]") {
+  for (const auto& [name, make, row] : kStages) {
+    INFO(name);
+    auto stage = make();
+    const auto run = [&, &row = row](torch::Dtype type) {
+      return error_text(
+          [&] { stage->forward(rows_of(row, 4).to(type), Pass::clean(4, Statistics::kBatch)); });
+    };
+    CHECK(run(torch::kFloat) == "(no error)");
+    CHECK(run(torch::kDouble)
+              .ends_with(
+                  ": expected an input in Float on cpu like its weight but got Double on cpu."));
+    CHECK(
+        run(torch::kByte)
+            .ends_with(": expected an input in Float on cpu like its weight but got Byte on cpu."));
+    CHECK(error_text([&, &row = row] {
+            stage->forward(rows_of(row, 1)[0], Pass::clean(1, Statistics::kBatch));
+          }).ends_with("(one row needs a batch dimension: unsqueeze(0))."));
+  }
+  const auto rows = Pass::clean(4, Statistics::kBatch);
+  const auto changed = [](const std::string& name) {
+    return name +
+           ": expected the options that it was built with but got changed ones (options are "
+           "fixed at construction: build another " +
+           name + ").";
+  };
+  const auto x = torch::randn({4, 2, 5, 5});
+  auto convolution = conv(2, 3, 3, Border::kSame);
+  convolution->options.stride = 2;
+  CHECK(error_text([&] { convolution->forward(x, rows); }) == changed("NoisyConv"));
+  auto max = max_pool(2);
+  max->options.size = 0;
+  CHECK(error_text([&] { max->forward(x, rows); }) == changed("NoisyMaxPool"));
+  auto mean = mean_pool(2);
+  mean->options.channels = 1;
+  CHECK(error_text([&] { mean->forward(x, rows); }) == changed("NoisyMeanPool"));
+  auto global = global_pool(2);
+  global->options.softmax_top = true;
+  CHECK(error_text([&] { global->forward(x, rows); }) == changed("NoisyGlobalMeanPool"));
+}

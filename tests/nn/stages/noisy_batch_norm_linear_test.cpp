@@ -6,9 +6,11 @@
 #include <sstream>
 
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::weighted_sum;
@@ -124,4 +126,39 @@ TEST_CASE("NoisyBatchNormLinear names what does not fit", "[nn]") {
                     Catch::Contains("expected 5 rows (the pass's groups) but got 4"));
   CHECK_THROWS_WITH(linear(3, 2)->forward(torch::ones({4, 3}), Pass{.groups = {{4, true}}}),
                     Catch::Contains("expected a noise source for a pass with noisy rows"));
+}
+
+TEST_CASE("NoisyBatchNormLinear refuses one row, another type and changed options", "[nn]") {
+  auto stage = linear(3, 2);
+  const auto run = [&](const torch::Tensor& h) {
+    return error_text([&] { stage->forward(h, Pass::clean(h.size(0), Statistics::kBatch)); });
+  };
+  CHECK(run(torch::ones({3})) ==
+        "NoisyBatchNormLinear: expected rows of 3 features but got an input of shape [3] (one row "
+        "needs a batch dimension: unsqueeze(0)).");
+  CHECK(run(torch::ones({1, 3})) ==
+        "NoisyNormalization: expected at least 2 values per channel to normalise a group but got 1 "
+        "(a single value has no variance and would become 0).");
+  CHECK(run(torch::ones({4, 3}, torch::kByte)) ==
+        "NoisyBatchNormLinear: expected an input in Float on cpu like its weight but got Byte on "
+        "cpu.");
+  CHECK(run(torch::ones({4, 3}, torch::kDouble)) ==
+        "NoisyBatchNormLinear: expected an input in Float on cpu like its weight but got Double on "
+        "cpu.");
+  CHECK(run(torch::rand({4, 3})) == "(no error)");
+  stage->options.noise_std = 0.5;  // which would change nothing
+  CHECK(run(torch::rand({4, 3})) ==
+        "NoisyBatchNormLinear: expected the options that it was built with but got changed ones "
+        "(options are "
+        "fixed at construction: build another NoisyBatchNormLinear).");
+  stage->options.noise_std = 0.3;
+  stage->options.in_features = 4;
+  CHECK(run(torch::rand({4, 4})) ==
+        "NoisyBatchNormLinear: expected the options that it was built with but got changed ones "
+        "(options are "
+        "fixed at construction: build another NoisyBatchNormLinear).");
+  CHECK(error_text([&] { stage->reset(); }) ==
+        "NoisyBatchNormLinear: expected the options that it was built with but got changed ones "
+        "(options are "
+        "fixed at construction: build another NoisyBatchNormLinear).");
 }

@@ -3,12 +3,15 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <limits>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 
 TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased variances", "[nn]") {
@@ -51,4 +54,67 @@ TEST_CASE("NoisyNormalization counts batches in integers wherever it is moved", 
 TEST_CASE("NoisyNormalization names what does not fit", "[nn]") {
   CHECK_THROWS_WITH(NoisyNormalization(NoisyNormalizationOptions{.channels = 2, .noise_std = -1}),
                     Catch::Contains("expected noise_std >= 0 but got -1"));
+}
+
+TEST_CASE("NoisyNormalization refuses a group with one value per channel", "[nn]") {
+  NoisyNormalization norm(NoisyNormalizationOptions{.channels = 3, .noise_std = 0});
+  const auto run = [&](const torch::Tensor& x, std::vector<RowGroup> groups) {
+    return error_text([&] { norm->forward(x, Pass{.groups = std::move(groups)}); });
+  };
+  CHECK(run(torch::randn({5, 3}), {{4, false}, {1, false}}) ==
+        "NoisyNormalization: expected at least 2 values per channel to normalise a group but got 1 "
+        "(a single value has no variance and would become 0).");
+  // One row of a feature map has as many values as positions.
+  CHECK(run(torch::randn({5, 3, 2}), {{4, false}, {1, false}}) == "(no error)");
+  norm->forward(torch::randn({5, 3}), Pass::clean(5, Statistics::kCalibrate));
+  CHECK_NOTHROW(norm->forward(torch::randn({1, 3}), Pass::clean(1, Statistics::kStored)));
+}
+
+TEST_CASE("NoisyNormalization calibrates on finite numbers only", "[nn]") {
+  NoisyNormalization norm(NoisyNormalizationOptions{.channels = 3});
+  auto x = torch::randn({6, 3, 2});
+  x[4][1][0] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(error_text([&] { norm->forward(x, Pass::clean(6, Statistics::kCalibrate)); }) ==
+        "NoisyNormalization: expected the rows of a calibration to hold finite numbers but got nan "
+        "in row 4, column [1, 0].");
+  CHECK(norm->batches.item<int64_t>() == 0);
+  CHECK(torch::isfinite(norm->running_mean).all().item<bool>());
+}
+
+TEST_CASE("NoisyNormalization takes another noise_std between passes and nothing else", "[nn]") {
+  torch::manual_seed(8);
+  NoisyNormalization norm(NoisyNormalizationOptions{.channels = 3});
+  const auto x = torch::randn({6, 3});
+  const auto run = [&] {
+    NoiseSource noise(1);
+    return norm->forward(x, Pass{.groups = {{6, true}}, .noise = &noise}).z[0];
+  };
+  const auto some = run();
+  norm->options.noise_std = 0;
+  const auto none = run();
+  norm->options.noise_std = 0.6;
+  require_close(run() - none, 2 * (some - none), 1e-5, 1e-5);
+  norm->options.noise_std = -1;
+  CHECK(error_text(run) == "NoisyNormalization: expected noise_std >= 0 but got -1.");
+  norm->options.noise_std = std::numeric_limits<double>::infinity();
+  CHECK(error_text(run) == "NoisyNormalization: expected a finite noise_std but got inf.");
+  norm->options.noise_std = 0.3;
+  norm->options.activation = static_cast<Activation>(17);
+  CHECK(error_text(run) ==
+        "NoisyNormalization: expected the options that it was built with but got changed ones "
+        "(options are "
+        "fixed at construction: build another NoisyNormalization).");
+  norm->options.activation = Activation::kRelu;
+  norm->options.channels = 2;
+  CHECK(error_text(run) ==
+        "NoisyNormalization: expected the options that it was built with but got changed ones "
+        "(options are "
+        "fixed at construction: build another NoisyNormalization).");
+  norm->options.channels = 3;
+  CHECK(error_text([&] { norm->forward(torch::ones({3}), Pass::clean(3, Statistics::kBatch)); }) ==
+        "NoisyNormalization: expected 3 channels but got an input of shape [3] (one row needs a "
+        "batch dimension: unsqueeze(0)).");
+  CHECK(error_text([&] {
+          norm->forward(torch::ones({4, 3}, torch::kByte), Pass::clean(4, Statistics::kBatch));
+        }) == "NoisyNormalization: expected an input in Float but got Byte.");
 }

@@ -3,9 +3,11 @@
 #include <torch/torch.h>
 
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::weighted_sum;
 
@@ -67,4 +69,16 @@ TEST_CASE("NoisyStage clones deeply", "[nn]") {
 TEST_CASE("NoisyStage names what does not fit", "[nn]") {
   CHECK_THROWS_WITH(NoisyStage(torch::nn::AnyModule(), NoisyStageOptions{}),
                     Catch::Contains("NoisyStage: expected a module but got an empty AnyModule"));
+}
+
+TEST_CASE("NoisyStage refuses a changed normalisation", "[nn]") {
+  auto stage = conv_stage();
+  const auto run = [&] {
+    stage->forward(torch::randn({4, 2, 5, 5}), Pass::clean(4, Statistics::kBatch));
+  };
+  CHECK_NOTHROW(run());
+  stage->options.normalization.noise_std = 0;
+  CHECK(error_text(run) ==
+        "NoisyStage: expected the options that it was built with but got changed ones (options are "
+        "fixed at construction: build another NoisyStage).");
 }
