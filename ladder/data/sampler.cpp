@@ -58,12 +58,6 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
               labeled_batch_, ".");
   TORCH_CHECK(labeled_batch_ + unlabeled_batch_ > 0,
               "SemiSampler: expected labeled or unlabeled rows in a batch but got neither.");
-  for (const auto& [name, rows] : {std::pair{"labeled_batch", labeled_batch_},
-                                   std::pair{"unlabeled_batch", unlabeled_batch_}}) {
-    TORCH_CHECK(rows != 1, "SemiSampler: expected ", name,
-                " of 0 or of at least 2 but got 1 (rows of a batch are normalised by their own "
-                "statistics, and one row has none).");
-  }
 
   if (labeled_batch_ > 0) {
     TORCH_CHECK(labeled_.numel() > 0, "SemiSampler: expected labeled rows for a labeled_batch of ",

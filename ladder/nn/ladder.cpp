@@ -177,7 +177,18 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
 
 void LadderImpl::calibrate(const torch::Tensor& inputs, int64_t batch_size) {
   check_options();
-  calibrate_stages(kLadder, stages, inputs, options.input_shape, batch_size);
+  check_calibration_rows(kLadder, inputs, options.input_shape, stages);
+  calibrate_stages(
+      kLadder, stages, inputs.size(0),
+      [&](int64_t begin, int64_t end) { return inputs.narrow(0, begin, end - begin); },
+      options.input_shape, batch_size);
+}
+
+void LadderImpl::calibrate(int64_t rows,
+                           const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
+                           int64_t batch_size) {
+  check_options();
+  calibrate_stages(kLadder, stages, rows, rows_of, options.input_shape, batch_size);
 }
 
 std::shared_ptr<torch::nn::Module> LadderImpl::clone(

@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -86,6 +87,12 @@ class LadderImpl : public torch::nn::Module {
   /// Errors: rows as in `forward` on any device (the stored statistics stay as they were); fewer
   /// than 2 rows; a stage that measures nothing.
   void calibrate(const torch::Tensor& inputs, int64_t batch_size = 1000);
+
+  /// The same over `rows` rows, of which `rows_of(begin, end)` makes one batch at a time. An error
+  /// after the first batch forgets the stored statistics.
+  void calibrate(int64_t rows,
+                 const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
+                 int64_t batch_size = 1000);
 
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<torch::Device>& device = std::nullopt) const override;

@@ -490,6 +490,21 @@ TEST_CASE("Ladder takes bytes as the sampler scales them", "[nn]") {
     const auto logits = net->forward(scaled);
     net->calibrate(bytes, 5);
     CHECK(torch::equal(net->forward(bytes), logits));
+    std::vector<int64_t> sizes;
+    const auto by_batch = [&](int64_t begin, int64_t end) {
+      sizes.push_back(end - begin);
+      return bytes.slice(0, begin, end);
+    };
+    net->calibrate(23, by_batch, 5);
+    CHECK(sizes == std::vector<int64_t>{5, 5, 5, 5, 3});
+    CHECK(torch::equal(net->forward(bytes), logits));
+    CHECK(error_text([&] { net->calibrate(1, by_batch, 5); }) ==
+          "Ladder: expected at least 2 rows and a batch size of at least 2 to calibrate but got 1 "
+          "and 5.");
+    CHECK(error_text([&] {
+            net->calibrate(
+                10, [&](int64_t, int64_t) { return bytes; }, 5);
+          }) == "Ladder: expected 5 rows of a batch to calibrate on but got 23.");
   }
 }
 

@@ -132,17 +132,19 @@ torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tens
   return scaled(x, like);
 }
 
-void calibrate_stages(const char* owner, const Stages& stages, const torch::Tensor& inputs,
-                      const std::vector<int64_t>& row, int64_t batch_size) {
+void check_calibration_rows(const char* owner, const torch::Tensor& inputs,
+                            const std::vector<int64_t>& row, const Stages& stages) {
   check_shape(owner, "inputs", inputs, row);
-  const auto rows = inputs.size(0);
+  check_type(owner, "inputs", inputs, any_tensor(stages));
+  check_finite(owner, "inputs", inputs);
+}
+
+void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
+                      const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
+                      const std::vector<int64_t>& row, int64_t batch_size) {
   TORCH_CHECK(rows >= 2 && batch_size >= 2, owner,
               ": expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
               rows, " and ", batch_size, ".");
-  const auto like = any_tensor(stages);
-  check_type(owner, "inputs", inputs, like);
-  check_finite(owner, "inputs", inputs);
-
   const torch::NoGradGuard no_grad;
   CalibrationRun calibration;
   try {
@@ -154,7 +156,9 @@ void calibrate_stages(const char* owner, const Stages& stages, const torch::Tens
       auto pass = Pass::clean(end - begin, Statistics::kCalibrate);
       pass.compared = false;
       pass.calibration = &calibration;
-      auto h = scaled(inputs.narrow(0, begin, end - begin), like);
+      auto h = accept_rows(owner, "inputs", rows_of(begin, end), row, stages, RowUse::kMeasure);
+      TORCH_CHECK(h.size(0) == end - begin, owner, ": expected ", end - begin,
+                  " rows of a batch to calibrate on but got ", h.size(0), ".");
       for (size_t l = 0; l < stages.size(); ++l) {
         const auto before = calibration.measured();
         h = stages[l]->forward(h, pass).h;

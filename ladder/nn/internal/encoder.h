@@ -5,6 +5,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -24,12 +25,18 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
 /// Activations of the top level.
 torch::Tensor run_clean(const Stages& stages, const torch::Tensor& x, const Pass& pass);
 
-/// Measure the stored statistics of all stages over `inputs` in batches of `batch_size` rows, bytes
-/// converted batch by batch. A last batch with less than half the rows joins the one before.
+/// Check the rows of a calibration as `accept_rows` does, on any device, before the first batch.
+void check_calibration_rows(const char* owner, const torch::Tensor& inputs,
+                            const std::vector<int64_t>& row, const Stages& stages);
+
+/// Measure the stored statistics of all stages over `rows` rows, of which `rows_of(begin, end)`
+/// makes a batch of `batch_size`; bytes are converted batch by batch. A last batch with less than
+/// half the rows joins the one before.
 ///
-/// Errors: those of `accept_rows`; fewer than 2 rows; a stage that measures nothing. Rows that
-/// cannot be taken leave the stored statistics as they were; an error of a stage forgets them all.
-void calibrate_stages(const char* owner, const Stages& stages, const torch::Tensor& inputs,
+/// Errors: those of `accept_rows`; fewer than 2 rows; a stage that measures nothing. After
+/// the first batch they forget the stored statistics.
+void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
+                      const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
                       const std::vector<int64_t>& row, int64_t batch_size);
 
 Stages clone_stages(const Stages& stages, const std::optional<torch::Device>& device);
