@@ -75,8 +75,8 @@ class CalibrationRun {
 struct Pass {
   std::vector<RowGroup> groups = {};
   Statistics statistics = Statistics::kBatch;
-  NoiseSource* noise = nullptr;        ///< required where a group is noisy; not owned
-  bool compared = true;                ///< false: nobody reads StageOutput::z, which may stay empty
+  NoiseSource* noise = nullptr;  ///< required where a group is noisy; not owned
+  bool compared = true;          ///< false: nobody reads StageOutput::z, which may stay empty
   CalibrationRun* calibration = nullptr;  ///< the calibration of a kCalibrate pass; not owned
 
   /// Rows [labeled noisy | unlabeled noisy | unlabeled clean] of a training step. Omit the last
