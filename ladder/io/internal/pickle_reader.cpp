@@ -181,10 +181,10 @@ class Machine {
   uint8_t byte() { return static_cast<uint8_t>(take(1)[0]); }
 
   uint64_t number(uint64_t width) {
-    const std::string_view taken = take(width);
+    std::string_view taken = take(width);
     uint64_t value = 0;
-    for (auto it = taken.rbegin(); it != taken.rend(); ++it) {
-      value = value << 8 | static_cast<uint8_t>(*it);
+    for (; !taken.empty(); taken.remove_suffix(1)) {
+      value = value << 8 | static_cast<uint8_t>(taken.back());
     }
     return value;
   }
@@ -199,7 +199,7 @@ class Machine {
   std::string line() {
     const size_t end = bytes_.find('\n');
     if (end == std::string_view::npos) throw ReadFault("its pickle ends early");
-    const std::string text(take(end));
+    std::string text(take(end));
     take(1);
     return text;
   }

@@ -27,11 +27,12 @@ class ZipReader {
   /// folder, whose name they choose.
   const std::string* find(const std::string& name) const;
 
-  uint64_t size(const std::string& record) const;
+  /// Return the number of bytes of the record of this full name.
+  uint64_t size(const std::string& name) const;
 
-  /// Read all `size(record)` bytes of a record to `out`.
-  void read(const std::string& record, char* out);
-  std::string read(const std::string& record);
+  /// Read all `size(name)` bytes of a record to `out`.
+  void read(const std::string& name, char* out);
+  std::string read(const std::string& name);
 
  private:
   struct Record {
