@@ -8,6 +8,12 @@ if(NOT CMAKE_RUNTIME_OUTPUT_DIRECTORY)
 endif()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
+# The target ladder_verify_interface_header_sets compiles every public header alone. It takes minutes
+# and is not part of `all`.
+if(NOT DEFINED CMAKE_VERIFY_INTERFACE_HEADER_SETS)
+  set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+endif()
+
 find_program(LADDER_CCACHE ccache)
 mark_as_advanced(LADDER_CCACHE)
 if(LADDER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

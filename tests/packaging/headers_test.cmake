@@ -44,7 +44,7 @@ endif()
 # include what they name" reads the include lines for what this cannot see; the target
 # ladder_verify_interface_header_sets compiles every header without a precompiled one.)
 file(STRINGS "${BUILD_DIR}/compile_commands.json" command
-  REGEX "\"command\".*CMakeFiles/ladder_precompiled.dir/precompiled.cpp.o")
+  REGEX "\"command\".*CMakeFiles/ladder_precompiled.dir/[^ ]*precompiled.cpp.o")
 string(REGEX REPLACE "^ *\"command\": *\"(.*)\",?$" "\\1" command "${command}")
 string(REGEX REPLACE " -o [^ ]+ -c [^ ]+.*$" "" command "${command}")
 string(REPLACE "\\\"" "\"" command "${command}")
