@@ -11,10 +11,13 @@ using ladder::ops::convolve;
 using ladder::ops::convolve_transposed;
 using ladder::ops::convolved_size;
 using ladder::ops::ConvolveGeometry;
+using ladder::testing::Bound;
 using ladder::testing::error_text;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
+using ladder::testing::rounding_of;
+using ladder::testing::roundings;
 using ladder::testing::weighted_sum;
 
 namespace {
@@ -85,6 +88,13 @@ Operands operands(const Case& c, int64_t in = 2, int64_t out = 3) {
           torch::randn({2, out, size[0], size[1]}, torch::kDouble)};
 }
 
+// Of a convolution in float32 of operands that are rounded to it, stored in it.
+Bound float_bound(const torch::Tensor& x, const torch::Tensor& weight,
+                  const ConvolveGeometry& geometry) {
+  return roundings(static_cast<double>(weight[0].numel()) + 3, torch::kFloat,
+                   by_definition(x.abs(), weight.abs(), geometry));
+}
+
 }  // namespace
 
 TEST_CASE("convolve is the sum of its definition, in every form", "[ops]") {
@@ -95,8 +105,9 @@ TEST_CASE("convolve is the sum of its definition, in every form", "[ops]") {
       const auto [x, weight, y] = operands(c, in);
       const auto expected = by_definition(x, weight, c.geometry);
       require_close(convolve(x, weight, c.geometry), expected);
-      require_close(convolve(x.to(torch::kFloat), weight.to(torch::kFloat), c.geometry),
-                    expected.to(torch::kFloat), 1e-4, 1e-4);
+      require_close(
+          convolve(x.to(torch::kFloat), weight.to(torch::kFloat), c.geometry).to(torch::kDouble),
+          expected, float_bound(x, weight, c.geometry));
       CHECK(expected.sizes() == y.sizes());
     }
   }
@@ -112,16 +123,19 @@ TEST_CASE("convolve_transposed is the adjoint of convolve, in every form", "[ops
       const auto back = convolve_transposed(y, weight, c.map, c.geometry);
       REQUIRE(back.sizes() == x.sizes());
       auto expected = torch::zeros_like(x);
-      auto flat = expected.view({2, -1});
-      for (int64_t k = 0; k < flat.size(1); ++k) {
+      auto sizes = torch::zeros_like(x);  // of the terms
+      for (int64_t k = 0; k < expected[0].numel(); ++k) {
         auto unit = torch::zeros_like(x);
         unit.view({2, -1}).select(1, k).fill_(1);
-        flat.select(1, k).copy_((by_definition(unit, weight, c.geometry) * y).sum({1, 2, 3}));
+        const auto terms = by_definition(unit, weight, c.geometry) * y;
+        expected.view({2, -1}).select(1, k).copy_(terms.sum({1, 2, 3}));
+        sizes.view({2, -1}).select(1, k).copy_(terms.abs().sum({1, 2, 3}));
       }
       require_close(back, expected);
       require_close(
-          convolve_transposed(y.to(torch::kFloat), weight.to(torch::kFloat), c.map, c.geometry),
-          expected.to(torch::kFloat), 1e-4, 1e-4);
+          convolve_transposed(y.to(torch::kFloat), weight.to(torch::kFloat), c.map, c.geometry)
+              .to(torch::kDouble),
+          expected, roundings(static_cast<double>(weight.numel()) + 3, torch::kFloat, sizes));
     }
   }
 }
@@ -197,8 +211,8 @@ TEST_CASE("convolve goes by the route of products", "[ops]") {
   on_every_route([](ladder::ops::ProductRoute) {
     for (const auto& c : {kCases[0], kCases[3]}) {
       const auto [x, weight, y] = operands(c);
-      require_close(convolve(x.to(torch::kFloat), weight.to(torch::kFloat)),
-                    by_definition(x, weight, {}).to(torch::kFloat), 1e-4, 1e-4);
+      require_close(convolve(x.to(torch::kFloat), weight.to(torch::kFloat)).to(torch::kDouble),
+                    by_definition(x, weight, {}), float_bound(x, weight, {}));
     }
   });
 }
@@ -214,21 +228,29 @@ TEST_CASE("convolve and its adjoint round to bfloat16 when asked, in every form"
     const auto x = round(xd).to(torch::kFloat).requires_grad_();
     const auto weight = round(weightd).to(torch::kFloat).requires_grad_();
     const auto exact = by_definition(round(xd), round(weightd), c.geometry);
-    const auto cost = [&](const torch::Tensor& out) {
-      const auto back =
-          convolve_transposed(out, weight, {x.size(2), x.size(3)}, c.geometry);  // also its grads
-      return weighted_sum({out, back});
+    // The value, and the gradients through it and through its adjoint.
+    const auto run = [&](const torch::Tensor& from, const torch::Tensor& kernels) {
+      const auto in = from.detach().requires_grad_();
+      const auto w = kernels.detach().requires_grad_();
+      const auto out = convolve(in, w, c.geometry);
+      const auto back = convolve_transposed(out, w, {in.size(2), in.size(3)}, c.geometry);
+      const auto grads = torch::autograd::grad({weighted_sum({out, back})}, {in, w});
+      return std::vector<torch::Tensor>{out, grads[0], grads[1]};
     };
-    const auto expected =
-        torch::autograd::grad({cost(convolve(x, weight, c.geometry))}, {x, weight});
+    const auto in_double = [&] { return run(round(xd), round(weightd)); };
+    const auto expected = in_double();
+    const auto bounds = rounding_of(in_double, torch::kBFloat16);
     const ladder::ops::ProductScope scope(
         ladder::ops::default_product_plan(ladder::ops::ProductPrecision::kBFloat16));
-    const auto out = convolve(x, weight, c.geometry);
-    const auto grads = torch::autograd::grad({cost(out)}, {x, weight});
-    CHECK(out.scalar_type() == torch::kFloat);
-    require_close(out, exact.to(torch::kFloat), 4e-3, 1e-5);
-    for (size_t i = 0; i < 2; ++i) {
-      require_close(grads[i], expected[i], 0.02, 0.02 * expected[i].abs().max().item<double>());
+    const auto actual = run(round(xd).to(torch::kFloat), round(weightd).to(torch::kFloat));
+    CHECK(actual[0].scalar_type() == torch::kFloat);
+    // Operands are exact in bfloat16; LibTorch stores the value in it.
+    require_close(
+        actual[0].to(torch::kDouble), exact,
+        float_bound(round(xd), round(weightd), c.geometry) + roundings(1, torch::kBFloat16));
+    for (const size_t i : {1, 2}) {
+      INFO("gradient " << i);
+      require_close(actual[i].to(torch::kDouble), expected[i], bounds[i]);
     }
   }
 }

@@ -19,9 +19,13 @@ using ladder::ops::ProductPlan;
 using ladder::ops::ProductPrecision;
 using ladder::ops::ProductRoute;
 using ladder::ops::ProductScope;
+using ladder::testing::excess;
 using ladder::testing::on_every_route;
+using ladder::testing::product_bound;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
+using ladder::testing::rounding_of_operands;
+using ladder::testing::roundings;
 using ladder::testing::weighted_sum;
 
 TEST_CASE("linear agrees with at::linear in value and gradient on every route", "[ops][grad]") {
@@ -40,11 +44,13 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
       const auto wd = w.detach().to(torch::kDouble).requires_grad_();
       const auto y = ladder::ops::linear(x, w);
       const auto yd = torch::linear(xd, wd);
-      require_close(y.to(torch::kDouble), yd, 1e-4, 1e-4);
+      require_close(y.to(torch::kDouble), yd, product_bound(x, w.t()));
+      y.retain_grad();
       weighted_sum({y}).backward();
       weighted_sum({yd}).backward();
-      require_close(x.grad().to(torch::kDouble), xd.grad(), 1e-4, 1e-4);
-      require_close(w.grad().to(torch::kDouble), wd.grad(), 1e-4, 1e-4);
+      const auto grad = y.grad();  // rounded to float32, which is one rounding of each term
+      require_close(x.grad().to(torch::kDouble), xd.grad(), product_bound(grad, w));
+      require_close(w.grad().to(torch::kDouble), wd.grad(), product_bound(grad.t(), x));
     }
   });
 }
@@ -53,7 +59,7 @@ TEST_CASE("linear takes transposed and strided operands", "[ops]") {
   torch::manual_seed(2);
   const auto x = torch::randn({7, 12}).t();                 // [12, 7]
   const auto w = torch::randn({5, 14}).slice(1, 0, 14, 2);  // [5, 7]
-  require_close(ladder::ops::linear(x, w), torch::matmul(x, w.t()), 1e-5, 1e-5);
+  require_close(ladder::ops::linear(x, w), torch::matmul(x, w.t()), product_bound(x, w.t()) * 2);
 }
 
 TEST_CASE("linear by the library's kernel is the same bit for bit on any number of threads",
@@ -131,7 +137,7 @@ TEST_CASE("linear by every kernel of this machine agrees with double precision",
     INFO(all.tables[t]->name);
     multiply_odd_sizes(all.tables[t]->product, [](const auto& a, const auto& b, const auto& c) {
       const auto exact = torch::matmul(a.to(torch::kDouble), b.to(torch::kDouble));
-      require_close(c, exact.to(torch::kFloat), 1e-4, 1e-4);
+      require_close(c.to(torch::kDouble), exact, product_bound(a, b));
     });
   }
 }
@@ -149,7 +155,8 @@ TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else", "[
       const auto round = [](const torch::Tensor& t) {
         return t.to(torch::kBFloat16).to(torch::kDouble);
       };
-      require_close(c, torch::matmul(round(a), round(b)).to(torch::kFloat), 1e-5, 1e-5);
+      require_close(c.to(torch::kDouble), torch::matmul(round(a), round(b)),
+                    product_bound(round(a), round(b)));
     });
   }
 }
@@ -206,9 +213,13 @@ TEST_CASE("linear rounds operands to bfloat16 on every route when asked", "[ops]
     const ProductScope scope({ProductPrecision::kBFloat16, route});
     const auto rounded = ladder::ops::linear(x, w);
     CHECK(rounded.scalar_type() == torch::kFloat);
-    const double of_sums = route == ProductRoute::kLadder ? 1e-5 : 4e-3;
-    require_close(rounded, expected, of_sums, 1e-5);
-    CHECK_FALSE(torch::allclose(rounded, torch::linear(x, w), 1e-6, 1e-6));
+    auto bound = product_bound(round(x), round(w).t()) * 2;
+    if (route != ProductRoute::kLadder) {  // LibTorch stores the product in bfloat16
+      bound = bound + roundings(1, torch::kBFloat16);
+    }
+    require_close(rounded, expected, bound);
+    CHECK(excess(rounded, torch::linear(x, w), product_bound(x, w.t()) * 2) > 0);
+    require_close(rounded, torch::linear(x, w), bound + rounding_of_operands(x, w.t()));
   });
 }
 

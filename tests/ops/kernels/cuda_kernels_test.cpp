@@ -3,6 +3,8 @@
 #define LADDER_CUDA_EMULATION
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/kernels/cuda/kernels.h"
 #include "ladder/ops/normalise.h"
@@ -14,6 +16,9 @@ namespace cuda = ladder::ops::cuda_emulated;
 using ladder::Activation;
 using ladder::NoiseDraw;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
+using ladder::testing::rounding_of;
+using ladder::testing::roundings;
 
 namespace {
 
@@ -84,6 +89,47 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
     }
     const auto expected = normalise(x, arguments);
 
+    const auto grad_h = torch::randn({rows, c.cols});
+    const auto grad_mean = torch::randn({count, c.cols});
+    const auto grad_std = torch::randn({count, c.cols});
+    const auto grad_last = torch::randn({c.groups.back().rows, c.cols});  // of the last group's z
+    const auto total_of = [&](const NormaliseResult& result) {
+      auto total = (result.h * grad_h).sum();
+      if (!c.stored) {
+        total = total + (result.mean * grad_mean).sum() + (result.std * grad_std).sum();
+      }
+      return c.keep_z ? total + (result.z.back() * grad_last).sum() : total;
+    };
+    // Of the values and gradients that are compared below, twice: both sides are rounded.
+    const auto bounds = rounding_of(
+        [&] {
+          auto wide = arguments;
+          const auto in_double = [](const torch::Tensor& t) {
+            return t.detach().to(torch::kDouble).requires_grad_(t.requires_grad());
+          };
+          for (auto* const part : {&wide.gamma, &wide.beta, &wide.mean, &wide.std}) {
+            if (*part) {
+              *part = in_double(**part);
+            }
+          }
+          const auto rows_of_x = in_double(x);
+          const auto result = reference::normalise(rows_of_x, wide);
+          total_of(result).backward();
+          return std::vector<torch::Tensor>{result.h,
+                                            result.mean,
+                                            result.std,
+                                            c.keep_z ? torch::cat(result.z) : result.h,
+                                            rows_of_x.grad(),
+                                            wide.beta->grad(),
+                                            c.gamma ? wide.gamma->grad() : wide.beta->grad()};
+        },
+        torch::kFloat);
+    const auto require_near = [&](const torch::Tensor& actual, const torch::Tensor& exact,
+                                  size_t place) {
+      INFO("result " << place);
+      require_close(actual, exact, bounds[place] * 2);
+    };
+
     const auto statistics = [&](const std::optional<torch::Tensor>& given) {
       return given ? given->expand({count, c.cols}).contiguous() : torch::zeros({count, c.cols});
     };
@@ -110,28 +156,18 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
                                     .z = data(z),
                                     .h = data(h)},
                                    workspace.data_ptr<float>(), nullptr);
-    require_close(h, expected.h, 1e-4, 1e-4);
-    require_close(mean, expected.mean, 1e-5, 1e-5);
-    require_close(std, expected.std, 1e-5, 1e-5);
+    require_near(h, expected.h, 0);
+    require_near(mean, expected.mean, 1);
+    require_near(std, expected.std, 2);
     if (c.keep_z) {
-      require_close(z, torch::cat(expected.z), 1e-4, 1e-4);
+      require_near(z, torch::cat(expected.z), 3);
     }
 
-    const auto grad_h = torch::randn({rows, c.cols});
-    const auto grad_mean = torch::randn({count, c.cols});
-    const auto grad_std = torch::randn({count, c.cols});
-    auto total = (expected.h * grad_h).sum();
-    if (!c.stored) {
-      total = total + (expected.mean * grad_mean).sum() + (expected.std * grad_std).sum();
-    }
-    std::vector<torch::Tensor> grad_z(groups.size());
     std::vector<const float*> grad_z_data(groups.size(), nullptr);
     if (c.keep_z) {
-      grad_z.back() = torch::randn_like(expected.z.back());
-      grad_z_data.back() = data(grad_z.back());
-      total = total + (expected.z.back() * grad_z.back()).sum();
+      grad_z_data.back() = data(grad_last);
     }
-    total.backward();
+    total_of(expected).backward();
 
     const auto grad_x = torch::zeros({rows, c.cols});
     const auto grad_beta = torch::zeros({c.cols});
@@ -157,10 +193,10 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
                                      .grad_gamma = data(grad_gamma),
                                      .grad_beta = data(grad_beta)},
                                     workspace.data_ptr<float>(), nullptr);
-    require_close(grad_x, x.grad(), 1e-3, 1e-3);
-    require_close(grad_beta, beta.grad(), 1e-3, 1e-3);
+    require_near(grad_x, x.grad(), 4);
+    require_near(grad_beta, beta.grad(), 5);
     if (c.gamma) {
-      require_close(grad_gamma, gamma.grad(), 1e-3, 1e-3);
+      require_near(grad_gamma, gamma.grad(), 6);
     }
   }
 }
@@ -186,6 +222,42 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
           target->std = torch::rand({cols}).add(0.5).requires_grad_();
         }
         const auto expected = denoise(z_noisy, u, weight, function, target);
+        const auto grad_z_hat = torch::randn({rows, cols});
+        const auto grad_cost = torch::full({}, 50.0F);
+        const auto total_of = [&](const DenoiseResult& result) {
+          const auto total = (result.z_hat * grad_z_hat).sum();
+          return target ? total + result.cost * grad_cost : total;
+        };
+        // Of the values and gradients that are compared below, twice: both sides are rounded.
+        const auto bounds = rounding_of(
+            [&] {
+              const auto in_double = [](const torch::Tensor& t) {
+                return t.detach().to(torch::kDouble).requires_grad_();
+              };
+              std::vector<torch::Tensor> in = {in_double(z_noisy), in_double(u), in_double(weight)};
+              auto wide = target;
+              if (target) {
+                in.push_back(wide->z = in_double(target->z));
+              }
+              if (form > 1) {
+                in.push_back(*(wide->mean = in_double(*target->mean)));
+                in.push_back(*(wide->std = in_double(*target->std)));
+              }
+              const auto result = reference::denoise(in[0], in[1], in[2], function, wide);
+              total_of(result).backward();
+              std::vector<torch::Tensor> results = {result.z_hat,
+                                                    target ? result.cost : result.z_hat};
+              for (const auto& t : in) {
+                results.push_back(t.grad());
+              }
+              return results;
+            },
+            torch::kFloat);
+        const auto require_near = [&](const torch::Tensor& actual, const torch::Tensor& exact,
+                                      size_t place) {
+          INFO("result " << place);
+          require_close(actual, exact, bounds[place] * 2);
+        };
         const auto target_z = target ? target->z : torch::Tensor();
         const auto target_mean = form > 1 ? *target->mean : torch::Tensor();
         const auto target_std = form > 1 ? *target->std : torch::Tensor();
@@ -215,18 +287,12 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
                                       .cost = nullptr},
                                      data(cost), partial.data_ptr<double>(),
                                      workspace.data_ptr<float>(), nullptr);
-        require_close(z_hat, expected.z_hat, 1e-3, 1e-3);
+        require_near(z_hat, expected.z_hat, 0);
         if (target) {
-          require_close(cost, expected.cost, 1e-4, 1e-4);
+          require_near(cost, expected.cost, 1);
         }
 
-        const auto grad_z_hat = torch::randn({rows, cols});
-        const auto grad_cost = torch::full({}, 50.0F);
-        auto total = (expected.z_hat * grad_z_hat).sum();
-        if (target) {
-          total = total + expected.cost * grad_cost;
-        }
-        total.backward();
+        total_of(expected).backward();
         const auto grad_z_noisy = torch::zeros({rows, cols});
         const auto grad_u = torch::zeros({rows, cols});
         const auto grad_weight = torch::zeros({parameters, cols});
@@ -255,20 +321,24 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
                                        .grad_target_mean = data(grad_mean),
                                        .grad_target_std = data(grad_std)},
                                       data(grad_cost), workspace.data_ptr<float>(), nullptr);
-        require_close(grad_z_noisy, z_noisy.grad(), 1e-3, 1e-3);
-        require_close(grad_weight, weight.grad(), 1e-3, 2e-3);
-        require_close(grad_u, u.grad(), 1e-3, 1e-3);
+        require_near(grad_z_noisy, z_noisy.grad(), 2);
+        require_near(grad_u, u.grad(), 3);
+        require_near(grad_weight, weight.grad(), 4);
         if (target) {
-          require_close(grad_target, target->z.grad(), 1e-3, 1e-3);
+          require_near(grad_target, target->z.grad(), 5);
         }
         if (form > 1) {
-          require_close(grad_mean, target->mean->grad(), 1e-3, 1e-3);
-          require_close(grad_std, target->std->grad(), 1e-3, 1e-3);
+          require_near(grad_mean, target->mean->grad(), 6);
+          require_near(grad_std, target->std->grad(), 7);
         }
       }
     }
   }
 }
+
+namespace {
+const double kLargestNormal = std::sqrt(48 * std::log(2.0));  // uniforms start at 2^-24
+}  // namespace
 
 TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") {
   constexpr int64_t kRows = 10;
@@ -284,7 +354,8 @@ TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") 
                           .noise = {.seed = draw.seed, .offset = draw.offset, .values = nullptr},
                           .noise_std = 1},
                          nullptr);
-  require_close(out, expected, 1e-5, 1e-5);
+  // Both draw it in float32, each with the roundings that random_test.cpp counts.
+  require_close(out, expected, roundings(32, torch::kFloat, kLargestNormal));
 
   const auto position = torch::full({}, 0xFFFFF000LL, torch::kLong);  // the same place in two parts
   const auto moved = torch::zeros({kRows, kCols});
@@ -298,7 +369,7 @@ TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") 
                                     .position = position.const_data_ptr<int64_t>()},
                           .noise_std = 1},
                          nullptr);
-  require_close(moved, out, 0, 0);
+  require_equal(moved, out);
 
   const auto halves = torch::zeros({kRows, kCols}, torch::kBFloat16);
   auto* const bits = static_cast<cuda::BFloat16*>(halves.data_ptr());
@@ -310,5 +381,5 @@ TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") 
        .noise = {.seed = draw.seed, .offset = draw.offset, .values = nullptr},
        .noise_std = 1},
       nullptr);
-  require_close(halves.to(torch::kFloat), out.to(torch::kBFloat16).to(torch::kFloat), 0, 0);
+  require_equal(halves.to(torch::kFloat), out.to(torch::kBFloat16).to(torch::kFloat));
 }

@@ -11,7 +11,11 @@
 using namespace ladder::ops;
 using ladder::Activation;
 using ladder::NoiseDraw;
+using ladder::testing::excess;
+using ladder::testing::product_bound;
 using ladder::testing::require_close;
+using ladder::testing::rounding_of;
+using ladder::testing::rounding_of_operands;
 
 namespace {
 
@@ -27,17 +31,19 @@ torch::Tensor scalar(const torch::Tensor& t) {
   return (t.to(torch::kDouble) * factors.to(t.device())).sum();
 }
 
-struct Tolerance {
-  double values, gradients;
-};
-
-Tolerance tolerance(torch::Dtype dtype) {
-  return dtype == torch::kBFloat16 ? Tolerance{4e-2, 1e-1} : Tolerance{1e-4, 2e-3};
-}
-
-void require_like(const torch::Tensor& result, const torch::Tensor& expected, double by) {
-  const auto scale = expected.detach().abs().mean().item<double>() + 1e-6;
-  require_close(result.detach().to(torch::kCPU, torch::kDouble), expected.detach(), by, by * scale);
+// Requires of run(device, dtype, false), the operator, what run(CPU, float64, true) gives, the
+// composite.
+template <class Run>
+void require_as_composite(const Run& run, torch::Device device, torch::Dtype dtype) {
+  const auto composite = [&] { return run(torch::kCPU, torch::kDouble, true); };
+  const auto results = run(device, dtype, false);
+  const auto expected = composite();
+  const auto bounds = rounding_of(composite, dtype);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO("result " << i);
+    CHECK(results[i].device().type() == device.type());
+    require_close(results[i].detach().to(torch::kCPU, torch::kDouble), expected[i], bounds[i]);
+  }
 }
 
 void check_normalise(torch::Device device, torch::Dtype dtype, int64_t rows, int64_t cols,
@@ -65,14 +71,8 @@ void check_normalise(torch::Device device, torch::Dtype dtype, int64_t rows, int
     return std::vector<torch::Tensor>{result.h, result.z[0], result.mean, result.std,
                                       x.grad(), beta.grad(), gamma.grad()};
   };
-  const auto expected = run(torch::kCPU, torch::kDouble, true);
-  const auto results = run(device, dtype, false);
-  const auto by = tolerance(dtype);
-  for (size_t i = 0; i < results.size(); ++i) {
-    INFO("rows " << rows << ", columns " << cols << ", result " << i);
-    CHECK(results[i].device().type() == device.type());
-    require_like(results[i], expected[i], i < 4 ? by.values : by.gradients);
-  }
+  INFO("rows " << rows << ", columns " << cols);
+  require_as_composite(run, device, dtype);
 }
 
 void check_denoise(torch::Device device, torch::Dtype dtype, int64_t rows, int64_t cols,
@@ -101,13 +101,8 @@ void check_denoise(torch::Device device, torch::Dtype dtype, int64_t rows, int64
     return std::vector<torch::Tensor>{result.z_hat,  result.cost,   z.grad(),    u.grad(),
                                       weight.grad(), target.grad(), mean.grad(), std.grad()};
   };
-  const auto expected = run(torch::kCPU, torch::kDouble, true);
-  const auto results = run(device, dtype, false);
-  const auto by = tolerance(dtype);
-  for (size_t i = 0; i < results.size(); ++i) {
-    INFO("rows " << rows << ", columns " << cols << ", result " << i);
-    require_like(results[i], expected[i], i < 2 ? by.values : by.gradients);
-  }
+  INFO("rows " << rows << ", columns " << cols);
+  require_as_composite(run, device, dtype);
 }
 
 void check_all(torch::Device device, torch::Dtype dtype) {
@@ -149,11 +144,17 @@ TEST_CASE("Perceptrons and many groups run on a GPU, also by name", "[ops][cuda]
   const auto u = torch::randn({20, 6}, torch::kCUDA);
   const MlpFunction function{.hidden = {2, 2}, .augmented = true};
   const auto weight = torch::randn({parameter_count(function), 6}, torch::kCUDA);
-  require_close(denoise(z, u, weight, function, {}).z_hat.cpu(),
-                denoise(z.cpu(), u.cpu(), weight.cpu(), function, {}).z_hat, 1e-3, 1e-3);
+  const auto in_double = [](const torch::Tensor& t) { return t.to(torch::kCPU, torch::kDouble); };
   NormaliseArguments many;
   many.groups.assign(10, {.rows = 2});
-  require_close(normalise(z, many).h.cpu(), normalise(z.cpu(), many).h, 1e-3, 1e-3);
+  const auto composite = [&] {
+    return std::vector{
+        reference::denoise(in_double(z), in_double(u), in_double(weight), function, {}).z_hat,
+        reference::normalise(in_double(z), many).h};
+  };
+  const auto bounds = rounding_of(composite, torch::kFloat);
+  require_close(in_double(denoise(z, u, weight, function, {}).z_hat), composite()[0], bounds[0]);
+  require_close(in_double(normalise(z, many).h), composite()[1], bounds[1]);
 }
 
 TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cuda]") {
@@ -163,20 +164,22 @@ TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cud
   const auto weight = torch::randn({48, 512}, torch::kCUDA).requires_grad_();
   const auto expected = torch::mm(x.to(torch::kDouble), weight.detach().to(torch::kDouble).t());
   const auto grad = torch::mm(expected.t(), x.to(torch::kDouble));
-  const auto error = [&](ProductPrecision precision) {
+  // Largest excess of the product and of its gradient, with operands rounded with unit roundoff v.
+  const auto beyond = [&](ProductPrecision precision, double v) {
     const ProductScope scope({precision, ProductRoute::kAten});
     weight.mutable_grad() = torch::Tensor();
     const auto y = ladder::ops::linear(x, weight);
     CHECK(y.scalar_type() == torch::kFloat);
     y.backward(expected.to(torch::kFloat));
-    const auto of = [](const torch::Tensor& a, const torch::Tensor& b) {
-      return ((a.to(torch::kDouble) - b).norm() / b.norm()).item<double>();
+    const auto of = [&](const torch::Tensor& result, const torch::Tensor& exact,
+                        const torch::Tensor& a, const torch::Tensor& b) {
+      return excess(result, exact,
+                    product_bound(a, b, torch::kFloat, 2) + rounding_of_operands(a, b, v));
     };
-    return std::max(of(y.detach(), expected), of(weight.grad(), grad));
+    return std::max(of(y, expected, x, weight.t()), of(weight.grad(), grad, expected.t(), x));
   };
-  CHECK(error(ProductPrecision::kFloat32) < 1e-6);
-  const auto bfloat16 = error(ProductPrecision::kBFloat16);
-  CHECK(bfloat16 > 1e-4);
-  CHECK(bfloat16 < 1e-2);
-  CHECK(error(ProductPrecision::kTensorFloat32) < 2e-3);
+  CHECK(beyond(ProductPrecision::kFloat32, 0) <= 0);
+  CHECK(beyond(ProductPrecision::kBFloat16, 0) > 0);
+  CHECK(beyond(ProductPrecision::kBFloat16, 0x1p-8) <= 0);
+  CHECK(beyond(ProductPrecision::kTensorFloat32, 0x1p-11) <= 0);
 }

@@ -9,7 +9,10 @@
 
 using ladder::ops::convolve;
 using ladder::ops::convolve_transposed;
+using ladder::testing::Bound;
 using ladder::testing::require_close;
+using ladder::testing::rounding_of;
+using ladder::testing::winograd_by_definition;
 
 namespace cpu = ladder::ops::cpu;
 
@@ -49,9 +52,25 @@ torch::Tensor last(const torch::Tensor& maps) {
   return ladder::ops::channels_last(maps.to(torch::kFloat));
 }
 
-// Rounding of the transforms grows with the values that they add up.
-void require_near(const torch::Tensor& actual, const torch::Tensor& expected) {
-  require_close(actual, expected.to(torch::kFloat), 0, 1e-5 * expected.abs().max().item<double>());
+void require_near(const torch::Tensor& actual, const torch::Tensor& expected, const Bound& bound) {
+  require_close(actual.to(torch::kDouble), expected, bound);
+}
+
+// Bounds of y from x, of the gradient of x from that of y, and of the kernel's from both.
+std::array<Bound, 3> winograd_bounds(const WinogradCase& c, const WinogradOperands& operands) {
+  const auto bounds = rounding_of(
+      [&] {
+        const auto w = operands.weight.detach().requires_grad_();
+        const auto y = winograd_by_definition(operands.x, w, c.padding);
+        y.backward(operands.y);
+        return std::vector<torch::Tensor>{
+            y,
+            winograd_by_definition(operands.y, operands.weight.flip({2, 3}).transpose(0, 1),
+                                   2 - c.padding),
+            w.grad()};
+      },
+      torch::kFloat);
+  return {bounds[0], bounds[1], bounds[2]};
 }
 
 }  // namespace
@@ -60,7 +79,9 @@ TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops]") {
   torch::manual_seed(1);
   const auto tables = cpu::runnable_kernels();
   for (const auto& c : kWinogradCases) {
-    const auto [x, weight, grad] = winograd_operands(c);
+    const auto operands = winograd_operands(c);
+    const auto& [x, weight, grad] = operands;
+    const auto bounds = winograd_bounds(c, operands);
     auto w = weight.clone().requires_grad_();
     const auto expected = torch::conv2d(x, w, {}, 1, c.padding);
     expected.backward(grad);
@@ -76,14 +97,14 @@ TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops]") {
       cpu::winograd_transform(shape, table, g.const_data_ptr<float>(), u.mutable_data_ptr<float>());
       cpu::winograd_convolve(shape, table, from.const_data_ptr<float>(), u.const_data_ptr<float>(),
                              to.mutable_data_ptr<float>());
-      require_near(to, expected.detach());
+      require_near(to, expected, bounds[0]);
 
       auto parts = torch::full({cpu::winograd_parts(shape), 6, 6, c.in, c.out}, 7.0F);
       auto grad_g = torch::full_like(g, 7);
       cpu::winograd_gradient(shape, table, from.const_data_ptr<float>(),
                              slope.const_data_ptr<float>(), parts.mutable_data_ptr<float>(),
                              grad_g.mutable_data_ptr<float>());
-      require_near(grad_g.permute({3, 2, 0, 1}), w.grad());
+      require_near(grad_g.permute({3, 2, 0, 1}), w.grad(), bounds[2]);
     }
   }
 }
@@ -93,8 +114,10 @@ TEST_CASE("convolve and its adjoint in Winograd's form agree with the direct one
   for (const auto& c : kWinogradCases) {
     INFO(c.name);
     const ladder::ops::ConvolveGeometry geometry{.padding = {c.padding, c.padding}};
-    const auto [x, weight, y] = winograd_operands(c);
-    const auto run = [&](torch::Dtype type, bool adjoint) {
+    const auto operands = winograd_operands(c);
+    const auto& [x, weight, y] = operands;
+    const auto bounds = winograd_bounds(c, operands);
+    const auto run = [&, &x = x, &weight = weight, &y = y](torch::Dtype type, bool adjoint) {
       auto in = (adjoint ? y : x).to(type).clone().requires_grad_();
       auto w = weight.to(type).clone().requires_grad_();
       const auto out =
@@ -107,7 +130,7 @@ TEST_CASE("convolve and its adjoint in Winograd's form agree with the direct one
       const auto expected = run(torch::kDouble, adjoint);  // at::convolution's
       for (size_t i = 0; i < 3; ++i) {
         INFO("adjoint " << adjoint << ", tensor " << i);
-        require_near(actual[i], expected[i]);
+        require_near(actual[i], expected[i], bounds[adjoint && i < 2 ? 1 - i : i]);
       }
     }
   }
@@ -132,12 +155,24 @@ TEST_CASE("Winograd's form gives the same bits on any number of threads", "[ops]
 TEST_CASE("Winograd's form has a gradient of a gradient", "[ops][grad]") {
   torch::manual_seed(4);
   const auto [x64, weight64, y] = winograd_operands(kWinogradCases[0]);
-  const auto x = x64.to(torch::kFloat).requires_grad_();
-  const auto weight = weight64.to(torch::kFloat).requires_grad_();
-  const auto value = convolve(x, weight).square().sum();
-  const auto grad = torch::autograd::grad({value}, {x}, {}, true, true)[0];
   // As in convolve's own test: the value is quadratic in x.
-  const auto second = torch::autograd::grad({(grad * x.detach()).sum()}, {weight}, {}, true)[0];
-  const auto first = torch::autograd::grad({value}, {weight})[0];
-  require_near(second, 2 * first.to(torch::kDouble));
+  const auto run = [](const torch::Tensor& from, const torch::Tensor& kernels, const auto& form) {
+    const auto x = from.detach().requires_grad_();
+    const auto weight = kernels.detach().requires_grad_();
+    const auto value = form(x, weight).square().sum();
+    const auto grad = torch::autograd::grad({value}, {x}, {}, true, true)[0];
+    const auto second = torch::autograd::grad({(grad * x.detach()).sum()}, {weight}, {}, true)[0];
+    const auto first = torch::autograd::grad({value}, {weight})[0];
+    return std::vector<torch::Tensor>{second, 2 * first};
+  };
+  const auto bounds = rounding_of(
+      [&, &x = x64, &weight = weight64] {
+        return run(x, weight, [](const auto& in, const auto& w) {
+          return winograd_by_definition(in, w, /*padding=*/0);
+        });
+      },
+      torch::kFloat);
+  const auto results = run(x64.to(torch::kFloat), weight64.to(torch::kFloat),
+                           [](const auto& in, const auto& w) { return convolve(in, w); });
+  require_close(results[0], results[1], bounds[0] + bounds[1]);
 }
