@@ -24,7 +24,11 @@ using ladder::testing::loss_of;
 using ladder::testing::max_pool;
 using ladder::testing::mean_pool;
 using ladder::testing::require_close;
+using ladder::testing::rounding_of;
+using ladder::testing::excess;
 using ladder::testing::require_gradient;
+using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 using ladder::testing::rows_of;
 using ladder::testing::Shape;
 using ladder::testing::vanilla;
@@ -58,7 +62,7 @@ TEST_CASE("Ladder total is the weighted sum of its costs", "[nn]") {
   require_close(
       loss.total,
       loss.supervised + 3 * loss.denoising[0] + 2 * loss.denoising[1] + 0.5 * loss.denoising[3],
-      1e-6, 1e-6);
+      roundings(8, torch::kFloat));  // of terms that are all above 0
   CHECK(loss.logits.sizes() == at::IntArrayRef({4, 3}));
 }
 
@@ -70,14 +74,14 @@ TEST_CASE("Ladder follows weights that change between steps, and another dtype",
   require_close(second.total,
                 first.supervised + 5 * first.denoising[0] + first.denoising[1] +
                     0.5 * first.denoising[2] + 2 * first.denoising[3],
-                1e-6, 1e-6);
+                roundings(8, torch::kFloat));
   net->to(torch::kDouble);
   const auto in_double = loss_of(net, batch(torch::kDouble));
   CHECK(in_double.total.scalar_type() == torch::kDouble);
   require_close(in_double.total,
                 in_double.supervised + 5 * in_double.denoising[0] + in_double.denoising[1] +
                     0.5 * in_double.denoising[2] + 2 * in_double.denoising[3],
-                1e-12, 1e-12);
+                roundings(8, torch::kDouble));
 }
 
 TEST_CASE("Ladder gradient of the whole network passes central differences", "[nn][grad]") {
@@ -92,7 +96,7 @@ TEST_CASE("Ladder gradient of the whole network passes central differences", "[n
   }
   const auto b = batch(torch::kDouble);
   require_gradient([&](const std::vector<torch::Tensor>&) { return loss_of(net, b).total; },
-                   net->parameters(), 1e-5);
+                   net->parameters());
 }
 
 TEST_CASE("Ladder lets gradients reach its inputs", "[nn][grad]") {
@@ -104,7 +108,7 @@ TEST_CASE("Ladder lets gradients reach its inputs", "[nn][grad]") {
       [&](const std::vector<torch::Tensor>& in) {
         return loss_of(net, {in[0], b.y, in[1]}).total;
       },
-      {b.x_labeled, b.x_unlabeled}, 1e-5);
+      {b.x_labeled, b.x_unlabeled});
 }
 
 TEST_CASE("Ladder builds no decoder below its lowest lambda and none without any", "[nn]") {
@@ -182,11 +186,18 @@ TEST_CASE("Ladder in eval mode does not look at the batch it is given", "[nn]") 
   net->eval();
   const auto x = torch::rand({9, 6});
   const auto all = net->forward(x);
+  std::vector<torch::Tensor> alone;
   for (int64_t i = 0; i < 9; ++i) {
-    require_close(net->forward(x.narrow(0, i, 1)), all.narrow(0, i, 1), 1e-5, 1e-6);
+    alone.push_back(net->forward(x.narrow(0, i, 1)));
   }
   net->train();
-  CHECK_FALSE(torch::allclose(net->forward(x), all, 1e-3, 1e-3));
+  const auto by_batch = net->forward(x).to(torch::kDouble);
+  net->eval();
+  net->to(torch::kDouble);
+  const auto in_double = [&] { return std::vector{net->forward(x.to(torch::kDouble))}; };
+  require_rounded({all}, in_double);
+  require_rounded({torch::cat(alone)}, in_double);
+  CHECK(excess(by_batch, in_double()[0], rounding_of(in_double, torch::kFloat)[0]) > 0);
 }
 
 TEST_CASE("Ladder state survives clone, dtype and save", "[nn]") {
@@ -217,7 +228,7 @@ TEST_CASE("Ladder state survives clone, dtype and save", "[nn]") {
 
   net->to(torch::kDouble);
   const SemiBatch wide = {b.x_labeled.to(torch::kDouble), b.y, b.x_unlabeled.to(torch::kDouble)};
-  require_close(loss_of(net, wide).total, total.to(torch::kDouble), 1e-4, 1e-4);
+  require_rounded({total}, [&] { return std::vector{loss_of(net, wide).total}; });
 }
 
 TEST_CASE("Ladder trains over stages of other kinds", "[nn]") {
@@ -285,10 +296,15 @@ TEST_CASE("Ladder over any mix of convolutional and dense stages has a full deco
     const auto logits = net->forward(batch.x_labeled);
     CHECK(logits.sizes() == at::IntArrayRef({6, classes}));
     // Rows count alone: no statistics of the batch.
-    require_close(net->forward(batch.x_labeled.narrow(0, 2, 1)), logits.narrow(0, 2, 1), 1e-4,
-                  1e-5);
+    const auto alone = net->forward(batch.x_labeled.narrow(0, 2, 1));
     const auto copy = std::dynamic_pointer_cast<LadderImpl>(net->clone());
     require_close(copy->forward(batch.x_labeled), logits);
+    net->to(torch::kDouble);
+    const auto in_double = [&] {
+      return std::vector{net->forward(batch.x_labeled.narrow(0, 2, 1).to(torch::kDouble))};
+    };
+    require_rounded({alone}, in_double);
+    require_rounded({logits.narrow(0, 2, 1)}, in_double);
   }
 }
 
@@ -301,7 +317,17 @@ TEST_CASE("Ladder draws the input noise of maps in one order, whatever their lay
   const SemiBatch last{ops::channels_last(batch.x_labeled), batch.y,
                        ops::channels_last(batch.x_unlabeled)};
   NoiseSource noise(1), again(1);
-  require_close(net->loss(last, again).total, net->loss(batch, noise).total, 1e-5, 1e-5);
+  const auto other = net->loss(last, again).total;
+  const auto total = net->loss(batch, noise).total;
+  net->to(torch::kDouble);
+  const SemiBatch wide{batch.x_labeled.to(torch::kDouble), batch.y,
+                       batch.x_unlabeled.to(torch::kDouble)};
+  const auto in_double = [&] {
+    NoiseSource source(1);
+    return std::vector{net->loss(wide, source).total};
+  };
+  require_rounded({total}, in_double);
+  require_rounded({other}, in_double);
 }
 
 TEST_CASE("Ladder names the row and the column of a number that is not finite", "[nn]") {
@@ -346,7 +372,8 @@ TEST_CASE("Ladder computes a cost in inference mode and trains after it", "[nn]"
   CHECK_NOTHROW(loss_of(fresh, b).total.backward());
   const auto loss = loss_of(net, b);
   CHECK_NOTHROW(loss.total.backward());
-  require_close(loss.total.detach(), before + loss.denoising[0].detach(), 1e-6, 1e-6);
+  require_close(loss.total.detach(), before + loss.denoising[0].detach(),
+                roundings(16, torch::kFloat));
   CHECK_NOTHROW(net->calibrate(b.x_unlabeled, 7));
 }
 
@@ -426,7 +453,8 @@ TEST_CASE("Ladder checks the options that may change between steps", "[nn]") {
   CHECK_FALSE(loss.unlabeled_logits.defined());
   net->options.lambda = {0, 0, 0, 2};
   const auto top = loss_of(net, b);
-  require_close(top.total, top.supervised + 2 * top.denoising[3], 1e-6, 1e-6);
+  require_close(top.total, top.supervised + 2 * top.denoising[3],
+                roundings(8, torch::kFloat));
   // Such a ladder clones with all of its decoder and the weights of now.
   Ladder copy(std::dynamic_pointer_cast<LadderImpl>(net->clone()));
   CHECK(copy->options.lambda == net->options.lambda);
@@ -513,11 +541,17 @@ TEST_CASE("Ladder gives the logits of all rows that it runs", "[nn]") {
   const auto b = batch();
   const auto loss = loss_of(net, b);
   CHECK(loss.unlabeled_logits.sizes() == at::IntArrayRef({7, 3}));
-  require_close(loss.clean_logits, net->forward(b.x_unlabeled), 1e-5, 1e-6);
+  const auto by_batch = net->forward(b.x_unlabeled);
   CHECK_FALSE(torch::allclose(loss.unlabeled_logits, loss.clean_logits));
   auto bottom = small({1, 0, 0, 0});
   CHECK_FALSE(loss_of(bottom, b).clean_logits.defined());
   CHECK(loss_of(bottom, b).unlabeled_logits.defined());
+  net->to(torch::kDouble);
+  const auto in_double = [&] {
+    return std::vector{net->forward(b.x_unlabeled.to(torch::kDouble))};
+  };
+  require_rounded({loss.clean_logits}, in_double);
+  require_rounded({by_batch}, in_double);
 }
 
 namespace {
@@ -609,18 +643,20 @@ TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {
   torch::manual_seed(6);
   auto net = small({3, 2, 1, 0.5}, vanilla());
   const auto b = batch();
-  const auto total = loss_of(net, b).total;
-  total.backward();
-  std::vector<torch::Tensor> grads;
-  for (const auto& p : net->parameters()) {
-    grads.push_back(p.grad().clone());
-  }
   Ladder gpu(std::dynamic_pointer_cast<LadderImpl>(net->clone(torch::Device(torch::kCUDA))));
-  const auto loss = loss_of(gpu, {b.x_labeled.cuda(), b.y.cuda(), b.x_unlabeled.cuda()});
-  require_close(loss.total.cpu(), total, 1e-3, 1e-3);
-  loss.total.backward();
-  const auto parameters = gpu->parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    require_close(parameters[i].grad().cpu(), grads[i], 1e-2, 1e-2);
-  }
+  // The total and all gradients.
+  const auto run = [](Ladder& of, const SemiBatch& rows) {
+    of->zero_grad();
+    std::vector<torch::Tensor> results = {loss_of(of, rows).total};
+    results[0].backward();
+    for (const auto& p : of->parameters()) {
+      results.push_back(p.grad().clone());
+    }
+    return results;
+  };
+  const auto results = run(gpu, {b.x_labeled.cuda(), b.y.cuda(), b.x_unlabeled.cuda()});
+  net->to(torch::kDouble);
+  require_rounded(results, [&] {
+    return run(net, {b.x_labeled.to(torch::kDouble), b.y, b.x_unlabeled.to(torch::kDouble)});
+  });
 }

@@ -57,45 +57,78 @@ class Fixture {
     return net;
   }
 
-  /// Requires the costs of the fixture, and its gradients after a backward pass.
-  void require_costs_and_gradients(Ladder& net, const LadderLoss& loss, double rtol,
-                                   double atol) const {
-    require_close(loss.total, (*this)["cost.total"], rtol, atol);
-    require_close(loss.supervised, (*this)["cost.supervised"], rtol, atol);
-    for (size_t l = 0; l < loss.denoising.size(); ++l) {
-      const auto key = "cost.denoising." + std::to_string(l);
-      REQUIRE(loss.denoising[l].defined() == has(key));
-      if (has(key)) {
-        require_close(loss.denoising[l], (*this)[key], rtol, atol);
+  /// Requires the fixture's costs and gradients of the network that build() makes in its dtype,
+  /// with the draws of noise(), within what rounding does to them. `in_double` is the same fixture
+  /// in float64.
+  template <class Made>
+  void require_costs_and_gradients(const Made& in_double) const {
+    const auto run = [](const Made& fixture) {
+      auto net = fixture.build();
+      auto noise = fixture.noise();
+      const auto loss = net->loss(fixture.batch(), noise);
+      loss.total.backward();
+      std::vector<std::pair<std::string, torch::Tensor>> results = {
+          {"cost.total", loss.total}, {"cost.supervised", loss.supervised}};
+      for (size_t l = 0; l < loss.denoising.size(); ++l) {
+        const auto key = "cost.denoising." + std::to_string(l);
+        REQUIRE(loss.denoising[l].defined() == fixture.has(key));
+        if (fixture.has(key)) {
+          results.emplace_back(key, loss.denoising[l]);
+        }
       }
-    }
-    loss.total.backward();
-    for (const auto& parameter : net->named_parameters()) {
-      INFO(parameter.key());
-      require_close(parameter.value().grad(), (*this)["grad." + parameter.key()], rtol, atol * 10);
+      for (const auto& parameter : net->named_parameters()) {
+        results.emplace_back("grad." + parameter.key(), parameter.value().grad());
+      }
+      return results;
+    };
+    const auto bounds = rounding_of([&] { return values_of(run(in_double)); }, dtype_);
+    const auto results = run(static_cast<const Made&>(*this));
+    for (size_t i = 0; i < results.size(); ++i) {
+      const auto& [key, value] = results[i];
+      INFO(key);
+      require_close(value.detach().to(torch::kDouble), in_double[key], bounds[i] * 2);
     }
   }
 
-  /// Calibrates the network on the fixture's rows; requires its statistics and logits.
-  void require_evaluation(Ladder& net, double rtol = 1e-9, double atol = 1e-11) const {
+  /// Calibrates the network on the fixture's rows; requires its statistics and logits, in float64.
+  void require_evaluation(Ladder& net) const {
     net->eval();
     CHECK_THROWS_WITH(net->forward((*this)["eval.x"]), Catch::Contains("no stored statistics yet"));
-    net->calibrate((*this)["calibrate.inputs"], integer("calibrate.batch_size"));
-    const auto buffers = net->named_buffers();
-    for (int64_t l = 1; l <= net->top_level(); ++l) {
-      INFO("level " << l);
-      const auto prefix = "stages." + std::to_string(l - 1) + ".normalization.";
-      require_close(buffers[prefix + "running_mean"],
-                    (*this)["calibrate.mean." + std::to_string(l)], rtol, atol);
-      require_close(buffers[prefix + "running_var"], (*this)["calibrate.var." + std::to_string(l)],
-                    rtol, atol);
-    }
-    require_close(net->forward((*this)["eval.x"]), (*this)["eval.logits"], rtol, atol);
+    const auto run = [&] {
+      net->calibrate((*this)["calibrate.inputs"], integer("calibrate.batch_size"));
+      const auto buffers = net->named_buffers();
+      std::vector<std::pair<std::string, torch::Tensor>> results;
+      for (int64_t l = 1; l <= net->top_level(); ++l) {
+        const auto prefix = "stages." + std::to_string(l - 1) + ".normalization.";
+        results.emplace_back("calibrate.mean." + std::to_string(l),
+                             buffers[prefix + "running_mean"].clone());
+        results.emplace_back("calibrate.var." + std::to_string(l),
+                             buffers[prefix + "running_var"].clone());
+      }
+      results.emplace_back("eval.logits", net->forward((*this)["eval.x"]));
+      return results;
+    };
+    const auto results = run();
     const auto alone = net->forward((*this)["eval.x"].narrow(0, 1, 1));
-    require_close(alone, (*this)["eval.logits"].narrow(0, 1, 1), rtol, atol);
+    const auto bounds = rounding_of([&] { return values_of(run()); }, torch::kDouble);
+    for (size_t i = 0; i < results.size(); ++i) {
+      const auto& [key, value] = results[i];
+      INFO(key);
+      require_close(value, (*this)[key], bounds[i] * 2);
+    }
+    require_close(alone, (*this)["eval.logits"].narrow(0, 1, 1), bounds.back() * 2);
   }
 
  private:
+  static std::vector<torch::Tensor> values_of(
+      const std::vector<std::pair<std::string, torch::Tensor>>& named) {
+    std::vector<torch::Tensor> values;
+    for (const auto& [key, value] : named) {
+      values.push_back(value.detach());
+    }
+    return values;
+  }
+
   torch::Dtype dtype_;
   io::TensorMap tensors_;
 };

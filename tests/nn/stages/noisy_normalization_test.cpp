@@ -13,6 +13,8 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::require_close;
+using ladder::testing::roundings;
+using ladder::testing::require_rounded;
 
 TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased variances", "[nn]") {
   torch::manual_seed(4);
@@ -21,8 +23,11 @@ TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased varianc
   const auto b = torch::randn({4, 3}) - 1;
   norm->forward(a, Pass::clean(6, Statistics::kCalibrate));
   norm->forward(b, Pass::clean(4, Statistics::kCalibrate));
-  require_close(norm->running_mean, (a.mean(0) + b.mean(0)) / 2, 1e-5, 1e-6);
-  require_close(norm->running_var, (a.var(0) + b.var(0)) / 2, 1e-5, 1e-6);
+  require_rounded({norm->running_mean, norm->running_var}, [&] {
+    const auto c = a.to(torch::kDouble);
+    const auto d = b.to(torch::kDouble);
+    return std::vector{(c.mean(0) + d.mean(0)) / 2, (c.var(0) + d.var(0)) / 2};
+  });
   norm->reset_statistics();
   CHECK_THROWS_WITH(norm->forward(a, Pass::clean(6, Statistics::kStored)),
                     Catch::Contains("no stored statistics yet (call calibrate(inputs)"));
@@ -93,7 +98,9 @@ TEST_CASE("NoisyNormalization takes another noise_std between passes and nothing
   norm->options.noise_std = 0;
   const auto none = run();
   norm->options.noise_std = 0.6;
-  require_close(run() - none, 2 * (some - none), 1e-5, 1e-5);
+  // Differences of numbers up to |z| + .6 |noise|.
+  const auto size = none.abs() + 2 * (some - none).abs();
+  require_close(run() - none, 2 * (some - none), roundings(16, torch::kFloat, size));
   norm->options.noise_std = -1;
   CHECK(error_text(run) == "NoisyNormalization: expected noise_std >= 0 but got -1.");
   norm->options.noise_std = std::numeric_limits<double>::infinity();
