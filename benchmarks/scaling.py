@@ -1,10 +1,12 @@
-"""Times the training step of the full ladder against batch size, width, depth and threads.
+"""Times the training step of the full ladder against its sizes, and one thread against several.
 
     ./bootstrap.sh build && python3 benchmarks/scaling.py [--program PATH] [--svg PATH]
 
-Each point is the median of a few steps of `ladder-step-bench`, beside the median of the matrix
-products that the step contains. Points of a series take turns in rounds. A Markdown table goes to
-standard output, a plot of the same to an SVG file.
+Write two Markdown tables to standard output. The first times the step beside the matrix products that
+it contains, against batch size, width, depth and threads. The second times networks of all sizes on
+one thread and on several, alone and beside busy loops that take every core. Each number is the median
+of steps of `ladder-step-bench`; what is compared takes turns. Write a plot of the first table and of
+the second one's ratios to an SVG file.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import math
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,25 +31,30 @@ PIXELS = 784
 
 @dataclass
 class Point:
-    label: str  # of the abscissa
-    batch: int = 100
+    label: str  # at the horizontal axis
+    batch: int = 100  # unlabeled rows
     hidden: tuple[int, ...] = HIDDEN
     threads: int = 2
+    inputs: int = PIXELS
+    classes: int = CLASSES
+    labeled: int | None = None  # as many as unlabeled ones
     step: list[float] = field(default_factory=list)
     products: list[float] = field(default_factory=list)
 
     def flags(self) -> list[str]:
-        layers = ",".join(str(units) for units in (*self.hidden, CLASSES))
-        return ["--layers", layers, "--batch", str(self.batch), "--threads", str(self.threads)]
+        layers = ",".join(str(units) for units in (*self.hidden, self.classes))
+        return [
+            *("--inputs", str(self.inputs), "--layers", layers, "--batch", str(self.batch)),
+            *("--labeled", str(self.labeled or self.batch), "--threads", str(self.threads)),
+        ]
 
     def work(self) -> float:
         """Operations of the matrix products of one step."""
-        sizes = (PIXELS, *self.hidden, CLASSES)
+        sizes = (self.inputs, *self.hidden, self.classes)
+        rows = (self.labeled or self.batch) + 2 * self.batch  # three row groups
         total = 0
         for level, (below, above) in enumerate(zip(sizes, sizes[1:])):
-            encoder = 3 * self.batch * (3 if level else 2)  # three row groups
-            decoder = 3 * self.batch
-            total += 2 * below * above * (encoder + decoder)
+            total += 2 * below * above * (rows * (3 if level else 2) + 3 * self.batch)
         return total
 
 
@@ -63,6 +71,34 @@ SERIES = {
     ],
     "threads": [Point(str(threads), threads=threads) for threads in (1, 2)],
 }
+
+
+# From the quickstart's network up: what one thread and several are compared on.
+SIZES = [
+    Point("20-100-50-3, 60 + 100 rows", 100, (100, 50), inputs=20, classes=3, labeled=60),
+    Point("16-200-100-50-10, 100 + 100 rows", 100, (200, 100, 50), inputs=16),
+    Point("784-500-10, 100 + 100 rows", 100, (500,)),
+    Point("784-1000-500-250-250-250-10, 100 + 100 rows"),
+    Point("the same, 1000 + 1000 rows", 1000),
+]
+
+
+class BusyLoops:
+    """As many programs that do nothing but compute."""
+
+    def __init__(self, count: int):
+        self._count = count
+
+    def __enter__(self) -> BusyLoops:
+        command = [sys.executable, "-c", "while True: pass"]
+        self._processes = [subprocess.Popen(command) for _ in range(self._count)]
+        time.sleep(0.5)  # their start
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
 
 class Server:
@@ -101,6 +137,46 @@ def measure(point: Point, program: Path, budget: float) -> None:
             point.products += products.seconds(1)
 
 
+@dataclass
+class Comparison:
+    """Medians in milliseconds of a step on one thread and on several."""
+
+    label: str
+    loops: int
+    one: float
+    several: float
+
+
+def compare(
+    point: Point, threads: int, loops: int, program: Path, budget: float
+) -> Comparison:
+    """One thread and several in turns, beside busy loops, for about `budget` seconds."""
+    with Server(program, replace(point, threads=1).flags()) as one, Server(
+        program, replace(point, threads=threads).flags()
+    ) as several, BusyLoops(loops):
+        # Turns of some 50 ms: longer than what the system lets a program run at a time.
+        slowest = max(one.seconds(5) + several.seconds(5))
+        steps = max(2, min(100, int(0.05 / slowest)))
+        times: tuple[list[float], list[float]] = ([], [])
+        end = time.monotonic() + budget
+        while time.monotonic() < end or len(times[0]) < 3:
+            for server, seconds in zip((one, several), times):
+                seconds.append(sum(server.seconds(steps)) / steps)
+    return Comparison(point.label, loops, *(1e3 * statistics.median(t) for t in times))
+
+
+def comparison_table(comparisons: list[Comparison], threads: int) -> str:
+    lines = [
+        f"| network | busy loops beside it | 1 thread, ms | {threads} threads, ms | ratio |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for c in comparisons:
+        lines.append(
+            f"| {c.label} | {c.loops} | {c.one:.2f} | {c.several:.2f} | {c.several / c.one:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def table(series: dict[str, list[Point]]) -> str:
     lines = [
         "| | | step, ms | its products, ms | ratio | billion operations | step per work, to the first |",
@@ -119,14 +195,28 @@ def table(series: dict[str, list[Point]]) -> str:
     return "\n".join(lines)
 
 
-def plot(series: dict[str, list[Point]]) -> str:
-    """Four panels, logarithmic in time; the dashed line grows as the work does."""
+def plot(series: dict[str, list[Point]], comparisons: list[Comparison], threads: int) -> str:
+    """Times in panels with a logarithmic axis, and the ratios of the comparisons as bars."""
     width, height, left, top = 250, 210, 52, 30
+    panels = len(series) + 1
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(series) * (width + left + 16)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{panels * (width + left + 16)}" '
         f'height="{height + top + 52}" font-family="sans-serif" font-size="11">',
         '<rect width="100%" height="100%" fill="white"/>',
     ]
+
+    def frame(x0: float, title: str) -> None:
+        parts.append(
+            f'<rect x="{x0}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
+        )
+        parts.append(
+            f'<text x="{x0 + width / 2}" y="{top - 10}" text-anchor="middle">{title}</text>'
+        )
+
+    def line_across(x0: float, y: float, label: str) -> None:
+        parts.append(f'<text x="{x0 - 6}" y="{y}" text-anchor="end" dy="4">{label}</text>')
+        parts.append(f'<line x1="{x0}" x2="{x0 + width}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+
     for number, (name, points) in enumerate(series.items()):
         x0 = number * (width + left + 16) + left
         steps = [1e3 * statistics.median(p.step) for p in points]
@@ -142,14 +232,9 @@ def plot(series: dict[str, list[Point]]) -> str:
             y = top + height - (math.log10(value) - low) / (high - low) * height
             return f"{x:.1f},{y:.1f}"
 
-        parts.append(
-            f'<rect x="{x0}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
-        )
-        parts.append(f'<text x="{x0 + width / 2}" y="{top - 10}" text-anchor="middle">{name}</text>')
+        frame(x0, name)
         for decade in range(math.ceil(low), math.floor(high) + 1):
-            y = at(0, 10**decade).split(",")[1]
-            parts.append(f'<text x="{x0 - 6}" y="{y}" text-anchor="end" dy="4">{10**decade:g}</text>')
-            parts.append(f'<line x1="{x0}" x2="{x0 + width}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+            line_across(x0, float(at(0, 10**decade).split(",")[1]), f"{10**decade:g}")
         for values, style in (
             (linear, 'stroke="#999" stroke-dasharray="4 3"'),
             (products, 'stroke="#e08214"'),
@@ -162,6 +247,31 @@ def plot(series: dict[str, list[Point]]) -> str:
             parts.append(
                 f'<text x="{x}" y="{top + height + 15}" text-anchor="middle">{point.label}</text>'
             )
+    x0 = len(series) * (width + left + 16) + left
+    ratios = [c.several / c.one for c in comparisons]
+    most = max(1.5, math.ceil(max(ratios) * 4) / 4)
+    frame(x0, f"{threads} threads to one, by network")
+    for mark in (0.5, 1.0, 1.5):
+        line_across(x0, top + height - mark / most * height, f"{mark:g}")
+    step = width / len(SIZES)
+    for i, point in enumerate(SIZES):
+        of_point = [c for c in comparisons if c.label == point.label]
+        for n, c in enumerate(of_point):
+            tall = c.several / c.one / most * height
+            x = x0 + (i + 0.15) * step + n * 0.35 * step
+            color = "#2166ac" if c.loops == 0 else "#b2182b"
+            parts.append(
+                f'<rect x="{x:.1f}" y="{top + height - tall:.1f}" width="{0.35 * step:.1f}" '
+                f'height="{tall:.1f}" fill="{color}"/>'
+            )
+        parts.append(
+            f'<text x="{x0 + (i + 0.5) * step:.1f}" y="{top + height + 15}" '
+            f'text-anchor="middle">{point.work() / 1e9:.2g}</text>'
+        )
+    parts.append(
+        f'<text x="{x0}" y="{top + height + 40}">billion operations; <tspan fill="#2166ac">alone'
+        '</tspan>, <tspan fill="#b2182b">beside busy loops</tspan></text>'
+    )
     parts.append(
         f'<text x="{left}" y="{top + height + 40}">milliseconds; '
         '<tspan fill="#2166ac">training step</tspan>, '
@@ -173,20 +283,34 @@ def plot(series: dict[str, list[Point]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Times the step against its sizes.")
+    parser = argparse.ArgumentParser(description="Time the training step against its sizes.")
     parser.add_argument("--program", type=Path, default=PROGRAM)
-    parser.add_argument("--svg", type=Path, default=SVG, help="where the plot goes")
-    parser.add_argument("--budget", type=float, default=8, help="seconds for a point (default 8)")
+    parser.add_argument("--svg", type=Path, default=SVG, help="path of the plot to write")
+    parser.add_argument("--budget", type=float, default=8, help="seconds per point (default 8)")
+    parser.add_argument("--threads", type=int, default=2, help="threads to compare with one")
+    parser.add_argument(
+        "--only-threads", action="store_true", help="print the second table and write no plot"
+    )
     options = parser.parse_args()
     if not options.program.exists():
         parser.error(f"expected {options.program}; ./bootstrap.sh build makes it")
-    for name, points in SERIES.items():
-        for point in points:
-            print(f"{name}: {point.label}", file=sys.stderr, flush=True)
-            measure(point, options.program, options.budget)
-    print(table(SERIES))
-    options.svg.write_text(plot(SERIES))
-    print(f"plot in {options.svg}", file=sys.stderr)
+    if not options.only_threads:
+        for name, points in SERIES.items():
+            for point in points:
+                print(f"{name}: {point.label}", file=sys.stderr, flush=True)
+                measure(point, options.program, options.budget)
+        print(table(SERIES), end="\n\n")
+    comparisons = []
+    for point in SIZES:
+        for loops in (0, options.threads):
+            print(f"{point.label}, {loops} busy loops", file=sys.stderr, flush=True)
+            comparisons.append(
+                compare(point, options.threads, loops, options.program, options.budget)
+            )
+    print(comparison_table(comparisons, options.threads))
+    if not options.only_threads:
+        options.svg.write_text(plot(SERIES, comparisons, options.threads))
+        print(f"plot in {options.svg}", file=sys.stderr)
     return 0
 
 

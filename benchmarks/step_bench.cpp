@@ -4,7 +4,8 @@
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
 //                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-small-full|
 //                                conv-large]
-//                     [--layers N,N,...] [--batch N] [--precision float32|bfloat16|tf32]
+//                     [--inputs N] [--layers N,N,...] [--batch N] [--labeled N] [--precision
+//                     float32|bfloat16|tf32]
 //                     [--product-route NAME] [--device cpu|cuda] [--no-graph]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from its
@@ -116,8 +117,13 @@ Step graph_step(const std::shared_ptr<Training>& training, torch::Device device)
   };
 }
 
-Step training_step(const ladder::models::NetworkOptions& options, int64_t batch,
-                   torch::Device device, bool graph) {
+// Rows of a batch.
+struct Rows {
+  int64_t labeled, unlabeled;
+};
+
+Step training_step(const ladder::models::NetworkOptions& options, Rows batch, torch::Device device,
+                   bool graph) {
   auto net = ladder::models::network(options);
   ladder::reset_parameters(*net, 1);
   net->to(device);
@@ -129,11 +135,11 @@ Step training_step(const ladder::models::NetworkOptions& options, int64_t batch,
   ladder::data::SemiData data{.inputs = device.is_cuda() && options.input_shape.size() == 1
                                             ? images.to(device)
                                             : images.to(device, torch::kFloat) / 255,
-                              .labels = torch::randint(0, 10, {rows}, torch::kLong),
-                              .labeled = torch::arange(batch),
+                              .labels = torch::randint(0, net->classes(), {rows}, torch::kLong),
+                              .labeled = torch::arange(batch.labeled),
                               .unlabeled = torch::arange(rows)};
-  const ladder::data::SamplerOptions sizes{.unlabeled_batch = net->has_decoder() ? batch : 0,
-                                           .labeled_batch = batch};
+  const ladder::data::SamplerOptions sizes{
+      .unlabeled_batch = net->has_decoder() ? batch.unlabeled : 0, .labeled_batch = batch.labeled};
   auto training = std::make_shared<Training>(
       Training{.net = net,
                .sampler = ladder::data::SemiSampler(data, sizes),
@@ -185,14 +191,15 @@ Step convolution_floor(int64_t rows, const ladder::models::Conv& layer,
 }
 
 // The products and convolutions of one step, on operands of the right sizes.
-Step product_floor(const ladder::models::NetworkOptions& options, int64_t batch,
+Step product_floor(const ladder::models::NetworkOptions& options, Rows batch,
                    torch::Device device) {
   const auto& lambda = options.lambda;
   const auto first = std::find_if(lambda.begin(), lambda.end(), [](double w) { return w > 0; });
   const bool decoder = first != lambda.end();
   const bool clean =
       decoder && std::any_of(lambda.begin() + 1, lambda.end(), [](double w) { return w > 0; });
-  const int64_t rows = decoder ? (clean ? 3 * batch : 2 * batch) : batch;
+  const int64_t rows =
+      batch.labeled + (decoder ? (clean ? 2 * batch.unlabeled : batch.unlabeled) : 0);
   const auto shapes = ladder::models::layer_shapes(options);
   std::vector<Step> parts;
   for (size_t l = 0; l < options.layers.size(); ++l) {
@@ -201,14 +208,14 @@ Step product_floor(const ladder::models::NetworkOptions& options, int64_t batch,
       const auto in = c10::multiply_integers(shapes[l]);
       parts.push_back(dense_floor(rows, in, dense->units, l > 0, device));
       if (decoded) {
-        parts.push_back(dense_floor(batch, dense->units, in, true, device));
+        parts.push_back(dense_floor(batch.unlabeled, dense->units, in, true, device));
       }
     } else if (const auto* conv = std::get_if<ladder::models::Conv>(&options.layers[l])) {
       parts.push_back(
           convolution_floor(rows, *conv, shapes[l], shapes[l + 1], false, l > 0, device));
       if (decoded) {
-        parts.push_back(
-            convolution_floor(batch, *conv, shapes[l], shapes[l + 1], true, true, device));
+        parts.push_back(convolution_floor(batch.unlabeled, *conv, shapes[l], shapes[l + 1], true,
+                                          true, device));
       }
     }
   }
@@ -274,10 +281,12 @@ int run(int argc, char** argv) {
       cxxopts::value<std::string>()->default_value("full"))(
       "layers", "units of a dense network's levels",
       cxxopts::value<std::vector<int64_t>>()->default_value("1000,500,250,250,250,10"))(
-      "batch", "labeled rows, and as many unlabeled ones",
-      cxxopts::value<int64_t>()->default_value("100"))(
-      "combinator", "name of the denoising function",
-      cxxopts::value<std::string>()->default_value("gaussian"))(
+      "inputs", "values per row of a dense network's input",
+      cxxopts::value<int64_t>()->default_value("784"))(
+      "batch", "unlabeled rows of a batch", cxxopts::value<int64_t>()->default_value("100"))(
+      "labeled", "labeled rows of a batch (default: as many as unlabeled ones)",
+      cxxopts::value<int64_t>())("combinator", "name of the denoising function",
+                                 cxxopts::value<std::string>()->default_value("gaussian"))(
       "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
       "product-route",
       "aten, onednn or ladder; auto: by the CPU's instruction sets; fastest: as measured now",
@@ -294,8 +303,10 @@ int run(int argc, char** argv) {
   const ladder::ops::ProductScope scope(plan);
   const auto kind = flags["network"].as<std::string>();
   const auto maps = convolutional(kind);
-  const auto batch = flags["batch"].as<int64_t>();
+  const auto unlabeled = flags["batch"].as<int64_t>();
+  const Rows batch{flags.count("labeled") ? flags["labeled"].as<int64_t>() : unlabeled, unlabeled};
   ladder::models::MlpOptions dense;
+  dense.in_features = flags["inputs"].as<int64_t>();
   dense.layers = flags["layers"].as<std::vector<int64_t>>();
   dense.lambda = maps ? maps->lambda : lambda_of(kind, dense.layers.size());
   ladder::models::NetworkOptions options = maps.value_or(dense);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 
 namespace ladder::data {
@@ -137,6 +138,8 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
 }
 
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {
+  const auto values = rows.numel() * (inputs_.numel() / std::max<int64_t>(inputs_.size(0), 1));
+  const threads::OneThread serial(values < threads::kSerialValues);
   return floating_rows(inputs_.index_select(0, rows));
 }
 

@@ -8,6 +8,7 @@
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/nn/internal/not_negative.h"
 #include "ladder/ops/corrupt.h"
+#include "ladder/ops/internal/classes.h"
 
 namespace ladder {
 namespace {
@@ -155,10 +156,10 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
       result.clean_logits = h.narrow(0, labeled + unlabeled, unlabeled);
     }
   }
-  result.supervised = torch::cross_entropy_loss(result.logits, batch.y);
+  result.supervised = ops::mean_cross_entropy(result.logits, batch.y);
   result.total = result.supervised;
   if (denoises) {
-    const auto top = torch::softmax(result.unlabeled_logits, 1);
+    const auto top = ops::softmax_of_rows(result.unlabeled_logits);
     const auto decoded = decoder->forward(top, z_noisy, targets);
     std::vector<torch::Tensor> costs;
     std::vector<double> weights;

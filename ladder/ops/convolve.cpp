@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/kernels/cpu/winograd.h"
 #include "ladder/ops/product.h"
 
@@ -155,6 +156,9 @@ at::Tensor general_convolution(const at::Tensor& x, const at::Tensor& weight,
   const bool round = product_plan().precision == ProductPrecision::kBFloat16 &&
                      x.scalar_type() == at::kFloat && (x.is_cpu() || x.is_cuda());
   const auto type = round ? at::kBFloat16 : x.scalar_type();
+  if (x.is_cpu()) {
+    threads::note_openmp();
+  }
   const auto y = at::convolution(channels_last(x.to(type)), channels_last(weight.to(type)), {},
                                  geometry.stride, geometry.padding, {1, 1}, transposed,
                                  output_padding, /*groups=*/1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/elements.h"
 #include "ladder/ops/kernels/cpu/run.h"
 #include "ladder/ops/kernels/cuda/run.h"
@@ -36,6 +37,15 @@ void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDra
   });
 }
 
+at::Tensor joined(const std::vector<at::Tensor>& parts) {
+  int64_t values = 0;
+  for (const auto& part : parts) {
+    values += part.numel();
+  }
+  const threads::OneThread serial(values < threads::kSerialValues);
+  return at::cat(parts).contiguous();
+}
+
 }  // namespace
 
 at::Tensor add_noise(const at::Tensor& x, double noise_std, const NoiseDraw& noise) {
@@ -52,7 +62,7 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
     noisy_rows += part.size(0);
   }
   // [R, ...], in the order of its dimensions, which the noise follows, whatever the inputs' layout.
-  const auto stacked = at::cat(parts).contiguous();
+  const auto stacked = joined(parts);
   if (noise_std == 0 || noisy_rows == 0) {
     return stacked;
   }

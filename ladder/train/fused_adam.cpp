@@ -4,10 +4,15 @@
 #include <torch/optim/serialize.h>
 #include <torch/serialize/archive.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <tuple>
 #include <unordered_map>
+
+#include "ladder/core/internal/threads.h"
+#include "ladder/ops/kernels/cpu/columns.h"
 
 namespace ladder::train {
 namespace {
@@ -39,6 +44,73 @@ void check_options(const AdamOptions& options) {
 struct Lists {
   std::vector<at::Tensor> parameters, grads, exp_avgs, exp_avg_sqs, steps;
 };
+
+struct AdamCall {
+  double rate, beta1, beta2, weight_decay, eps;
+
+  template <class Rate>
+  void run(const Lists& lists, const Rate& of_lists) const {
+    at::_fused_adam_(lists.parameters, lists.grads, lists.exp_avgs, lists.exp_avg_sqs, {},
+                     lists.steps, of_lists, beta1, beta2, weight_decay, eps, /*amsgrad=*/false,
+                     /*maximize=*/false);
+  }
+};
+
+// The lists in parts of some kPart values: a large tensor in several pieces, small ones together.
+std::vector<Lists> parts_of_lists(const Lists& lists) {
+  constexpr int64_t kPart = 1 << 17;
+  std::vector<Lists> parts(1);
+  int64_t values = 0;  // of the last part
+  for (size_t i = 0; i < lists.parameters.size(); ++i) {
+    const std::array<const at::Tensor*, 4> tensors = {&lists.parameters[i], &lists.grads[i],
+                                                      &lists.exp_avgs[i], &lists.exp_avg_sqs[i]};
+    const auto numel = lists.parameters[i].numel();
+    // Pieces of memory are pieces of all four only where they lie alike.
+    const bool divides = numel > kPart && lists.parameters[i].is_non_overlapping_and_dense() &&
+                         std::all_of(tensors.begin(), tensors.end(), [&](const at::Tensor* t) {
+                           return t->strides() == lists.parameters[i].strides();
+                         });
+    const auto piece = divides ? kPart : std::max<int64_t>(numel, 1);
+    for (int64_t begin = 0; begin < std::max<int64_t>(numel, 1); begin += piece) {
+      const auto size = std::min(piece, numel - begin);
+      if (values > 0 && values + size > kPart) {
+        parts.emplace_back();
+        values = 0;
+      }
+      const auto part_of = [&](const at::Tensor& t) {
+        return divides ? t.as_strided({size}, {1}, t.storage_offset() + begin) : t;
+      };
+      auto& part = parts.back();
+      part.parameters.push_back(part_of(*tensors[0]));
+      part.grads.push_back(part_of(*tensors[1]));
+      part.exp_avgs.push_back(part_of(*tensors[2]));
+      part.exp_avg_sqs.push_back(part_of(*tensors[3]));
+      part.steps.push_back(lists.steps[i]);
+      values += size;
+    }
+  }
+  return parts;
+}
+
+// Each value is updated from values at its own place: the same bits in any parts.
+void update_on_cpu(const Lists& lists, const AdamCall& call) {
+  int64_t values = 0;
+  for (const auto& parameter : lists.parameters) {
+    values += parameter.numel();
+  }
+  if (at::get_num_threads() == 1 || values < 2 * ops::cpu::kWorkOfThread) {
+    const threads::OneThread serial;
+    return call.run(lists, call.rate);
+  }
+  const auto parts = parts_of_lists(lists);
+  ops::cpu::for_tasks(
+      static_cast<int64_t>(parts.size()),
+      [&](int64_t task) {
+        const torch::NoGradGuard no_grad;
+        call.run(parts[static_cast<size_t>(task)], call.rate);
+      },
+      values);
+}
 
 }  // namespace
 
@@ -99,18 +171,14 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
     }
     for (auto& [key, lists] : calls) {
       at::_foreach_add_(lists.steps, 1);
-      const auto update = [&, beta1 = beta1, beta2 = beta2](const auto& rate) {
-        at::_fused_adam_(lists.parameters, lists.grads, lists.exp_avgs, lists.exp_avg_sqs, {},
-                         lists.steps, rate, beta1, beta2, options.weight_decay(), options.eps(),
-                         /*amsgrad=*/false, /*maximize=*/false);
-      };
+      const AdamCall call{options.lr(), beta1, beta2, options.weight_decay(), options.eps()};
       const auto device = lists.parameters.front().device();
       if (device.is_cuda()) {
         auto& rate = rate_of(g, device);
         rate.set(options.lr());
-        update(rate.tensor);
+        call.run(lists, rate.tensor);
       } else {
-        update(options.lr());
+        update_on_cpu(lists, call);
       }
     }
   }

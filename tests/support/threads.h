@@ -10,6 +10,18 @@
 
 namespace ladder::testing {
 
+/// Sets the number of LibTorch's threads, and puts it back when it ends.
+class ThreadsOfTest {
+ public:
+  explicit ThreadsOfTest(int threads) { at::set_num_threads(threads); }
+  ThreadsOfTest(const ThreadsOfTest&) = delete;
+  ThreadsOfTest& operator=(const ThreadsOfTest&) = delete;
+  ~ThreadsOfTest() { at::set_num_threads(before_); }
+
+ private:
+  int before_ = at::get_num_threads();
+};
+
 /// Checks that f, which returns tensors, returns the same bits on 1, 2 and 3 threads, with products
 /// by the route that promises so.
 template <class F>

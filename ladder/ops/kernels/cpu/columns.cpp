@@ -1,14 +1,13 @@
-// at::parallel_for runs on one thread in a file that is compiled without OpenMP, whatever LibTorch
-// was built with: this is the one file of the library that is compiled with it.
 #include "ladder/ops/kernels/cpu/columns.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ceil_div.h>
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 #include <vector>
+
+#include "ladder/core/internal/threads.h"
 
 namespace ladder::ops::cpu {
 
@@ -17,7 +16,7 @@ namespace {
 // A core that is slower than the others, or busy with something else, then takes fewer of them.
 constexpr int64_t kTasksPerThread = 4;
 
-// Tasks for work that has `most` parts worth a thread of their own.
+// Tasks for work that has `most` parts large enough for a thread.
 int64_t task_count(int64_t most) {
   const int64_t threads = std::min<int64_t>(at::get_num_threads(), most);
   return threads > 1 ? std::min(kTasksPerThread * threads, most) : 1;
@@ -32,17 +31,14 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
   const int64_t grain =
       std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
   const int64_t part = kBlock * at::ceil_div(blocks, task_count(blocks / grain));
-  for_tasks(at::ceil_div(cols, part),
-            [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); });
+  for_tasks(
+      at::ceil_div(cols, part),
+      [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); }, rows * cols);
 }
 
-void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f) {
-  std::atomic<int64_t> next = 0;
-  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
-    for (int64_t task = next++; task < count; task = next++) {
-      f(task);
-    }
-  });
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f, int64_t work) {
+  const auto most = std::min<int64_t>(at::get_num_threads(), work / kWorkOfThread);
+  threads::share_tasks(count, most - 1, f);
 }
 
 float* product_scratch() {
@@ -53,6 +49,7 @@ float* product_scratch() {
 
 void multiply(const Product& product, const ProductKernel& kernel) {
   constexpr int64_t kProductsPerTask = 1 << 18;
+  constexpr int64_t kProductsPerWork = 32;
   const int64_t tasks =
       task_count(product.rows * product.columns * product.depth / kProductsPerTask);
   // Of the grids with so many blocks, the one whose blocks have least to do.
@@ -76,14 +73,17 @@ void multiply(const Product& product, const ProductKernel& kernel) {
     }
   }
   const int64_t across = at::ceil_div(product.columns, columns);
-  for_tasks(at::ceil_div(product.rows, rows) * across, [&](int64_t task) {
-    const int64_t row = task / across * rows;
-    const int64_t column = task % across * columns;
-    kernel.multiply(product,
-                    {row, std::min(row + rows, product.rows), column,
-                     std::min(column + columns, product.columns)},
-                    product_scratch());
-  });
+  for_tasks(
+      at::ceil_div(product.rows, rows) * across,
+      [&](int64_t task) {
+        const int64_t row = task / across * rows;
+        const int64_t column = task % across * columns;
+        kernel.multiply(product,
+                        {row, std::min(row + rows, product.rows), column,
+                         std::min(column + columns, product.columns)},
+                        product_scratch());
+      },
+      product.rows * product.columns * product.depth / kProductsPerWork);
 }
 
 }  // namespace ladder::ops::cpu

@@ -1,28 +1,34 @@
-/// Splitting work over LibTorch's threads.
+/// Division of a kernel's work into tasks for several threads.
 #pragma once
 
 #include <c10/util/FunctionRef.h>
 
 #include <cstdint>
+#include <limits>
 
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
 
-/// Runs f(begin, end) over column ranges of a [rows, cols] matrix on LibTorch's threads. Ranges
-/// start at multiples of a cache line, and matrices too small to gain from a second thread stay on
-/// one.
+/// Work that makes up for a second thread, in nanoseconds or values of an elementwise kernel, of
+/// which each takes about one: waking a thread and handing it a task takes a few microseconds.
+inline constexpr int64_t kWorkOfThread = 20000;
+
+/// Call f(task) once for each task below `count` on at most at::get_num_threads() threads (see
+/// threads::share_tasks), and on no more than there is work for: `work` for all tasks in units of
+/// kWorkOfThread.
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f,
+               int64_t work = std::numeric_limits<int64_t>::max());
+
+/// Call f(begin, end) for column ranges of a [rows, cols] matrix that together cover it. Ranges
+/// start at multiples of a cache line. Small matrices stay on the calling thread.
 void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f);
 
-/// The whole of c = a b by one kernel, in blocks on LibTorch's threads. Bit for bit the same on any
-/// number of them.
+/// Compute c = a b by one kernel, in blocks for several threads. The result has the same bits on
+/// any number of threads.
 void multiply(const Product& product, const ProductKernel& kernel);
 
-/// Runs f(task) for every task below `count` on LibTorch's threads, each taking the next one as it
-/// gets free.
-void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f);
-
-/// kProductScratch floats of the calling thread's.
+/// Scratch memory of the calling thread for one product: kProductScratch floats.
 float* product_scratch();
 
 }  // namespace ladder::ops::cpu

@@ -66,8 +66,10 @@ std::vector<Part> parts_of(const GroupSpan* groups, int64_t group_count, int64_t
 }
 
 template <class F>
-void for_parts(const std::vector<Part>& parts, const F& f) {
-  for_tasks(static_cast<int64_t>(parts.size()), [&](int64_t i) { f(parts[i], i); });
+void for_parts(const std::vector<Part>& parts, int64_t cols, const F& f) {
+  for_tasks(
+      static_cast<int64_t>(parts.size()), [&](int64_t i) { f(parts[i], i); },
+      parts.empty() ? 0 : parts.back().end * cols);
 }
 
 template <class T>
@@ -114,7 +116,7 @@ void measure_groups(const T* x, int64_t cols, const std::vector<Part>& parts, do
                     T* std) {
   std::vector<T> means(parts.size() * static_cast<size_t>(cols));
   std::vector<T> squares(means.size());
-  for_parts(parts, [&](const Part& part, int64_t i) {
+  for_parts(parts, cols, [&](const Part& part, int64_t i) {
     run_here(Measure<T>{.x = at_row(x, part.begin, cols),
                         .rows = part.end - part.begin,
                         .cols = cols,
@@ -156,7 +158,7 @@ void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, 
     sums.add_up(parts, at_row(totals.data(), g, 2 * cols),
                 [&](const Part& part) { return part.group == g; });
   }
-  for_parts(parts, [&](const Part& part, int64_t) {
+  for_parts(parts, cols, [&](const Part& part, int64_t) {
     const auto& group = groups[part.group];
     run_here(StandardiseBackward<T>{.x = at_row(all.x, part.begin, cols),
                                     .grad = at_row(all.grad, part.begin, cols),
@@ -173,11 +175,12 @@ void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, 
 
 template <class T>
 void run_parts(const NormaliseForward<T>& all) {
-  const auto parts = parts_of(all.groups, all.group_count, all.cols);
+  const auto cols = all.cols;
+  const auto parts = parts_of(all.groups, all.group_count, cols);
   if (!all.stored) {
-    measure_groups(all.x, all.cols, parts, all.eps, all.mean, all.std);
+    measure_groups(all.x, cols, parts, all.eps, all.mean, all.std);
   }
-  for_parts(parts, [&](const Part& part, int64_t) {
+  for_parts(parts, cols, [&](const Part& part, int64_t) {
     GroupSpan span = all.groups[part.group];
     span.noise_row += part.begin - span.begin;
     span.begin = part.begin;
@@ -199,7 +202,7 @@ void run_parts(const NormaliseBackward<T>& all) {
   PartialSums<T> sums(parts.size(), 2 * cols);
   PartialSums<T> grad_gamma(parts.size(), cols);
   PartialSums<T> grad_beta(parts.size(), cols);
-  for_parts(parts, [&](const Part& part, int64_t i) {
+  for_parts(parts, cols, [&](const Part& part, int64_t i) {
     GroupSpan span = all.groups[part.group];
     const T* const grad_z = at_row(all.grad_z[part.group], part.begin - span.begin, cols);
     span.begin = part.begin;
@@ -237,7 +240,7 @@ void run_parts(const DenoiseForward<T>& all) {
   const auto parts = parts_of(&rows, 1, cols);
   measure_groups(all.u, cols, parts, all.eps, all.u_mean, all.u_std);
   PartialSums<double> cost(parts.size(), cols);
-  for_parts(parts, [&](const Part& part, int64_t i) {
+  for_parts(parts, cols, [&](const Part& part, int64_t i) {
     auto args = all;
     args.z_noisy = at_row(all.z_noisy, part.begin, cols);
     args.u = at_row(all.u, part.begin, cols);
@@ -260,7 +263,7 @@ void run_parts(const DenoiseBackward<T>& all, int64_t parameters) {
   PartialSums<T> grad_weight(parts.size(), parameters * cols);
   PartialSums<T> grad_mean(parts.size(), cols);
   PartialSums<T> grad_std(parts.size(), cols);
-  for_parts(parts, [&](const Part& part, int64_t i) {
+  for_parts(parts, cols, [&](const Part& part, int64_t i) {
     auto args = all;
     args.z_noisy = at_row(all.z_noisy, part.begin, cols);
     args.u = at_row(all.u, part.begin, cols);
@@ -302,7 +305,8 @@ void run_windows(const Args& args, int64_t rows) {
   const int64_t values_of_line = maps.window_height * maps.width * maps.channels;
   const int64_t step = std::max<int64_t>(1, kValuesPerTask / std::max<int64_t>(1, values_of_line));
   for_tasks((lines + step - 1) / step,
-            [&](int64_t task) { kernel(args, task * step, std::min(lines, (task + 1) * step)); });
+            [&](int64_t task) { kernel(args, task * step, std::min(lines, (task + 1) * step)); },
+            lines * values_of_line);
 }
 
 int64_t rows_of(const GroupSpan* groups, int64_t count) {

@@ -85,8 +85,10 @@ class PackedKernels {
     memory.resize(std::max(memory.size(), static_cast<size_t>(kTransformed * plane_)));
     packed_ = memory.data();
     if (plane_ > 0) {
-      for_tasks(kTransformed,
-                [&](int64_t k) { kernel.pack(plane(k), columns_, depth_, packed_ + k * plane_); });
+      for_tasks(
+          kTransformed,
+          [&](int64_t k) { kernel.pack(plane(k), columns_, depth_, packed_ + k * plane_); },
+          kTransformed * columns_ * depth_);
     }
   }
 
