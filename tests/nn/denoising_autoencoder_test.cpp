@@ -16,7 +16,6 @@ using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
-using ladder::testing::require_rounded;
 
 namespace {
 

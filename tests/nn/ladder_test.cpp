@@ -19,15 +19,15 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
 using ladder::testing::error_text;
+using ladder::testing::excess;
 using ladder::testing::global_pool;
 using ladder::testing::loss_of;
 using ladder::testing::max_pool;
 using ladder::testing::mean_pool;
 using ladder::testing::require_close;
-using ladder::testing::rounding_of;
-using ladder::testing::excess;
 using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
+using ladder::testing::rounding_of;
 using ladder::testing::roundings;
 using ladder::testing::rows_of;
 using ladder::testing::Shape;
@@ -453,8 +453,7 @@ TEST_CASE("Ladder checks the options that may change between steps", "[nn]") {
   CHECK_FALSE(loss.unlabeled_logits.defined());
   net->options.lambda = {0, 0, 0, 2};
   const auto top = loss_of(net, b);
-  require_close(top.total, top.supervised + 2 * top.denoising[3],
-                roundings(8, torch::kFloat));
+  require_close(top.total, top.supervised + 2 * top.denoising[3], roundings(8, torch::kFloat));
   // Such a ladder clones with all of its decoder and the weights of now.
   Ladder copy(std::dynamic_pointer_cast<LadderImpl>(net->clone()));
   CHECK(copy->options.lambda == net->options.lambda);

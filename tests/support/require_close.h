@@ -76,12 +76,6 @@ void require_result(const F& f, const std::vector<torch::Tensor>& expected) {
   }
 }
 
-// Until every test has a derived bound.
-inline void require_close(const torch::Tensor& actual, const torch::Tensor& expected, double rtol,
-                          double atol = 1e-11) {
-  require_close(actual, expected, Bound{torch::full({}, atol, torch::kDouble), rtol});
-}
-
 /// Gradients of sum(weights_i * outputs_i) with fixed pseudo-random weights, so that every output
 /// counts and gradients that cancel in a plain sum do not.
 inline torch::Tensor weighted_sum(const std::vector<torch::Tensor>& outputs) {
@@ -103,7 +97,7 @@ inline torch::Tensor weighted_sum(const std::vector<torch::Tensor>& outputs) {
 /// what these miss (bounds.h). Inputs are float64 leaves; `f` is deterministic (reseeds its
 /// generator) and returns a scalar.
 template <class F>
-void require_gradient(const F& f, std::vector<torch::Tensor> inputs, double = 0) {
+void require_gradient(const F& f, std::vector<torch::Tensor> inputs) {
   for (auto& input : inputs) {
     REQUIRE(input.scalar_type() == torch::kDouble);
     input.set_requires_grad(true);

@@ -15,8 +15,8 @@
 
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
-using ladder::testing::normals;
 using ladder::testing::gamma;
+using ladder::testing::normals;
 using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;

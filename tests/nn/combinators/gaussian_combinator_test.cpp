@@ -6,9 +6,9 @@
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::gamma;
 using ladder::testing::require_close;
 using ladder::testing::roundings;
-using ladder::testing::gamma;
 
 TEST_CASE("GaussianCombinator starts at z^ = 0", "[nn]") {
   GaussianCombinator g(GaussianCombinatorOptions{5});

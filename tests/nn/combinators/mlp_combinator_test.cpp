@@ -10,8 +10,8 @@ using namespace ladder;  // NOLINT
 using ladder::testing::normals;
 using ladder::testing::perturbed;
 using ladder::testing::require_close;
-using ladder::testing::roundings;
 using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 
 TEST_CASE("MlpCombinator is the network of its parameters, on known numbers", "[nn]") {
   MlpCombinator g(MlpCombinatorOptions{.channels = 1, .hidden = {2}, .augmented = true});

@@ -13,8 +13,8 @@ using namespace ladder;  // NOLINT
 using ladder::testing::conv;
 using ladder::testing::normalised;
 using ladder::testing::require_close;
-using ladder::testing::roundings;
 using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 using ladder::testing::row_after;
 using ladder::testing::Shape;
 

@@ -13,13 +13,13 @@
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
+using ladder::testing::Bound;
 using ladder::testing::error_text;
 using ladder::testing::global_pool;
 using ladder::testing::require_close;
-using ladder::testing::roundings;
 using ladder::testing::require_result;
-using ladder::testing::Bound;
 using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 
 TEST_CASE("NoisyGlobalMeanPool normalises the mean of each channel", "[nn]") {
   const auto maps = torch::randn({4, 2, 3, 5});

@@ -13,8 +13,8 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::require_close;
-using ladder::testing::roundings;
 using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 
 TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased variances", "[nn]") {
   torch::manual_seed(4);

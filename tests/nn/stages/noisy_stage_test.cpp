@@ -9,8 +9,8 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::require_close;
-using ladder::testing::roundings;
 using ladder::testing::require_rounded;
+using ladder::testing::roundings;
 using ladder::testing::weighted_sum;
 
 namespace {
