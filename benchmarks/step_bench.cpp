@@ -1,5 +1,4 @@
-// Times the training step of a network, or the matrix products and convolutions alone that it
-// contains.
+// Times the training step of a network, or only the matrix products and convolutions in it.
 //
 //   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
 //                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-small-full|
@@ -8,10 +7,10 @@
 //                     float32|bfloat16|tf32]
 //                     [--product-route NAME] [--device cpu|cuda] [--no-graph]
 //
-// Without --serve it prints the median. With --serve it reads a number of steps per line from its
-// standard input and answers with the seconds of each step as a JSON list: the protocol by which
-// step.py interleaves it with other implementations. On CUDA, where steps are queued, each has the
-// mean of its line. Data are synthetic, bytes / 255: 60,000 rows, or 2,000 maps.
+// Without --serve it prints the median. With --serve it reads a number of steps per line from
+// standard input and answers with the seconds of each step as a JSON list; step.py uses this to
+// interleave it with other implementations. On CUDA, where steps are queued, every step of a line
+// has the mean of the line. Data are synthetic, bytes / 255: 60,000 rows, or 2,000 feature maps.
 
 #include <fmt/format.h>
 #include <ladder/data/sampler.h>
@@ -23,7 +22,9 @@
 #include <ladder/ops/convolve.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/fused_adam.h>
+#include <ladder/train/objective.h>
 #include <ladder/train/step_graph.h>
+#include <ladder/train/step_runner.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -44,6 +45,8 @@
 namespace {
 
 using Step = std::function<void()>;
+
+constexpr double kLearningRate = 0.002;
 
 // The lambda of a kind of dense network.
 std::vector<double> lambda_of(const std::string& kind, size_t levels) {
@@ -75,53 +78,12 @@ std::optional<ladder::models::NetworkOptions> convolutional(const std::string& k
                                 : std::nullopt;
 }
 
-// What a step needs, at places that stay.
-struct Training {
-  ladder::Ladder net;
-  ladder::data::SemiSampler sampler;
-  ladder::train::FusedAdam adam;
-  torch::Tensor labeled_rows = {}, unlabeled_rows = {}, noise_position = {};
-  ladder::NoiseSource noise = ladder::NoiseSource(1);
-
-  void update(const ladder::SemiBatch& batch, ladder::NoiseSource& source) {
-    net->loss(batch, source).total.backward();
-    adam.step();
-    adam.zero_grad();
-  }
-  void recorded_update() {
-    auto source = ladder::NoiseSource::from(1, noise_position);
-    update(sampler.gather(labeled_rows, unlabeled_rows), source);
-    noise_position.add_(static_cast<int64_t>(source.offset()));
-  }
-};
-
-// As train::Trainer does it: some steps are queued, then one is recorded and run again.
-Step graph_step(const std::shared_ptr<Training>& training, torch::Device device) {
-  auto graph = std::make_shared<ladder::train::StepGraph>(device);
-  const auto record = [training] { training->recorded_update(); };
-  {
-    const c10::OptionalStreamGuard stream(graph->stream());
-    training->labeled_rows = training->sampler.labeled_rows(0).clone();
-    training->unlabeled_rows = training->sampler.unlabeled_rows(0).clone();
-    training->noise_position = torch::zeros({}, torch::TensorOptions(device).dtype(torch::kLong));
-    for (int i = 0; i < 3; ++i) {
-      record();
-    }
-    graph->record(record);
-  }
-  return [=, step = int64_t{3}]() mutable {
-    const c10::OptionalStreamGuard stream(graph->stream());
-    training->labeled_rows.copy_(training->sampler.labeled_rows(step));
-    training->unlabeled_rows.copy_(training->sampler.unlabeled_rows(step++));
-    graph->run();
-  };
-}
-
 // Rows of a batch.
 struct Rows {
   int64_t labeled, unlabeled;
 };
 
+// Steps as train::Trainer runs them.
 Step training_step(const ladder::models::NetworkOptions& options, Rows batch, torch::Device device,
                    bool graph) {
   auto net = ladder::models::network(options);
@@ -140,16 +102,20 @@ Step training_step(const ladder::models::NetworkOptions& options, Rows batch, to
                               .unlabeled = torch::arange(rows)};
   const ladder::data::SamplerOptions sizes{
       .unlabeled_batch = net->has_decoder() ? batch.unlabeled : 0, .labeled_batch = batch.labeled};
-  auto training = std::make_shared<Training>(
-      Training{.net = net,
-               .sampler = ladder::data::SemiSampler(data, sizes),
-               .adam = ladder::train::FusedAdam(*net, torch::optim::AdamOptions(0.002))});
-  if (graph) {
-    return graph_step(training, device);
-  }
-  return [training, step = int64_t{0}]() mutable {
-    training->update(training->sampler.batch(step++), training->noise);
+  auto adam =
+      std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(kLearningRate));
+  auto runner = std::make_shared<ladder::train::StepRunner>(
+      ladder::train::objective(net), adam, ladder::data::SemiSampler(data, sizes),
+      ladder::NoiseSource(1), ladder::train::StepRunnerOptions{.graph = graph});
+  runner->enter();
+  const Step step = [runner, next = int64_t{0}]() mutable {
+    const ladder::train::StepRunner::Scope scope(*runner);
+    runner->run({.step = next++}, kLearningRate);
   };
+  for (int i = 0; graph && i < 4; ++i) {  // the last of them is recorded and replayed
+    step();
+  }
+  return step;
 }
 
 // A product and its gradients.
@@ -274,25 +240,25 @@ void serve(const Step& step, torch::Device device) {
 
 int run(int argc, char** argv) {
   cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
-  cli.add_options()("serve", "answer step counts on standard input with times")(
-      "floor", "the step's matrix products and convolutions alone")(
+  cli.add_options()("serve", "read step counts from standard input and answer with times")(
+      "floor", "time only the matrix products and convolutions of the step")(
       "network",
       "full, gamma, bottom, baseline, conv-fc, conv-small, conv-small-full or conv-large",
       cxxopts::value<std::string>()->default_value("full"))(
-      "layers", "units of a dense network's levels",
+      "layers", "units per layer of a dense network, from the first hidden layer to the classes",
       cxxopts::value<std::vector<int64_t>>()->default_value("1000,500,250,250,250,10"))(
       "inputs", "values per row of a dense network's input",
       cxxopts::value<int64_t>()->default_value("784"))(
-      "batch", "unlabeled rows of a batch", cxxopts::value<int64_t>()->default_value("100"))(
-      "labeled", "labeled rows of a batch (default: as many as unlabeled ones)",
+      "batch", "unlabeled rows per step", cxxopts::value<int64_t>()->default_value("100"))(
+      "labeled", "labeled rows per step (default: as many as unlabeled ones)",
       cxxopts::value<int64_t>())("combinator", "name of the denoising function",
                                  cxxopts::value<std::string>()->default_value("gaussian"))(
-      "steps", "timed steps", cxxopts::value<int>()->default_value("200"))(
+      "steps", "number of timed steps", cxxopts::value<int>()->default_value("200"))(
       "product-route",
       "aten, onednn or ladder; auto: by the CPU's instruction sets; fastest: as measured now",
       cxxopts::value<std::string>()->default_value("auto"))(
       "device", "cpu or cuda", cxxopts::value<std::string>()->default_value("cpu"))(
-      "no-graph", "on CUDA, queue each step anew");
+      "no-graph", "on CUDA, queue each step instead of replaying a recorded one");
   ladder::benchmarks::add_machine_flags(cli);
   const auto flags = cli.parse(argc, argv);
   if (ladder::benchmarks::only_help(cli, flags)) {

@@ -101,7 +101,7 @@ ordered_json settled_configuration(const Experiment& experiment, const TrainingF
     adopt_device(config, *stored, told);
     auto settings = *stored;
     settings.erase(kEnvironment);
-    const auto differences = train::config_differences(settings.dump(), config.dump());
+    const auto differences = runs::config_differences(settings.dump(), config.dump());
     if (!differences.empty()) {
       throw UsageError(
           fmt::format("expected the settings that the run in {} was started with but "
@@ -138,7 +138,7 @@ data::Split split_rows(const Experiment& experiment, const TrainingFlags& flags,
 }
 
 train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_batch, bool decoder,
-                                  uint64_t seed, const fs::path& folder) {
+                                  uint64_t seed) {
   const auto& schedule = flags.recipe.schedule;
   return {.epochs = schedule.epochs,
           .learning_rate = schedule.learning_rate,
@@ -151,8 +151,6 @@ train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_ba
                                                         : train::Calibration::kTrainingRows,
           .patience = flags.patience,
           .graph = flags.no_graph ? std::optional(false) : std::nullopt,
-          .out = folder,
-          .resume = flags.resume,
           .checkpoint_every_seconds = flags.checkpoint_seconds};
 }
 
@@ -187,9 +185,9 @@ SeedRun seed_run(const Experiment& experiment, const TrainingFlags& flags, uint6
   if (flags.validation > 0) {
     rows.validation = split.validation.to(device);
   }
-  auto options = train_options(flags, labeled_batch, net->has_decoder(), seed, folder);
+  auto options = train_options(flags, labeled_batch, net->has_decoder(), seed);
   options.products = products;
-  options.config = config.dump(2);
+  options.record = runs::in_folder(folder, {.config = config.dump(2), .resume = flags.resume});
   train::Trainer trainer(net, std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {
@@ -254,7 +252,7 @@ int interrupted(const Experiment& experiment, const TrainingFlags& flags, const 
 }
 
 void print_table(const TrainingFlags& flags, const std::vector<double>& values) {
-  const auto summary = train::summarize(values);
+  const auto summary = runs::summarize(values);
   if (!flags.quiet) {
     fmt::print("\n{:>6}  test error, %\n", "seed");
     for (size_t i = 0; i < values.size(); ++i) {

@@ -27,8 +27,10 @@ std::string errors(const train::Evaluation& evaluation) {
 }
 
 std::string costs(const train::Evaluation& evaluation) {
-  auto text =
-      fmt::format("  cost {:.4g}, supervised {:.4g}", evaluation.total, evaluation.supervised);
+  auto text = fmt::format("  cost {:.4g}", evaluation.total);
+  if (evaluation.supervised) {
+    text += fmt::format(", supervised {:.4g}", *evaluation.supervised);
+  }
   std::string levels;
   for (const auto& cost : evaluation.denoising) {
     levels += cost ? fmt::format(" {:.3g}", *cost) : " -";

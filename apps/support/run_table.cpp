@@ -217,9 +217,9 @@ std::vector<double> TableRow::test_errors() const {
   return values;
 }
 
-std::optional<train::SeedSummary> TableRow::summary() const {
+std::optional<runs::SeedSummary> TableRow::summary() const {
   auto values = test_errors();
-  return values.empty() ? std::nullopt : std::optional(train::summarize(std::move(values)));
+  return values.empty() ? std::nullopt : std::optional(runs::summarize(std::move(values)));
 }
 
 fs::path run_path(const fs::path& folder, const std::string& recipe, uint64_t seed) {

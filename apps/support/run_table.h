@@ -68,10 +68,10 @@ void forget_failure(const std::filesystem::path& folder);
 
 struct TableRow {
   models::Recipe recipe;
-  std::vector<RunRecord> runs = {};                   ///< in the order of the seeds asked for
-  std::vector<uint64_t> other_seeds = {};             ///< of folders that nobody asked for
-  std::vector<double> test_errors() const;            ///< of the finished runs
-  std::optional<train::SeedSummary> summary() const;  ///< none without a finished run
+  std::vector<RunRecord> runs = {};                  ///< in the order of the seeds asked for
+  std::vector<uint64_t> other_seeds = {};            ///< of folders that nobody asked for
+  std::vector<double> test_errors() const;           ///< of the finished runs
+  std::optional<runs::SeedSummary> summary() const;  ///< none without a finished run
 };
 
 struct RunTable {

@@ -48,7 +48,7 @@ std::string published_text(const models::Recipe& recipe) {
                 : fmt::format("{:.2f}", recipe.published->mean);
 }
 
-std::string std_text(const train::SeedSummary& summary) {
+std::string std_text(const runs::SeedSummary& summary) {
   return std::isfinite(summary.std) ? fmt::format("{:.2f}", summary.std) : std::string("-");
 }
 

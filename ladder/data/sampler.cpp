@@ -11,10 +11,13 @@
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
+#include "ladder/data/internal/row_checks.h"
 
 namespace ladder::data {
 namespace {
 
+constexpr const char* kNoStatistics =
+    " but got 1 (one row has no mean and variance to be normalised by).";
 constexpr int64_t kDefaultLabeledBatch = 100;
 // Labeled rows are ordered, and sent to the device, for this many steps at a time.
 constexpr int64_t kBlockSteps = 256;
@@ -57,6 +60,11 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
               ".");
   TORCH_CHECK(labeled_batch_ >= 0, "SemiSampler: expected a labeled_batch of at least 0 but got ",
               labeled_batch_, ".");
+  TORCH_CHECK(unlabeled_batch_ != 1, "SemiSampler: expected ", "an unlabeled_batch of at least 2",
+              kNoStatistics);
+  TORCH_CHECK(labeled_batch_ != 1, "SemiSampler: expected ",
+              labeled_.numel() == 1 ? "at least 2 labeled rows" : "a labeled_batch of at least 2",
+              kNoStatistics);
   TORCH_CHECK(labeled_batch_ + unlabeled_batch_ > 0,
               "SemiSampler: expected labeled or unlabeled rows in a batch but got neither.");
 
@@ -72,6 +80,10 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     const auto lowest = labels_.index_select(0, labeled_).min().item<int64_t>();
     TORCH_CHECK(lowest >= 0, "SemiSampler: expected a class for every labeled row but got label ",
                 lowest, ".");
+    if (options.classes > 0) {
+      check_labels("SemiSampler", "labeled", labels_, labeled_, options.classes,
+                   /*missing=*/false);
+    }
   }
 
   if (unlabeled_batch_ > 0) {

@@ -1,3 +1,4 @@
+/// Batches of labeled and unlabeled rows.
 #pragma once
 
 #include <torch/types.h>
@@ -12,10 +13,10 @@ namespace ladder::data {
 /// Rows that a `SemiSampler` draws from. They stay in the memory of the device of `inputs`.
 struct SemiData {
   /// [rows, ...]. Batches hold floating rows unchanged, and uint8 rows as float32 x / 255.
-  torch::Tensor inputs;
-  torch::Tensor labels;     ///< int64 [rows]; only the labels of the labeled rows are read
-  torch::Tensor labeled;    ///< int64 [n], rows whose label is used; undefined or empty for none
-  torch::Tensor unlabeled;  ///< int64 [m], rows used without label; undefined or empty for none
+  torch::Tensor inputs = {};
+  torch::Tensor labels = {};     ///< int64 [rows]; only the labels of the labeled rows are read
+  torch::Tensor labeled = {};    ///< int64 [n], rows whose label is used; undefined: none
+  torch::Tensor unlabeled = {};  ///< int64 [m], rows used without label; undefined: none
 };
 
 /// Batch sizes and seed of a `SemiSampler`.
@@ -24,7 +25,8 @@ struct SamplerOptions {
   int64_t unlabeled_batch = 100;
   /// By default min(100, number of labeled rows). 0: `x_labeled` and `y` undefined.
   std::optional<int64_t> labeled_batch = std::nullopt;
-  uint64_t seed = 1;  ///< seed of the run
+  int64_t classes = 0;  ///< error for labels that are not below it; 0: not checked
+  uint64_t seed = 1;    ///< seed of the run
 };
 
 /// Draw the batches of semi-supervised training.
@@ -40,6 +42,8 @@ struct SamplerOptions {
 /// If the unlabeled batch is 0, an epoch has floor(rows / labeled batch) steps, where rows is the
 /// number of unlabeled rows, or of labeled rows if there are no unlabeled ones.
 ///
+/// A batch of one row is refused: it has no statistics, and normalising it gives 0.
+///
 /// `batch(step)` depends only on the seed and the step, so a resumed run restores no state. Call it
 /// from one thread: it keeps the permutations of the current epoch.
 ///
@@ -49,7 +53,8 @@ struct SamplerOptions {
 class SemiSampler {
  public:
   /// Throws `c10::Error` if shapes or types differ from those above, if a row index or a batch size
-  /// is out of range, if a labeled row has a negative label, or if the rows do not fill one batch.
+  /// is out of range, if a batch has one row, if a labeled row has a label that is negative or not
+  /// below `classes`, or if the rows do not fill one batch.
   SemiSampler(SemiData data, const SamplerOptions& options = {});
 
   /// Return the batch of step `step`, counted from 0 over all epochs:

@@ -7,6 +7,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -37,26 +43,67 @@ class Descriptor {
   int value_;
 };
 
+// Temporary files that this process is writing. A file with its id that is not one of them is of an
+// earlier process with the same id, as in containers, where ids start again.
+class Temporaries {
+ public:
+  static Temporaries& get() {
+    static Temporaries all;
+    return all;
+  }
+  void add(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    paths_.insert(path.filename());
+  }
+  void remove(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    paths_.erase(path.filename());
+  }
+  bool contains(const fs::path& path) {
+    const std::lock_guard lock(mutex_);
+    return paths_.contains(path.filename());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<fs::path> paths_;  // names, which are unique in the process
+};
+
 class Temporary {
  public:
   explicit Temporary(const fs::path& target) {
     static std::atomic<uint64_t> counter{0};
-    path_ = target.parent_path() /
-            ("." + target.filename().string() + "." + std::to_string(::getpid()) + "." +
-             std::to_string(++counter) + ".tmp");
+    do {
+      std::ostringstream name;
+      name << "." << target.filename().string() << "." << ::getpid() << "." << ++counter << ".tmp";
+      path_ = target.parent_path() / name.str();
+    } while (fs::exists(fs::symlink_status(path_)));
+    Temporaries::get().add(path_);
   }
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   ~Temporary() {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!published_) ::unlink(path_.c_str());
+    Temporaries::get().remove(path_);
   }
 
   const fs::path& path() const { return path_; }
-  void release() { path_.clear(); }
+  void release() { published_ = true; }
 
  private:
   fs::path path_;
+  bool published_ = false;
 };
+
+// The process that `name`, ".<file>.<process>.<count>.tmp", is of; none for another name.
+std::optional<pid_t> writer_of(const std::string& name) {
+  static const std::regex pattern(R"(\..+\.([0-9]{1,9})\.[0-9]+\.tmp)");
+  std::smatch parts;
+  if (!std::regex_match(name, parts, pattern)) return std::nullopt;
+  return static_cast<pid_t>(std::stol(parts[1]));
+}
+
+bool is_alive(pid_t process) { return ::kill(process, 0) == 0 || errno != ESRCH; }
 
 [[noreturn]] void fail(const char* component, const char* action, const fs::path& path, int error) {
   TORCH_CHECK(false, component, ": expected to ", action, " ", path.string(), " but got \"",
@@ -128,6 +175,17 @@ void write_atomically(const std::filesystem::path& path,
   if (!file.is_open()) fail("write_atomically", "write", path, errno);
   sync_and_close(file, path);
   publish(temporary, path);
+}
+
+void remove_stale_temporaries(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const auto writer = writer_of(entry.path().filename().string());
+    if (!writer || !entry.is_regular_file(error)) continue;
+    const bool ours = *writer == ::getpid();
+    if (ours ? Temporaries::get().contains(entry.path()) : is_alive(*writer)) continue;
+    ::unlink(entry.path().c_str());
+  }
 }
 
 void append_line(const std::filesystem::path& path, std::string_view line) {

@@ -19,6 +19,10 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes)
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path& temporary)>& write);
 
+/// Remove the temporary files of `write_atomically` in `folder` whose process has ended, killed say
+/// while it wrote. Those of processes that live stay, and so does everything else.
+void remove_stale_temporaries(const std::filesystem::path& folder);
+
 /// Append `line` and a newline to the file `path`, and create the file if it does not exist. One
 /// system call writes the line, so lines of several processes do not mix.
 ///

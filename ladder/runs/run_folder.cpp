@@ -5,22 +5,28 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include "ladder/io/atomic_file.h"
 
-namespace ladder::train {
+namespace ladder::runs {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 using nlohmann::ordered_json;
+using train::Evaluation;
+using train::RunAbout;
+using train::TrainResult;
+using train::TrainStatus;
 
 constexpr const char* kConfig = "config.json";
 constexpr const char* kMetrics = "metrics.jsonl";
@@ -94,9 +100,35 @@ std::vector<std::optional<double>> denoising_from(const json& object) {
 TrainStatus status_from(const std::string& text) {
   for (const auto status :
        {TrainStatus::kFinished, TrainStatus::kStoppedEarly, TrainStatus::kInterrupted}) {
-    if (text == to_string(status)) return status;
+    if (text == train::to_string(status)) return status;
   }
   TORCH_CHECK(false, "RunFolder: expected a status but got \"", text, "\".");
+}
+
+struct Lines {
+  std::vector<Evaluation> evaluations;
+  std::string text;      // of their lines
+  bool changed = false;  // from what the file holds
+};
+
+// The evaluations up to `step`; a last line that a crash tore is left out.
+Lines lines_of(const fs::path& path, int64_t step) {
+  if (!fs::exists(path)) return {};
+  const auto text = read_file(path);
+  Lines kept;
+  for (size_t begin = 0; begin < text.size();) {
+    const auto newline = std::min(text.find('\n', begin), text.size());
+    const auto line = std::string_view(text).substr(begin, newline - begin);
+    begin = newline + 1;
+    const bool last = begin >= text.size();
+    if (last && !json::accept(line)) break;
+    auto evaluation = evaluation_from_json(line);
+    if (evaluation.step > step) continue;
+    kept.text.append(line).append("\n");
+    kept.evaluations.push_back(std::move(evaluation));
+  }
+  kept.changed = kept.text != text;
+  return kept;
 }
 
 bool holds_run(const fs::path& folder) {
@@ -123,7 +155,7 @@ int lock(const fs::path& folder) {
 }  // namespace
 
 RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
-    : folder_(std::move(folder)) {
+    : folder_(std::move(folder)), config_(config) {
   const auto given = parse_object(config, "the configuration");
   recipe_ = given.contains("recipe") ? given.at("recipe").dump() : "null";
   std::error_code error;
@@ -133,6 +165,7 @@ RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
               error ? error.message() : std::string("not a folder"), "\".");
   lock_ = lock(folder_);
   try {
+    io::remove_stale_temporaries(folder_);
     if (!holds_run(folder_)) {
       io::write_atomically(folder_ / kConfig, given.dump(2) + "\n");
       return;
@@ -154,6 +187,7 @@ RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
 
 RunFolder::RunFolder(RunFolder&& other) noexcept
     : folder_(std::move(other.folder_)),
+      config_(std::move(other.config_)),
       recipe_(std::move(other.recipe_)),
       lock_(std::exchange(other.lock_, -1)) {}
 
@@ -163,27 +197,18 @@ RunFolder::~RunFolder() {
 
 fs::path RunFolder::checkpoint_path() const { return folder_ / kCheckpoint; }
 
-bool RunFolder::has_checkpoint() const { return fs::exists(checkpoint_path()); }
+std::string RunFolder::differences(const std::string& other) const {
+  return config_differences(other, config_);
+}
 
-std::vector<Evaluation> RunFolder::keep_evaluations(int64_t step) {
+std::vector<Evaluation> RunFolder::evaluations() const {
+  return lines_of(folder_ / kMetrics, std::numeric_limits<int64_t>::max()).evaluations;
+}
+
+void RunFolder::keep_evaluations(int64_t step) {
   const auto path = folder_ / kMetrics;
-  if (!fs::exists(path)) return {};
-  const auto text = read_file(path);
-  std::vector<Evaluation> kept;
-  std::string kept_text;
-  for (size_t begin = 0; begin < text.size();) {
-    const auto newline = std::min(text.find('\n', begin), text.size());
-    const auto line = std::string_view(text).substr(begin, newline - begin);
-    begin = newline + 1;
-    const bool last = begin >= text.size();
-    if (last && !json::accept(line)) break;  // torn by a crash
-    auto evaluation = evaluation_from_json(line);
-    if (evaluation.step > step) continue;
-    kept_text.append(line).append("\n");
-    kept.push_back(std::move(evaluation));
-  }
-  if (kept_text != text) io::write_atomically(path, kept_text);
-  return kept;
+  const auto kept = lines_of(path, step);
+  if (kept.changed) io::write_atomically(path, kept.text);
 }
 
 void RunFolder::append(const Evaluation& evaluation) {
@@ -192,7 +217,7 @@ void RunFolder::append(const Evaluation& evaluation) {
 
 void RunFolder::write_result(const TrainResult& result, const RunAbout& about) {
   ordered_json object;
-  object["status"] = to_string(result.status);
+  object["status"] = train::to_string(result.status);
   object["recipe"] = ordered_json::parse(recipe_);
   object["seed"] = about.seed;
   object["labels"] = about.labels;
@@ -240,8 +265,9 @@ std::string to_json(const Evaluation& evaluation) {
   object["epoch"] = evaluation.epoch;
   object["step"] = evaluation.step;
   object["learning_rate"] = evaluation.learning_rate;
-  object["supervised"] = evaluation.supervised;
+  object["supervised"] = nullable(evaluation.supervised);
   object["denoising"] = denoising_json(evaluation);
+  if (!evaluation.others.empty()) object["others"] = evaluation.others;
   object["total"] = evaluation.total;
   object["validation_error"] = nullable(evaluation.validation_error);
   object["test_error"] = nullable(evaluation.test_error);
@@ -257,8 +283,13 @@ Evaluation evaluation_from_json(std::string_view line) {
     evaluation.epoch = object.at("epoch").get<int64_t>();
     evaluation.step = object.at("step").get<int64_t>();
     evaluation.learning_rate = number(object, "learning_rate");
-    evaluation.supervised = number(object, "supervised");
+    evaluation.supervised = optional_number(object, "supervised");
     evaluation.denoising = denoising_from(object);
+    if (object.contains("others")) {
+      for (const auto& [name, value] : object.at("others").items()) {
+        evaluation.others[name] = number(object.at("others"), name.c_str());
+      }
+    }
     evaluation.total = number(object, "total");
     evaluation.validation_error = optional_number(object, "validation_error");
     evaluation.test_error = optional_number(object, "test_error");
@@ -271,16 +302,10 @@ Evaluation evaluation_from_json(std::string_view line) {
   }
 }
 
-std::string to_string(TrainStatus status) {
-  switch (status) {
-    case TrainStatus::kFinished:
-      return "finished";
-    case TrainStatus::kStoppedEarly:
-      return "stopped early";
-    case TrainStatus::kInterrupted:
-      return "interrupted";
-  }
-  TORCH_INTERNAL_ASSERT(false, "TrainStatus ", static_cast<int>(status));
+train::RunRecordFactory in_folder(fs::path folder, FolderOptions options) {
+  return [folder = std::move(folder), options = std::move(options)] {
+    return std::make_shared<RunFolder>(folder, options.config, options.resume);
+  };
 }
 
 std::string config_differences(std::string_view there, std::string_view here) {
@@ -294,4 +319,4 @@ std::string config_differences(std::string_view there, std::string_view here) {
   return text;
 }
 
-}  // namespace ladder::train
+}  // namespace ladder::runs

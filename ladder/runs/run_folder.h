@@ -1,6 +1,7 @@
-/// The folder of a run: what it was started with, how it goes, what came out, how to continue.
+/// The folder of a run: its configuration, history, result, and what it continues from.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -8,72 +9,78 @@
 #include <vector>
 
 #include "ladder/train/evaluation.h"
+#include "ladder/train/run_record.h"
 
-namespace ladder::train {
-
-/// What result.json says beside a TrainResult.
-struct RunAbout {
-  uint64_t seed = 0;
-  int64_t labels = 0;  ///< labeled rows
-  int64_t epochs = 0;
-};
+namespace ladder::runs {
 
 /// A folder that holds one run:
 ///
-///     config.json    what the run was started with, JSON as given
+///     config.json    configuration that the run was started with, JSON as given
 ///     metrics.jsonl  one object for each Evaluation
 ///     checkpoint.pt  see checkpoint.h
 ///     result.json    once the run has finished or stopped early
 ///     .lock          held while a process has the folder open
 ///
-/// All files but metrics.jsonl are replaced atomically; a last line that a crash tore is dropped on
-/// resume. One process at a time, held by a lock that ends with the process, however it ends.
-class RunFolder {
+/// All files except metrics.jsonl are replaced atomically. Opening the folder removes temporary
+/// files of processes that were killed while they wrote one. One process at a time has it open, by
+/// a lock that ends with the process.
+///
+/// Recorded history is never shortened unless training goes on from a checkpoint:
+/// `keep_evaluations` alone drops the evaluations after it, and a last line that a crash tore.
+class RunFolder : public train::RunRecord {
  public:
-  /// Opens `folder`, which is created where missing. Without `resume` it must not hold a run yet.
+  /// Open `folder`, which is created where missing. Without `resume` it must not hold a run yet.
   /// With `resume` and no run in it, a run starts there, so that one command starts and continues;
   /// a run that was killed before its first checkpoint starts again.
   ///
   /// Errors: a run is there already (without resume); it was started with another configuration
-  /// (the keys that differ are named); another process holds the folder; `config` is not a JSON
+  /// (the keys that differ are named); another process has the folder open; `config` is not a JSON
   /// object.
   RunFolder(std::filesystem::path folder, std::string_view config, bool resume);
   RunFolder(RunFolder&& other) noexcept;
   RunFolder& operator=(RunFolder&& other) = delete;
-  ~RunFolder();
+  ~RunFolder() override;
 
   const std::filesystem::path& path() const { return folder_; }
-  std::filesystem::path checkpoint_path() const;
-  bool has_checkpoint() const;
+  const std::string& config() const override { return config_; }
+  std::string differences(const std::string& other) const override;
+  std::filesystem::path checkpoint_path() const override;
 
-  /// Drops the evaluations after `step` from metrics.jsonl and returns the others.
-  std::vector<Evaluation> keep_evaluations(int64_t step);
-  void append(const Evaluation& evaluation);
+  std::vector<train::Evaluation> evaluations() const override;
+  void keep_evaluations(int64_t step) override;
+  void append(const train::Evaluation& evaluation) override;
 
-  /// Writes result.json; its keys: status ("finished", "stopped early"), recipe (of the
-  /// configuration, or null), seed, labels, epochs (asked for), epoch (reached), steps, test_error
-  /// and validation_error (of the last evaluation, percent), best_validation_error, best_epoch,
-  /// seconds, training_seconds, steps_per_second, peak_memory_mib, and `last`: the last evaluation
-  /// with its costs.
-  void write_result(const TrainResult& result, const RunAbout& about);
-  /// The result of a run that has ended; none where it has not.
-  std::optional<TrainResult> result() const;
+  /// Write result.json with the keys status ("finished", "stopped early"), recipe (of the
+  /// configuration, or null), seed, labels, epochs (of the whole run), epoch (reached), steps,
+  /// test_error and validation_error (of the last evaluation, percent), best_validation_error,
+  /// best_epoch, seconds, training_seconds, steps_per_second, peak_memory_mib, and `last`: the last
+  /// evaluation with its costs.
+  void write_result(const train::TrainResult& result, const train::RunAbout& about) override;
+  std::optional<train::TrainResult> result() const override;
 
  private:
   std::filesystem::path folder_;
+  std::string config_;
   std::string recipe_;  // JSON
   int lock_ = -1;
 };
 
-/// One line of metrics.jsonl, and back. Error: a line that is none.
-std::string to_json(const Evaluation& evaluation);
-Evaluation evaluation_from_json(std::string_view line);
+struct FolderOptions {
+  std::string config = "{}";  ///< JSON object for config.json; compared on resume
+  bool resume = false;        ///< continue the run in the folder where there is one
+};
 
-/// "finished", "stopped early", "interrupted".
-std::string to_string(TrainStatus status);
+/// Return what opens `folder` for a trainer.
+///
+///     train::Trainer trainer(net, data, {.record = runs::in_folder("runs/a", {.resume = true})});
+train::RunRecordFactory in_folder(std::filesystem::path folder, FolderOptions options = {});
 
-/// The keys in which two JSON objects differ, in words: "seed (1 there, 2 here), net.layers (absent
-/// there, [784, 10] here)". Empty when they are equal.
+/// Return one line of metrics.jsonl, or read it. Error: a line that is none.
+std::string to_json(const train::Evaluation& evaluation);
+train::Evaluation evaluation_from_json(std::string_view line);
+
+/// Return the keys in which two JSON objects differ, in words: "seed (1 there, 2 here), net.layers
+/// (absent there, [784, 10] here)". Empty when they are equal.
 std::string config_differences(std::string_view there, std::string_view here);
 
-}  // namespace ladder::train
+}  // namespace ladder::runs

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-namespace ladder::train {
+namespace ladder::runs {
 
 SeedSummary summarize(std::vector<double> values) {
   TORCH_CHECK(!values.empty(), "summarize: expected at least one value but got none.");
@@ -56,4 +56,4 @@ SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
   return summarize(std::move(values));
 }
 
-}  // namespace ladder::train
+}  // namespace ladder::runs

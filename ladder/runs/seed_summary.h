@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ladder::train {
+namespace ladder::runs {
 
 /// Values of single runs, in the order given, and what is said about them.
 struct SeedSummary {
@@ -27,4 +27,4 @@ SeedSummary summarize(std::vector<double> values);
 SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
                            std::string_view key = "test_error");
 
-}  // namespace ladder::train
+}  // namespace ladder::runs

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ladder/io/tensor_file.h"
+#include "ladder/train/optimizer_state.h"
 
 namespace ladder::train {
 namespace {
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormat = "ladder checkpoint 1";
 constexpr std::string_view kParameters = "parameters.";
 constexpr std::string_view kBuffers = "buffers.";
-constexpr std::string_view kAdam = "adam.";
+constexpr std::string_view kPieces = "pieces.";
 constexpr size_t kNamedDifferences = 3;
 
 torch::Tensor integers(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
@@ -122,6 +123,38 @@ void copy_network(const TensorMap& there, const TensorMap& here) {
   }
 }
 
+// Lines "name<tab>value".
+torch::Tensor texts_tensor(const std::map<std::string, std::string>& texts) {
+  std::string lines;
+  for (const auto& [name, value] : texts) {
+    lines.append(name).append("\t").append(value).append("\n");
+  }
+  return io::text_tensor(lines);
+}
+
+std::map<std::string, std::string> texts_of(const std::string& lines) {
+  std::map<std::string, std::string> texts;
+  for (size_t begin = 0; begin < lines.size();) {
+    const auto end = std::min(lines.find('\n', begin), lines.size());
+    const auto line = lines.substr(begin, end - begin);
+    const auto tab = line.find('\t');
+    if (tab != std::string::npos) texts[line.substr(0, tab)] = line.substr(tab + 1);
+    begin = end + 1;
+  }
+  return texts;
+}
+
+// In files the total of the costs stands in the second place.
+std::vector<double> from_file(std::vector<double> sums) {
+  if (sums.size() > 1) std::rotate(sums.begin() + 1, sums.begin() + 2, sums.end());
+  return sums;
+}
+
+std::vector<double> for_file(std::vector<double> sums) {
+  if (sums.size() > 1) std::rotate(sums.begin() + 1, sums.end() - 1, sums.end());
+  return sums;
+}
+
 class StateReader {
  public:
   StateReader(const fs::path& path, const TensorMap& tensors) : path_(path), tensors_(tensors) {}
@@ -152,6 +185,11 @@ class StateReader {
     return io::tensor_text(tensor(name, torch::kUInt8));
   }
 
+  std::map<std::string, std::string> texts(const std::string& name) const {
+    return tensors_.contains("state." + name) ? texts_of(text(name))
+                                              : std::map<std::string, std::string>();
+  }
+
  private:
   const fs::path& path_;
   const TensorMap& tensors_;
@@ -169,7 +207,7 @@ TrainState read_state(const fs::path& path, const TensorMap& tensors) {
   const auto epochs = reader.integers("epochs", 2);
   state.best_epoch = epochs[0];
   state.evaluated_epoch = epochs[1];
-  state.cost_sums = reader.doubles("cost_sums");
+  state.cost_sums = from_file(reader.doubles("cost_sums"));
   if (const auto best = reader.doubles("best_validation_error"); !best.empty()) {
     state.best_validation_error = best[0];
   }
@@ -181,23 +219,25 @@ TrainState read_state(const fs::path& path, const TensorMap& tensors) {
   state.config = reader.text("config");
   state.products = {ops::product_precision_from_string(reader.text("product_precision")),
                     ops::product_route_from_string(reader.text("product_route"))};
+  state.settings = reader.texts("settings");
+  state.data = reader.texts("data");
+  state.pieces = with_prefix(tensors, kPieces);
   return state;
 }
 
 }  // namespace
 
-void save_checkpoint(const fs::path& path, const torch::nn::Module& net, const FusedAdam& optimizer,
-                     const TrainState& state) {
+void save_checkpoint(const fs::path& path, const torch::nn::Module& net,
+                     const torch::optim::Optimizer& optimizer, const TrainState& state) {
   auto tensors = state_of(net);
-  for (const auto& [name, tensor] : optimizer.named_state()) {
-    tensors[std::string(kAdam) + name] = tensor;
-  }
+  tensors.merge(optimizer_state(optimizer));
+  for (const auto& [name, tensor] : state.pieces) tensors[std::string(kPieces) + name] = tensor;
   tensors["format"] = io::text_tensor(kFormat);
   tensors["state.step"] = integers({state.step, state.steps_per_epoch});
   tensors["state.noise"] = integers(
       {std::bit_cast<int64_t>(state.noise_seed), std::bit_cast<int64_t>(state.noise_offset)});
   tensors["state.epochs"] = integers({state.best_epoch, state.evaluated_epoch});
-  tensors["state.cost_sums"] = doubles(state.cost_sums);
+  tensors["state.cost_sums"] = doubles(for_file(state.cost_sums));
   tensors["state.best_validation_error"] =
       doubles(state.best_validation_error ? std::vector{*state.best_validation_error}
                                           : std::vector<double>());
@@ -205,15 +245,20 @@ void save_checkpoint(const fs::path& path, const torch::nn::Module& net, const F
   tensors["state.config"] = io::text_tensor(state.config);
   tensors["state.product_route"] = io::text_tensor(to_string(state.products.route));
   tensors["state.product_precision"] = io::text_tensor(to_string(state.products.precision));
+  tensors["state.settings"] = texts_tensor(state.settings);
+  tensors["state.data"] = texts_tensor(state.data);
   io::save_tensors(path, tensors);
 }
 
-TrainState load_checkpoint(const fs::path& path, torch::nn::Module& net, FusedAdam& optimizer) {
+TrainState load_checkpoint(const fs::path& path, torch::nn::Module& net,
+                           torch::optim::Optimizer& optimizer,
+                           const std::function<void(const TrainState&)>& check) {
   const auto tensors = read(path);
   const auto here = state_of(net);
   check_network(path, tensors, here);
   auto state = read_state(path, tensors);
-  optimizer.load_named_state(with_prefix(tensors, kAdam));
+  if (check) check(state);
+  load_optimizer_state(optimizer, tensors);
   copy_network(tensors, here);
   return state;
 }

@@ -2,15 +2,17 @@
 #pragma once
 
 #include <torch/nn/module.h>
+#include <torch/optim/optimizer.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ladder/ops/product.h"
-#include "ladder/train/fused_adam.h"
 
 namespace ladder::train {
 
@@ -20,7 +22,9 @@ struct TrainState {
   int64_t steps_per_epoch = 0;
   uint64_t noise_seed = 0;  ///< of the NoiseSource
   uint64_t noise_offset = 0;
-  std::vector<double> cost_sums = {};  ///< over the steps of the current epoch so far
+  /// Sums over the steps of the current epoch so far: of each cost of the objective, then the
+  /// total.
+  std::vector<double> cost_sums = {};
   std::optional<double> best_validation_error = {};
   int64_t best_epoch = 0;
   int64_t evaluated_epoch = 0;  ///< of the last evaluation
@@ -29,24 +33,32 @@ struct TrainState {
   std::string config = "{}";  ///< JSON, what the run was started with
   /// Routes differ in rounding, so a run keeps the plan that it was started with.
   ops::ProductPlan products = {};
+  /// What a resumed run must have again, by name: options of the trainer, and the fingerprint of
+  /// its data (see data_fingerprint). Empty in files of older versions.
+  std::map<std::string, std::string> settings = {};
+  std::map<std::string, std::string> data = {};
+  std::map<std::string, torch::Tensor> pieces = {};  ///< see StepHooks::state
 };
 
-/// Writes parameters and buffers of `net`, the state of `optimizer` and `state` to `path`,
-/// atomically. Python reads the file with torch.load.
+/// Write parameters and buffers of `net`, the state of `optimizer` and `state` to `path`,
+/// atomically. Python reads the file with torch.load. Error: an optimiser that saves no state.
 void save_checkpoint(const std::filesystem::path& path, const torch::nn::Module& net,
-                     const FusedAdam& optimizer, const TrainState& state);
+                     const torch::optim::Optimizer& optimizer, const TrainState& state);
 
-/// Reads a checkpoint back into `net` and `optimizer`, on whatever device they are.
+/// Read a checkpoint back into `net` and `optimizer`, on any device. `check` is called before
+/// anything is changed, and may throw.
 ///
 /// Errors, one sentence each, with `net` and `optimizer` as they were: not a checkpoint; parameters
-/// or buffers of other names, shapes or types than those of `net` (which are named).
+/// or buffers with other names, shapes or types than those of `net` (which are named); the state of
+/// another optimiser.
 TrainState load_checkpoint(const std::filesystem::path& path, torch::nn::Module& net,
-                           FusedAdam& optimizer);
+                           torch::optim::Optimizer& optimizer,
+                           const std::function<void(const TrainState&)>& check = {});
 
-/// Parameters and buffers alone, to predict with. Errors as above.
+/// Read only parameters and buffers, to predict with. Errors as above.
 void load_network(const std::filesystem::path& path, torch::nn::Module& net);
 
-/// `TrainState::config` alone: what to build the network from.
+/// Return only `TrainState::config`: what to build the network from.
 std::string read_config(const std::filesystem::path& path);
 
 }  // namespace ladder::train

@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "ladder/core/floating_rows.h"
+#include "ladder/data/internal/row_checks.h"
+#include "ladder/train/internal/row_batches.h"
+
 namespace ladder::train {
 namespace {
 
@@ -24,9 +28,7 @@ class EvalMode {
 
 }  // namespace
 
-torch::Tensor network_inputs(const torch::Tensor& inputs) {
-  return inputs.scalar_type() == torch::kUInt8 ? inputs.to(torch::kFloat32).div_(255) : inputs;
-}
+torch::Tensor network_inputs(const torch::Tensor& inputs) { return floating_rows(inputs); }
 
 torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibration, int64_t rows) {
   TORCH_CHECK(rows == 0 || rows >= 2,
@@ -47,35 +49,59 @@ torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibrati
   return sorted.index_select(0, every);
 }
 
+torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_size) {
+  const torch::NoGradGuard no_grad;
+  const EvalMode eval_mode(*net);
+  std::vector<torch::Tensor> classes;
+  for (int64_t begin = 0; begin < rows.size(); begin += batch_size) {
+    classes.push_back(
+        net->forward(rows(begin, std::min(begin + batch_size, rows.size()))).argmax(1));
+  }
+  return at::cat(classes);
+}
+
+double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
+                     int64_t batch_size) {
+  const auto classes = predict_rows(net, rows, batch_size);
+  const auto there = labels.to(classes.device());
+  const auto labeled = there.ge(0);
+  const auto wrong = classes.ne(there).logical_and_(labeled);
+  const auto counts = at::stack({wrong.sum(), labeled.sum()}).cpu();
+  return 100.0 * static_cast<double>(counts[0].item<int64_t>()) /
+         static_cast<double>(counts[1].item<int64_t>());
+}
+
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1,
               "predict: expected inputs of at least one row but got none.");
   TORCH_CHECK(batch_size >= 1, "predict: expected a batch size of at least 1 but got ", batch_size,
               ".");
-  const torch::NoGradGuard no_grad;
-  const EvalMode eval_mode(*net);
-  std::vector<torch::Tensor> classes;
-  for (int64_t begin = 0; begin < inputs.size(0); begin += batch_size) {
-    const auto rows = inputs.narrow(0, begin, std::min(batch_size, inputs.size(0) - begin));
-    classes.push_back(net->forward(network_inputs(rows)).argmax(1));
-  }
-  return at::cat(classes);
+  return predict_rows(net, {inputs}, batch_size);
 }
 
 double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor& labels,
                   int64_t batch_size) {
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1,
               "error_rate: expected inputs of at least one row but got none.");
+  TORCH_CHECK(batch_size >= 1, "error_rate: expected a batch size of at least 1 but got ",
+              batch_size, ".");
+  check_evaluation_labels("error_rate", "evaluated", labels, {}, inputs.size(0), net->classes());
+  return error_of_rows(net, {inputs}, labels, batch_size);
+}
+
+void check_evaluation_labels(const std::string& component, const std::string& what,
+                             const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
+                             int64_t classes) {
   TORCH_CHECK(labels.defined() && labels.dim() == 1 && labels.scalar_type() == torch::kInt64 &&
-                  labels.size(0) == inputs.size(0),
-              "error_rate: expected int64 labels [", inputs.size(0),
-              "], one for each row, but got ",
+                  labels.size(0) == count,
+              component, ": expected int64 labels [", count, "], one for each row, but got ",
               labels.defined() ? c10::str(c10::toString(labels.scalar_type()), " ", labels.sizes())
                                : "an undefined tensor",
               ".");
-  const auto classes = predict(net, inputs, batch_size);
-  const auto wrong = classes.ne(labels.to(classes.device())).sum().item<int64_t>();
-  return 100.0 * static_cast<double>(wrong) / static_cast<double>(labels.size(0));
+  data::check_labels(component, what, labels, rows, classes, /*missing=*/true);
+  const auto values = rows.defined() ? labels.index_select(0, rows.to(labels.device())) : labels;
+  TORCH_CHECK(values.ge(0).any().item<bool>(), component, ": expected labels of the ", what,
+              " rows but got -1, which stands for none, for every row.");
 }
 
 }  // namespace ladder::train

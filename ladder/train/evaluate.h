@@ -1,4 +1,4 @@
-/// Error rates of a ladder, and the statistics that they are measured with.
+/// Predictions and error rates of a ladder, and the rows that its statistics are measured on.
 #pragma once
 
 #include <torch/types.h>
@@ -8,26 +8,32 @@
 
 namespace ladder::train {
 
-/// Which rows the statistics of evaluation are measured on.
+/// Rows that the statistics of evaluation are measured on.
 enum class Calibration {
   kTrainingRows,  ///< all training rows, without their labels
   kLabeledRows,   ///< the labeled rows, as the published code does [Rasmus2015]
 };
 
-/// `inputs` as the network takes them: floating rows as they are, uint8 rows as float32 in [0, 1].
+/// Return `inputs` as a network takes them: floating rows as they are, uint8 rows as float32 in
+/// [0, 1] (x / 255).
 torch::Tensor network_inputs(const torch::Tensor& inputs);
 
-/// The rows [n] of `data` that `calibration` names, ascending; where training has no unlabeled rows
-/// these are the labeled ones. `rows` above 0 keeps that many, evenly spread; 0 keeps all.
+/// Return the rows [n] of `data` that `calibration` names, ascending; without unlabeled rows in
+/// training these are the labeled ones. `rows` above 0 keeps that many, evenly spread; 0 keeps all.
+/// Errors: 1 row, or no rows.
 torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibration,
                                int64_t rows = 0);
 
-/// The most probable class of each row of `inputs`, int64 [R], on their device. The network
-/// normalises with its stored statistics: calibrate it first. Its mode is left as it was.
+/// Return the most probable class of each row of `inputs` (floating or uint8), int64 [R], on their
+/// device. The network normalises with its stored statistics: calibrate it first. Its mode is left
+/// as it was. Errors: no rows, a batch size below 1.
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size = 1000);
 
-/// The share of rows whose prediction differs from `labels` (int64 [R]), in percent.
-/// Errors: no rows, another number of labels than rows.
+/// Return the percentage of rows whose prediction differs from `labels` (int64 [R]). Rows with
+/// label -1 have none and are left out.
+///
+/// Errors: no rows, a number of labels other than that of the rows, a label outside of -1 to
+/// classes - 1 (its row is named), no label at all.
 ///
 ///     net->calibrate(train.inputs);
 ///     double percent = error_rate(net, test.inputs, test.labels);

@@ -1,8 +1,10 @@
-/// What a training run reports.
+/// Reports of a training run.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace ladder::train {
@@ -12,10 +14,12 @@ struct Evaluation {
   int64_t epoch = 0;         ///< epochs done
   int64_t step = 0;          ///< steps done
   double learning_rate = 0;  ///< of the epoch that ended
-  double supervised = 0;     ///< mean of the supervised cost over the steps of the epoch
+  /// Mean of the supervised cost over the steps of the epoch; none where the objective has none.
+  std::optional<double> supervised = {};
   /// The same of the denoising cost of levels 0..L, unweighted; none where lambda is 0.
   std::vector<std::optional<double>> denoising = {};
-  double total = 0;  ///< the same of the cost that is minimised
+  std::map<std::string, double> others = {};  ///< the same of costs of pieces, by their names
+  double total = 0;                           ///< the same of the cost that is minimised
   std::optional<double> validation_error = {};
   std::optional<double> test_error = {};
   double seconds = 0;           ///< since the run began: steps, evaluations and checkpoints
@@ -29,6 +33,9 @@ enum class TrainStatus {
   kInterrupted,   ///< stopped on request; can be resumed
 };
 
+/// Return "finished", "stopped early" or "interrupted".
+std::string to_string(TrainStatus status);
+
 /// A run, over all its parts where it was interrupted and resumed.
 struct TrainResult {
   TrainStatus status = TrainStatus::kFinished;
@@ -37,7 +44,7 @@ struct TrainResult {
   int64_t best_epoch = 0;  ///< of the best validation error, 0 without validation
   int64_t steps = 0;
   double seconds = 0;           ///< steps, evaluations and checkpoints
-  double training_seconds = 0;  ///< steps alone
+  double training_seconds = 0;  ///< only steps
   double steps_per_second = 0;  ///< steps / training_seconds
   double peak_memory_mib = 0;   ///< of the process, in its last part
 };

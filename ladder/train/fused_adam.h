@@ -11,7 +11,7 @@
 
 namespace ladder::train {
 
-/// What Adam keeps for a parameter.
+/// State of Adam for one parameter.
 struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAdamParamState> {
   torch::Tensor step;        ///< float32 scalar on the parameter's device: updates done
   torch::Tensor exp_avg;     ///< mean of the gradients, like the parameter
@@ -21,9 +21,9 @@ struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAda
   void serialize(torch::serialize::OutputArchive& archive) const override;
 };
 
-/// Adam [Kingma2014] as torch::optim::Adam computes it, all parameters of a group in one call of
-/// LibTorch's fused kernel. The step counts are tensors on the parameters' device, so that a step
-/// reads nothing back; on a GPU so is the learning rate, so that a step that was recorded as a CUDA
+/// Adam [Kingma2014] as torch::optim::Adam computes it, with all parameters of a group in one call
+/// of LibTorch's fused kernel. Step counts are tensors on the parameters' device, so that a step
+/// reads nothing back. On a GPU the learning rate is one too, so that a step recorded as a CUDA
 /// graph follows `set_learning_rate`. Parameters without a gradient are left out of a step.
 /// `zero_grad()` sets the gradients to none, so that autograd hands its buffers over instead of
 /// adding into kept ones.
@@ -37,24 +37,24 @@ struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAda
 ///     adam.zero_grad();
 class FusedAdam : public torch::optim::Optimizer {
  public:
-  /// The parameters of a module, under their names in it.
+  /// Take the parameters of a module, under their names in it.
   explicit FusedAdam(const torch::nn::Module& module, torch::optim::AdamOptions options = {});
-  /// Parameters by themselves, named by their place: "0", "1", ...
+  /// Take parameters without names; their names are their places: "0", "1", ...
   explicit FusedAdam(std::vector<torch::Tensor> parameters, torch::optim::AdamOptions options = {});
   explicit FusedAdam(std::vector<torch::optim::OptimizerParamGroup> groups,
                      torch::optim::AdamOptions options = {});
 
   torch::Tensor step(LossClosure closure = nullptr) override;
 
-  /// On a GPU queued on the current stream, which has to be that of the steps.
+  /// Set the rate of all groups. On a GPU this is queued on the current stream, which has to be
+  /// that of the steps.
   void set_learning_rate(double rate);
 
-  /// The state as tensors that are shared with it: `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`,
-  /// of the parameters that have been updated.
+  /// Return the state of the parameters that have been updated, as tensors that are shared with it:
+  /// `<parameter>.step`, `.exp_avg`, `.exp_avg_sq`.
   std::map<std::string, torch::Tensor> named_state() const;
-  /// Takes over copies of what `named_state` returned, from any device; parameters that are not in
-  /// it have no state afterwards. Error: a name or shape that does not fit; nothing is changed
-  /// then.
+  /// Copy what `named_state` returned, from any device; parameters that are not in it have no state
+  /// afterwards. Error: a name or shape that does not fit; nothing is changed then.
   void load_named_state(const std::map<std::string, torch::Tensor>& state);
 
   void save(torch::serialize::OutputArchive& archive) const override;

@@ -1,12 +1,12 @@
-/// What the process holds in memory.
+/// Memory of the process.
 #pragma once
 
 namespace ladder::train {
 
-/// The most that was resident so far, in MiB; 0 where the system does not say.
+/// Return the peak of resident memory so far, in MiB; 0 where the system does not say.
 double peak_memory_mib();
 
-/// What is resident now, in MiB, files that are mapped left out; 0 where the system does not say.
+/// Return resident memory without mapped files, in MiB; 0 where the system does not say.
 double resident_memory_mib();
 
 }  // namespace ladder::train

@@ -28,20 +28,31 @@ namespace {
 #ifdef LADDER_CUDA
 constexpr bool kCudaGraphs = true;
 
+// Only this thread is kept from calls that a capture cannot hold: trainers in other threads go on.
+constexpr auto kMode = cudaStreamCaptureModeThreadLocal;
+
+template <class F>
+void quietly(const F& f) {
+  try {
+    f();
+  } catch (const std::exception&) {  // it had not been begun
+  }
+}
+
 // What LibTorch leaves undone when a capture fails: its allocators still send memory to the pool of
 // the graph, by a filter that points to it, and its generator takes itself to be captured, which
-// the end of a capture that succeeds undoes.
+// the end of a capture that succeeds undoes. How much of it was begun depends on where it failed.
 void abandon(c10::MempoolId_t pool) {
   namespace allocator = c10::cuda::CUDACachingAllocator;
   const auto device = c10::cuda::current_device();
-  allocator::endAllocateToPool(device, pool);
-  allocator::releasePool(device, pool);
   auto* const host = at::getHostAllocator(at::kCUDA);
-  host->end_allocate_to_pool(pool);
-  host->release_pool(pool);
+  quietly([&] { allocator::endAllocateToPool(device, pool); });
+  quietly([&] { allocator::releasePool(device, pool); });
+  quietly([&] { host->end_allocate_to_pool(pool); });
+  quietly([&] { host->release_pool(pool); });
   const auto scratch = at::zeros({1}, at::TensorOptions(at::kCUDA).dtype(at::kFloat));
   at::cuda::CUDAGraph settled;
-  settled.capture_begin();
+  settled.capture_begin({0, 0}, kMode);
   scratch.zero_();
   settled.capture_end();
 }
@@ -61,19 +72,16 @@ void end_capture(at::cuda::CUDAGraph& graph, c10::MempoolId_t pool) {
   }
 }
 
-// The kernels that `step` queues on the current stream. When the step fails, the stream and
-// LibTorch are left as they were before.
+// The kernels that `step` queues on the current stream. When the step fails, or the capture does
+// not begin, the stream and LibTorch are left as they were before.
 std::unique_ptr<at::cuda::CUDAGraph> capture(const std::function<void()>& step) {
   auto graph = std::make_unique<at::cuda::CUDAGraph>();
   const auto pool = at::cuda::graph_pool_handle();
-  graph->capture_begin(pool);
   try {
+    graph->capture_begin(pool, kMode);
     step();
   } catch (...) {
-    try {
-      end_capture(*graph, pool);
-    } catch (const std::exception&) {  // the reason is that of the step
-    }
+    quietly([&] { end_capture(*graph, pool); });  // the reason is that of the step
     throw;
   }
   end_capture(*graph, pool);

@@ -1,69 +1,62 @@
 /// The training loop.
 #pragma once
 
+#include <torch/optim/optimizer.h>
 #include <torch/types.h>
 
-#include <filesystem>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "ladder/data/sampler.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/ops/product.h"
 #include "ladder/train/evaluate.h"
 #include "ladder/train/evaluation.h"
+#include "ladder/train/objective.h"
+#include "ladder/train/run_record.h"
+#include "ladder/train/train_data.h"
 
 namespace ladder::train {
 
 /// How to train; the defaults are those of [Rasmus2015].
 struct TrainOptions {
-  int64_t epochs = 150;  ///< of the unlabeled rows, see data::SemiSampler
-  double learning_rate = 0.002;
-  double decay_from = 0.67;  ///< fraction of the epochs, see LinearDecay
+  int64_t epochs = 150;          ///< of the unlabeled rows, see data::SemiSampler
+  double learning_rate = 0.002;  ///< above 0
+  double decay_from = 0.67;      ///< fraction of the epochs, see LinearDecay
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
   std::optional<int64_t> labeled_batch = {};  ///< by default min(100, labeled rows)
   int64_t unlabeled_batch = 100;
-  /// Of the run. Streams of their own: "shuffle" (order of the rows), "noise". Initial parameters
-  /// are those the network comes with: reset_parameters(*net, stream_seed(seed, "init")).
+  /// Seed of the run, for the order of the rows (stream "shuffle") and noise (stream "noise").
+  /// Initial parameters are those the network comes with: reset_parameters(*net, stream_seed(seed,
+  /// "init")).
   uint64_t seed = 1;
 
   int64_t eval_every = 1;  ///< epochs; the last epoch is always evaluated; 0: only that one
   Calibration calibration = Calibration::kTrainingRows;
   int64_t calibration_rows = 0;     ///< that many of them, evenly spread; 0: all
   int64_t evaluation_batch = 1000;  ///< rows at a time, in calibration and evaluation
-  /// Stop when the validation error has not improved for so many epochs; 0: never. The weights are
-  /// those of the last epoch trained.
+  /// Stop after this many epochs without a better validation error; 0: never. The weights are those
+  /// of the last epoch trained.
   int64_t patience = 0;
 
-  /// Whether the step is recorded and replayed as a CUDA graph, see StepGraph: the same numbers in
-  /// less time. By default on CUDA with float32 parameters. On the CPU it brings nothing. A
-  /// recorded step keeps the options that the network had when training began: callbacks that
-  /// change them (its lambda, the noise of a stage) need `graph = false`.
+  /// Plan of products in steps and evaluations. By default the one in use on the thread that makes
+  /// the trainer (see ops::product_plan). A resumed run keeps the plan that it was started with;
+  /// another one given here is refused.
+  std::optional<ops::ProductPlan> products = {};
+  /// Record the step and replay it as a CUDA graph, see StepRunner. A recorded step keeps the
+  /// options that the network had when training began: callbacks that change them (its lambda, the
+  /// noise of a stage) need `graph = false`.
   std::optional<bool> graph = {};
 
-  /// How products are computed in steps and evaluations. By default the plan in use on the thread
-  /// that makes the trainer (see ops::product_plan). A resumed run keeps the plan that it was
-  /// started with; another one given here is refused.
-  std::optional<ops::ProductPlan> products = {};
-
-  std::filesystem::path out = {};  ///< folder of the run, see RunFolder; empty: no files
-  bool resume = false;             ///< continue the run in `out` where there is one
-  std::string config = "{}";       ///< JSON object for config.json; compared on resume
+  /// Where the run is recorded, in a folder say: runs::in_folder("runs/a", {.resume = true}). None:
+  /// no files. It is opened once the options and data have been checked.
+  RunRecordFactory record = {};
   double checkpoint_every_seconds = 60;
   double progress_every_seconds = 1;
-};
-
-/// Rows to train and evaluate on, all on the network's device.
-struct TrainData {
-  data::SemiData training;
-  torch::Tensor validation = {};   ///< int64 [v], rows of `training.inputs`; undefined for none
-  torch::Tensor test_inputs = {};  ///< like `training.inputs`; undefined for none
-  torch::Tensor test_labels = {};  ///< int64
 };
 
 /// Where a run stands, for a progress line.
@@ -77,7 +70,7 @@ struct Progress {
   double seconds = 0;           ///< since the run began
 };
 
-/// What is called during a run, on the thread that trains.
+/// Functions that a run calls, on the thread that trains.
 struct TrainCallbacks {
   std::function<void(int64_t step)> on_step = {};  ///< after each step: steps done
   std::function<void(const Progress&)> on_progress = {};
@@ -86,43 +79,56 @@ struct TrainCallbacks {
   std::function<bool()> stop_requested = {};
 };
 
-/// Trains a ladder on labeled and unlabeled rows [Rasmus2015].
+/// The learning rate of a step.
+using Schedule = std::function<double(const StepPosition&)>;
+
+/// Parts of a trainer that are handed over.
+struct TrainParts {
+  std::shared_ptr<Objective> objective;
+  /// By default FusedAdam with learning_rate, beta1, beta2 and eps of TrainOptions. Checkpoints
+  /// hold the state of any optimiser that saves it; only steps of FusedAdam can be recorded.
+  std::shared_ptr<torch::optim::Optimizer> optimizer = {};
+  /// By default LinearDecay with learning_rate, epochs and decay_from of TrainOptions.
+  Schedule schedule = {};
+};
+
+/// Trains a ladder on labeled and unlabeled rows [Rasmus2015], or any other objective.
 ///
 /// What a step does is a function of (seed, step), and a checkpoint holds all else that weights
 /// depend on: a run that was interrupted, at any step, and resumed ends with the same weights, bit
 /// for bit, as one that was not - on the same kind of machine, with the same number of threads, and
-/// but for convolutions on CUDA, whose gradients cuDNN may sum in another order each time.
+/// except for convolutions on CUDA, whose gradients cuDNN may sum in another order each time.
+/// Resuming with other settings, data, products or another optimiser is refused.
 ///
-/// A step waits for nothing: costs stay on the device and are read every 100 steps; the order of
-/// the rows goes there once in a while. On CUDA the whole of it - forward, backward, Adam, the rows
-/// it gathers and the noise it draws - is one graph after the first steps, on a stream of the
-/// trainer's own. A cost that is not finite ends the run:
+/// A step waits for nothing: costs stay on the device and are read every 100 steps (CostBuffer). On
+/// CUDA the whole of it is one graph after the first steps (StepRunner). A cost that is not finite
+/// ends the run with an error, and so does a parameter that is not finite when the network is
+/// evaluated or saved: a checkpoint never holds one.
 ///
-///     Trainer: the denoising cost of level 1 is not finite at step 1234 (lower lambda or the
-///     learning rate).
-///
-/// So does a parameter that is not finite when the network is evaluated or saved: a checkpoint
-/// never holds one.
-///
-/// Errors at construction: options out of range, rows on another device or of another type than the
-/// network's parameters, patience without validation rows, and those of SemiSampler and RunFolder.
+/// Errors at construction: options out of range; rows on another device or of another type than the
+/// network's parameters; values that are not finite (the first row and column are named); labels
+/// out of range; a network in half precision; patience without validation rows; a record whose
+/// checkpoint is missing or of other settings or data; errors of SemiSampler and of the record.
+// clang-format off
 ///
 ///     auto net = models::full_ladder({});
 ///     reset_parameters(*net, stream_seed(1, "init"));
-///     Trainer trainer(net, {.training = {x, labels, split.labeled, split.unlabeled}}, {.seed =
-///     1}); trainer.callbacks.on_evaluation = [](const Evaluation& evaluation) { ... }; TrainResult
-///     result = trainer.run();
+///     Trainer trainer(net, {.training = {x, labels, split.labeled, split.unlabeled}}, {.seed = 1});
+///     trainer.callbacks.on_evaluation = [](const Evaluation& evaluation) { ... };
+///     TrainResult result = trainer.run();
+// clang-format on
 class Trainer {
  public:
   Trainer(Ladder net, TrainData data, TrainOptions options = {});
+  Trainer(std::shared_ptr<Objective> objective, TrainData data, TrainOptions options = {});
+  Trainer(TrainParts parts, TrainData data, TrainOptions options = {});
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
   ~Trainer();
 
-  /// Trains to the end, or until a stop is requested, and returns with the network in eval mode.
-  /// The run in `out` is continued first where asked; one that has ended returns its result at
-  /// once, with the network as its checkpoint has it. Called again after an interruption, it goes
-  /// on.
+  /// Train to the end, or until a stop is requested, and return with the network in eval mode. A
+  /// run that has ended returns its recorded result at once, with the network as its checkpoint has
+  /// it. Called again after an interruption, it goes on.
   TrainResult run();
 
   int64_t steps_per_epoch() const;
@@ -139,7 +145,7 @@ class Trainer {
   std::unique_ptr<Run> run_;
 };
 
-/// Runs several trainers at once, a step of each in turn, and returns their results in order. Every
+/// Run several trainers at once, a step of each in turn, and return their results in order. Each
 /// one ends as it would have alone. On a GPU their recorded steps run side by side, each in the
 /// stream of its trainer: small networks leave most of a large GPU idle. An error of one is thrown
 /// when the others have ended.

@@ -246,3 +246,25 @@ TEST_CASE("SemiSampler works on the device of the inputs", "[data][cuda]") {
     CHECK(torch::equal(batch.x_unlabeled.cpu(), expected.x_unlabeled));
   }
 }
+
+TEST_CASE("SemiSampler refuses batches of one row, which have no statistics", "[data]") {
+  const auto data = numbered(50, 5, 40);
+  const std::string reason = " (one row has no mean and variance to be normalised by).";
+  CHECK(construct_error(data, {.unlabeled_batch = 1}) ==
+        "SemiSampler: expected an unlabeled_batch of at least 2 but got 1" + reason);
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .labeled_batch = 1}) ==
+        "SemiSampler: expected a labeled_batch of at least 2 but got 1" + reason);
+  CHECK(construct_error(numbered(50, 1, 40), {.unlabeled_batch = 10}) ==
+        "SemiSampler: expected at least 2 labeled rows but got 1" + reason);
+  CHECK(construct_error(data, {.unlabeled_batch = 2, .labeled_batch = 2}) == "(no error)");
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .labeled_batch = 0}) == "(no error)");
+}
+
+TEST_CASE("SemiSampler checks labels against the number of classes", "[data]") {
+  auto data = numbered(50, 5, 40);
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .classes = 7}) == "(no error)");
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .classes = 6}) ==
+        "SemiSampler: expected labels of the labeled rows in 0..5 but got 6 (row 20).");
+  data.labels[1] = 100;  // no labeled row
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .classes = 7}) == "(no error)");
+}

@@ -1,7 +1,9 @@
 #include <ladder/io/atomic_file.h>
+#include <sys/wait.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/temporary_folder.h>
+#include <unistd.h>
 
 #include <stdexcept>
 #include <string>
@@ -10,6 +12,7 @@
 
 namespace fs = std::filesystem;
 using ladder::io::append_line;
+using ladder::io::remove_stale_temporaries;
 using ladder::io::write_atomically;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
@@ -131,4 +134,56 @@ TEST_CASE("append_line does not mix the lines of several writers", "[io]") {
     whole += line.size() == 300 && line.find_first_not_of(line[0]) == std::string::npos;
   }
   CHECK(whole == 4 * kLines);
+}
+
+TEST_CASE("remove_stale_temporaries removes files of processes that have ended", "[io]") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);  // its id is free now
+  const auto named = [&](const std::string& name) { return write_file(folder / name, "x"); };
+  const auto ended = std::to_string(child);
+  const auto stale = named(".checkpoint.pt." + ended + ".3.tmp");
+  const auto other = named(".result.json." + ended + ".12.tmp");
+  const auto ours_before = named(".checkpoint.pt." + std::to_string(::getpid()) + ".999999.tmp");
+  const std::vector<std::filesystem::path> kept = {
+      named(".checkpoint.pt." + std::to_string(::getppid()) + ".3.tmp"),
+      named("checkpoint.pt"),
+      named("checkpoint.pt." + ended + ".3.tmp"),
+      named(".checkpoint.pt." + ended + ".tmp"),
+      named(".notes." + ended + ".3.tmp.txt"),
+  };
+  write_atomically(folder / "file", [&](const std::filesystem::path& temporary) {
+    write_file(temporary, "bytes");
+    remove_stale_temporaries(folder.path());
+    CHECK(std::filesystem::exists(temporary));
+  });
+  CHECK_FALSE(std::filesystem::exists(stale));
+  CHECK_FALSE(std::filesystem::exists(other));
+  CHECK_FALSE(std::filesystem::exists(ours_before));  // of a process that had the same id
+  for (const auto& path : kept) {
+    INFO(path);
+    CHECK(std::filesystem::exists(path));
+  }
+  CHECK(file_bytes(folder / "file") == "bytes");
+  remove_stale_temporaries(folder / "missing");
+}
+
+TEST_CASE("write_atomically passes by a file that an earlier process with its id left", "[io]") {
+  const TemporaryFolder folder;
+  std::filesystem::path used;
+  write_atomically(folder / "file", [&](const std::filesystem::path& temporary) {
+    used = temporary;
+    write_file(temporary, "1");
+  });
+  auto name = used.filename().string();
+  const auto count = std::stoll(name.substr(name.rfind('.', name.size() - 5) + 1));
+  const auto next =
+      ".file." + std::to_string(::getpid()) + "." + std::to_string(count + 1) + ".tmp";
+  write_file(folder / next, "left");
+  write_atomically(folder / "file", "2");
+  CHECK(file_bytes(folder / "file") == "2");
+  CHECK(file_bytes(folder / next) == "left");
 }

@@ -9,6 +9,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_folder.h"
 
+using namespace ladder::runs;
 using namespace ladder::train;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
@@ -33,7 +34,7 @@ void require_equal(const Evaluation& a, const Evaluation& b) {
   REQUIRE(a.epoch == b.epoch);
   REQUIRE(a.step == b.step);
   REQUIRE(a.learning_rate == b.learning_rate);
-  REQUIRE(a.supervised == b.supervised);
+  REQUIRE((a.supervised == b.supervised));
   REQUIRE((a.denoising == b.denoising));
   REQUIRE(a.total == b.total);
   REQUIRE((a.validation_error == b.validation_error));
@@ -44,7 +45,7 @@ void require_equal(const Evaluation& a, const Evaluation& b) {
 
 }  // namespace
 
-TEST_CASE("RunFolder writes the configuration and refuses a second run", "[train]") {
+TEST_CASE("RunFolder writes the configuration and refuses a second run", "[runs]") {
   const TemporaryFolder folder;
   const auto path = folder / "a/b";
   { const RunFolder run(path, R"({"seed": 1})", false); }
@@ -57,13 +58,13 @@ TEST_CASE("RunFolder writes the configuration and refuses a second run", "[train
   REQUIRE_FALSE(resumed.result().has_value());
 }
 
-TEST_CASE("RunFolder starts a run on resume where there is none", "[train]") {
+TEST_CASE("RunFolder starts a run on resume where there is none", "[runs]") {
   const TemporaryFolder folder;
   { const RunFolder run(folder / "new", R"({"seed": 1})", true); }
   REQUIRE(std::filesystem::exists(folder / "new/config.json"));
 }
 
-TEST_CASE("RunFolder names the keys that differ on resume", "[train]") {
+TEST_CASE("RunFolder names the keys that differ on resume", "[runs]") {
   const TemporaryFolder folder;
   {
     const RunFolder run(folder.path(), R"({"seed": 1, "net": {"layers": [3, 2], "a": 1}})", false);
@@ -79,7 +80,7 @@ TEST_CASE("RunFolder names the keys that differ on resume", "[train]") {
   REQUIRE(run.path() == folder.path());
 }
 
-TEST_CASE("RunFolder says what is wrong with a configuration or a folder", "[train]") {
+TEST_CASE("RunFolder says what is wrong with a configuration or a folder", "[runs]") {
   const TemporaryFolder folder;
   REQUIRE(error_text([&] { RunFolder(folder.path(), "[1]", false); }) ==
           "RunFolder: expected the configuration to be a JSON object but got \"[1]\".");
@@ -96,7 +97,7 @@ TEST_CASE("RunFolder says what is wrong with a configuration or a folder", "[tra
   REQUIRE(std::filesystem::exists(folder / "config.json"));
 }
 
-TEST_CASE("RunFolder is held by one process at a time", "[train]") {
+TEST_CASE("RunFolder is held by one process at a time", "[runs]") {
   const TemporaryFolder folder;
   const auto sentence = "RunFolder: expected " + folder.path().string() +
                         " for this run alone but another process has it open (wait for its end "
@@ -130,10 +131,11 @@ TEST_CASE("RunFolder is held by one process at a time", "[train]") {
   REQUIRE(error_text([&] { RunFolder(folder.path(), "{}", true); }) == "(no error)");
 }
 
-TEST_CASE("RunFolder keeps metrics as lines of JSON", "[train]") {
+TEST_CASE("RunFolder keeps metrics as lines of JSON", "[runs]") {
   const TemporaryFolder folder;
   RunFolder run(folder.path(), "{}", false);
-  REQUIRE(run.keep_evaluations(100).empty());
+  run.keep_evaluations(100);
+  REQUIRE(run.evaluations().empty());
   run.append(evaluation_at(10));
   run.append(evaluation_at(20));
   run.append(evaluation_at(30));
@@ -143,21 +145,25 @@ TEST_CASE("RunFolder keeps metrics as lines of JSON", "[train]") {
   REQUIRE(first.at("test_error") == 1.07);
   REQUIRE(first.at("validation_error").is_null());
 
-  const auto all = run.keep_evaluations(30);
+  run.keep_evaluations(30);
+  const auto all = run.evaluations();
   REQUIRE(all.size() == 3);
   require_equal(all[2], evaluation_at(30));
   REQUIRE(file_bytes(folder / "metrics.jsonl") == text);
 
-  const auto kept = run.keep_evaluations(29);
+  run.keep_evaluations(29);
+  const auto kept = run.evaluations();
   REQUIRE(kept.size() == 2);
   require_equal(kept[1], evaluation_at(20));
   REQUIRE(text.starts_with(file_bytes(folder / "metrics.jsonl")));
-  REQUIRE(run.keep_evaluations(29).size() == 2);
-  REQUIRE(run.keep_evaluations(0).empty());
+  run.keep_evaluations(29);
+  REQUIRE(run.evaluations().size() == 2);
+  run.keep_evaluations(0);
+  REQUIRE(run.evaluations().empty());
   REQUIRE(file_bytes(folder / "metrics.jsonl").empty());
 }
 
-TEST_CASE("RunFolder drops a torn last line of the metrics", "[train]") {
+TEST_CASE("RunFolder drops a torn last line of the metrics", "[runs]") {
   const TemporaryFolder folder;
   RunFolder run(folder.path(), "{}", false);
   run.append(evaluation_at(10));
@@ -165,11 +171,15 @@ TEST_CASE("RunFolder drops a torn last line of the metrics", "[train]") {
   const auto line = to_json(evaluation_at(20));
   for (const size_t length : {size_t{1}, line.size() / 2, line.size() - 1}) {
     write_file(folder / "metrics.jsonl", whole + line.substr(0, length));
-    REQUIRE(run.keep_evaluations(100).size() == 1);
+    const auto torn = file_bytes(folder / "metrics.jsonl");
+    REQUIRE(run.evaluations().size() == 1);
+    REQUIRE(file_bytes(folder / "metrics.jsonl") == torn);  // reading changes nothing
+    run.keep_evaluations(100);
     REQUIRE(file_bytes(folder / "metrics.jsonl") == whole);
   }
   write_file(folder / "metrics.jsonl", whole + line);  // only its newline is missing
-  REQUIRE(run.keep_evaluations(100).size() == 2);
+  run.keep_evaluations(100);
+  REQUIRE(run.evaluations().size() == 2);
   REQUIRE(file_bytes(folder / "metrics.jsonl") == whole + line + "\n");
 
   write_file(folder / "metrics.jsonl", "garbage\n" + whole);
@@ -177,7 +187,52 @@ TEST_CASE("RunFolder drops a torn last line of the metrics", "[train]") {
           "RunFolder: expected an evaluation in metrics.jsonl but got \"garbage\".");
 }
 
-TEST_CASE("RunFolder writes and reads a result", "[train]") {
+TEST_CASE("RunFolder keeps costs of pieces and the lack of a supervised cost", "[runs]") {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path(), "{}", false);
+  auto evaluation = evaluation_at(10);
+  REQUIRE(to_json(evaluation).find("others") == std::string::npos);
+  evaluation.supervised.reset();
+  evaluation.others = {{"margin", 0.5}, {"pseudo-label", 1.0 / 3}};
+  run.append(evaluation);
+  const auto read = run.evaluations().at(0);
+  require_equal(read, evaluation);
+  REQUIRE(read.others == evaluation.others);
+  REQUIRE(json::parse(file_bytes(folder / "metrics.jsonl")).at("others").at("margin") == 0.5);
+}
+
+TEST_CASE("RunFolder removes what a killed process left while it wrote", "[runs]") {
+  const TemporaryFolder folder;
+  { const RunFolder run(folder.path(), "{}", false); }
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(0);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  const auto left = folder / (".checkpoint.pt." + std::to_string(child) + ".1.tmp");
+  const auto live = folder / (".checkpoint.pt." + std::to_string(::getppid()) + ".1.tmp");
+  write_file(left, "part");
+  write_file(live, "part");
+  const RunFolder run(folder.path(), "{}", true);
+  REQUIRE_FALSE(std::filesystem::exists(left));
+  REQUIRE(std::filesystem::exists(live));
+}
+
+TEST_CASE("in_folder opens a folder when it is called", "[runs]") {
+  const TemporaryFolder folder;
+  const auto open = in_folder(folder / "run", {.config = R"({"seed": 1})"});
+  REQUIRE_FALSE(std::filesystem::exists(folder / "run"));
+  {
+    const auto record = open();
+    REQUIRE(record->config() == R"({"seed": 1})");
+    REQUIRE(record->checkpoint_path() == folder / "run/checkpoint.pt");
+    REQUIRE(record->differences(R"({"seed": 2})") == "seed (2 there, 1 here)");
+    REQUIRE(record->differences(R"({ "seed" : 1 })").empty());
+  }
+  REQUIRE(error_text([&] { open(); }).starts_with("RunFolder: expected a folder without a run"));
+}
+
+TEST_CASE("RunFolder writes and reads a result", "[runs]") {
   const TemporaryFolder folder;
   RunFolder run(folder.path(), R"({"recipe": "mnist-100-full"})", false);
   TrainResult result{.status = TrainStatus::kStoppedEarly, .last = evaluation_at(30)};

@@ -7,13 +7,13 @@
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_folder.h"
 
+using ladder::runs::summarize;
+using ladder::runs::summarize_runs;
 using ladder::testing::error_text;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
-using ladder::train::summarize;
-using ladder::train::summarize_runs;
 
-TEST_CASE("summarize gives mean, sample deviation, median and range", "[train]") {
+TEST_CASE("summarize gives mean, sample deviation, median and range", "[runs]") {
   const auto summary = summarize({3, 1, 4, 1, 6});
   REQUIRE(summary.values == std::vector<double>{3, 1, 4, 1, 6});
   REQUIRE(summary.mean == Approx(3));
@@ -25,14 +25,14 @@ TEST_CASE("summarize gives mean, sample deviation, median and range", "[train]")
   REQUIRE(summarize({5, 5}).std == 0);
 }
 
-TEST_CASE("summarize of one value has no deviation", "[train]") {
+TEST_CASE("summarize of one value has no deviation", "[runs]") {
   const auto summary = summarize({1.06});
   REQUIRE(summary.mean == 1.06);
   REQUIRE(summary.median == 1.06);
   REQUIRE(std::isnan(summary.std));
 }
 
-TEST_CASE("summarize refuses nothing and values that are not finite", "[train]") {
+TEST_CASE("summarize refuses nothing and values that are not finite", "[runs]") {
   REQUIRE(error_text([] { summarize({}); }) ==
           "summarize: expected at least one value but got none.");
   REQUIRE(error_text([] {
@@ -40,7 +40,7 @@ TEST_CASE("summarize refuses nothing and values that are not finite", "[train]")
           }) == "summarize: expected finite values but got inf.");
 }
 
-TEST_CASE("summarize_runs reads the results of runs", "[train]") {
+TEST_CASE("summarize_runs reads the results of runs", "[runs]") {
   const TemporaryFolder folder;
   for (const auto* name : {"1", "2", "3", "4"}) {
     std::filesystem::create_directory(folder / name);

@@ -2,8 +2,11 @@
 
 #include <torch/torch.h>
 
+#include <stdexcept>
+
 #include "ladder/io/tensor_file.h"
 #include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/train/fused_adam.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/temporary_folder.h"
@@ -45,6 +48,9 @@ TrainState some_state() {
   state.training_seconds = 10.25;
   state.config = R"({"seed": 1, "name": "caf\u00e9"})";
   state.products = {ops::ProductPrecision::kBFloat16, ops::ProductRoute::kOneDnn};
+  state.settings = {{"epochs", "150"}, {"costs", "supervised cost, margin cost"}};
+  state.data = {{"inputs", "Float [60000, 784] 1f2e3d4c"}, {"validation", "none"}};
+  state.pieces = {{"norms.updates", torch::full({}, 7, torch::kInt64)}};
   return state;
 }
 
@@ -80,6 +86,10 @@ TEST_CASE("Checkpoint gives back network, optimiser and state", "[train]") {
   REQUIRE(loaded.training_seconds == state.training_seconds);
   REQUIRE(loaded.config == state.config);
   REQUIRE(loaded.products == state.products);
+  REQUIRE(loaded.settings == state.settings);
+  REQUIRE(loaded.data == state.data);
+  REQUIRE(loaded.pieces.size() == 1);
+  REQUIRE(loaded.pieces.at("norms.updates").item<int64_t>() == 7);
   REQUIRE(read_config(folder / "a.pt") == state.config);
 }
 
@@ -92,6 +102,41 @@ TEST_CASE("Checkpoint holds no best validation error before there is one", "[tra
   REQUIRE_FALSE(loaded.best_validation_error.has_value());
   REQUIRE(loaded.products.route == ops::ProductRoute::kAten);
   REQUIRE(adam.named_state().empty());
+}
+
+TEST_CASE("Checkpoint keeps the layout of earlier files: the total cost in the second place",
+          "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  for (const auto& [sums, there] : std::vector<std::pair<std::vector<double>, std::vector<double>>>{
+           {{1, 2, 3, 10}, {1, 10, 2, 3}}, {{1, 10}, {1, 10}}, {{5}, {5}}, {{}, {}}}) {
+    TrainState state;
+    state.cost_sums = sums;
+    save_checkpoint(folder / "a.pt", *net, adam, state);
+    const auto written = io::load_tensors(folder / "a.pt").at("state.cost_sums");
+    REQUIRE(written.equal(torch::tensor(there, torch::kFloat64)));
+    REQUIRE(load_checkpoint(folder / "a.pt", *net, adam).cost_sums == sums);
+  }
+}
+
+TEST_CASE("Checkpoint is checked before anything is changed", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  train_some(net, adam);
+  save_checkpoint(folder / "a.pt", *net, adam, some_state());
+  auto other = small_ladder(2);
+  auto untouched = small_ladder(2);
+  FusedAdam other_adam(*other);
+  REQUIRE_THROWS_AS(load_checkpoint(folder / "a.pt", *other, other_adam,
+                                    [](const TrainState& state) {
+                                      REQUIRE(state.step == 1234);
+                                      throw std::runtime_error("no");
+                                    }),
+                    std::runtime_error);
+  require_same_network(*other, *untouched);
+  REQUIRE(other_adam.named_state().empty());
 }
 
 TEST_CASE("Checkpoint gives its network to predict with", "[train]") {

@@ -47,8 +47,32 @@ TEST_CASE("error_rate says what is wrong with rows and labels", "[train]") {
   REQUIRE(error_text([&] {
             error_rate(net, data.test_inputs, data.test_labels.narrow(0, 0, 5));
           }) == "error_rate: expected int64 labels [300], one for each row, but got Long [5].");
+  REQUIRE(error_text([&] { error_rate(net, data.test_inputs, data.test_labels + 1); }) ==
+          "error_rate: expected labels of the evaluated rows in 0..2, or -1 for none, but got 3 "
+          "(row 2).");
+  REQUIRE(error_text([&] { error_rate(net, data.test_inputs, data.test_labels - 2); }) ==
+          "error_rate: expected labels of the evaluated rows in 0..2, or -1 for none, but got -2 "
+          "(row 0).");
+  REQUIRE(error_text(
+              [&] { error_rate(net, data.test_inputs, torch::full_like(data.test_labels, -1)); }) ==
+          "error_rate: expected labels of the evaluated rows but got -1, which stands for none, "
+          "for every row.");
+  REQUIRE(error_text([&] { error_rate(net, data.test_inputs, data.test_labels, 0); }) ==
+          "error_rate: expected a batch size of at least 1 but got 0.");
   REQUIRE(error_text([&] { predict(net, data.test_inputs, 0); }) ==
           "predict: expected a batch size of at least 1 but got 0.");
+}
+
+TEST_CASE("error_rate leaves rows with label -1 out", "[train]") {
+  const auto data = blobs();
+  auto net = small_ladder();
+  net->calibrate(data.training.inputs);
+  const auto expected =
+      error_rate(net, data.test_inputs.narrow(0, 100, 50), data.test_labels.narrow(0, 100, 50));
+  REQUIRE(expected > 0);
+  auto labels = torch::full_like(data.test_labels, -1);
+  labels.narrow(0, 100, 50).copy_(data.test_labels.narrow(0, 100, 50));
+  REQUIRE(error_rate(net, data.test_inputs, labels, 70) == expected);
 }
 
 TEST_CASE("calibration_rows are training rows or labeled rows, evenly thinned", "[train]") {

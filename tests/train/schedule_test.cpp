@@ -39,10 +39,13 @@ TEST_CASE("LinearDecay says what is out of range", "[train]") {
   REQUIRE(error_text([] { learning_rate({.decay_from = 67}, 0); }) ==
           "LinearDecay: expected decay_from in 0..1, a fraction of the epochs, but got 67.");
   REQUIRE(error_text([] { learning_rate({.learning_rate = -1}, 0); }) ==
-          "LinearDecay: expected a finite learning rate of at least 0 but got -1.");
+          "LinearDecay: expected a finite learning rate above 0 but got -1.");
   const auto nan = std::numeric_limits<double>::quiet_NaN();
   REQUIRE(error_text([&] { learning_rate({.learning_rate = nan}, 0); }) ==
-          "LinearDecay: expected a finite learning rate of at least 0 but got nan.");
+          "LinearDecay: expected a finite learning rate above 0 but got nan.");
+  REQUIRE(error_text([] { learning_rate({.learning_rate = 0}, 0); }) ==
+          "LinearDecay: expected a finite learning rate above 0 but got 0 (it would train "
+          "nothing).");
   REQUIRE(error_text([] { learning_rate({}, -1); }) ==
           "LinearDecay: expected an epoch of at least 0 but got -1.");
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ladder/io/tensor_file.h"
+#include "ladder/runs/run_folder.h"
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
@@ -62,8 +63,7 @@ Trained trained_run(const TrainOptions& options, torch::Device device = torch::k
 Ladder continued(const fs::path& folder, int64_t stop, bool graph, torch::Device device,
                  bool then_graph, torch::Device then_device) {
   auto options = with_graph(graph);
-  options.out = folder;
-  options.resume = true;
+  options.record = runs::in_folder(folder, {.resume = true});
   REQUIRE(trained_run(options, device, stop).result.status == TrainStatus::kInterrupted);
   options.graph = then_graph;
   return trained_run(options, then_device).net;

@@ -2,8 +2,12 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
 
 #include "ladder/io/tensor_file.h"
 #include "ladder/runs/run_folder.h"
@@ -36,14 +40,14 @@ Ladder trained(TrainOptions options = quick_options(), TrainData data = blobs())
 
 TrainOptions options_in(const fs::path& folder) {
   auto options = quick_options();
-  options.out = folder;
+  options.record = runs::in_folder(folder);
   return options;
 }
 
 // A run in `folder` that ends after `step` steps, in a process of its own as it were.
-TrainStatus train_until(const fs::path& folder, int64_t step, TrainOptions options) {
-  options.out = folder;
-  options.resume = true;
+TrainStatus train_until(const fs::path& folder, int64_t step, TrainOptions options,
+                        const std::string& config = "{}") {
+  options.record = runs::in_folder(folder, {.config = config, .resume = true});
   auto net = small_ladder(options.seed);
   Trainer trainer(net, blobs(), options);
   int64_t reached = trainer.step();
@@ -121,7 +125,7 @@ TEST_CASE_METHOD(OneThread, "Trainer takes the steps of a plain loop", "[train]"
   Trainer trainer(net, data, options);
   const auto result = trainer.run();
   require_same_network(*net, *expected);
-  REQUIRE(result.last->supervised == Approx(supervised));
+  REQUIRE(result.last->supervised.value() == Approx(supervised));
   REQUIRE(*result.last->denoising[0] == Approx(level0));
   REQUIRE(result.last->total == Approx(total));
   REQUIRE(result.last->learning_rate == learning_rate({options.learning_rate, 4, 0.67}, 3));
@@ -177,8 +181,7 @@ TEST_CASE_METHOD(OneThread, "Trainer resumed at any step ends as if it had not s
     REQUIRE(train_until(folder / "parts", stop, options) == TrainStatus::kInterrupted);
     REQUIRE_FALSE(fs::exists(folder / "parts/result.json"));
   }
-  options.resume = true;
-  options.out = folder / "parts";
+  options.record = runs::in_folder(folder / "parts", {.resume = true});
   auto net = small_ladder(99);  // the checkpoint replaces what it comes with
   Trainer trainer(net, blobs(), options);
   REQUIRE(trainer.step() == stops.back());
@@ -212,9 +215,7 @@ TEST_CASE_METHOD(OneThread, "Trainer killed before the first checkpoint starts a
   const auto options = quick_options();
   train_until(folder / "a", kSteps, options);
   fs::create_directory(folder / "b");
-  for (const auto* name : {"config.json", "metrics.jsonl"}) {
-    fs::copy_file(folder / "a" / name, folder / "b" / name);
-  }
+  fs::copy_file(folder / "a/config.json", folder / "b/config.json");
   REQUIRE(train_until(folder / "b", kSteps, options) == TrainStatus::kFinished);
   REQUIRE(timeless_metrics(folder / "b") == timeless_metrics(folder / "a"));
 }
@@ -241,7 +242,7 @@ TEST_CASE_METHOD(OneThread, "Trainer returns the result of a run that has ended"
   REQUIRE(error_text([&] {
             Trainer(net, blobs(), options);
           }).find("which holds one (continue it with --resume") != std::string::npos);
-  options.resume = true;
+  options.record = runs::in_folder(folder.path(), {.resume = true});
   auto other = small_ladder(2);
   Trainer again(other, blobs(), options);
   int64_t steps = 0;
@@ -298,8 +299,7 @@ TEST_CASE_METHOD(OneThread, "Trainer resumed among float32 products keeps its bf
 
   options.products = ops::default_product_plan();
   auto net = small_ladder();
-  options.out = folder.path();
-  options.resume = true;
+  options.record = runs::in_folder(folder.path(), {.resume = true});
   const auto plans = "float32 products by " + ops::to_string(options.products->route) +
                      " but got one with bfloat16 products by ";
   CHECK_THROWS_WITH(Trainer(net, blobs(), options), Catch::Contains(plans));
@@ -359,16 +359,17 @@ TEST_CASE_METHOD(OneThread,
                  "[train]") {
   const TemporaryFolder folder;
   auto options = quick_options();
-  options.config = R"({"lambda": 1})";
-  train_until(folder.path(), 8, options);
-  options.out = folder.path();
-  options.resume = true;
+  train_until(folder.path(), 8, options, R"({"lambda": 1})");
+  const auto with_config = [&](const std::string& config) {
+    return runs::in_folder(folder.path(), {.config = config, .resume = true});
+  };
+  options.record = with_config(R"({"lambda": 1})");
   auto net = small_ladder();
   const auto text_of = [&](const TrainOptions& changed) {
     return error_text([&] { Trainer(net, blobs(), changed); });
   };
   auto changed = options;
-  changed.config = R"({"lambda": 2})";
+  changed.record = with_config(R"({"lambda": 2})");
   REQUIRE(text_of(changed).find("lambda (1 there, 2 here)") != std::string::npos);
   changed = options;
   changed.seed = 2;
@@ -392,7 +393,7 @@ TEST_CASE_METHOD(OneThread, "Trainer stops early on the validation error", "[tra
   data.training.unlabeled = torch::arange(200);
   auto options = options_in(folder.path());
   options.epochs = 50;
-  options.learning_rate = 0;  // nothing improves
+  options.learning_rate = 1e-30;  // nothing improves
   options.patience = 3;
   auto net = small_ladder();
   const auto result = Trainer(net, data, options).run();
@@ -404,7 +405,7 @@ TEST_CASE_METHOD(OneThread, "Trainer stops early on the validation error", "[tra
 
   // Killed before the result was written, it does not train on.
   fs::remove(folder / "result.json");
-  options.resume = true;
+  options.record = runs::in_folder(folder.path(), {.resume = true});
   const auto resumed = Trainer(net, data, options).run();
   REQUIRE(resumed.status == TrainStatus::kStoppedEarly);
   REQUIRE(resumed.steps == result.steps);
@@ -417,7 +418,7 @@ TEST_CASE_METHOD(OneThread, "Trainer keeps the early stop across a resume", "[tr
   data.training.unlabeled = torch::arange(200);  // 4 steps an epoch
   auto options = options_in(folder.path());
   options.epochs = 50;
-  options.learning_rate = 0;
+  options.learning_rate = 1e-30;
   options.patience = 3;
   auto net = small_ladder();
   {
@@ -427,7 +428,7 @@ TEST_CASE_METHOD(OneThread, "Trainer keeps the early stop across a resume", "[tr
     trainer.callbacks.stop_requested = [&] { return done == 10; };
     REQUIRE(trainer.run().status == TrainStatus::kInterrupted);
   }
-  options.resume = true;
+  options.record = runs::in_folder(folder.path(), {.resume = true});
   const auto result = Trainer(net, data, options).run();
   REQUIRE(result.status == TrainStatus::kStoppedEarly);
   REQUIRE(result.best_epoch == 1);
@@ -521,7 +522,7 @@ TEST_CASE_METHOD(OneThread, "Trainer trains without unlabeled rows, and in float
   const auto result = trainer.run();
   REQUIRE(result.last->denoising.size() == 4);
   REQUIRE_FALSE(result.last->denoising[0].has_value());
-  REQUIRE(result.last->total == result.last->supervised);
+  REQUIRE(result.last->total == result.last->supervised.value());
   REQUIRE(*result.last->test_error < 50);
 }
 
@@ -550,9 +551,8 @@ TEST_CASE_METHOD(OneThread, "Trainer says what is wrong with options and data", 
   REQUIRE(text(blobs(), options) ==
           "Trainer: expected validation rows for a patience of 5 epochs but got none.");
   options = quick_options();
-  options.resume = true;
-  REQUIRE(text(blobs(), options) ==
-          "Trainer: expected the folder of a run to resume but got none (set out).");
+  options.record = [] { return std::shared_ptr<RunRecord>(); };
+  REQUIRE(text(blobs(), options) == "Trainer: expected a record of the run but got none.");
   options = quick_options();
   options.decay_from = 67;
   REQUIRE(text(blobs(), options).starts_with("LinearDecay: expected decay_from in 0..1"));
@@ -582,4 +582,121 @@ TEST_CASE_METHOD(OneThread, "Trainer leaves no folder behind when the data are w
   options.unlabeled_batch = 301;
   REQUIRE(error_text([&] { Trainer(net, blobs(), options); }).starts_with("SemiSampler: "));
   REQUIRE_FALSE(fs::exists(folder / "run"));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer names rows and labels that it cannot learn from", "[train]") {
+  auto net = small_ladder();
+  const auto text = [&](const std::function<void(TrainData&)>& change,
+                        TrainOptions options = quick_options()) {
+    auto data = blobs();
+    change(data);
+    return error_text([&] { Trainer(net, std::move(data), std::move(options)); });
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  REQUIRE(
+      text([&](TrainData& data) { data.training.inputs[7][2] = nan; }) ==
+      "Trainer: expected training inputs to hold finite numbers but got nan in row 7, column 2.");
+  REQUIRE(
+      text([&](TrainData& data) { data.test_inputs[299][11] = -infinity; }) ==
+      "Trainer: expected test inputs to hold finite numbers but got -inf in row 299, column 11.");
+  // Rows that are left out may hold anything.
+  REQUIRE(text([&](TrainData& data) {
+            data.training.inputs[7][2] = nan;
+            data.training.labeled = torch::arange(10, 20);
+            data.training.unlabeled = torch::arange(8, 300);
+          }) == "(no error)");
+  REQUIRE(text([](TrainData& data) { data.training.labels[4] = 3; }) ==
+          "SemiSampler: expected labels of the labeled rows in 0..2 but got 3 (row 4).");
+  REQUIRE(text([](TrainData& data) { data.test_labels = data.test_labels + 1; }) ==
+          "Trainer: expected labels of the test rows in 0..2, or -1 for none, but got 3 (row 2).");
+  REQUIRE(text([](TrainData& data) { data.training.labeled = torch::arange(1); }) ==
+          "SemiSampler: expected at least 2 labeled rows but got 1 (one row has no mean and "
+          "variance to be normalised by).");
+  auto options = quick_options();
+  options.unlabeled_batch = 1;
+  REQUIRE(text([](TrainData&) {}, options) ==
+          "SemiSampler: expected an unlabeled_batch of at least 2 but got 1 (one row has no mean "
+          "and variance to be normalised by).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer measures rows with a label and leaves the others out",
+                 "[train]") {
+  auto data = blobs();
+  data.validation = torch::arange(200, 300);
+  data.training.unlabeled = torch::arange(200);
+  data.training.labels.narrow(0, 250, 50).fill_(-1);
+  auto net = small_ladder();
+  const auto result = Trainer(net, data, quick_options()).run();
+  REQUIRE(result.last->validation_error.value() ==
+          error_rate(net, data.training.inputs.narrow(0, 200, 50),
+                     data.training.labels.narrow(0, 200, 50)));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses a rate that trains nothing and half precision",
+                 "[train]") {
+  auto net = small_ladder();
+  auto options = quick_options();
+  options.learning_rate = 1e-30;
+  REQUIRE(error_text([&] { Trainer(net, blobs(), options); }) ==
+          "LinearDecay: expected a finite learning rate above 0 but got 0 (it would train "
+          "nothing).");
+  net->to(torch::kHalf);
+  REQUIRE(error_text([&] { Trainer(net, blobs(), quick_options()); }) ==
+          "Trainer: expected a network in Float or Double but got Half on cpu (its numbers end at "
+          "65504, and costs overflow; keep the network in Float and set products to bfloat16 or "
+          "tf32).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer follows a schedule that is handed over", "[train]") {
+  const auto run = [](Schedule schedule, double rate) {
+    auto net = small_ladder();
+    auto options = quick_options();
+    options.learning_rate = rate;
+    std::vector<double> rates;
+    Trainer trainer({.objective = train::objective(net), .schedule = std::move(schedule)}, blobs(),
+                    options);
+    trainer.callbacks.on_evaluation = [&](const Evaluation& at) {
+      rates.push_back(at.learning_rate);
+    };
+    trainer.run();
+    return std::pair(net, rates);
+  };
+  const LinearDecay decay{0.01, 4, 0.67};
+  const auto [net, rates] =
+      run([&](const StepPosition& at) { return learning_rate(decay, at.step / 6); }, 5);
+  const auto [expected, expected_rates] = run({}, 0.01);
+  require_same_network(*net, *expected);
+  REQUIRE(rates == expected_rates);
+  const auto [warm, warm_rates] = run(
+      [](const StepPosition& at) {
+        return 0.01 * std::min(1.0, static_cast<double>(at.step + 1) / 12);
+      },
+      5);
+  REQUIRE(warm_rates == std::vector<double>{0.01 * 6 / 12, 0.01, 0.01, 0.01});
+  REQUIRE_FALSE(same_parameters(*warm, *expected));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainers in threads end as alone", "[train]") {
+  using ops::ProductPrecision;
+  const std::vector<ops::ProductPlan> plans = {
+      ops::default_product_plan(ProductPrecision::kFloat32),
+      ops::default_product_plan(ProductPrecision::kBFloat16)};
+  std::vector<Ladder> nets, alone;
+  for (const auto& plan : plans) {
+    auto options = quick_options();
+    options.products = plan;
+    alone.push_back(trained(options));
+    nets.push_back(small_ladder());
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    threads.emplace_back([&, i] {
+      auto options = quick_options();
+      options.products = plans[i];
+      Trainer(nets[i], blobs(), options).run();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (size_t i = 0; i < plans.size(); ++i) require_same_network(*nets[i], *alone[i]);
 }

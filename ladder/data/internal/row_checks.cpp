@@ -1,0 +1,41 @@
+#include "ladder/data/internal/row_checks.h"
+
+#include <ATen/ATen.h>
+
+#include "ladder/core/finite.h"
+
+namespace ladder::data {
+namespace {
+
+// The least of the positions [n], which are not empty.
+int64_t least_of(const torch::Tensor& positions) { return positions.min().item<int64_t>(); }
+
+}  // namespace
+
+void check_labels(const std::string& component, const std::string& what,
+                  const torch::Tensor& labels, const torch::Tensor& rows, int64_t classes,
+                  bool missing) {
+  const auto values =
+      rows.defined() ? labels.index_select(0, rows.to(labels.device())) : labels;  // [n]
+  const auto wrong = values.lt(missing ? -1 : 0).logical_or_(values.ge(classes)).nonzero();
+  if (wrong.numel() == 0) return;
+  const auto place = least_of(wrong);
+  const auto row = rows.defined() ? rows[place].item<int64_t>() : place;
+  TORCH_CHECK(false, component, ": expected labels of the ", what, " rows in 0..", classes - 1,
+              missing ? ", or -1 for none," : "", " but got ", values[place].item<int64_t>(),
+              " (row ", row, ").");
+}
+
+void check_finite(const std::string& component, const std::string& what,
+                  const torch::Tensor& inputs, const torch::Tensor& rows) {
+  if (!find_not_finite(inputs)) return;
+  auto used = inputs;
+  if (rows.defined()) {
+    auto unused = at::ones({inputs.size(0)}, inputs.options().dtype(at::kBool));
+    unused.index_fill_(0, rows.to(inputs.device()), false);
+    used = inputs.clone().index_fill_(0, unused.nonzero().flatten(), 0);
+  }
+  ladder::check_finite(component.c_str(), what.c_str(), used);
+}
+
+}  // namespace ladder::data

@@ -1,0 +1,23 @@
+/// Checks of rows and labels, in sentences that name the first row that is wrong.
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+
+namespace ladder::data {
+
+/// Check that `labels` (int64 [rows]) are 0..classes-1, at the positions `rows` (int64 [n]) only
+/// where these are defined. With `missing`, -1 stands for no label. Error:
+///
+///     <component>: expected labels of the test rows in 0..9, or -1 for none, but got 10 (row 3).
+void check_labels(const std::string& component, const std::string& what,
+                  const torch::Tensor& labels, const torch::Tensor& rows, int64_t classes,
+                  bool missing);
+
+/// Check that floating `inputs` [rows, ...] are finite, in the rows `rows` (int64 [n]) only where
+/// these are defined. The error is that of ladder::check_finite.
+void check_finite(const std::string& component, const std::string& what,
+                  const torch::Tensor& inputs, const torch::Tensor& rows = {});
+
+}  // namespace ladder::data

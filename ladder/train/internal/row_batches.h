@@ -1,0 +1,36 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+
+#include "ladder/train/evaluate.h"
+
+namespace ladder::train {
+
+/// Rows as a network takes them, a batch at a time: all of `inputs`, or those at `rows`.
+struct RowBatches {
+  torch::Tensor inputs;
+  torch::Tensor rows = {};  ///< int64 [n] on the device of the inputs; undefined: all
+
+  int64_t size() const { return rows.defined() ? rows.size(0) : inputs.size(0); }
+  torch::Tensor operator()(int64_t begin, int64_t end) const {
+    return network_inputs(rows.defined() ? inputs.index_select(0, rows.slice(0, begin, end))
+                                         : inputs.slice(0, begin, end));
+  }
+};
+
+/// The most probable class of each row, int64 [n].
+torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_size);
+
+/// The share of labeled rows (label 0 or above) with another prediction, in percent.
+double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
+                     int64_t batch_size);
+
+/// Check labels to evaluate with: int64 [count], -1 or 0..classes-1 (at `rows` only, where
+/// defined), not all -1.
+void check_evaluation_labels(const std::string& component, const std::string& what,
+                             const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
+                             int64_t classes);
+
+}  // namespace ladder::train

@@ -1,0 +1,171 @@
+#include "ladder/train/internal/run_journal.h"
+
+#include <torch/utils.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "ladder/train/internal/training_checks.h"
+#include "ladder/train/optimizer_state.h"
+
+namespace ladder::train {
+namespace {
+
+using Texts = std::map<std::string, std::string>;
+
+// "epochs (4 there, 8 here)"; empty where both are equal.
+std::string text_differences(const Texts& there, const Texts& here) {
+  const auto value = [](const Texts& texts, const std::string& key) {
+    const auto found = texts.find(key);
+    return found == texts.end() ? std::string("absent") : found->second;
+  };
+  auto keys = there;
+  keys.insert(here.begin(), here.end());
+  std::string differences;
+  for (const auto& [key, unused] : keys) {
+    if (value(there, key) == value(here, key)) continue;
+    differences += (differences.empty() ? "" : ", ") + key + " (" + value(there, key) + " there, " +
+                   value(here, key) + " here)";
+  }
+  return differences;
+}
+
+}  // namespace
+
+RunJournal::RunJournal(const TrainOptions& options, StepRunner& runner, CostBuffer& costs,
+                       TrainState& state)
+    : options_(options), runner_(runner), costs_(costs), state_(state) {
+  if (!options_.record) return;
+  optimizer_state(runner_.optimizer());  // throws where it could not be saved
+  record_ = options_.record();
+  TORCH_CHECK(record_, "Trainer: expected a record of the run but got none.");
+  state_.config = record_->config();
+  resume();
+}
+
+void RunJournal::resume() {
+  result_ = record_->result();
+  const auto evaluations = record_->evaluations();
+  if (!record_->has_checkpoint()) {
+    TORCH_CHECK(!result_, "Trainer: expected ", record_->checkpoint_path().string(),
+                ", the weights of a run that has ended (", to_string(result_->status),
+                "), but got none (its result and its history stay as they are; put the file back "
+                "or choose another folder).");
+    TORCH_CHECK(evaluations.empty(), "Trainer: expected ", record_->checkpoint_path().string(),
+                " to continue a run with ", evaluations.size(),
+                " recorded evaluations but got none (its history stays as it is; put the file "
+                "back or choose another folder).");
+    return;
+  }
+  auto& objective = runner_.objective();
+  auto there = load_checkpoint(record_->checkpoint_path(), objective.module(), runner_.optimizer(),
+                               [this](const TrainState& found) { check(found); });
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& [name, tensor] : objective.state()) tensor.copy_(there.pieces.at(name));
+  }
+  runner_.set_noise(NoiseSource(there.noise_seed, there.noise_offset));
+  runner_.set_products(there.products);
+  costs_.restore(there.cost_sums);
+  there.settings = std::move(state_.settings);
+  there.data = std::move(state_.data);
+  state_ = std::move(there);
+  for (const auto& evaluation : evaluations) {
+    if (evaluation.step > state_.step) continue;
+    last_ = evaluation;
+    // Recorded after the checkpoint was written, at the same step.
+    if (evaluation.epoch > state_.evaluated_epoch) take(evaluation);
+  }
+}
+
+void RunJournal::take(const Evaluation& evaluation) {
+  last_ = evaluation;
+  state_.evaluated_epoch = evaluation.epoch;
+  const auto& error = evaluation.validation_error;
+  if (error && (!state_.best_validation_error || *error < *state_.best_validation_error)) {
+    state_.best_validation_error = error;
+    state_.best_epoch = evaluation.epoch;
+  }
+}
+
+void RunJournal::check(const TrainState& there) const {
+  const auto path = record_->checkpoint_path().string();
+  const auto config = record_->differences(there.config);
+  TORCH_CHECK(config.empty(), "Trainer: expected ", path,
+              " to be of this configuration but got another one: ", config, ".");
+  TORCH_CHECK(there.noise_seed == runner_.noise().seed(), "Trainer: expected ", path,
+              " to be of a run with seed ", options_.seed, " but got one with another.");
+  const auto steps_per_epoch = runner_.sampler().steps_per_epoch();
+  TORCH_CHECK(there.steps_per_epoch == steps_per_epoch && there.step <= steps() &&
+                  there.cost_sums.size() == costs_.sums().size(),
+              "Trainer: expected ", path, " to be of a run of ", options_.epochs, " epochs of ",
+              steps_per_epoch, " steps but got step ", there.step, " of one with ",
+              there.steps_per_epoch, " steps an epoch (other rows, batches or epochs?).");
+  TORCH_CHECK(!options_.products || *options_.products == there.products, "Trainer: expected ",
+              path, " to be of a run with ", to_string(*options_.products), " but got one with ",
+              to_string(there.products),
+              " (leave products unset: a run keeps those that it was started with).");
+  // Checkpoints of older versions hold neither settings nor data.
+  const auto settings =
+      there.settings.empty() ? "" : text_differences(there.settings, state_.settings);
+  TORCH_CHECK(settings.empty(), "Trainer: expected ", path,
+              " to be of a run with these settings but got one with others: ", settings, ".");
+  const auto data = there.data.empty() ? "" : text_differences(there.data, state_.data);
+  TORCH_CHECK(data.empty(), "Trainer: expected ", path,
+              " to be of a run with these data but got one with others: ", data, ".");
+  for (const auto& [name, tensor] : runner_.objective().state()) {
+    const auto found = there.pieces.find(name);
+    TORCH_CHECK(found != there.pieces.end() && found->second.sizes() == tensor.sizes(),
+                "Trainer: expected ", path, " to hold the state ", name, " ", tensor.sizes(),
+                " of a piece but got ",
+                found == there.pieces.end() ? std::string("none") : c10::str(found->second.sizes()),
+                ".");
+  }
+  TORCH_CHECK(!result_ || result_->steps == there.step, "Trainer: expected ", path,
+              " to hold step ", result_->steps, ", with which the run ended, but got step ",
+              there.step, ".");
+}
+
+void RunJournal::begin(double now) {
+  saved_ = now;
+  if (record_) record_->keep_evaluations(state_.step);
+}
+
+void RunJournal::append(const Evaluation& evaluation) {
+  take(evaluation);
+  if (record_) record_->append(evaluation);
+}
+
+void RunJournal::save(RunClock& clock) {
+  if (!record_) return;
+  costs_.read();
+  clock.pause();
+  check_parameters(runner_.objective().module(), state_.step);
+  state_.seconds = clock.seconds();
+  state_.training_seconds = clock.training_seconds();
+  state_.noise_seed = runner_.noise().seed();
+  state_.noise_offset = runner_.noise().offset();
+  state_.products = runner_.products();
+  state_.cost_sums = costs_.sums();
+  state_.pieces = runner_.objective().state();
+  save_checkpoint(record_->checkpoint_path(), runner_.objective().module(), runner_.optimizer(),
+                  state_);
+  saved_ = clock.now();
+  clock.go();
+}
+
+void RunJournal::save_first(RunClock& clock) {
+  if (record_ && !record_->has_checkpoint()) save(clock);
+}
+
+void RunJournal::save_if_due(RunClock& clock) {
+  if (record_ && clock.now() - saved_ >= options_.checkpoint_every_seconds) save(clock);
+}
+
+void RunJournal::finish(const TrainResult& result, const RunAbout& about) {
+  result_ = result;
+  if (record_) record_->write_result(result, about);
+}
+
+}  // namespace ladder::train

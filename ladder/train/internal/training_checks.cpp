@@ -1,0 +1,173 @@
+#include "ladder/train/internal/training_checks.h"
+
+#include <ATen/ATen.h>
+#include <torch/utils.h>
+
+#include <utility>
+
+#include "ladder/data/internal/row_checks.h"
+#include "ladder/train/fused_adam.h"
+#include "ladder/train/internal/number_text.h"
+#include "ladder/train/optimizer_state.h"
+#include "ladder/train/schedule.h"
+
+namespace ladder::train {
+namespace {
+
+torch::Tensor first_parameter(const torch::nn::Module& net) {
+  const auto parameters = net.parameters();
+  TORCH_CHECK(!parameters.empty(), "Trainer: expected a network with parameters but got none.");
+  const auto& first = parameters.front();
+  TORCH_CHECK(first.scalar_type() != torch::kHalf,
+              "Trainer: expected a network in Float or Double but got Half on ", first.device(),
+              " (its numbers end at 65504, and costs overflow; keep the network in Float and set "
+              "products to bfloat16 or tf32).");
+  return first;
+}
+
+void check_inputs(const char* name, const torch::Tensor& inputs, const torch::Tensor& parameter) {
+  TORCH_CHECK(inputs.defined(), "Trainer: expected ", name, " but got none.");
+  const auto type = inputs.scalar_type() == torch::kUInt8 ? torch::kFloat32 : inputs.scalar_type();
+  TORCH_CHECK(type == parameter.scalar_type() && inputs.device() == parameter.device(),
+              "Trainer: expected ", name, " in ", c10::toString(parameter.scalar_type()), " on ",
+              parameter.device(), " like the network but got ", c10::toString(inputs.scalar_type()),
+              " on ", inputs.device(), ".");
+  TORCH_CHECK(inputs.dim() >= 1 && inputs.size(0) >= 1, "Trainer: expected ", name,
+              " of at least one row but got ", inputs.sizes(), ".");
+}
+
+bool has_rows(const torch::Tensor& rows) { return rows.defined() && rows.numel() > 0; }
+
+void check_validation(TrainData& data, const TrainOptions& options) {
+  if (!has_rows(data.validation)) {
+    data.validation = torch::Tensor();
+    TORCH_CHECK(options.patience == 0, "Trainer: expected validation rows for a patience of ",
+                options.patience, " epochs but got none.");
+    return;
+  }
+  const auto& validation = data.validation;
+  const auto rows = data.training.inputs.size(0);
+  TORCH_CHECK(validation.dim() == 1 && validation.scalar_type() == torch::kInt64 &&
+                  validation.min().item<int64_t>() >= 0 && validation.max().item<int64_t>() < rows,
+              "Trainer: expected validation rows as int64 [v] in 0..", rows - 1, " but got ",
+              c10::toString(validation.scalar_type()), " ", validation.sizes(), ".");
+  TORCH_CHECK(data.training.labels.defined(),
+              "Trainer: expected labels of the validation rows but got none.");
+}
+
+// The rows that training reads, where these are not all.
+torch::Tensor used_rows(const TrainData& data) {
+  std::vector<torch::Tensor> parts;
+  for (const auto& rows : {data.training.labeled, data.training.unlabeled, data.validation}) {
+    if (has_rows(rows)) parts.push_back(rows.cpu());
+  }
+  return parts.empty() ? torch::Tensor() : at::cat(parts);
+}
+
+// What a resumed run must have again, as texts by name.
+std::map<std::string, std::string> settings_of(const TrainParts& parts,
+                                               const data::SemiSampler& sampler,
+                                               const TrainOptions& options) {
+  auto settings = parts.objective->settings();
+  settings["epochs"] = std::to_string(options.epochs);
+  settings["learning_rate"] = number_text(options.learning_rate);
+  settings["decay_from"] = number_text(options.decay_from);
+  settings["beta1"] = number_text(options.beta1);
+  settings["beta2"] = number_text(options.beta2);
+  settings["eps"] = number_text(options.eps);
+  settings["labeled_batch"] = std::to_string(sampler.labeled_batch());
+  settings["unlabeled_batch"] = std::to_string(sampler.unlabeled_batch());
+  settings["optimizer"] = optimizer_name(*parts.optimizer);
+  for (const auto& term : parts.objective->terms()) {
+    settings["costs"] += (settings["costs"].empty() ? "" : ", ") + to_string(term);
+  }
+  return settings;
+}
+
+}  // namespace
+
+TrainOptions checked(TrainOptions options) {
+  const auto at_least = [](const char* name, auto value, auto least) {
+    TORCH_CHECK(value >= least, "Trainer: expected ", name, " of at least ", least, " but got ",
+                value, ".");
+  };
+  at_least("epochs", options.epochs, 1);
+  at_least("eval_every", options.eval_every, 0);
+  at_least("evaluation_batch", options.evaluation_batch, 2);
+  at_least("patience", options.patience, 0);
+  at_least("checkpoint_every_seconds", options.checkpoint_every_seconds, 0);
+  at_least("progress_every_seconds", options.progress_every_seconds, 0);
+  return options;
+}
+
+TrainParts completed(TrainParts parts, const TrainOptions& options) {
+  TORCH_CHECK(parts.objective, "Trainer: expected an objective but got none.");
+  first_parameter(parts.objective->module());
+  if (!parts.schedule) {
+    const LinearDecay decay{options.learning_rate, options.epochs, options.decay_from};
+    learning_rate(decay, 0);  // throws what is wrong with it
+    parts.schedule = [decay](const StepPosition& at) { return learning_rate(decay, at.epoch()); };
+  }
+  if (!parts.optimizer) {
+    parts.optimizer = std::make_shared<FusedAdam>(parts.objective->module(),
+                                                  torch::optim::AdamOptions(options.learning_rate)
+                                                      .betas({options.beta1, options.beta2})
+                                                      .eps(options.eps));
+  }
+  return parts;
+}
+
+TrainData checked(TrainData data, Objective& objective, const TrainOptions& options) {
+  const auto parameter = first_parameter(objective.module());
+  check_inputs("training inputs", data.training.inputs, parameter);
+  check_validation(data, options);
+  TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
+              "Trainer: expected test inputs and test labels, or neither, but got ",
+              data.test_inputs.defined() ? "inputs" : "labels", " alone.");
+  if (data.test_inputs.defined()) check_inputs("test inputs", data.test_inputs, parameter);
+  TORCH_CHECK(!objective.classifier().is_empty() ||
+                  (!data.validation.defined() && !data.test_inputs.defined()),
+              "Trainer: expected no validation or test rows for an objective without a classifier, "
+              "whose evaluations report costs, but got some.");
+  return data;
+}
+
+data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
+                             const TrainOptions& options) {
+  data::SemiSampler sampler(data.training, {.unlabeled_batch = options.unlabeled_batch,
+                                            .labeled_batch = options.labeled_batch,
+                                            .classes = net.is_empty() ? 0 : net->classes(),
+                                            .seed = options.seed});
+  data::check_finite("Trainer", "training inputs", data.training.inputs, used_rows(data));
+  if (data.test_inputs.defined()) {
+    data::check_finite("Trainer", "test inputs", data.test_inputs);
+  }
+  return sampler;
+}
+
+TrainState first_state(const TrainParts& parts, const TrainData& data,
+                       const data::SemiSampler& sampler, const TrainOptions& options) {
+  TrainState state{.steps_per_epoch = sampler.steps_per_epoch()};
+  if (options.record) {
+    state.settings = settings_of(parts, sampler, options);
+    state.data = data_fingerprint(data);
+  }
+  return state;
+}
+
+void check_parameters(const torch::nn::Module& net, int64_t step) {
+  const torch::NoGradGuard no_grad;
+  const auto parameters = net.named_parameters();
+  std::vector<torch::Tensor> finite;
+  for (const auto& parameter : parameters) {
+    finite.push_back(parameter.value().isfinite().all());
+  }
+  const auto flags = at::stack(finite).cpu();
+  for (size_t i = 0; i < finite.size(); ++i) {
+    TORCH_CHECK(flags[static_cast<int64_t>(i)].item<bool>(), "Trainer: the parameter ",
+                parameters[i].key(), " is not finite after step ", step,
+                " (lower lambda or the learning rate).");
+  }
+}
+
+}  // namespace ladder::train

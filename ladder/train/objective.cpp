@@ -1,0 +1,211 @@
+#include "ladder/train/objective.h"
+
+#include <ATen/ATen.h>
+
+#include <set>
+#include <utility>
+
+#include "ladder/train/internal/number_text.h"
+
+namespace ladder::train {
+namespace {
+
+std::vector<CostTerm> denoising_terms(const std::vector<int64_t>& levels) {
+  std::vector<CostTerm> terms;
+  for (const auto level : levels) {
+    terms.push_back({.kind = CostKind::kDenoising, .level = level});
+  }
+  return terms;
+}
+
+template <class Options>
+std::map<std::string, std::string> network_settings(const Options& options) {
+  std::string lambda;
+  for (const double weight : options.lambda) {
+    lambda += (lambda.empty() ? "" : ", ") + number_text(weight);
+  }
+  return {{"lambda", lambda}, {"input_noise", number_text(options.input_noise)}};
+}
+
+class LadderObjective : public Objective {
+ public:
+  explicit LadderObjective(Ladder net) : net_(std::move(net)) {
+    const auto& lambda = net_->options.lambda;
+    for (size_t l = 0; l < lambda.size(); ++l) {
+      if (lambda[l] > 0) levels_.push_back(static_cast<int64_t>(l));
+    }
+  }
+
+  torch::nn::Module& module() override { return *net_; }
+  Ladder classifier() override { return net_; }
+  size_t levels() const override { return net_->shapes.size(); }
+  std::map<std::string, std::string> settings() const override {
+    return network_settings(net_->options);
+  }
+
+  std::vector<CostTerm> terms() const override {
+    auto terms = denoising_terms(levels_);
+    terms.insert(terms.begin(), {.kind = CostKind::kSupervised});
+    return terms;
+  }
+
+  StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
+    auto loss = net_->loss(batch, noise);
+    StepLoss step{.total = loss.total, .costs = {loss.supervised}};
+    for (const auto level : levels_) {
+      const auto& cost = loss.denoising[static_cast<size_t>(level)];
+      step.costs.push_back(cost.defined() ? cost : at::zeros_like(loss.total));  // lambda is 0 now
+    }
+    step.values = {batch, loss.logits, loss.unlabeled_logits, loss.clean_logits};
+    return step;
+  }
+
+ private:
+  Ladder net_;
+  std::vector<int64_t> levels_;  // with a denoising cost
+};
+
+class AutoencoderObjective : public Objective {
+ public:
+  explicit AutoencoderObjective(DenoisingAutoencoder net) : net_(std::move(net)) {
+    const auto& options = net_->options;
+    if (options.cost == AutoencoderCost::kReconstruction) {
+      levels_ = {0};
+      return;
+    }
+    for (size_t l = 0; l < options.lambda.size(); ++l) {
+      if (options.lambda[l] > 0) levels_.push_back(static_cast<int64_t>(l) + 1);
+    }
+  }
+
+  torch::nn::Module& module() override { return *net_; }
+  std::vector<CostTerm> terms() const override { return denoising_terms(levels_); }
+  size_t levels() const override { return net_->shapes.size(); }
+  std::map<std::string, std::string> settings() const override {
+    return network_settings(net_->options);
+  }
+
+  StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
+    auto loss =
+        net_->loss(batch.x_unlabeled.defined() ? batch.x_unlabeled : batch.x_labeled, noise);
+    StepLoss step{.total = loss.total};
+    for (const auto level : levels_) {
+      step.costs.push_back(loss.denoising[static_cast<size_t>(level)]);
+    }
+    step.values.batch = batch;
+    return step;
+  }
+
+ private:
+  DenoisingAutoencoder net_;
+  std::vector<int64_t> levels_;  // with a cost
+};
+
+class PiecedObjective : public Objective {
+ public:
+  PiecedObjective(std::shared_ptr<Objective> base,
+                  std::vector<std::shared_ptr<ObjectivePiece>> pieces)
+      : base_(std::move(base)), pieces_(std::move(pieces)) {}
+
+  torch::nn::Module& module() override { return base_->module(); }
+  Ladder classifier() override { return base_->classifier(); }
+  size_t levels() const override { return base_->levels(); }
+  std::map<std::string, std::string> settings() const override { return base_->settings(); }
+
+  std::vector<CostTerm> terms() const override {
+    auto terms = base_->terms();
+    for (const auto& piece : pieces_) {
+      if (piece->has_cost()) terms.push_back({.kind = CostKind::kOther, .name = piece->name()});
+    }
+    return terms;
+  }
+
+  StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
+    auto step = base_->loss(batch, noise);
+    for (const auto& piece : pieces_) {
+      if (!piece->has_cost()) continue;
+      const auto cost = piece->cost(step.values);
+      TORCH_CHECK(cost.defined() && cost.dim() == 0, "ObjectivePiece: expected the cost of ",
+                  piece->name(), " as a scalar but got ",
+                  cost.defined() ? c10::str(cost.sizes()) : std::string("an undefined tensor"),
+                  ".");
+      step.total = step.total + cost;
+      step.costs.push_back(cost);
+    }
+    return step;
+  }
+
+  void before_step(const StepPosition& position) override {
+    base_->before_step(position);
+    for (const auto& piece : pieces_) piece->before_step(position);
+  }
+
+  void after_update() override {
+    base_->after_update();
+    for (const auto& piece : pieces_) piece->after_update();
+  }
+
+  std::map<std::string, torch::Tensor> state() override {
+    auto all = base_->state();
+    for (const auto& piece : pieces_) {
+      for (const auto& [name, tensor] : piece->state()) {
+        all[piece->name() + "." + name] = tensor;
+      }
+    }
+    return all;
+  }
+
+ private:
+  std::shared_ptr<Objective> base_;
+  std::vector<std::shared_ptr<ObjectivePiece>> pieces_;
+};
+
+}  // namespace
+
+std::string to_string(const CostTerm& term) {
+  switch (term.kind) {
+    case CostKind::kSupervised:
+      return "supervised cost";
+    case CostKind::kDenoising:
+      return "denoising cost of level " + std::to_string(term.level);
+    case CostKind::kOther:
+      return term.name + " cost";
+  }
+  TORCH_INTERNAL_ASSERT(false, "CostKind ", static_cast<int>(term.kind));
+}
+
+void StepHooks::before_step(const StepPosition&) {}
+void StepHooks::after_update() {}
+std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
+Ladder Objective::classifier() { return nullptr; }
+size_t Objective::levels() const { return 0; }
+std::map<std::string, std::string> Objective::settings() const { return {}; }
+bool ObjectivePiece::has_cost() const { return false; }
+torch::Tensor ObjectivePiece::cost(const StepValues&) { return {}; }
+
+std::shared_ptr<Objective> objective(const Ladder& net) {
+  TORCH_CHECK(!net.is_empty(), "Trainer: expected a network but got an empty Ladder.");
+  return std::make_shared<LadderObjective>(net);
+}
+
+std::shared_ptr<Objective> objective(const DenoisingAutoencoder& net) {
+  TORCH_CHECK(!net.is_empty(),
+              "Trainer: expected a network but got an empty DenoisingAutoencoder.");
+  return std::make_shared<AutoencoderObjective>(net);
+}
+
+std::shared_ptr<Objective> with_pieces(std::shared_ptr<Objective> base,
+                                       std::vector<std::shared_ptr<ObjectivePiece>> pieces) {
+  TORCH_CHECK(base, "with_pieces: expected an objective but got none.");
+  std::set<std::string> names;
+  for (const auto& piece : pieces) {
+    TORCH_CHECK(piece, "with_pieces: expected pieces but got a null pointer.");
+    TORCH_CHECK(!piece->name().empty(), "with_pieces: expected a piece with a name but got none.");
+    TORCH_CHECK(names.insert(piece->name()).second,
+                "with_pieces: expected pieces with different names but got two with the name ",
+                piece->name(), ".");
+  }
+  return std::make_shared<PiecedObjective>(std::move(base), std::move(pieces));
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,134 @@
+/// What a training step minimises, in pieces that users can add to.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ladder/core/random.h"
+#include "ladder/core/semi_batch.h"
+#include "ladder/nn/denoising_autoencoder.h"
+#include "ladder/nn/ladder.h"
+
+namespace ladder::train {
+
+/// Where a run stands before a step.
+struct StepPosition {
+  int64_t step = 0;             ///< steps done
+  int64_t steps_per_epoch = 0;  ///< 0 outside of a run
+  int64_t steps = 0;            ///< steps of the whole run; 0 outside of a run
+
+  int64_t epoch() const { return steps_per_epoch > 0 ? step / steps_per_epoch : 0; }
+};
+
+enum class CostKind { kSupervised, kDenoising, kOther };
+
+/// A cost that is reported by itself.
+struct CostTerm {
+  CostKind kind = CostKind::kOther;
+  std::string name = {};  ///< of a cost of kind kOther
+  int64_t level = 0;      ///< of a denoising cost
+};
+
+/// Return "supervised cost", "denoising cost of level 1" or "<name> cost".
+std::string to_string(const CostTerm& term);
+
+/// Values of one step that pieces compute their costs from; undefined where the step has none.
+struct StepValues {
+  SemiBatch batch = {};
+  torch::Tensor logits = {};            ///< [N, classes], corrupted labeled rows
+  torch::Tensor unlabeled_logits = {};  ///< [M, classes], corrupted unlabeled rows
+  torch::Tensor clean_logits = {};      ///< [M, classes], clean unlabeled rows
+};
+
+/// Costs of one step.
+struct StepLoss {
+  torch::Tensor total = {};               ///< what training minimises []
+  std::vector<torch::Tensor> costs = {};  ///< [] each, in the order of `Objective::terms`
+  StepValues values = {};
+};
+
+/// What objectives and pieces do around a step.
+class StepHooks {
+ public:
+  virtual ~StepHooks() = default;
+
+  /// Set what differs from one step to the next, a weight that grows say. It is called before each
+  /// step, outside of the part that a recorded step repeats (see StepGraph): write into tensors
+  /// that stay where they are.
+  virtual void before_step(const StepPosition& position);
+
+  /// Change parameters after each update, without gradients: project rows, average weights. It is
+  /// part of a recorded step.
+  virtual void after_update();
+
+  /// Return tensors that a resumed run needs beside the parameters, by name. They are shared: a
+  /// checkpoint saves them, and resuming copies into them.
+  virtual std::map<std::string, torch::Tensor> state();
+};
+
+/// What training minimises. `loss` may not wait for the device (no `item()`), so that the step can
+/// be recorded.
+class Objective : public StepHooks {
+ public:
+  /// Return the module whose parameters are trained and saved.
+  virtual torch::nn::Module& module() = 0;
+
+  /// Return the costs that `loss` reports, the same over a run.
+  virtual std::vector<CostTerm> terms() const = 0;
+
+  virtual StepLoss loss(const SemiBatch& batch, NoiseSource& noise) = 0;
+
+  /// Return the number of levels that denoising costs may have, 0 up.
+  virtual size_t levels() const;
+
+  /// Return values that a resumed run must have again, lambda say, as texts by name.
+  virtual std::map<std::string, std::string> settings() const;
+
+  /// Return the network to calibrate and measure at evaluations. None (the default): evaluations
+  /// report costs only.
+  virtual Ladder classifier();
+};
+
+/// A cost, or a change after each update, that is added to an objective:
+///
+///     // Row norms of the first layer stay at most 1.
+///     struct RowNorms : train::ObjectivePiece {
+///       explicit RowNorms(torch::Tensor weight) : weight(weight) {}
+///       std::string name() const override { return "row norms"; }
+///       void after_update() override { weight.copy_(weight.renorm(2, 0, 1)); }
+///       torch::Tensor weight;
+///     };
+class ObjectivePiece : public StepHooks {
+ public:
+  /// Return the name in evaluations, errors and checkpoints, unique among the pieces.
+  virtual std::string name() const = 0;
+
+  /// Return whether `cost` adds a cost; false by default.
+  virtual bool has_cost() const;
+
+  /// Return the cost [] that is added to the total, its weight included.
+  virtual torch::Tensor cost(const StepValues& values);
+};
+
+/// Return the objective of a ladder: its supervised cost and the denoising costs that have a lambda
+/// above 0 now. Error: an empty Ladder.
+std::shared_ptr<Objective> objective(const Ladder& net);
+
+/// Return the objective of a denoising autoencoder over the unlabeled rows of a batch, or over the
+/// labeled ones where it has no others. Evaluations report costs only. Error: an empty network.
+std::shared_ptr<Objective> objective(const DenoisingAutoencoder& net);
+
+/// Return `base` with pieces, whose hooks and costs come after its own, in order.
+/// Errors: a piece that is null or has no name, two pieces with one name.
+///
+///     auto objective = train::with_pieces(train::objective(net), {std::make_shared<RowNorms>(w)});
+std::shared_ptr<Objective> with_pieces(std::shared_ptr<Objective> base,
+                                       std::vector<std::shared_ptr<ObjectivePiece>> pieces);
+
+}  // namespace ladder::train

@@ -1,0 +1,128 @@
+#include "ladder/train/step_runner.h"
+
+#include <ATen/ATen.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "ladder/train/fused_adam.h"
+#include "ladder/train/optimizer_state.h"
+
+namespace ladder::train {
+namespace {
+
+// Steps before one is recorded: libraries set themselves up, the optimiser makes its state.
+constexpr int64_t kWarmUpSteps = 3;
+
+void check_optimizer(const torch::optim::Optimizer& optimizer,
+                     const std::vector<torch::Tensor>& parameters) {
+  TORCH_CHECK(!parameters.empty(), "Trainer: expected a network with parameters but got none.");
+  for (const auto& group : optimizer.param_groups()) {
+    for (const auto& updated : group.params()) {
+      for (const auto& parameter : parameters) {
+        if (updated.is_same(parameter)) return;
+      }
+    }
+  }
+  TORCH_CHECK(false,
+              "Trainer: expected an optimiser of the network's parameters but got one that updates "
+              "none of them (make it from the network that is trained).");
+}
+
+}  // namespace
+
+StepRunner::StepRunner(std::shared_ptr<Objective> objective,
+                       std::shared_ptr<torch::optim::Optimizer> optimizer,
+                       data::SemiSampler sampler, NoiseSource noise, StepRunnerOptions options)
+    : objective_(std::move(objective)),
+      optimizer_(std::move(optimizer)),
+      sampler_(std::move(sampler)),
+      noise_(noise),
+      products_(options.products.value_or(ops::product_plan())),
+      parameters_(objective_->module().parameters()),
+      warm_up_(kWarmUpSteps) {
+  check_optimizer(*optimizer_, parameters_);
+  const auto& parameter = parameters_.front();
+  const auto device = parameter.device();
+  const bool recordable = dynamic_cast<FusedAdam*>(optimizer_.get()) != nullptr;
+  TORCH_CHECK(recordable || !options.graph.value_or(false),
+              "Trainer: expected FusedAdam, whose step can be recorded, but got ",
+              optimizer_name(*optimizer_), " (train without a graph).");
+  if (options.graph.value_or(recordable && device.is_cuda() && StepGraph::available(device) &&
+                             parameter.scalar_type() == torch::kFloat32)) {
+    graph_ = std::make_unique<StepGraph>(device);
+  }
+}
+
+void StepRunner::enter() {
+  if (graph_) graph_->enter();
+  clear_gradients();
+}
+
+void StepRunner::leave() const {
+  if (graph_) graph_->leave();
+}
+
+torch::Tensor StepRunner::run(const StepPosition& position, double learning_rate) {
+  TORCH_CHECK(std::isfinite(learning_rate) && learning_rate >= 0,
+              "Trainer: expected a finite learning rate of at least 0 but got ", learning_rate,
+              " at step ", position.step, ".");
+  set_learning_rate(*optimizer_, learning_rate);
+  objective_->before_step(position);
+  if (graph_ && warm_up_ == 0) return replay(position.step);
+  warm_up_ = std::max<int64_t>(warm_up_ - 1, 0);
+  return update(sampler_.batch(position.step), noise_);
+}
+
+// Moves the parameters by one step; returns its costs.
+torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
+  const auto loss = objective_->loss(batch, noise);
+  loss.total.backward();
+  optimizer_->step();
+  clear_gradients();
+  const torch::NoGradGuard no_grad;
+  objective_->after_update();
+  auto costs = loss.costs;
+  costs.push_back(loss.total);
+  return at::stack(costs);
+}
+
+torch::Tensor StepRunner::replay(int64_t step) {
+  if (!graph_->recorded()) record(step);
+  recorded_.labeled_rows.copy_(sampler_.labeled_rows(step));
+  recorded_.unlabeled_rows.copy_(sampler_.unlabeled_rows(step));
+  graph_->run();
+  noise_ = NoiseSource(noise_.seed(), noise_.offset() + recorded_.noise_blocks);
+  return recorded_.costs.clone();
+}
+
+void StepRunner::record(int64_t step) {
+  const auto options = parameters_.front().options().requires_grad(false);
+  recorded_.labeled_rows = sampler_.labeled_rows(step).clone();
+  recorded_.unlabeled_rows = sampler_.unlabeled_rows(step).clone();
+  recorded_.noise_position =
+      at::full({}, std::bit_cast<int64_t>(noise_.offset()), options.dtype(at::kLong));
+  recorded_.costs = at::zeros({static_cast<int64_t>(objective_->terms().size()) + 1}, options);
+  clear_gradients();  // a gradient from elsewhere would be added to, at each replay
+  try {
+    graph_->record([this] {
+      auto noise = NoiseSource::from(noise_.seed(), recorded_.noise_position);
+      const auto batch = sampler_.gather(recorded_.labeled_rows, recorded_.unlabeled_rows);
+      recorded_.costs.copy_(update(batch, noise));
+      recorded_.noise_position.add_(std::bit_cast<int64_t>(noise.offset()));
+      recorded_.noise_blocks = noise.offset();
+    });
+  } catch (...) {
+    clear_gradients();  // those of a step that was recorded in part hold no numbers
+    throw;
+  }
+}
+
+void StepRunner::clear_gradients() {
+  for (const auto& parameter : parameters_) parameter.mutable_grad().reset();
+}
+
+}  // namespace ladder::train

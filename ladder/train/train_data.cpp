@@ -1,0 +1,49 @@
+#include "ladder/train/train_data.h"
+
+#include <ATen/ATen.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "ladder/train/evaluate.h"
+
+namespace ladder::train {
+namespace {
+
+// Bytes count as the numbers that they are taken for, so that a run may keep either.
+std::string fingerprint_of(const torch::Tensor& tensor) {
+  if (!tensor.defined()) return "none";
+  const bool bytes = tensor.scalar_type() == torch::kUInt8;
+  constexpr int64_t kBytes = 16 << 20;  // sent from a GPU at a time
+  auto crc = ::crc32_z(0, nullptr, 0);
+  if (tensor.numel() > 0) {
+    const auto rows = tensor.dim() == 0 ? 1 : tensor.size(0);
+    const auto flat = tensor.dim() == 0 ? tensor.view({1}) : tensor;
+    const auto row_bytes = static_cast<int64_t>(tensor.nbytes()) / rows;
+    const auto block = std::max<int64_t>(1, kBytes / std::max<int64_t>(1, row_bytes));
+    for (int64_t begin = 0; begin < rows; begin += block) {
+      const auto rows_there = flat.narrow(0, begin, std::min(block, rows - begin)).detach();
+      const auto part = network_inputs(rows_there.cpu()).contiguous();
+      crc = ::crc32_z(crc, static_cast<const Bytef*>(part.const_data_ptr()), part.nbytes());
+    }
+  }
+  char text[9];
+  std::snprintf(text, sizeof text, "%08lx", static_cast<unsigned long>(crc));
+  return c10::str(c10::toString(bytes ? torch::kFloat32 : tensor.scalar_type()), " ",
+                  tensor.sizes(), " ", text);
+}
+
+}  // namespace
+
+std::map<std::string, std::string> data_fingerprint(const TrainData& data) {
+  return {{"inputs", fingerprint_of(data.training.inputs)},
+          {"labels", fingerprint_of(data.training.labels)},
+          {"labeled", fingerprint_of(data.training.labeled)},
+          {"unlabeled", fingerprint_of(data.training.unlabeled)},
+          {"validation", fingerprint_of(data.validation)},
+          {"test_inputs", fingerprint_of(data.test_inputs)},
+          {"test_labels", fingerprint_of(data.test_labels)}};
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,334 @@
+// What a trainer continues, and what it refuses to continue.
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "ladder/io/tensor_file.h"
+#include "ladder/runs/run_folder.h"
+#include "ladder/train/fused_adam.h"
+#include "ladder/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/train/blobs.h"
+#include "tests/train/own_optimizer.h"
+#include "tests/train/pieces.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+using nlohmann::json;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Trains `parts` in `folder` up to `stop` steps.
+TrainResult train_parts(const fs::path& folder, const TrainParts& parts, int64_t stop,
+                        TrainData data = blobs(), TrainOptions options = quick_options()) {
+  options.record = runs::in_folder(folder, {.resume = true});
+  Trainer trainer(parts, std::move(data), options);
+  int64_t reached = trainer.step();
+  trainer.callbacks.on_step = [&](int64_t step) { reached = step; };
+  trainer.callbacks.stop_requested = [&] { return reached >= stop; };
+  return trainer.run();
+}
+
+constexpr int64_t kAll = 24;
+
+std::string resume_error(const fs::path& folder, TrainOptions options = quick_options(),
+                         TrainData data = blobs()) {
+  options.record = runs::in_folder(folder, {.resume = true});
+  auto net = small_ladder();
+  return error_text([&] { Trainer(net, std::move(data), options); });
+}
+
+void finish_in(const fs::path& folder) {
+  auto net = small_ladder();
+  REQUIRE(train_parts(folder, {.objective = train::objective(net)}, kAll).status ==
+          TrainStatus::kFinished);
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(OneThread, "Trainer resumes exactly with any optimiser", "[train]") {
+  using Make = std::function<std::shared_ptr<torch::optim::Optimizer>(const Ladder&)>;
+  const std::vector<std::pair<std::string, Make>> optimizers = {
+      {"Adam",
+       [](const Ladder& net) {
+         return std::make_shared<torch::optim::Adam>(net->parameters(),
+                                                     torch::optim::AdamOptions(1));
+       }},
+      {"SGD",
+       [](const Ladder& net) {
+         return std::make_shared<torch::optim::SGD>(net->parameters(),
+                                                    torch::optim::SGDOptions(1).momentum(0.9));
+       }},
+      {"SignMomentum",
+       [](const Ladder& net) { return std::make_shared<SignMomentum>(net->parameters(), 1); }}};
+  const TemporaryFolder folder;
+  for (const auto& [name, make] : optimizers) {
+    INFO(name);
+    const auto train = [&, &make = make](const fs::path& place, int64_t stop) {
+      auto net = small_ladder();
+      train_parts(place, {.objective = train::objective(net), .optimizer = make(net)}, stop);
+      return net;
+    };
+    const auto straight = train(folder / name / "straight", kAll);
+    REQUIRE_FALSE(same_parameters(*straight, *small_ladder()));
+    for (const int64_t stop : {5, 12}) train(folder / name / "parts", stop);
+    require_same_network(*train(folder / name / "parts", kAll), *straight);
+  }
+  auto net = small_ladder();
+  const auto path = (folder / "SGD/straight/checkpoint.pt").string();
+  fs::remove(folder / "SGD/straight/result.json");
+  const auto text = resume_error(folder / "SGD/straight");
+  REQUIRE(text == "Trainer: expected " + path +
+                      " to be of a run with these settings but got one with others: optimizer "
+                      "(torch::optim::SGD there, ladder::train::FusedAdam here).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses an optimiser whose state it could not save",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  const TrainParts parts{.objective = train::objective(net),
+                         .optimizer = std::make_shared<Stateless>(net->parameters())};
+  REQUIRE(error_text([&] {
+            train_parts(folder / "run", parts, kAll);
+          }).starts_with("Trainer: expected an optimiser that saves its state but got "));
+  REQUIRE_FALSE(fs::exists(folder / "run"));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer resumes an autoencoder exactly and reports its costs",
+                 "[train]") {
+  const TemporaryFolder folder;
+  TrainData data{.training = {.inputs = blobs().training.inputs, .unlabeled = torch::arange(300)}};
+  for (const auto cost : {AutoencoderCost::kReconstruction, AutoencoderCost::kFeatureDifference}) {
+    const bool plain = cost == AutoencoderCost::kReconstruction;
+    const auto place = folder / (plain ? "plain" : "features");
+    auto straight = small_autoencoder(cost);
+    const auto result =
+        train_parts(place / "straight", {.objective = train::objective(straight)}, kAll, data);
+    REQUIRE(result.status == TrainStatus::kFinished);
+    const auto& last = *result.last;
+    REQUIRE_FALSE(last.supervised.has_value());
+    REQUIRE_FALSE(last.test_error.has_value());
+    REQUIRE(last.denoising.size() == 3);
+    REQUIRE(last.denoising[0].has_value() == plain);
+    REQUIRE(last.denoising[2].has_value() == !plain);
+    if (plain) REQUIRE(last.total == *last.denoising[0]);
+    for (const int64_t stop : {3, 7, 18}) {
+      auto net = small_autoencoder(cost);
+      train_parts(place / "parts", {.objective = train::objective(net)}, stop, data);
+    }
+    auto net = small_autoencoder(cost);
+    const auto resumed =
+        train_parts(place / "parts", {.objective = train::objective(net)}, kAll, data);
+    require_same_network(*net, *straight);
+    REQUIRE(resumed.last->total == last.total);
+    std::istringstream lines(file_bytes(place / "parts/metrics.jsonl"));
+    std::string line;
+    REQUIRE(std::getline(lines, line));
+    REQUIRE(json::parse(line).at("supervised").is_null());
+    REQUIRE(json::parse(line).at("total").is_number());
+  }
+  auto net = small_autoencoder(AutoencoderCost::kReconstruction);
+  REQUIRE(error_text([&] { Trainer(train::objective(net), blobs(), quick_options()); }) ==
+          "Trainer: expected no validation or test rows for an objective without a classifier, "
+          "whose evaluations report costs, but got some.");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer resumes pieces and their state exactly", "[train]") {
+  const TemporaryFolder folder;
+  const auto train = [&](const fs::path& place, int64_t stop, bool graph) {
+    auto net = small_ladder();
+    const auto norms = std::make_shared<RowNorms>(net->named_parameters()["stages.0.weight"], 0.9);
+    auto options = quick_options();
+    options.graph = graph;
+    const auto result =
+        train_parts(place,
+                    {.objective = with_pieces(train::objective(net),
+                                              {std::make_shared<PseudoLabels>(1), norms})},
+                    stop, blobs(), options);
+    REQUIRE(norms->updates.item<int64_t>() == stop);
+    if (stop == kAll) REQUIRE(result.last->others.at("pseudo-label") > 0);
+    return net;
+  };
+  const auto straight = train(folder / "straight", kAll, false);
+  for (const int64_t stop : {4, 13}) train(folder / "parts", stop, true);
+  require_same_network(*train(folder / "parts", kAll, true), *straight);
+  const auto lines = file_bytes(folder / "parts/metrics.jsonl");
+  REQUIRE(json::parse(lines.substr(0, lines.find('\n'))).at("others").contains("pseudo-label"));
+  fs::remove(folder / "parts/result.json");
+  REQUIRE(resume_error(folder / "parts")
+              .find("to be of a run of 4 epochs of 6 steps but got step "
+                    "24") != std::string::npos);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer says that the weights of a run that has ended are missing",
+                 "[train]") {
+  const TemporaryFolder folder;
+  finish_in(folder.path());
+  const auto history = file_bytes(folder / "metrics.jsonl");
+  const auto result = file_bytes(folder / "result.json");
+  fs::remove(folder / "checkpoint.pt");
+  REQUIRE(resume_error(folder.path()) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              ", the weights of a run that has ended (finished), but got none (its result and its "
+              "history stay as they are; put the file back or choose another folder).");
+  REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
+  REQUIRE(file_bytes(folder / "result.json") == result);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer keeps recorded history unless training goes on from there",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 13);
+  const auto checkpoint = file_bytes(folder / "checkpoint.pt");
+  train_parts(folder.path(), {.objective = train::objective(net)}, 19);
+  const auto history = file_bytes(folder / "metrics.jsonl");
+  SECTION("without a checkpoint it is refused") {
+    fs::remove(folder / "checkpoint.pt");
+    REQUIRE(resume_error(folder.path()) ==
+            "Trainer: expected " + (folder / "checkpoint.pt").string() +
+                " to continue a run with 3 recorded evaluations but got none (its history stays as "
+                "it is; put the file back or choose another folder).");
+    REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
+  }
+  SECTION("with an older checkpoint it is cut when training goes on, and not before") {
+    write_file(folder / "checkpoint.pt", checkpoint);
+    auto again = small_ladder();
+    auto options = quick_options();
+    options.record = runs::in_folder(folder.path(), {.resume = true});
+    {
+      const Trainer looked_at(again, blobs(), options);
+      REQUIRE(looked_at.step() == 13);
+    }
+    REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
+    Trainer(again, blobs(), options).run();
+    const auto expected = small_ladder();
+    Trainer(expected, blobs(), quick_options()).run();
+    require_same_network(*again, *expected);
+    const auto lines = file_bytes(folder / "metrics.jsonl");
+    REQUIRE(std::count(lines.begin(), lines.end(), '\n') == 4);
+  }
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer records no evaluation before there are weights to go on from",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  auto options = quick_options();
+  options.record = runs::in_folder(folder.path());
+  options.checkpoint_every_seconds = 1e9;
+  {
+    Trainer trainer(net, blobs(), options);
+    trainer.callbacks.on_evaluation = [&](const Evaluation& at) {
+      if (at.epoch > 1) throw std::runtime_error("killed");
+      REQUIRE(fs::exists(folder / "checkpoint.pt"));
+    };
+    REQUIRE_THROWS_AS(trainer.run(), std::runtime_error);
+  }
+  // The run goes on from the end of the first epoch, whose evaluation is recorded once.
+  auto again = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(again)}, kAll);
+  const auto lines = file_bytes(folder / "metrics.jsonl");
+  REQUIRE(std::count(lines.begin(), lines.end(), '\n') == 4);
+  const auto expected = small_ladder();
+  Trainer(expected, blobs(), quick_options()).run();
+  require_same_network(*again, *expected);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer does not take a checkpoint for the result of another step",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 13);
+  const auto earlier = file_bytes(folder / "checkpoint.pt");
+  finish_in(folder.path());
+  write_file(folder / "checkpoint.pt", earlier);
+  REQUIRE(resume_error(folder.path()) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              " to hold step 24, with which the run ended, but got step 13.");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other data", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 8);
+  const auto history = file_bytes(folder / "metrics.jsonl");
+  const auto start = "Trainer: expected " + (folder / "checkpoint.pt").string() +
+                     " to be of a run with these data but got one with others: ";
+  const auto text = [&](const std::function<void(TrainData&)>& change) {
+    auto data = blobs();
+    change(data);
+    return resume_error(folder.path(), quick_options(), data);
+  };
+  const auto images = text([](TrainData& data) { data.training.inputs[5][3] += 1; });
+  REQUIRE(images.starts_with(start + "inputs (Float [300, 12] "));
+  REQUIRE(images.find("labels (") == std::string::npos);
+  REQUIRE(text([](TrainData& data) {
+            data.training.labels[299] = 0;
+          }).starts_with(start + "labels (Long [300] "));
+  REQUIRE(text([](TrainData& data) {
+            data.training.labeled = torch::arange(3, 12);
+          }).starts_with(start + "labeled (Long [9] "));
+  REQUIRE(text([](TrainData& data) {
+            data.test_inputs[0][0] += 1;
+          }).starts_with(start + "test_inputs ("));
+  REQUIRE(text([](TrainData& data) {
+            data.validation = torch::arange(10);
+          }).starts_with(start + "validation (none there, Long [10] "));
+  REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
+  REQUIRE(text([](TrainData&) {}) == "(no error)");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 8);
+  const auto start = "Trainer: expected " + (folder / "checkpoint.pt").string() +
+                     " to be of a run with these settings but got one with others: ";
+  auto options = quick_options();
+  options.epochs = 8;
+  options.learning_rate = 0.02;
+  REQUIRE(resume_error(folder.path(), options) ==
+          start + "epochs (4 there, 8 here), learning_rate (0.01 there, 0.02 here).");
+  options = quick_options();
+  options.labeled_batch = 5;
+  REQUIRE(resume_error(folder.path(), options) == start + "labeled_batch (9 there, 5 here).");
+  // What weights do not depend on may change.
+  options = quick_options();
+  options.eval_every = 2;
+  options.evaluation_batch = 50;
+  options.progress_every_seconds = 7;
+  REQUIRE(resume_error(folder.path(), options) == "(no error)");
+  auto other = small_ladder(1, {10, 1, 0.1, 0.2});
+  options.record = runs::in_folder(folder.path(), {.resume = true});
+  REQUIRE(
+      error_text([&] { Trainer(other, blobs(), options); }).starts_with(start + "lambda (10, "));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer takes checkpoints of before settings and data were in them",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 8);
+  auto tensors = io::load_tensors(folder / "checkpoint.pt");
+  tensors.erase("state.settings");
+  tensors.erase("state.data");
+  io::save_tensors(folder / "checkpoint.pt", tensors);
+  auto again = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(again)}, kAll);
+  const auto expected = small_ladder();
+  Trainer(expected, blobs(), quick_options()).run();
+  require_same_network(*again, *expected);
+}

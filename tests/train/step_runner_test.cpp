@@ -1,0 +1,137 @@
+#include "ladder/train/step_runner.h"
+
+#include <torch/torch.h>
+
+#include "ladder/train/fused_adam.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+#include "tests/train/pieces.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+namespace {
+
+data::SemiSampler sampler() { return {blobs().training, {.unlabeled_batch = 50}}; }
+
+struct Steps {
+  Ladder net{nullptr};
+  std::vector<torch::Tensor> costs;
+  uint64_t noise_offset = 0;
+};
+
+Steps steps_by_runner(int64_t count, StepRunnerOptions options) {
+  Steps result;
+  result.net = small_ladder();
+  StepRunner runner(train::objective(result.net), std::make_shared<FusedAdam>(*result.net),
+                    sampler(), NoiseSource(3), options);
+  runner.enter();
+  const StepRunner::Scope scope(runner);
+  for (int64_t step = 0; step < count; ++step) {
+    result.costs.push_back(runner.run({.step = step}, 0.01).clone());
+  }
+  runner.leave();
+  result.noise_offset = runner.noise().offset();
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(OneThread, "StepRunner takes the steps of a plain loop", "[train]") {
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  auto rows = sampler();
+  NoiseSource noise(3);
+  std::vector<LadderLoss> losses;
+  adam.set_learning_rate(0.01);
+  for (int64_t step = 0; step < 8; ++step) {
+    losses.push_back(net->loss(rows.batch(step), noise));
+    losses.back().total.backward();
+    adam.step();
+    adam.zero_grad();
+  }
+  for (const bool graph : {false, true}) {  // on the CPU a graph calls the step again
+    const auto steps = steps_by_runner(8, {.graph = graph});
+    require_same_network(*steps.net, *net);
+    REQUIRE(steps.noise_offset == noise.offset());
+    for (size_t i = 0; i < losses.size(); ++i) {
+      const auto& loss = losses[i];
+      REQUIRE(
+          steps.costs[i].equal(torch::stack({loss.supervised, loss.denoising[0], loss.denoising[1],
+                                             loss.denoising[2], loss.denoising[3], loss.total})));
+      REQUIRE_FALSE(steps.costs[i].requires_grad());
+    }
+  }
+}
+
+TEST_CASE_METHOD(OneThread, "StepRunner computes products by its plan, within its scope only",
+                 "[train]") {
+  const auto usual = ops::product_plan();
+  const auto rounded = ops::default_product_plan(ops::ProductPrecision::kBFloat16);
+  const auto other = steps_by_runner(4, {.products = rounded});
+  REQUIRE(ops::product_plan() == usual);
+  REQUIRE_FALSE(same_parameters(*other.net, *steps_by_runner(4, {}).net));
+  const ops::ProductScope scope(rounded);
+  require_same_network(*other.net, *steps_by_runner(4, {}).net);
+}
+
+TEST_CASE_METHOD(OneThread, "StepRunner calls hooks around each step, recorded or not", "[train]") {
+  const auto run = [](bool graph) {
+    auto net = small_ladder();
+    const auto pseudo = std::make_shared<PseudoLabels>(2);
+    const auto norms = std::make_shared<RowNorms>(net->named_parameters()["stages.1.weight"], 0.3);
+    StepRunner runner(with_pieces(train::objective(net), {pseudo, norms}),
+                      std::make_shared<FusedAdam>(*net), sampler(), NoiseSource(3),
+                      {.graph = graph});
+    runner.enter();
+    const StepRunner::Scope scope(runner);
+    for (int64_t step = 0; step < 10; ++step) {
+      const auto costs = runner.run({.step = step, .steps = 10}, 0.01);
+      REQUIRE(costs.numel() == 7);
+      REQUIRE(pseudo->weight.item<float>() == 2.0F * static_cast<float>(step) / 10.0F);
+      REQUIRE((costs[5].item<double>() > 0) == (step > 0));
+      REQUIRE(norms->updates.item<int64_t>() == step + 1);
+    }
+    // A norm of 16 terms has at most 18 roundings, and so has what the row was divided by.
+    const auto most = 0.3 * (1 + 36 * unit_roundoff(torch::kFloat));
+    REQUIRE(norms->weight.norm(2, 1).max().item<double>() <= most);
+    return net;
+  };
+  require_same_network(*run(true), *run(false));
+}
+
+TEST_CASE_METHOD(OneThread, "StepRunner drops gradients from elsewhere", "[train]") {
+  auto net = small_ladder();
+  NoiseSource noise(9);
+  net->loss(sampler().batch(0), noise).total.backward();
+  StepRunner runner(train::objective(net), std::make_shared<FusedAdam>(*net), sampler(),
+                    NoiseSource(3));
+  runner.enter();
+  const StepRunner::Scope scope(runner);
+  for (int64_t step = 0; step < 8; ++step) runner.run({.step = step}, 0.01);
+  require_same_network(*net, *steps_by_runner(8, {}).net);
+  for (const auto& parameter : net->parameters()) REQUIRE_FALSE(parameter.grad().defined());
+}
+
+TEST_CASE("StepRunner says what is wrong with an optimiser", "[train]") {
+  auto net = small_ladder();
+  auto other = small_ladder(2);
+  REQUIRE(error_text([&] {
+            StepRunner(train::objective(net), std::make_shared<FusedAdam>(*other), sampler(),
+                       NoiseSource(1));
+          }) ==
+          "Trainer: expected an optimiser of the network's parameters but got one that updates "
+          "none of them (make it from the network that is trained).");
+  const auto sgd = std::make_shared<torch::optim::SGD>(net->parameters(), 0.1);
+  REQUIRE(error_text([&] {
+            StepRunner(train::objective(net), sgd, sampler(), NoiseSource(1), {.graph = true});
+          }) ==
+          "Trainer: expected FusedAdam, whose step can be recorded, but got torch::optim::SGD "
+          "(train without a graph).");
+  StepRunner runner(train::objective(net), sgd, sampler(), NoiseSource(1));
+  REQUIRE(error_text([&] { runner.run({.step = 4}, -1); }) ==
+          "Trainer: expected a finite learning rate of at least 0 but got -1 at step 4.");
+}
