@@ -1,5 +1,5 @@
-// The rules of the tree, read from its include lines: what the umbrella headers hold, and that a
-// header includes what it names.
+// The rules of the tree, read from its include lines: which room may use which, what the umbrella
+// headers hold, that internal headers stay inside, and that a header includes what it names.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -38,6 +38,11 @@ std::vector<std::string> includes_of(const fs::path& path) {
   return names;
 }
 
+bool is_source(const fs::path& path) {
+  static const std::set<std::string> kEndings = {".h", ".cpp", ".inc", ".cu", ".cuh"};
+  return kEndings.contains(path.extension().string());
+}
+
 bool is_public(const std::string& header) {
   return header.ends_with(".h") && header.find("/internal/") == std::string::npos &&
          header.find("/kernels/") == std::string::npos;
@@ -51,6 +56,41 @@ std::set<std::string> public_headers(const fs::path& base) {
     if (is_public(name)) headers.insert(name);
   }
   return headers;
+}
+
+// Room of a file that is included as `name`, or nothing: "nn" of "ladder/nn/pass.h".
+std::string room_of(const std::string& name) {
+  if (name.starts_with("apps/")) return "apps";
+  if (!name.starts_with("ladder/")) return "";
+  const size_t end = name.find('/', 7);
+  return end == std::string::npos ? "" : name.substr(7, end - 7);
+}
+
+using Rooms = std::set<std::string>;
+
+// What each room may include besides itself, LibTorch and the standard library.
+const std::map<std::string, Rooms>& arrows() {
+  static const std::map<std::string, Rooms> kArrows = {
+      {"core", {}},
+      {"io", {}},
+      {"data", {"core", "io"}},
+      {"ops", {"core"}},
+      {"nn", {"core", "ops"}},
+      {"models", {"core", "data", "nn", "ops"}},
+      {"train", {"core", "data", "io", "nn", "ops"}},
+      {"runs", {"core", "data", "io", "models", "nn", "ops", "train"}},
+      {"apps", {"core", "data", "io", "models", "nn", "ops", "runs", "train"}},
+  };
+  return kArrows;
+}
+
+// Sources that reach over an arrow, and why.
+const std::map<std::string, Rooms>& exceptions() {
+  static const std::map<std::string, Rooms> kExceptions = {
+      // Normals are drawn by the kernels that operators draw them with, so that both are the same.
+      {"ladder/core/random.cpp", {"ops"}},
+  };
+  return kExceptions;
 }
 
 // A header that must be included, by the file or by what it includes of ours, where a pattern is
@@ -119,6 +159,50 @@ void collect(const std::map<std::string, fs::path>& ours, const std::string& nam
 }
 
 }  // namespace
+
+TEST_CASE("Rooms include only the rooms below them", "[rooms]") {
+  const fs::path root = source_folder();
+  int checked = 0;
+  for (const char* folder : {"ladder", "models", "apps"}) {
+    for (const auto& path : files_below(root / folder)) {
+      if (!is_source(path)) continue;
+      std::string name = path.lexically_relative(root).string();
+      if (name.starts_with("models/")) name = name.substr(std::string("models/").size());
+      const std::string room = room_of(name);
+      if (room.empty()) continue;  // the umbrella headers and version.h
+      INFO(path << " is in the room " << room);
+      REQUIRE(arrows().contains(room));
+      for (const auto& include : includes_of(path)) {
+        const std::string used = room_of(include);
+        if (used.empty() || used == room) continue;
+        const auto exception = exceptions().find(name);
+        if (exception != exceptions().end() && exception->second.contains(used)) continue;
+        INFO("it includes " << include);
+        CHECK(arrows().at(room).contains(used));
+        ++checked;
+      }
+    }
+  }
+  CHECK(checked > 50);
+}
+
+TEST_CASE("Internal headers stay inside the library", "[rooms]") {
+  const fs::path root = source_folder();
+  int checked = 0;
+  for (const char* folder : {"ladder", "models", "apps", "examples"}) {
+    for (const auto& path : files_below(root / folder)) {
+      const std::string name = path.lexically_relative(root).string();
+      const bool outside = name.starts_with("apps/") || name.starts_with("examples/");
+      if (!is_source(path) || (!outside && !is_public(name))) continue;
+      for (const auto& include : includes_of(path)) {
+        INFO(path << " includes " << include);
+        CHECK((!include.starts_with("ladder/") || is_public(include)));
+        ++checked;
+      }
+    }
+  }
+  CHECK(checked > 100);
+}
 
 TEST_CASE("Umbrella headers include every public header and nothing else", "[rooms]") {
   const fs::path root = source_folder();
