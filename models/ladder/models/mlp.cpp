@@ -11,7 +11,7 @@ MlpOptions::operator NetworkOptions() const {
                          .leaky_slope = leaky_slope,
                          .combinator = combinator};
   for (const auto units : layers) {
-    network.layers.push_back(Dense{units});
+    network.layers.emplace_back(Dense{units});
   }
   return network;
 }
