@@ -242,7 +242,20 @@ def fetch(name, sha256):
         return True
     return False
 
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
 os.makedirs(folder, exist_ok=True)
+for name in os.listdir(folder):  # parts of a download that was killed
+    stem, _, pid = name.rpartition(".")
+    if stem[:1] == "." and stem[1:] in files and pid.isdigit() and not alive(int(pid)):
+        os.remove(os.path.join(folder, name))
 sys.exit(0 if all(fetch(name, sha256) for name, sha256 in files.items()) else 1)
 PYTHON
 }
