@@ -49,7 +49,7 @@ std::vector<std::string> missing_batches(const fs::path& dir) {
   return missing;
 }
 
-// What is in a place instead of the six files, or nothing.
+// Describes what a folder holds instead of the six files, or returns nothing.
 std::string found_instead(const fs::path& place) {
   const std::string dir = place.string();
   const auto missing = missing_batches(place);
@@ -105,7 +105,7 @@ Dataset read_cifar10(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(in.is_open(), "read_cifar10: expected a readable file but could not open ", name,
               " (check its permissions).");
-  // A record may begin with any label below 10, so only other first bytes speak for another kind.
+  // A record begins with a label below 10; any other first byte may be the start of another kind.
   std::string head(io::kFileKindBytes, '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(in.gcount()));

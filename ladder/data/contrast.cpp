@@ -31,7 +31,7 @@ torch::Tensor normalize_contrast(const torch::Tensor& images, const ContrastOpti
   const auto dtype = bytes ? torch::kFloat32 : images.scalar_type();
   const int64_t rows = images.size(0);
   torch::Tensor out = torch::empty(images.sizes(), images.options().dtype(dtype));
-  // In chunks, since the float64 copy is several times the size of the images.
+  // Works in chunks: the float64 copy takes several times the memory of the images.
   for (int64_t row = 0; row < rows; row += kContrastChunk) {
     const int64_t end = std::min(row + kContrastChunk, rows);
     torch::Tensor x = images.slice(0, row, end).to(torch::kFloat64).flatten(1);  // [R, D]

@@ -35,7 +35,7 @@ std::string missing_files(const fs::path& dir) {
   return missing;
 }
 
-// A hint that names files which may be the wanted ones under other names, or nothing.
+// Returns a hint that names files with similar names, or nothing.
 std::string near_misses(const fs::path& dir) {
   constexpr size_t kShown = 4;
   std::vector<std::string> found;
@@ -61,7 +61,7 @@ std::string near_misses(const fs::path& dir) {
                          : ": rename them if they are the same files");
 }
 
-// The first of the folders that holds all four files.
+// Returns the first folder that holds all four files.
 std::optional<fs::path> first_whole(const std::vector<fs::path>& dirs) {
   for (const fs::path& dir : dirs) {
     if (missing_files(dir).empty()) return dir;
@@ -69,7 +69,7 @@ std::optional<fs::path> first_whole(const std::vector<fs::path>& dirs) {
   return std::nullopt;
 }
 
-// A given folder or, inside it, one that other libraries or this one would make.
+// Returns the first of `dir` and its folders `inner` that holds all four files.
 fs::path given_dir(const char* component, const fs::path& dir, const std::vector<fs::path>& inner) {
   std::vector<fs::path> dirs = {dir};
   for (const fs::path& folder : inner) dirs.push_back(dir / folder);

@@ -52,7 +52,7 @@ std::string element_name(int code) {
 class Bytes {
  public:
   virtual ~Bytes() = default;
-  // Fewer bytes than `size` only at the end of the data.
+  // Reads `size` bytes, fewer only at the end of the data.
   virtual uint64_t read(uint8_t* out, uint64_t size) = 0;
 };
 
@@ -109,7 +109,7 @@ class GzipBytes : public Bytes {
     return stream_.avail_in > 0;
   }
 
-  // Zeros behind the data, as tapes and some mirrors leave, are passed over as gunzip does.
+  // Ignores zeros behind the data as gunzip does; tapes and some mirrors add them.
   void next_member() {
     bool padded = false;
     while (true) {

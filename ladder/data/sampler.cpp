@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kNoStatistics =
     " but got 1 (one row has no mean and variance to be normalised by).";
 constexpr int64_t kDefaultLabeledBatch = 100;
-// Labeled rows are ordered, and sent to the device, for this many steps at a time.
+// Steps whose labeled rows are permuted and copied to the device at once.
 constexpr int64_t kBlockSteps = 256;
 
 std::string describe(const torch::Tensor& tensor) {

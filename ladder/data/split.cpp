@@ -28,7 +28,7 @@ torch::Tensor checked_labels(const char* component, const torch::Tensor& labels,
   return labels.cpu().contiguous();
 }
 
-// Rows by class, each class in the order of one permutation of all rows.
+// Returns the rows of each class, in the order of one permutation of all rows.
 std::vector<std::vector<int64_t>> shuffled_by_class(const torch::Tensor& labels, int64_t classes,
                                                     uint64_t seed, const std::vector<bool>& taken) {
   const torch::Tensor order = permutation(labels.numel(), seed);
@@ -41,7 +41,7 @@ std::vector<std::vector<int64_t>> shuffled_by_class(const torch::Tensor& labels,
   return by_class;
 }
 
-// The largest equal share of each class, the remainder going to the first classes with rows left.
+// Divides `count` equally among the classes; the first classes with rows left take the remainder.
 std::vector<int64_t> even_shares(const std::vector<std::vector<int64_t>>& by_class, int64_t count) {
   std::vector<int64_t> shares(by_class.size(), 0);
   while (count > 0) {

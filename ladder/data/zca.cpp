@@ -33,7 +33,7 @@ torch::Tensor covariance_of(const torch::Tensor& x, const torch::Tensor& mean) {
   torch::Tensor sum = torch::zeros({features, features}, mean.options());
   for (int64_t row = 0; row < x.size(0); row += kWhiteningChunk) {
     const torch::Tensor rows = x.slice(0, row, row + kWhiteningChunk).to(torch::kFloat64) - mean;
-    // On and above the diagonal alone, which halves the work.
+    // Computes only the upper triangle, which halves the work.
     for (int64_t at = 0; at < features; at += kBlock) {
       sum.slice(0, at, at + kBlock)
           .slice(1, at)
@@ -101,7 +101,7 @@ ZcaWhitening ZcaWhitening::fit(const torch::Tensor& inputs, const ZcaOptions& op
     check_finite(covariance);
     std::tie(eigenvalues, eigenvectors) = at::linalg_eigh(covariance);
   }
-  // Those of a covariance are not negative; rounding may make them so.
+  // A covariance has no negative eigenvalues; rounding can produce them.
   eigenvalues = eigenvalues.clamp_min(0);
   const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(features) *
                           eigenvalues[-1].item<double>();
@@ -113,7 +113,7 @@ ZcaWhitening ZcaWhitening::fit(const torch::Tensor& inputs, const ZcaOptions& op
 
 torch::Tensor ZcaWhitening::power(double exponent) const {
   torch::Tensor gain = (eigenvalues_ + ridge_).pow(exponent);  // [K]
-  // Where the rows span less than all directions, the ridge is all there is in the others.
+  // In directions that the rows do not span, only the ridge is left.
   const bool spanned = eigenvalues_.size(0) == features();
   const double rest = spanned ? 0 : std::pow(ridge_, exponent);
   torch::Tensor map = (eigenvectors_ * (gain - rest)).mm(eigenvectors_.t());

@@ -97,7 +97,7 @@ class TensorReader {
  public:
   explicit TensorReader(ZipReader& zip) : zip_(zip) {}
 
-  // Undefined when `value` is something else than a tensor.
+  // Returns an undefined tensor if `value` is not a tensor.
   torch::Tensor read(const PickleValue& value) {
     if (value.kind != Kind::kCall) return {};
     const auto& arguments = *value.items;
@@ -140,7 +140,7 @@ class TensorReader {
     auto [found, first] = storages_.try_emplace(id[2].text);
     if (first) found->second = storage(id[2].text, dtype);
     const torch::Tensor& data = found->second;
-    // What is left of the storage after the last element, found without overflow.
+    // Elements of the storage behind the last one of the tensor, computed without overflow.
     int64_t left = data.scalar_type() == dtype && offset >= 0 ? data.numel() - 1 - offset : -1;
     for (size_t d = 0; d < sizes.size() && left >= 0; ++d) {
       const bool outside = strides[d] > 0 && sizes[d] - 1 > left / strides[d];

@@ -66,7 +66,7 @@ std::optional<FileKind> file_kind(std::string_view head) {
       return FileKind{signature.noun, signature.hint};
     }
   }
-  // The size of a JSON header in 8 bytes, then the header.
+  // safetensors: the size of a JSON header in 8 bytes, then the header.
   if (head.size() > 9 && head.substr(4, 4) == "\0\0\0\0"sv && head.substr(8, 2) == "{\"") {
     return FileKind{"a safetensors file", kConvert};
   }
