@@ -1,9 +1,13 @@
 #include "apps/support/progress.h"
 
+#include <pty.h>
 #include <tests/support/catch.h>
+
+#include "tests/apps/mnist_place.h"
 
 using ladder::apps::clock_text;
 using ladder::apps::TimeLeft;
+using namespace ladder::testing;
 
 TEST_CASE("clock_text shows hours where there are any", "[cli]") {
   CHECK(clock_text(0.4) == "0:00");
@@ -23,4 +27,40 @@ TEST_CASE("TimeLeft goes by the pace since its first call", "[cli]") {
 
 TEST_CASE("TimeLeft without a pace is unknown", "[cli]") {
   CHECK(TimeLeft().text(0, 1000, 0, 0) == "?");
+}
+
+TEST_CASE("ladder-mnist: on a terminal it rewrites one line", "[cli]") {
+  const MnistPlace place;
+  const auto command = place.command("run", {"--epochs", "600"});
+  std::vector<char*> argv;
+  for (const auto& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = 60;
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, &size);
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  std::string shown;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = ::read(terminal, buffer, sizeof buffer)) > 0;) {
+    shown.append(buffer, static_cast<size_t>(count));
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  ::close(terminal);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(shown.find("\r\033[Kepoch ") != std::string::npos);
+  CHECK(shown.ends_with("\r\033[Ktest error 0.00 %\r\n"));
+  CHECK(lines_of(shown).size() == 2);
+  for (size_t at = shown.find("\033[K"); at != std::string::npos;) {
+    const auto next = shown.find('\r', at);
+    CHECK(next - at - 3 < 60);
+    at = shown.find("\033[K", next);
+  }
 }

@@ -1,0 +1,266 @@
+#include <ladder/io/tensor_file.h>
+#include <tests/support/catch.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "tests/apps/mnist_place.h"
+
+using namespace ladder::testing;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+TEST_CASE("ladder-mnist: what the data cannot give is refused before anything is written",
+          "[cli]") {
+  const MnistPlace place;
+  const auto labels = place.run("run", {"--labels", "300"});
+  CHECK(labels.status == 2);
+  CHECK(mnist_sentence(labels.err) ==
+        "make_split: expected at most 200 labels, as many as rows with a label, but got 300.");
+  const auto validation = place.run("run", {"--validation", "200"});
+  CHECK(validation.status == 2);
+  CHECK(
+      mnist_sentence(validation.err).starts_with("make_split: expected 0 to 199 validation rows"));
+  const auto batch = place.run("run", {"--batch-size", "201"});
+  CHECK(batch.status == 2);
+  CHECK(mnist_sentence(batch.err) ==
+        "expected --batch-size of at most 200, the rows to train on, but got 201.");
+  CHECK_FALSE(fs::exists(place.folder / "run"));
+}
+
+TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", "[cli]") {
+  const MnistPlace place;
+  const auto outcome = place.run("run", {"--epochs", "3", "--seed", "7", "--validation", "50"});
+  REQUIRE(outcome.err.empty());
+  REQUIRE(outcome.status == 0);
+  const auto lines = lines_of(outcome.out);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0] == "mnist-100-full, seed 7, in " + (place.folder / "run").string());
+  CHECK(std::regex_match(
+      lines[1],
+      std::regex(R"(epoch 1/3  cost \S+, supervised \S+, denoising \S+ \S+ \S+  validation )"
+                 R"(error \S+ %  test error \S+ %  \S+ steps/s  \d+:\d\d left)")));
+  CHECK(lines[3].starts_with("epoch 3/3  "));
+  CHECK(std::regex_match(lines[4], std::regex(R"(validation error \S+ %, test error \S+ %)")));
+
+  const auto config = place.read("run", "config.json");
+  const json expected = {{"program", "ladder-mnist"},
+                         {"recipe", "mnist-100-full"},
+                         {"dataset", "mnist"},
+                         {"train_rows", kMnistTrainRows},
+                         {"test_rows", kMnistTestRows},
+                         {"classes", 10},
+                         {"labels", 20},
+                         {"balanced", true},
+                         {"validation", 50},
+                         {"in_features", 784},
+                         {"layers", {30, 10}},
+                         {"lambda", {10.0, 1.0, 0.1}},
+                         {"input_noise", 0.3},
+                         {"noise", 0.3},
+                         {"combinator", "gaussian"},
+                         {"activation", "relu"},
+                         {"leaky_slope", 0.1},
+                         {"epochs", 3},
+                         {"learning_rate", 0.002},
+                         {"decay_from", 0.67},
+                         {"batch_size", 20},
+                         {"labeled_batch", 20},
+                         {"seed", 7},
+                         {"eval_every", 1},
+                         {"calibration", "training"},
+                         {"patience", 0},
+                         {"device", "cpu"},
+                         {"precision", "float32"},
+                         {"product_route", "aten"}};
+  auto settings = config;
+  settings.erase("environment");
+  CHECK(settings == expected);
+  const auto& environment = config.at("environment");
+  CHECK(environment.at("threads") == 1);
+  CHECK(environment.at("product_route") == "aten");
+  CHECK(environment.at("data_dir") == (place.folder / "data").string());
+  for (const char* key : {"ladder", "commit", "libtorch", "cpu", "kernels"}) {
+    CHECK_FALSE(environment.at(key).get<std::string>().empty());
+  }
+
+  const auto result = place.read("run", "result.json");
+  CHECK(result.at("status") == "finished");
+  CHECK(result.at("seed") == 7);
+  CHECK(result.at("labels") == 20);
+  CHECK(result.at("steps") == 3 * 7);  // 150 rows in batches of 20
+  const auto error = result.at("test_error").get<double>();
+  char text[64];
+  std::snprintf(text, sizeof text, "test error %.2f %%", error);
+  CHECK(lines[4].ends_with(text));
+  CHECK(lines_of(file_bytes(place.file("run", "metrics.jsonl"))).size() == 3);
+  CHECK(fs::exists(place.file("run", "checkpoint.pt")));
+}
+
+TEST_CASE("ladder-mnist: sets the published error beside that of the same experiment", "[cli]") {
+  const MnistPlace place;
+  const auto published = place.run("a", {"--labels", "100", "--epochs", "1", "--quiet"});
+  CHECK(std::regex_match(
+      published.out,
+      std::regex(R"(test error \S+ % \(published 1\.06 \+- 0\.37 % for mnist-100-full\)\n)")));
+  const auto other = place.run("b", {"--epochs", "1", "--quiet"});
+  CHECK(std::regex_match(other.out, std::regex(R"(test error \S+ %\n)")));
+}
+
+TEST_CASE("ladder-mnist: the same seed gives the same run, another seed another", "[cli]") {
+  const MnistPlace place;
+  const Arguments short_run = {"--epochs", "2", "--quiet"};
+  REQUIRE(place.run("a", short_run).status == 0);
+  REQUIRE(place.run("b", short_run).status == 0);
+  REQUIRE(place.run("c", short_run + Arguments{"--seed", "2"}).status == 0);
+  require_same_run(place, "a", "b");
+  const auto a = ladder::io::load_tensors(place.file("a", "checkpoint.pt"));
+  const auto c = ladder::io::load_tensors(place.file("c", "checkpoint.pt"));
+  for (const auto& [name, tensor] : a) {
+    if (name.starts_with("parameters.") && tensor.numel() > 1000) {
+      CHECK_FALSE(torch::equal(tensor, c.at(name)));
+    }
+  }
+}
+
+TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
+  const auto before = file_bytes(place.file("run", "config.json"));
+  const auto outcome = place.run("run", {"--epochs", "2", "--noise", ".4", "--resume"});
+  CHECK(outcome.status == 2);
+  CHECK(mnist_sentence(outcome.err) ==
+        "expected the settings that the run in " + (place.folder / "run").string() +
+            " was started with but got others (give the flags of its "
+            "start again): epochs (1 there, 2 "
+            "here), noise (0.3 there, 0.4 here).");
+  CHECK(file_bytes(place.file("run", "config.json")) == before);
+}
+
+TEST_CASE("ladder-mnist: continued with other threads, it says so", "[cli]") {
+  const MnistPlace place;
+  const Arguments length = {"--epochs", "60"};
+  Program program(place.command("run", length));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  const auto outcome = place.run("run", length + Arguments{"--threads", "2", "--resume"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("note: started with threads 1, continued with 2: ") != std::string::npos);
+}
+
+TEST_CASE("ladder-mnist: a cost that is not finite ends the run with its name, status 1", "[cli]") {
+  const MnistPlace place;
+  const auto outcome = place.run("run", {"--epochs", "20", "--lr", "1e30"});
+  CHECK(outcome.status == 1);
+  CHECK(
+      std::regex_match(mnist_sentence(outcome.err),
+                       std::regex(R"(Trainer: the .+ is not finite at step \d+ \(lower .+\)\.)")));
+}
+
+TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "[cli]") {
+  const MnistPlace place;
+  const Arguments seeds = {"--labels", "100", "--epochs", "2", "--seeds", "1,3..4"};
+  const auto outcome = place.run("all", seeds);
+  REQUIRE(outcome.err.empty());
+  REQUIRE(outcome.status == 0);
+  std::vector<double> errors;
+  std::vector<fs::file_time_type> written;
+  std::string table = "\n  seed  test error, %\n";
+  char text[200];
+  for (const int seed : {1, 3, 4}) {
+    const auto folder = "all/seed-" + std::to_string(seed);
+    const auto result = place.read(folder, "result.json");
+    CHECK(result.at("seed") == seed);
+    errors.push_back(result.at("test_error").get<double>());
+    written.push_back(fs::last_write_time(place.file(folder, "result.json")));
+    std::snprintf(text, sizeof text, "%6d  %.2f\n", seed, errors.back());
+    table += text;
+  }
+  const double mean = (errors[0] + errors[1] + errors[2]) / 3;
+  double squares = 0;
+  for (const double error : errors) squares += (error - mean) * (error - mean);
+  auto sorted = errors;
+  std::sort(sorted.begin(), sorted.end());
+  std::snprintf(text, sizeof text,
+                "mean %.3f  std %.3f  median %.3f  over 3 seeds (published 1.06 +- 0.37 %% for "
+                "mnist-100-full)\n",
+                mean, std::sqrt(squares / 2), sorted[1]);
+  CHECK(outcome.out.ends_with(table + text));
+
+  const auto again = place.run("all", seeds + Arguments{"--resume", "--quiet"});
+  REQUIRE(again.status == 0);
+  CHECK(again.out == text);
+  for (size_t i = 0; i < written.size(); ++i) {
+    const auto seed = std::vector<int>{1, 3, 4}[i];
+    CHECK(fs::last_write_time(place.file("all/seed-" + std::to_string(seed), "result.json")) ==
+          written[i]);
+  }
+}
+
+TEST_CASE("ladder-mnist: seeds at once end as seeds in turn", "[cli]") {
+  const MnistPlace place;
+  const Arguments seeds = {"--labels", "100", "--epochs", "2", "--seeds", "1,3"};
+  const auto turn = place.run("turn", seeds);
+  const auto once = place.run("once", seeds + Arguments{"--parallel-seeds"});
+  INFO(once.err);
+  REQUIRE(once.status == 0);
+  const auto table = turn.out.find("\n  seed  test error");
+  REQUIRE(table != std::string::npos);
+  CHECK(once.out.ends_with(turn.out.substr(table)));
+  CHECK(once.out.find("\nseed 3  epoch 1/2  ") != std::string::npos);
+  require_same_run(place, "once/seed-1", "turn/seed-1");
+  require_same_run(place, "once/seed-3", "turn/seed-3");
+}
+
+TEST_CASE("ladder-mnist: seeds at once are interrupted and resumed together", "[cli]") {
+  const MnistPlace place;
+  const Arguments seeds = {"--epochs", "40", "--seeds", "1..2", "--parallel-seeds"};
+  Program program(place.command("run", seeds));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 2/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  for (const char* seed : {"run/seed-1", "run/seed-2"}) {
+    CHECK(fs::exists(place.file(seed, "checkpoint.pt")));
+    CHECK_FALSE(fs::exists(place.file(seed, "result.json")));
+  }
+  REQUIRE(place.run("run", seeds + Arguments{"--resume"}).status == 0);
+  REQUIRE(place.run("alone", {"--epochs", "40", "--seed", "2"}).status == 0);
+  require_same_run(place, "run/seed-2", "alone");
+}
+
+TEST_CASE("ladder-mnist: a run goes on with another device in its settings", "[cli]") {
+  const MnistPlace place;
+  const Arguments length = {"--epochs", "400"};
+  Program program(place.command("run", length));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  auto config = place.read("run", "config.json");
+  config["device"] = "cuda";
+  write_file(place.file("run", "config.json"), config.dump(2));
+  auto checkpoint = ladder::io::load_tensors(place.file("run", "checkpoint.pt"));
+  checkpoint["state.config"] = ladder::io::text_tensor(config.dump(2));
+  ladder::io::save_tensors(place.file("run", "checkpoint.pt"), checkpoint);
+  const auto outcome = place.run("run", length + Arguments{"--resume"});
+  CHECK(outcome.err.empty());
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("note: started with device \"cuda\", continued with \"cpu\": ") !=
+        std::string::npos);
+  CHECK(place.read("run", "config.json").at("device") == "cuda");
+}
+
+TEST_CASE("ladder-mnist: two processes do not share a folder", "[cli]") {
+  const MnistPlace place;
+  const Arguments forever = {"--epochs", "100000", "--resume"};
+  Program first(place.command("run", forever));
+  REQUIRE(first.wait_until([&] { return first.out().find("epoch 2/") != std::string::npos; }));
+  const auto second = place.run("run", forever);
+  CHECK(second.status == 1);
+  CHECK(mnist_sentence(second.err).find("another process") != std::string::npos);
+  first.send(SIGINT);
+  CHECK(first.wait() == 130);
+}

@@ -1,0 +1,183 @@
+#include <ladder/models/combinators.h>
+#include <ladder/models/recipes.h>
+#include <tests/support/catch.h>
+#include <tests/support/wrong_commands.h>
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "tests/apps/mnist_place.h"
+
+using namespace ladder::testing;
+
+TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, status 2", "[cli]") {
+  check_wrong_commands(
+      kMnistProgram, "ladder-mnist",
+      {
+          {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
+          {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
+          {{"mnist"}, "expected a flag (--name) but got 'mnist'."},
+          {{"--epochs"}, "expected a value after --epochs but got none (N)."},
+          {{"--epochs", "--quiet"}, "expected a value after --epochs but got none (N)."},
+          {{"--quiet=yes"}, "expected --quiet without a value but got '--quiet=yes'."},
+          {{"--recipe", "mnist-100-ful"},
+           "expected a recipe but got 'mnist-100-ful' (did you mean mnist-100-full? --list shows "
+           "all)."},
+          {{"--dataset", "mnits"},
+           "expected mnist or fashion-mnist for --dataset but got 'mnits' (did you mean mnist?)."},
+          {{"--combinator", "gausian"},
+           "expected a combinator but got 'gausian' (did you mean gaussian? --list shows all)."},
+          {{"--activation", "rely"},
+           "expected relu, leaky-relu, tanh or gelu for --activation but got 'rely' (did you mean "
+           "relu?)."},
+          {{"--precision", "half"},
+           "expected float32, bfloat16, tf32 or float64 for --precision but got 'half'."},
+          {{"--product-route", "mkl"},
+           "expected auto, aten, onednn or ladder for --product-route but got 'mkl'."},
+          {{"--calibration", "train"},
+           "expected training or labeled for --calibration but got 'train' (did you mean "
+           "training?)."},
+          {{"--device", "gpu"}, "expected auto, cpu, cuda or cuda:N for --device but got 'gpu'."},
+          {{"--epochs", "0"}, "expected a whole number of at least 1 for --epochs but got '0'."},
+          {{"--epochs", "10x"},
+           "expected a whole number of at least 1 for --epochs but got '10x'."},
+          {{"--epochs", "1.5"},
+           "expected a whole number of at least 1 for --epochs but got '1.5'."},
+          {{"--epochs="}, "expected a whole number of at least 1 for --epochs but got ''."},
+          {{"--epochs", "99999999999999999999"},
+           "expected a whole number of at least 1 for --epochs but got '99999999999999999999'."},
+          {{"--batch-size", "1"},
+           "expected a whole number of at least 2 for --batch-size but got '1'."},
+          {{"--batch-size", "60001"},
+           "expected --batch-size of at most 60000, the rows to train on, but got 60001."},
+          {{"--lr", "-1"}, "expected a number of at least 0 for --lr but got '-1'."},
+          {{"--lr", "fast"}, "expected a number of at least 0 for --lr but got 'fast'."},
+          {{"--lr", "nan"}, "expected a number of at least 0 for --lr but got 'nan'."},
+          {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
+          {{"--input-noise", ".3.3"},
+           "expected a number of at least 0 for --input-noise but got '.3.3'."},
+          {{"--decay-from", "1.1"},
+           "expected a number from 0 to 1 for --decay-from but got '1.1'."},
+          {{"--threads", "0"}, "expected a whole number from 1 to 4096 for --threads but got '0'."},
+          {{"--labels", "0"},
+           "expected a whole number of at least 1 for --labels N|all but got '0'."},
+          {{"--labels", "55"},
+           "expected a number of labels divisible by the 10 classes but got --labels 55 (the "
+           "nearest "
+           "are 50 and 60; --unbalanced takes any)."},
+          {{"--labels", "5"},
+           "expected a number of labels divisible by the 10 classes but got --labels 5 (the "
+           "nearest is "
+           "10; --unbalanced takes any)."},
+          {{"--labels", "60010"},
+           "expected at most 60000 labels, as many as training rows of mnist, but got --labels "
+           "60010."},
+          {{"--labels", "59000", "--validation", "5000"},
+           "expected at most 55000 labels, as many as training rows of mnist besides those for "
+           "validation, but got --labels 59000."},
+          {{"--validation", "60000"},
+           "expected --validation below the 60000 training rows of mnist but got 60000."},
+          {{"--patience", "3"},
+           "expected --validation with --patience 3 but got none (the validation error decides "
+           "when to "
+           "stop)."},
+          {{"--lambda", "1000,10"},
+           "expected 7 weights in --lambda, for the input and each of 6 layers, but got 2 "
+           "(1000,10)."},
+          {{"--layers", "100,10"},
+           "expected 3 weights in --lambda, for the input and each of 2 layers, but got 7 "
+           "(1000,10,0.1,0.1,0.1,0.1,0.1)."},
+          {{"--lambda", "1,-1"},
+           "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
+          {{"--layers", "100,,10"},
+           "expected whole numbers of at least 1 separated by commas for --layers but got "
+           "'100,,10'."},
+          {{"--layers", "100,10", "--recipe", "mnist-100-conv-small-gamma"},
+           "expected a recipe of dense layers for --layers but got mnist-100-conv-small-gamma (in "
+           "C++, "
+           "edit its models::NetworkOptions)."},
+          {{"--recipe", "mnist-100-conv-fc", "--lambda", "1,2"},
+           "expected 8 weights in --lambda, for the input and each of 7 layers, but got 2 (1,2)."},
+          {{"--recipe", "cifar-4000-conv-large-gamma"},
+           "expected a recipe for mnist but got cifar-4000-conv-large-gamma (ladder-cifar10 trains "
+           "it)."},
+          {{"--layers", "100,12", "--lambda", "1,1,1"},
+           "expected 10 units in the last of --layers, one for each class, but got 12 (100,12)."},
+          {{"--seed", "-1"}, "expected a whole number of at least 0 for --seed but got '-1'."},
+          {{"--seeds", "5..1"}, "expected a range that runs up for --seeds but got '5..1'."},
+          {{"--seeds", "1..3,2"},
+           "expected every seed once for --seeds but got '1..3,2' (2 comes twice)."},
+          {{"--seeds", "1.3"}, "expected seeds like 1..10 or 1,2,5 for --seeds but got '1.3'."},
+          {{"--seeds", "0..100000"},
+           "expected at most 10000 seeds for --seeds but got '0..100000'."},
+          {{"--seed", "1", "--seeds", "1..2"}, "expected --seed or --seeds but got both."},
+          {{"--device", "cpu", "--precision", "tf32"},
+           "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
+           "precision "
+           "there)."},
+          {{"--parallel-seeds"},
+           "expected --seeds with --parallel-seeds but got none (--seeds 1..10)."},
+      });
+}
+
+TEST_CASE("ladder-mnist: a GPU that is not there is refused", "[cli]") {
+  if (torch::cuda::is_available()) LADDER_SKIP("this machine has one");
+  const auto outcome = run_to_end({kMnistProgram, "--device", "cuda:1"});
+  CHECK(outcome.status == 2);
+  CHECK(mnist_sentence(outcome.err)
+            .starts_with("expected a CUDA device for --device cuda:1 but got none ("));
+}
+
+TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]") {
+  const auto list = run_to_end({kMnistProgram, "--list"});
+  CHECK(list.status == 0);
+  const auto rows = lines_of(list.out);
+  size_t row = 0;
+  for (const auto& recipe : ladder::models::recipes()) {
+    if (recipe.dataset == "mnist") {
+      REQUIRE(++row < rows.size());
+      CHECK(rows[row].starts_with(recipe.name + " "));
+      if (!recipe.network.lambda.empty()) {
+        CHECK(rows[row].find(" " + recipe.combinator + " ") != std::string::npos);
+      }
+    }
+  }
+  row += 2;  // a line between the tables, and the second one's heading
+  for (const auto& combinator : ladder::models::combinators()) {
+    REQUIRE(++row < rows.size());
+    CHECK(rows[row].starts_with(combinator.name + " "));
+  }
+  CHECK(rows.size() == row + 1);
+  CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
+  CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
+
+  const auto help = run_to_end({kMnistProgram, "--epochs", "1", "--help"});
+  CHECK(help.status == 0);
+  CHECK(run_to_end({kMnistProgram, "-h"}).out == help.out);
+  for (const char* flag : {"--recipe",      "--list",       "--labels",        "--layers",
+                           "--lambda",      "--noise",      "--input-noise",   "--combinator",
+                           "--activation",  "--epochs",     "--batch-size",    "--lr",
+                           "--decay-from",  "--seed",       "--seeds",         "--device",
+                           "--threads",     "--precision",  "--product-route", "--data-dir",
+                           "--dataset",     "--validation", "--unbalanced",    "--eval-every",
+                           "--calibration", "--patience",   "--out",           "--resume",
+                           "--quiet",       "--settings",   "--no-graph",      "--parallel-seeds",
+                           "--help",        "--version",    "--labeled-batch"}) {
+    INFO(flag);
+    CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
+  }
+
+  const auto labeled_batch = [](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {kMnistProgram, "--settings"});
+    return nlohmann::json::parse(run_to_end(flags).out).at("labeled_batch").get<int>();
+  };
+  CHECK(labeled_batch({"--batch-size=40"}) == 40);
+  CHECK(labeled_batch({"--labeled-batch=30", "--batch-size=40"}) == 30);
+  CHECK(labeled_batch({"--labeled-batch=300"}) == 100);  // all there are
+
+  const auto version = run_to_end({kMnistProgram, "--version"});
+  CHECK(version.status == 0);
+  CHECK(std::regex_match(version.out,
+                         std::regex(R"(ladder-mnist \d+\.\d+\.\d+ \(.+\), LibTorch .+\n)")));
+}
