@@ -42,7 +42,7 @@ Ladder load_run(const std::filesystem::path& checkpoint, const nlohmann::json& c
        .layers = config.at("layers"),
        .lambda = config.at("lambda"),
        .input_noise = config.at("input_noise"),
-       .noise = config.at("noise"),
+       .noise_std = config.at("noise"),
        .activation = activation_from_string(config.at("activation")),
        .combinator = models::find_combinator(config.at("combinator").get<std::string>()).make});
   TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");

@@ -144,7 +144,7 @@ train::TrainOptions train_options(const TrainingFlags& flags, int64_t labeled_ba
           .learning_rate = schedule.learning_rate,
           .decay_from = schedule.decay_from,
           .labeled_batch = labeled_batch,
-          .unlabeled_batch = decoder ? schedule.batch_size : 0,
+          .unlabeled_batch = decoder ? schedule.unlabeled_batch : 0,
           .seed = seed,
           .eval_every = flags.eval_every,
           .calibration = flags.calibration == "labeled" ? train::Calibration::kLabeledRows
@@ -284,14 +284,14 @@ ordered_json settings(const std::string& program, const ordered_json& network,
   object.update({{"epochs", schedule.epochs},
                  {"learning_rate", schedule.learning_rate},
                  {"decay_from", schedule.decay_from},
-                 {"batch_size", schedule.batch_size},
+                 {"batch_size", schedule.unlabeled_batch},
                  {"labeled_batch",
                   all ? schedule.labeled_batch : std::min(schedule.labeled_batch, recipe.labels)},
                  {"eval_every", flags.eval_every},
                  {"calibration", flags.calibration},
                  {"patience", flags.patience},
                  {"device", flags.device},
-                 {"precision", flags.recipe.precision},
+                 {"precision", models::to_string(flags.recipe.precision)},
                  {"product_route", flags.product_route}});
   return object;
 }
@@ -318,7 +318,7 @@ ordered_json network_settings(const models::NetworkOptions& network,
   }
   settings.update({{"lambda", network.lambda},
                    {"input_noise", network.input_noise},
-                   {"noise", network.noise},
+                   {"noise", network.noise_std},
                    {"combinator", combinator},
                    {"activation", to_string(network.activation)},
                    {"leaky_slope", network.leaky_slope}});

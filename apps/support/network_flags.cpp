@@ -37,7 +37,7 @@ void add_network_flags(CommandLine& line, models::Recipe& recipe) {
               network.lambda =
                   text == "none" ? std::vector<double>() : parse_numbers("--lambda", text, 0);
             });
-  line.number("noise", "STD", "of the noise at levels 1 up", network.noise);
+  line.number("noise", "STD", "of the noise at levels 1 up", network.noise_std);
   line.number("input-noise", "STD", "of the noise on the input", network.input_noise);
   add_combinator_flag(line, recipe);
   line.flag("activation", "relu|leaky-relu|tanh|gelu", "of the hidden levels (the recipe's)",

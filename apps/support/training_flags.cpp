@@ -65,7 +65,7 @@ void settle_device(TrainingFlags& flags) {
     flags.device = torch::cuda::is_available() ? "cuda" : "cpu";
   }
   if (flags.device == "cpu") {
-    if (flags.recipe.precision == "tf32") {
+    if (flags.recipe.precision == models::Precision::kTensorFloat32) {
       throw UsageError(
           "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
           "precision there).");
@@ -87,10 +87,7 @@ void settle_device(TrainingFlags& flags) {
 }
 
 void settle_products(TrainingFlags& flags) {
-  flags.products =
-      ops::default_product_plan(flags.recipe.precision == "float64"
-                                    ? ops::ProductPrecision::kFloat32
-                                    : ops::product_precision_from_string(flags.recipe.precision));
+  flags.products = ops::default_product_plan(models::product_precision(flags.recipe.precision));
   if (flags.product_route == "auto") {
     return;
   }
@@ -119,9 +116,7 @@ std::string kind(const models::Recipe& recipe) {
 
 torch::Device TrainingFlags::torch_device() const { return torch::Device(device); }
 
-torch::Dtype TrainingFlags::dtype() const {
-  return recipe.precision == "float64" ? torch::kFloat64 : torch::kFloat32;
-}
+torch::Dtype TrainingFlags::dtype() const { return models::dtype(recipe.precision); }
 
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags) {
   line.heading("Recipe");
@@ -160,8 +155,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.integer("epochs", "passes over the unlabeled rows", schedule.epochs, 1);
   line.flag("batch-size", "N", "unlabeled rows a step, and labeled ones where there are as many",
             [&](const std::string& text) {
-              schedule.batch_size = parse_integer("--batch-size", text, 2);
-              schedule.labeled_batch = schedule.batch_size;
+              schedule.unlabeled_batch = parse_integer("--batch-size", text, 2);
+              schedule.labeled_batch = schedule.unlabeled_batch;
             });
   line.integer("labeled-batch", "labeled rows a step, at most those there are (as --batch-size)",
                schedule.labeled_batch, 2);
@@ -185,8 +180,12 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   line.flag("device", "auto|cpu|cuda[:N]", "where to train (auto: a GPU where there is one)",
             [&](const std::string& text) { flags.device = parse_device(text); });
   line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
-  line.choice("precision", "of the numbers; bfloat16 and tf32 (CUDA): of products alone",
-              flags.recipe.precision, kPrecisions);
+  line.flag("precision", "float32|bfloat16|tf32|float64",
+            "of the numbers; bfloat16 and tf32 (CUDA): of products alone (float32)",
+            [&](const std::string& text) {
+              recipe.precision =
+                  models::precision_from_string(parse_choice("--precision", text, kPrecisions));
+            });
   line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
               flags.no_graph);
   line.toggle("parallel-seeds", "train those of --seeds at once, side by side on a GPU",
@@ -263,11 +262,11 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
 }
 
 void check_batch_size(const TrainingFlags& flags, int64_t rows) {
-  if (flags.recipe.schedule.batch_size > rows) {
+  if (flags.recipe.schedule.unlabeled_batch > rows) {
     throw UsageError(
         fmt::format("expected --batch-size of at most {}, the rows to train on, but "
                     "got {}.",
-                    rows, flags.recipe.schedule.batch_size));
+                    rows, flags.recipe.schedule.unlabeled_batch));
   }
 }
 
@@ -296,7 +295,8 @@ std::string recipe_table(const std::vector<models::Recipe>& recipes) {
     text += fmt::format(
         kRow, recipe.name, kind(recipe), lambda.empty() ? "-" : recipe.combinator,
         labels_text(recipe.labels),
-        lambda.empty() ? "none" : fmt::format("{}", fmt::join(lambda, ",")), recipe.network.noise,
+        lambda.empty() ? "none" : fmt::format("{}", fmt::join(lambda, ",")),
+        recipe.network.noise_std,
         recipe.published ? models::to_string(*recipe.published) : "- (" + recipe.source + ")");
   }
   return text;

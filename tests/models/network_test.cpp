@@ -119,7 +119,7 @@ TEST_CASE("network: hands its options to every stage", "[models]") {
   const NetworkOptions options{
       .input_shape = {2, 6, 6},
       .layers = {Conv{3, 3, Border::kSame, 2}, MeanPool{2}, Dense{5}, Dense{3}},
-      .noise = 0.125,
+      .noise_std = 0.125,
       .activation = Activation::kLeakyRelu,
       .leaky_slope = 0.25,
       .top_gamma = false};
@@ -144,7 +144,7 @@ TEST_CASE("network: dense layers are the networks of mlp", "[models]") {
                          .layers = {5, 4, 3},
                          .lambda = {2, 1, .5, .1},
                          .input_noise = 0.1,
-                         .noise = 0.2,
+                         .noise_std = 0.2,
                          .activation = Activation::kTanh};
   const NetworkOptions options = dense;
   CHECK(options.input_shape == std::vector<int64_t>{7});
@@ -188,4 +188,30 @@ TEST_CASE("network: names what does not fit", "[models]") {
   CHECK(refused({}, {Dense{2}}) ==
         "network: expected the shape of an input row but got an empty input_shape.");
   CHECK(refused({4}, {}) == "network: expected at least one layer but got none.");
+}
+
+TEST_CASE("layer_from_string reads what to_string writes", "[models]") {
+  const std::vector<models::Layer> layers = {
+      models::Dense{10},
+      models::Conv{32, 5, Border::kFull},
+      models::Conv{96, 3, Border::kSame, 2},
+      models::Conv{1000, 26},
+      models::MaxPool{2},
+      models::MeanPool{3},
+      models::GlobalMeanPool{},
+  };
+  for (const auto& layer : layers) {
+    const auto text = to_string(layer);
+    INFO(text);
+    CHECK((models::layer_from_string(text) == layer));
+  }
+  for (const auto* text :
+       {"", "dense", "dense ten", "dense 10 ", "dense 10 20", "conv 32@5x5", "conv valid 32@5x3",
+        "conv odd 32@5x5", "max pool", "pool 2", "conv valid 32@5x5 / 1", "global pool"}) {
+    CHECK(
+        error_text([&] { models::layer_from_string(text); }) ==
+        "layer_from_string: expected a layer like \"dense 10\", \"conv valid 32@5x5\", \"max pool "
+        "2\" or \"global mean pool\" but got \"" +
+            std::string(text) + "\".");
+  }
 }

@@ -133,13 +133,13 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
                                                        Dense{250}, Dense{250}, Dense{10}}));
     CHECK(recipe.network.top_gamma);
     CHECK(recipe.network.lambda == row.lambda);
-    CHECK(recipe.network.noise == row.noise);
+    CHECK(recipe.network.noise_std == row.noise);
     CHECK(recipe.network.input_noise == 0.3);
     CHECK(recipe.network.activation == Activation::kRelu);
     CHECK(recipe.schedule.epochs == 150);
     CHECK(recipe.schedule.learning_rate == 0.002);
     CHECK(recipe.schedule.decay_from == 0.67);
-    CHECK(recipe.schedule.batch_size == 100);
+    CHECK(recipe.schedule.unlabeled_batch == 100);
     CHECK(recipe.schedule.labeled_batch == 100);
     REQUIRE(recipe.published.has_value() == row.mean.has_value());
     if (row.mean) {
@@ -159,10 +159,10 @@ TEST_CASE("Recipes: the fast one is the full one with a schedule of its own", "[
   const auto& full = find_recipe("mnist-100-full");
   CHECK(fast.labels == full.labels);
   CHECK((fast.network.layers == full.network.layers));
-  CHECK(fast.network.noise == full.network.noise);
+  CHECK(fast.network.noise_std == full.network.noise_std);
   CHECK(fast.network.lambda == std::vector<double>{2000, 20, 0.2, 0.2, 0.2, 0.2, 0.2});
-  CHECK(fast.precision == "bfloat16");
-  CHECK(fast.schedule.batch_size == 200);
+  CHECK(fast.precision == models::Precision::kBFloat16);
+  CHECK(fast.schedule.unlabeled_batch == 200);
   CHECK(fast.schedule.labeled_batch == 100);
   CHECK(fast.schedule.epochs * 3 < full.schedule.epochs);
   CHECK_FALSE(fast.published.has_value());
@@ -202,7 +202,7 @@ TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") 
     }
     CHECK(layers == row.layers);
     CHECK(recipe.network.lambda == row.lambda);
-    CHECK(recipe.network.noise == row.noise);
+    CHECK(recipe.network.noise_std == row.noise);
     CHECK(recipe.network.input_noise == 0.3);
     CHECK(recipe.network.activation == row.activation);
     CHECK(recipe.network.leaky_slope == 0.1);
@@ -210,7 +210,7 @@ TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") 
     CHECK(recipe.schedule.epochs == row.epochs);
     CHECK(recipe.schedule.decay_from == row.decay_from);
     CHECK(recipe.schedule.learning_rate == 0.002);
-    CHECK(recipe.schedule.batch_size == 100);
+    CHECK(recipe.schedule.unlabeled_batch == 100);
     CHECK(recipe.schedule.labeled_batch == 100);
     REQUIRE(recipe.published.has_value() == row.mean.has_value());
     if (row.mean) {
@@ -244,4 +244,22 @@ TEST_CASE("Recipes: an unknown name is answered with the nearest", "[models]") {
   CHECK(error_text([] { find_recipe("mnist-al-gama"); }) ==
         "find_recipe: expected the name of a recipe but got 'mnist-al-gama' (did you mean "
         "mnist-all-gamma?).");
+}
+
+TEST_CASE("Precision has a name, a type and a precision of products", "[models]") {
+  using models::Precision;
+  CHECK(models::to_string(Precision::kFloat32) == "float32");
+  CHECK(models::to_string(Precision::kBFloat16) == "bfloat16");
+  CHECK(models::to_string(Precision::kTensorFloat32) == "tf32");
+  CHECK(models::to_string(Precision::kFloat64) == "float64");
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kTensorFloat32,
+                               Precision::kFloat64}) {
+    CHECK(models::precision_from_string(models::to_string(precision)) == precision);
+    CHECK(models::dtype(precision) ==
+          (precision == Precision::kFloat64 ? torch::kFloat64 : torch::kFloat32));
+  }
+  CHECK(models::product_precision(Precision::kFloat64) == ops::ProductPrecision::kFloat32);
+  CHECK(models::product_precision(Precision::kBFloat16) == ops::ProductPrecision::kBFloat16);
+  CHECK(error_text([] { models::precision_from_string("half"); }) ==
+        "precision_from_string: expected float32, bfloat16, tf32 or float64 but got 'half'.");
 }

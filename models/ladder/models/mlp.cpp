@@ -6,7 +6,7 @@ MlpOptions::operator NetworkOptions() const {
   NetworkOptions network{.input_shape = {in_features},
                          .lambda = lambda,
                          .input_noise = input_noise,
-                         .noise = noise,
+                         .noise_std = noise_std,
                          .activation = activation,
                          .leaky_slope = leaky_slope,
                          .combinator = combinator};

@@ -15,7 +15,7 @@ struct MlpOptions {
   /// Weights of the denoising costs of levels 0..L; empty or all 0: a supervised baseline.
   std::vector<double> lambda = {1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1};
   double input_noise = 0.3;  ///< standard deviation at level 0
-  double noise = 0.3;        ///< standard deviation at levels 1..L
+  double noise_std = 0.3;    ///< standard deviation at levels 1..L
   Activation activation = Activation::kRelu;
   double leaky_slope = 0.1;
   /// Makes the combinator of a level; by default GaussianCombinator.

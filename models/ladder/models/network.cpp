@@ -6,6 +6,9 @@
 #include <ladder/nn/stages/noisy_mean_pool.h>
 #include <torch/torch.h>
 
+#include <optional>
+#include <sstream>
+
 namespace ladder::models {
 namespace {
 
@@ -29,7 +32,7 @@ AnyStage make_stage(const Dense& layer, const Place& at) {
   return NoisyBatchNormLinear(
       NoisyBatchNormLinearOptions{.in_features = c10::multiply_integers(at.below),
                                   .out_features = layer.units,
-                                  .noise_std = at.options.noise,
+                                  .noise_std = at.options.noise_std,
                                   .activation = at.options.activation,
                                   .leaky_slope = at.options.leaky_slope,
                                   .softmax_top = at.top,
@@ -42,24 +45,24 @@ AnyStage make_stage(const Conv& layer, const Place& at) {
                                     .kernel = layer.kernel,
                                     .border = layer.border,
                                     .stride = layer.stride,
-                                    .noise_std = at.options.noise,
+                                    .noise_std = at.options.noise_std,
                                     .activation = at.options.activation,
                                     .leaky_slope = at.options.leaky_slope});
 }
 
 AnyStage make_stage(const MaxPool& layer, const Place& at) {
   return NoisyMaxPool(NoisyMaxPoolOptions{
-      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise});
+      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise_std});
 }
 
 AnyStage make_stage(const MeanPool& layer, const Place& at) {
   return NoisyMeanPool(NoisyMeanPoolOptions{
-      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise});
+      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise_std});
 }
 
 AnyStage make_stage(const GlobalMeanPool&, const Place& at) {
   return NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{.channels = at.below[0],
-                                                        .noise_std = at.options.noise,
+                                                        .noise_std = at.options.noise_std,
                                                         .softmax_top = at.top,
                                                         .gamma = at.options.top_gamma});
 }
@@ -105,6 +108,44 @@ std::string to_string(const Layer& layer) {
                  [](const MeanPool& pool) { return c10::str("mean pool ", pool.size); },
                  [](const GlobalMeanPool&) { return std::string("global mean pool"); }},
       layer);
+}
+
+Layer layer_from_string(const std::string& text) {
+  std::istringstream words(text);
+  std::string first, second;
+  words >> first >> second;
+  std::optional<Layer> layer;
+  int64_t number = 0;
+  if (text == to_string(Layer(GlobalMeanPool{}))) {
+    return GlobalMeanPool{};
+  }
+  if (first == "dense") {
+    std::istringstream(second) >> number;
+    layer = Dense{number};
+  } else if (second == "pool") {
+    words >> number;
+    layer = first == "max" ? Layer(MaxPool{number}) : Layer(MeanPool{number});
+  } else if (first == "conv") {
+    Conv conv;
+    char at = 0, by = 0, over = 0;
+    int64_t kernel = 0;
+    words >> conv.channels >> at >> conv.kernel >> by >> kernel;
+    if (words >> over >> number) {
+      conv.stride = number;
+    }
+    for (const auto border : {Border::kValid, Border::kSame, Border::kFull}) {
+      if (to_string(border) == second) {
+        conv.border = border;
+        layer = conv;
+      }
+    }
+  }
+  // Whatever was read another way than it is written is refused here.
+  TORCH_CHECK(layer && to_string(*layer) == text,
+              "layer_from_string: expected a layer like \"dense 10\", \"conv valid 32@5x5\", "
+              "\"max pool 2\" or \"global mean pool\" but got \"",
+              text, "\".");
+  return *layer;
 }
 
 std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options) {

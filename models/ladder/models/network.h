@@ -46,6 +46,8 @@ using Layer = std::variant<Dense, Conv, MaxPool, MeanPool, GlobalMeanPool>;
 /// "dense 10", "conv full 32@5x5", "conv same 64@3x3 / 2" with a stride, "max pool 2",
 /// "mean pool 2", "global mean pool".
 std::string to_string(const Layer& layer);
+/// The layer of such a text. Error: a text that `to_string` does not write.
+Layer layer_from_string(const std::string& text);
 
 /// Any network: every published one is a value of this type, one tweak from an ablation.
 struct NetworkOptions {
@@ -55,7 +57,7 @@ struct NetworkOptions {
   /// Weights of the denoising costs of levels 0..L; empty or all 0: a supervised baseline.
   std::vector<double> lambda = {};
   double input_noise = 0.3;                   ///< standard deviation at level 0
-  double noise = 0.3;                         ///< standard deviation at levels 1..L
+  double noise_std = 0.3;                     ///< standard deviation at levels 1..L
   Activation activation = Activation::kRelu;  ///< of dense and convolutional levels
   double leaky_slope = 0.1;
   CombinatorFactory combinator = {};  ///< of a level; by default GaussianCombinator

@@ -27,14 +27,14 @@ constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
 MlpOptions full(double lambda0, double lambda1, double rest, double noise = 0.3) {
-  return {.lambda = full_lambda(kLevels, lambda0, lambda1, rest), .noise = noise};
+  return {.lambda = full_lambda(kLevels, lambda0, lambda1, rest), .noise_std = noise};
 }
 
 MlpOptions bottom(double lambda0) { return {.lambda = bottom_lambda(kLevels, lambda0)}; }
 
 MlpOptions gamma(double top) { return {.lambda = gamma_lambda(kLevels, top)}; }
 
-MlpOptions supervised() { return {.lambda = {}, .noise = 0.5}; }
+MlpOptions supervised() { return {.lambda = {}, .noise_std = 0.5}; }
 
 NetworkOptions conv_small_full() {
   auto network = conv_small();
@@ -44,7 +44,7 @@ NetworkOptions conv_small_full() {
 
 NetworkOptions supervised(NetworkOptions network, double noise) {
   network.lambda.clear();
-  network.noise = noise;
+  network.noise_std = noise;
   return network;
 }
 
@@ -79,8 +79,8 @@ std::vector<Recipe> recipe_table() {
 
       {.name = "mnist-100-fast", .dataset = "mnist", .labels = 100,
        .network = full(2000, 20, 0.2),
-       .schedule = {.epochs = 48, .learning_rate = 0.003, .decay_from = 0.5, .batch_size = 200},
-       .precision = "bfloat16", .source = kOursFast},
+       .schedule = {.epochs = 48, .learning_rate = 0.003, .decay_from = 0.5, .unlabeled_batch = 200},
+       .precision = Precision::kBFloat16, .source = kOursFast},
 
       {.name = "mnist-1000-full", .dataset = "mnist", .labels = 1000,
        .network = full(2000, 20, 0.1, 0.2), .published = Published{0.84, 0.08}, .source = kRasmus},
@@ -152,7 +152,7 @@ void add_ablations(std::vector<Recipe>& recipes) {
   }
   recipe.name = "mnist-100-input-noise";
   recipe.combinator = "vanilla";
-  recipe.network.noise = 0;
+  recipe.network.noise_std = 0;
   recipes.push_back(recipe);
 }
 
@@ -175,6 +175,39 @@ std::string to_string(const Published& published) {
     std::snprintf(text, sizeof text, "%.3f", published.mean);
   }
   return text;
+}
+
+std::string to_string(Precision precision) {
+  return precision == Precision::kFloat64 ? "float64"
+                                          : ops::to_string(product_precision(precision));
+}
+
+Precision precision_from_string(const std::string& name) {
+  for (const auto precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kTensorFloat32,
+                               Precision::kFloat64}) {
+    if (to_string(precision) == name) {
+      return precision;
+    }
+  }
+  TORCH_CHECK(false, "precision_from_string: expected float32, bfloat16, tf32 or float64 but got '",
+              name, "'.");
+}
+
+torch::Dtype dtype(Precision precision) {
+  return precision == Precision::kFloat64 ? torch::kFloat64 : torch::kFloat32;
+}
+
+ops::ProductPrecision product_precision(Precision precision) {
+  switch (precision) {
+    case Precision::kBFloat16:
+      return ops::ProductPrecision::kBFloat16;
+    case Precision::kTensorFloat32:
+      return ops::ProductPrecision::kTensorFloat32;
+    case Precision::kFloat32:
+    case Precision::kFloat64:
+      break;
+  }
+  return ops::ProductPrecision::kFloat32;
 }
 
 const std::vector<Recipe>& recipes() {

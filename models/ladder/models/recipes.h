@@ -3,6 +3,8 @@
 
 #include <ladder/data/split.h>
 #include <ladder/models/network.h>
+#include <ladder/ops/product.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <optional>
@@ -20,14 +22,31 @@ struct Published {
 /// "1.06 +- 0.37", or the mean alone.
 std::string to_string(const Published& published);
 
+/// Numbers of a run: type of the parameters and precision of the matrix products.
+enum class Precision {
+  kFloat32,
+  kBFloat16,       ///< float32 parameters, bfloat16 products
+  kTensorFloat32,  ///< float32 parameters, TF32 products (CUDA)
+  kFloat64,
+};
+
+/// "float32", "bfloat16", "tf32" or "float64".
+std::string to_string(Precision precision);
+/// The precision of a name. Error: another name.
+Precision precision_from_string(const std::string& name);
+/// Type of the parameters.
+torch::Dtype dtype(Precision precision);
+/// Precision of the products; float32 for float64, whose products are always exact.
+ops::ProductPrecision product_precision(Precision precision);
+
 /// How long and in which steps a recipe trains: Adam, the rate constant until `decay_from` of the
 /// epochs, then linear to 0.
 struct RecipeSchedule {
   int64_t epochs = 150;
   double learning_rate = 0.002;
   double decay_from = 0.67;
-  int64_t batch_size = 100;     ///< unlabeled rows a step; an epoch passes over all of them once
-  int64_t labeled_batch = 100;  ///< labeled rows a step, or all labeled rows where there are fewer
+  int64_t unlabeled_batch = 100;  ///< unlabeled rows a step; an epoch passes over all of them once
+  int64_t labeled_batch = 100;    ///< labeled rows a step; all labeled rows if there are fewer
 };
 
 /// Data, network, lambda, noise and schedule of one experiment.
@@ -39,7 +58,7 @@ struct Recipe {
   /// Name of the network's combinator, see combinators.h; `network.combinator` makes it.
   std::string combinator = "gaussian";
   RecipeSchedule schedule = {};
-  std::string precision = "float32";  ///< of the products, as `--precision` names it
+  Precision precision = Precision::kFloat32;
   std::optional<Published> published = {};
   std::string source;  ///< where the settings come from
 };
@@ -52,7 +71,7 @@ const std::vector<Recipe>& recipes();
 /// The recipe `name`. Error: an unknown name; the sentence holds the nearest known one.
 ///
 ///     auto recipe = models::find_recipe("mnist-100-full");   // a copy, to edit
-///     recipe.network.noise = 0.2;
+///     recipe.network.noise_std = 0.2;
 ///     auto net = models::network(recipe.network);
 const Recipe& find_recipe(const std::string& name);
 
