@@ -25,7 +25,7 @@
 #include "apps/support/command_line.h"
 #include "apps/support/program.h"
 #include "apps/support/run_queue.h"
-#include "apps/support/run_table.h"
+#include "ladder/runs/run_table.h"
 #include "apps/support/table_text.h"
 #include "apps/support/training_flags.h"
 

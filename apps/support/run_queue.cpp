@@ -15,7 +15,7 @@
 #include "apps/support/child_process.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
-#include "apps/support/run_table.h"
+#include "ladder/runs/run_table.h"
 
 namespace ladder::apps {
 namespace {

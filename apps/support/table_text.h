@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/support/run_table.h"
+#include "ladder/runs/run_table.h"
 
 namespace ladder::apps {
 

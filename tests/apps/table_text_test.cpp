@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/recorded_runs.h"
+#include "tests/runs/recorded_runs.h"
 
 using namespace ladder::apps;
 using namespace ladder::testing;

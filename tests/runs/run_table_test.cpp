@@ -1,4 +1,4 @@
-#include "apps/support/run_table.h"
+#include "ladder/runs/run_table.h"
 
 #include <tests/support/catch.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/apps/recorded_runs.h"
+#include "tests/runs/recorded_runs.h"
 
 using namespace ladder::apps;
 using namespace ladder::testing;

@@ -1,4 +1,4 @@
-#include "apps/support/run_table.h"
+#include "ladder/runs/run_table.h"
 
 #include <dirent.h>
 #include <fmt/format.h>
