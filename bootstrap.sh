@@ -13,7 +13,7 @@ usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND [FLAGS]
 
-  mnist [FLAGS]      train the full ladder with 100 labels; FLAGS go to ladder-mnist (try --help)
+  mnist [FLAGS]      train the full ladder on 100 labels; FLAGS go to ladder-mnist (try --help)
   cifar10 [FLAGS]    train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
   reproduce [FLAGS]  run a published table, every recipe and seed; FLAGS go to ladder-reproduce
   build              build the library, the programs and the tests
@@ -38,6 +38,12 @@ say() { printf '%s\n' "$*" >&2; }
 fail() {
   say "bootstrap: $*"
   exit 1
+}
+
+# misuse SENTENCE: a wrong command line.
+misuse() {
+  say "bootstrap: $*"
+  exit 2
 }
 
 # step SENTENCE COMMAND...: runs the command with its output in the log.
@@ -306,37 +312,59 @@ find_cifar10() {
   curl -fL https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar -xz -C \"$folder\""
 }
 
-# value NAME FLAGS...: prints what follows --NAME among the flags; false when it is not there.
+# value NAME FLAGS...: prints what follows the last --NAME among the flags, which is the one that the
+# programs take; false if there is none.
 value() {
-  local name=$1
+  local name=$1 last="" found=no
   shift
   while [ $# -gt 0 ]; do
     case "$1" in
-      "--$name") printf '%s\n' "${2:-}" && return 0 ;;
-      "--$name="*) printf '%s\n' "${1#*=}" && return 0 ;;
+      "--$name") last=${2:-} found=yes ;;
+      "--$name="*) last=${1#*=} found=yes ;;
     esac
     shift
   done
-  return 1
+  [ "$found" = yes ] && printf '%s\n' "$last"
+}
+
+# check_flags FLAGS...: refuses what no program takes before anything is built.
+check_flags() {
+  local flag
+  for flag in "$@"; do
+    case "${flag//$'\t'/}" in
+      *[[:cntrl:]]*)
+        printf -v flag '%q' "$flag"
+        misuse "expected an argument without line ends but got $flag (does a script have the line" \
+          "ends of Windows? sed -i 's/\\r\$//' SCRIPT mends it)."
+        ;;
+      --) misuse "expected a flag (--name) but got '--'." ;;
+    esac
+  done
+}
+
+# no_flags COMMAND FLAGS...: refuses flags of a command that takes none.
+no_flags() {
+  [ $# -eq 1 ] || misuse "expected no flags after $1 but got '$2'."
 }
 
 # default_out RECIPE FLAGS...: where a run with these flags is kept.
 default_out() {
-  local name=$1 seed recipe
+  local name=$1 seed recipe dataset
   shift
   recipe=$(value recipe "$@") && name=$recipe
-  [ "${#data_flags[@]}" -eq 0 ] || name+=-on-fashion
-  seed=$(value seed "$@") && name+=-seed-$seed
+  dataset=$(value dataset "${data_flags[@]}" "$@") || true
+  [ "$dataset" != fashion-mnist ] || name+=-on-fashion
+  seed=$(value seed "$@") && name+=-seed-${seed//[[:space:]]/}
   printf '%s\n' "$root/runs/$name"
 }
 
-# only_asks FLAGS...: whether the flags ask for a text alone.
+# only_asks FLAGS...: true if the flags only ask for a text.
 only_asks() {
   local flag
-  for flag in help list version; do
-    if value "$flag" "$@" >/dev/null; then
-      return 0
-    fi
+  for flag in "$@"; do
+    case "$flag" in
+      -h | --help | --list | --settings | --version) return 0 ;;
+    esac
   done
   return 1
 }
@@ -360,7 +388,7 @@ train() {
     flags+=(--out "$out")
     if compgen -G "$out/config.json" >/dev/null || compgen -G "$out/seed-*/config.json" >/dev/null; then
       value resume "$@" >/dev/null || flags+=(--resume)
-      say "- Going on with the run in $out (--out DIR makes another)"
+      say "- Continuing the run in $out (--out DIR starts another)"
     fi
   fi
   exec "$program" "${flags[@]}" "$@"
@@ -378,6 +406,7 @@ command=${1:-help}
 preset=${LADDER_PRESET:-release}
 data_flags=()
 trap 'say interrupted; exit 130' INT
+check_flags "$command" "$@"
 
 case "$command" in
   mnist) train mnist mnist-100-full "$@" ;;
@@ -389,10 +418,13 @@ case "$command" in
     ;;
   reproduce)
     build "$preset" ladder-cifar10 ladder-mnist ladder-reproduce
-    value out "$@" >/dev/null || set -- --out "$root/runs" "$@"
+    only_asks "$@" || value out "$@" >/dev/null || set -- --out "$root/runs" "$@"
     exec "$root/build/$preset/bin/ladder-reproduce" "$@"
     ;;
-  build) build "$preset" all ;;
+  build)
+    no_flags build "$@"
+    build "$preset" all
+    ;;
   test)
     build "$preset" all
     exec ctest --test-dir "$root/build/$preset" -j 2 --output-on-failure "$@"
@@ -407,9 +439,12 @@ case "$command" in
     build "$preset" all
     exec "$root/benchmarks/run.sh" "$@"
     ;;
-  help | -h | --help) usage ;;
+  help | -h | --help)
+    no_flags help "$@"
+    usage
+    ;;
   *)
     usage >&2
-    fail "expected a command but got '$command'."
+    misuse "expected a command but got '$command'."
     ;;
 esac

@@ -1,0 +1,28 @@
+#include <tests/support/catch.h>
+#include <tests/support/paths.h>
+#include <tests/support/program.h>
+#include <tests/support/run_files.h>
+
+using namespace ladder::testing;
+
+TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", "[cli]") {
+  const auto script = (source_folder() / "bootstrap.sh").string();
+  const auto error_of = [&](const Arguments& flags) {
+    const auto outcome = run_to_end(Arguments{"/bin/bash", script} + flags);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+    return lines_of(outcome.err).back();
+  };
+  const std::string hint =
+      " (does a script have the line ends of Windows? sed -i 's/\\r$//' SCRIPT mends it).";
+  CHECK(error_of({"train"}) == "bootstrap: expected a command but got 'train'.");
+  CHECK(error_of({"mnist", "--epochs=2\r"}) ==
+        "bootstrap: expected an argument without line ends but got $'--epochs=2\\r'" + hint);
+  CHECK(error_of({"mnist\r"}) ==
+        "bootstrap: expected an argument without line ends but got $'mnist\\r'" + hint);
+  CHECK(error_of({"reproduce", "--", "--report"}) ==
+        "bootstrap: expected a flag (--name) but got '--'.");
+  CHECK(error_of({"build", "ladder-mnist"}) ==
+        "bootstrap: expected no flags after build but got 'ladder-mnist'.");
+  CHECK(error_of({"help", "mnist"}) == "bootstrap: expected no flags after help but got 'mnist'.");
+}
