@@ -80,6 +80,12 @@ double validation_error(const std::string& name, std::vector<double> lambda,
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 2) {
+    std::cerr << "ladder-custom-encoder: expected at most one argument, the folder of MNIST, but "
+                 "got '"
+              << argv[2] << "' too.\n";
+    return 2;
+  }
   std::optional<std::filesystem::path> folder;
   if (argc > 1) {
     folder = argv[1];
@@ -94,6 +100,7 @@ int main(int argc, char** argv) try {
   const auto without = validation_error("labels alone", {}, data);
   std::cout << "validation error from 100 labels: " << with << " % as a ladder, " << without
             << " % from the labels alone\n";
+  return std::cout.flush() ? 0 : 1;
 } catch (const c10::Error& error) {
   std::cerr << "ladder-custom-encoder: " << error.what_without_backtrace() << "\n";
   return 1;

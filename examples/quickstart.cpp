@@ -8,7 +8,11 @@
 
 #include <iostream>
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    std::cerr << "ladder-quickstart: expected no arguments but got '" << argv[1] << "'.\n";
+    return 2;
+  }
   // Three kinds of signal: noisy mixtures of one direction each.
   torch::manual_seed(1);
   const auto y = torch::randint(3, {2000});
@@ -31,4 +35,5 @@ int main() {
   const auto wrong = net->forward(x).argmax(1).ne(y).to(torch::kDouble).mean();
   std::cout << "error on all rows: " << 100 * wrong.item<double>() << " %\n";
   // [/readme]
+  return std::cout.flush() ? 0 : 1;
 }

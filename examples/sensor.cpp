@@ -33,7 +33,11 @@ torch::Tensor make_signals(const torch::Tensor& y) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    std::cerr << "ladder-sensor: expected no arguments but got '" << argv[1] << "'.\n";
+    return 2;
+  }
   torch::manual_seed(1);
   const auto shares = torch::tensor({0.5, 0.3, 0.15, 0.05});
   const auto y = torch::multinomial(shares, 10000, /*replacement=*/true);
@@ -71,4 +75,5 @@ int main() {
               << " labels, " << 100 * wrong.masked_select(unseen_y == c).mean().item<double>()
               << " %\n";
   }
+  return std::cout.flush() ? 0 : 1;
 }
