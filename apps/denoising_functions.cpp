@@ -1,25 +1,23 @@
-// Draws what the denoising functions of a trained network have learned: z^ over z~, a line for each
-// of five values of u, for three units of each level (docs/denoising-functions.md).
+// Draw the denoising functions that a trained network has learned: z^ over z~, one line for each of
+// five values of u, for three units of each level (docs/denoising-functions.md).
 //
 //   ladder-mnist --recipe mnist-100-full --epochs 3 --out runs/look
 //   ladder-denoising-functions --run runs/look --out denoising-functions.svg
 //
-// Dots are means of the clean z over those test images whose z~ and u are near: a function that
-// denoises well goes through its dots. Takes a few seconds and reads the data
-// where the run read it.
+// Dots are means of the clean z over the test images with nearby z~ and u: a function that denoises
+// well runs through its dots. Takes a few seconds. Data: those of the run, or --data-dir.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
-#include <ladder/models/combinators.h>
-#include <ladder/models/mlp.h>
+#include <ladder/models/network.h>
 #include <ladder/nn/maps/dense_map.h>
 #include <ladder/ops/corrupt.h>
+#include <ladder/runs/run_config.h>
 #include <ladder/train/checkpoint.h>
 #include <torch/torch.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
+#include "apps/support/cached_tensors.h"
 #include "apps/support/command_line.h"
+#include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/svg_panel.h"
 
@@ -36,20 +34,34 @@ struct Level {
   }
 };
 
-Ladder load_run(const std::filesystem::path& checkpoint, const nlohmann::json& config) {
-  auto net = models::mlp(
-      {.in_features = config.at("in_features"),
-       .layers = config.at("layers"),
-       .lambda = config.at("lambda"),
-       .input_noise = config.at("input_noise"),
-       .noise_std = config.at("noise"),
-       .activation = activation_from_string(config.at("activation")),
-       .combinator = models::find_combinator(config.at("combinator").get<std::string>()).make});
+constexpr const char* kProgram = "ladder-denoising-functions";
+
+Ladder load_run(const std::filesystem::path& checkpoint, const runs::RunConfig& config) {
+  TORCH_CHECK(models::dense_units(config.network),
+              "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
+              config.program, ".");
+  auto net = models::network(runs::network_of(config));
   TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");
-  net->to(config.at("precision") == "float64" ? torch::kFloat64 : torch::kFloat32);  // as it ran
+  net->to(models::dtype(config.precision));  // as it ran
   train::load_network(checkpoint, *net);
   net->to(torch::kFloat32);
   return net;
+}
+
+// The images that the run was tested on.
+torch::Tensor test_images(const runs::RunConfig& config,
+                          const std::optional<std::filesystem::path>& data_dir) {
+  const auto kept = config.environment ? config.environment->data_dir : std::string();
+  TORCH_CHECK(data_dir || !kept.empty(),
+              "expected --data-dir, since the run does not name the folder of its data.");
+  TORCH_CHECK(data_dir || std::filesystem::is_directory(kept), "expected the data of the run in ",
+              kept, " but got no such folder (--data-dir takes another one).");
+  const auto images = data::load_mnist(data_dir.value_or(kept), config.dataset);
+  TORCH_CHECK(!config.data || *config.data == apps::fingerprint(images),
+              "expected the data that the run was trained on but got others in ",
+              data_dir.value_or(kept).string(), " (fingerprint ", *config.data, " there, ",
+              apps::fingerprint(images), " here).");
+  return images.test.inputs;
 }
 
 // What each decoded level sees in a step over the rows x, from the top down.
@@ -132,36 +144,38 @@ std::vector<apps::SvgPanel> draw(const std::vector<Level>& levels, int64_t top) 
 }
 
 int run(int argc, char** argv) {
-  std::string folder, out = "denoising-functions.svg";
-  bool help = false;
-  apps::CommandLine line("ladder-denoising-functions", "Draws learned denoising functions.");
-  line.flag("run", "DIR", "folder of a ladder-mnist run", [&](const auto& s) { folder = s; });
-  line.flag("out", "FILE", "picture (denoising-functions.svg)", [&](const auto& s) { out = s; });
-  line.toggle("help", "print this and leave", help);
+  std::filesystem::path folder, out = "denoising-functions.svg";
+  std::optional<std::filesystem::path> data_dir;
+  bool help = false, version = false;
+  apps::CommandLine line(kProgram, "Draw the denoising functions that a run has learned.");
+  line.flag("run", "DIR", "folder of a ladder-mnist run",
+            [&](const auto& flag, const auto& text) { folder = apps::parse_folder(flag, text); });
+  line.flag("out", "FILE", "picture (denoising-functions.svg)",
+            [&](const auto& flag, const auto& text) { out = apps::parse_file(flag, text); });
+  line.flag("data-dir", "DIR", "folder of the data (the run's)",
+            [&](const auto& flag, const auto& text) { data_dir = apps::parse_folder(flag, text); });
+  line.toggle("version", "print version and kernels and exit", version);
+  line.toggle("help", "print this and exit", help);
   line.parse(argc, argv);
-  line.apply();
-  if (help) {
-    fmt::print("{}", line.help());
+  if (line.given("help") || line.given("version")) {
+    apps::print(line.given("help") ? line.help() : apps::version_text(kProgram));
     return 0;
   }
+  line.apply();
   if (folder.empty()) {
     throw apps::UsageError("expected --run DIR, the folder of a ladder-mnist run, but got none.");
   }
   const torch::NoGradGuard no_grad;
-  const auto checkpoint = std::filesystem::path(folder) / "checkpoint.pt";
-  const auto config = nlohmann::json::parse(train::read_config(checkpoint));
+  const auto checkpoint = folder / "checkpoint.pt";
+  const auto config = runs::run_config_from_json(train::read_config(checkpoint));
   auto net = load_run(checkpoint, config);
-  const std::string data_dir = config.at("environment").at("data_dir");
-  const auto images = data::load_mnist(data_dir).test.inputs;
-  const auto levels = levels_of(net, data::to_unit_float(images));
-  std::ofstream file(out);
-  file << apps::SvgPanel::page(draw(levels, net->top_level()), 3);
-  TORCH_CHECK(file.flush(), "expected to write ", out, " but could not.");
+  const auto levels = levels_of(net, data::to_unit_float(test_images(config, data_dir)));
+  apps::write_text(out, apps::SvgPanel::page(draw(levels, net->top_level()), 3));
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  return apps::run_program("ladder-denoising-functions", [&] { return run(argc, argv); });
+  return apps::run_program(kProgram, [&] { return run(argc, argv); });
 }

@@ -1,31 +1,29 @@
-// Runs every row of a published table and sets our numbers beside the published ones.
+// Run every row of a published table and print our numbers beside the published ones.
 //
 //   ladder-reproduce --table mnist --seeds 1..10 --out runs       every row, ten seeds
 //   ladder-reproduce --table mnist --only mnist-100-full,mnist-100-gamma --seeds 1..3 --jobs 2
 //   ladder-reproduce --table mnist --out runs --report            the table of what has been run
 //
-// Each run is a process of ladder-mnist or ladder-cifar10, which lie beside this program, in
-// DIR/RECIPE/seed-N. The same command goes on where an interrupted one was; folders that several
-// machines filled are merged by copying them into one. Data: as for those programs. A row of the
-// MNIST table takes some 25 minutes a seed on two CPU cores.
+// Each run is a process of ladder-mnist or ladder-cifar10, which must be beside this program, in
+// DIR/RECIPE/seed-N. The same command continues an interrupted one. To merge the runs of several
+// machines, copy their folders into one. Data: as for those programs. A row of the MNIST table
+// takes 25 minutes a seed on two CPU cores.
 
 #include <fmt/format.h>
 #include <ladder/io/atomic_file.h>
 #include <ladder/models/recipes.h>
-#include <ladder/version.h>
-#include <torch/version.h>
+#include <ladder/runs/run_config.h>
+#include <ladder/runs/run_table.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <map>
 #include <thread>
 
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
+#include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/run_queue.h"
-#include "ladder/runs/run_table.h"
 #include "apps/support/table_text.h"
 #include "apps/support/training_flags.h"
 
@@ -33,20 +31,22 @@ namespace {
 
 using namespace ladder;
 using namespace ladder::apps;
+using runs::PublishedTable;
+using runs::RunTable;
 namespace fs = std::filesystem;
-using nlohmann::json;
 
+constexpr const char* kProgram = "ladder-reproduce";
 constexpr const char* kUsage =
-    "Runs the rows of a published table, one process a run, and prints the table with our numbers "
+    "Run the rows of a published table, one process a run, and print the table with our numbers "
     "beside the published ones.";
 
 struct Flags {
-  std::string table = published_tables().front().name;
+  std::string table = runs::published_tables().front().name;
   std::vector<uint64_t> seeds = parse_seeds("--seeds", "1..10");
   std::vector<std::string> only = {};
   bool ours = false;
   fs::path out = "runs";
-  std::string data_dir = {};
+  std::optional<fs::path> data_dir = {};
   int64_t jobs = 1;
   int64_t threads = 0;
   std::string precision = {};  // empty: each recipe's
@@ -55,62 +55,49 @@ struct Flags {
   bool version = false;
 };
 
-std::vector<std::string> names_in(const std::string& text) {
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find(',', begin), text.size());
-    names.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
-}
-
 CommandLine command_line(Flags& flags) {
   std::vector<std::string> tables;
-  for (const auto& table : published_tables()) {
+  for (const auto& table : runs::published_tables()) {
     tables.push_back(table.name);
   }
-  const auto folder = [](const char* flag, const std::string& text) {
-    if (text.empty()) {
-      throw UsageError(fmt::format("expected a folder for {} but got ''.", flag));
-    }
-    return text;
-  };
-  CommandLine line("ladder-reproduce", kUsage);
+  CommandLine line(kProgram, kUsage);
   line.heading("Table");
-  line.choice("table", "which table", flags.table, tables);
+  line.choice("table", "published table", flags.table, tables);
   line.flag("seeds", "1..10", "the runs of each row (also 1,2,5)",
-            [&](const std::string& text) { flags.seeds = parse_seeds("--seeds", text); });
-  line.flag("only", "NAME,...", "these recipes alone",
-            [&](const std::string& text) { flags.only = names_in(text); });
-  line.toggle("ours", "rows without a published error too", flags.ours);
+            [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
+  line.flag("only", "NAME,...", "only these recipes",
+            [&](const auto&, const auto& text) { flags.only = parse_words(text); });
+  line.toggle("ours", "also rows without a published error", flags.ours);
   line.heading("Runs");
-  line.flag("out", "DIR", "where runs are, each in DIR/RECIPE/seed-N (runs)",
-            [&, folder](const std::string& text) { flags.out = folder("--out", text); });
+  line.flag("out", "DIR", "folder of all runs, each in DIR/RECIPE/seed-N (runs)",
+            [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
   line.flag("data-dir", "DIR", "folder of the data ($LADDER_DATA and the usual places)",
-            [&, folder](const std::string& text) { flags.data_dir = folder("--data-dir", text); });
-  line.integer("jobs", "runs at once (1)", flags.jobs, 1, 1024);
-  line.integer("threads", "threads of each run", flags.threads, 1, 4096);
+            [&](const auto& flag, const auto& text) { flags.data_dir = parse_folder(flag, text); });
+  line.integer("jobs", "runs at the same time (1)", flags.jobs, 1, 1024);
+  line.integer("threads", "CPU threads of each run", flags.threads, 1, 4096);
   line.flag("precision", "NAME",
-            "of the numbers of every run, as ladder-mnist has it (the recipe's)",
-            [&](const std::string& text) {
-              flags.precision = parse_choice("--precision", text, kPrecisions);
+            "type of the numbers of every run, as ladder-mnist has it (the recipe's)",
+            [&](const auto& flag, const auto& text) {
+              flags.precision = parse_choice(flag, text, kPrecisions);
             });
-  line.toggle("report", "print the table of what is in DIR and run nothing", flags.report);
-  line.toggle("help", "print this and leave", flags.help);
-  line.toggle("version", "print the version and leave", flags.version);
+  line.toggle("report", "print the table of the runs in DIR and run nothing", flags.report);
+  line.toggle("version", "print version and kernels and exit", flags.version);
+  line.toggle("help", "print this and exit", flags.help);
+  line.footer(
+      "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
+      "interrupted by a signal (the same command continues).");
   return line;
 }
 
 std::vector<models::Recipe> chosen_rows(const PublishedTable& table, const Flags& flags) {
   if (flags.only.empty()) {
-    auto rows = rows_of(table, models::recipes(), flags.ours);
+    auto rows = runs::rows_of(table, models::recipes(), flags.ours);
     if (rows.empty()) {
       throw UsageError(fmt::format("expected recipes for --table {} but got none.", table.name));
     }
     return rows;
   }
-  auto rows = rows_of(table, models::recipes(), /*ours=*/true);
+  auto rows = runs::rows_of(table, models::recipes(), /*ours=*/true);
   std::vector<std::string> names;
   for (const auto& row : rows) {
     names.push_back(row.name);
@@ -144,42 +131,45 @@ std::vector<std::string> command_of(const fs::path& program, const std::string& 
   return command;
 }
 
-// What such a run's settings are, as the program that runs it says.
-json settings_of(const fs::path& program, const std::string& recipe, const Flags& flags) {
+// The settings of such a run, as the program that runs it prints them.
+runs::RunConfig settings_of(const fs::path& program, const std::string& recipe,
+                            const Flags& flags) {
   auto command = command_of(program, recipe, flags);
   command.push_back("--settings");
   const auto text = output_of(command);
   const auto begin = text.find('{');
-  auto settings =
-      json::parse(begin == std::string::npos ? text : text.substr(begin), nullptr, false);
-  TORCH_CHECK(settings.is_object(), "expected the settings of ", recipe, " from ", program.string(),
-              " but got \"", last_line(text), "\".");
-  return settings;
+  try {
+    return runs::run_config_from_json(begin == std::string::npos ? text : text.substr(begin));
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(false, "expected the settings of ", recipe, " from ", program.string(),
+                " but got \"", last_line(text), "\".");
+  }
 }
 
 // A run goes on with the flags of its start that make no other experiment of it.
 void keep_flags(const fs::path& folder, std::vector<std::string>& command) {
-  std::ifstream file(folder / "config.json");
-  const auto config = json::parse(file, nullptr, false);
-  for (const auto& [key, flag] :
-       {std::pair("device", "--device"), std::pair("eval_every", "--eval-every"),
-        std::pair("product_route", "--product-route")}) {
-    if (config.is_object() && config.contains(key)) {
-      const auto& value = config.at(key);
-      command.insert(command.end(),
-                     {flag, value.is_string() ? value.get<std::string>() : value.dump()});
-    }
+  std::optional<runs::RunConfig> config;
+  try {
+    config = runs::read_config(folder);
+  } catch (const c10::Error&) {
+    return;  // the run will say what is wrong with it
+  }
+  if (config) {
+    const auto route = config->product_route;
+    command.insert(command.end(), {"--device", config->device.str(), "--eval-every",
+                                   std::to_string(config->eval_every), "--product-route",
+                                   route ? ops::to_string(*route) : "auto"});
   }
 }
 
-PlannedRun planned(const fs::path& program, const std::string& recipe, const RunRecord& run,
+PlannedRun planned(const fs::path& program, const std::string& recipe, const runs::RunRecord& run,
                    const Flags& flags) {
   const auto seed = std::to_string(run.seed);
-  const auto folder = run_path(flags.out, recipe, run.seed);
+  const auto folder = runs::run_path(flags.out, recipe, run.seed);
   auto command = command_of(program, recipe, flags);
   command.insert(command.end(), {"--seed", seed, "--out", folder.string(), "--resume"});
-  if (!flags.data_dir.empty()) {
-    command.insert(command.end(), {"--data-dir", flags.data_dir});
+  if (flags.data_dir) {
+    command.insert(command.end(), {"--data-dir", flags.data_dir->string()});
   }
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   const auto threads = flags.threads > 0 ? flags.threads
@@ -199,7 +189,7 @@ std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program,
   for (size_t i = 0; i < table.seeds.size(); ++i) {
     for (const auto& row : table.rows) {
       const auto& run = row.runs[i];
-      if (run.state != RunState::kFinished && run.state != RunState::kForeign) {
+      if (run.state != runs::RunState::kFinished && run.state != runs::RunState::kForeign) {
         plan.push_back(planned(program, row.recipe.name, run, flags));
       }
     }
@@ -208,15 +198,12 @@ std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program,
 }
 
 bool complete(const RunTable& table) {
-  return std::all_of(table.rows.begin(), table.rows.end(), [](const TableRow& row) {
+  return std::all_of(table.rows.begin(), table.rows.end(), [](const runs::TableRow& row) {
     return row.test_errors().size() == row.runs.size();
   });
 }
 
-void say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
+void say(const std::string& line) { print(line + "\n"); }
 
 int reproduce(const PublishedTable& table, const Flags& flags) {
   const auto rows = chosen_rows(table, flags);
@@ -225,11 +212,13 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
         fmt::format("expected a folder of runs in --out but got {}.", flags.out.string()));
   }
   const auto program = program_of(table);
-  std::map<std::string, json> known;
+  std::map<std::string, runs::RunConfig> known;
   const auto read = [&] {
-    return read_table(table, rows, flags.seeds, flags.out, [&](const models::Recipe& recipe) {
-      auto& settings = known[recipe.name];
-      return settings.is_null() ? settings = settings_of(program, recipe.name, flags) : settings;
+    return runs::read_table(table, rows, flags.seeds, flags.out, [&](const models::Recipe& recipe) {
+      if (!known.contains(recipe.name)) {
+        known[recipe.name] = settings_of(program, recipe.name, flags);
+      }
+      return known[recipe.name];
     });
   };
   if (!flags.report) {
@@ -237,7 +226,8 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     const auto end =
         run_queue(plan, {.jobs = flags.jobs, .stop_requested = stop_requested, .say = say});
     if (end == QueueEnd::kStopped) {
-      say("interrupted; the same command goes on");
+      const auto signal = stop_signal();
+      say((signal.empty() ? "" : signal + ": ") + "interrupted; the same command goes on");
       return kInterrupted;
     }
   }
@@ -248,7 +238,7 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
   const auto text = to_markdown(result);
   io::write_atomically(flags.out / "table.md", text);
   io::write_atomically(flags.out / "table.json", to_json(result).dump(2) + "\n");
-  fmt::print("{}{}", flags.report ? "" : "\n", text);
+  print((flags.report ? "" : "\n") + text);
   return flags.report || complete(result) ? 0 : 1;
 }
 
@@ -256,16 +246,12 @@ int run(int argc, char** argv) {
   Flags flags;
   auto line = command_line(flags);
   line.parse(argc, argv);
-  if (line.given("help")) {
-    fmt::print("{}", line.help());
+  if (line.given("help") || line.given("version")) {
+    print(line.given("help") ? line.help() : version_text(kProgram));
     return 0;
   }
   line.apply();
-  if (flags.version) {
-    fmt::print("ladder-reproduce {} ({}), LibTorch {}\n", version(), git_commit(), TORCH_VERSION);
-    return 0;
-  }
-  const auto& tables = published_tables();
+  const auto& tables = runs::published_tables();
   const auto table = std::find_if(tables.begin(), tables.end(), [&](const PublishedTable& one) {
     return one.name == flags.table;
   });
@@ -276,5 +262,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ladder-reproduce", [&] { return run(argc, argv); });
+  return run_program(kProgram, [&] { return run(argc, argv); });
 }

@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
                     cxxopts::value<std::vector<int64_t>>()->default_value("1,100,10000"))(
       "rounds", "rounds of both", cxxopts::value<int>()->default_value("41"));
   ladder::benchmarks::add_machine_flags(cli);
-  const auto flags = cli.parse(argc, argv);
+  const auto flags = ladder::benchmarks::parse(cli, argc, argv);
   if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }

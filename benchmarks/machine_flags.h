@@ -8,12 +8,31 @@
 #include <iostream>
 #include <string>
 
+#include "apps/support/command_line.h"
+
 namespace ladder::benchmarks {
 
 inline void add_machine_flags(cxxopts::Options& cli) {
   cli.add_options()("threads", "threads", cxxopts::value<int>()->default_value("0"))(
       "precision", "float32, bfloat16 or tf32 products (tf32: on CUDA)",
       cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
+}
+
+/// Parse the flags. Errors (apps::UsageError): an argument that is no flag of `cli`; none is
+/// skipped.
+inline cxxopts::ParseResult parse(cxxopts::Options& cli, int argc, const char* const* argv) {
+  apps::check_arguments(argc, argv);
+  try {
+    auto flags = cli.parse(argc, argv);
+    if (!flags.unmatched().empty()) {
+      throw apps::UsageError("expected a flag (--name) but got '" + flags.unmatched().front() +
+                             "'.");
+    }
+    return flags;
+  } catch (const cxxopts::exceptions::exception& error) {
+    throw apps::UsageError(
+        "expected flags as --help lists them but got: " + std::string(error.what()) + ".");
+  }
 }
 
 /// Prints the help where it was asked for and returns whether it was; else sets the threads.

@@ -260,7 +260,7 @@ int run(int argc, char** argv) {
       "device", "cpu or cuda", cxxopts::value<std::string>()->default_value("cpu"))(
       "no-graph", "on CUDA, queue each step instead of replaying a recorded one");
   ladder::benchmarks::add_machine_flags(cli);
-  const auto flags = cli.parse(argc, argv);
+  const auto flags = ladder::benchmarks::parse(cli, argc, argv);
   if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }

@@ -25,6 +25,13 @@ std::string checksum(const torch::Tensor& tensor) {
       .str();
 }
 
+std::string fingerprint(const data::TrainTest& data) {
+  const auto checksums =
+      fmt::format("{} {} {} {}", checksum(data.train.inputs), checksum(data.train.labels),
+                  checksum(data.test.inputs), checksum(data.test.labels));
+  return c10::sha1(checksums).str().substr(0, kDigits);
+}
+
 std::filesystem::path cache_path(const CachedTensors& cached) {
   return cached.folder /
          fmt::format("{}-{}.pt", cached.stem, c10::sha1(cached.about).str().substr(0, kDigits));

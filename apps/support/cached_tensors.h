@@ -1,6 +1,7 @@
-/// Tensors that take long to make, kept in a file.
+/// Checksums of data, and tensors that take long to make, kept in a file.
 #pragma once
 
+#include <ladder/data/datasets.h>
 #include <ladder/io/tensor_file.h>
 #include <torch/types.h>
 
@@ -13,7 +14,11 @@ namespace ladder::apps {
 /// SHA-1 of type, sizes and elements of a tensor, as hexadecimal digits.
 std::string checksum(const torch::Tensor& tensor);
 
-/// What is kept, and where.
+/// 16 hexadecimal digits that tell one data set from another: of the SHA-1 of the checksums of
+/// training inputs and labels, test inputs and labels.
+std::string fingerprint(const data::TrainTest& data);
+
+/// Tensors to keep, and where.
 struct CachedTensors {
   std::filesystem::path folder;
   std::string stem;   ///< the file is <folder>/<stem>-<16 digits of the SHA-1 of `about`>.pt
@@ -22,9 +27,9 @@ struct CachedTensors {
 
 std::filesystem::path cache_path(const CachedTensors& cached);
 
-/// Returns the tensors that the file holds, or those of `make`, which are then written to it,
-/// atomically. A file that is damaged or about something else is made anew; one that cannot be
-/// written is done without. `note` is handed a line about either.
+/// Return the tensors in the file, or those of `make`, which are then written to it atomically. A
+/// file that is damaged or about something else is made anew; if it cannot be written, the tensors
+/// are returned all the same. `note` gets a line about either.
 io::TensorMap load_or_make(const CachedTensors& cached, const std::function<io::TensorMap()>& make,
                            const std::function<void(const std::string&)>& note);
 

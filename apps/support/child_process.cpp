@@ -65,6 +65,9 @@ pid_t start(const std::vector<std::string>& command, int in, int out) {
   if (::getppid() != parent) {
     ::_exit(127);
   }
+  for (const int ignored : {SIGPIPE, SIGXFSZ}) {
+    std::signal(ignored, SIG_DFL);
+  }
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(out, STDERR_FILENO);

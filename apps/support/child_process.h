@@ -1,4 +1,4 @@
-/// Programs that run beside this one.
+/// Start other programs and wait for them.
 #pragma once
 
 #include <sys/types.h>
@@ -10,36 +10,37 @@
 
 namespace ladder::apps {
 
-/// A child with nothing to read, whose output is appended to a file.
+/// A child process without input, whose output is appended to a file.
 ///
-/// It is in a process group of its own: Ctrl-C in a terminal reaches this program alone, which
-/// passes it on once. It gets SIGTERM when this program ends in whatever way.
+/// It has its own process group: Ctrl-C in a terminal reaches only this program, which passes it on
+/// once. The child gets SIGTERM when this program ends, however it ends.
 class ChildProcess {
  public:
-  /// Starts `command`, whose first word is the path of a program. One that cannot be run ends with
-  /// status 127 and a sentence in `log`. Error: `log` cannot be written, no process can be made.
+  /// Start `command`; its first word is the path of a program. A program that cannot be run ends
+  /// with status 127 and a sentence in `log`. Errors: `log` cannot be written, no process can
+  /// start.
   ChildProcess(const std::vector<std::string>& command, const std::filesystem::path& log);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) = delete;
-  /// Asks a child that still runs to end, and waits for it.
+  /// End a child that still runs by SIGTERM and wait for it.
   ~ChildProcess();
 
   void send(int signal) const;
-  /// How the child ended, its status or minus the signal; none while it runs.
+  /// Return the exit status of the child, or minus the signal that ended it; none while it runs.
   std::optional<int> poll();
 
  private:
   pid_t pid_ = -1;
 };
 
-/// What `command` prints, when it ends with status 0. Error: it does not;
-/// the sentence holds its last line.
+/// Return what `command` prints. Error: an exit status other than 0; the sentence holds the last
+/// line that it printed.
 std::string output_of(const std::vector<std::string>& command);
 
-/// The folder of the program that runs.
+/// Return the folder of this program.
 std::filesystem::path program_folder();
 
-/// The last line of `text` that is not empty, without white space around it.
+/// Return the last line of `text` that is not empty, without white space around it.
 std::string last_line(const std::string& text);
 
 }  // namespace ladder::apps

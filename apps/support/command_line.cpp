@@ -12,15 +12,23 @@
 namespace ladder::apps {
 namespace {
 
-constexpr int64_t kMostSeeds = 10000;
+constexpr size_t kMaxSeeds = 10000;
+constexpr size_t kColumns = 80;
 
 [[noreturn]] void refuse(const std::string& flag, const std::string& expected,
                          const std::string& got, const std::string& hint = "") {
   throw UsageError(fmt::format("expected {} for {} but got '{}'{}.", expected, flag, got, hint));
 }
 
+std::string without_spaces_around(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t");
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
+}
+
 template <class T>
-bool read_whole(const std::string& text, T& value) {
+bool read_whole(const std::string& padded, T& value) {
+  const auto text = without_spaces_around(padded);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -54,133 +62,212 @@ std::string number_range(double least, double most) {
                           : fmt::format("a number from {} to {}", least, most);
 }
 
+bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+
+// The argument with its control characters spelled out.
+std::string visible(std::string_view argument) {
+  std::string text;
+  for (const char c : argument) {
+    text += c == '\r'       ? "\\r"
+            : c == '\n'     ? "\\n"
+            : is_control(c) ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c))
+                            : std::string(1, c);
+  }
+  return text;
+}
+
+void check_characters(std::string_view argument) {
+  if (std::none_of(argument.begin(), argument.end(), is_control)) {
+    return;
+  }
+  const auto* hint = argument.find('\r') == std::string_view::npos
+                         ? ""
+                         : " (does a script have the line ends of Windows? sed -i 's/\\r$//' "
+                           "SCRIPT mends it)";
+  throw UsageError(fmt::format("expected an argument without line ends but got '{}'{}.",
+                               visible(argument), hint));
+}
+
+// Words of `text` in lines of at most `width` characters.
+std::vector<std::string> wrapped(const std::string& text, size_t width) {
+  std::vector<std::string> lines(1);
+  for (const auto& word : split(text, ' ')) {
+    if (!lines.back().empty() && lines.back().size() + 1 + word.size() > width) {
+      lines.emplace_back();
+    }
+    lines.back() += (lines.back().empty() ? "" : " ") + word;
+  }
+  return lines;
+}
+
+std::filesystem::path parse_path(const std::string& what, const std::string& flag,
+                                 const std::string& text) {
+  if (without_spaces_around(text).empty()) {
+    refuse(flag, what, text);
+  }
+  if (text == "~" || text.starts_with("~/")) {
+    refuse(flag, what, text,
+           fmt::format(" (the shell expands ~ at the start of a word only: {} {})", flag, text));
+  }
+  return text;
+}
+
 }  // namespace
 
-void CommandLine::heading(std::string title) { flags_.push_back({"", "", std::move(title), {}}); }
+void CommandLine::heading(std::string title) { flags_.push_back({{}, "", std::move(title), {}}); }
 
-void CommandLine::flag(std::string name, std::string value, std::string help,
-                       std::function<void(const std::string&)> set) {
-  flags_.push_back({std::move(name), std::move(value), std::move(help), std::move(set)});
+void CommandLine::flag(const std::string& names, std::string value, std::string help, SetFlag set) {
+  flags_.push_back({split(names, ','), std::move(value), std::move(help), std::move(set)});
 }
 
-void CommandLine::integer(std::string name, std::string help, int64_t& target, int64_t least,
-                          int64_t most) {
-  auto set = [=, &target, flag = "--" + name](const std::string& text) {
-    target = parse_integer(flag, text, least, most);
-  };
-  flag(std::move(name), "N", std::move(help), std::move(set));
+void CommandLine::integer(const std::string& names, std::string help, int64_t& target,
+                          int64_t least, int64_t most) {
+  flag(names, "N", std::move(help), [=, &target](const std::string& name, const std::string& text) {
+    target = parse_integer(name, text, least, most);
+  });
 }
 
-void CommandLine::number(std::string name, std::string value, std::string help, double& target,
-                         double least, double most) {
-  auto set = [=, &target, flag = "--" + name](const std::string& text) {
-    target = parse_number(flag, text, least, most);
-  };
-  flag(std::move(name), std::move(value), std::move(help), std::move(set));
+void CommandLine::number(const std::string& names, std::string value, std::string help,
+                         double& target, double least, double most) {
+  flag(names, std::move(value), std::move(help),
+       [=, &target](const std::string& name, const std::string& text) {
+         target = parse_number(name, text, least, most);
+       });
 }
 
-void CommandLine::choice(std::string name, std::string help, std::string& target,
+void CommandLine::positive_number(const std::string& names, std::string value, std::string help,
+                                  double& target) {
+  flag(names, std::move(value), std::move(help),
+       [&target](const std::string& name, const std::string& text) {
+         target = parse_positive_number(name, text);
+       });
+}
+
+void CommandLine::choice(const std::string& names, std::string help, std::string& target,
                          const std::vector<std::string>& choices) {
-  auto set = [=, &target, flag = "--" + name](const std::string& text) {
-    target = parse_choice(flag, text, choices);
-  };
-  flag(std::move(name), fmt::format("{}", fmt::join(choices, "|")),
-       fmt::format("{} ({})", help, choices.front()), std::move(set));
+  flag(names, fmt::format("{}", fmt::join(choices, "|")),
+       fmt::format("{} ({})", help, choices.front()),
+       [=, &target](const std::string& name, const std::string& text) {
+         target = parse_choice(name, text, choices);
+       });
 }
 
-void CommandLine::toggle(std::string name, std::string help, bool& target) {
-  flags_.push_back(
-      {std::move(name), "", std::move(help), [&target](const std::string&) { target = true; }});
+void CommandLine::toggle(const std::string& names, std::string help, bool& target) {
+  flag(names, "", std::move(help),
+       [&target](const std::string&, const std::string&) { target = true; });
 }
 
-CommandLine::Flag& CommandLine::find(const std::string& name) {
-  std::vector<std::string> names;
-  for (auto& flag : flags_) {
-    if (!flag.name.empty() && flag.name == name) {
-      return flag;
-    }
-    if (!flag.name.empty()) {
-      names.push_back("--" + flag.name);
+size_t CommandLine::find(const std::string& name) const {
+  std::vector<std::string> known;
+  for (size_t i = 0; i < flags_.size(); ++i) {
+    for (const auto& one : flags_[i].names) {
+      if (one == name) {
+        return i;
+      }
+      known.push_back("--" + one);
     }
   }
-  const auto hint = did_you_mean("--" + name, names);
+  const auto hint = did_you_mean("--" + name, known);
   throw UsageError(fmt::format("expected a known flag but got --{}{}.", name,
                                hint.empty() ? " (--help lists them)" : hint));
 }
 
-cxxopts::Options CommandLine::options() const {
-  cxxopts::Options options(program_, usage_);
-  options.allow_unrecognised_options();
-  for (const auto& flag : flags_) {
-    if (!flag.name.empty()) {
-      // Given without a value, a toggle has an empty one.
-      auto text = cxxopts::value<std::string>();
-      options.add_options()(flag.name == "help" ? "h,help" : flag.name, flag.help,
-                            flag.value.empty() ? text->implicit_value("") : text);
-    }
-  }
-  return options;
-}
-
 void CommandLine::parse(int argc, const char* const* argv) {
-  const auto refuse_missing = [&](const Flag& flag) {
-    throw UsageError(
-        fmt::format("expected a value after --{} but got none ({}).", flag.name, flag.value));
-  };
-  cxxopts::ParseResult result;
-  try {
-    result = options().parse(argc, argv);
-  } catch (const cxxopts::exceptions::missing_argument&) {
-    refuse_missing(find(std::string(argv[argc - 1]).substr(2)));
-  } catch (const cxxopts::exceptions::exception&) {
-    throw UsageError("expected flags of the form --name value (--help lists them).");
-  }
-  // A flag that took the next one for its value comes first: what it left over is no fault.
-  for (const auto& given : result.arguments()) {
-    auto& flag = find(given.key());
-    flag.given = true;
-    flag.text = given.value();
-    if (flag.value.empty() && !flag.text.empty()) {
-      throw UsageError(fmt::format("expected --{} without a value but got '--{}={}'.", flag.name,
-                                   flag.name, flag.text));
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    check_characters(argument);
+    if (argument == "-h") {
+      given_.push_back({find("help"), argument, ""});
+      continue;
     }
-    if (!flag.value.empty() && flag.text.starts_with("--")) {
-      refuse_missing(flag);
-    }
-  }
-  for (const auto& argument : result.unmatched()) {
     if (argument.size() < 3 || !argument.starts_with("--")) {
       throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
     }
-    find(argument.substr(2, argument.find('=') - 2));
+    const auto equals = argument.find('=');
+    const auto name = argument.substr(0, equals);
+    const auto place = find(name.substr(2));
+    const auto& flag = flags_[place];
+    if (flag.value.empty() && equals != std::string::npos) {
+      throw UsageError(fmt::format("expected {} without a value but got '{}'.", name, argument));
+    }
+    if (flag.value.empty() || equals != std::string::npos) {
+      given_.push_back(
+          {place, name, equals == std::string::npos ? "" : argument.substr(equals + 1)});
+      continue;
+    }
+    if (i + 1 == argc || std::string_view(argv[i + 1]).starts_with("--")) {
+      throw UsageError(
+          fmt::format("expected a value after {} but got none ({}).", name, flag.value));
+    }
+    check_characters(argv[++i]);
+    given_.push_back({place, name, argv[i]});
   }
 }
 
 void CommandLine::apply() const {
-  for (const auto& flag : flags_) {
-    if (flag.given) {
-      flag.set(flag.text);
+  for (size_t i = 0; i < flags_.size(); ++i) {
+    for (const auto& given : given_) {
+      if (given.flag == i) {
+        flags_[i].set(given.name, given.text);
+      }
     }
   }
 }
 
 bool CommandLine::given(std::string_view name) const {
-  return std::any_of(flags_.begin(), flags_.end(),
-                     [&](const Flag& flag) { return flag.name == name && flag.given; });
+  return std::any_of(given_.begin(), given_.end(), [&](const Given& one) {
+    const auto& names = flags_[one.flag].names;
+    return std::find(names.begin(), names.end(), name) != names.end();
+  });
 }
 
 std::string CommandLine::help() const {
-  size_t width = 0;
+  constexpr size_t kWidest = 26;  // of the flag column; a longer flag has a line for itself
+  const auto left = [](const Flag& flag) {
+    return fmt::format("--{}{}{}", flag.names.front(), flag.value.empty() ? "" : " ", flag.value);
+  };
+  size_t column = 0;
   for (const auto& flag : flags_) {
-    width = std::max(width, flag.name.empty() ? 0 : flag.name.size() + flag.value.size());
+    const auto width = flag.names.empty() ? 0 : left(flag).size();
+    column = std::max(column, width <= kWidest ? width : 0);
   }
-  std::string text = fmt::format("{}\n\n  {} [FLAGS]\n", usage_, program_);
+  std::string text;
+  for (const auto& line : wrapped(usage_, kColumns)) {
+    text += line + "\n";
+  }
+  text += fmt::format("\n  {} [FLAGS]\n", program_);
   for (const auto& flag : flags_) {
-    text += flag.name.empty() ? fmt::format("\n{}:\n", flag.help)
-                              : fmt::format("  {:<{}}  {}\n", "--" + flag.name + " " + flag.value,
-                                            width + 3, flag.help);
+    if (flag.names.empty()) {
+      text += fmt::format("\n{}:\n", flag.help);
+      continue;
+    }
+    const auto also = flag.names.size() > 1 ? fmt::format(" (also --{})", flag.names[1]) : "";
+    const auto lines = wrapped(flag.help + also, kColumns - column - 4);
+    const bool long_flag = left(flag).size() > column;
+    if (long_flag) {
+      text += fmt::format("  {}\n", left(flag));
+    }
+    for (size_t i = 0; i < lines.size(); ++i) {
+      text +=
+          fmt::format("  {:<{}}  {}\n", i == 0 && !long_flag ? left(flag) : "", column, lines[i]);
+    }
+  }
+  if (!footer_.empty()) {
+    text += "\n";
+    for (const auto& line : wrapped(footer_, kColumns)) {
+      text += line + "\n";
+    }
   }
   return text;
+}
+
+void check_arguments(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    check_characters(argv[i]);
+    if (std::string_view(argv[i]) == "--") {
+      throw UsageError("expected a flag (--name) but got '--'.");
+    }
+  }
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
@@ -206,21 +293,41 @@ double parse_number(const std::string& flag, const std::string& text, double lea
   return value;
 }
 
-std::string parse_choice(const std::string& flag, const std::string& text,
-                         const std::vector<std::string>& choices) {
-  if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
-    refuse(flag, or_list(choices), text, did_you_mean(text, choices));
+double parse_positive_number(const std::string& flag, const std::string& text) {
+  double value = 0;
+  if (!read_whole(text, value) || !std::isfinite(value) || value <= 0) {
+    refuse(flag, "a number above 0", text);
   }
-  return text;
+  return value;
 }
 
-std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text,
-                                    int64_t least) {
+std::string parse_choice(const std::string& flag, const std::string& text,
+                         const std::vector<std::string>& choices) {
+  const auto word = without_spaces_around(text);
+  if (std::find(choices.begin(), choices.end(), word) == choices.end()) {
+    refuse(flag, or_list(choices), text, did_you_mean(word, choices));
+  }
+  return word;
+}
+
+std::vector<std::string> parse_words(const std::string& text) {
+  auto words = split(text, ',');
+  for (auto& word : words) {
+    word = without_spaces_around(word);
+  }
+  return words;
+}
+
+std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text, int64_t least,
+                                    int64_t most) {
   std::vector<int64_t> values;
   for (const auto& part : split(text, ',')) {
     values.emplace_back();
     if (!read_whole(part, values.back()) || values.back() < least) {
       refuse(flag, fmt::format("whole numbers of at least {} separated by commas", least), text);
+    }
+    if (values.back() > most) {
+      refuse(flag, fmt::format("whole numbers of at most {}", most), text);
     }
   }
   return values;
@@ -239,10 +346,11 @@ std::vector<double> parse_numbers(const std::string& flag, const std::string& te
 }
 
 std::filesystem::path parse_folder(const std::string& flag, const std::string& text) {
-  if (text.empty()) {
-    refuse(flag, "a folder", text);
-  }
-  return text;
+  return parse_path("a folder", flag, text);
+}
+
+std::filesystem::path parse_file(const std::string& flag, const std::string& text) {
+  return parse_path("a file", flag, text);
 }
 
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text) {
@@ -262,16 +370,16 @@ std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& te
     if (last < first) {
       refuse(flag, "a range that runs up", text);
     }
-    if (last - first >= kMostSeeds) {
-      refuse(flag, fmt::format("at most {} seeds", kMostSeeds), text);
+    if (static_cast<uint64_t>(last - first) >= kMaxSeeds) {
+      refuse(flag, fmt::format("at most {} seeds", kMaxSeeds), text);
     }
-    for (int64_t seed = first; seed <= last; ++seed) {
-      seeds.push_back(static_cast<uint64_t>(seed));
+    for (int64_t i = 0; i <= last - first; ++i) {
+      seeds.push_back(static_cast<uint64_t>(first + i));
       if (!seen.insert(seeds.back()).second) {
-        refuse(flag, "every seed once", text, fmt::format(" ({} comes twice)", seed));
+        refuse(flag, "every seed once", text, fmt::format(" ({} comes twice)", seeds.back()));
       }
-      if (static_cast<int64_t>(seeds.size()) > kMostSeeds) {
-        refuse(flag, fmt::format("at most {} seeds", kMostSeeds), text);
+      if (seeds.size() > kMaxSeeds) {
+        refuse(flag, fmt::format("at most {} seeds", kMaxSeeds), text);
       }
     }
   }
@@ -285,7 +393,5 @@ std::string join(const std::vector<int64_t>& values) {
 std::string join(const std::vector<double>& values) {
   return fmt::format("{}", fmt::join(values, ","));
 }
-
-std::string shortest(double value) { return fmt::format("{}", value); }
 
 }  // namespace ladder::apps

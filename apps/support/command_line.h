@@ -1,8 +1,7 @@
-/// Flags of a program: one table that is parsed, checked and printed as help.
+/// Flags of a program: one table that parses, checks and explains them.
 #pragma once
 
 #include <cstdint>
-#include <cxxopts.hpp>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -13,86 +12,117 @@
 
 namespace ladder::apps {
 
-/// A wrong command line: the program prints the sentence and exits with status 2.
+/// A wrong command line. The program prints the sentence and exits with status 2.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
+/// Takes the text of a flag; `flag` is its name as typed, such as "--lr", for the sentence of an
+/// error. Throws UsageError for a wrong text.
+using SetFlag = std::function<void(const std::string& flag, const std::string& text)>;
+
 /// The flags of a program.
 ///
-/// `--name value` and `--name=value` are the same; given twice, the last one counts. Values are
-/// taken in the order of the table, not of the command line, so that `--recipe` can come last and
-/// still be what the others edit.
+/// `--name value` and `--name=value` mean the same. A flag given twice takes the last value, but
+/// every value is checked. Flags are applied in the order of the table, not of the command line, so
+/// that `--recipe` may come last although the others edit the recipe.
+///
+/// Every argument is taken or refused, none is skipped: `--`, a word that is no flag, a value for a
+/// flag without one, and a line end inside an argument (from a script saved on Windows) are errors.
+///
+///     CommandLine line("ladder-mnist", "Train a ladder network on MNIST.");
+///     line.integer("epochs", "passes over the unlabeled rows", epochs, 1);
+///     line.parse(argc, argv);
+///     line.apply();
 class CommandLine {
  public:
-  /// `usage` says in the help text what the program does.
+  /// `usage`: one sentence that says what the program does.
   CommandLine(std::string program, std::string usage)
       : program_(std::move(program)), usage_(std::move(usage)) {}
 
-  /// Starts a group of flags in the help text.
+  /// Start a group of flags in the help text.
   void heading(std::string title);
-  /// A flag with a value; `set` throws UsageError for a wrong one.
-  void flag(std::string name, std::string value, std::string help,
-            std::function<void(const std::string&)> set);
-  void integer(std::string name, std::string help, int64_t& target, int64_t least,
+  /// Add a flag with a value. `names` holds its name without dashes and, after a comma, a second
+  /// one: "lr,learning-rate". `value` stands for the value in the help text: "RATE".
+  void flag(const std::string& names, std::string value, std::string help, SetFlag set);
+  /// Add a flag that takes a whole number from `least` to `most`.
+  void integer(const std::string& names, std::string help, int64_t& target, int64_t least,
                int64_t most = INT64_MAX);
-  void number(std::string name, std::string value, std::string help, double& target,
+  /// Add a flag that takes a number from `least` to `most`.
+  void number(const std::string& names, std::string value, std::string help, double& target,
               double least = 0, double most = std::numeric_limits<double>::infinity());
-  /// One of a few words; the first is said to be the default.
-  void choice(std::string name, std::string help, std::string& target,
+  /// Add a flag that takes a number above 0.
+  void positive_number(const std::string& names, std::string value, std::string help,
+                       double& target);
+  /// Add a flag that takes one of `choices`. The help text names the first as the default.
+  void choice(const std::string& names, std::string help, std::string& target,
               const std::vector<std::string>& choices);
-  /// A flag without a value.
-  void toggle(std::string name, std::string help, bool& target);
+  /// Add a flag without a value.
+  void toggle(const std::string& names, std::string help, bool& target);
 
-  /// Errors: an unknown flag (with the nearest known one), a missing value, a value where none is
-  /// taken, an argument that is no flag.
+  /// Set the last paragraph of the help text.
+  void footer(std::string text) { footer_ = std::move(text); }
+
+  /// Read the command line. Errors: an unknown flag (the sentence names the nearest known one), a
+  /// missing value, a value for a flag without one, an argument that is no flag, an argument with a
+  /// control character.
   void parse(int argc, const char* const* argv);
-  /// Hands the parsed values to the flags.
+  /// Hand the values to the flags. Errors: those of the flags.
   void apply() const;
 
+  /// True if the flag `name` is on the command line.
   bool given(std::string_view name) const;
+  /// The help text, at most 80 columns wide.
   std::string help() const;
 
  private:
   struct Flag {
-    std::string name;  // without the dashes; empty for a heading
-    std::string value;
+    std::vector<std::string> names;  // without dashes; empty for a heading
+    std::string value;               // empty for a flag without a value
     std::string help;
-    std::function<void(const std::string&)> set;
-    bool given = false;
-    std::string text = {};
+    SetFlag set;
   };
-  Flag& find(const std::string& name);
-  cxxopts::Options options() const;
+  struct Given {
+    size_t flag;       // place in flags_
+    std::string name;  // as typed, with dashes
+    std::string text;
+  };
+  size_t find(const std::string& name) const;
 
-  std::string program_, usage_;
+  std::string program_, usage_, footer_;
   std::vector<Flag> flags_;
+  std::vector<Given> given_;
 };
 
-/// " (did you mean X?)" where a name is near enough to one of `names`, else nothing.
+/// Error (UsageError): an argument with a control character, or "--": no program takes them.
+void check_arguments(int argc, const char* const* argv);
+
+/// " (did you mean X?)" if one of `names` is near enough to `name`, else "".
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
 
-/// The values of flags. Each takes the flag as it is named in the sentence of an error.
+/// Read the value of a flag; spaces around it are skipped. `flag` names the flag in the error.
 int64_t parse_integer(const std::string& flag, const std::string& text, int64_t least,
                       int64_t most = INT64_MAX);
 double parse_number(const std::string& flag, const std::string& text, double least,
                     double most = std::numeric_limits<double>::infinity());
+double parse_positive_number(const std::string& flag, const std::string& text);
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices);
-/// Separated by commas, at least one.
-std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text,
-                                    int64_t least);
+/// Read at least one word, number or seed; commas separate them, spaces around them are skipped.
+std::vector<std::string> parse_words(const std::string& text);
+std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text, int64_t least,
+                                    int64_t most = INT64_MAX);
 std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least);
-/// Error: an empty one.
-std::filesystem::path parse_folder(const std::string& flag, const std::string& text);
 /// `1..10`, `1,2,5` or both. Errors: a range that runs down, a seed given twice, over 10,000 seeds.
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text);
+/// The path of a folder or a file. Errors: an empty one; one that begins with "~/", which the shell
+/// leaves as it is behind "=".
+std::filesystem::path parse_folder(const std::string& flag, const std::string& text);
+std::filesystem::path parse_file(const std::string& flag, const std::string& text);
 
-/// Values as they are written on a command line.
+/// Values as a command line has them: "1000,10,0.1".
 std::string join(const std::vector<int64_t>& values);
 std::string join(const std::vector<double>& values);
-/// The shortest decimal that reads back as `value`.
-std::string shortest(double value);
 
 }  // namespace ladder::apps

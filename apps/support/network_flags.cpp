@@ -4,46 +4,69 @@
 #include <ladder/models/combinators.h>
 #include <ladder/models/nearest_name.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace ladder::apps {
-
 namespace {
 
-void add_combinator_flag(CommandLine& line, models::Recipe& recipe) {
-  line.flag("combinator", "NAME", "denoising function (gaussian, or the recipe's)",
-            [&recipe](const std::string& name) {
-              std::vector<std::string> names;
-              for (const auto& combinator : models::combinators()) {
-                names.push_back(combinator.name);
-                if (combinator.name == name) {
-                  recipe.combinator = name;
-                  recipe.network.combinator = combinator.make;
-                  return;
-                }
-              }
-              throw UsageError(fmt::format(
-                  "expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
-                  models::nearest_name(name, names)));
-            });
+constexpr int64_t kMaxUnits = 10'000'000;
+
+void set_layers(runs::RunConfig& config, const std::string& flag, const std::string& text) {
+  if (!models::dense_units(config.network)) {
+    throw UsageError(
+        fmt::format("expected a recipe of dense layers for {} but got {} (in C++, edit its "
+                    "models::NetworkOptions).",
+                    flag, config.recipe));
+  }
+  config.network.layers.clear();
+  for (const auto units : parse_integers(flag, text, 1, kMaxUnits)) {
+    config.network.layers.push_back(models::Dense{units});
+  }
+}
+
+void set_combinator(runs::RunConfig& config, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& combinator : models::combinators()) {
+    names.push_back(combinator.name);
+  }
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw UsageError(
+        fmt::format("expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
+                    models::nearest_name(name, names)));
+  }
+  config.combinator = name;
 }
 
 }  // namespace
 
-void add_network_flags(CommandLine& line, models::Recipe& recipe) {
-  auto& network = recipe.network;
-  line.flag("lambda", "X,X,...|none", "weights of the denoising costs of levels 0 up",
-            [&](const std::string& text) {
-              network.lambda =
-                  text == "none" ? std::vector<double>() : parse_numbers("--lambda", text, 0);
+void add_layers_flag(CommandLine& line, TrainingFlags& flags) {
+  line.flag("layers", "N,N,...", "units per layer, from the first hidden layer to the classes",
+            [&flags](const std::string& flag, const std::string& text) {
+              set_layers(flags.config, flag, text);
             });
-  line.number("noise", "STD", "of the noise at levels 1 up", network.noise_std);
-  line.number("input-noise", "STD", "of the noise on the input", network.input_noise);
-  add_combinator_flag(line, recipe);
-  line.flag("activation", "relu|leaky-relu|tanh|gelu", "of the hidden levels (the recipe's)",
-            [&](const std::string& text) {
+}
+
+void add_network_flags(CommandLine& line, TrainingFlags& flags) {
+  auto& config = flags.config;
+  auto& network = config.network;
+  line.flag("lambda", "X,X,...|none",
+            "weight of the denoising cost at the input and after each layer; none: a baseline "
+            "without a decoder",
+            [&](const std::string& flag, const std::string& text) {
+              network.lambda = parse_words(text) == std::vector<std::string>{"none"}
+                                   ? std::vector<double>()
+                                   : parse_numbers(flag, text, 0);
+            });
+  line.number("noise,noise-std", "STD", "noise standard deviation in the layers",
+              network.noise_std);
+  line.number("input-noise", "STD", "noise standard deviation on the input", network.input_noise);
+  line.flag("combinator", "NAME", "denoising function (gaussian, or the recipe's)",
+            [&](const std::string&, const std::string& name) { set_combinator(config, name); });
+  line.flag("activation", "relu|leaky-relu|tanh|gelu", "activation of the hidden layers",
+            [&](const std::string& flag, const std::string& text) {
               network.activation = activation_from_string(
-                  parse_choice("--activation", text, {"relu", "leaky-relu", "tanh", "gelu"}));
+                  parse_choice(flag, text, {"relu", "leaky-relu", "tanh", "gelu"}));
             });
 }
 
@@ -55,13 +78,29 @@ std::string combinator_table() {
   return text;
 }
 
-void check_lambda(const models::NetworkOptions& network) {
+void check_network(const runs::RunConfig& config, int64_t classes, bool combinator_given) {
+  const auto& network = config.network;
+  const auto units = models::dense_units(network);
+  if (units && units->back() != classes) {
+    throw UsageError(
+        fmt::format("expected {} units in the last of --layers, one for each class, but got {} "
+                    "({}).",
+                    classes, units->back(), join(*units)));
+  }
   const auto levels = network.layers.size() + 1;
   if (!network.lambda.empty() && network.lambda.size() != levels) {
     throw UsageError(
         fmt::format("expected {} weights in --lambda, for the input and each of {} layers, but got "
                     "{} ({}).",
                     levels, levels - 1, network.lambda.size(), join(network.lambda)));
+  }
+  const bool decoder = std::any_of(network.lambda.begin(), network.lambda.end(),
+                                   [](double weight) { return weight > 0; });
+  if (combinator_given && !decoder) {
+    throw UsageError(
+        fmt::format("expected a weight above 0 in --lambda for --combinator {} but got none (a "
+                    "baseline has no decoder).",
+                    config.combinator));
   }
 }
 

@@ -1,22 +1,25 @@
-/// The flags that edit the network of a recipe, whatever its layers are.
+/// The flags that edit the network of a recipe.
 #pragma once
 
 #include <ladder/models/network.h>
-#include <ladder/models/recipes.h>
 
 #include <string>
 
 #include "apps/support/command_line.h"
+#include "apps/support/training_flags.h"
 
 namespace ladder::apps {
 
-/// `--lambda`, `--noise`, `--input-noise`, `--combinator` and `--activation`.
-void add_network_flags(CommandLine& line, models::Recipe& recipe);
+/// Add `--layers`, for networks of dense layers.
+void add_layers_flag(CommandLine& line, TrainingFlags& flags);
+/// Add `--lambda`, `--noise`, `--input-noise`, `--combinator` and `--activation`.
+void add_network_flags(CommandLine& line, TrainingFlags& flags);
 
-/// The names that --combinator takes.
+/// The names that `--combinator` takes, as a table.
 std::string combinator_table();
 
-/// Error: another number of weights in --lambda than levels.
-void check_lambda(const models::NetworkOptions& network);
+/// Errors (UsageError): a number of weights in --lambda other than one for each level; a last layer
+/// with another number of units than `classes`; a combinator for a network without a decoder.
+void check_network(const runs::RunConfig& config, int64_t classes, bool combinator_given);
 
 }  // namespace ladder::apps

@@ -1,17 +1,26 @@
 #include "apps/support/program.h"
 
 #include <ATen/Parallel.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <ladder/ops/kernel_info.h>
+#include <ladder/ops/product.h>
 #include <ladder/version.h>
 #include <torch/version.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
+#include <iterator>
 
 #include "apps/support/command_line.h"
+#include "apps/support/output.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -20,15 +29,85 @@
 namespace ladder::apps {
 namespace {
 
-volatile std::sig_atomic_t g_stop = 0;
+struct StopSignal {
+  int number;
+  const char* name;
+};
+constexpr StopSignal kStopSignals[] = {{SIGINT, "SIGINT"},   {SIGTERM, "SIGTERM"},
+                                       {SIGHUP, "SIGHUP"},   {SIGUSR1, "SIGUSR1"},
+                                       {SIGUSR2, "SIGUSR2"}, {SIGXCPU, "SIGXCPU"}};
+
+volatile std::sig_atomic_t g_stop = 0;  // the signal
+std::atomic<int64_t> g_stop_time = 0;   // ms
+
+int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{1000} * now.tv_sec + now.tv_nsec / 1000000;
+}
+
+// timeout(1) signals a process and then its group; a closing terminal and its shell both send
+// SIGHUP; the kernel repeats SIGXCPU each second.
+bool is_echo(int signal) {
+  constexpr int64_t kSameMoment = 10, kTerminalCloses = 1000;  // ms
+  const auto elapsed = now_ms() - g_stop_time;
+  return signal == SIGXCPU ||
+         (signal == g_stop && elapsed < (signal == SIGHUP ? kTerminalCloses : kSameMoment));
+}
+
+void on_stop_signal(int signal) {
+  if (g_stop == 0) {
+    g_stop_time = now_ms();
+    g_stop = signal;
+  } else if (!is_echo(signal)) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+}
 
 int report(const std::string& name, std::string sentence, int status) {
   while (!sentence.empty() && sentence.back() == '\n') {
     sentence.pop_back();
   }
   std::fflush(stdout);
-  fmt::print(stderr, "{}: {}\n", name, sentence);
+  // Not fmt::print, which throws where the standard error is closed.
+  std::fputs(fmt::format("{}: {}\n", name, sentence).c_str(), stderr);
   return status;
+}
+
+std::string sentence_of(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace();
+  for (const char* memory : {"can't allocate memory", "out of memory"}) {
+    if (text.find(memory) != std::string::npos) {
+      return "expected more memory than this machine has free (a smaller network or batch takes "
+             "less).";
+    }
+  }
+  return text;
+}
+
+// A program started without standard streams would write what it prints into the first files that
+// it opens: their places are taken, and printing fails.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
+      (void)::open("/dev/null", O_RDONLY);
+    }
+  }
+}
+
+int check_output(const std::string& name, int status) {
+  print("");
+  const auto failure = output_failure();
+  if (!failure) {
+    return status;
+  }
+  report(name,
+         fmt::format("expected to write to the standard output but got \"{}\"{}.", *failure,
+                     status == kInterrupted ? " (the run is saved; --resume continues it)" : ""),
+         1);
+  // An interrupted run that cannot say so, since its terminal is gone, is still one.
+  return status == kInterrupted && g_stop != 0 ? status : 1;
 }
 
 std::string processor() {
@@ -45,12 +124,16 @@ std::string processor() {
 }  // namespace
 
 int run_program(const std::string& name, const std::function<int()>& body) {
+  occupy_closed_streams();
+  // Writing to a closed pipe or past a limit is an error of the write.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
-    return body();
+    return check_output(name, body());
   } catch (const UsageError& error) {
-    return report(name, error.what(), 2);
+    return report(name, error.what(), kWrongUse);
   } catch (const c10::Error& error) {
-    return report(name, error.what_without_backtrace(), 1);
+    return report(name, sentence_of(error), 1);
   } catch (const std::bad_alloc&) {
     return report(name, "expected more memory than this machine has free.", 1);
   } catch (const std::exception& error) {
@@ -59,19 +142,35 @@ int run_program(const std::string& name, const std::function<int()>& body) {
 }
 
 void catch_interruption() {
-  struct sigaction action {};
-  action.sa_handler = [](int) {
-    g_stop = 1;
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
-  };
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const auto& stop : kStopSignals) {
+    struct sigaction action {};
+    sigaction(stop.number, nullptr, &action);
+    if (stop.number == SIGHUP && action.sa_handler == SIG_IGN) {
+      continue;
+    }
+    action = {};
+    action.sa_handler = on_stop_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(stop.number, &action, nullptr);
+  }
 }
 
-bool stop_requested() { return g_stop != 0; }
+bool stop_requested() { return g_stop != 0 || output_failure(); }
+
+std::string stop_signal() {
+  for (const auto& stop : kStopSignals) {
+    if (stop.number == g_stop) {
+      return stop.name;
+    }
+  }
+  return "";
+}
+
+bool is_stop_signal(int signal) {
+  return std::any_of(std::begin(kStopSignals), std::end(kStopSignals),
+                     [&](const StopSignal& stop) { return stop.number == signal; });
+}
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
@@ -100,14 +199,27 @@ std::string shell_command(int argc, const char* const* argv) {
   return command;
 }
 
-nlohmann::ordered_json environment(const ops::ProductPlan& products) {
-  return {{"ladder", std::string(version())},
-          {"commit", std::string(git_commit())},
-          {"libtorch", TORCH_VERSION},
-          {"cpu", processor()},
-          {"threads", at::get_num_threads()},
-          {"kernels", ops::kernel_info().name},
-          {"product_route", ops::to_string(products.route)}};
+runs::Environment environment(const ops::ProductPlan& products,
+                              const std::filesystem::path& data_dir) {
+  const auto kernels = ops::kernel_info();
+  return {.ladder = std::string(version()),
+          .commit = std::string(git_commit()),
+          .libtorch = TORCH_VERSION,
+          .cpu = processor(),
+          .threads = at::get_num_threads(),
+          .kernels = kernels.name,
+          .instruction_set = kernels.instruction_set,
+          .product_route = ops::to_string(products.route),
+          .data_dir = data_dir.empty()
+                          ? ""
+                          : std::filesystem::absolute(data_dir).lexically_normal().string()};
+}
+
+std::string version_text(const std::string& program) {
+  const auto here = environment(ops::default_product_plan(), {});
+  return fmt::format("{} {} ({}), LibTorch {}, kernels {} ({}), {}\n", program, here.ladder,
+                     here.commit, here.libtorch, here.kernels, here.instruction_set,
+                     ops::to_string(ops::default_product_plan()));
 }
 
 }  // namespace ladder::apps

@@ -1,33 +1,49 @@
-/// What the programs share beside their flags: errors as sentences, interruption, the machine.
+/// What all programs share: errors as sentences, signals, the machine.
 #pragma once
 
 #include <ladder/ops/product.h>
+#include <ladder/runs/run_config.h>
 
+#include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 
 namespace ladder::apps {
 
-/// The status of a program that was interrupted and can go on.
+/// Exit status of a wrong command line, and of an interrupted run that can be continued.
+constexpr int kWrongUse = 2;
 constexpr int kInterrupted = 130;
 
-/// Runs `body` and returns its status. What it throws becomes one sentence on the standard error
-/// and status 2 for a wrong command line (UsageError), 1 for everything else.
+/// Run `body` and return its status. What it throws becomes one sentence on the standard error and
+/// status 2 for a wrong command line (UsageError), 1 for everything else. So does a write to the
+/// standard output that failed, whatever `body` returned.
 int run_program(const std::string& name, const std::function<int()>& body);
 
-/// The first SIGINT or SIGTERM from here on asks the program to stop; a second one ends it.
+/// From here on, the first SIGINT, SIGTERM, SIGHUP (terminal closed), SIGUSR1, SIGUSR2 or SIGXCPU
+/// (batch systems) asks the program to stop, and a second one ends it. SIGHUP stays ignored under
+/// nohup. One event may send the same signal twice (timeout, a closing terminal, the limit of CPU
+/// time once a second): such an echo does not count as a second one.
 void catch_interruption();
+/// True once a signal asked to stop or the standard output failed.
 bool stop_requested();
+/// Name of the signal that asked to stop, such as "SIGTERM"; "" before.
+std::string stop_signal();
+/// True for the signals that `catch_interruption` takes.
+bool is_stop_signal(int signal);
 
-/// Keeps freed memory in the process.
+/// Keep freed memory in the process instead of returning it to the system after each step.
 void keep_freed_memory();
 
-/// The arguments as a command to type.
+/// The arguments as a command to type into a shell.
 std::string shell_command(int argc, const char* const* argv);
 
-/// Versions, processor, threads, kernels and product route: what numbers and times depend on beside
-/// the settings of a run.
-nlohmann::ordered_json environment(const ops::ProductPlan& products);
+/// Versions, processor, threads, kernels and product route of this machine, and the absolute path
+/// of the data (none for an empty one).
+runs::Environment environment(const ops::ProductPlan& products,
+                              const std::filesystem::path& data_dir);
+
+/// "NAME VERSION (COMMIT), LibTorch VERSION, kernels avx512 (AVX-512), float32 products by
+/// ladder" and a line end.
+std::string version_text(const std::string& program);
 
 }  // namespace ladder::apps

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
+
+#include "apps/support/output.h"
 
 namespace ladder::apps {
 namespace {
@@ -67,8 +68,7 @@ void ProgressLine::progress(const train::Progress& progress) {
       "{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
       progress.epochs, progress.steps_per_second, progress.total, last_error_,
       time_left_.text(progress.step, progress.steps, progress.seconds, progress.steps_per_second));
-  fmt::print("\r\033[K{}", line.substr(0, terminal_width() - 1));
-  std::fflush(stdout);
+  apps::print(fmt::format("\r\033[K{}", line.substr(0, terminal_width() - 1)));
   shown_ = true;
 }
 
@@ -77,25 +77,22 @@ void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps
   if (quiet_ || terminal_) {
     return;
   }
-  fmt::print(
+  apps::print(fmt::format(
       "{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
       costs(evaluation), last_error_, evaluation.steps_per_second,
-      time_left_.text(evaluation.step, steps, evaluation.seconds, evaluation.steps_per_second));
-  std::fflush(stdout);
+      time_left_.text(evaluation.step, steps, evaluation.seconds, evaluation.steps_per_second)));
 }
 
 void ProgressLine::print(const std::string& line) {
   if (!quiet_) {
     clear();
-    fmt::print("{}{}\n", name_, line);
-    std::fflush(stdout);
+    apps::print(fmt::format("{}{}\n", name_, line));
   }
 }
 
 void ProgressLine::clear() {
   if (shown_) {
-    fmt::print("\r\033[K");
-    std::fflush(stdout);
+    apps::print("\r\033[K");
     shown_ = false;
   }
 }

@@ -1,4 +1,4 @@
-/// How a run goes, for a person or for a log.
+/// Progress of a run, for a person or for a log.
 #pragma once
 
 #include <ladder/train/trainer.h>
@@ -9,12 +9,12 @@
 
 namespace ladder::apps {
 
-/// Estimates how long a run still takes, by its pace since the first call: what a run took before
-/// it was resumed, elsewhere or beside other work, says little.
+/// Estimates how long a run still takes, from its pace since the first call: the pace before it was
+/// resumed, on another machine or beside other work, says little.
 class TimeLeft {
  public:
-  /// At `step` of `steps`, `seconds` after the run began; `steps_per_second` is the pace of late.
-  /// "1:02:03", or "?" where there is no pace yet.
+  /// Return the time left at `step` of `steps`, `seconds` after the run began: "1:02:03", or "?"
+  /// without a pace. `steps_per_second` is the latest pace, used at the first call.
   std::string text(int64_t step, int64_t steps, double seconds, double steps_per_second);
 
  private:
@@ -25,19 +25,19 @@ class TimeLeft {
   std::optional<Mark> first_;
 };
 
-/// Prints to the standard output: on a terminal one line that is rewritten, elsewhere a line for
-/// each evaluation.
+/// Prints progress to the standard output: on a terminal one line that is rewritten, elsewhere one
+/// line for each evaluation.
 class ProgressLine {
  public:
-  /// `epochs` of the run; prints nothing when `quiet`. Lines start with `name`, where there is one.
+  /// `epochs`: epochs of the run. Prints nothing if `quiet`. Lines start with `name` unless empty.
   ProgressLine(int64_t epochs, bool quiet, std::string name = {});
   ~ProgressLine();
 
   void progress(const train::Progress& progress);
   void evaluation(const train::Evaluation& evaluation, int64_t steps);
-  /// A line that stays.
+  /// Print a line that stays.
   void print(const std::string& line);
-  /// Ends the line that is rewritten.
+  /// Erase the line that is rewritten.
   void clear();
 
  private:

@@ -1,7 +1,11 @@
 #include "apps/support/run_queue.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -13,6 +17,7 @@
 #include <utility>
 
 #include "apps/support/child_process.h"
+#include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
 #include "ladder/runs/run_table.h"
@@ -32,9 +37,20 @@ struct Running {
 
 fs::path log_of(const PlannedRun& run) { return run.folder / "run.log"; }
 
+// True if another process trains in the folder: it holds the lock of RunFolder.
+bool is_in_use(const fs::path& folder) {
+  const int lock = ::open((folder / ".lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) {
+    return false;
+  }
+  const bool held = ::flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return held;
+}
+
 Running start(const PlannedRun& run) {
-  fs::create_directories(run.folder);
-  forget_failure(run.folder);
+  make_folder(run.folder);
+  runs::forget_failure(run.folder);
   std::error_code none;
   const auto size = fs::file_size(log_of(run), none);
   return {&run, Clock::now(), none ? 0 : size, ChildProcess(run.command, log_of(run))};
@@ -58,10 +74,10 @@ void settle_end(const Running& running, int status, const QueueOptions& options)
   const auto words = last_words(running, status);
   if (status == 0) {
     options.say(fmt::format("{}: {} ({})", run.name, words, time));
-  } else if (status == kInterrupted || (status == -SIGINT && options.stop_requested())) {
+  } else if (status == kInterrupted || (is_stop_signal(-status) && options.stop_requested())) {
     options.say(fmt::format("{}: interrupted, to be continued ({})", run.name, time));
   } else {
-    record_failure(run.folder, status, words);
+    runs::record_failure(run.folder, status, words);
     options.say(fmt::format("{}: failed, {} ({})", run.name, words, time));
   }
 }
@@ -76,6 +92,12 @@ QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& opti
   while (!running.empty() || (next != plan.end() && !options.stop_requested())) {
     while (next != plan.end() && static_cast<int64_t>(running.size()) < options.jobs &&
            !options.stop_requested()) {
+      if (is_in_use(next->folder)) {
+        options.say(fmt::format("{}: left to the process that trains in {}", next->name,
+                                next->folder.string()));
+        ++next;
+        continue;
+      }
       options.say(fmt::format("{}: {} of {}, in {}", next->name, next - plan.begin() + 1,
                               plan.size(), next->folder.string()));
       running.push_back(start(*next++));

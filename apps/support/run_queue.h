@@ -1,4 +1,4 @@
-/// Runs of training programs, one process each.
+/// Run training programs, one process each.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,26 @@
 
 namespace ladder::apps {
 
-/// A run to start: a command that trains into `folder` and goes on with what is there.
+/// A run to start: a command that trains into `folder` and continues what is there.
 struct PlannedRun {
-  std::string name;  ///< in what is said about it
+  std::string name;  ///< for messages
   std::filesystem::path folder;
   std::vector<std::string> command;
 };
 
 struct QueueOptions {
-  int64_t jobs = 1;  ///< runs at once
+  int64_t jobs = 1;  ///< runs at the same time
   std::function<bool()> stop_requested;
-  std::function<void(const std::string&)> say;  ///< a line for each start and end
+  std::function<void(const std::string&)> say;  ///< takes a line for each start and end
 };
 
 enum class QueueEnd { kAllEnded, kStopped };
 
-/// Starts the runs in their order. What a run prints is appended to run.log in its folder. One that
-/// fails leaves its status and its last line there (see record_failure) and the others go on; one
-/// that is interrupted by someone else stays unfinished. When a stop is requested, no other run is
-/// started, the running ones get one SIGINT each, and their ends are waited for.
+/// Start the runs in their order. What a run prints is appended to run.log in its folder. A run
+/// that fails leaves its status and its last line there (see runs::record_failure), and the others
+/// go on. A run that someone else interrupts stays unfinished, and a folder in which another
+/// process trains is left to it. When a stop is requested, no further run is started, each running
+/// one gets one SIGINT, and the queue waits for their ends.
 QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& options);
 
 }  // namespace ladder::apps

@@ -8,8 +8,6 @@
 #include <cstddef>
 #include <optional>
 
-#include "apps/support/training_flags.h"
-
 namespace ladder::apps {
 namespace {
 
@@ -52,7 +50,7 @@ std::string std_text(const runs::SeedSummary& summary) {
   return std::isfinite(summary.std) ? fmt::format("{:.2f}", summary.std) : std::string("-");
 }
 
-std::string ours_text(const TableRow& row) {
+std::string ours_text(const runs::TableRow& row) {
   const auto summary = row.summary();
   if (!summary) {
     return "-";
@@ -77,26 +75,27 @@ bool fewer_labels(int64_t a, int64_t b) {
   return a < b;
 }
 
-std::string overview(const RunTable& table) {
+std::string overview(const runs::RunTable& table) {
   std::vector<std::string> kinds;
   std::vector<int64_t> labels;
   for (const auto& row : table.rows) {
-    add_once(kinds, kind_of(row.recipe));
+    add_once(kinds, runs::kind_of(row.recipe));
     add_once(labels, row.recipe.labels);
   }
   std::stable_sort(labels.begin(), labels.end(),
                    [](int64_t a, int64_t b) { return a != b && fewer_labels(a, b); });
   std::vector<Cells> rows(1, Cells{""});
   for (const auto count : labels) {
-    rows[0].push_back(fmt::format("{} labels: ours", labels_text(count)));
+    rows[0].push_back(fmt::format("{} labels: ours", runs::labels_text(count)));
     rows[0].push_back("published");
   }
   for (const auto& kind : kinds) {
     Cells cells = {kind};
     for (const auto count : labels) {
-      const auto row = std::find_if(table.rows.begin(), table.rows.end(), [&](const TableRow& one) {
-        return one.recipe.labels == count && kind_of(one.recipe) == kind;
-      });
+      const auto row =
+          std::find_if(table.rows.begin(), table.rows.end(), [&](const runs::TableRow& one) {
+            return one.recipe.labels == count && runs::kind_of(one.recipe) == kind;
+          });
       cells.push_back(row == table.rows.end() ? "" : ours_text(*row));
       cells.push_back(row == table.rows.end() ? "" : published_text(row->recipe));
     }
@@ -105,42 +104,42 @@ std::string overview(const RunTable& table) {
   return markdown_rows(rows);
 }
 
-std::string recipe_rows(const RunTable& table) {
+std::string recipe_rows(const runs::RunTable& table) {
   std::vector<Cells> rows = {{"recipe", "published", "mean", "std", "median", "runs", "by seed"}};
   for (const auto& row : table.rows) {
     std::string values;
     for (const auto& run : row.runs) {
-      if (run.state == RunState::kFinished) {
+      if (run.state == runs::RunState::kFinished) {
         values += fmt::format("{}{}: {:.2f}", values.empty() ? "" : ", ", run.seed,
                               run.test_error.value());
       }
     }
     const auto summary = row.summary();
-    const auto runs =
+    const auto count =
         fmt::format("{} of {}", summary ? summary->values.size() : 0, row.runs.size());
     rows.push_back(
         summary ? Cells{row.recipe.name, published_text(row.recipe),
                         fmt::format("{:.3f}", summary->mean),
                         std::isfinite(summary->std) ? fmt::format("{:.3f}", summary->std)
                                                     : std::string("-"),
-                        fmt::format("{:.3f}", summary->median), runs, values}
-                : Cells{row.recipe.name, published_text(row.recipe), "-", "-", "-", runs, ""});
+                        fmt::format("{:.3f}", summary->median), count, values}
+                : Cells{row.recipe.name, published_text(row.recipe), "-", "-", "-", count, ""});
   }
   return markdown_rows(rows);
 }
 
-std::string left_out(const RunTable& table) {
+std::string left_out(const runs::RunTable& table) {
   std::string text;
   for (const auto& row : table.rows) {
     const auto& name = row.recipe.name;
     std::vector<uint64_t> missing;
     for (const auto& run : row.runs) {
-      if (run.state == RunState::kMissing) {
+      if (run.state == runs::RunState::kMissing) {
         missing.push_back(run.seed);
-      } else if (run.state != RunState::kFinished) {
+      } else if (run.state != runs::RunState::kFinished) {
         text += fmt::format(
             "- {}, seed {}: {} ({})\n", name, run.seed,
-            run.state == RunState::kForeign ? "another experiment" : to_string(run.state),
+            run.state == runs::RunState::kForeign ? "another experiment" : to_string(run.state),
             run.note);
       }
     }
@@ -177,26 +176,26 @@ std::string seeds_text(const std::vector<uint64_t>& seeds) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::string to_markdown(const RunTable& table) {
+std::string to_markdown(const runs::RunTable& table) {
   return fmt::format(
       "# {}\n\nTest error in %: mean +- sample standard deviation (number of runs); seeds {}.\n\n"
       "{}\n{}{}",
       table.title, seeds_text(table.seeds), overview(table), recipe_rows(table), left_out(table));
 }
 
-ordered_json to_json(const RunTable& table) {
+ordered_json to_json(const runs::RunTable& table) {
   auto rows = ordered_json::array();
   for (const auto& row : table.rows) {
-    auto runs = ordered_json::array();
+    auto run_list = ordered_json::array();
     for (const auto& run : row.runs) {
-      runs.push_back({{"seed", run.seed},
-                      {"state", to_string(run.state)},
-                      {"test_error", run.test_error ? ordered_json(*run.test_error) : nullptr},
-                      {"seconds", run.seconds ? ordered_json(*run.seconds) : nullptr},
-                      {"note", run.note}});
+      run_list.push_back({{"seed", run.seed},
+                          {"state", to_string(run.state)},
+                          {"test_error", run.test_error ? ordered_json(*run.test_error) : nullptr},
+                          {"seconds", run.seconds ? ordered_json(*run.seconds) : nullptr},
+                          {"note", run.note}});
     }
     const auto& recipe = row.recipe;
-    ordered_json object = {{"recipe", recipe.name}, {"kind", kind_of(recipe)}};
+    ordered_json object = {{"recipe", recipe.name}, {"kind", runs::kind_of(recipe)}};
     object["labels"] =
         recipe.labels == data::kAllLabels ? ordered_json("all") : ordered_json(recipe.labels);
     object["published"] = nullptr;
@@ -211,7 +210,7 @@ ordered_json to_json(const RunTable& table) {
                         {"median", summary->median}, {"min", summary->min},
                         {"max", summary->max},       {"runs", summary->values.size()}};
     }
-    object["runs"] = std::move(runs);
+    object["runs"] = std::move(run_list);
     object["other_seeds"] = row.other_seeds;
     rows.push_back(std::move(object));
   }

@@ -12,43 +12,160 @@
 #include <iterator>
 
 #include "apps/support/network_flags.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
 
 namespace ladder::apps {
 namespace {
 
-constexpr int64_t kMostThreads = 4096;
+constexpr int64_t kMaxThreads = 4096;
+constexpr int64_t kMaxEpochs = 1'000'000'000;
 
-std::string parse_device(const std::string& text) {
+std::optional<torch::Device> parse_device(const std::string& flag, const std::string& text) {
   const auto digits = text.starts_with("cuda:") ? text.substr(5) : std::string();
   const bool indexed = !digits.empty() && digits.size() <= 2 &&
                        digits.find_first_not_of("0123456789") == std::string::npos;
   if (text != "auto" && text != "cpu" && text != "cuda" && !indexed) {
     throw UsageError(
-        fmt::format("expected auto, cpu, cuda or cuda:N for --device but got '{}'.", text));
+        fmt::format("expected auto, cpu, cuda or cuda:N for {} but got '{}'.", flag, text));
   }
-  return text;
+  return text == "auto" ? std::nullopt : std::optional(torch::Device(text));
+}
+
+void set_recipe(TrainingFlags& flags, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& recipe : models::recipes()) {
+    names.push_back(recipe.name);
+    if (recipe.name == name) {
+      runs::apply(recipe, flags.config);
+      return;
+    }
+  }
+  throw UsageError(
+      fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).", name,
+                  models::nearest_name(name, names)));
+}
+
+void add_data_flags(CommandLine& line, TrainingFlags& flags) {
+  auto& config = flags.config;
+  line.heading("Data");
+  line.flag("data-dir", "DIR", "folder of the data ($LADDER_DATA and the usual places)",
+            [&](const std::string& flag, const std::string& text) {
+              flags.data_dir = parse_folder(flag, text);
+            });
+  line.flag("labels", "N|all", "labeled training rows, the same number of each class",
+            [&](const std::string& flag, const std::string& text) {
+              config.labels = parse_words(text) == std::vector<std::string>{"all"}
+                                  ? data::kAllLabels
+                                  : parse_integer(flag + " N|all", text, 1);
+            });
+  line.flag("unbalanced", "", "draw labeled rows without regard to their class",
+            [&](const std::string&, const std::string&) { config.balanced = false; });
+  line.integer("validation", "training rows set aside for validation (0)", config.validation, 0);
+}
+
+void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
+  auto& config = flags.config;
+  line.heading("Training");
+  line.integer("epochs", "passes over the unlabeled rows", config.epochs, 1);
+  line.flag("batch-size", "N", "set both batches, unlabeled and labeled",
+            [&](const std::string& flag, const std::string& text) {
+              config.unlabeled_batch = config.labeled_batch = parse_integer(flag, text, 2);
+            });
+  line.integer("unlabeled-batch", "unlabeled rows in a step", config.unlabeled_batch, 2);
+  line.integer("labeled-batch", "labeled rows in a step, at most those there are",
+               config.labeled_batch, 2);
+  line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam", config.learning_rate);
+  line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
+              config.decay_from, 0, 1);
+  line.flag("seed", "N", "seed for initial weights, choice of labels, row order and noise (1)",
+            [&](const std::string& flag, const std::string& text) {
+              flags.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
+            });
+  line.flag("seeds", "1..10", "several runs (also 1,2,5), then a table; each in DIR/seed-N",
+            [&](const std::string& flag, const std::string& text) {
+              flags.seeds = parse_seeds(flag, text);
+            });
+  line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", config.eval_every,
+               0);
+  line.flag("calibration", "training|labeled",
+            "rows that set the statistics for evaluation (training)",
+            [&](const std::string& flag, const std::string& text) {
+              config.calibration =
+                  runs::calibration_from_string(parse_choice(flag, text, {"training", "labeled"}));
+            });
+  line.integer("patience", "stop after N epochs without a better validation error; 0: never (0)",
+               config.patience, 0);
+}
+
+void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
+  auto& config = flags.config;
+  line.heading("Machine");
+  line.flag("device", "auto|cpu|cuda[:N]", "where to train (auto: a GPU if there is one)",
+            [&](const std::string& flag, const std::string& text) {
+              flags.device = parse_device(flag, text);
+            });
+  line.integer("threads", "CPU threads", flags.threads, 1, kMaxThreads);
+  line.flag("precision", "float32|bfloat16|tf32|float64",
+            "type of the numbers (float32, or the recipe's); bfloat16 and tf32 (CUDA): of matrix "
+            "products only",
+            [&](const std::string& flag, const std::string& text) {
+              config.precision =
+                  models::precision_from_string(parse_choice(flag, text, kPrecisions));
+            });
+  line.flag("product-route", "auto|aten|onednn|ladder",
+            "library for matrix products on the CPU (auto: by its instruction sets)",
+            [&](const std::string& flag, const std::string& text) {
+              const auto name = parse_choice(flag, text, {"auto", "aten", "onednn", "ladder"});
+              config.product_route = name == "auto"
+                                         ? std::nullopt
+                                         : std::optional(ops::product_route_from_string(name));
+            });
+  line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
+              flags.no_graph);
+  line.toggle("parallel-seeds", "train the runs of --seeds side by side on a GPU",
+              flags.parallel_seeds);
+}
+
+void add_output_flags(CommandLine& line, TrainingFlags& flags) {
+  line.heading("Output");
+  line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
+            [&](const std::string& flag, const std::string& text) {
+              flags.out = parse_folder(flag, text);
+            });
+  line.number("checkpoint-every", "SECONDS", "time between checkpoints (60)",
+              flags.checkpoint_seconds);
+  line.toggle("resume", "continue the run in DIR", flags.resume);
+  line.toggle("quiet", "print the result only", flags.quiet);
+  line.toggle("settings", "print the settings as JSON and exit", flags.settings);
+  line.toggle("version", "print version and kernels and exit", flags.version);
+  line.toggle("help", "print this and exit", flags.help);
+  line.footer(
+      "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
+      "interrupted by a signal (--resume continues).");
 }
 
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
-  const auto labels = flags.recipe.labels;
+  const auto& config = flags.config;
+  const auto labels = config.labels;
   // Files of the user's own, in a folder given, may hold more rows or fewer.
   if (!flags.data_dir) {
-    if (flags.validation >= facts.rows) {
+    if (config.validation >= facts.rows) {
       throw UsageError(
           fmt::format("expected --validation below the {} training rows of {} but got {}.",
-                      facts.rows, flags.recipe.dataset, flags.validation));
+                      facts.rows, config.dataset, config.validation));
     }
-    const auto rows = facts.rows - flags.validation;
-    check_batch_size(flags, rows);
+    const auto rows = facts.rows - config.validation;
+    check_batch_size(config.unlabeled_batch, rows);
     if (labels != data::kAllLabels && labels > rows) {
       throw UsageError(
           fmt::format("expected at most {} labels, as many as training rows of {}{}, "
                       "but got --labels {}.",
-                      rows, flags.recipe.dataset,
-                      flags.validation > 0 ? " besides those for validation" : "", labels));
+                      rows, config.dataset,
+                      config.validation > 0 ? " besides those for validation" : "", labels));
     }
   }
-  if (labels != data::kAllLabels && !flags.unbalanced && labels % facts.classes != 0) {
+  if (labels != data::kAllLabels && config.balanced && labels % facts.classes != 0) {
     const auto below = labels / facts.classes * facts.classes;
     const auto nearest =
         below == 0 ? fmt::format("the nearest is {}", facts.classes)
@@ -60,12 +177,38 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   }
 }
 
-void settle_device(TrainingFlags& flags) {
-  if (flags.device == "auto") {
-    flags.device = torch::cuda::is_available() ? "cuda" : "cpu";
+void check_combinations(const TrainingFlags& flags) {
+  const auto& config = flags.config;
+  if (flags.seed && !flags.seeds.empty()) {
+    throw UsageError("expected --seed or --seeds but got both.");
   }
-  if (flags.device == "cpu") {
-    if (flags.recipe.precision == models::Precision::kTensorFloat32) {
+  if (flags.parallel_seeds && flags.seeds.empty()) {
+    throw UsageError("expected --seeds with --parallel-seeds but got none (--seeds 1..10).");
+  }
+  if (config.epochs > kMaxEpochs) {
+    throw UsageError(
+        fmt::format("expected --epochs of at most {} but got {}.", kMaxEpochs, config.epochs));
+  }
+  if (config.patience > 0 && config.validation == 0) {
+    throw UsageError(
+        fmt::format("expected --validation with --patience {} but got none (the "
+                    "validation error decides when to stop).",
+                    config.patience));
+  }
+  if (config.patience > 0 && config.eval_every == 0) {
+    throw UsageError(
+        fmt::format("expected --eval-every of at least 1 with --patience {} but got 0 (the "
+                    "validation error decides when to stop).",
+                    config.patience));
+  }
+}
+
+void settle_device(TrainingFlags& flags) {
+  auto& config = flags.config;
+  config.device = flags.device.value_or(torch::cuda::is_available() ? torch::Device(torch::kCUDA)
+                                                                    : torch::Device(torch::kCPU));
+  if (config.device.is_cpu()) {
+    if (config.precision == models::Precision::kTensorFloat32) {
       throw UsageError(
           "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
           "precision there).");
@@ -76,214 +219,130 @@ void settle_device(TrainingFlags& flags) {
     throw UsageError(
         fmt::format("expected a CUDA device for --device {} but got none (is there a GPU with its "
                     "driver, and a LibTorch built for CUDA? --device cpu needs neither).",
-                    flags.device));
+                    config.device.str()));
   }
-  const auto index = torch::Device(flags.device).index();
   const auto count = static_cast<int64_t>(torch::cuda::device_count());
-  if (index >= count) {
+  if (config.device.index() >= count) {
     throw UsageError(fmt::format("expected a CUDA device from 0 to {} but got --device {}.",
-                                 count - 1, flags.device));
+                                 count - 1, config.device.str()));
   }
 }
 
 void settle_products(TrainingFlags& flags) {
-  flags.products = ops::default_product_plan(models::product_precision(flags.recipe.precision));
-  if (flags.product_route == "auto") {
+  flags.products = ops::default_product_plan(models::product_precision(flags.config.precision));
+  const auto route = flags.config.product_route;
+  if (!route) {
     return;
   }
-  for (const auto route : ops::available_product_routes()) {
-    if (ops::to_string(route) == flags.product_route) {
-      flags.products.route = route;
-      return;
-    }
+  const auto routes = ops::available_product_routes();
+  if (std::find(routes.begin(), routes.end(), *route) == routes.end()) {
+    throw UsageError(
+        fmt::format("expected a product route that this LibTorch has but got "
+                    "--product-route {} (try auto).",
+                    ops::to_string(*route)));
   }
-  throw UsageError(
-      fmt::format("expected a product route that this LibTorch has but got "
-                  "--product-route {} (try auto).",
-                  flags.product_route));
-}
-
-std::string kind(const models::Recipe& recipe) {
-  const auto& network = recipe.network;
-  if (const auto units = dense_units(network)) {
-    return fmt::format("{}-{}", network.input_shape.at(0), fmt::join(*units, "-"));
-  }
-  return fmt::format("{} levels over {}", network.layers.size(),
-                     fmt::join(network.input_shape, "x"));
-}
-
-}  // namespace
-
-torch::Device TrainingFlags::torch_device() const { return torch::Device(device); }
-
-torch::Dtype TrainingFlags::dtype() const { return models::dtype(recipe.precision); }
-
-void add_recipe_flag(CommandLine& line, TrainingFlags& flags) {
-  line.heading("Recipe");
-  line.flag("recipe", "NAME", fmt::format("published experiment ({})", flags.recipe.name),
-            [&flags](const std::string& name) {
-              std::vector<std::string> names;
-              for (const auto& recipe : models::recipes()) {
-                names.push_back(recipe.name);
-                if (recipe.name == name) {
-                  flags.recipe = recipe;
-                  return;
-                }
-              }
-              throw UsageError(
-                  fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).",
-                              name, models::nearest_name(name, names)));
-            });
-  line.toggle("list", "list recipes and combinators and leave", flags.list);
-}
-
-void add_training_flags(CommandLine& line, TrainingFlags& flags) {
-  auto& recipe = flags.recipe;
-  auto& schedule = recipe.schedule;
-  line.heading("Data");
-  line.flag("data-dir", "DIR", "folder of the data ($LADDER_DATA and the usual places)",
-            [&](const std::string& text) { flags.data_dir = parse_folder("--data-dir", text); });
-  line.flag("labels", "N|all", "labeled training rows, as many of each class",
-            [&](const std::string& text) {
-              recipe.labels =
-                  text == "all" ? data::kAllLabels : parse_integer("--labels N|all", text, 1);
-            });
-  line.toggle("unbalanced", "draw labeled rows without regard to their class", flags.unbalanced);
-  line.integer("validation", "training rows set aside for validation (0)", flags.validation, 0);
-
-  line.heading("Training");
-  line.integer("epochs", "passes over the unlabeled rows", schedule.epochs, 1);
-  line.flag("batch-size", "N", "unlabeled rows a step, and labeled ones where there are as many",
-            [&](const std::string& text) {
-              schedule.unlabeled_batch = parse_integer("--batch-size", text, 2);
-              schedule.labeled_batch = schedule.unlabeled_batch;
-            });
-  line.integer("labeled-batch", "labeled rows a step, at most those there are (as --batch-size)",
-               schedule.labeled_batch, 2);
-  line.number("lr", "RATE", "learning rate of Adam", schedule.learning_rate);
-  line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
-              schedule.decay_from, 0, 1);
-  line.flag("seed", "N", "of the initial weights, labels, order and noise (1)",
-            [&](const std::string& text) {
-              flags.seed = static_cast<uint64_t>(parse_integer("--seed", text, 0));
-            });
-  line.flag("seeds", "1..10", "several runs (also 1,2,5), then a table; each in DIR/seed-N",
-            [&](const std::string& text) { flags.seeds = parse_seeds("--seeds", text); });
-  line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", flags.eval_every,
-               0);
-  line.choice("calibration", "rows that the statistics of evaluation are measured on",
-              flags.calibration, {"training", "labeled"});
-  line.integer("patience", "stop after N epochs without a better validation error; 0: never (0)",
-               flags.patience, 0);
-
-  line.heading("Machine");
-  line.flag("device", "auto|cpu|cuda[:N]", "where to train (auto: a GPU where there is one)",
-            [&](const std::string& text) { flags.device = parse_device(text); });
-  line.integer("threads", "threads of the CPU", flags.threads, 1, kMostThreads);
-  line.flag("precision", "float32|bfloat16|tf32|float64",
-            "of the numbers; bfloat16 and tf32 (CUDA): of products alone (float32)",
-            [&](const std::string& text) {
-              recipe.precision =
-                  models::precision_from_string(parse_choice("--precision", text, kPrecisions));
-            });
-  line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
-              flags.no_graph);
-  line.toggle("parallel-seeds", "train those of --seeds at once, side by side on a GPU",
-              flags.parallel_seeds);
-  line.choice("product-route",
-              "library for matrix products on the CPU; auto: by its instruction sets",
-              flags.product_route, {"auto", "aten", "onednn", "ladder"});
-
-  line.heading("Output");
-  line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
-            [&](const std::string& text) { flags.out = parse_folder("--out", text); });
-  line.number("checkpoint-every", "SECONDS", "between files to resume from (60)",
-              flags.checkpoint_seconds);
-  line.toggle("resume", "continue the run in DIR", flags.resume);
-  line.toggle("quiet", "print the result alone", flags.quiet);
-  line.toggle("settings", "print the settings of the run as JSON and leave", flags.settings);
-  line.toggle("help", "print this and leave", flags.help);
-  line.toggle("version", "print the version and leave", flags.version);
-}
-
-bool answer(const CommandLine& line, const std::string& program, const std::string& dataset) {
-  if (line.given("help")) {
-    fmt::print("{}", line.help());
-  } else if (line.given("version")) {
-    fmt::print("{} {} ({}), LibTorch {}\n", program, version(), git_commit(), TORCH_VERSION);
-  } else if (line.given("list")) {
-    std::vector<models::Recipe> own;
-    std::copy_if(models::recipes().begin(), models::recipes().end(), std::back_inserter(own),
-                 [&](const models::Recipe& recipe) { return recipe.dataset == dataset; });
-    fmt::print("{}\n{}", recipe_table(own), combinator_table());
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void check_dataset(const TrainingFlags& flags, const std::string& dataset) {
-  const auto& of_recipe = models::find_recipe(flags.recipe.name).dataset;
-  if (of_recipe != dataset) {
-    throw UsageError(fmt::format("expected a recipe for {} but got {} (ladder-{} trains it).",
-                                 dataset, flags.recipe.name, of_recipe));
-  }
+  flags.products.route = *route;
 }
 
 void settle(TrainingFlags& flags, const DatasetFacts& facts) {
-  if (flags.seed && !flags.seeds.empty()) {
-    throw UsageError("expected --seed or --seeds but got both.");
-  }
-  if (flags.parallel_seeds && flags.seeds.empty()) {
-    throw UsageError("expected --seeds with --parallel-seeds but got none (--seeds 1..10).");
-  }
-  if (flags.patience > 0 && flags.validation == 0) {
-    throw UsageError(
-        fmt::format("expected --validation with --patience {} but got none (the "
-                    "validation error decides when to stop).",
-                    flags.patience));
-  }
+  auto& config = flags.config;
+  check_combinations(flags);
   check_labels(flags, facts);
-  const auto& published = models::find_recipe(flags.recipe.name);
-  if (flags.recipe.labels != published.labels || flags.recipe.dataset != published.dataset) {
-    flags.recipe.published.reset();
-  }
   settle_device(flags);
   settle_products(flags);
+  config.classes = facts.classes;
+  if (!flags.data_dir) {
+    config.train_rows = facts.rows;
+    config.test_rows = facts.test_rows;
+  }
+  if (config.labels != data::kAllLabels) {
+    config.labeled_batch = std::min(config.labeled_batch, config.labels);
+  }
   if (flags.threads > 0) {
     at::set_num_threads(static_cast<int>(flags.threads));
   }
   if (flags.out.empty()) {
-    flags.out = std::filesystem::path("runs") / flags.recipe.name;
+    flags.out = std::filesystem::path("runs") / config.recipe;
     if (flags.seeds.empty()) {
       flags.out /= fmt::format("seed-{}", flags.seed.value_or(1));
     }
   }
 }
 
-void check_batch_size(const TrainingFlags& flags, int64_t rows) {
-  if (flags.recipe.schedule.unlabeled_batch > rows) {
+std::string kind(const models::Recipe& recipe) {
+  const auto& network = recipe.network;
+  if (const auto units = models::dense_units(network)) {
+    return fmt::format("{}-{}", network.input_shape.at(0), fmt::join(*units, "-"));
+  }
+  return fmt::format("{} levels over {}", network.layers.size(),
+                     fmt::join(network.input_shape, "x"));
+}
+
+void check_dataset(const TrainingFlags& flags, const std::string& dataset) {
+  const auto& of_recipe = models::find_recipe(flags.config.recipe).dataset;
+  if (of_recipe != dataset) {
+    throw UsageError(fmt::format("expected a recipe for {} but got {} (ladder-{} trains it).",
+                                 dataset, flags.config.recipe, of_recipe));
+  }
+}
+
+// Answers what needs no other flag. Returns true if there was something to answer.
+bool answer(const CommandLine& line, const std::string& program, const std::string& dataset) {
+  if (line.given("help")) {
+    print(line.help());
+  } else if (line.given("version")) {
+    print(version_text(program));
+  } else if (line.given("list")) {
+    std::vector<models::Recipe> own;
+    std::copy_if(models::recipes().begin(), models::recipes().end(), std::back_inserter(own),
+                 [&](const models::Recipe& recipe) { return recipe.dataset == dataset; });
+    print(recipe_table(own) + "\n" + combinator_table());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void add_recipe_flag(CommandLine& line, TrainingFlags& flags) {
+  line.heading("Recipe");
+  line.flag("recipe", "NAME", fmt::format("published experiment ({})", flags.config.recipe),
+            [&flags](const std::string&, const std::string& name) { set_recipe(flags, name); });
+  line.toggle("list", "list recipes and combinators and exit", flags.list);
+}
+
+void add_training_flags(CommandLine& line, TrainingFlags& flags) {
+  add_data_flags(line, flags);
+  add_schedule_flags(line, flags);
+  add_machine_flags(line, flags);
+  add_output_flags(line, flags);
+}
+
+bool read_command_line(CommandLine& line, int argc, const char* const* argv,
+                       const std::string& program, const DatasetFacts& facts,
+                       TrainingFlags& flags) {
+  line.parse(argc, argv);
+  if (answer(line, program, facts.dataset)) {
+    return false;
+  }
+  line.apply();
+  flags.config.program = program;
+  check_dataset(flags, facts.dataset);
+  check_network(flags.config, facts.classes, line.given("combinator"));
+  settle(flags, facts);
+  if (flags.settings) {
+    print(runs::to_json(flags.config) + "\n");
+  }
+  return !flags.settings;
+}
+
+void check_batch_size(int64_t unlabeled_batch, int64_t rows) {
+  if (unlabeled_batch > rows) {
     throw UsageError(
-        fmt::format("expected --batch-size of at most {}, the rows to train on, but "
-                    "got {}.",
-                    rows, flags.recipe.schedule.unlabeled_batch));
+        fmt::format("expected --batch-size of at most {}, the rows to train on, but got {}.", rows,
+                    unlabeled_batch));
   }
-}
-
-std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network) {
-  std::vector<int64_t> units;
-  for (const auto& layer : network.layers) {
-    const auto* dense = std::get_if<models::Dense>(&layer);
-    if (dense == nullptr || network.input_shape.size() != 1) {
-      return std::nullopt;
-    }
-    units.push_back(dense->units);
-  }
-  return units;
-}
-
-std::string labels_text(int64_t labels) {
-  return labels == data::kAllLabels ? "all" : std::to_string(labels);
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {
@@ -294,7 +353,7 @@ std::string recipe_table(const std::vector<models::Recipe>& recipes) {
     const auto& lambda = recipe.network.lambda;
     text += fmt::format(
         kRow, recipe.name, kind(recipe), lambda.empty() ? "-" : recipe.combinator,
-        labels_text(recipe.labels),
+        runs::labels_text(recipe.labels),
         lambda.empty() ? "none" : fmt::format("{}", fmt::join(lambda, ",")),
         recipe.network.noise_std,
         recipe.published ? models::to_string(*recipe.published) : "- (" + recipe.source + ")");

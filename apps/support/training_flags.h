@@ -3,6 +3,7 @@
 
 #include <ladder/models/recipes.h>
 #include <ladder/ops/product.h>
+#include <ladder/runs/run_config.h>
 #include <torch/types.h>
 
 #include <cstdint>
@@ -15,24 +16,22 @@
 
 namespace ladder::apps {
 
-/// What `--precision` takes.
+/// Values of `--precision`.
 inline const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf32", "float64"};
 
-/// A recipe as the flags have edited it, and how it is run.
+/// The settings of a run as the flags edit them, and how to run it.
 struct TrainingFlags {
-  models::Recipe recipe;
-  std::optional<uint64_t> seed = {};  ///< of --seed
-  std::vector<uint64_t> seeds = {};   ///< of --seeds; empty for a single run
-  bool unbalanced = false;
-  int64_t validation = 0;
+  /// The settings of the recipe `name`.
+  explicit TrainingFlags(const std::string& name)
+      : config(runs::config_of(models::find_recipe(name))) {}
+
+  runs::RunConfig config;
+  std::optional<uint64_t> seed = {};  ///< --seed
+  std::vector<uint64_t> seeds = {};   ///< --seeds; empty for a single run
   std::optional<std::filesystem::path> data_dir = {};
-  int64_t eval_every = 1;
-  std::string calibration = "training";
-  int64_t patience = 0;
-  std::string device = "auto";
-  int64_t threads = 0;  ///< 0: as many as LibTorch takes
-  std::string product_route = "auto";
-  ops::ProductPlan products = {};  ///< after `settle`
+  std::optional<torch::Device> device = {};  ///< none: a GPU if there is one
+  int64_t threads = 0;                       ///< 0: the number that LibTorch takes
+  ops::ProductPlan products = {};            ///< set by `settle`
   bool no_graph = false;
   bool parallel_seeds = false;
   std::filesystem::path out = {};
@@ -43,43 +42,35 @@ struct TrainingFlags {
   bool settings = false;
   bool help = false;
   bool version = false;
-
-  torch::Device torch_device() const;  ///< after `settle`
-  torch::Dtype dtype() const;
 };
 
-/// What is known of a data set before it is read.
+/// What a program knows of its data set before reading it.
 struct DatasetFacts {
+  std::string dataset;  ///< of the recipes that the program runs
   int64_t rows = 0;
   int64_t classes = 0;
   int64_t test_rows = 0;
 };
 
-/// `--recipe`, which comes first since the others edit it.
+/// Add `--recipe` and `--list`. They come first, since the other flags edit the recipe.
 void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
+/// Add the flags for data, training, machine and output.
 void add_training_flags(CommandLine& line, TrainingFlags& flags);
 
-/// Answers `--help`, `--version` and `--list`, which shows the recipes of `dataset`. Returns
-/// whether one of them was given: nothing else is to be done then.
-bool answer(const CommandLine& line, const std::string& program, const std::string& dataset);
-
-/// Error: a recipe of another data set than `dataset`.
-void check_dataset(const TrainingFlags& flags, const std::string& dataset);
-
-/// Fills in what was left to the program (device, folder) and sets LibTorch's threads and the
-/// products' route and precision. Throws UsageError for values that cannot be: labels that do not
-/// divide among the classes or exceed the rows, a device that is not there, flags that contradict.
-void settle(TrainingFlags& flags, const DatasetFacts& facts);
+/// Read the command line into `flags` and complete what it leaves open: device, product route,
+/// threads of LibTorch, folder. Answers `--help`, `--version`, `--list` and `--settings`.
+///
+/// Returns false if one of these was given: nothing else is to be done then. Errors (UsageError):
+/// those of CommandLine; a recipe of another data set; a number of labels that is no multiple of
+/// the classes or exceeds the rows; a batch above the rows; a device that is not there; flags that
+/// contradict each other.
+bool read_command_line(CommandLine& line, int argc, const char* const* argv,
+                       const std::string& program, const DatasetFacts& facts, TrainingFlags& flags);
 
 /// Error: a batch of more rows than there are.
-void check_batch_size(const TrainingFlags& flags, int64_t rows);
+void check_batch_size(int64_t unlabeled_batch, int64_t rows);
 
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);
-/// The units of each layer, where all are dense and the input is a vector.
-std::optional<std::vector<int64_t>> dense_units(const models::NetworkOptions& network);
-
-/// "100", or "all".
-std::string labels_text(int64_t labels);
 
 }  // namespace ladder::apps

@@ -10,14 +10,11 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
-#include <set>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
-#include "apps/support/child_process.h"
-#include "apps/support/training_flags.h"
-
-namespace ladder::apps {
+namespace ladder::runs {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,7 +24,7 @@ using nlohmann::ordered_json;
 constexpr const char* kFailure = "failed.json";
 constexpr std::string_view kSeedFolder = "seed-";
 
-bool convolutional(const models::Recipe& recipe) { return !dense_units(recipe.network); }
+bool convolutional(const models::Recipe& recipe) { return !models::dense_units(recipe.network); }
 
 std::optional<std::string> text_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -42,23 +39,19 @@ json object_in(const std::string& text) {
   return value.is_object() ? value : json();
 }
 
-std::string differences(const json& config, const json& settings) {
-  static const std::set<std::string> free = {"device", "eval_every", "product_route"};
-  static const std::set<std::string> needed = {"dataset", "epochs", "labels", "recipe", "seed"};
+std::string differences(const RunConfig& config, const RunConfig& expected) {
   std::string text;
-  for (const auto& [key, value] : settings.items()) {
-    const bool known = config.contains(key);
-    if (free.contains(key) || (known ? config.at(key) == value : !needed.contains(key))) {
-      continue;
-    }
-    text += fmt::format("{}{} {} instead of {}", text.empty() ? "" : ", ", key,
-                        known ? config.at(key).dump() : "absent", value.dump());
+  for (const auto& one : diff(config, expected, Compare::kExperiment)) {
+    text += fmt::format("{}{} {} instead of {}", text.empty() ? "" : ", ", one.name, one.there,
+                        one.here);
+  }
+  if (!config.seed) {
+    text += fmt::format("{}seed absent instead of {}", text.empty() ? "" : ", ", *expected.seed);
   }
   return text;
 }
 
-std::string progress_of(const fs::path& folder, const json& config) {
-  const auto epochs = config.value("epochs", json()).dump();
+std::string progress_of(const fs::path& folder, const RunConfig& config) {
   int64_t epoch = 0;
   std::ifstream in(folder / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
@@ -67,7 +60,7 @@ std::string progress_of(const fs::path& folder, const json& config) {
       epoch = evaluation.at("epoch").get<int64_t>();
     }
   }
-  return fmt::format("epoch {} of {}", epoch, epochs);
+  return fmt::format("epoch {} of {}", epoch, config.epochs);
 }
 
 // Fills in what the result says; a sentence where it is not one of a whole run.
@@ -142,7 +135,7 @@ std::vector<models::Recipe> rows_of(const PublishedTable& table,
 }
 
 std::string kind_of(const models::Recipe& recipe) {
-  const auto labels = "-" + labels_text(recipe.labels) + "-";
+  const auto labels = "-" + runs::labels_text(recipe.labels) + "-";
   const auto at = recipe.name.find(labels);
   return at == std::string::npos ? recipe.name : recipe.name.substr(at + labels.size());
 }
@@ -164,25 +157,26 @@ std::string to_string(RunState state) {
 }
 
 RunRecord read_run(const fs::path& folder, const std::string& recipe, uint64_t seed,
-                   const std::function<json()>& settings) {
+                   const std::function<RunConfig()>& settings) {
   RunRecord run{.seed = seed};
   const auto failure = text_of(folder / kFailure);
-  const auto config_text = text_of(folder / "config.json");
-  if (!config_text) {
-    run.state = failure ? RunState::kFailed : RunState::kMissing;
-    run.note = failure ? failure_text(*failure) : "";
-    return run;
-  }
-  const auto config = object_in(*config_text);
-  if (!config.is_object()) {
+  std::optional<RunConfig> config;
+  try {
+    config = read_config(folder);
+  } catch (const c10::Error&) {
     run.state = RunState::kFailed;
     run.note = "config.json is not the configuration of a run";
     return run;
   }
+  if (!config) {
+    run.state = failure ? RunState::kFailed : RunState::kMissing;
+    run.note = failure ? failure_text(*failure) : "";
+    return run;
+  }
   auto expected = settings();
-  expected["recipe"] = recipe;
-  expected["seed"] = seed;
-  run.note = differences(config, expected);
+  expected.recipe = recipe;
+  expected.seed = seed;
+  run.note = differences(*config, expected);
   if (!run.note.empty()) {
     run.state = RunState::kForeign;
     return run;
@@ -192,7 +186,7 @@ RunRecord read_run(const fs::path& folder, const std::string& recipe, uint64_t s
     return run;
   }
   run.state = failure ? RunState::kFailed : RunState::kUnfinished;
-  run.note = failure ? failure_text(*failure) : progress_of(folder, config);
+  run.note = failure ? failure_text(*failure) : progress_of(folder, *config);
   return run;
 }
 
@@ -228,7 +222,7 @@ fs::path run_path(const fs::path& folder, const std::string& recipe, uint64_t se
 
 RunTable read_table(const PublishedTable& table, const std::vector<models::Recipe>& rows,
                     const std::vector<uint64_t>& seeds, const fs::path& folder,
-                    const std::function<json(const models::Recipe&)>& settings_of) {
+                    const std::function<RunConfig(const models::Recipe&)>& settings_of) {
   RunTable result{.name = table.name, .title = table.title, .rows = {}, .seeds = seeds};
   for (const auto& recipe : rows) {
     TableRow row{.recipe = recipe};
@@ -246,4 +240,4 @@ RunTable read_table(const PublishedTable& table, const std::vector<models::Recip
   return result;
 }
 
-}  // namespace ladder::apps
+}  // namespace ladder::runs

@@ -185,11 +185,12 @@ TEST_CASE("ladder-cifar10: a run leaves its settings, its course and its result"
   const auto kept = place.kept(place.folder.path());
   REQUIRE(kept.size() == 1);
   const auto lines = lines_of(outcome.out);
-  REQUIRE(lines.size() == 5);
+  REQUIRE(lines.size() == 6);
   CHECK(lines[0] == "whitening the images, to be kept in " + kept[0].string());
   CHECK(lines[1] == "cifar-4000-conv-small-gamma, seed 7, in " + (place.folder / "run").string());
-  CHECK(lines[2].starts_with("epoch 1/2  cost "));
-  CHECK(std::regex_match(lines[4], std::regex(R"(validation error \S+ %, test error \S+ %)")));
+  CHECK(lines[2].starts_with("on cpu, 1 thread, "));
+  CHECK(lines[3].starts_with("epoch 1/2  cost "));
+  CHECK(std::regex_match(lines[5], std::regex(R"(validation error \S+ %, test error \S+ %)")));
 
   const auto config = place.read("run", "config.json");
   const std::map<std::string, json> expected = {{"program", "ladder-cifar10"},
@@ -326,5 +327,5 @@ TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it 
 
   const auto other = place.run("run", length + Arguments{"--resume", "--noise", "0.4"});
   CHECK(other.status == 2);
-  CHECK(cifar10_sentence(other.err).ends_with(" again): noise (0.3 there, 0.4 here)."));
+  CHECK(cifar10_sentence(other.err).ends_with(" again): noise_std (0.3 there, 0.4 here)."));
 }

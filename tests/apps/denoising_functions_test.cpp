@@ -41,3 +41,35 @@ TEST_CASE("ladder-denoising-functions: draws three units of each level of a run"
   CHECK(baseline.err ==
         "ladder-denoising-functions: expected a network with a decoder but got a baseline.\n");
 }
+
+TEST_CASE("ladder-denoising-functions: reads the data wherever it is started", "[cli]") {
+  const MnistPlace place;
+  const auto in_folder = [&](const Arguments& command) {
+    return run_to_end(Arguments{"/bin/sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh",
+                                place.folder.path().string()} +
+                      command);
+  };
+  REQUIRE(in_folder(place.command("run", {"--epochs=1", "--quiet", "--data-dir=data"})).status ==
+          0);
+  const Arguments program = {program_path("ladder-denoising-functions"), "--run",
+                             (place.folder / "run").string(), "--out",
+                             (place.folder / "picture.svg").string()};
+  CHECK(run_to_end(program).status == 0);
+
+  std::filesystem::rename(place.folder / "data", place.folder / "moved");
+  const auto gone = run_to_end(program);
+  CHECK(gone.status == 1);
+  CHECK(gone.err == "ladder-denoising-functions: expected the data of the run in " +
+                        (place.folder / "data").string() +
+                        " but got no such folder (--data-dir takes another one).\n");
+  CHECK(run_to_end(program + Arguments{"--data-dir", (place.folder / "moved").string()}).status ==
+        0);
+
+  torch::manual_seed(2);
+  write_banded_images(place.folder / "moved", "t10k", kMnistTestRows);
+  const auto other =
+      run_to_end(program + Arguments{"--data-dir=" + (place.folder / "moved").string()});
+  CHECK(other.status == 1);
+  CHECK(other.err.starts_with(
+      "ladder-denoising-functions: expected the data that the run was trained on but got others "));
+}

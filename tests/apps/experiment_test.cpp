@@ -37,14 +37,16 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
   REQUIRE(outcome.err.empty());
   REQUIRE(outcome.status == 0);
   const auto lines = lines_of(outcome.out);
-  REQUIRE(lines.size() == 5);
+  REQUIRE(lines.size() == 6);
   CHECK(lines[0] == "mnist-100-full, seed 7, in " + (place.folder / "run").string());
   CHECK(std::regex_match(
-      lines[1],
+      lines[1], std::regex(R"(on cpu, 1 thread, \S.* kernels, float32 products by aten)")));
+  CHECK(std::regex_match(
+      lines[2],
       std::regex(R"(epoch 1/3  cost \S+, supervised \S+, denoising \S+ \S+ \S+  validation )"
                  R"(error \S+ %  test error \S+ %  \S+ steps/s  \d+:\d\d left)")));
-  CHECK(lines[3].starts_with("epoch 3/3  "));
-  CHECK(std::regex_match(lines[4], std::regex(R"(validation error \S+ %, test error \S+ %)")));
+  CHECK(lines[4].starts_with("epoch 3/3  "));
+  CHECK(std::regex_match(lines[5], std::regex(R"(validation error \S+ %, test error \S+ %)")));
 
   const auto config = place.read("run", "config.json");
   const json expected = {{"program", "ladder-mnist"},
@@ -56,18 +58,19 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"labels", 20},
                          {"balanced", true},
                          {"validation", 50},
-                         {"in_features", 784},
-                         {"layers", {30, 10}},
+                         {"input_shape", {784}},
+                         {"layers", {"dense 30", "dense 10"}},
+                         {"top_gamma", true},
                          {"lambda", {10.0, 1.0, 0.1}},
                          {"input_noise", 0.3},
-                         {"noise", 0.3},
+                         {"noise_std", 0.3},
                          {"combinator", "gaussian"},
                          {"activation", "relu"},
                          {"leaky_slope", 0.1},
                          {"epochs", 3},
                          {"learning_rate", 0.002},
                          {"decay_from", 0.67},
-                         {"batch_size", 20},
+                         {"unlabeled_batch", 20},
                          {"labeled_batch", 20},
                          {"seed", 7},
                          {"eval_every", 1},
@@ -78,6 +81,8 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"product_route", "aten"}};
   auto settings = config;
   settings.erase("environment");
+  CHECK(std::regex_match(settings.at("data").get<std::string>(), std::regex("[0-9a-f]{16}")));
+  settings.erase("data");
   CHECK(settings == expected);
   const auto& environment = config.at("environment");
   CHECK(environment.at("threads") == 1);
@@ -95,19 +100,20 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
   const auto error = result.at("test_error").get<double>();
   char text[64];
   std::snprintf(text, sizeof text, "test error %.2f %%", error);
-  CHECK(lines[4].ends_with(text));
+  CHECK(lines[5].ends_with(text));
   CHECK(lines_of(file_bytes(place.file("run", "metrics.jsonl"))).size() == 3);
   CHECK(fs::exists(place.file("run", "checkpoint.pt")));
 }
 
-TEST_CASE("ladder-mnist: sets the published error beside that of the same experiment", "[cli]") {
+TEST_CASE("ladder-mnist: sets no published error beside a run of other data", "[cli]") {
   const MnistPlace place;
-  const auto published = place.run("a", {"--labels", "100", "--epochs", "1", "--quiet"});
-  CHECK(std::regex_match(
-      published.out,
-      std::regex(R"(test error \S+ % \(published 1\.06 \+- 0\.37 % for mnist-100-full\)\n)")));
-  const auto other = place.run("b", {"--epochs", "1", "--quiet"});
-  CHECK(std::regex_match(other.out, std::regex(R"(test error \S+ %\n)")));
+  // The recipe's labels and its own network, on 200 images.
+  const auto outcome = place.run("a", {"--labels", "100", "--epochs", "1", "--quiet"});
+  CHECK(std::regex_match(outcome.out, std::regex(R"(test error \S+ %\n)")));
+  const auto table =
+      place.run("b", {"--labels", "100", "--epochs", "1", "--quiet", "--seeds", "1..2"});
+  CHECK(
+      std::regex_match(table.out, std::regex(R"(mean \S+  std \S+  median \S+  over 2 seeds\n)")));
 }
 
 TEST_CASE("ladder-mnist: the same seed gives the same run, another seed another", "[cli]") {
@@ -185,10 +191,8 @@ TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "
   for (const double error : errors) squares += (error - mean) * (error - mean);
   auto sorted = errors;
   std::sort(sorted.begin(), sorted.end());
-  std::snprintf(text, sizeof text,
-                "mean %.3f  std %.3f  median %.3f  over 3 seeds (published 1.06 +- 0.37 %% for "
-                "mnist-100-full)\n",
-                mean, std::sqrt(squares / 2), sorted[1]);
+  std::snprintf(text, sizeof text, "mean %.3f  std %.3f  median %.3f  over 3 seeds\n", mean,
+                std::sqrt(squares / 2), sorted[1]);
   CHECK(outcome.out.ends_with(table + text));
 
   const auto again = place.run("all", seeds + Arguments{"--resume", "--quiet"});
@@ -263,4 +267,100 @@ TEST_CASE("ladder-mnist: two processes do not share a folder", "[cli]") {
   CHECK(mnist_sentence(second.err).find("another process") != std::string::npos);
   first.send(SIGINT);
   CHECK(first.wait() == 130);
+}
+
+TEST_CASE("ladder-mnist: resuming with other data is refused", "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
+  const auto config = place.read("run", "config.json");
+  torch::manual_seed(2);
+  const auto others = place.folder / "others";
+  fs::create_directory(others);
+  write_banded_images(others, "train", kMnistTrainRows);
+  write_banded_images(others, "t10k", kMnistTestRows);
+  const Arguments resume = {"--epochs", "1", "--quiet", "--resume"};
+  const auto outcome = place.run("run", resume + Arguments{"--data-dir", others.string()});
+  CHECK(outcome.status == 2);
+  const auto fingerprint = config.at("data").dump();
+  CHECK(mnist_sentence(outcome.err)
+            .starts_with("expected the data that the run in " + (place.folder / "run").string() +
+                         " was started with but got others in " + others.string() +
+                         " (fingerprint " + fingerprint + " there, \""));
+  CHECK(place.read("run", "config.json") == config);
+
+  // The same data elsewhere are the same.
+  const auto copies = place.folder / "copies";
+  fs::create_directory(copies);
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
+    write_file(copies / name, file_bytes(place.folder / "data" / name));
+  }
+  CHECK(place.run("run", resume + Arguments{"--data-dir", copies.string()}).status == 0);
+}
+
+TEST_CASE("ladder-mnist: config.json that is damaged is named", "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("run", {"--epochs", "1", "--quiet"}).status == 0);
+  const auto path = place.file("run", "config.json");
+  auto config = place.read("run", "config.json");
+  config["epochs"] = "many";
+  for (const auto& [text, sentence] :
+       {std::pair<std::string, std::string>("", "expected a JSON object but got \"\"."),
+        {"{\"epochs\": 1", "expected a JSON object but got \"{\"epochs\": 1\"."},
+        {config.dump(), "expected epochs to be a whole number but got \"many\"."}}) {
+    write_file(path, text);
+    const auto outcome = place.run("run", {"--epochs", "1", "--resume"});
+    CHECK(outcome.status == 1);
+    CHECK(mnist_sentence(outcome.err) ==
+          "RunConfig: " + sentence + " That is in " + path.string() + ".");
+    CHECK(file_bytes(path) == text);
+  }
+}
+
+TEST_CASE("ladder-mnist: config.json holds the absolute path of the data", "[cli]") {
+  const MnistPlace place;
+  const auto outcome = run_to_end(Arguments{"/bin/sh", "-c", "cd \"$1\" && shift && exec \"$@\"",
+                                            "sh", place.folder.path().string()} +
+                                  place.command("run", {"--epochs=1", "--data-dir=./data"}));
+  REQUIRE(outcome.status == 0);
+  CHECK(place.read("run", "config.json").at("environment").at("data_dir") ==
+        (place.folder / "data").string());
+}
+
+TEST_CASE(
+    "ladder-mnist: a finished run without its checkpoint tells its result and keeps its course",
+    "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("run", {"--epochs", "2", "--quiet"}).status == 0);
+  const auto metrics = file_bytes(place.file("run", "metrics.jsonl"));
+  fs::remove(place.file("run", "checkpoint.pt"));
+  const auto outcome = place.run("run", {"--epochs", "2", "--quiet", "--resume"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err == "note: the run in " + (place.folder / "run").string() +
+                           " has finished; its checkpoint.pt is gone\n");
+  CHECK(outcome.out.starts_with("test error "));
+  CHECK(file_bytes(place.file("run", "metrics.jsonl")) == metrics);
+}
+
+TEST_CASE("ladder-mnist: a link to nowhere is no folder for a run", "[cli]") {
+  const MnistPlace place;
+  fs::create_symlink(place.folder / "nowhere", place.folder / "link");
+  for (const char* out : {"link", "link/run"}) {
+    const auto outcome = place.run(out, {"--epochs", "1"});
+    CHECK(outcome.status == 1);
+    CHECK(mnist_sentence(outcome.err) ==
+          "expected to create the folder " + (place.folder / out).string() + " but got a link at " +
+              (place.folder / "link").string() + " to " + (place.folder / "nowhere").string() +
+              ", which is not there.");
+  }
+}
+
+TEST_CASE("ladder-mnist: a folder that is removed under a run ends it with a sentence", "[cli]") {
+  const MnistPlace place;
+  Program program(place.command("run", {"--epochs", "100000"}));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 2/") != std::string::npos; }));
+  fs::rename(place.folder / "run", place.folder / "moved");
+  CHECK(program.wait() == 1);
+  CHECK(mnist_sentence(program.err()).starts_with("append_line: expected to write "));
+  CHECK(lines_of(program.err()).size() == 1);
 }

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <random>
 #include <regex>
+#include <utility>
 
 #include "tests/apps/mnist_place.h"
 
@@ -15,7 +16,10 @@ TEST_CASE("ladder-mnist: interrupted, it says how to go on, and ends as if it ha
   const MnistPlace place;
   const Arguments length = {"--epochs", "60"};
   REQUIRE(place.run("straight", length).status == 0);
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const auto& [signal, name] :
+       {std::pair(SIGINT, "SIGINT"), std::pair(SIGTERM, "SIGTERM"), std::pair(SIGHUP, "SIGHUP"),
+        std::pair(SIGUSR1, "SIGUSR1"), std::pair(SIGUSR2, "SIGUSR2"),
+        std::pair(SIGXCPU, "SIGXCPU")}) {
     const std::string out = "run-" + std::to_string(signal);
     Program program(place.command(out, length));
     REQUIRE(
@@ -26,6 +30,7 @@ TEST_CASE("ladder-mnist: interrupted, it says how to go on, and ends as if it ha
     const auto lines = lines_of(program.out());
     CHECK(std::regex_match(lines[lines.size() - 2],
                            std::regex(R"(interrupted at step \d+, saved in .*; to go on:)")));
+    CHECK(lines[lines.size() - 2].ends_with(std::string(" after ") + name + "; to go on:"));
     CHECK(lines.back().starts_with("  " + kMnistProgram + " --data-dir="));
     CHECK(lines.back().ends_with(" --resume"));
     CHECK_FALSE(fs::exists(place.file(out, "result.json")));
@@ -106,4 +111,111 @@ TEST_CASE("ladder-mnist: a folder that cannot be made and a full disk are failur
   CHECK(lines_of(full.err).size() == 1);
   CHECK(mnist_sentence(full.err).find("checkpoint.pt") != std::string::npos);
   CHECK_FALSE(fs::exists(place.file("run", "checkpoint.pt")));
+}
+
+TEST_CASE("ladder-mnist: the echo of a signal does not end it", "[cli]") {
+  const MnistPlace place;
+  // A closing terminal and its shell both send SIGHUP, the kernel sends SIGXCPU once a second.
+  for (const int signal : {SIGHUP, SIGXCPU}) {
+    const std::string out = "run-" + std::to_string(signal);
+    Program program(place.command(out, {"--epochs", "1000", "--layers=3000,3000,10",
+                                        "--lambda=10,1,.1,.1", "--batch-size=200"}));
+    REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    program.send(signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    program.send(signal);
+    CHECK(program.wait() == 130);
+    CHECK(fs::exists(place.file(out, "checkpoint.pt")));
+  }
+}
+
+TEST_CASE("ladder-mnist: under nohup a closed terminal does not stop it", "[cli]") {
+  const MnistPlace place;
+  Program program(Arguments{"/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh"} +
+                  place.command("run", {"--epochs", "100000"}));
+  REQUIRE(program.wait_until([&] { return program.out().find("epoch 2/") != std::string::npos; }));
+  program.send(SIGHUP);
+  const auto lines = lines_of(program.out()).size();
+  CHECK(program.wait_until([&] { return lines_of(program.out()).size() > lines + 2; }));
+  program.send(SIGTERM);
+  CHECK(program.wait() == 130);
+}
+
+TEST_CASE("Programs: what cannot be printed is a failure, status 1", "[cli]") {
+  const MnistPlace place;
+  const auto full = [](const Arguments& command) {
+    return run_to_end(Arguments{"/bin/sh", "-c", "exec \"$@\" > /dev/full", "sh"} + command);
+  };
+  const std::string sentence =
+      "expected to write to the standard output but got \"No space left on device\".";
+  for (const char* name :
+       {"ladder-mnist", "ladder-cifar10", "ladder-reproduce", "ladder-denoising-functions"}) {
+    for (const char* flag : {"--help", "--version"}) {
+      INFO(name << " " << flag);
+      const auto outcome = full({program_path(name), flag});
+      CHECK(outcome.status == 1);
+      CHECK(one_sentence(name, outcome.err) == sentence);
+    }
+  }
+  for (const char* flag : {"--list", "--settings"}) {
+    const auto outcome = full({kMnistProgram, flag});
+    CHECK(outcome.status == 1);
+    CHECK(mnist_sentence(outcome.err) == sentence);
+  }
+  const auto quiet = full(place.command("quiet", {"--epochs", "1", "--quiet"}));
+  CHECK(quiet.status == 1);
+  CHECK(mnist_sentence(quiet.err) == sentence);
+  CHECK(place.read("quiet", "result.json").at("status") == "finished");
+}
+
+TEST_CASE("ladder-mnist: when its output fails, it saves the run", "[cli]") {
+  const MnistPlace place;
+  const Arguments length = {"--epochs", "60"};
+  REQUIRE(place.run("straight", length).status == 0);
+  // Nobody reads on behind the first line.
+  const auto piped =
+      run_to_end(Arguments{"/bin/bash", "-c", "\"$@\" | head -n 1; exit ${PIPESTATUS[0]}", "bash"} +
+                 place.command("run", length));
+  CHECK(piped.status == 1);
+  CHECK(mnist_sentence(piped.err) ==
+        "expected to write to the standard output but got \"Broken pipe\" (the run is saved; "
+        "--resume continues it).");
+  REQUIRE(place.run("run", length + Arguments{"--resume"}).status == 0);
+  require_same_run(place, "straight", "run");
+}
+
+TEST_CASE("ladder-mnist: started without standard streams, it writes into no file of the run",
+          "[cli]") {
+  const MnistPlace place;
+  const auto outcome = run_to_end(Arguments{"/bin/sh", "-c", "exec \"$@\" <&- >&- 2>&-", "sh"} +
+                                  place.command("run", {"--epochs", "2"}));
+  CHECK(outcome.status == 1);
+  CHECK(place.read("run", "config.json").at("epochs") == 2);
+  for (const char* name : {".lock", "metrics.jsonl"}) {
+    CHECK(file_bytes(place.file("run", name)).find("epoch 1/2") == std::string::npos);
+  }
+  const auto quiet = run_to_end(Arguments{"/bin/sh", "-c", "exec \"$@\" 2>&-", "sh"} +
+                                place.command("quiet", {"--epochs=x"}));
+  CHECK(quiet.status == 2);
+}
+
+TEST_CASE("ladder-mnist: a network that fits no memory is a failure in one sentence", "[cli]") {
+  const MnistPlace place;
+  const auto outcome = place.run("run", {"--layers=2,10000000,10000000,10", "--lambda=none"});
+  CHECK(outcome.status == 1);
+  CHECK(mnist_sentence(outcome.err) ==
+        "expected more memory than this machine has free (a smaller network or batch takes less).");
+}
+
+TEST_CASE("Examples without flags refuse arguments", "[cli]") {
+  for (const std::string name : {"ladder-quickstart", "ladder-sensor"}) {
+    const auto outcome = run_to_end({program_path(name), "--epochs=2"});
+    CHECK(outcome.status == 2);
+    CHECK(one_sentence(name, outcome.err) == "expected no arguments but got '--epochs=2'.");
+  }
+  const auto encoder = run_to_end({program_path("ladder-custom-encoder"), "/nowhere", "more"});
+  CHECK(encoder.status == 2);
+  CHECK(one_sentence("ladder-custom-encoder", encoder.err) ==
+        "expected at most one argument, the folder of MNIST, but got 'more' too.");
 }

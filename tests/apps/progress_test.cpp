@@ -57,7 +57,7 @@ TEST_CASE("ladder-mnist: on a terminal it rewrites one line", "[cli]") {
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(shown.find("\r\033[Kepoch ") != std::string::npos);
   CHECK(shown.ends_with("\r\033[Ktest error 0.00 %\r\n"));
-  CHECK(lines_of(shown).size() == 2);
+  CHECK(lines_of(shown).size() == 3);
   for (size_t at = shown.find("\033[K"); at != std::string::npos;) {
     const auto next = shown.find('\r', at);
     CHECK(next - at - 3 < 60);

@@ -93,6 +93,12 @@ TEST_CASE("ladder-reproduce: a wrong command line is answered in one sentence, s
   CHECK(answer({"--only", "mnist-100-full,mnist-100-gama"}) ==
         "ladder-reproduce: expected recipes of the table mnist for --only but got "
         "'mnist-100-gama' (did you mean mnist-100-gamma?).\n");
+  CHECK(answer({"--", "--report"}) == "ladder-reproduce: expected a flag (--name) but got '--'.\n");
+  CHECK(answer({"--report", "--threads=2\r"}) ==
+        "ladder-reproduce: expected an argument without line ends but got '--threads=2\\r' (does a "
+        "script have the line ends of Windows? sed -i 's/\\r$//' SCRIPT mends it).\n");
+  CHECK(answer({"--only", ""}) ==
+        "ladder-reproduce: expected recipes of the table mnist for --only but got ''.\n");
   CHECK(answer({"--jobs", "0"}) ==
         "ladder-reproduce: expected a whole number from 1 to 1024 for --jobs but got '0'.\n");
   CHECK(answer({"--report"}) == "ladder-reproduce: expected a folder of runs in --out but got " +
@@ -251,7 +257,7 @@ TEST_CASE("ladder-reproduce: a run with other settings is left alone and not ave
   CHECK(outcome.status == 1);
   const auto row = place.table().at("rows").at(0);
   CHECK(states(row) == States{"foreign", "finished"});
-  CHECK(row.at("runs").at(0).at("note") == "noise 0.4 instead of 0.3");
+  CHECK(row.at("runs").at(0).at("note") == "noise_std 0.4 instead of 0.3");
   CHECK(row.at("ours").at("runs") == 1);
   CHECK(file_bytes(seed_1 / "config.json") == config);
   CHECK_FALSE(fs::exists(seed_1 / "run.log"));
@@ -270,6 +276,48 @@ TEST_CASE("ladder-reproduce: goes on with a run that was started with its own ev
   INFO(outcome.out << outcome.err);
   CHECK(outcome.status == 0);
   CHECK(count_of(file_bytes(seed_1 / "metrics.jsonl"), "\n") == 20);
+}
+
+TEST_CASE("ladder-reproduce: a folder in which another process trains is left to it",
+          "[programs]") {
+  const Place place(100000);
+  const auto seed_1 = place.file("mnist-100-full/seed-1");
+  Program other(
+      {(place.folder / "bin/ladder-mnist").string(), "--out", seed_1.string(), "--seed", "1"});
+  REQUIRE(other.wait_until([&] { return other.out().find("epoch 2/") != std::string::npos; }));
+  const auto outcome = place.run();
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.find("mnist-100-full, seed 1: left to the process that trains in " +
+                         seed_1.string() + "\n") != std::string::npos);
+  CHECK(states(place.table().at("rows").at(0)) == States{"unfinished"});
+  CHECK_FALSE(fs::exists(seed_1 / "failed.json"));
+  other.send(SIGINT);
+  CHECK(other.wait() == 130);
+}
+
+TEST_CASE("ladder-reproduce: a damaged config.json fails its run and no other", "[programs]") {
+  const Place place;
+  REQUIRE(place.run().status == 0);
+  write_file(place.file("mnist-100-full/seed-1/config.json"), "{\"epochs\": 2");
+  const auto outcome = place.run({"--seeds", "1,2"});
+  CHECK(outcome.status == 1);
+  const auto row = place.table().at("rows").at(0);
+  CHECK(states(row) == States{"failed", "finished"});
+  CHECK(row.at("runs").at(0).at("note") == "config.json is not the configuration of a run");
+}
+
+TEST_CASE("ladder-reproduce: takes spaces in lists, and says which signal stopped it",
+          "[programs]") {
+  const Place place(100000);
+  Program program(place.command({"--only", "mnist-100-full, mnist-50-gamma", "--seeds", "1, 2"}));
+  REQUIRE(program.wait_until([&] {
+    return count_of(file_bytes(place.file("mnist-50-gamma/seed-1/metrics.jsonl")), "\n") >= 2;
+  }));
+  program.send(SIGHUP);
+  CHECK(program.wait() == 130);
+  CHECK(program.out().find(": 1 of 4, in ") != std::string::npos);
+  CHECK(program.out().ends_with("SIGHUP: interrupted; the same command goes on\n"));
+  CHECK(fs::exists(place.file("mnist-50-gamma/seed-1/checkpoint.pt")));
 }
 
 TEST_CASE("ladder-reproduce: runs of two machines make one table when copied together",
@@ -302,7 +350,8 @@ TEST_CASE("ladder-mnist: prints its settings as config.json will have them", "[p
   REQUIRE(printed.status == 0);
   CHECK(printed.err.empty());
   auto config = place.read("mnist-100-full/seed-1/config.json");
-  for (const char* key : {"environment", "seed", "train_rows", "test_rows"}) config.erase(key);
+  for (const char* key : {"environment", "seed", "train_rows", "test_rows", "data"})
+    config.erase(key);
   CHECK(json::parse(printed.out) == config);
 
   const auto whole =

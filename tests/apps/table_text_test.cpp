@@ -8,6 +8,7 @@
 
 using namespace ladder::apps;
 using namespace ladder::testing;
+using ladder::runs::record_failure;
 using nlohmann::json;
 namespace models = ladder::models;
 

@@ -46,14 +46,16 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
            "expected a whole number of at least 1 for --epochs but got '1.5'."},
           {{"--epochs="}, "expected a whole number of at least 1 for --epochs but got ''."},
           {{"--epochs", "99999999999999999999"},
-           "expected a whole number of at least 1 for --epochs but got '99999999999999999999'."},
+           "expected a whole number of at least 1 for --epochs but got "
+           "'99999999999999999999'."},
           {{"--batch-size", "1"},
            "expected a whole number of at least 2 for --batch-size but got '1'."},
           {{"--batch-size", "60001"},
            "expected --batch-size of at most 60000, the rows to train on, but got 60001."},
-          {{"--lr", "-1"}, "expected a number of at least 0 for --lr but got '-1'."},
-          {{"--lr", "fast"}, "expected a number of at least 0 for --lr but got 'fast'."},
-          {{"--lr", "nan"}, "expected a number of at least 0 for --lr but got 'nan'."},
+          {{"--lr", "0"}, "expected a number above 0 for --lr but got '0'."},
+          {{"--lr", "-1"}, "expected a number above 0 for --lr but got '-1'."},
+          {{"--lr", "fast"}, "expected a number above 0 for --lr but got 'fast'."},
+          {{"--lr", "nan"}, "expected a number above 0 for --lr but got 'nan'."},
           {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
           {{"--input-noise", ".3.3"},
            "expected a number of at least 0 for --input-noise but got '.3.3'."},
@@ -118,6 +120,28 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
            "there)."},
           {{"--parallel-seeds"},
            "expected --seeds with --parallel-seeds but got none (--seeds 1..10)."},
+          {{"--epochs", "1000000001"},
+           "expected --epochs of at most 1000000000 but got 1000000001."},
+          {{"--", "--epochs=2"}, "expected a flag (--name) but got '--'."},
+          {{"--epochs=2\r"},
+           "expected an argument without line ends but got '--epochs=2\\r' (does a script have the "
+           "line ends of Windows? sed -i 's/\\r$//' SCRIPT mends it)."},
+          {{"--lambda", "1000, 10"},
+           "expected 7 weights in --lambda, for the input and each of 6 layers, but got 2 "
+           "(1000,10)."},
+          {{"--layers", "99999999999,10"},
+           "expected whole numbers of at most 10000000 for --layers but got '99999999999,10'."},
+          {{"--patience", "3", "--validation", "100", "--eval-every", "0"},
+           "expected --eval-every of at least 1 with --patience 3 but got 0 (the validation error "
+           "decides when to stop)."},
+          {{"--lambda", "none", "--combinator", "vanilla"},
+           "expected a weight above 0 in --lambda for --combinator vanilla but got none (a "
+           "baseline "
+           "has no decoder)."},
+          {{"--recipe", "mnist-100-baseline", "--combinator", "vanilla"},
+           "expected a weight above 0 in --lambda for --combinator vanilla but got none (a "
+           "baseline "
+           "has no decoder)."},
       });
 }
 
@@ -178,6 +202,31 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 
   const auto version = run_to_end({kMnistProgram, "--version"});
   CHECK(version.status == 0);
-  CHECK(std::regex_match(version.out,
-                         std::regex(R"(ladder-mnist \d+\.\d+\.\d+ \(.+\), LibTorch .+\n)")));
+  CHECK(std::regex_match(
+      version.out,
+      std::regex(R"(ladder-mnist \d+\.\d+\.\d+ \(.+\), LibTorch .+, kernels \S+ \(.+\), )"
+                 R"(float32 products by (aten|onednn|ladder)\n)")));
+}
+
+TEST_CASE("ladder-mnist: spaces in lists are taken", "[cli]") {
+  const auto settings = run_to_end(
+      {kMnistProgram, "--settings", "--layers", "500, 250, 10", "--lambda", " 1000, 10 , .1, 1"});
+  INFO(settings.err);
+  REQUIRE(settings.status == 0);
+  const auto config = nlohmann::json::parse(settings.out);
+  CHECK(config.at("layers") == nlohmann::json({"dense 500", "dense 250", "dense 10"}));
+  CHECK(config.at("lambda") == nlohmann::json({1000.0, 10.0, 0.1, 1.0}));
+}
+
+TEST_CASE("Programs: the help text fits 80 columns and says how a program ends", "[cli]") {
+  for (const char* name :
+       {"ladder-mnist", "ladder-cifar10", "ladder-reproduce", "ladder-denoising-functions"}) {
+    const auto help = run_to_end({program_path(name), "--help"});
+    CHECK(help.status == 0);
+    for (const auto& line : lines_of(help.out)) {
+      INFO(name << ": " << line);
+      CHECK(line.size() <= 80);
+      CHECK_FALSE(line.ends_with(" "));
+    }
+  }
 }

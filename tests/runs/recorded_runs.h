@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ladder/runs/run_config.h"
 #include "ladder/runs/run_table.h"
 
 namespace ladder::testing {
@@ -16,14 +17,16 @@ inline const nlohmann::json kSettings = {{"program", "ladder-mnist"},
                                          {"dataset", "mnist"},
                                          {"labels", 100},
                                          {"epochs", 150},
-                                         {"noise", 0.3},
+                                         {"noise_std", 0.3},
                                          {"eval_every", 1},
                                          {"device", "cpu"},
                                          {"precision", "float32"},
                                          {"product_route", "auto"}};
 
-inline nlohmann::json config_of(const std::string& recipe, uint64_t seed,
-                                const nlohmann::json& changes = nlohmann::json::object()) {
+inline runs::RunConfig recipe_settings() { return runs::run_config_from_json(kSettings.dump()); }
+
+inline nlohmann::json config_json(const std::string& recipe, uint64_t seed,
+                                  const nlohmann::json& changes = nlohmann::json::object()) {
   auto config = kSettings;
   config["recipe"] = recipe;
   config["seed"] = seed;
@@ -34,13 +37,13 @@ inline nlohmann::json config_of(const std::string& recipe, uint64_t seed,
 
 struct RecordedRuns {
   std::filesystem::path folder_of(const std::string& recipe, uint64_t seed) const {
-    const auto path = apps::run_path(folder.path(), recipe, seed);
+    const auto path = runs::run_path(folder.path(), recipe, seed);
     std::filesystem::create_directories(path);
     return path;
   }
   void start(const std::string& recipe, uint64_t seed,
              const nlohmann::json& changes = nlohmann::json::object()) const {
-    write_file(folder_of(recipe, seed) / "config.json", config_of(recipe, seed, changes).dump(2));
+    write_file(folder_of(recipe, seed) / "config.json", config_json(recipe, seed, changes).dump(2));
   }
   void finish(const std::string& recipe, uint64_t seed, double error,
               const nlohmann::json& changes = nlohmann::json::object()) const {
@@ -51,9 +54,9 @@ struct RecordedRuns {
                                    {"seconds", 90.0},      {"training_seconds", 80.0}};
     write_file(folder_of(recipe, seed) / "result.json", result.dump(2));
   }
-  apps::RunRecord read(const std::string& recipe, uint64_t seed) const {
-    return apps::read_run(apps::run_path(folder.path(), recipe, seed), recipe, seed,
-                          [] { return kSettings; });
+  runs::RunRecord read(const std::string& recipe, uint64_t seed) const {
+    return runs::read_run(runs::run_path(folder.path(), recipe, seed), recipe, seed,
+                          [] { return recipe_settings(); });
   }
 
   TemporaryFolder folder;
@@ -69,10 +72,10 @@ inline models::Recipe recipe(const std::string& name, int64_t labels,
   return row;
 }
 
-inline apps::RunTable read(const RecordedRuns& runs, const std::vector<models::Recipe>& rows,
+inline runs::RunTable read(const RecordedRuns& runs, const std::vector<models::Recipe>& rows,
                            const std::vector<uint64_t>& seeds) {
-  return apps::read_table(apps::published_tables().front(), rows, seeds, runs.folder.path(),
-                          [](const models::Recipe&) { return kSettings; });
+  return runs::read_table(runs::published_tables().front(), rows, seeds, runs.folder.path(),
+                          [](const models::Recipe&) { return recipe_settings(); });
 }
 
 }  // namespace ladder::testing

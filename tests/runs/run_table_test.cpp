@@ -10,7 +10,7 @@
 
 #include "tests/runs/recorded_runs.h"
 
-using namespace ladder::apps;
+using namespace ladder::runs;
 using namespace ladder::testing;
 using nlohmann::json;
 namespace fs = std::filesystem;
@@ -32,8 +32,8 @@ TEST_CASE("read_run: when one looks and where it runs make no other experiment",
   runs.finish("mnist-100-full", 1, 1.5,
               {{"eval_every", 5}, {"device", "cuda"}, {"product_route", "onednn"}});
   CHECK(runs.read("mnist-100-full", 1).state == RunState::kFinished);
-  // A run of a version that had no such setting yet.
-  auto config = config_of("mnist-100-full", 2);
+  // Of an earlier version: with the names of its settings, and without one that it did not have.
+  auto config = config_json("mnist-100-full", 2);
   runs.finish("mnist-100-full", 2, 1.5);
   config.erase("precision");
   write_file(runs.folder_of("mnist-100-full", 2) / "config.json", config.dump());
@@ -50,12 +50,12 @@ TEST_CASE("read_run: a run with other settings is foreign, and says which", "[pr
     return run.note;
   };
   CHECK(note_of({{"epochs", 10}}) == "epochs 10 instead of 150");
-  CHECK(note_of({{"noise", 0.2}, {"precision", "bfloat16"}}) ==
-        "noise 0.2 instead of 0.3, precision \"bfloat16\" instead of \"float32\"");
+  CHECK(note_of({{"noise_std", 0.2}, {"precision", "bfloat16"}}) ==
+        "noise_std 0.2 instead of 0.3, precision \"bfloat16\" instead of \"float32\"");
   CHECK(note_of({{"recipe", "mnist-50-full"}}) ==
         "recipe \"mnist-50-full\" instead of \"mnist-100-full\"");
   CHECK(note_of({{"seed", 2}}) == "seed 2 instead of 1");
-  auto config = config_of("mnist-100-full", 1);
+  auto config = config_json("mnist-100-full", 1);
   config.erase("seed");
   write_file(runs.folder_of("mnist-100-full", 1) / "config.json", config.dump());
   CHECK(runs.read("mnist-100-full", 1).note == "seed absent instead of 1");
@@ -116,7 +116,7 @@ TEST_CASE("read_run: files that are damaged make a failed run", "[programs]") {
   write_file(folder / "config.json", "{");
   CHECK(runs.read("mnist-100-full", 1).state == RunState::kFailed);
   CHECK(runs.read("mnist-100-full", 1).note == "config.json is not the configuration of a run");
-  write_file(folder / "config.json", config_of("mnist-100-full", 1).dump());
+  write_file(folder / "config.json", config_json("mnist-100-full", 1).dump());
   fs::remove(folder / "result.json");
   write_file(folder / "failed.json", "{\"last_line\": 3}");
   CHECK(runs.read("mnist-100-full", 1).note == "failed.json is damaged");
@@ -164,7 +164,7 @@ TEST_CASE("read_table: asks for the settings of recipes that have a run", "[prog
              {recipe("mnist-50-full", 50, {}), recipe("mnist-100-full", 100, {})}, {1},
              runs.folder.path(), [&](const models::Recipe& one) {
                asked.push_back(one.name);
-               return kSettings;
+               return recipe_settings();
              });
   CHECK(asked == std::vector<std::string>{"mnist-100-full"});
 }

@@ -170,6 +170,18 @@ std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options) {
   return shapes;
 }
 
+std::optional<std::vector<int64_t>> dense_units(const NetworkOptions& options) {
+  std::vector<int64_t> units;
+  for (const auto& layer : options.layers) {
+    const auto* dense = std::get_if<Dense>(&layer);
+    if (dense == nullptr || options.input_shape.size() != 1) {
+      return std::nullopt;
+    }
+    units.push_back(dense->units);
+  }
+  return units;
+}
+
 Ladder network(const NetworkOptions& options) {
   const auto shapes = layer_shapes(options);
   Stages stages;

@@ -5,6 +5,7 @@
 #include <ladder/nn/stages/noisy_conv.h>
 #include <ladder/ops/normalise.h>
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,6 +75,9 @@ struct NetworkOptions {
 ///     options.lambda = models::full_lambda(options.layers.size(), 1000, 10, 0.1);
 ///     auto net = models::network(options);
 Ladder network(const NetworkOptions& options);
+
+/// Units of each layer; none unless all layers are dense and the input is a vector.
+std::optional<std::vector<int64_t>> dense_units(const NetworkOptions& options);
 
 /// Shape of one row at levels 0..L. Errors: those of `network` that concern shapes.
 std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options);

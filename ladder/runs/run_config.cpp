@@ -1,0 +1,458 @@
+#include "ladder/runs/run_config.h"
+
+#include <c10/util/Exception.h>
+#include <ladder/data/split.h>
+#include <ladder/models/combinators.h>
+#include <ladder/models/nearest_name.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
+
+namespace ladder::runs {
+namespace {
+
+using nlohmann::ordered_json;
+
+enum class Role {
+  kExperiment,   // the result depends on it
+  kCircumstance  // when one looks and where it runs
+};
+
+// Fields whose JSON is not that of their type.
+template <class T>
+struct LabelsField {
+  T& value;
+};
+template <class T>
+struct RouteField {
+  T& value;
+};
+template <class T>
+LabelsField<T> labels_field(T& value) {
+  return {value};
+}
+template <class T>
+RouteField<T> route_field(T& value) {
+  return {value};
+}
+
+// The one list of all fields: visit(name, role, field).
+template <class Config, class Visit>
+void for_each_field(Config& config, Visit&& visit) {
+  auto& network = config.network;
+  visit("program", Role::kExperiment, config.program);
+  visit("recipe", Role::kExperiment, config.recipe);
+  visit("dataset", Role::kExperiment, config.dataset);
+  visit("train_rows", Role::kExperiment, config.train_rows);
+  visit("test_rows", Role::kExperiment, config.test_rows);
+  visit("data", Role::kExperiment, config.data);
+  visit("classes", Role::kExperiment, config.classes);
+  visit("labels", Role::kExperiment, labels_field(config.labels));
+  visit("balanced", Role::kExperiment, config.balanced);
+  visit("validation", Role::kExperiment, config.validation);
+  visit("contrast_norm", Role::kExperiment, config.contrast_norm);
+  visit("zca_ridge", Role::kExperiment, config.zca_ridge);
+  visit("input_shape", Role::kExperiment, network.input_shape);
+  visit("layers", Role::kExperiment, network.layers);
+  visit("top_gamma", Role::kExperiment, network.top_gamma);
+  visit("lambda", Role::kExperiment, network.lambda);
+  visit("input_noise", Role::kExperiment, network.input_noise);
+  visit("noise_std", Role::kExperiment, network.noise_std);
+  visit("combinator", Role::kExperiment, config.combinator);
+  visit("activation", Role::kExperiment, network.activation);
+  visit("leaky_slope", Role::kExperiment, network.leaky_slope);
+  visit("epochs", Role::kExperiment, config.epochs);
+  visit("learning_rate", Role::kExperiment, config.learning_rate);
+  visit("decay_from", Role::kExperiment, config.decay_from);
+  visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
+  visit("labeled_batch", Role::kExperiment, config.labeled_batch);
+  visit("seed", Role::kExperiment, config.seed);
+  visit("eval_every", Role::kCircumstance, config.eval_every);
+  visit("calibration", Role::kExperiment, config.calibration);
+  visit("patience", Role::kExperiment, config.patience);
+  visit("device", Role::kCircumstance, config.device);
+  visit("precision", Role::kExperiment, config.precision);
+  visit("product_route", Role::kCircumstance, route_field(config.product_route));
+}
+
+template <class Environment, class Visit>
+void for_each_environment_field(Environment& environment, Visit&& visit) {
+  visit("ladder", environment.ladder);
+  visit("commit", environment.commit);
+  visit("libtorch", environment.libtorch);
+  visit("cpu", environment.cpu);
+  visit("threads", environment.threads);
+  visit("kernels", environment.kernels);
+  visit("instruction_set", environment.instruction_set);
+  visit("product_route", environment.product_route);
+  visit("data_dir", environment.data_dir);
+}
+
+constexpr const char* kAuto = "auto";
+constexpr const char* kAll = "all";
+
+// Values to JSON; null for what is not known.
+
+template <class T>
+ordered_json json_of(const T& value) {
+  if constexpr (std::is_same_v<T, c10::Device>) {
+    return value.str();
+  } else if constexpr (std::is_enum_v<T>) {
+    return to_string(value);
+  } else {
+    return value;
+  }
+}
+
+ordered_json json_of(const std::vector<models::Layer>& layers) {
+  auto texts = ordered_json::array();
+  for (const auto& layer : layers) {
+    texts.push_back(models::to_string(layer));
+  }
+  return texts;
+}
+
+template <class T>
+ordered_json json_of(const std::optional<T>& value) {
+  return value ? json_of(*value) : ordered_json();
+}
+
+template <class T>
+ordered_json json_of(const LabelsField<T>& field) {
+  return field.value == data::kAllLabels ? ordered_json(kAll) : ordered_json(field.value);
+}
+
+template <class T>
+ordered_json json_of(const RouteField<T>& field) {
+  return field.value ? ops::to_string(*field.value) : std::string(kAuto);
+}
+
+ordered_json object_of(const RunConfig& config) {
+  auto object = ordered_json::object();
+  for_each_field(config, [&](const char* name, Role, const auto& field) {
+    if (auto value = json_of(field); !value.is_null()) {
+      object[name] = std::move(value);
+    }
+  });
+  return object;
+}
+
+// Values from JSON. `where` names the key.
+
+[[noreturn]] void refuse(const std::string& where, const char* expected, const ordered_json& got) {
+  TORCH_CHECK(false, "RunConfig: expected ", where, " to be ", expected, " but got ", got.dump(),
+              ".");
+}
+
+void read_value(const std::string& where, const ordered_json& json, std::string& value) {
+  if (!json.is_string()) {
+    refuse(where, "a text", json);
+  }
+  value = json.get<std::string>();
+}
+
+void read_value(const std::string& where, const ordered_json& json, bool& value) {
+  if (!json.is_boolean()) {
+    refuse(where, "true or false", json);
+  }
+  value = json.get<bool>();
+}
+
+void read_value(const std::string& where, const ordered_json& json, int64_t& value) {
+  if (!json.is_number_integer()) {
+    refuse(where, "a whole number", json);
+  }
+  value = json.get<int64_t>();
+}
+
+void read_value(const std::string& where, const ordered_json& json, uint64_t& value) {
+  if (!json.is_number_unsigned()) {
+    refuse(where, "a whole number of at least 0", json);
+  }
+  value = json.get<uint64_t>();
+}
+
+void read_value(const std::string& where, const ordered_json& json, double& value) {
+  if (!json.is_number()) {
+    refuse(where, "a number", json);
+  }
+  value = json.get<double>();
+}
+
+template <class T, class FromText>
+void read_text(const std::string& where, const ordered_json& json, T& value, FromText&& from_text) {
+  std::string text;
+  read_value(where, json, text);
+  try {
+    value = from_text(text);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(false, "RunConfig: ", where, ": ", error.what_without_backtrace());
+  }
+}
+
+void read_value(const std::string& where, const ordered_json& json, models::Layer& layer) {
+  read_text(where, json, layer, models::layer_from_string);
+}
+void read_value(const std::string& where, const ordered_json& json, Activation& activation) {
+  read_text(where, json, activation, activation_from_string);
+}
+void read_value(const std::string& where, const ordered_json& json,
+                train::Calibration& calibration) {
+  read_text(where, json, calibration, calibration_from_string);
+}
+void read_value(const std::string& where, const ordered_json& json, models::Precision& precision) {
+  read_text(where, json, precision, models::precision_from_string);
+}
+void read_value(const std::string& where, const ordered_json& json, c10::Device& device) {
+  read_text(where, json, device, [](const std::string& text) { return c10::Device(text); });
+}
+
+template <class T>
+void read_value(const std::string& where, const ordered_json& json, std::vector<T>& values) {
+  if (!json.is_array()) {
+    refuse(where, "a list", json);
+  }
+  values.clear();
+  for (const auto& element : json) {
+    values.emplace_back();
+    read_value(where, element, values.back());
+  }
+}
+
+template <class T>
+void read_value(const std::string& where, const ordered_json& json, std::optional<T>& value) {
+  value.emplace();
+  read_value(where, json, *value);
+}
+
+template <class T>
+void read_value(const std::string& where, const ordered_json& json, LabelsField<T> field) {
+  if (json == kAll) {
+    field.value = data::kAllLabels;
+  } else {
+    read_value(where, json, field.value);
+  }
+}
+
+template <class T>
+void read_value(const std::string& where, const ordered_json& json, RouteField<T> field) {
+  if (json == kAuto) {
+    field.value.reset();
+  } else {
+    field.value.emplace();
+    read_text(where, json, *field.value, ops::product_route_from_string);
+  }
+}
+
+// An earlier version's object with the names of today.
+ordered_json upgraded(ordered_json object) {
+  for (const auto& [old_name, name] :
+       {std::pair("batch_size", "unlabeled_batch"), std::pair("noise", "noise_std")}) {
+    if (object.contains(old_name) && !object.contains(name)) {
+      object[name] = object.at(old_name);
+      object.erase(old_name);
+    }
+  }
+  if (object.contains("in_features") && !object.contains("input_shape")) {
+    object["input_shape"] = ordered_json::array({object.at("in_features")});
+    object.erase("in_features");
+  }
+  if (object.contains("layers") && object.at("layers").is_array()) {
+    for (auto& layer : object.at("layers")) {
+      if (layer.is_number_integer()) {
+        layer = "dense " + layer.dump();
+      }
+    }
+  }
+  return object;
+}
+
+void check_known(const std::string& where, const ordered_json& object,
+                 const std::vector<std::string>& known) {
+  for (const auto& [key, unused] : object.items()) {
+    TORCH_CHECK(std::find(known.begin(), known.end(), key) != known.end(), "RunConfig: expected ",
+                where, " but got \"", key, "\" (did you mean ", models::nearest_name(key, known),
+                "?).");
+  }
+}
+
+Environment environment_from(const ordered_json& object) {
+  if (!object.is_object()) {
+    refuse("environment", "an object", object);
+  }
+  Environment environment;
+  for_each_environment_field(environment, [&](const char* name, auto& field) {
+    if (object.contains(name)) {
+      read_value(std::string("environment.") + name, object.at(name), field);
+    }
+  });
+  return environment;
+}
+
+// Published data sets: number of rows, and the fingerprint where it is known (see
+// RunConfig::data).
+struct PublishedData {
+  const char* dataset;
+  int64_t train_rows, test_rows;
+  const char* fingerprint;
+};
+constexpr PublishedData kPublishedData[] = {{"mnist", 60000, 10000, "a9aebdc02239423d"},
+                                            {"cifar10", 50000, 10000, ""}};
+
+bool reads_published_data(const RunConfig& config) {
+  return std::any_of(
+      std::begin(kPublishedData), std::end(kPublishedData), [&](const PublishedData& known) {
+        const std::string fingerprint = known.fingerprint;
+        return config.dataset == known.dataset && config.train_rows == known.train_rows &&
+               config.test_rows == known.test_rows &&
+               (!config.data || fingerprint.empty() || *config.data == fingerprint);
+      });
+}
+
+bool unknown(const ordered_json& object, const std::string& name) { return !object.contains(name); }
+
+}  // namespace
+
+void apply(const models::Recipe& recipe, RunConfig& config) {
+  const auto& schedule = recipe.schedule;
+  config.recipe = recipe.name;
+  config.dataset = recipe.dataset;
+  config.labels = recipe.labels;
+  config.network = recipe.network;
+  config.network.combinator = {};
+  config.combinator = recipe.combinator;
+  config.epochs = schedule.epochs;
+  config.learning_rate = schedule.learning_rate;
+  config.decay_from = schedule.decay_from;
+  config.unlabeled_batch = schedule.unlabeled_batch;
+  config.labeled_batch = schedule.labeled_batch;
+  config.precision = recipe.precision;
+}
+
+RunConfig config_of(const models::Recipe& recipe) {
+  RunConfig config;
+  apply(recipe, config);
+  return config;
+}
+
+models::NetworkOptions network_of(const RunConfig& config) {
+  auto network = config.network;
+  network.combinator = models::find_combinator(config.combinator).make;
+  return network;
+}
+
+std::string to_json(const RunConfig& config) {
+  auto object = object_of(config);
+  if (config.environment) {
+    auto& environment = object["environment"] = ordered_json::object();
+    for_each_environment_field(*config.environment, [&](const char* name, const auto& field) {
+      if (auto value = json_of(field); value != "") {
+        environment[name] = std::move(value);
+      }
+    });
+  }
+  return object.dump(2);
+}
+
+RunConfig run_config_from_json(std::string_view json) {
+  auto object = ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
+  TORCH_CHECK(object.is_object(), "RunConfig: expected a JSON object but got \"",
+              json.substr(0, 60), json.size() > 60 ? "..." : "", "\".");
+  object = upgraded(std::move(object));
+  RunConfig config;
+  std::vector<std::string> known = {"environment"};
+  for_each_field(config, [&](const char* name, Role, auto&& field) {
+    known.emplace_back(name);
+    if (object.contains(name)) {
+      read_value(name, object.at(name), field);
+    }
+  });
+  check_known("the settings of a run", object, known);
+  if (object.contains("environment")) {
+    config.environment = environment_from(object.at("environment"));
+  }
+  return config;
+}
+
+std::optional<RunConfig> read_config(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return std::nullopt;
+  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  try {
+    return run_config_from_json(text);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(false, error.what_without_backtrace(), " That is in ", path.string(), ".");
+  }
+}
+
+std::vector<Difference> diff(const RunConfig& there, const RunConfig& here, Compare compare) {
+  const auto left = object_of(there);
+  const auto right = object_of(here);
+  std::vector<Difference> differences;
+  for_each_field(here, [&](const std::string& name, Role role, const auto&) {
+    if (unknown(left, name) || unknown(right, name) || left.at(name) == right.at(name) ||
+        (compare == Compare::kExperiment && role == Role::kCircumstance)) {
+      return;
+    }
+    differences.push_back({name, left.at(name).dump(), right.at(name).dump()});
+  });
+  std::sort(differences.begin(), differences.end(),
+            [](const Difference& a, const Difference& b) { return a.name < b.name; });
+  return differences;
+}
+
+std::string to_string(const std::vector<Difference>& differences) {
+  std::string text;
+  for (const auto& one : differences) {
+    text +=
+        (text.empty() ? "" : ", ") + one.name + " (" + one.there + " there, " + one.here + " here)";
+  }
+  return text;
+}
+
+std::optional<models::Published> published_error(const RunConfig& config) {
+  const auto& all = models::recipes();
+  const auto recipe = std::find_if(
+      all.begin(), all.end(), [&](const models::Recipe& one) { return one.name == config.recipe; });
+  if (recipe == all.end() || !recipe->published || !reads_published_data(config)) {
+    return std::nullopt;
+  }
+  auto expected = config;
+  apply(*recipe, expected);
+  if (expected.labels != data::kAllLabels) {
+    expected.labeled_batch = std::min(expected.labeled_batch, expected.labels);
+  }
+  const RunConfig usual;
+  expected.balanced = usual.balanced;
+  expected.validation = usual.validation;
+  expected.calibration = usual.calibration;
+  expected.patience = usual.patience;
+  return diff(expected, config, Compare::kExperiment).empty() ? recipe->published : std::nullopt;
+}
+
+std::string labels_text(int64_t labels) {
+  return labels == data::kAllLabels ? kAll : std::to_string(labels);
+}
+
+std::string to_string(train::Calibration calibration) {
+  return calibration == train::Calibration::kLabeledRows ? "labeled" : "training";
+}
+
+train::Calibration calibration_from_string(const std::string& name) {
+  for (const auto calibration :
+       {train::Calibration::kTrainingRows, train::Calibration::kLabeledRows}) {
+    if (to_string(calibration) == name) {
+      return calibration;
+    }
+  }
+  TORCH_CHECK(false, "calibration_from_string: expected training or labeled but got '", name, "'.");
+}
+
+}  // namespace ladder::runs

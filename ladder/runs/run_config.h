@@ -1,0 +1,132 @@
+/// What a run is started with, as one value; config.json is written and read here only.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <ladder/models/network.h>
+#include <ladder/models/recipes.h>
+#include <ladder/ops/product.h>
+#include <ladder/train/evaluate.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ladder::runs {
+
+/// Where a run was started: numbers may differ in rounding, and times differ, between two of them.
+struct Environment {
+  std::string ladder = {};    ///< version of this library
+  std::string commit = {};    ///< its commit
+  std::string libtorch = {};  ///< version of LibTorch
+  std::string cpu = {};       ///< model of the processor
+  int64_t threads = 0;
+  std::string kernels = {};          ///< CPU kernels in use, such as "avx512" (ops::kernel_info)
+  std::string instruction_set = {};  ///< theirs, such as "AVX-512"
+  std::string product_route = {};    ///< library of the matrix products in use
+  std::string data_dir = {};         ///< absolute path of the data; empty if unknown
+};
+
+/// The settings of one run.
+///
+/// Fields have the names of the options that they end in: `noise_std` of the stages,
+/// `unlabeled_batch` of the trainer. A value that is not known before there are data and a seed is
+/// optional, and no difference to any other value.
+struct RunConfig {
+  std::string program = {};
+  std::string recipe = {};
+  std::string dataset = {};
+
+  std::optional<int64_t> train_rows = {};
+  std::optional<int64_t> test_rows = {};
+  std::optional<std::string> data = {};  ///< fingerprint of all rows and labels
+  int64_t classes = 10;
+  int64_t labels = 100;  ///< labeled rows, or data::kAllLabels
+  bool balanced = true;  ///< the same number of labeled rows of each class
+  int64_t validation = 0;
+  std::optional<double> contrast_norm = {};  ///< preparation of CIFAR-10's images
+  std::optional<double> zca_ridge = {};
+
+  models::NetworkOptions network = {};  ///< without its combinator's factory, see `network_of`
+  std::string combinator = "gaussian";
+
+  int64_t epochs = 150;
+  double learning_rate = 0.002;
+  double decay_from = 0.67;
+  int64_t unlabeled_batch = 100;
+  int64_t labeled_batch = 100;
+  std::optional<uint64_t> seed = {};
+
+  int64_t eval_every = 1;
+  train::Calibration calibration = train::Calibration::kTrainingRows;
+  int64_t patience = 0;
+  c10::Device device = c10::kCPU;
+  models::Precision precision = models::Precision::kFloat32;
+  std::optional<ops::ProductRoute> product_route = {};  ///< none: the default of the machine
+
+  std::optional<Environment> environment = {};
+};
+
+/// The settings of a recipe.
+RunConfig config_of(const models::Recipe& recipe);
+/// Write the settings of a recipe over those of `config`; what a recipe does not say stays.
+void apply(const models::Recipe& recipe, RunConfig& config);
+
+/// The network to build, with the factory of its combinator. Error: an unknown combinator.
+models::NetworkOptions network_of(const RunConfig& config);
+
+/// JSON of the settings: an object with one key a field, layers as text ("dense 1000"), labels as a
+/// number or "all". Fields that are not known are left out.
+std::string to_json(const RunConfig& config);
+
+/// Read what `to_json` wrote, now or in an earlier version: old names are understood (batch_size,
+/// noise, in_features, layers as numbers of units), and a setting that a version did not have yet
+/// has its default.
+///
+/// Errors: no JSON object; an unknown key (the sentence names the nearest known one); a value of
+/// another type:
+///
+///     RunConfig: expected epochs to be a whole number but got "many".
+RunConfig run_config_from_json(std::string_view json);
+
+/// Read FOLDER/config.json; none if there is no such file. Errors: those of run_config_from_json,
+/// with the path of the file.
+std::optional<RunConfig> read_config(const std::filesystem::path& folder);
+
+/// One field in which two configurations differ, with both values as JSON.
+struct Difference {
+  std::string name;
+  std::string there;
+  std::string here;
+};
+
+/// Which fields `diff` compares.
+enum class Compare {
+  kSettings,    ///< all fields but the environment
+  kExperiment,  ///< those on which the result depends: without device, eval_every, product_route
+};
+
+/// The fields in which two configurations differ, by name. A field that only one of them knows is
+/// no difference.
+std::vector<Difference> diff(const RunConfig& there, const RunConfig& here,
+                             Compare compare = Compare::kSettings);
+
+/// "epochs (1 there, 2 here), seed (1 there, 2 here)"; empty without differences.
+std::string to_string(const std::vector<Difference>& differences);
+
+/// The published error that a run may be set beside: that of its recipe, if the run differs from it
+/// in nothing but seed, device, evaluations and product route, and read the recipe's data. None
+/// otherwise.
+std::optional<models::Published> published_error(const RunConfig& config);
+
+/// "100", or "all" for data::kAllLabels.
+std::string labels_text(int64_t labels);
+
+/// "training" or "labeled".
+std::string to_string(train::Calibration calibration);
+/// Error: another name.
+train::Calibration calibration_from_string(const std::string& name);
+
+}  // namespace ladder::runs

@@ -1,0 +1,282 @@
+#include "ladder/runs/run_config.h"
+
+#include <ladder/data/split.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/files_below.h"
+#include "tests/support/paths.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace ladder;
+using ladder::runs::Compare;
+using ladder::runs::diff;
+using ladder::runs::run_config_from_json;
+using ladder::runs::RunConfig;
+using ladder::testing::error_text;
+using ladder::testing::TemporaryFolder;
+using ladder::testing::write_file;
+using nlohmann::json;
+
+namespace {
+
+// A configuration in which no field has its default.
+RunConfig unusual() {
+  RunConfig config;
+  config.program = "ladder-cifar10";
+  config.recipe = "cifar-4000-conv-small-gamma";
+  config.dataset = "cifar10";
+  config.train_rows = 50000;
+  config.test_rows = 10000;
+  config.data = "0123456789abcdef";
+  config.classes = 7;
+  config.labels = data::kAllLabels;
+  config.balanced = false;
+  config.validation = 5000;
+  config.contrast_norm = 55;
+  config.zca_ridge = 0.1;
+  config.network = {.input_shape = {3, 32, 32},
+                    .layers = {models::Conv{32, 3, Border::kFull}, models::MaxPool{2},
+                               models::GlobalMeanPool{}, models::Dense{7}},
+                    .lambda = {0, 0, 0.1, 0, 1.0 / 3},
+                    .input_noise = 0.25,
+                    .noise_std = 0.45,
+                    .activation = Activation::kLeakyRelu,
+                    .leaky_slope = 0.2,
+                    .top_gamma = false};
+  config.combinator = "amlp-2-2-2";
+  config.epochs = 12;
+  config.learning_rate = 1e-3;
+  config.decay_from = 0.5;
+  config.unlabeled_batch = 64;
+  config.labeled_batch = 32;
+  config.seed = 18446744073709551615ULL;
+  config.eval_every = 5;
+  config.calibration = train::Calibration::kLabeledRows;
+  config.patience = 3;
+  config.device = c10::Device("cuda:1");
+  config.precision = models::Precision::kBFloat16;
+  config.product_route = ops::ProductRoute::kOneDnn;
+  config.environment = runs::Environment{.ladder = "0.1.0",
+                                         .commit = "abc",
+                                         .libtorch = "2.11.0",
+                                         .cpu = "CPU \"X\"",
+                                         .threads = 3,
+                                         .kernels = "avx2",
+                                         .instruction_set = "AVX2",
+                                         .product_route = "onednn",
+                                         .data_dir = "/data/a b"};
+  return config;
+}
+
+std::string names_of(const std::vector<runs::Difference>& differences) {
+  std::string names;
+  for (const auto& one : differences) names += (names.empty() ? "" : " ") + one.name;
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("RunConfig reads what it wrote, every field", "[runs]") {
+  const auto config = unusual();
+  const auto text = to_json(config);
+  const auto read = run_config_from_json(text);
+  CHECK(to_json(read) == text);
+  CHECK(diff(config, read).empty());
+  CHECK((read.network.layers == config.network.layers));
+  CHECK(read.network.lambda == config.network.lambda);
+  CHECK(read.labels == data::kAllLabels);
+  CHECK(read.seed == config.seed);
+  CHECK(read.device == c10::Device("cuda:1"));
+  CHECK(read.environment->data_dir == "/data/a b");
+
+  const auto object = json::parse(text);
+  CHECK(object.at("labels") == "all");
+  CHECK(object.at("layers") ==
+        json({"conv full 32@3x3", "max pool 2", "global mean pool", "dense 7"}));
+  CHECK(object.at("noise_std") == 0.45);
+  CHECK(object.at("precision") == "bfloat16");
+  CHECK(object.at("calibration") == "labeled");
+  CHECK(object.at("environment").at("threads") == 3);
+}
+
+TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
+  const auto all = json::parse(to_json(unusual()));
+  const auto usual = json::parse(to_json(RunConfig()));
+  int fields = 0;
+  for (const auto& [key, value] : all.items()) {
+    if (key == "environment") continue;
+    INFO(key);
+    // Nothing is known of such a field at first.
+    const bool optional = !usual.contains(key);
+    auto one = usual;
+    one[key] = value;
+    const auto here = run_config_from_json(one.dump());
+    CHECK(names_of(diff(RunConfig(), here)) == (optional ? "" : key));
+    auto other = all;
+    other[key] = optional ? json(value.is_string() ? json("other") : json(1)) : usual.at(key);
+    CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
+    ++fields;
+  }
+  CHECK(fields == 33);
+}
+
+TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
+  auto there = unusual();
+  auto here = there;
+  here.device = c10::kCPU;
+  here.eval_every = 1;
+  here.product_route.reset();
+  here.environment.reset();
+  CHECK(names_of(diff(there, here)) == "device eval_every product_route");
+  CHECK(diff(there, here, Compare::kExperiment).empty());
+  here.epochs = 13;
+  here.network.noise_std = 0.3;
+  CHECK(to_string(diff(there, here, Compare::kExperiment)) ==
+        "epochs (12 there, 13 here), noise_std (0.45 there, 0.3 here)");
+}
+
+TEST_CASE("RunConfig reads the names of earlier versions", "[runs]") {
+  const auto config = run_config_from_json(R"({"in_features": 784, "layers": [1000, 10],
+      "batch_size": 50, "noise": 0.4, "labels": 100, "precision": "float32"})");
+  CHECK(config.network.input_shape == std::vector<int64_t>{784});
+  CHECK((config.network.layers ==
+         std::vector<models::Layer>{models::Dense{1000}, models::Dense{10}}));
+  CHECK(config.unlabeled_batch == 50);
+  CHECK(config.network.noise_std == 0.4);
+  CHECK(config.network.top_gamma);
+}
+
+TEST_CASE("RunConfig reads every run in results/ and finds its recipe in it", "[runs]") {
+  int read = 0;
+  for (const auto& path : testing::files_below(testing::source_folder() / std::string("results"))) {
+    if (path.filename() != "config.json") continue;
+    INFO(path);
+    const auto config = runs::read_config(path.parent_path());
+    REQUIRE(config);
+    const auto text = json::parse(testing::file_bytes(path));
+    CHECK(config->epochs == text.at("epochs"));
+    CHECK(config->seed == text.at("seed").get<uint64_t>());
+    CHECK(config->network.lambda == text.at("lambda").get<std::vector<double>>());
+    CHECK(config->network.layers.size() == text.at("layers").size());
+    CHECK(config->environment->threads == text.at("environment").at("threads"));
+    // Written anew it is the same, and the network can be built.
+    CHECK(diff(*config, run_config_from_json(to_json(*config))).empty());
+    CHECK(models::layer_shapes(runs::network_of(*config)).back() == std::vector<int64_t>{10});
+    const auto& recipe = models::find_recipe(config->recipe).network;
+    CHECK((config->network.layers == recipe.layers));
+    CHECK(config->network.input_shape == recipe.input_shape);
+    ++read;
+  }
+  CHECK(read >= 20);
+}
+
+TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
+  const auto error = [](const std::string& text) {
+    return error_text([&] { run_config_from_json(text); });
+  };
+  CHECK(error("") == "RunConfig: expected a JSON object but got \"\".");
+  CHECK(error("[1]") == "RunConfig: expected a JSON object but got \"[1]\".");
+  CHECK(error("{\"epochs\": 1") == "RunConfig: expected a JSON object but got \"{\"epochs\": 1\".");
+  CHECK(error(R"({"epochs": "many"})") ==
+        "RunConfig: expected epochs to be a whole number but got \"many\".");
+  CHECK(error(R"({"epochs": 1.5})") ==
+        "RunConfig: expected epochs to be a whole number but got 1.5.");
+  CHECK(error(R"({"epochs": null})") ==
+        "RunConfig: expected epochs to be a whole number but got null.");
+  CHECK(error(R"({"seed": -1})") ==
+        "RunConfig: expected seed to be a whole number of at least 0 but got -1.");
+  CHECK(error(R"({"noise_std": "loud"})") ==
+        "RunConfig: expected noise_std to be a number but got \"loud\".");
+  CHECK(error(R"({"balanced": 1})") ==
+        "RunConfig: expected balanced to be true or false but got 1.");
+  CHECK(error(R"({"recipe": 1})") == "RunConfig: expected recipe to be a text but got 1.");
+  CHECK(error(R"({"lambda": 1})") == "RunConfig: expected lambda to be a list but got 1.");
+  CHECK(error(R"({"lambda": [1, "x"]})") ==
+        "RunConfig: expected lambda to be a number but got \"x\".");
+  CHECK(error(R"({"epoch": 1})") ==
+        "RunConfig: expected the settings of a run but got \"epoch\" (did you mean epochs?).");
+  CHECK(error(R"({"precision": "half"})") ==
+        "RunConfig: precision: precision_from_string: expected float32, bfloat16, tf32 or float64 "
+        "but got 'half'.");
+  CHECK(error(R"({"calibration": "all"})") ==
+        "RunConfig: calibration: calibration_from_string: expected training or labeled but got "
+        "'all'.");
+  CHECK(error(R"({"layers": ["dense"]})").starts_with("RunConfig: layers: layer_from_string: "));
+  CHECK(error(R"({"device": "gpu"})").starts_with("RunConfig: device: "));
+  CHECK(error(R"({"environment": 1})") ==
+        "RunConfig: expected environment to be an object but got 1.");
+  CHECK(error(R"({"environment": {"threads": "two"}})") ==
+        "RunConfig: expected environment.threads to be a whole number but got \"two\".");
+}
+
+TEST_CASE("read_config names the file that is wrong", "[runs]") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(runs::read_config(folder.path()));
+  write_file(folder / "config.json", to_json(unusual()));
+  CHECK(diff(*runs::read_config(folder.path()), unusual()).empty());
+  write_file(folder / "config.json", "{");
+  CHECK(error_text([&] { runs::read_config(folder.path()); }) ==
+        "RunConfig: expected a JSON object but got \"{\". That is in " +
+            (folder / "config.json").string() + ".");
+}
+
+TEST_CASE("config_of holds what a recipe says, network_of builds its combinator", "[runs]") {
+  const auto& recipe = models::find_recipe("mnist-100-amlp-2-2-2");
+  const auto config = runs::config_of(recipe);
+  CHECK(config.recipe == recipe.name);
+  CHECK(config.combinator == "amlp-2-2-2");
+  CHECK((config.network.layers == recipe.network.layers));
+  CHECK(config.learning_rate == recipe.schedule.learning_rate);
+  CHECK(runs::network_of(config).combinator != nullptr);
+  auto unknown = config;
+  unknown.combinator = "amlp";
+  CHECK(error_text([&] { runs::network_of(unknown); }).starts_with("find_combinator: expected"));
+  CHECK(runs::config_of(models::find_recipe("mnist-100-fast")).precision ==
+        models::Precision::kBFloat16);
+}
+
+TEST_CASE("published_error stands only beside a run of the published experiment", "[runs]") {
+  auto config = runs::config_of(models::find_recipe("mnist-100-full"));
+  CHECK_FALSE(runs::published_error(config));  // of no data yet
+  config.train_rows = 60000;
+  config.test_rows = 10000;
+  REQUIRE(runs::published_error(config));
+  CHECK(runs::published_error(config)->mean == 1.06);
+  config.data = "a9aebdc02239423d";
+  config.seed = 7;
+  config.eval_every = 5;
+  config.device = c10::kCUDA;
+  CHECK(runs::published_error(config));
+
+  const auto without = [&](auto&& change) {
+    auto other = config;
+    change(other);
+    return !runs::published_error(other);
+  };
+  CHECK(without([](RunConfig& c) { c.network.layers[0] = models::Dense{999}; }));
+  CHECK(without([](RunConfig& c) { c.network.lambda[0] = 999; }));
+  CHECK(without([](RunConfig& c) { c.network.noise_std = 0.2; }));
+  CHECK(without([](RunConfig& c) { c.network.input_noise = 0.2; }));
+  CHECK(without([](RunConfig& c) { c.network.activation = Activation::kTanh; }));
+  CHECK(without([](RunConfig& c) { c.combinator = "vanilla"; }));
+  CHECK(without([](RunConfig& c) { c.epochs = 149; }));
+  CHECK(without([](RunConfig& c) { c.learning_rate = 0.001; }));
+  CHECK(without([](RunConfig& c) { c.decay_from = 1; }));
+  CHECK(without([](RunConfig& c) { c.labels = 200; }));
+  CHECK(without([](RunConfig& c) { c.unlabeled_batch = 50; }));
+  CHECK(without([](RunConfig& c) { c.labeled_batch = 50; }));
+  CHECK(without([](RunConfig& c) { c.balanced = false; }));
+  CHECK(without([](RunConfig& c) { c.validation = 100; }));
+  CHECK(without([](RunConfig& c) { c.patience = 1; }));
+  CHECK(without([](RunConfig& c) { c.calibration = train::Calibration::kLabeledRows; }));
+  CHECK(without([](RunConfig& c) { c.precision = models::Precision::kBFloat16; }));
+  CHECK(without([](RunConfig& c) { c.dataset = "fashion-mnist"; }));
+  CHECK(without([](RunConfig& c) { c.train_rows = 600; }));
+  CHECK(without([](RunConfig& c) { c.test_rows = 100; }));
+  CHECK(without([](RunConfig& c) { c.data = "0123456789abcdef"; }));
+  CHECK(without([](RunConfig& c) { c.recipe = "mnist-100-fast"; }));
+  CHECK(without([](RunConfig& c) { c.recipe = "unknown"; }));
+}
