@@ -8,17 +8,17 @@
 
 namespace ladder::models {
 
-/// A combinator that a program can be asked for.
+/// A combinator with a name for flags and files.
 struct NamedCombinator {
   std::string name;
-  std::string summary;  ///< what it is, in a few words
+  std::string summary;  ///< description in a few words
   CombinatorFactory make;
 };
 
-/// Every combinator. Adding one is adding an entry to the table in `combinators.cpp`.
+/// Return every combinator. To add one, add an entry to the table in `combinators.cpp`.
 const std::vector<NamedCombinator>& combinators();
 
-/// The combinator `name`. Error: an unknown name; the sentence holds the nearest known one.
+/// Find the combinator `name`. Error: an unknown name; the sentence gives the nearest known one.
 ///
 ///     models::MlpOptions options{.combinator = models::find_combinator("amlp-2-2-2").make};
 ///     auto net = models::mlp(options);

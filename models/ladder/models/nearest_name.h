@@ -1,4 +1,4 @@
-/// Which of a few names a mistyped one was meant to be.
+/// Nearest of a few names to a mistyped one.
 #pragma once
 
 #include <string>
@@ -7,11 +7,10 @@
 
 namespace ladder::models {
 
-/// The number of characters to insert, delete or replace that turns `a` into `b` (Levenshtein).
+/// Number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein distance).
 size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The name of `names` with the least edit distance to `name`, the first of several; empty when
-/// there are no names.
+/// Return the first of `names` with the least edit distance to `name`, or "" without names.
 ///
 ///     nearest_name("mnist-10-full", {"mnist-100-full", "mnist-all-full"});   // mnist-100-full
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names);

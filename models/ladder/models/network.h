@@ -1,4 +1,4 @@
-/// One description of all networks: an input shape and a list of layers, as values to edit.
+/// One description of all networks: an input shape and a list of layers.
 #pragma once
 
 #include <ladder/nn/ladder.h>
@@ -12,13 +12,13 @@
 
 namespace ladder::models {
 
-/// Units of a dense level; its input is flattened.
+/// Dense layer; flattens its input.
 struct Dense {
   int64_t units = 0;
   bool operator==(const Dense&) const = default;
 };
 
-/// Channels of a convolutional level and its square kernel.
+/// Convolution with a square kernel.
 struct Conv {
   int64_t channels = 0;
   int64_t kernel = 1;
@@ -27,7 +27,7 @@ struct Conv {
   bool operator==(const Conv&) const = default;
 };
 
-/// Windows of size x size, in steps of their size.
+/// Pooling over windows of size x size; the stride is the size.
 struct MaxPool {
   int64_t size = 2;
   bool operator==(const MaxPool&) const = default;
@@ -37,7 +37,7 @@ struct MeanPool {
   bool operator==(const MeanPool&) const = default;
 };
 
-/// Maps become rows: the mean of each channel.
+/// Mean of each channel over all positions; turns feature maps into rows.
 struct GlobalMeanPool {
   bool operator==(const GlobalMeanPool&) const = default;
 };
@@ -50,26 +50,27 @@ std::string to_string(const Layer& layer);
 /// The layer of such a text. Error: a text that `to_string` does not write.
 Layer layer_from_string(const std::string& text);
 
-/// Any network: every published one is a value of this type, one tweak from an ablation.
+/// Any network. Every published one is a value of this type.
 struct NetworkOptions {
-  std::vector<int64_t> input_shape = {};  ///< of one row: [D], or [C, H, W] under a convolution
-  /// Levels 1..L. The last one, dense or a global mean pool, is the softmax top.
+  std::vector<int64_t> input_shape = {};  ///< shape of one row: [D], or [C, H, W] for convolutions
+  /// Levels 1..L. The last one, dense or a global mean pool, becomes the softmax top.
   std::vector<Layer> layers = {};
-  /// Weights of the denoising costs of levels 0..L; empty or all 0: a supervised baseline.
+  /// Weights of the denoising costs of levels 0..L. Empty or all 0: a supervised baseline.
   std::vector<double> lambda = {};
-  double input_noise = 0.3;                   ///< standard deviation at level 0
-  double noise_std = 0.3;                     ///< standard deviation at levels 1..L
-  Activation activation = Activation::kRelu;  ///< of dense and convolutional levels
+  double input_noise = 0.3;                   ///< standard deviation of the noise on the input
+  double noise_std = 0.3;                     ///< standard deviation of the noise at levels 1..L
+  Activation activation = Activation::kRelu;  ///< activation of dense and convolutional layers
   double leaky_slope = 0.1;
-  CombinatorFactory combinator = {};  ///< of a level; by default GaussianCombinator
-  bool top_gamma = true;              ///< whether the softmax top has a learned scale
+  CombinatorFactory combinator =
+      {};                 ///< makes the combinator of a level; default: GaussianCombinator
+  bool top_gamma = true;  ///< false: no learned scale at the softmax top
 };
 
-/// The stages of the layers, wrapped into a ladder [Rasmus2015, section 4].
+/// Make the ladder of these layers [Rasmus2015, section 4].
 ///
-/// Errors, with the place of the layer: no layers, a convolution or pooling of rows that are not
-/// maps, a kernel larger than its map, a top that gives maps or fewer than 2 classes, sizes below
-/// 1, another number of lambdas than levels.
+/// Errors, with the place of the layer: no layers; a convolution or pooling of rows that are not
+/// feature maps; a kernel larger than its feature map; a top that gives feature maps or fewer than
+/// 2 classes; sizes below 1; a number of lambdas other than levels.
 ///
 ///     auto options = models::conv_small();
 ///     options.lambda = models::full_lambda(options.layers.size(), 1000, 10, 0.1);
@@ -82,21 +83,21 @@ std::optional<std::vector<int64_t>> dense_units(const NetworkOptions& options);
 /// Shape of one row at levels 0..L. Errors: those of `network` that concern shapes.
 std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options);
 
-/// The lambdas of the three kinds for a network of `levels` levels above the input.
+/// Weights of the three models for a network with this number of levels above the input.
 std::vector<double> full_lambda(size_t levels, double lambda0, double lambda1, double rest);
 std::vector<double> gamma_lambda(size_t levels, double top);
 std::vector<double> bottom_lambda(size_t levels, double lambda0);
 
-/// MNIST, a full ladder: a convolution of 1000 kernels of 26x26, four of 1x1 (500, 250, 250, 250),
-/// one for the classes and a global mean pool; lambda 1000, 10, .1 above [Rasmus2015, table 2].
+/// MNIST, full ladder: a convolution with 1000 kernels of 26x26, four of 1x1 (500, 250, 250, 250),
+/// one for the classes and a global mean pool; lambda 1000, 10 and .1 above [Rasmus2015, table 2].
 NetworkOptions conv_fc();
 
-/// MNIST, a Gamma-model: three blocks of convolutions under a dense top; lambda 1 at the top
+/// MNIST, Gamma-model: three blocks of convolutions and a dense top; lambda 1 at the top
 /// [Rasmus2015, table 2].
 NetworkOptions conv_small();
 
-/// CIFAR-10, a Gamma-model: nine convolutions with leaky ReLU under a global mean pool, which has
-/// no learned scale; lambda 4 at the top [Rasmus2015, table 3].
+/// CIFAR-10, Gamma-model: nine convolutions with leaky ReLU and a global mean pool without learned
+/// scale; lambda 4 at the top [Rasmus2015, table 3].
 NetworkOptions conv_large();
 
 }  // namespace ladder::models

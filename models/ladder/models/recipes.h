@@ -1,4 +1,4 @@
-/// The rows of the published tables, each in one value that can be run.
+/// Published experiments as values that can be run.
 #pragma once
 
 #include <ladder/data/split.h>
@@ -13,13 +13,13 @@
 
 namespace ladder::models {
 
-/// A published test error in %, over the seeds of its authors.
+/// Published test error in percent, over the seeds of its authors.
 struct Published {
   double mean = 0;
-  std::optional<double> std = {};  ///< absent where something else was printed
+  std::optional<double> std = {};  ///< standard deviation; none where it was not published
 };
 
-/// "1.06 +- 0.37", or the mean alone.
+/// "1.06 +- 0.37", or only the mean.
 std::string to_string(const Published& published);
 
 /// Numbers of a run: type of the parameters and precision of the matrix products.
@@ -39,8 +39,8 @@ torch::Dtype dtype(Precision precision);
 /// Precision of the products; float32 for float64, whose products are always exact.
 ops::ProductPrecision product_precision(Precision precision);
 
-/// How long and in which steps a recipe trains: Adam, the rate constant until `decay_from` of the
-/// epochs, then linear to 0.
+/// Length and steps of training: Adam, with a learning rate that is constant until `decay_from` of
+/// the epochs and then falls linearly to 0.
 struct RecipeSchedule {
   int64_t epochs = 150;
   double learning_rate = 0.002;
@@ -54,21 +54,22 @@ struct Recipe {
   std::string name;
   std::string dataset;          ///< "mnist" or "cifar10"
   int64_t labels = 100;         ///< labeled training rows, or data::kAllLabels
-  NetworkOptions network = {};  ///< of any kind; MlpOptions convert
-  /// Name of the network's combinator, see combinators.h; `network.combinator` makes it.
+  NetworkOptions network = {};  ///< any network; MlpOptions converts to it
+  /// Name of the combinator that `network.combinator` makes, see combinators.h.
   std::string combinator = "gaussian";
   RecipeSchedule schedule = {};
   Precision precision = Precision::kFloat32;
   std::optional<Published> published = {};
-  std::string source;  ///< where the settings come from
+  std::string source;  ///< source of the settings
 };
 
-/// Every recipe, by number of labels. Adding one is adding an entry to the table in `recipes.cpp`.
+/// Return every recipe, by number of labels. To add one, add an entry to the table in
+/// `recipes.cpp`.
 ///
 ///     for (const auto& recipe : models::recipes()) std::cout << recipe.name << "\n";
 const std::vector<Recipe>& recipes();
 
-/// The recipe `name`. Error: an unknown name; the sentence holds the nearest known one.
+/// Find the recipe `name`. Error: an unknown name; the sentence gives the nearest known one.
 ///
 ///     auto recipe = models::find_recipe("mnist-100-full");   // a copy, to edit
 ///     recipe.network.noise_std = 0.2;
