@@ -1,6 +1,5 @@
 #include "ladder/train/trainer.h"
 
-#include <exception>
 #include <utility>
 
 #include "ladder/train/cost_buffer.h"
@@ -35,7 +34,6 @@ class Trainer::Run {
   int64_t steps() const { return options_.epochs * steps_per_epoch(); }
   int64_t step() const { return state_.step; }
 
-  // The result, where the run has ended already.
   std::optional<TrainResult> begin() {
     auto& net = runner_.objective().module();
     if (const auto& earlier = journal_.earlier_result()) {
@@ -51,7 +49,6 @@ class Trainer::Run {
     return std::nullopt;
   }
 
-  // One step and what is due after it; the result when that was the last.
   std::optional<TrainResult> advance(const TrainCallbacks& callbacks) {
     const StepRunner::Scope scope(runner_);
     if (at_evaluation() && state_.evaluated_epoch < epoch()) {  // stopped before it was written
@@ -177,10 +174,13 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
 TrainResult Trainer::run() {
-  auto result = run_->begin();
-  while (!result) result = run_->advance(callbacks);
+  auto result = begin();
+  while (!result) result = advance();
   return *result;
 }
+
+std::optional<TrainResult> Trainer::begin() { return run_->begin(); }
+std::optional<TrainResult> Trainer::advance() { return run_->advance(callbacks); }
 
 int64_t Trainer::steps_per_epoch() const { return run_->steps_per_epoch(); }
 int64_t Trainer::steps() const { return run_->steps(); }

@@ -141,6 +141,11 @@ class Trainer {
  private:
   friend std::vector<TrainResult> run_together(std::vector<Trainer>& trainers);
 
+  // The result, where the run has ended already.
+  std::optional<TrainResult> begin();
+  // One step and what is due after it; the result when that was the last.
+  std::optional<TrainResult> advance();
+
   class Run;
   std::unique_ptr<Run> run_;
 };
