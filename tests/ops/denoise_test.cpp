@@ -2,7 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "ladder/ops/kernels/cpu/kernels.h"
+#include "ladder/ops/normalise.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
@@ -18,6 +21,9 @@ using ladder::testing::rounding_of;
 using ladder::testing::weighted_sum;
 
 namespace {
+
+// What two rows 4 apart normalise to, up to their sign: 2 / sqrt(4 + 1e-10).
+const double kOne = 2 / std::sqrt(4 + ladder::kVarianceEpsilon);
 
 const std::vector<DenoisingFunction> kFunctions = {
     CombinatorFunction::kGaussian,
@@ -116,8 +122,8 @@ TEST_CASE("denoise is the published Gaussian formula on known numbers", "[ops]")
   };
   const auto result = ladder::ops::denoise(z, u, a, CombinatorFunction::kGaussian,
                                            DenoisingTarget{torch::zeros({2, 1}, torch::kDouble)});
-  const double first = expected(0.3, -1);
-  const double second = expected(-0.7, 1);
+  const double first = expected(0.3, -kOne);
+  const double second = expected(-0.7, kOne);
   require_close(result.z_hat, torch::tensor({{first}, {second}}, torch::kDouble));
   require_close(result.cost, torch::tensor((first * first + second * second) / 2, torch::kDouble));
 }
@@ -184,7 +190,7 @@ TEST_CASE("denoise passes v through a sigmoid where asked", "[ops]") {
   const auto result =
       ladder::ops::denoise(z, u, a, CombinatorFunction::kGaussianSigmoid, std::nullopt);
   require_close(result.z_hat,
-                torch::tensor({{expected(0.3, -1)}, {expected(-0.7, 1)}}, torch::kDouble));
+                torch::tensor({{expected(0.3, -kOne)}, {expected(-0.7, kOne)}}, torch::kDouble));
 }
 
 TEST_CASE("denoise runs a perceptron a column, on known numbers", "[ops]") {
@@ -199,8 +205,8 @@ TEST_CASE("denoise runs a perceptron a column, on known numbers", "[ops]") {
   };
   const auto result =
       ladder::ops::denoise(z, u, w, MlpFunction{.hidden = {1}, .augmented = false}, std::nullopt);
-  require_close(result.z_hat, torch::tensor({{expected(0.3, -1, 1), expected(0.3, -1, -1)},
-                                             {expected(-0.7, 1, 1), expected(-0.7, 1, -1)}},
+  require_close(result.z_hat, torch::tensor({{expected(0.3, -kOne, 1), expected(0.3, -kOne, -1)},
+                                             {expected(-0.7, kOne, 1), expected(-0.7, kOne, -1)}},
                                             torch::kDouble));
 }
 

@@ -148,10 +148,15 @@ TEST_CASE("normalise is the textbook formula on known numbers", "[ops]") {
           .beta = torch::tensor({0.25}, torch::kDouble),
           .activation = Activation::kRelu});
   require_close(result.mean, torch::tensor({{2.0}, {15.0}}, torch::kDouble));
-  require_close(result.std, torch::tensor({{1.0}, {5.0}}, torch::kDouble));
-  require_close(result.z[0], torch::tensor({{-0.5}, {0.5}}, torch::kDouble));
-  require_close(result.z[1], torch::tensor({{-1.0}, {1.0}}, torch::kDouble));
-  require_close(result.h, torch::tensor({{0.0}, {1.5}, {0.0}, {2.5}}, torch::kDouble));
+  // Standard deviations 1 and 5 with 1e-10 beside the variance.
+  const double s = std::sqrt(1 + ladder::kVarianceEpsilon);
+  const double t = std::sqrt(25 + ladder::kVarianceEpsilon);
+  require_close(result.std, torch::tensor({{s}, {t}}, torch::kDouble));
+  require_close(result.z[0], torch::tensor({{-1 / s + 0.5}, {1 / s - 0.5}}, torch::kDouble));
+  require_close(result.z[1], torch::tensor({{-5 / t}, {5 / t}}, torch::kDouble));
+  require_close(result.h,
+                torch::tensor({{0.0}, {2 * (1 / s - 0.5 + 0.25)}, {0.0}, {2 * (5 / t + 0.25)}},
+                              torch::kDouble));
 }
 
 TEST_CASE("normalise kernel agrees with the composite in float64", "[ops][grad]") {

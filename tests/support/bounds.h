@@ -60,7 +60,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ladder::testing {
@@ -206,19 +209,25 @@ inline constexpr double kRoundingsOfAnOperation = 4;
 inline constexpr int kDraws = 4;
 inline constexpr double kDeviations = 8;
 
-inline thread_local at::Generator* generator = nullptr;
+inline thread_local std::mt19937_64* generator = nullptr;  // of a draw, while f is disturbed
 
 inline constexpr auto kMode = c10::DispatchKey::TESTING_ONLY_GenericMode;
 
 // Of n roundings.
 inline double disturbance(double n) { return std::sqrt(n) * kDisturbance; }
 
-// 1 + size or 1 - size for each element.
+// 1 + size or 1 - size for each element: signs from somewhere in a long row of random ones.
 inline at::Tensor factors(const at::Tensor& like, double size) {
+  constexpr int64_t kSigns = 1 << 21;
   const at::NoGradGuard no_grad;
-  auto signs = at::empty(like.sizes(), at::TensorOptions().dtype(at::kDouble));
-  signs.bernoulli_(0.5, *generator);
-  return signs.mul_(2 * size).add_(1 - size);
+  static const at::Tensor signs = at::empty({kSigns}, at::kDouble)
+                                      .bernoulli_(0.5, at::detail::createCPUGenerator(1))
+                                      .mul_(2)
+                                      .sub_(1);
+  const auto count = like.numel();
+  const auto wanted = count > kSigns / 2 ? signs.repeat({count / kSigns + 2}) : signs;
+  const auto begin = static_cast<int64_t>((*generator)() % static_cast<uint64_t>(kSigns / 2));
+  return wanted.narrow(0, begin, count).reshape(like.sizes()).mul(size).add_(1);
 }
 
 inline bool is_disturbed(const c10::IValue& value) {
@@ -270,14 +279,33 @@ inline void disturb(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     return;
   }
   const std::vector<c10::IValue> in(stack->end() - static_cast<int64_t>(count), stack->end());
-  // How much is added up is known from the sizes of the results: they are computed twice, but for
-  // operations that write to their arguments.
+  // How much is added up is known from the sizes of the results: an operation that does not write
+  // to its arguments is run once to see them, for each sizes of its arguments.
   double n = 1;
   if (!schema.is_mutable()) {
-    const at::NoGradGuard no_grad;
-    torch::jit::Stack trial(in);
-    op.callBoxed(&trial);
-    n = terms(schema.name(), in, trial);
+    static std::map<std::pair<std::string, std::vector<int64_t>>, double> known;
+    std::pair<std::string, std::vector<int64_t>> key{schema.name() + schema.overload_name(), {}};
+    for (const auto& value : in) {
+      if (is_disturbed(value)) {
+        const auto sizes = value.toTensor().sizes();
+        key.second.insert(key.second.end(), sizes.begin(), sizes.end());
+        key.second.push_back(-1);
+      } else if (value.isIntList()) {  // such as the dimensions of a sum
+        const auto list = value.toIntVector();
+        key.second.insert(key.second.end(), list.begin(), list.end());
+        key.second.push_back(-2);
+      } else if (value.isInt()) {
+        key.second.push_back(value.toInt());
+      }
+    }
+    auto found = known.find(key);
+    if (found == known.end()) {
+      const at::NoGradGuard no_grad;
+      torch::jit::Stack trial(in);
+      op.callBoxed(&trial);
+      found = known.emplace(key, terms(schema.name(), in, trial)).first;
+    }
+    n = found->second;
   }
   for (size_t i = 0; i < count; ++i) {
     auto& value = (*stack)[stack->size() - count + i];
@@ -321,7 +349,7 @@ std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype) {
     squares.push_back(torch::zeros(tensor.sizes(), torch::kDouble));
   }
   for (int draw = 0; draw < detail::kDraws; ++draw) {
-    auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(draw) + 1);
+    std::mt19937_64 generator(static_cast<uint64_t>(draw) + 1);
     detail::generator = &generator;
     std::vector<torch::Tensor> moved;
     {
