@@ -73,11 +73,12 @@ class Temporary {
  public:
   explicit Temporary(const fs::path& target) {
     static std::atomic<uint64_t> counter{0};
+    std::error_code error;  // a path that cannot be looked at cannot be written: said there
     do {
       std::ostringstream name;
       name << "." << target.filename().string() << "." << ::getpid() << "." << ++counter << ".tmp";
       path_ = target.parent_path() / name.str();
-    } while (fs::exists(fs::symlink_status(path_)));
+    } while (fs::exists(fs::symlink_status(path_, error)));
     Temporaries::get().add(path_);
   }
   Temporary(const Temporary&) = delete;

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 #include "tests/support/catch.h"
 #include "tests/train/blobs.h"
 
@@ -50,8 +52,8 @@ TEST_CASE("data_fingerprint takes bytes for the numbers that training takes them
 
 TEST_CASE("data_fingerprint holds the CRC-32 of the bytes", "[train]") {
   ladder::train::TrainData data;
-  data.training.labels =
-      torch::tensor({0x3736353433323130, 0x38}, torch::kInt64);  // "01234567", "8"
+  data.training.labels = torch::tensor(std::vector<int64_t>{0x3736353433323130, 0x38},
+                                       torch::kInt64);  // "01234567", "8"
   // zlib.crc32(b"01234567" + b"8" + 7 * b"\0") in Python
   REQUIRE(data_fingerprint(data).at("labels") == "Long [2] af7388fe");
 }
