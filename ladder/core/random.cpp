@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "ladder/ops/internal/elements.h"
-#include "ladder/ops/kernels/cpu/run.h"
-#include "ladder/ops/kernels/cuda/run.h"
+#include "ladder/ops/internal/run_kernel.h"
+#include "ladder/ops/kernels/philox.h"
 
 namespace ladder {
 namespace {
@@ -18,6 +17,13 @@ uint64_t splitmix64(uint64_t x) {
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
   return x ^ (x >> 31);
 }
+
+// Philox one counter at a time.
+struct HostWords {
+  static uint64_t multiply_words(uint64_t lane, uint32_t factor) {
+    return uint64_t{static_cast<uint32_t>(lane)} * factor;
+  }
+};
 
 }  // namespace
 
@@ -34,15 +40,10 @@ uint64_t stream_seed(uint64_t stream, uint64_t index) {
 }
 
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53} * counter[0];
-    const uint64_t p1 = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<uint32_t>(p1 >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(p1),
-               static_cast<uint32_t>(p0 >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(p0)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
-  }
-  return counter;
+  uint64_t lanes[4] = {counter[0], counter[1], counter[2], counter[3]};
+  ops::philox_rounds<HostWords>(lanes, key[0], key[1]);
+  return {static_cast<uint32_t>(lanes[0]), static_cast<uint32_t>(lanes[1]),
+          static_cast<uint32_t>(lanes[2]), static_cast<uint32_t>(lanes[3])};
 }
 
 uint32_t PhiloxEngine::operator()() {
@@ -124,19 +125,13 @@ at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
   auto values = at::zeros(
       {rows, columns},
       options.dtype(at::kFloat).device(on_gpu ? options.device() : at::kCPU).requires_grad(false));
-  const cpu::AddNoise<float> args{.x = values.const_data_ptr<float>(),
-                                  .out = values.mutable_data_ptr<float>(),
-                                  .rows = rows,
-                                  .cols = columns,
-                                  .noise = noise_of<float>(draw, on_gpu),
-                                  .noise_std = 1.0F};
-  if constexpr (kCudaKernels) {
-    if (on_gpu) {
-      cuda::run(args, values);
-      return values.to(options);
-    }
-  }
-  cpu::run(args);
+  run_kernel(AddNoise<float>{.x = values.const_data_ptr<float>(),
+                             .out = values.mutable_data_ptr<float>(),
+                             .rows = rows,
+                             .cols = columns,
+                             .noise = noise_of<float>(draw, on_gpu),
+                             .noise_std = 1.0},
+             values);
   return values.to(options);
 }
 

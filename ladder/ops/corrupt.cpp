@@ -5,9 +5,7 @@
 #include <algorithm>
 
 #include "ladder/core/internal/threads.h"
-#include "ladder/ops/internal/elements.h"
-#include "ladder/ops/kernels/cpu/run.h"
-#include "ladder/ops/kernels/cuda/run.h"
+#include "ladder/ops/internal/run_kernel.h"
 
 namespace ladder::ops {
 namespace {
@@ -20,20 +18,13 @@ void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDra
   const auto cols = rows.numel() / std::max<int64_t>(rows.size(0), 1);
   with_element(rows, [&]<class T>(T*) {
     auto* const data = mutable_data_or_null<T>(rows);
-    const cpu::AddNoise<T> args{.x = data,
-                                .out = data,
-                                .rows = rows.size(0),
-                                .cols = cols,
-                                .noise = noise_of<T>(dense, rows.is_cuda()),
-                                .noise_std = noise_std};
-    if constexpr (kForCuda<T>) {
-      if (rows.is_cuda()) {
-        return cuda::run(args, rows);
-      }
-    }
-    if constexpr (kForCpu<T>) {
-      cpu::run(args);
-    }
+    run_kernel(AddNoise<T>{.x = data,
+                           .out = data,
+                           .rows = rows.size(0),
+                           .cols = cols,
+                           .noise = noise_of<T>(dense, rows.is_cuda()),
+                           .noise_std = noise_std},
+               rows);
   });
 }
 
@@ -61,13 +52,12 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
   for (const auto& part : noisy) {
     noisy_rows += part.size(0);
   }
-  // [R, ...], in the order of its dimensions, which the noise follows, whatever the inputs' layout.
+  // [R, ...] in row-major order, which the noise follows, whatever the layout of the inputs.
   const auto stacked = joined(parts);
   if (noise_std == 0 || noisy_rows == 0) {
     return stacked;
   }
-  const bool on_device = stacked.is_cpu() || (kCudaKernels && stacked.is_cuda());
-  if (on_device && has_kernel(stacked) && !stacked.requires_grad()) {
+  if (has_kernel(stacked) && !stacked.requires_grad()) {
     add_noise_in_place(stacked.narrow(0, 0, noisy_rows), noise_std, noise);
     return stacked;
   }

@@ -1,18 +1,15 @@
 #include "ladder/ops/denoise.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <numeric>
 #include <tuple>
 #include <vector>
 
-#include "ladder/ops/internal/alias.h"
-#include "ladder/ops/internal/elements.h"
-#include "ladder/ops/kernels/cpu/run.h"
-#include "ladder/ops/kernels/cuda/run.h"
+#include "ladder/ops/internal/autograd.h"
+#include "ladder/ops/internal/operator_call.h"
+#include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/normalise.h"
 
 namespace ladder::ops {
@@ -24,243 +21,239 @@ using torch::autograd::variable_list;
 using DenoiseTensors = std::tuple<at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-at::Tensor dense(const at::Tensor& t) { return t.contiguous(); }
-at::Tensor dense(const OptionalTensor& t) {
-  return t && t->defined() ? t->contiguous() : at::Tensor();
-}
+struct DenoiseCall {
+  using Result = DenoiseTensors;
+  static constexpr const char* kOperator = "ladder::denoise";
+  static constexpr const char* kSchema =
+      "denoise(Tensor z_noisy, Tensor u, Tensor weight, int combinator, int[] mlp_hidden, "
+      "bool mlp_augmented, float mlp_slope, Tensor? target, Tensor? target_mean, "
+      "Tensor? target_std) -> (Tensor z_hat, Tensor cost)";
 
-// A denoising function as the operator's schema has it: its number, and what a perceptron needs.
-struct FunctionForm {
-  int64_t number = 0;
-  std::vector<int64_t> hidden = {};
-  bool augmented = false;
-  double slope = 0;
+  at::Tensor z_noisy, u, weight;
+  int64_t combinator;  // a CombinatorFunction, or kMlpNumber
+  at::IntArrayRef mlp_hidden;
+  bool mlp_augmented;
+  double mlp_slope;
+  OptionalTensor target, target_mean, target_std;
+
+  auto fields() const {
+    return std::tie(z_noisy, u, weight, combinator, mlp_hidden, mlp_augmented, mlp_slope, target,
+                    target_mean, target_std);
+  }
 };
 
 constexpr int64_t kMlpNumber = 3;
 
-FunctionForm form_of(const DenoisingFunction& function) {
-  if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
-    return {.number = static_cast<int64_t>(*fixed)};
+DenoisingFunction function_of(const DenoiseCall& call) {
+  if (call.combinator == kMlpNumber) {
+    return MlpFunction{call.mlp_hidden.vec(), call.mlp_augmented, call.mlp_slope};
   }
-  const auto& mlp = std::get<MlpFunction>(function);
-  return {kMlpNumber, mlp.hidden, mlp.augmented, mlp.leaky_slope};
+  TORCH_CHECK(call.combinator >= 0 && call.combinator < kMlpNumber,
+              "denoise: expected a combinator from 0 (Gaussian) to 3 (perceptron) but got ",
+              call.combinator, ".");
+  return static_cast<CombinatorFunction>(call.combinator);
 }
 
-DenoisingFunction function_of(const FunctionForm& form) {
-  if (form.number != kMlpNumber) {
-    return static_cast<CombinatorFunction>(form.number);
-  }
-  return MlpFunction{form.hidden, form.augmented, form.slope};
+at::Tensor dense_or_none(const OptionalTensor& t) {
+  return t && t->defined() ? t->contiguous() : at::Tensor();
 }
 
-cpu::CombinatorKind kind_of(const FunctionForm& form) {
-  static_assert(kMlpNumber == static_cast<int64_t>(cpu::CombinatorKind::kMlp));
-  return static_cast<cpu::CombinatorKind>(form.number);
+// ---- kernels ------------------------------------------------------------------------------------
+
+CombinatorFunction fixed_function(const DenoisingFunction& function) {
+  const auto* fixed = std::get_if<CombinatorFunction>(&function);
+  return fixed != nullptr ? *fixed : CombinatorFunction::kGaussian;
 }
 
-cpu::MlpShape shape_of(const FunctionForm& form) {
-  cpu::MlpShape shape;
-  if (form.number == kMlpNumber) {
-    shape.inputs = form.augmented ? 3 : 2;
-    shape.slope = form.slope;
-    shape.parameters = static_cast<int32_t>(parameter_count(function_of(form)));
-    for (const auto units : form.hidden) {
+MlpShape shape_of(const DenoisingFunction& function) {
+  MlpShape shape;
+  if (const auto* mlp = std::get_if<MlpFunction>(&function)) {
+    shape.inputs = mlp->augmented ? 3 : 2;
+    shape.slope = mlp->leaky_slope;
+    shape.parameters = static_cast<int32_t>(parameter_count(function));
+    for (const auto units : mlp->hidden) {
       shape.units[shape.layers++] = static_cast<int32_t>(units);
     }
   }
   return shape;
 }
 
-bool fits_kernel(const DenoisingFunction& function) {
+bool has_denoise_kernel(const at::Tensor& u, const DenoisingFunction& function) {
   const auto* mlp = std::get_if<MlpFunction>(&function);
-  if (mlp == nullptr) {
-    return true;
+  if (!has_kernel(u) || mlp == nullptr) {
+    return has_kernel(u);
   }
   const auto units = std::accumulate(mlp->hidden.begin(), mlp->hidden.end(), int64_t{3});
-  return mlp->hidden.size() <= cpu::kMostMlpLayers && units <= cpu::kMostMlpUnits &&
-         parameter_count(function) <= cpu::kMostMlpParameters;
+  return u.is_cpu() && mlp->hidden.size() <= kMaxMlpLayers && units <= kMaxMlpUnits &&
+         parameter_count(function) <= kMaxMlpParameters;
 }
 
-struct RawDenoised {
-  at::Tensor z_hat, cost, u_mean, u_std;
+// The tensors that the backward pass needs; those of the target may be undefined.
+struct DenoiseTrace {
+  at::Tensor z_noisy, u, weight, target, target_mean, target_std, u_mean, u_std, z_hat;
+
+  auto fields() {
+    return std::tie(z_noisy, u, weight, target, target_mean, target_std, u_mean, u_std, z_hat);
+  }
 };
 
-RawDenoised forward_kernel(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-                           const FunctionForm& form, const at::Tensor& target,
-                           const at::Tensor& mean, const at::Tensor& std) {
-  const auto rows = u.size(0);
-  const auto cols = u.size(1);
-  RawDenoised raw{
-      at::empty_like(u), {}, at::empty({cols}, u.options()), at::empty({cols}, u.options())};
-  raw.cost = at::empty({}, u.options());
-  with_element(u, [&]<class T>(T*) {
-    cpu::DenoiseForward<T> args{.z_noisy = data_or_null<T>(z_noisy),
-                                .u = data_or_null<T>(u),
-                                .rows = rows,
-                                .cols = cols,
-                                .combinator = kind_of(form),
-                                .mlp = shape_of(form),
-                                .weight = data_or_null<T>(weight),
-                                .eps = kVarianceEpsilon,
-                                .target = data_or_null<T>(target),
-                                .target_mean = data_or_null<T>(mean),
-                                .target_std = data_or_null<T>(std),
-                                .u_mean = mutable_data_or_null<T>(raw.u_mean),
-                                .u_std = mutable_data_or_null<T>(raw.u_std),
-                                .z_hat = mutable_data_or_null<T>(raw.z_hat),
-                                .cost = nullptr};
-    if constexpr (kForCuda<T>) {
-      if (u.is_cuda()) {
-        return cuda::run(args, raw.cost);
-      }
-    }
-    if constexpr (kForCpu<T>) {
-      std::vector<double> cost(static_cast<size_t>(cols));
-      args.cost = cost.data();
-      cpu::run(args);
-      const double total = std::accumulate(cost.begin(), cost.end(), 0.0);
-      raw.cost.fill_(total / static_cast<double>(rows * cols));
+struct Denoised {
+  DenoiseTrace trace;
+  at::Tensor cost;
+};
+
+Denoised forward_kernel(const DenoiseCall& call, const DenoisingFunction& function) {
+  Denoised result;
+  auto& t = result.trace;
+  t.z_noisy = call.z_noisy.contiguous();
+  t.u = call.u.contiguous();
+  t.weight = call.weight.contiguous();
+  t.target = dense_or_none(call.target);
+  t.target_mean = dense_or_none(call.target_mean);
+  t.target_std = dense_or_none(call.target_std);
+  result.cost = at::empty({}, t.u.options());
+  const auto rows = t.u.size(0);
+  const auto cols = t.u.size(1);
+  t.z_hat = at::empty_like(t.u);
+  t.u_mean = at::empty({cols}, t.u.options());
+  t.u_std = at::empty({cols}, t.u.options());
+  with_element(t.u, [&]<class T>(T*) {
+    std::vector<double> costs(t.u.is_cpu() ? static_cast<size_t>(cols) : 0);
+    run_kernel(DenoiseForward<T>{.z_noisy = data_or_null<T>(t.z_noisy),
+                                 .u = data_or_null<T>(t.u),
+                                 .rows = rows,
+                                 .cols = cols,
+                                 .function = fixed_function(function),
+                                 .mlp = shape_of(function),
+                                 .weight = data_or_null<T>(t.weight),
+                                 .eps = kVarianceEpsilon,
+                                 .target = data_or_null<T>(t.target),
+                                 .target_mean = data_or_null<T>(t.target_mean),
+                                 .target_std = data_or_null<T>(t.target_std),
+                                 .u_mean = mutable_data_or_null<T>(t.u_mean),
+                                 .u_std = mutable_data_or_null<T>(t.u_std),
+                                 .z_hat = mutable_data_or_null<T>(t.z_hat),
+                                 .cost = costs.data()},
+               result.cost);
+    if (t.u.is_cpu()) {
+      const double total = std::accumulate(costs.begin(), costs.end(), 0.0);
+      result.cost.fill_(total / static_cast<double>(rows * cols));
     }
   });
-  return raw;
+  return result;
 }
 
-class DenoiseFunction : public torch::autograd::Function<DenoiseFunction> {
+DenoiseTensors denoise_composite(const DenoiseCall& call) {
+  std::optional<DenoisingTarget> target;
+  if (call.target) {
+    target = DenoisingTarget{*call.target, call.target_mean, call.target_std};
+  }
+  auto result = reference::denoise(call.z_noisy, call.u, call.weight, function_of(call), target);
+  return {result.z_hat, result.cost.defined() ? result.cost : at::zeros({}, call.u.options())};
+}
+
+DenoiseTensors denoise_kernel(const DenoiseCall& call) {
+  const auto function = function_of(call);
+  if (!has_denoise_kernel(call.u, function)) {  // called by name
+    return denoise_composite(call);
+  }
+  const auto result = forward_kernel(call, function);
+  return {result.trace.z_hat, result.cost};
+}
+
+// ---- gradients ----------------------------------------------------------------------------------
+
+// What the operator is differentiable in, or the gradients of these.
+struct DenoiseInputs {
+  at::Tensor z_noisy, u, weight, target, target_mean, target_std;
+
+  auto fields() { return std::tie(z_noisy, u, weight, target, target_mean, target_std); }
+};
+
+// What it returns, or the gradients of these.
+struct DenoiseOutputs {
+  at::Tensor z_hat, cost;
+
+  auto fields() { return std::tie(z_hat, cost); }
+};
+
+class DenoiseAutograd : public torch::autograd::Function<DenoiseAutograd> {
  public:
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& z_noisy, const at::Tensor& u,
-                               const at::Tensor& weight, const FunctionForm& form,
-                               const OptionalTensor& target, const OptionalTensor& mean,
-                               const OptionalTensor& std) {
-    const auto z_dense = dense(z_noisy);
-    const auto u_dense = dense(u);
-    const auto weight_dense = dense(weight);
-    const auto target_dense = dense(target);
-    const auto mean_dense = dense(mean);
-    const auto std_dense = dense(std);
-    const auto raw =
-        forward_kernel(z_dense, u_dense, weight_dense, form, target_dense, mean_dense, std_dense);
+  static variable_list forward(AutogradContext* ctx, const OptionalTensor& /*z_noisy*/,
+                               const OptionalTensor& /*u*/, const OptionalTensor& /*weight*/,
+                               const OptionalTensor& /*target*/,
+                               const OptionalTensor& /*target_mean*/,
+                               const OptionalTensor& /*target_std*/, const DenoiseCall& call) {
+    const auto function = function_of(call);
+    const auto result = forward_kernel(call, function);
     ctx->set_materialize_grads(false);
-    ctx->saved_data["number"] = form.number;
-    ctx->saved_data["hidden"] = form.hidden;
-    ctx->saved_data["augmented"] = form.augmented;
-    ctx->saved_data["slope"] = form.slope;
-    ctx->save_for_backward({z_dense, u_dense, weight_dense, target_dense, mean_dense, std_dense,
-                            raw.u_mean, raw.u_std, raw.z_hat});
-    return {raw.z_hat, raw.cost};
+    ctx->save_for_backward(to_list(result.trace));
+    keep(ctx, function);
+    return to_list(DenoiseOutputs{result.trace.z_hat, result.cost});
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "denoise: the gradient of a gradient is not supported by the fused operator "
                 "(use ops::reference::denoise where you need it).");
-    const auto saved = ctx->get_saved_variables();
-    const auto& u = saved[1];
-    const auto& weight = saved[2];
-    const FunctionForm form{
-        ctx->saved_data["number"].toInt(), ctx->saved_data["hidden"].toIntVector(),
-        ctx->saved_data["augmented"].toBool(), ctx->saved_data["slope"].toDouble()};
-    const auto rows = u.size(0);
-    const auto cols = u.size(1);
-    const auto grad_z_hat = grads[0].defined() ? grads[0].contiguous() : at::Tensor();
-    const bool costed = saved[3].defined() && grads[1].defined();
-    const auto grad_z_noisy = at::empty_like(u);
-    const auto grad_u = at::empty_like(u);
-    const auto grad_weight = at::empty_like(weight);
-    at::Tensor grad_target, grad_mean, grad_std;
-    if (costed && ctx->needs_input_grad(3)) {  // counted over tensors alone
-      grad_target = at::empty_like(u);
+    const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
+    const auto function = kept<DenoisingFunction>(ctx);
+    const auto grads = from_list<DenoiseOutputs>(grad_list);
+    const auto rows = t.u.size(0);
+    const auto cols = t.u.size(1);
+    const auto grad_z_hat = grads.z_hat.defined() ? grads.z_hat.contiguous() : at::Tensor();
+    const bool costed = t.target.defined() && grads.cost.defined();
+    auto result = wanted_gradients(
+        ctx, DenoiseInputs{t.z_noisy, t.u, t.weight, t.target, t.target_mean, t.target_std});
+    if (!costed) {
+      result.target = result.target_mean = result.target_std = at::Tensor();
     }
-    if (costed && saved[4].defined()) {
-      grad_mean = at::empty_like(saved[4]);
-      grad_std = at::empty_like(saved[5]);
-    }
-    with_element(u, [&]<class T>(T*) {
-      cpu::DenoiseBackward<T> args{.z_noisy = data_or_null<T>(saved[0]),
-                                   .u = data_or_null<T>(u),
-                                   .z_hat = data_or_null<T>(saved[8]),
-                                   .rows = rows,
-                                   .cols = cols,
-                                   .combinator = kind_of(form),
-                                   .mlp = shape_of(form),
-                                   .weight = data_or_null<T>(weight),
-                                   .target = costed ? data_or_null<T>(saved[3]) : nullptr,
-                                   .target_mean = data_or_null<T>(saved[4]),
-                                   .target_std = data_or_null<T>(saved[5]),
-                                   .u_mean = data_or_null<T>(saved[6]),
-                                   .u_std = data_or_null<T>(saved[7]),
-                                   .grad_z_hat = data_or_null<T>(grad_z_hat),
-                                   .grad_cost = 0,
-                                   .grad_z_noisy = mutable_data_or_null<T>(grad_z_noisy),
-                                   .grad_u = mutable_data_or_null<T>(grad_u),
-                                   .grad_weight = mutable_data_or_null<T>(grad_weight),
-                                   .grad_target = mutable_data_or_null<T>(grad_target),
-                                   .grad_target_mean = mutable_data_or_null<T>(grad_mean),
-                                   .grad_target_std = mutable_data_or_null<T>(grad_std)};
-      if constexpr (kForCuda<T>) {
-        if (u.is_cuda()) {
-          return cuda::run(args, u, costed ? grads[1] : at::Tensor());
-        }
-      }
-      if constexpr (kForCpu<T>) {
-        args.grad_cost = costed ? grads[1].item<double>() / static_cast<double>(rows * cols) : 0.0;
-        cpu::run(args);
-      }
+    // The kernel needs these as memory.
+    const auto grad_z_noisy = result.z_noisy.defined() ? result.z_noisy : at::empty_like(t.u);
+    const auto grad_u = result.u.defined() ? result.u : at::empty_like(t.u);
+    const auto grad_cost = costed ? grads.cost : at::Tensor();
+    with_element(t.u, [&]<class T>(T*) {
+      const double cost_share =
+          costed && t.u.is_cpu() ? grads.cost.item<double>() / static_cast<double>(rows * cols) : 0;
+      run_kernel(DenoiseBackward<T>{.z_noisy = data_or_null<T>(t.z_noisy),
+                                    .u = data_or_null<T>(t.u),
+                                    .z_hat = data_or_null<T>(t.z_hat),
+                                    .rows = rows,
+                                    .cols = cols,
+                                    .function = fixed_function(function),
+                                    .mlp = shape_of(function),
+                                    .weight = data_or_null<T>(t.weight),
+                                    .target = costed ? data_or_null<T>(t.target) : nullptr,
+                                    .target_mean = data_or_null<T>(t.target_mean),
+                                    .target_std = data_or_null<T>(t.target_std),
+                                    .u_mean = data_or_null<T>(t.u_mean),
+                                    .u_std = data_or_null<T>(t.u_std),
+                                    .grad_z_hat = data_or_null<T>(grad_z_hat),
+                                    .grad_cost = cost_share,
+                                    .grad_z_noisy = mutable_data_or_null<T>(grad_z_noisy),
+                                    .grad_u = mutable_data_or_null<T>(grad_u),
+                                    .grad_weight = mutable_data_or_null<T>(result.weight),
+                                    .grad_target = mutable_data_or_null<T>(result.target),
+                                    .grad_target_mean = mutable_data_or_null<T>(result.target_mean),
+                                    .grad_target_std = mutable_data_or_null<T>(result.target_std)},
+                 t.u, grad_cost);
     });
-    return {grad_z_noisy, grad_u, grad_weight, at::Tensor(), grad_target, grad_mean, grad_std};
+    return to_list(result, /*more=*/1);
   }
 };
 
-std::optional<DenoisingTarget> make_target(const OptionalTensor& target, const OptionalTensor& mean,
-                                           const OptionalTensor& std) {
-  if (!target) {
-    return std::nullopt;
+DenoiseTensors denoise_autograd(const DenoiseCall& call) {
+  if (!has_denoise_kernel(call.u, function_of(call))) {  // called by name
+    return denoise_composite(call);
   }
-  return DenoisingTarget{*target, mean, std};
-}
-
-DenoiseTensors denoise_composite(const at::Tensor& z_noisy, const at::Tensor& u,
-                                 const at::Tensor& weight, int64_t combinator,
-                                 at::IntArrayRef hidden, bool augmented, double slope,
-                                 const OptionalTensor& target, const OptionalTensor& mean,
-                                 const OptionalTensor& std) {
-  auto result = reference::denoise(z_noisy, u, weight,
-                                   function_of({combinator, hidden.vec(), augmented, slope}),
-                                   make_target(target, mean, std));
-  return {result.z_hat, result.cost.defined() ? result.cost : at::zeros({}, u.options())};
-}
-
-// Calls by name come without the choice that `denoise` makes.
-bool has_cuda_kernel(const at::Tensor& u, int64_t combinator) {
-  return has_kernel(u) && combinator != kMlpNumber;
-}
-
-DenoiseTensors denoise_autograd(const at::Tensor& z_noisy, const at::Tensor& u,
-                                const at::Tensor& weight, int64_t combinator,
-                                at::IntArrayRef hidden, bool augmented, double slope,
-                                const OptionalTensor& target, const OptionalTensor& mean,
-                                const OptionalTensor& std) {
-  if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
-    return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
-                             std);
-  }
-  const FunctionForm form{combinator, hidden.vec(), augmented, slope};
-  auto outputs = DenoiseFunction::apply(z_noisy, u, weight, form, target, mean, std);
-  return {outputs[0], outputs[1]};
-}
-
-DenoiseTensors denoise_kernel(const at::Tensor& z_noisy, const at::Tensor& u,
-                              const at::Tensor& weight, int64_t combinator, at::IntArrayRef hidden,
-                              bool augmented, double slope, const OptionalTensor& target,
-                              const OptionalTensor& mean, const OptionalTensor& std) {
-  if (u.is_cuda() && !has_cuda_kernel(u, combinator)) {
-    return denoise_composite(z_noisy, u, weight, combinator, hidden, augmented, slope, target, mean,
-                             std);
-  }
-  const auto raw = forward_kernel(dense(z_noisy), dense(u), dense(weight),
-                                  {combinator, hidden.vec(), augmented, slope}, dense(target),
-                                  dense(mean), dense(std));
-  return {raw.z_hat, raw.cost};
+  const DenoiseInputs inputs{call.z_noisy,
+                             call.u,
+                             call.weight,
+                             call.target.value_or(at::Tensor()),
+                             call.target_mean.value_or(at::Tensor()),
+                             call.target_std.value_or(at::Tensor())};
+  const auto outputs = from_list<DenoiseOutputs>(apply_function<DenoiseAutograd>(inputs, call));
+  return {outputs.z_hat, outputs.cost};
 }
 
 void check_like(const at::Tensor& t, const at::Tensor& like, const char* op) {
@@ -312,8 +305,7 @@ void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& wei
 
 int64_t parameter_count(const DenoisingFunction& function) {
   if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
-    return *fixed == CombinatorFunction::kVanilla ? cpu::kVanillaParameters
-                                                  : cpu::kGaussianParameters;
+    return *fixed == CombinatorFunction::kVanilla ? kVanillaParameters : kGaussianParameters;
   }
   const auto& mlp = std::get<MlpFunction>(function);
   int64_t count = 0;
@@ -329,21 +321,32 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target) {
   check(z_noisy, u, weight, function, target);
-  const bool is_mlp = std::holds_alternative<MlpFunction>(function);
-  if (!has_kernel(u) || !fits_kernel(function) || (u.is_cuda() && is_mlp)) {
+  if (!has_denoise_kernel(u, function)) {
     return reference::denoise(z_noisy, u, weight, function, target);
   }
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("ladder::denoise", "")
-          .typed<DenoiseTensors(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t,
-                                at::IntArrayRef, bool, double, const OptionalTensor&,
-                                const OptionalTensor&, const OptionalTensor&)>();
-  const auto form = form_of(function);
-  auto [z_hat, cost] =
-      op.call(z_noisy, u, weight, form.number, form.hidden, form.augmented, form.slope,
-              target ? OptionalTensor(target->z) : std::nullopt,
-              target ? target->mean : std::nullopt, target ? target->std : std::nullopt);
+  DenoiseCall call{.z_noisy = z_noisy,
+                   .u = u,
+                   .weight = weight,
+                   .combinator = kMlpNumber,
+                   .mlp_hidden = {},
+                   .mlp_augmented = false,
+                   .mlp_slope = 0,
+                   .target = {},
+                   .target_mean = {},
+                   .target_std = {}};
+  if (const auto* mlp = std::get_if<MlpFunction>(&function)) {
+    call.mlp_hidden = mlp->hidden;
+    call.mlp_augmented = mlp->augmented;
+    call.mlp_slope = mlp->leaky_slope;
+  } else {
+    call.combinator = static_cast<int64_t>(std::get<CombinatorFunction>(function));
+  }
+  if (target) {
+    call.target = target->z;
+    call.target_mean = target->mean;
+    call.target_std = target->std;
+  }
+  auto [z_hat, cost] = Operator<DenoiseCall>::call(call);
   return {std::move(z_hat), target ? std::move(cost) : at::Tensor()};
 }
 
@@ -417,18 +420,23 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
 
 }  // namespace reference
 
-TORCH_LIBRARY_FRAGMENT(ladder, m) {
-  m.def(
-      "denoise(Tensor z_noisy, Tensor u, Tensor weight, int combinator, int[] mlp_hidden, "
-      "bool mlp_augmented, float mlp_slope, Tensor? target, Tensor? target_mean, "
-      "Tensor? target_std) -> (Tensor z_hat, Tensor cost)");
+TORCH_LIBRARY_FRAGMENT(ladder, m) { m.def(DenoiseCall::kSchema); }
+TORCH_LIBRARY_IMPL(ladder, CPU, m) {
+  m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_kernel>);
 }
-TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("denoise", denoise_kernel); }
-TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("denoise", denoise_autograd); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
+  m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_autograd>);
+}
 #ifdef LADDER_CUDA
-TORCH_LIBRARY_IMPL(ladder, CUDA, m) { m.impl("denoise", denoise_kernel); }
-TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) { m.impl("denoise", denoise_autograd); }
+TORCH_LIBRARY_IMPL(ladder, CUDA, m) {
+  m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_kernel>);
+}
+TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) {
+  m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_autograd>);
+}
 #endif
-TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) { m.impl("denoise", denoise_composite); }
+TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) {
+  m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_composite>);
+}
 
 }  // namespace ladder::ops

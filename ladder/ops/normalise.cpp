@@ -1,39 +1,16 @@
 #include "ladder/ops/normalise.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <tuple>
 
 #include "ladder/ops/internal/alias.h"
-#include "ladder/ops/internal/elements.h"
-#include "ladder/ops/kernels/cpu/run.h"
-#include "ladder/ops/kernels/cuda/run.h"
+#include "ladder/ops/internal/autograd.h"
+#include "ladder/ops/internal/operator_call.h"
+#include "ladder/ops/internal/run_kernel.h"
 
-namespace ladder {
-namespace {
-
-constexpr const char* kActivationNames[] = {"identity", "relu", "leaky-relu", "tanh", "gelu"};
-
-}  // namespace
-
-std::string to_string(Activation activation) {
-  return kActivationNames[static_cast<int>(activation)];
-}
-
-Activation activation_from_string(const std::string& name) {
-  for (int i = 0; i < 5; ++i) {
-    if (name == kActivationNames[i]) {
-      return static_cast<Activation>(i);
-    }
-  }
-  TORCH_CHECK(false, "Activation: expected identity, relu, leaky-relu, tanh or gelu but got '",
-              name, "'.");
-}
-
-namespace ops {
+namespace ladder::ops {
 namespace {
 
 using torch::autograd::AutogradContext;
@@ -42,248 +19,271 @@ using torch::autograd::variable_list;
 using NormaliseTensors = std::tuple<at::Tensor, std::vector<at::Tensor>, at::Tensor, at::Tensor>;
 using OptionalTensor = std::optional<at::Tensor>;
 
-OptionalTensor contiguous(const OptionalTensor& t) {
-  return t && t->defined() ? OptionalTensor(t->contiguous()) : std::nullopt;
+struct NormaliseCall {
+  using Result = NormaliseTensors;
+  static constexpr const char* kOperator = "ladder::normalise";
+  static constexpr const char* kSchema =
+      "normalise(Tensor x, int[] rows, float[] noise_std, Tensor? noise, int seed, int offset, "
+      "Tensor? position, Tensor? gamma, Tensor? beta, int activation, float leaky_slope, "
+      "Tensor? mean, Tensor? std, bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)";
+
+  at::Tensor x;
+  at::IntArrayRef rows;
+  at::ArrayRef<double> noise_std;
+  OptionalTensor noise;
+  int64_t seed, offset;
+  OptionalTensor position, gamma, beta;
+  int64_t activation;
+  double leaky_slope;
+  OptionalTensor mean, std;
+  bool keep_z;
+
+  auto fields() const {
+    return std::tie(x, rows, noise_std, noise, seed, offset, position, gamma, beta, activation,
+                    leaky_slope, mean, std, keep_z);
+  }
+};
+
+Activation activation_of(const NormaliseCall& call) {
+  TORCH_CHECK(call.activation >= 0 && call.activation <= static_cast<int64_t>(Activation::kGelu),
+              "normalise: expected an activation from 0 (identity) to 4 (GELU) but got ",
+              call.activation, ".");
+  return static_cast<Activation>(call.activation);
 }
 
-std::vector<cpu::GroupSpan> spans(at::IntArrayRef rows, at::ArrayRef<double> noise_std) {
-  std::vector<cpu::GroupSpan> result;
+NoiseDraw draw_of(const NormaliseCall& call) {
+  return {.seed = static_cast<uint64_t>(call.seed),
+          .offset = static_cast<uint64_t>(call.offset),
+          .values = call.noise,
+          .position = call.position};
+}
+
+std::vector<GroupSpan> groups_of(const NormaliseCall& call) {
+  std::vector<GroupSpan> result;
   int64_t row = 0;
   int64_t noise_row = 0;
-  for (size_t g = 0; g < rows.size(); ++g) {
-    result.push_back({row, row + rows[g], noise_std[g], noise_row});
-    row += rows[g];
-    noise_row += noise_std[g] != 0 ? rows[g] : 0;
+  for (size_t g = 0; g < call.rows.size(); ++g) {
+    result.push_back({row, row + call.rows[g], call.noise_std[g], noise_row});
+    row += call.rows[g];
+    noise_row += call.noise_std[g] != 0 ? call.rows[g] : 0;
   }
   return result;
 }
 
-// The kernel of `args` on the device of x, which is [rows, cols].
-template <template <class> class Arguments, class T>
-void run_kernel(const Arguments<T>& args, const at::Tensor& x) {
-  if constexpr (kForCuda<T>) {
-    if (x.is_cuda()) {
-      return cuda::run(args, x);
-    }
-  }
-  if constexpr (kForCpu<T>) {
-    cpu::run(args);
-  }
+at::Tensor dense(const OptionalTensor& t) {
+  return t && t->defined() ? t->contiguous() : at::Tensor();
 }
 
-NoiseDraw draw_of(const OptionalTensor& noise, int64_t seed, int64_t offset,
-                  const OptionalTensor& position) {
-  return {.seed = static_cast<uint64_t>(seed),
-          .offset = static_cast<uint64_t>(offset),
-          .values = noise,
-          .position = position};
+// True if act'(a) can be computed from act(a).
+bool has_slope_at_value(Activation activation, double leaky_slope) {
+  return activation != Activation::kGelu &&
+         (activation != Activation::kLeakyRelu || leaky_slope > 0);
 }
 
-struct RawNormalised {  // what the kernel leaves; z over all rows, or undefined
-  at::Tensor h, z, mean, std;
+// ---- kernels ------------------------------------------------------------------------------------
+
+// The tensors that the backward pass needs. One of z (over all rows) and h may be undefined.
+struct NormaliseTrace {
+  at::Tensor x, gamma, beta, z, h, mean, std;
+
+  auto fields() { return std::tie(x, gamma, beta, z, h, mean, std); }
 };
 
-// Whether the slope of the activation shows in its value.
-bool shows_slope(Activation activation, double slope) {
-  return activation != Activation::kGelu && (activation != Activation::kLeakyRelu || slope > 0);
-}
-
-RawNormalised forward_kernel(const at::Tensor& x, at::IntArrayRef rows,
-                             at::ArrayRef<double> noise_std, const NoiseDraw& noise,
-                             const OptionalTensor& gamma, const OptionalTensor& beta,
-                             int64_t activation, double slope, const OptionalTensor& mean,
-                             const OptionalTensor& std, bool store_z) {
-  const auto groups = spans(rows, noise_std);
+NormaliseTrace forward_kernel(const NormaliseCall& call, bool store_z) {
+  NormaliseTrace t;
+  t.x = call.x.contiguous();
+  t.gamma = dense(call.gamma);
+  t.beta = dense(call.beta);
+  const auto groups = groups_of(call);
   const auto group_count = static_cast<int64_t>(groups.size());
-  const auto cols = x.size(1);
-  const bool stored = mean.has_value();
-  RawNormalised raw{at::empty_like(x), store_z ? at::empty_like(x) : at::Tensor(), {}, {}};
-  raw.mean = stored ? mean->expand({group_count, cols}).contiguous()
-                    : at::empty({group_count, cols}, x.options());
-  raw.std = stored ? std->expand({group_count, cols}).contiguous()
-                   : at::empty({group_count, cols}, x.options());
-  with_element(x, [&]<class T>(T*) {
-    const cpu::NormaliseForward<T> args{.x = data_or_null<T>(x),
-                                        .cols = cols,
-                                        .groups = groups.data(),
-                                        .group_count = group_count,
-                                        .noise = noise_of<T>(noise, x.is_cuda()),
-                                        .gamma = data_or_null<T>(gamma),
-                                        .beta = data_or_null<T>(beta),
-                                        .activation = static_cast<cpu::ActivationKind>(activation),
-                                        .slope = slope,
-                                        .eps = kVarianceEpsilon,
-                                        .stored = stored,
-                                        .mean = mutable_data_or_null<T>(raw.mean),
-                                        .std = mutable_data_or_null<T>(raw.std),
-                                        .z = mutable_data_or_null<T>(raw.z),
-                                        .h = mutable_data_or_null<T>(raw.h)};
-    run_kernel(args, x);
+  const auto cols = t.x.size(1);
+  const bool stored = call.mean.has_value();
+  t.h = at::empty_like(t.x);
+  t.z = store_z ? at::empty_like(t.x) : at::Tensor();
+  t.mean = stored ? call.mean->expand({group_count, cols}).contiguous()
+                  : at::empty({group_count, cols}, t.x.options());
+  t.std = stored ? call.std->expand({group_count, cols}).contiguous()
+                 : at::empty({group_count, cols}, t.x.options());
+  auto draw = draw_of(call);
+  if (draw.values) {
+    draw.values = draw.values->contiguous();
+  }
+  with_element(t.x, [&]<class T>(T*) {
+    run_kernel(NormaliseForward<T>{.x = data_or_null<T>(t.x),
+                                   .cols = cols,
+                                   .groups = groups.data(),
+                                   .group_count = group_count,
+                                   .noise = noise_of<T>(draw, t.x.is_cuda()),
+                                   .gamma = data_or_null<T>(t.gamma),
+                                   .beta = data_or_null<T>(t.beta),
+                                   .activation = activation_of(call),
+                                   .slope = call.leaky_slope,
+                                   .eps = kVarianceEpsilon,
+                                   .stored = stored,
+                                   .mean = mutable_data_or_null<T>(t.mean),
+                                   .std = mutable_data_or_null<T>(t.std),
+                                   .z = mutable_data_or_null<T>(t.z),
+                                   .h = mutable_data_or_null<T>(t.h)},
+               t.x);
   });
-  return raw;
+  return t;
 }
 
-std::vector<at::Tensor> split_groups(const at::Tensor& z, at::IntArrayRef rows, bool wanted) {
+std::vector<at::Tensor> z_of_groups(const at::Tensor& z, const NormaliseCall& call) {
   std::vector<at::Tensor> result;
-  if (!wanted) {
+  if (!call.keep_z) {
     return result;
   }
   int64_t row = 0;
-  for (const auto count : rows) {
+  for (const auto count : call.rows) {
     result.push_back(alias_rows(z, row, count));
     row += count;
   }
   return result;
 }
 
-NormaliseTensors normalise_composite(const at::Tensor& x, at::IntArrayRef rows,
-                                     at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                                     int64_t seed, int64_t offset, const OptionalTensor& position,
-                                     const OptionalTensor& gamma, const OptionalTensor& beta,
-                                     int64_t activation, double slope, const OptionalTensor& mean,
-                                     const OptionalTensor& std, bool keep_z) {
-  NormaliseArguments arguments{.noise = draw_of(noise, seed, offset, position),
-                               .gamma = gamma,
-                               .beta = beta,
-                               .activation = static_cast<Activation>(activation),
-                               .leaky_slope = slope,
-                               .mean = mean,
-                               .std = std,
-                               .keep_z = keep_z};
-  for (size_t g = 0; g < rows.size(); ++g) {
-    arguments.groups.push_back({rows[g], noise_std[g]});
+NormaliseTensors normalise_composite(const NormaliseCall& call) {
+  NormaliseArguments arguments{.noise = draw_of(call),
+                               .gamma = call.gamma,
+                               .beta = call.beta,
+                               .activation = activation_of(call),
+                               .leaky_slope = call.leaky_slope,
+                               .mean = call.mean,
+                               .std = call.std,
+                               .keep_z = call.keep_z};
+  for (size_t g = 0; g < call.rows.size(); ++g) {
+    arguments.groups.push_back({call.rows[g], call.noise_std[g]});
   }
-  auto result = reference::normalise(x, arguments);
+  auto result = reference::normalise(call.x, arguments);
   return {result.h, result.z, result.mean, result.std};
 }
 
-bool has_cuda_kernel(const at::Tensor& x, size_t groups) {
-  return has_kernel(x) && groups <= cuda::kMostGroups;
+bool has_normalise_kernel(const at::Tensor& x, size_t groups) {
+  return has_kernel(x) && (x.is_cpu() || groups <= cuda::kMaxGroups);
 }
 
-class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
- public:
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::IntArrayRef rows,
-                               at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                               int64_t seed, int64_t offset, const OptionalTensor& position,
-                               const OptionalTensor& gamma, const OptionalTensor& beta,
-                               int64_t activation, double slope, const OptionalTensor& mean,
-                               const OptionalTensor& std, bool keep_z) {
-    const auto x_dense = x.contiguous();
-    const auto gamma_dense = contiguous(gamma);
-    const auto beta_dense = contiguous(beta);
-    const bool by_h = !keep_z && !gamma_dense.has_value() &&
-                      shows_slope(static_cast<Activation>(activation), slope);
-    const auto raw = forward_kernel(
-        x_dense, rows, noise_std, draw_of(contiguous(noise), seed, offset, position), gamma_dense,
-        beta_dense, activation, slope, contiguous(mean), contiguous(std), !by_h);
-    ctx->set_materialize_grads(false);
-    ctx->save_for_backward({x_dense, raw.z, by_h ? raw.h : at::Tensor(), raw.mean, raw.std,
-                            gamma_dense.value_or(at::Tensor()), beta_dense.value_or(at::Tensor())});
-    ctx->saved_data["rows"] = rows;
-    ctx->saved_data["noise_std"] = noise_std;
-    ctx->saved_data["activation"] = activation;
-    ctx->saved_data["slope"] = slope;
-    ctx->saved_data["stored"] = mean.has_value();
-    // The outputs mean and std must not be the saved tensors themselves.
-    variable_list outputs = {raw.h, alias_rows(raw.mean, 0, raw.mean.size(0)),
-                             alias_rows(raw.std, 0, raw.std.size(0))};
-    for (auto& z : split_groups(raw.z, rows, keep_z)) {
-      outputs.push_back(std::move(z));
-    }
-    return outputs;
+NormaliseTensors normalise_kernel(const NormaliseCall& call) {
+  if (!has_normalise_kernel(call.x, call.rows.size())) {  // called by name
+    return normalise_composite(call);
   }
+  const auto t = forward_kernel(call, call.keep_z);
+  return {t.h, z_of_groups(t.z, call), t.mean, t.std};
+}
 
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    TORCH_CHECK(!at::GradMode::is_enabled(),
-                "normalise: the gradient of a gradient is not supported by the fused operator "
-                "(use ops::reference::normalise where you need it).");
-    const auto saved = ctx->get_saved_variables();
-    const auto& x = saved[0];
-    const auto& gamma = saved[5];
-    const auto& beta = saved[6];
-    const auto rows = ctx->saved_data["rows"].toIntVector();
-    const auto noise_std = ctx->saved_data["noise_std"].toDoubleVector();
-    const auto groups = spans(rows, noise_std);
-    for (auto& grad : grads) {
-      grad = grad.defined() ? grad.contiguous() : grad;
-    }
-    const auto grad_x = at::empty_like(x);
-    const auto grad_gamma = gamma.defined() ? at::empty_like(gamma) : at::Tensor();
-    const auto grad_beta = beta.defined() ? at::empty_like(beta) : at::Tensor();
-    with_element(x, [&]<class T>(T*) {
-      std::vector<const T*> grad_z;
-      for (size_t g = 0; g < groups.size(); ++g) {
-        const auto place = 3 + g;  // beyond the gradients where z was not kept
-        grad_z.push_back(place < grads.size() ? data_or_null<T>(grads[place]) : nullptr);
-      }
-      const cpu::NormaliseBackward<T> args{
-          .x = data_or_null<T>(x),
-          .z = data_or_null<T>(saved[1]),
-          .h = data_or_null<T>(saved[2]),
-          .mean = data_or_null<T>(saved[3]),
-          .std = data_or_null<T>(saved[4]),
-          .cols = x.size(1),
-          .groups = groups.data(),
-          .group_count = static_cast<int64_t>(groups.size()),
-          .gamma = data_or_null<T>(gamma),
-          .beta = data_or_null<T>(beta),
-          .activation = static_cast<cpu::ActivationKind>(ctx->saved_data["activation"].toInt()),
-          .slope = ctx->saved_data["slope"].toDouble(),
-          .stored = ctx->saved_data["stored"].toBool(),
-          .grad_h = data_or_null<T>(grads[0]),
-          .grad_z = grad_z.data(),
-          .grad_mean = data_or_null<T>(grads[1]),
-          .grad_std = data_or_null<T>(grads[2]),
-          .grad_x = mutable_data_or_null<T>(grad_x),
-          .grad_gamma = mutable_data_or_null<T>(grad_gamma),
-          .grad_beta = mutable_data_or_null<T>(grad_beta)};
-      run_kernel(args, x);
-    });
-    const at::Tensor none;
-    return {grad_x,     none,      none, none, none, none, none,
-            grad_gamma, grad_beta, none, none, none, none, none};
+// ---- gradients ----------------------------------------------------------------------------------
+
+// What the operator is differentiable in, or the gradients of these.
+struct NormaliseInputs {
+  at::Tensor x, gamma, beta;
+
+  auto fields() { return std::tie(x, gamma, beta); }
+};
+
+// What it returns, or the gradients of these. z is empty if nobody wants it.
+struct NormaliseOutputs {
+  at::Tensor h, mean, std;
+  std::vector<at::Tensor> z;
+
+  static NormaliseOutputs from(variable_list list) {
+    return {list[0], list[1], list[2], {list.begin() + 3, list.end()}};
+  }
+  variable_list list() const {
+    variable_list result = {h, mean, std};
+    result.insert(result.end(), z.begin(), z.end());
+    return result;
   }
 };
 
-NormaliseTensors normalise_kernel(const at::Tensor& x, at::IntArrayRef rows,
-                                  at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                                  int64_t seed, int64_t offset, const OptionalTensor& position,
-                                  const OptionalTensor& gamma, const OptionalTensor& beta,
-                                  int64_t activation, double slope, const OptionalTensor& mean,
-                                  const OptionalTensor& std, bool keep_z) {
-  if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
-    return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
-                               activation, slope, mean, std, keep_z);
+struct NormaliseSettings {
+  std::vector<GroupSpan> groups;
+  Activation activation;
+  double leaky_slope;
+  bool stored;
+};
+
+class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const OptionalTensor& /*x*/,
+                               const OptionalTensor& gamma, const OptionalTensor& /*beta*/,
+                               const NormaliseCall& call) {
+    const auto activation = activation_of(call);
+    const bool by_h = !call.keep_z && !gamma && has_slope_at_value(activation, call.leaky_slope);
+    auto t = forward_kernel(call, !by_h);
+    // The outputs mean and std must not be the saved tensors themselves.
+    const NormaliseOutputs outputs{.h = t.h,
+                                   .mean = alias_rows(t.mean, 0, t.mean.size(0)),
+                                   .std = alias_rows(t.std, 0, t.std.size(0)),
+                                   .z = z_of_groups(t.z, call)};
+    if (!by_h) {
+      t.h = at::Tensor();
+    }
+    ctx->set_materialize_grads(false);
+    ctx->save_for_backward(to_list(t));
+    keep(ctx,
+         NormaliseSettings{groups_of(call), activation, call.leaky_slope, call.mean.has_value()});
+    return outputs.list();
   }
-  const auto raw = forward_kernel(x.contiguous(), rows, noise_std,
-                                  draw_of(contiguous(noise), seed, offset, position),
-                                  contiguous(gamma), contiguous(beta), activation, slope,
-                                  contiguous(mean), contiguous(std), keep_z);
-  return {raw.h, split_groups(raw.z, rows, keep_z), raw.mean, raw.std};
-}
+
+  static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "normalise: the gradient of a gradient is not supported by the fused operator "
+                "(use ops::reference::normalise where you need it).");
+    const auto t = from_list<NormaliseTrace>(ctx->get_saved_variables());
+    const auto settings = kept<NormaliseSettings>(ctx);
+    const auto& groups = settings.groups;
+    for (auto& grad : grad_list) {
+      grad = grad.defined() ? grad.contiguous() : grad;
+    }
+    const auto grads = NormaliseOutputs::from(grad_list);
+    auto result = wanted_gradients(ctx, NormaliseInputs{t.x, t.gamma, t.beta});
+    // The kernel needs this one as memory.
+    const auto grad_x = result.x.defined() ? result.x : at::empty_like(t.x);
+    with_element(t.x, [&]<class T>(T*) {
+      std::vector<const T*> grad_z(groups.size(), nullptr);
+      for (size_t g = 0; g < grads.z.size(); ++g) {
+        grad_z[g] = data_or_null<T>(grads.z[g]);
+      }
+      run_kernel(NormaliseBackward<T>{.x = data_or_null<T>(t.x),
+                                      .z = data_or_null<T>(t.z),
+                                      .h = data_or_null<T>(t.h),
+                                      .mean = data_or_null<T>(t.mean),
+                                      .std = data_or_null<T>(t.std),
+                                      .cols = t.x.size(1),
+                                      .groups = groups.data(),
+                                      .group_count = static_cast<int64_t>(groups.size()),
+                                      .gamma = data_or_null<T>(t.gamma),
+                                      .beta = data_or_null<T>(t.beta),
+                                      .activation = settings.activation,
+                                      .slope = settings.leaky_slope,
+                                      .stored = settings.stored,
+                                      .grad_h = data_or_null<T>(grads.h),
+                                      .grad_z = grad_z.data(),
+                                      .grad_mean = data_or_null<T>(grads.mean),
+                                      .grad_std = data_or_null<T>(grads.std),
+                                      .grad_x = mutable_data_or_null<T>(grad_x),
+                                      .grad_gamma = mutable_data_or_null<T>(result.gamma),
+                                      .grad_beta = mutable_data_or_null<T>(result.beta)},
+                 t.x);
+    });
+    return to_list(result, /*more=*/1);
+  }
+};
 
 bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
-NormaliseTensors normalise_autograd(const at::Tensor& x, at::IntArrayRef rows,
-                                    at::ArrayRef<double> noise_std, const OptionalTensor& noise,
-                                    int64_t seed, int64_t offset, const OptionalTensor& position,
-                                    const OptionalTensor& gamma, const OptionalTensor& beta,
-                                    int64_t activation, double slope, const OptionalTensor& mean,
-                                    const OptionalTensor& std, bool keep_z) {
-  if (x.is_cuda() && !has_cuda_kernel(x, rows.size())) {  // called by name
-    return normalise_composite(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
-                               activation, slope, mean, std, keep_z);
+NormaliseTensors normalise_autograd(const NormaliseCall& call) {
+  if (!has_normalise_kernel(call.x, call.rows.size())) {  // called by name
+    return normalise_composite(call);
   }
   if (!at::GradMode::is_enabled() ||
-      !(x.requires_grad() || requires_grad(gamma) || requires_grad(beta))) {
+      !(call.x.requires_grad() || requires_grad(call.gamma) || requires_grad(call.beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    return normalise_kernel(x, rows, noise_std, noise, seed, offset, position, gamma, beta,
-                            activation, slope, mean, std, keep_z);
+    return normalise_kernel(call);
   }
-  auto outputs = NormaliseFunction::apply(x, rows, noise_std, noise, seed, offset, position, gamma,
-                                          beta, activation, slope, mean, std, keep_z);
-  return {outputs[0], {outputs.begin() + 3, outputs.end()}, outputs[1], outputs[2]};
+  const NormaliseInputs inputs{call.x, call.gamma.value_or(at::Tensor()),
+                               call.beta.value_or(at::Tensor())};
+  auto outputs = NormaliseOutputs::from(apply_function<NormaliseFunction>(inputs, call));
+  return {outputs.h, std::move(outputs.z), outputs.mean, outputs.std};
 }
 
 void check(const at::Tensor& x, const NormaliseArguments& a) {
@@ -329,16 +329,9 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
 
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   check(x, a);
-  if (!has_kernel(x) || (x.is_cuda() && !has_cuda_kernel(x, a.groups.size()))) {
+  if (!has_normalise_kernel(x, a.groups.size())) {
     return reference::normalise(x, a);
   }
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("ladder::normalise", "")
-          .typed<NormaliseTensors(const at::Tensor&, at::IntArrayRef, at::ArrayRef<double>,
-                                  const OptionalTensor&, int64_t, int64_t, const OptionalTensor&,
-                                  const OptionalTensor&, const OptionalTensor&, int64_t, double,
-                                  const OptionalTensor&, const OptionalTensor&, bool)>();
   c10::SmallVector<int64_t, 4> rows;
   c10::SmallVector<double, 4> noise_std;
   for (const auto& group : a.groups) {
@@ -346,11 +339,21 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
     noise_std.push_back(group.noise_std);
   }
   const auto noise = a.noise.value_or(NoiseDraw{});
-  const auto values = noise.values ? OptionalTensor(noise.values->to(x.options())) : std::nullopt;
-  auto [h, z, mean, std] =
-      op.call(x, rows, noise_std, values, static_cast<int64_t>(noise.seed),
-              static_cast<int64_t>(noise.offset), noise.position, a.gamma, a.beta,
-              static_cast<int64_t>(a.activation), a.leaky_slope, a.mean, a.std, a.keep_z);
+  auto [h, z, mean, std] = Operator<NormaliseCall>::call(
+      {.x = x,
+       .rows = rows,
+       .noise_std = noise_std,
+       .noise = noise.values ? OptionalTensor(noise.values->to(x.options())) : std::nullopt,
+       .seed = static_cast<int64_t>(noise.seed),
+       .offset = static_cast<int64_t>(noise.offset),
+       .position = noise.position,
+       .gamma = a.gamma,
+       .beta = a.beta,
+       .activation = static_cast<int64_t>(a.activation),
+       .leaky_slope = a.leaky_slope,
+       .mean = a.mean,
+       .std = a.std,
+       .keep_z = a.keep_z});
   return {std::move(h), std::move(z), std::move(mean), std::move(std)};
 }
 
@@ -418,21 +421,23 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
 
 }  // namespace reference
 
-TORCH_LIBRARY_FRAGMENT(ladder, m) {
-  m.def(
-      "normalise(Tensor x, int[] rows, float[] noise_std, Tensor? noise, int seed, int offset, "
-      "Tensor? position, Tensor? gamma, Tensor? beta, int activation, float leaky_slope, "
-      "Tensor? mean, Tensor? std, bool keep_z) -> (Tensor h, Tensor[] z, Tensor mean, Tensor std)");
+TORCH_LIBRARY_FRAGMENT(ladder, m) { m.def(NormaliseCall::kSchema); }
+TORCH_LIBRARY_IMPL(ladder, CPU, m) {
+  m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_kernel>);
 }
-TORCH_LIBRARY_IMPL(ladder, CPU, m) { m.impl("normalise", normalise_kernel); }
-TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) { m.impl("normalise", normalise_autograd); }
+TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
+  m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_autograd>);
+}
 #ifdef LADDER_CUDA
-TORCH_LIBRARY_IMPL(ladder, CUDA, m) { m.impl("normalise", normalise_kernel); }
-TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) { m.impl("normalise", normalise_autograd); }
+TORCH_LIBRARY_IMPL(ladder, CUDA, m) {
+  m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_kernel>);
+}
+TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) {
+  m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_autograd>);
+}
 #endif
 TORCH_LIBRARY_IMPL(ladder, CompositeImplicitAutograd, m) {
-  m.impl("normalise", normalise_composite);
+  m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_composite>);
 }
 
-}  // namespace ops
-}  // namespace ladder
+}  // namespace ladder::ops

@@ -4,63 +4,62 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
-#include <string>
 #include <vector>
 
+#include "ladder/core/activation.h"
 #include "ladder/core/random.h"
 
 namespace ladder {
 
-/// h = act(gamma * (z + beta)).
-enum class Activation { kIdentity, kRelu, kLeakyRelu, kTanh, kGelu };
-
-std::string to_string(Activation activation);
-/// Error: a name that is none of identity, relu, leaky-relu, tanh, gelu.
-Activation activation_from_string(const std::string& name);
-
-/// Added to the variance under the square root [Rasmus2015, section 3; published code].
+/// Constant added to the variance under the square root [Rasmus2015, section 3; published code].
 constexpr double kVarianceEpsilon = 1e-10;
 
 namespace ops {
 
+/// Consecutive rows with their own statistics.
 struct NormaliseGroup {
   int64_t rows = 0;
-  double noise_std = 0;
+  double noise_std = 0;  ///< standard deviation of the noise added to z; 0: no noise
 };
 
-/// Arguments of `normalise` beside x.
+/// Arguments of `normalise` other than x.
 struct NormaliseArguments {
-  std::vector<NormaliseGroup> groups = {};  ///< consecutive, together all rows of x
-  std::optional<NoiseDraw> noise = {};      ///< over the rows of the groups with noise_std > 0
+  std::vector<NormaliseGroup> groups = {};  ///< together all rows of x
+  std::optional<NoiseDraw> noise = {};      ///< for the rows of the groups with noise_std > 0
   std::optional<at::Tensor> gamma = {};     ///< [C], dtype of x
   std::optional<at::Tensor> beta = {};      ///< [C], dtype of x
   Activation activation = Activation::kIdentity;
-  double leaky_slope = 0.1;
+  double leaky_slope = 0.1;             ///< for Activation::kLeakyRelu
   std::optional<at::Tensor> mean = {};  ///< stored statistics [C] instead of measured ones
   std::optional<at::Tensor> std = {};   ///< with `mean`
-  bool keep_z = true;                   ///< false: z is not wanted, which spares its memory
+  bool keep_z = true;                   ///< false: z is not returned and takes no memory
 };
 
 struct NormaliseResult {
   at::Tensor h;               ///< [R, C]
-  std::vector<at::Tensor> z;  ///< per group [rows, C], with its noise; empty without keep_z
+  std::vector<at::Tensor> z;  ///< per group [rows, C], noise included; empty without keep_z
   at::Tensor mean, std;       ///< per group [G, C]; std = sqrt(biased variance + 1e-10)
 };
 
-/// For each group of rows: z = (x - mean) / std + noise_std * n, h = act(gamma (z + beta))
-/// [Rasmus2015, eq. 3-5 with batch statistics]. Differentiable in x, gamma and beta; gradients
-/// flow through h, z, mean and std, not into stored statistics.
+/// Normalise each group of rows, add noise, scale, shift and activate:
 ///
-/// CPU float32 and float64, and CUDA float32 and bfloat16 in up to 8 groups, run one kernel forward
-/// and one backward (on CUDA three for more than 2,048 rows); other devices and dtypes run
-/// `reference::normalise`. Errors: x not [R, C]; groups that do not cover R; a group without
-/// rows, or of one row where no stored statistics are given;
-/// noise missing for a noisy group; a backward of the backward.
+///     z = (x - mean) / std + noise_std * n
+///     h = act(gamma (z + beta))
+///
+/// [Rasmus2015, eq. 3-5 with batch statistics]. Differentiable in x, gamma and beta: gradients flow
+/// through h, z, mean and std, not into stored statistics.
+///
+/// On the CPU (float32, float64) and on CUDA (float32, bfloat16; up to 8 groups) one kernel
+/// computes the forward pass and one the backward pass; on CUDA three for more than 2,048 rows.
+/// Other devices and dtypes run `reference::normalise`.
+///
+/// Errors: x not [R, C]; groups that do not cover R rows; a group without rows, or of one row
+/// without stored statistics; no noise for a noisy group; the gradient of a gradient.
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& arguments);
 
 namespace reference {
-/// The same in plain ATen operations, differentiated by autograd: what the kernels are tested
-/// against, and the fallback.
+/// The same in plain ATen operations, differentiated by autograd. Kernels are tested against it,
+/// and it runs where there is no kernel.
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& arguments);
 at::Tensor activate(const at::Tensor& a, Activation activation, double leaky_slope);
 }  // namespace reference

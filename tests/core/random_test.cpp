@@ -88,13 +88,14 @@ TEST_CASE("Noise is Box-Muller over Philox blocks on every instruction set", "[o
       const uint64_t offset = 0xFFFFFFF0ULL;
       const auto zeros = torch::zeros({rows, columns});
       auto drawn = torch::zeros({rows, columns});
-      all.tables[i]->add_noise_f32({.x = zeros.const_data_ptr<float>(),
-                                    .out = drawn.mutable_data_ptr<float>(),
-                                    .rows = rows,
-                                    .cols = columns,
-                                    .noise = {.seed = 0x123456789abcdefULL, .offset = offset},
-                                    .noise_std = 1},
-                                   0, columns);
+      all.tables[i]->run(
+          ladder::ops::AddNoise<float>{.x = zeros.const_data_ptr<float>(),
+                                       .out = drawn.mutable_data_ptr<float>(),
+                                       .rows = rows,
+                                       .cols = columns,
+                                       .noise = {.seed = 0x123456789abcdefULL, .offset = offset},
+                                       .noise_std = 1},
+          0, columns);
       auto expected = torch::zeros({rows, columns}, torch::kDouble);
       auto radius = torch::zeros({rows, columns}, torch::kDouble);
       for (int64_t r = 0; r < rows; ++r) {

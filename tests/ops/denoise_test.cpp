@@ -225,18 +225,19 @@ TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
   const auto tables = cpu::runnable_kernels();
   constexpr int64_t kRows = 7;
   constexpr int64_t kCols = 45;
-  cpu::MlpShape mlp{.inputs = 3, .layers = 2, .units = {2, 3}, .parameters = 21, .slope = 0.1};
+  const ladder::ops::MlpShape perceptron{
+      .inputs = 3, .layers = 2, .units = {2, 3}, .parameters = 21, .slope = 0.1};
   const auto z = torch::randn({kRows, kCols});
   const auto u = torch::randn({kRows, kCols});
   const auto weight = torch::randn({21, kCols});
-  for (const auto kind : {cpu::CombinatorKind::kGaussian, cpu::CombinatorKind::kVanilla,
-                          cpu::CombinatorKind::kGaussianSigmoid, cpu::CombinatorKind::kMlp}) {
+  for (const auto& [fixed, mlp] :
+       {std::pair{CombinatorFunction::kGaussian, ladder::ops::MlpShape{}},
+        {CombinatorFunction::kVanilla, {}},
+        {CombinatorFunction::kGaussianSigmoid, {}},
+        {CombinatorFunction::kGaussian, perceptron}}) {
     const DenoisingFunction function =
-        kind == cpu::CombinatorKind::kGaussian  ? DenoisingFunction(CombinatorFunction::kGaussian)
-        : kind == cpu::CombinatorKind::kVanilla ? DenoisingFunction(CombinatorFunction::kVanilla)
-        : kind == cpu::CombinatorKind::kGaussianSigmoid
-            ? DenoisingFunction(CombinatorFunction::kGaussianSigmoid)
-            : DenoisingFunction(MlpFunction{.hidden = {2, 3}, .augmented = true});
+        mlp.inputs == 0 ? DenoisingFunction(fixed)
+                        : DenoisingFunction(MlpFunction{.hidden = {2, 3}, .augmented = true});
     const auto bound = rounding_of(
         [&] {
           const auto used = weight.narrow(0, 0, parameter_count(function));
@@ -248,16 +249,18 @@ TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
         torch::kFloat)[0];
     torch::Tensor first;
     for (int i = 0; i < tables.count; ++i) {
-      INFO(tables.tables[i]->name << ", function " << static_cast<int>(kind));
+      INFO(tables.tables[i]->name << ", function " << static_cast<int>(fixed) << ", "
+                                  << mlp.parameters << " parameters of a perceptron");
       auto z_hat = torch::empty_like(u);
       auto mean = torch::empty({kCols});
       auto std = torch::empty({kCols});
       std::vector<double> cost(kCols);
-      tables.tables[i]->denoise_forward_f32({.z_noisy = z.const_data_ptr<float>(),
+      tables.tables[i]->run(
+          ladder::ops::DenoiseForward<float>{.z_noisy = z.const_data_ptr<float>(),
                                              .u = u.const_data_ptr<float>(),
                                              .rows = kRows,
                                              .cols = kCols,
-                                             .combinator = kind,
+                                             .function = fixed,
                                              .mlp = mlp,
                                              .weight = weight.const_data_ptr<float>(),
                                              .eps = 1e-10F,
@@ -268,7 +271,7 @@ TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
                                              .u_std = std.mutable_data_ptr<float>(),
                                              .z_hat = z_hat.mutable_data_ptr<float>(),
                                              .cost = cost.data()},
-                                            0, kCols);
+          0, kCols);
       if (i == 0) {
         first = z_hat;
       }
@@ -354,4 +357,65 @@ TEST_CASE("denoise refuses one row, which has no statistics", "[ops]") {
                     Catch::Contains("denoise: expected at least 2 rows of u to measure their "
                                     "statistics but got 1 (a single row has no variance and would "
                                     "become 0)."));
+}
+
+TEST_CASE("denoise computes the gradients that are asked for, and no others", "[ops][grad]") {
+  torch::manual_seed(16);
+  for (const int64_t rows : {7, 2100}) {  // in one part, and in parts of rows
+    const std::vector<torch::Tensor> values = {
+        torch::randn({rows, 5}, torch::kDouble), torch::randn({rows, 5}, torch::kDouble),
+        torch::randn({10, 5}, torch::kDouble),   torch::randn({rows, 5}, torch::kDouble),
+        torch::randn({5}, torch::kDouble),       torch::rand({5}, torch::kDouble) + 0.5};
+    const auto gradients = [&](int wanted) {
+      std::vector<torch::Tensor> inputs;
+      for (int i = 0; i < 6; ++i) {
+        inputs.push_back(values[i].clone().requires_grad_((wanted >> i & 1) != 0));
+      }
+      const auto result =
+          ladder::ops::denoise(inputs[0], inputs[1], inputs[2], CombinatorFunction::kGaussian,
+                               DenoisingTarget{inputs[3], inputs[4], inputs[5]});
+      (result.cost + result.z_hat.square().sum()).backward();
+      std::vector<torch::Tensor> grads;
+      for (const auto& input : inputs) {
+        grads.push_back(input.grad());
+      }
+      return grads;
+    };
+    const auto complete = gradients(63);
+    for (int wanted = 1; wanted < 63; ++wanted) {
+      INFO(rows << " rows, wanted " << wanted);
+      const auto some = gradients(wanted);
+      for (int i = 0; i < 6; ++i) {
+        REQUIRE(some[i].defined() == ((wanted >> i & 1) != 0));
+        CHECK((!some[i].defined() || torch::equal(some[i], complete[i])));
+      }
+    }
+  }
+}
+
+TEST_CASE("denoise runs on devices without kernels", "[ops]") {
+  const auto meta = torch::TensorOptions().device(torch::kMeta);
+  const auto u = torch::empty({6, 4}, meta);
+  const auto result = ladder::ops::denoise(u, u, torch::empty({10, 4}, meta),
+                                           CombinatorFunction::kGaussian, DenoisingTarget{u});
+  CHECK(result.z_hat.is_meta());
+  CHECK(result.cost.dim() == 0);
+}
+
+TEST_CASE("denoise called by name names a number that is no combinator", "[ops]") {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::denoise", "");
+  const auto u = torch::ones({2, 3});
+  torch::jit::Stack stack = {u,
+                             u,
+                             torch::ones({10, 3}),
+                             4,
+                             std::vector<int64_t>{},
+                             false,
+                             0.1,
+                             c10::IValue(),
+                             c10::IValue(),
+                             c10::IValue()};
+  CHECK_THROWS_WITH(op.callBoxed(stack),
+                    Catch::Contains("denoise: expected a combinator from 0 (Gaussian) to 3 "
+                                    "(perceptron) but got 4."));
 }

@@ -49,13 +49,13 @@ TEST_CASE("max_pool kernels agree between instruction sets", "[ops]") {
   torch::manual_seed(2);
   namespace cpu = ladder::ops::cpu;
   const auto tables = cpu::runnable_kernels();
-  const cpu::PooledMaps maps{.height = 5,
-                             .width = 6,
-                             .channels = 45,
-                             .window_height = 2,
-                             .window_width = 4,
-                             .down = 3,
-                             .across = 2};
+  const ladder::ops::PooledMaps maps{.height = 5,
+                                     .width = 6,
+                                     .channels = 45,
+                                     .window_height = 2,
+                                     .window_width = 4,
+                                     .down = 3,
+                                     .across = 2};
   const auto x = torch::randn({2, 5, 6, 45});
   const auto y = expected(x.permute({0, 3, 1, 2}), {2, 4}).permute({0, 2, 3, 1});
   for (int i = 0; i < tables.count; ++i) {
@@ -63,22 +63,41 @@ TEST_CASE("max_pool kernels agree between instruction sets", "[ops]") {
     const auto out = torch::zeros({2, 3, 2, 45});
     const auto place = torch::zeros({2, 3, 2, 45}, torch::kByte);
     const auto grad = torch::full({2, 5, 6, 45}, -1.0F);
-    const cpu::MaxPoolForward<float> forward{.maps = maps,
-                                             .x = x.const_data_ptr<float>(),
-                                             .y = out.mutable_data_ptr<float>(),
-                                             .place = place.mutable_data_ptr<uint8_t>()};
-    tables.tables[i]->max_pool_forward_f32(forward, 0, 2);
-    tables.tables[i]->max_pool_forward_f32(forward, 2, 6);
+    ladder::ops::MaxPoolForward<float> forward{.maps = maps,
+                                               .x = x.const_data_ptr<float>(),
+                                               .y = out.mutable_data_ptr<float>(),
+                                               .place = place.mutable_data_ptr<uint8_t>()};
+    tables.tables[i]->run(forward, 0, 2);
+    tables.tables[i]->run(forward, 2, 6);
     CHECK(torch::equal(out, y));
+    const auto without_places = torch::zeros_like(out);
+    forward.y = without_places.mutable_data_ptr<float>();
+    forward.place = nullptr;
+    tables.tables[i]->run(forward, 0, 6);
+    CHECK(torch::equal(without_places, y));
     const auto ones = torch::ones_like(out);
-    tables.tables[i]->max_pool_backward_f32({.maps = maps,
-                                             .grad_y = ones.const_data_ptr<float>(),
-                                             .place = place.const_data_ptr<uint8_t>(),
-                                             .grad_x = grad.mutable_data_ptr<float>()},
-                                            0, 6);
+    tables.tables[i]->run(
+        ladder::ops::MaxPoolBackward<float>{.maps = maps,
+                                            .grad_y = ones.const_data_ptr<float>(),
+                                            .place = place.const_data_ptr<uint8_t>(),
+                                            .grad_x = grad.mutable_data_ptr<float>()},
+        0, 6);
     CHECK(grad.sum().item<float>() == static_cast<float>(out.numel()));
     CHECK(torch::equal(grad * x, torch::where(grad == 1, x, torch::zeros_like(x))));
   }
+}
+
+TEST_CASE("max_pool keeps no places where no gradient is wanted", "[ops]") {
+  const auto x = torch::randn({2, 3, 5, 4}).requires_grad_();
+  const auto with_gradient = max_pool(x, {2, 2});
+  CHECK(with_gradient.requires_grad());
+  const auto constant = max_pool(x.detach(), {2, 2});
+  CHECK_FALSE(constant.requires_grad());
+  CHECK(torch::equal(constant, with_gradient));
+  const torch::NoGradGuard no_grad;
+  const auto unrecorded = max_pool(x, {2, 2});
+  CHECK_FALSE(unrecorded.requires_grad());
+  CHECK(torch::equal(unrecorded, with_gradient));
 }
 
 TEST_CASE("max_pool lets a NaN through", "[ops]") {

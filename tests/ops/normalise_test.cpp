@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ladder/ops/denoise.h"
+#include "ladder/ops/internal/elements.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
@@ -323,7 +324,7 @@ TEST_CASE("normalise kernels agree between instruction sets", "[ops]") {
   torch::manual_seed(7);
   const auto tables = ladder::ops::cpu::runnable_kernels();
   const auto x = torch::randn({8, 45});
-  const ladder::ops::cpu::GroupSpan groups[] = {{0, 5, 0.3, 0}, {5, 8, 0, 5}};
+  const ladder::ops::GroupSpan groups[] = {{0, 5, 0.3, 0}, {5, 8, 0, 5}};
   const auto bound = rounding_of(
       [&] {
         return std::vector{
@@ -341,14 +342,15 @@ TEST_CASE("normalise kernels agree between instruction sets", "[ops]") {
     auto z = torch::empty_like(x);
     auto mean = torch::empty({2, 45});
     auto std = torch::empty({2, 45});
-    tables.tables[i]->normalise_forward_f32({.x = x.const_data_ptr<float>(),
+    tables.tables[i]->run(
+        ladder::ops::NormaliseForward<float>{.x = x.const_data_ptr<float>(),
                                              .cols = 45,
                                              .groups = groups,
                                              .group_count = 2,
                                              .noise = {.seed = 4, .offset = 0},
                                              .gamma = nullptr,
                                              .beta = nullptr,
-                                             .activation = ladder::ops::cpu::ActivationKind::kGelu,
+                                             .activation = ladder::Activation::kGelu,
                                              .slope = 0,
                                              .eps = 1e-10F,
                                              .stored = false,
@@ -356,7 +358,7 @@ TEST_CASE("normalise kernels agree between instruction sets", "[ops]") {
                                              .std = std.mutable_data_ptr<float>(),
                                              .z = z.mutable_data_ptr<float>(),
                                              .h = h.mutable_data_ptr<float>()},
-                                            0, 45);
+        0, 45);
     if (i == 0) {
       first = h;
     }
@@ -402,4 +404,76 @@ TEST_CASE("normalise refuses a group of one row without stored statistics", "[op
   require_close(stored.h, one);
   CHECK_THROWS_WITH(ladder::ops::normalise_rows(one),
                     Catch::Contains("expected groups of at least 2 rows"));
+}
+
+TEST_CASE("normalise runs on devices without kernels", "[ops]") {
+  const auto meta = torch::TensorOptions().device(torch::kMeta);
+  for (const auto type : {torch::kFloat, torch::kDouble, torch::kBFloat16}) {
+    const auto x = torch::empty({6, 4}, meta.dtype(type));
+    CHECK_FALSE(ladder::ops::has_kernel(x));
+    const auto result = ladder::ops::normalise(
+        x, {.groups = {{.rows = 4, .noise_std = 0.3}, {.rows = 2}}, .noise = NoiseDraw{.seed = 1}});
+    CHECK(result.h.is_meta());
+    CHECK(result.h.sizes() == x.sizes());
+    CHECK(result.z[1].sizes() == torch::IntArrayRef({2, 4}));
+  }
+  CHECK(ladder::ops::has_kernel(torch::ones({1})));
+  CHECK(ladder::ops::has_kernel(torch::ones({1}, torch::kDouble)));
+  CHECK_FALSE(ladder::ops::has_kernel(torch::ones({1}, torch::kBFloat16)));
+  CHECK_FALSE(ladder::ops::has_kernel(torch::ones({1}, torch::kInt)));
+}
+
+TEST_CASE("normalise computes the gradients that are asked for, and no others", "[ops][grad]") {
+  torch::manual_seed(15);
+  for (const int64_t rows : {6, 2100}) {  // in one part, and in parts of rows
+    const auto x0 = torch::randn({rows, 5}, torch::kDouble);
+    const auto beta0 = torch::randn({5}, torch::kDouble);
+    const auto gamma0 = torch::rand({5}, torch::kDouble) + 0.5;
+    const auto weights = torch::randn({rows, 5}, torch::kDouble);
+    // Gradients of x, beta and gamma where their bits of `wanted` are set.
+    const auto gradients = [&](int wanted) {
+      std::vector<torch::Tensor> inputs = {x0.clone(), beta0.clone(), gamma0.clone()};
+      for (int i = 0; i < 3; ++i) {
+        inputs[i].requires_grad_((wanted >> i & 1) != 0);
+      }
+      const auto h = ladder::ops::normalise(inputs[0], {.groups = {{.rows = rows}},
+                                                        .gamma = inputs[2],
+                                                        .beta = inputs[1],
+                                                        .activation = Activation::kTanh})
+                         .h;
+      (h * weights).sum().backward();
+      return std::vector{inputs[0].grad(), inputs[1].grad(), inputs[2].grad()};
+    };
+    const auto complete = gradients(7);
+    for (int wanted = 1; wanted < 7; ++wanted) {
+      INFO(rows << " rows, wanted " << wanted);
+      const auto some = gradients(wanted);
+      for (int i = 0; i < 3; ++i) {
+        REQUIRE(some[i].defined() == ((wanted >> i & 1) != 0));
+        CHECK((!some[i].defined() || torch::equal(some[i], complete[i])));
+      }
+    }
+  }
+}
+
+TEST_CASE("normalise called by name names a number that is no activation", "[ops]") {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::normalise", "");
+  torch::jit::Stack stack = {torch::ones({2, 3}),
+                             std::vector<int64_t>{2},
+                             std::vector<double>{0},
+                             c10::IValue(),
+                             0,
+                             0,
+                             c10::IValue(),
+                             c10::IValue(),
+                             c10::IValue(),
+                             9,
+                             0.1,
+                             c10::IValue(),
+                             c10::IValue(),
+                             true};
+  CHECK_THROWS_WITH(
+      op.callBoxed(stack),
+      Catch::Contains("normalise: expected an activation from 0 (identity) to 4 (GELU) "
+                      "but got 9."));
 }

@@ -133,9 +133,6 @@ inline void __syncthreads() { cuda_emulation::Block::current_block()->wait(); }
 inline float __shfl_xor_sync(uint32_t, float value, unsigned mask) {
   return cuda_emulation::Block::current_block()->exchange(value, mask);
 }
-inline uint32_t __umulhi(uint32_t a, uint32_t b) {
-  return static_cast<uint32_t>((uint64_t{a} * b) >> 32);
-}
 inline float __uint_as_float(uint32_t bits) { return std::bit_cast<float>(bits); }
 /// To the nearest bfloat16, ties to even; NaN stays one.
 inline uint16_t __bfloat16_as_ushort(uint16_t bits) { return bits; }
@@ -144,5 +141,7 @@ inline uint16_t __float2bfloat16_rn(float value) {
   return std::isnan(value) ? uint16_t{0x7FC0}
                            : static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
-inline float cospif(float x) { return static_cast<float>(std::cos(3.141592653589793 * x)); }
-inline float sinpif(float x) { return static_cast<float>(std::sin(3.141592653589793 * x)); }
+inline void sincospif(float x, float* sine, float* cosine) {
+  *sine = static_cast<float>(std::sin(3.141592653589793 * x));
+  *cosine = static_cast<float>(std::cos(3.141592653589793 * x));
+}

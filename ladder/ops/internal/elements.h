@@ -1,4 +1,4 @@
-/// What operators need to hand tensors to kernels, on whichever device they are.
+/// Tensors as the pointers that kernels take.
 #pragma once
 
 #include <ATen/Dispatch.h>
@@ -12,27 +12,30 @@
 
 namespace ladder::ops {
 
-/// Whether the library was compiled with its CUDA kernels.
+/// True if the library was compiled with its CUDA kernels.
 #ifdef LADDER_CUDA
 constexpr bool kCudaKernels = true;
 #else
 constexpr bool kCudaKernels = false;
 #endif
 
-/// Whether kernels take this tensor: float32 and float64 on the CPU, float32 and bfloat16 on CUDA.
+/// True if kernels take this tensor: float32 and float64 on the CPU, float32 and bfloat16 on CUDA
+/// if the library was compiled with its CUDA kernels. On other devices there are none.
 inline bool has_kernel(const at::Tensor& x) {
   const auto type = x.scalar_type();
-  return type == at::kFloat || (x.is_cpu() && type == at::kDouble) ||
-         (kCudaKernels && x.is_cuda() && type == at::kBFloat16);
+  if (x.is_cpu()) {
+    return type == at::kFloat || type == at::kDouble;
+  }
+  return kCudaKernels && x.is_cuda() && (type == at::kFloat || type == at::kBFloat16);
 }
 
-/// Element types that kernels of a device are compiled for.
+/// True for the element types that kernels of a device are compiled for.
 template <class T>
 constexpr bool kForCpu = !std::is_same_v<T, cuda::BFloat16>;
 template <class T>
 constexpr bool kForCuda = kCudaKernels && !std::is_same_v<T, double>;
 
-/// Calls f with a null pointer to the type that kernels know the elements of x by. Error: a tensor
+/// Call f with a null pointer to the type that kernels use for the elements of x. Error: a tensor
 /// that has no kernel.
 template <class F>
 void with_element(const at::Tensor& x, const F& f) {
@@ -43,7 +46,7 @@ void with_element(const at::Tensor& x, const F& f) {
                              [&] { f(static_cast<scalar_t*>(nullptr)); });
 }
 
-/// The elements of a tensor, null of an undefined one. Error: elements of another type than T.
+/// Return the elements of a tensor, null for an undefined one. Error: elements that are not T.
 template <class T>
 const T* data_or_null(const at::Tensor& t) {
   if (!t.defined()) {
@@ -71,10 +74,10 @@ T* mutable_data_or_null(const at::Tensor& t) {
   }
 }
 
-/// The noise of a draw as kernels take it; its values, where there are some, must be dense. A
-/// kernel on a GPU reads the position there, without a wait.
+/// Return the noise of a draw as kernels take it. Given values must be dense. A kernel on a GPU
+/// reads the position itself, so that the host does not wait for it.
 template <class T>
-cpu::Noise<T> noise_of(const NoiseDraw& draw, bool on_gpu) {
+Noise<T> noise_of(const NoiseDraw& draw, bool on_gpu) {
   const bool there = on_gpu && draw.position && draw.position->is_cuda();
   return {.seed = draw.seed,
           .offset = there ? draw.offset : draw.offset_now(),

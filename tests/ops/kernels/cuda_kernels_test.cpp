@@ -41,6 +41,7 @@ std::vector<Case> cases() {
       {"groups", {{3, 0.3}, {5, 0.4}, {4, 0}}, 21},
       {"no z", {{70, 0.3}, {130, 0}}, 9, Activation::kTanh, false, false},
       {"stored", {{10, 0.2}}, 7, Activation::kLeakyRelu, false, false, true},
+      {"quads of noise across groups and chunks", {{3, 0.3}, {1027, 0.2}, {2050, 0.1}}, 9},
       {"chunks", {{1030, 0.3}, {2051, 0}}, 11, Activation::kGelu, true},
       {"chunks without z", {{7, 0}, {2048, 0.5}}, 3, Activation::kRelu, false, false},
       {"stored chunks", {{2500, 0.1}}, 2, Activation::kIdentity, false, true, true},
@@ -52,8 +53,8 @@ std::vector<Case> cases() {
   return all;
 }
 
-std::vector<cpu::GroupSpan> spans(const std::vector<NormaliseGroup>& groups) {
-  std::vector<cpu::GroupSpan> result;
+std::vector<GroupSpan> spans(const std::vector<NormaliseGroup>& groups) {
+  std::vector<GroupSpan> result;
   int64_t row = 0;
   int64_t noise_row = 0;
   for (const auto& group : groups) {
@@ -147,7 +148,7 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
                                     .noise = {.seed = 5, .offset = 77, .values = nullptr},
                                     .gamma = data(gamma),
                                     .beta = data(beta),
-                                    .activation = static_cast<cpu::ActivationKind>(c.activation),
+                                    .activation = c.activation,
                                     .slope = arguments.leaky_slope,
                                     .eps = ladder::kVarianceEpsilon,
                                     .stored = c.stored,
@@ -182,7 +183,7 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
                                      .group_count = count,
                                      .gamma = data(gamma),
                                      .beta = data(beta),
-                                     .activation = static_cast<cpu::ActivationKind>(c.activation),
+                                     .activation = c.activation,
                                      .slope = arguments.leaky_slope,
                                      .stored = c.stored,
                                      .grad_h = data(grad_h),
@@ -269,12 +270,11 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
         const auto partial = torch::zeros({cuda::denoise_blocks(rows, cols)}, torch::kDouble);
         const auto workspace =
             torch::zeros({std::max<int64_t>(1, cuda::denoise_workspace(rows, cols))});
-        const auto kind = static_cast<cpu::CombinatorKind>(function);
         cuda::denoise_forward<float>({.z_noisy = data(z_noisy),
                                       .u = data(u),
                                       .rows = rows,
                                       .cols = cols,
-                                      .combinator = kind,
+                                      .function = function,
                                       .mlp = {},
                                       .weight = data(weight),
                                       .eps = ladder::kVarianceEpsilon,
@@ -304,7 +304,7 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
                                        .z_hat = data(z_hat),
                                        .rows = rows,
                                        .cols = cols,
-                                       .combinator = kind,
+                                       .function = function,
                                        .mlp = {},
                                        .weight = data(weight),
                                        .target = data(target_z),
@@ -333,6 +333,51 @@ TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][gr
         }
       }
     }
+  }
+}
+
+TEST_CASE("The CUDA kernels of denoise leave out what nobody asks for", "[ops][grad]") {
+  torch::manual_seed(3);
+  for (const int64_t rows : {9, 2100}) {
+    constexpr int64_t kCols = 11;
+    const auto z_noisy = torch::randn({rows, kCols});
+    const auto u = torch::randn({rows, kCols});
+    const auto z_hat = torch::randn({rows, kCols});
+    const auto weight = torch::randn({10, kCols});
+    const auto u_mean = u.mean(0);
+    const auto u_std = u.std(0, false);
+    const auto grad_z_hat = torch::randn({rows, kCols});
+    const auto workspace =
+        torch::zeros({std::max<int64_t>(1, cuda::denoise_workspace(rows, kCols))});
+    const auto grad_z_noisy = torch::zeros({rows, kCols});
+    const auto run = [&](const torch::Tensor& grad_weight) {
+      const auto grad_u = torch::zeros({rows, kCols});
+      cuda::denoise_backward<float>({.z_noisy = data(z_noisy),
+                                     .u = data(u),
+                                     .z_hat = data(z_hat),
+                                     .rows = rows,
+                                     .cols = kCols,
+                                     .function = CombinatorFunction::kGaussian,
+                                     .mlp = {},
+                                     .weight = data(weight),
+                                     .target = nullptr,
+                                     .target_mean = nullptr,
+                                     .target_std = nullptr,
+                                     .u_mean = data(u_mean),
+                                     .u_std = data(u_std),
+                                     .grad_z_hat = data(grad_z_hat),
+                                     .grad_cost = 0,
+                                     .grad_z_noisy = data(grad_z_noisy),
+                                     .grad_u = data(grad_u),
+                                     .grad_weight = data(grad_weight),
+                                     .grad_target = nullptr,
+                                     .grad_target_mean = nullptr,
+                                     .grad_target_std = nullptr},
+                                    nullptr, workspace.data_ptr<float>(), nullptr);
+      return grad_u;
+    };
+    const auto all = run(torch::zeros({10, kCols}));
+    CHECK(torch::equal(run({}), all));
   }
 }
 

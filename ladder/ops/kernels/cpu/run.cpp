@@ -5,52 +5,35 @@
 #include <vector>
 
 #include "ladder/ops/kernels/cpu/columns.h"
+#include "ladder/ops/kernels/formulas.h"
 
 namespace ladder::ops::cpu {
 namespace {
 
-auto kernel_for(const AddNoise<float>&) { return kernels().add_noise_f32; }
-auto kernel_for(const AddNoise<double>&) { return kernels().add_noise_f64; }
-auto kernel_for(const Measure<float>&) { return kernels().measure_f32; }
-auto kernel_for(const Measure<double>&) { return kernels().measure_f64; }
-auto kernel_for(const StandardiseBackward<float>&) { return kernels().standardise_backward_f32; }
-auto kernel_for(const StandardiseBackward<double>&) { return kernels().standardise_backward_f64; }
-auto kernel_for(const MaxPoolForward<float>&) { return kernels().max_pool_forward_f32; }
-auto kernel_for(const MaxPoolForward<double>&) { return kernels().max_pool_forward_f64; }
-auto kernel_for(const MaxPoolBackward<float>&) { return kernels().max_pool_backward_f32; }
-auto kernel_for(const MaxPoolBackward<double>&) { return kernels().max_pool_backward_f64; }
-auto kernel_for(const NormaliseForward<float>&) { return kernels().normalise_forward_f32; }
-auto kernel_for(const NormaliseForward<double>&) { return kernels().normalise_forward_f64; }
-auto kernel_for(const NormaliseBackward<float>&) { return kernels().normalise_backward_f32; }
-auto kernel_for(const NormaliseBackward<double>&) { return kernels().normalise_backward_f64; }
-auto kernel_for(const DenoiseForward<float>&) { return kernels().denoise_forward_f32; }
-auto kernel_for(const DenoiseForward<double>&) { return kernels().denoise_forward_f64; }
-auto kernel_for(const DenoiseBackward<float>&) { return kernels().denoise_backward_f32; }
-auto kernel_for(const DenoiseBackward<double>&) { return kernels().denoise_backward_f64; }
-
 template <class Args>
 void run_columns(const Args& args, int64_t rows) {
-  const auto kernel = kernel_for(args);
-  for_columns(rows, args.cols, [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+  const auto& table = kernels();
+  for_columns(rows, args.cols, [&](int64_t begin, int64_t end) { table.run(args, begin, end); });
 }
 
 // On the calling thread.
 template <class Args>
 void run_here(const Args& args) {
-  kernel_for(args)(args, 0, args.cols);
+  kernels().run(args, 0, args.cols);
 }
 
 // ---- parts of rows ------------------------------------------------------------------------------
 
-constexpr int64_t kMostRowsByColumns = 2048;
+constexpr int64_t kMaxRowsByColumns = 2048;
 
 struct Part {
   int64_t group;
   int64_t begin, end;
 };
 
-// The rows of each group in parts of some 256 KB of float32, which depend on sizes alone: so do the
-// sums over them, which are added up in the order of the parts.
+// The rows of each group in parts of some 256 KB of float32, which depend on
+// sizes alone: so do the sums over them, which are added up in the order of the
+// parts.
 std::vector<Part> parts_of(const GroupSpan* groups, int64_t group_count, int64_t cols) {
   constexpr int64_t kElements = 1 << 16;
   constexpr int64_t kMultiple = 128;
@@ -77,36 +60,47 @@ T* at_row(T* matrix, int64_t row, int64_t cols) {
   return matrix == nullptr ? nullptr : matrix + row * cols;
 }
 
-// A row of values that each part leaves, for their sum.
+// A row of values from each part, and their sum in `out`. Nothing where `out`
+// is null: then nobody wants the sum, and kernels are not asked for the values.
 template <class T>
 class PartialSums {
  public:
-  PartialSums(size_t parts, int64_t cols)
-      : cols_(cols), values_(parts * static_cast<size_t>(cols)) {}
+  PartialSums(const std::vector<Part>& parts, int64_t cols, T* out)
+      : parts_(parts),
+        cols_(cols),
+        out_(out),
+        values_(out == nullptr ? 0 : parts.size() * static_cast<size_t>(cols)) {}
 
-  T* of(int64_t part) { return values_.data() + part * cols_; }
+  T* of(int64_t part) { return out_ == nullptr ? nullptr : values_.data() + part * cols_; }
 
-  // Writes the sum over those parts for which `belongs`.
-  template <class Belongs>
-  void add_up(const std::vector<Part>& parts, T* out, const Belongs& belongs) {
-    std::fill_n(out, cols_, T(0));
-    for (size_t i = 0; i < parts.size(); ++i) {
-      if (belongs(parts[i])) {
-        const T* const values = of(static_cast<int64_t>(i));
-        for (int64_t c = 0; c < cols_; ++c) {
-          out[c] += values[c];
-        }
+  // Writes the sum over all parts, in their order.
+  void add_up() {
+    if (out_ != nullptr) {
+      std::fill_n(out_, cols_, T(0));
+      for (size_t i = 0; i < parts_.size(); ++i) {
+        add(i, out_);
       }
     }
   }
-  void add_up(const std::vector<Part>& parts, T* out) {
-    if (out != nullptr) {
-      add_up(parts, out, [](const Part&) { return true; });
+  // Writes the sums over the parts of each group, one row a group.
+  void add_up_groups(int64_t group_count) {
+    std::fill_n(out_, group_count * cols_, T(0));
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      add(i, out_ + parts_[i].group * cols_);
     }
   }
 
  private:
+  void add(size_t part, T* out) {
+    const T* const values = of(static_cast<int64_t>(part));
+    for (int64_t c = 0; c < cols_; ++c) {
+      out[c] += values[c];
+    }
+  }
+
+  const std::vector<Part>& parts_;
   int64_t cols_;
+  T* out_;
   std::vector<T> values_;
 };
 
@@ -135,9 +129,8 @@ void measure_groups(const T* x, int64_t cols, const std::vector<Part>& parts, do
       const auto count = static_cast<T>(parts[i].end - parts[i].begin);
       const T share = count / (rows + count);
       for (int64_t c = 0; c < cols; ++c) {
-        const T shift = means[i * cols + c] - mean_out[c];
-        mean_out[c] += shift * share;
-        std_out[c] += squares[i * cols + c] + shift * shift * (share * rows);
+        merge_statistics<PlainNumbers<T>>(mean_out[c], std_out[c], means[i * cols + c],
+                                          squares[i * cols + c], share, rows);
       }
       rows += count;
     }
@@ -147,17 +140,13 @@ void measure_groups(const T* x, int64_t cols, const std::vector<Part>& parts, do
   }
 }
 
-// StandardiseBackward of the whole matrix, whose statistics are [groups, cols], given the sums that
-// each part left; `all` without rows, sums and measured rows, which are those of the parts.
+// StandardiseBackward of the whole matrix, part by part: `all` with statistics
+// and sums of each group, [groups, ...], and without rows and measured rows,
+// which are those of the parts.
 template <class T>
-void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, int64_t group_count,
-                       bool stored, PartialSums<T>& sums, const StandardiseBackward<T>& all) {
+void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, bool stored,
+                       const StandardiseBackward<T>& all) {
   const auto cols = all.cols;
-  std::vector<T> totals(static_cast<size_t>(2 * cols * group_count));
-  for (int64_t g = 0; g < group_count; ++g) {
-    sums.add_up(parts, at_row(totals.data(), g, 2 * cols),
-                [&](const Part& part) { return part.group == g; });
-  }
   for_parts(parts, cols, [&](const Part& part, int64_t) {
     const auto& group = groups[part.group];
     run_here(StandardiseBackward<T>{.x = at_row(all.x, part.begin, cols),
@@ -166,7 +155,7 @@ void standardise_parts(const std::vector<Part>& parts, const GroupSpan* groups, 
                                     .cols = cols,
                                     .mean = at_row(all.mean, part.group, cols),
                                     .std = at_row(all.std, part.group, cols),
-                                    .sums = at_row(totals.data(), part.group, 2 * cols),
+                                    .sums = at_row(all.sums, part.group, 2 * cols),
                                     .measured = stored ? 0 : group.end - group.begin,
                                     .grad_mean = at_row(all.grad_mean, part.group, cols),
                                     .grad_std = at_row(all.grad_std, part.group, cols)});
@@ -199,9 +188,10 @@ template <class T>
 void run_parts(const NormaliseBackward<T>& all) {
   const auto cols = all.cols;
   const auto parts = parts_of(all.groups, all.group_count, cols);
-  PartialSums<T> sums(parts.size(), 2 * cols);
-  PartialSums<T> grad_gamma(parts.size(), cols);
-  PartialSums<T> grad_beta(parts.size(), cols);
+  std::vector<T> totals(static_cast<size_t>(2 * cols * all.group_count));
+  PartialSums<T> sums(parts, 2 * cols, totals.data());
+  PartialSums<T> grad_gamma(parts, cols, all.grad_gamma);
+  PartialSums<T> grad_beta(parts, cols, all.grad_beta);
   for_parts(parts, cols, [&](const Part& part, int64_t i) {
     GroupSpan span = all.groups[part.group];
     const T* const grad_z = at_row(all.grad_z[part.group], part.begin - span.begin, cols);
@@ -218,19 +208,26 @@ void run_parts(const NormaliseBackward<T>& all) {
     args.sums = sums.of(i);
     run_here(args);
   });
-  grad_gamma.add_up(parts, all.grad_gamma);
-  grad_beta.add_up(parts, all.grad_beta);
-  standardise_parts(parts, all.groups, all.group_count, all.stored, sums,
+  sums.add_up_groups(all.group_count);
+  grad_gamma.add_up();
+  grad_beta.add_up();
+  standardise_parts(parts, all.groups, all.stored,
                     StandardiseBackward<T>{.x = all.x,
                                            .grad = all.grad_x,
                                            .rows = 0,
                                            .cols = cols,
                                            .mean = all.mean,
                                            .std = all.std,
-                                           .sums = nullptr,
+                                           .sums = totals.data(),
                                            .measured = 0,
                                            .grad_mean = all.grad_mean,
                                            .grad_std = all.grad_std});
+}
+
+int64_t parameters_of(CombinatorFunction function, const MlpShape& mlp) {
+  return mlp.inputs != 0                            ? mlp.parameters
+         : function == CombinatorFunction::kVanilla ? kVanillaParameters
+                                                    : kGaussianParameters;
 }
 
 template <class T>
@@ -239,7 +236,7 @@ void run_parts(const DenoiseForward<T>& all) {
   const GroupSpan rows{.end = all.rows};
   const auto parts = parts_of(&rows, 1, cols);
   measure_groups(all.u, cols, parts, all.eps, all.u_mean, all.u_std);
-  PartialSums<double> cost(parts.size(), cols);
+  PartialSums<double> cost(parts, cols, all.cost);
   for_parts(parts, cols, [&](const Part& part, int64_t i) {
     auto args = all;
     args.z_noisy = at_row(all.z_noisy, part.begin, cols);
@@ -251,18 +248,19 @@ void run_parts(const DenoiseForward<T>& all) {
     args.cost = cost.of(i);
     run_here(args);
   });
-  cost.add_up(parts, all.cost);
+  cost.add_up();
 }
 
 template <class T>
-void run_parts(const DenoiseBackward<T>& all, int64_t parameters) {
+void run_parts(const DenoiseBackward<T>& all) {
   const auto cols = all.cols;
   const GroupSpan rows{.end = all.rows};
   const auto parts = parts_of(&rows, 1, cols);
-  PartialSums<T> sums(parts.size(), 2 * cols);
-  PartialSums<T> grad_weight(parts.size(), parameters * cols);
-  PartialSums<T> grad_mean(parts.size(), cols);
-  PartialSums<T> grad_std(parts.size(), cols);
+  std::vector<T> totals(static_cast<size_t>(2 * cols));
+  PartialSums<T> sums(parts, 2 * cols, totals.data());
+  PartialSums<T> grad_weight(parts, parameters_of(all.function, all.mlp) * cols, all.grad_weight);
+  PartialSums<T> grad_mean(parts, cols, all.grad_target_mean);
+  PartialSums<T> grad_std(parts, cols, all.grad_target_std);
   for_parts(parts, cols, [&](const Part& part, int64_t i) {
     auto args = all;
     args.z_noisy = at_row(all.z_noisy, part.begin, cols);
@@ -280,17 +278,18 @@ void run_parts(const DenoiseBackward<T>& all, int64_t parameters) {
     args.sums = sums.of(i);
     run_here(args);
   });
-  grad_weight.add_up(parts, all.grad_weight);
-  grad_mean.add_up(parts, all.grad_target_mean);
-  grad_std.add_up(parts, all.grad_target_std);
-  standardise_parts(parts, &rows, 1, /*stored=*/false, sums,
+  sums.add_up();
+  grad_weight.add_up();
+  grad_mean.add_up();
+  grad_std.add_up();
+  standardise_parts(parts, &rows, /*stored=*/false,
                     StandardiseBackward<T>{.x = all.u,
                                            .grad = all.grad_u,
                                            .rows = 0,
                                            .cols = cols,
                                            .mean = all.u_mean,
                                            .std = all.u_std,
-                                           .sums = nullptr,
+                                           .sums = totals.data(),
                                            .measured = 0,
                                            .grad_mean = nullptr,
                                            .grad_std = nullptr});
@@ -300,30 +299,17 @@ template <class Args>
 void run_windows(const Args& args, int64_t rows) {
   constexpr int64_t kValuesPerTask = 1 << 16;
   const auto& maps = args.maps;
-  const auto kernel = kernel_for(args);
+  const auto& table = kernels();
   const int64_t lines = rows * maps.down;
   const int64_t values_of_line = maps.window_height * maps.width * maps.channels;
   const int64_t step = std::max<int64_t>(1, kValuesPerTask / std::max<int64_t>(1, values_of_line));
   for_tasks((lines + step - 1) / step,
-            [&](int64_t task) { kernel(args, task * step, std::min(lines, (task + 1) * step)); },
+            [&](int64_t task) { table.run(args, task * step, std::min(lines, (task + 1) * step)); },
             lines * values_of_line);
 }
 
 int64_t rows_of(const GroupSpan* groups, int64_t count) {
   return count > 0 ? groups[count - 1].end : 0;
-}
-
-int64_t parameters_of(CombinatorKind kind, const MlpShape& mlp) {
-  switch (kind) {
-    case CombinatorKind::kGaussian:
-    case CombinatorKind::kGaussianSigmoid:
-      return kGaussianParameters;
-    case CombinatorKind::kVanilla:
-      return kVanillaParameters;
-    case CombinatorKind::kMlp:
-      return mlp.parameters;
-  }
-  __builtin_unreachable();
 }
 
 }  // namespace
@@ -336,24 +322,23 @@ void run(const AddNoise<T>& args) {
 template <class T>
 void run(const NormaliseForward<T>& args) {
   const auto rows = rows_of(args.groups, args.group_count);
-  rows > kMostRowsByColumns ? run_parts(args) : run_columns(args, rows);
+  rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, rows);
 }
 
 template <class T>
 void run(const NormaliseBackward<T>& args) {
   const auto rows = rows_of(args.groups, args.group_count);
-  rows > kMostRowsByColumns ? run_parts(args) : run_columns(args, rows);
+  rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, rows);
 }
 
 template <class T>
 void run(const DenoiseForward<T>& args) {
-  args.rows > kMostRowsByColumns ? run_parts(args) : run_columns(args, args.rows);
+  args.rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, args.rows);
 }
 
 template <class T>
 void run(const DenoiseBackward<T>& args) {
-  args.rows > kMostRowsByColumns ? run_parts(args, parameters_of(args.combinator, args.mlp))
-                                 : run_columns(args, args.rows);
+  args.rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, args.rows);
 }
 
 template <class T>
@@ -366,19 +351,15 @@ void run(const MaxPoolBackward<T>& args, int64_t rows) {
   run_windows(args, rows);
 }
 
-template void run(const AddNoise<float>&);
-template void run(const AddNoise<double>&);
-template void run(const NormaliseForward<float>&);
-template void run(const NormaliseForward<double>&);
-template void run(const NormaliseBackward<float>&);
-template void run(const NormaliseBackward<double>&);
-template void run(const DenoiseForward<float>&);
-template void run(const DenoiseForward<double>&);
-template void run(const DenoiseBackward<float>&);
-template void run(const DenoiseBackward<double>&);
-template void run(const MaxPoolForward<float>&, int64_t);
-template void run(const MaxPoolForward<double>&, int64_t);
-template void run(const MaxPoolBackward<float>&, int64_t);
-template void run(const MaxPoolBackward<double>&, int64_t);
+#define LADDER_INSTANTIATE(Args)         \
+  template void run(const Args<float>&); \
+  template void run(const Args<double>&);
+LADDER_COLUMN_OPERATORS(LADDER_INSTANTIATE)
+#undef LADDER_INSTANTIATE
+#define LADDER_INSTANTIATE(Args)                  \
+  template void run(const Args<float>&, int64_t); \
+  template void run(const Args<double>&, int64_t);
+LADDER_WINDOW_OPERATORS(LADDER_INSTANTIATE)
+#undef LADDER_INSTANTIATE
 
 }  // namespace ladder::ops::cpu

@@ -5,22 +5,20 @@
 
 namespace ladder::ops::cpu {
 
-/// Run the kernel of `args` over all rows and columns, for T float or double: by columns, or, where
-/// rows are so many that those of a few columns do not stay in a core's cache, in parts of rows.
-template <class T>
-void run(const AddNoise<T>& args);
-template <class T>
-void run(const NormaliseForward<T>& args);
-template <class T>
-void run(const NormaliseBackward<T>& args);
-template <class T>
-void run(const DenoiseForward<T>& args);
-template <class T>
-void run(const DenoiseBackward<T>& args);
-/// Those of windows, over `rows` maps.
-template <class T>
-void run(const MaxPoolForward<T>& args, int64_t rows);
-template <class T>
-void run(const MaxPoolBackward<T>& args, int64_t rows);
+/// Run the kernel for `args`, of float or double, over all rows and columns:
+/// split by columns, or, if the rows of a few columns do not fit into a core's
+/// cache, by rows.
+#define LADDER_DECLARE(Args) \
+  template <class T>         \
+  void run(const Args<T>& args);
+LADDER_COLUMN_OPERATORS(LADDER_DECLARE)
+#undef LADDER_DECLARE
+
+/// Run the kernel for `args` over the windows of `rows` maps.
+#define LADDER_DECLARE(Args) \
+  template <class T>         \
+  void run(const Args<T>& args, int64_t rows);
+LADDER_WINDOW_OPERATORS(LADDER_DECLARE)
+#undef LADDER_DECLARE
 
 }  // namespace ladder::ops::cpu

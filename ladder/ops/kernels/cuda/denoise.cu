@@ -3,79 +3,6 @@
 namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 namespace {
 
-using cpu::CombinatorKind;
-
-__device__ inline float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
-
-// Denoising functions: value(w, z, u), and gradient(w, z, u, g, ...) that sets the gradients of z
-// and u and adds those of the parameters, where g is the gradient of the value.
-
-template <bool kSigmoid>  // of v
-struct Gaussian {
-  static constexpr int kParameters = cpu::kGaussianParameters;
-  static __device__ float value(const float* w, float z, float u) {
-    const float mu = w[0] * sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
-    float v = w[5] * sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
-    if (kSigmoid) {
-      v = sigmoid(v);
-    }
-    return (z - mu) * v + mu;
-  }
-  static __device__ void gradient(const float* w, float z, float u, float g, float* grad_z,
-                                  float* grad_u, float* grad_w) {
-    const float s = sigmoid(w[1] * u + w[2]);
-    const float t = sigmoid(w[6] * u + w[7]);
-    const float mu = w[0] * s + w[3] * u + w[4];
-    float v = w[5] * t + w[8] * u + w[9];
-    float grad_v = g * (z - mu);
-    if (kSigmoid) {
-      v = sigmoid(v);
-      grad_v *= v * (1.0F - v);
-    }
-    const float grad_mu = g * (1.0F - v);
-    const float grad_s = grad_mu * w[0] * s * (1.0F - s);
-    const float grad_t = grad_v * w[5] * t * (1.0F - t);
-    *grad_z = g * v;
-    *grad_u = grad_s * w[1] + grad_mu * w[3] + grad_t * w[6] + grad_v * w[8];
-    grad_w[0] += grad_mu * s;
-    grad_w[1] += grad_s * u;
-    grad_w[2] += grad_s;
-    grad_w[3] += grad_mu * u;
-    grad_w[4] += grad_mu;
-    grad_w[5] += grad_v * t;
-    grad_w[6] += grad_t * u;
-    grad_w[7] += grad_t;
-    grad_w[8] += grad_v * u;
-    grad_w[9] += grad_v;
-  }
-};
-
-struct Vanilla {
-  static constexpr int kParameters = cpu::kVanillaParameters;
-  static __device__ float value(const float* w, float z, float u) {
-    const float zu = z * u;
-    return w[0] + w[1] * z + w[2] * u + w[3] * zu +
-           w[4] * sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
-  }
-  static __device__ void gradient(const float* w, float z, float u, float g, float* grad_z,
-                                  float* grad_u, float* grad_w) {
-    const float zu = z * u;
-    const float s = sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
-    const float grad_s = g * w[4] * s * (1.0F - s);
-    *grad_z = g * (w[1] + w[3] * u) + grad_s * (w[6] + w[8] * u);
-    *grad_u = g * (w[2] + w[3] * z) + grad_s * (w[7] + w[8] * z);
-    grad_w[0] += g;
-    grad_w[1] += g * z;
-    grad_w[2] += g * u;
-    grad_w[3] += g * zu;
-    grad_w[4] += g * s;
-    grad_w[5] += grad_s;
-    grad_w[6] += grad_s * z;
-    grad_w[7] += grad_s * u;
-    grad_w[8] += grad_s * zu;
-  }
-};
-
 template <class Function, class T>
 __device__ void load_weight(const T* weight, int64_t cols, Place at, float* w) {
 #pragma unroll
@@ -88,8 +15,8 @@ __device__ void load_weight(const T* weight, int64_t cols, Place at, float* w) {
 
 // The sum of squared errors of a block's rows and columns, in its first thread.
 template <class Function, class T>
-__device__ double combine_rows(const cpu::DenoiseForward<T>& a, int64_t begin, int64_t end,
-                               Place at, float mean, float std) {
+__device__ double combine_rows(const DenoiseForward<T>& a, int64_t begin, int64_t end, Place at,
+                               float mean, float std) {
   float w[Function::kParameters];
   load_weight<Function>(a.weight, a.cols, at, w);
   const float scale = 1.0F / std;
@@ -99,10 +26,11 @@ __device__ double combine_rows(const cpu::DenoiseForward<T>& a, int64_t begin, i
   if (at.inside) {
     for (int64_t r = begin + at.line; r < end; r += kLines) {
       const int64_t i = r * a.cols + at.column;
-      const float z_hat = Function::value(w, load(a.z_noisy + i), (load(a.u + i) - mean) * scale);
+      const float u = standardise<Math>(load(a.u + i), mean, scale);
+      const float z_hat = Function::value(w, load(a.z_noisy + i), u);
       store(a.z_hat + i, z_hat);
       if (a.target != nullptr) {
-        const float d = (z_hat - target_mean) * target_scale - load(a.target + i);
+        const float d = denoising_error<Math>(z_hat, load(a.target + i), target_mean, target_scale);
         cost += d * d;
       }
     }
@@ -122,7 +50,7 @@ __device__ double combine_rows(const cpu::DenoiseForward<T>& a, int64_t begin, i
 
 template <class Function, class T>
 __global__ void __launch_bounds__(kThreads)
-    forward_fused(const cpu::DenoiseForward<T> a, float eps, double* partial) {
+    forward_fused(const DenoiseForward<T> a, float eps, double* partial) {
   const Place at = place(a.cols);
   float mean, squares;
   measure(a.u, a.cols, 0, a.rows, at, &mean, &squares);
@@ -153,7 +81,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-__global__ void forward_merge(const cpu::DenoiseForward<T> a, float eps, const float* workspace,
+__global__ void forward_merge(const DenoiseForward<T> a, float eps, const float* workspace,
                               int64_t count) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= a.cols) {
@@ -173,7 +101,7 @@ __global__ void forward_merge(const cpu::DenoiseForward<T> a, float eps, const f
 
 template <class Function, class T>
 __global__ void __launch_bounds__(kThreads)
-    forward_apply(const cpu::DenoiseForward<T> a, double* partial) {
+    forward_apply(const DenoiseForward<T> a, double* partial) {
   const int64_t begin = blockIdx.y * kChunkRows;
   const int64_t end = begin + kChunkRows < a.rows ? begin + kChunkRows : a.rows;
   const Place at = place(a.cols);
@@ -223,7 +151,7 @@ struct Sums {
 // Gradients of the rows [begin, end) down to that of the normalised u, which goes to grad_u; adds
 // to the thread's sums.
 template <class Function, class T>
-__device__ void gradient_rows(const cpu::DenoiseBackward<T>& a, const T* grad_total, int64_t begin,
+__device__ void gradient_rows(const DenoiseBackward<T>& a, const T* grad_total, int64_t begin,
                               int64_t end, Place at, Sums<Function>* sums) {
   if (!at.inside) {
     return;
@@ -240,21 +168,18 @@ __device__ void gradient_rows(const cpu::DenoiseBackward<T>& a, const T* grad_to
           : 0.0F;
   for (int64_t r = begin + at.line; r < end; r += kLines) {
     const int64_t i = r * a.cols + at.column;
-    const float u = (load(a.u + i) - mean) * scale;
+    const float u = standardise<Math>(load(a.u + i), mean, scale);
     float grad = load_or(a.grad_z_hat, i, 0.0F);
     if (a.target != nullptr) {
-      const float rescaled = (load(a.z_hat + i) - target_mean) * target_scale;
-      const float d = (rescaled - load(a.target + i)) * of_cost;
-      const float through = d * target_scale;
-      grad += through;
-      sums->target_mean -= through;
-      sums->target_std -= through * rescaled;
+      const float d = denoising_error_gradient<Math>(load(a.z_hat + i), load(a.target + i),
+                                                     target_mean, target_scale, of_cost, grad,
+                                                     sums->target_mean, sums->target_std);
       if (a.grad_target != nullptr) {
         store(a.grad_target + i, -d);
       }
     }
     float grad_z, grad_u;
-    Function::gradient(w, load(a.z_noisy + i), u, grad, &grad_z, &grad_u, sums->w);
+    Function::gradient(w, load(a.z_noisy + i), u, grad, grad_z, grad_u, sums->w);
     store(a.grad_z_noisy + i, grad_z);
     store(a.grad_u + i, grad_u);
     sums->grad += grad_u;
@@ -263,27 +188,31 @@ __device__ void gradient_rows(const cpu::DenoiseBackward<T>& a, const T* grad_to
 }
 
 template <class T>
-__device__ void gradient_of_u(const cpu::DenoiseBackward<T>& a, int64_t begin, int64_t end,
-                              Place at, float sum, float product) {
+__device__ void gradient_of_u(const DenoiseBackward<T>& a, int64_t begin, int64_t end, Place at,
+                              float sum, float product) {
   if (!at.inside) {
     return;
   }
   const float share = 1.0F / static_cast<float>(a.rows);
   const float mean = load(a.u_mean + at.column);
   const float scale = 1.0F / load(a.u_std + at.column);
+  const float constant = through_statistic<Math>(scale, sum, share);
+  const float slope = through_statistic<Math>(scale, product, share);
   for (int64_t r = begin + at.line; r < end; r += kLines) {
     const int64_t i = r * a.cols + at.column;
-    const float u = (load(a.u + i) - mean) * scale;
-    store(a.grad_u + i, (load(a.grad_u + i) - sum * share - u * product * share) * scale);
+    const float u = standardise<Math>(load(a.u + i), mean, scale);
+    store(a.grad_u + i, standardise_gradient<Math>(load(a.grad_u + i), u, scale, constant, slope));
   }
 }
 
 template <class Function, class T>
-__device__ void store_sums(const cpu::DenoiseBackward<T>& a, int64_t column,
+__device__ void store_sums(const DenoiseBackward<T>& a, int64_t column,
                            const Sums<Function>& totals) {
+  if (a.grad_weight != nullptr) {
 #pragma unroll
-  for (int p = 0; p < Function::kParameters; ++p) {
-    store(a.grad_weight + p * a.cols + column, totals.w[p]);
+    for (int p = 0; p < Function::kParameters; ++p) {
+      store(a.grad_weight + p * a.cols + column, totals.w[p]);
+    }
   }
   if (a.grad_target_mean != nullptr) {
     store(a.grad_target_mean + column, totals.target_mean);
@@ -309,7 +238,7 @@ __device__ Sums<Function> sum_all(const Sums<Function>& sums) {
 
 template <class Function, class T>
 __global__ void __launch_bounds__(kThreads)
-    backward_fused(const cpu::DenoiseBackward<T> a, const T* grad_total) {
+    backward_fused(const DenoiseBackward<T> a, const T* grad_total) {
   const Place at = place(a.cols);
   Sums<Function> sums;
   gradient_rows(a, grad_total, 0, a.rows, at, &sums);
@@ -323,7 +252,7 @@ __global__ void __launch_bounds__(kThreads)
 // workspace: [sum][chunk][column] in the order of Sums.
 template <class Function, class T>
 __global__ void __launch_bounds__(kThreads)
-    backward_measure(const cpu::DenoiseBackward<T> a, const T* grad_total, float* workspace) {
+    backward_measure(const DenoiseBackward<T> a, const T* grad_total, float* workspace) {
   const int64_t begin = blockIdx.y * kChunkRows;
   const int64_t end = begin + kChunkRows < a.rows ? begin + kChunkRows : a.rows;
   const Place at = place(a.cols);
@@ -346,8 +275,8 @@ __global__ void __launch_bounds__(kThreads)
 
 // through: [2][column], the sums of all chunks of grad and product.
 template <class Function, class T>
-__global__ void backward_merge(const cpu::DenoiseBackward<T> a, const float* workspace,
-                               int64_t count, float* through) {
+__global__ void backward_merge(const DenoiseBackward<T> a, const float* workspace, int64_t count,
+                               float* through) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (column >= a.cols) {
     return;
@@ -372,7 +301,7 @@ __global__ void backward_merge(const cpu::DenoiseBackward<T> a, const float* wor
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    backward_apply(const cpu::DenoiseBackward<T> a, const float* through) {
+    backward_apply(const DenoiseBackward<T> a, const float* through) {
   const int64_t begin = blockIdx.y * kChunkRows;
   const int64_t end = begin + kChunkRows < a.rows ? begin + kChunkRows : a.rows;
   const Place at = place(a.cols);
@@ -380,18 +309,16 @@ __global__ void __launch_bounds__(kThreads)
                 at.inside ? through[a.cols + at.column] : 0.0F);
 }
 
-// Calls f with the denoising function of a kind; perceptrons have no kernel here.
+// Calls f with the denoising function; perceptrons have no kernel here.
 template <class F>
-void with_function(CombinatorKind kind, const F& f) {
-  switch (kind) {
-    case CombinatorKind::kGaussian:
-      return f(Gaussian<false>{});
-    case CombinatorKind::kVanilla:
-      return f(Vanilla{});
-    case CombinatorKind::kGaussianSigmoid:
-      return f(Gaussian<true>{});
-    case CombinatorKind::kMlp:
-      break;
+void with_function(CombinatorFunction function, const F& f) {
+  switch (function) {
+    case CombinatorFunction::kGaussian:
+      return f(GaussianFormula<Math, false>{});
+    case CombinatorFunction::kVanilla:
+      return f(VanillaFormula<Math>{});
+    case CombinatorFunction::kGaussianSigmoid:
+      return f(GaussianFormula<Math, true>{});
   }
 }
 
@@ -408,8 +335,9 @@ dim3 chunk_grid(int64_t rows, int64_t cols) {
 }  // namespace
 
 int64_t denoise_workspace(int64_t rows, int64_t cols) {
-  constexpr int64_t kSums = Sums<Gaussian<false>>::kCount;  // the most of all functions
-  static_assert(kSums >= Sums<Vanilla>::kCount);
+  constexpr int64_t kSums =
+      Sums<GaussianFormula<Math, false>>::kCount;  // the most of all functions
+  static_assert(kSums >= Sums<VanillaFormula<Math>>::kCount);
   return rows <= kFusedRows ? 0 : cols * (kSums * chunks(rows) + 2);
 }
 
@@ -418,10 +346,10 @@ int64_t denoise_blocks(int64_t rows, int64_t cols) {
 }
 
 template <class T>
-void denoise_forward(const cpu::DenoiseForward<T>& a, T* total, double* partial, float* workspace,
+void denoise_forward(const DenoiseForward<T>& a, T* total, double* partial, float* workspace,
                      Stream stream) {
   const float eps = static_cast<float>(a.eps);
-  with_function(a.combinator, [&](auto function) {
+  with_function(a.function, [&](auto function) {
     using Function = decltype(function);
     if (a.rows <= kFusedRows) {
       launch(forward_fused<Function, T>, strips(a.cols), kThreads, stream, a, eps, partial);
@@ -438,9 +366,9 @@ void denoise_forward(const cpu::DenoiseForward<T>& a, T* total, double* partial,
 }
 
 template <class T>
-void denoise_backward(const cpu::DenoiseBackward<T>& a, const T* grad_total, float* workspace,
+void denoise_backward(const DenoiseBackward<T>& a, const T* grad_total, float* workspace,
                       Stream stream) {
-  with_function(a.combinator, [&](auto function) {
+  with_function(a.function, [&](auto function) {
     using Function = decltype(function);
     if (a.rows <= kFusedRows) {
       launch(backward_fused<Function, T>, strips(a.cols), kThreads, stream, a, grad_total);
@@ -456,11 +384,9 @@ void denoise_backward(const cpu::DenoiseBackward<T>& a, const T* grad_total, flo
   });
 }
 
-template void denoise_forward(const cpu::DenoiseForward<float>&, float*, double*, float*, Stream);
-template void denoise_forward(const cpu::DenoiseForward<BFloat16>&, BFloat16*, double*, float*,
-                              Stream);
-template void denoise_backward(const cpu::DenoiseBackward<float>&, const float*, float*, Stream);
-template void denoise_backward(const cpu::DenoiseBackward<BFloat16>&, const BFloat16*, float*,
-                               Stream);
+template void denoise_forward(const DenoiseForward<float>&, float*, double*, float*, Stream);
+template void denoise_forward(const DenoiseForward<BFloat16>&, BFloat16*, double*, float*, Stream);
+template void denoise_backward(const DenoiseBackward<float>&, const float*, float*, Stream);
+template void denoise_backward(const DenoiseBackward<BFloat16>&, const BFloat16*, float*, Stream);
 
 }  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

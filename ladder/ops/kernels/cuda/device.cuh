@@ -1,4 +1,5 @@
-// What the kernels share: loads and stores of any dtype, sums over the lines of a block, noise.
+// What the kernels share: loads and stores of any dtype, elementary functions, sums over the lines
+// of a block, noise.
 #pragma once
 
 #ifdef LADDER_CUDA_EMULATION  // the kernels' own C++ on the CPU, for tests without a GPU
@@ -12,6 +13,8 @@
 #include <stdexcept>
 
 #include "ladder/ops/kernels/cuda/kernels.h"
+#include "ladder/ops/kernels/formulas.h"
+#include "ladder/ops/kernels/philox.h"
 
 namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 
@@ -54,6 +57,28 @@ template <class T>
 __device__ inline float load_or(const T* p, int64_t i, float otherwise) {
   return p != nullptr ? load(p + i) : otherwise;
 }
+
+// What formulas.h and philox.h are written over: a thread has one number.
+struct Math {
+  using Scalar = float;
+  using Value = float;
+  using Word = uint32_t;
+  static constexpr float kLowest = -3.402823466e38F;
+
+  static __device__ float fill(float value) { return value; }
+  static __device__ float square_root(float x) { return sqrtf(x); }
+  static __device__ float exponential(float x) { return expf(x); }
+  static __device__ float logarithm(float x) { return logf(x); }
+  static __device__ float error_function(float x) { return erff(x); }
+  static __device__ float hyperbolic_tangent(float x) { return tanhf(x); }
+  static __device__ void sine_cosine(uint32_t angle, float& sine, float& cosine) {
+    sincospif(static_cast<float>(static_cast<int32_t>(angle)) * 0x1p-31F, &sine, &cosine);
+  }
+  static __device__ float to_value(uint32_t word) { return static_cast<float>(word); }
+  static __device__ uint64_t multiply_words(uint64_t lane, uint32_t factor) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(lane)) * factor;
+  }
+};
 
 // Where a thread stands.
 struct Place {
@@ -109,62 +134,44 @@ __device__ inline void measure(const T* x, int64_t cols, int64_t begin, int64_t 
   *squares = sum_lines(sum);
 }
 
-// Two sets of rows as one (Chan, Golub, LeVeque): (n, mean, squares) += (m, other_mean, other).
-__device__ inline void merge(float* n, float* mean, float* squares, float m, float other_mean,
-                             float other) {
-  const float all = *n + m;
-  const float d = other_mean - *mean;
-  *mean += d * (m / all);
-  *squares += other + d * d * (*n * (m / all));
-  *n = all;
+// Merge the statistics of `more` rows into those of `*rows` rows.
+__device__ inline void merge(float* rows, float* mean, float* squares, float more, float more_mean,
+                             float more_squares) {
+  const float all = *rows + more;
+  merge_statistics<Math>(*mean, *squares, more_mean, more_squares, more / all, *rows);
+  *rows = all;
 }
 
-// The standard normal at (row, column) of a matrix: what the CPU draws there
-// (ladder/core/random.h).
-__device__ inline float normal(uint64_t seed, uint64_t offset, int64_t row, int64_t column,
-                               int64_t cols) {
-  const uint64_t block = offset + static_cast<uint64_t>((row >> 2) * cols + column);
-  uint32_t c0 = static_cast<uint32_t>(block);
-  uint32_t c1 = static_cast<uint32_t>(block >> 32);
-  uint32_t c2 = 0;
-  uint32_t c3 = 0;
-  uint32_t k0 = static_cast<uint32_t>(seed);
-  uint32_t k1 = static_cast<uint32_t>(seed >> 32);
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const uint32_t high0 = __umulhi(0xD2511F53U, c0);
-    const uint32_t low0 = 0xD2511F53U * c0;
-    const uint32_t high1 = __umulhi(0xCD9E8D57U, c2);
-    const uint32_t low1 = 0xCD9E8D57U * c2;
-    c0 = high1 ^ c1 ^ k0;
-    c1 = low1;
-    c2 = high0 ^ c3 ^ k1;
-    c3 = low0;
-    k0 += 0x9E3779B9U;
-    k1 += 0xBB67AE85U;
-  }
-  const bool second = (row & 2) != 0;  // pair of words
-  const uint32_t word = second ? c2 : c0;
-  const int32_t angle = static_cast<int32_t>(second ? c3 : c1);           // a turn is 2^32
-  const float uniform = static_cast<float>((word >> 8) + 1U) * 0x1p-24F;  // (0, 1]
-  const float radius = sqrtf(-2.0F * logf(uniform));
-  const float half_turns = static_cast<float>(angle) * 0x1p-31F;
-  return radius * ((row & 1) != 0 ? sinpif(half_turns) : cospif(half_turns));
-}
-
-// The noise with its place in the stream settled.
+// The noise with its position added to the offset.
 template <class T>
-__device__ inline cpu::Noise<T> placed(cpu::Noise<T> noise) {
+__device__ inline Noise<T> placed(Noise<T> noise) {
   noise.offset += noise.position != nullptr ? static_cast<uint64_t>(*noise.position) : 0;
   noise.position = nullptr;
   return noise;
 }
 
+// The noise of the rows [4 quad, 4 quad + 4) at a column: the numbers that the CPU draws there
+// (ladder/core/random.h). They are those of one Philox block, so a thread goes over rows in quads
+// and draws each block once. Of given values, only rows [begin, end) are read.
 template <class T>
-__device__ inline float noise_at(const cpu::Noise<T>& noise, int64_t row, int64_t column,
-                                 int64_t cols) {
-  return noise.values != nullptr ? load(noise.values + row * cols + column)
-                                 : normal(noise.seed, noise.offset, row, column, cols);
+__device__ inline void noise_of_quad(const Noise<T>& noise, int64_t quad, int64_t column,
+                                     int64_t begin, int64_t end, int64_t cols, float* normals) {
+  if (noise.values != nullptr) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int64_t row = 4 * quad + i;
+      normals[i] = row >= begin && row < end ? load(noise.values + row * cols + column) : 0.0F;
+    }
+    return;
+  }
+  uint64_t lanes[4];
+  philox_block<Math>(noise.offset + static_cast<uint64_t>(quad * cols + column), noise.seed, lanes);
+  uint32_t words[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    words[i] = static_cast<uint32_t>(lanes[i]);
+  }
+  normals_of_block<Math>(words, normals);
 }
 
 inline unsigned strips(int64_t cols) { return static_cast<unsigned>((cols + kStrip - 1) / kStrip); }

@@ -1,18 +1,18 @@
 /// The CUDA kernels behind the fused operators: device pointers in, no tensors.
 ///
-/// They take the arguments of the CPU kernels, whose pointers then are on the device (those of
-/// groups stay on the host), and run on a stream without waiting. Sums are float32 and run in one
-/// order whatever the device: the same inputs give the same bits. A matrix of up to `kFusedRows`
-/// rows takes one launch an operator; taller ones are measured in chunks of rows first, for which
-/// `workspace` holds `workspace_floats(...)` numbers.
+/// They take the arguments of arguments.h and run on a stream without waiting. Sums are float32 and
+/// run in one order whatever the device: the same inputs give the same bits. A matrix of up to
+/// `kFusedRows` rows takes one launch per operator. Taller ones are measured in chunks of rows
+/// first, for which `workspace` holds as many floats as `normalise_workspace` or
+/// `denoise_workspace` says.
 #pragma once
 
 #include <cstdint>
 
-#include "ladder/ops/kernels/cpu/kernels.h"
+#include "ladder/ops/kernels/arguments.h"
 
-// Where kernels run on the CPU they have a namespace of their own: beside the real ones in a
-// program, neither may stand in for the other.
+// Kernels emulated on the CPU have another namespace: a program may contain both, and the linker
+// must not take one for the other.
 #ifdef LADDER_CUDA_EMULATION
 #define LADDER_CUDA_NAMESPACE cuda_emulated
 #else
@@ -29,31 +29,31 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-constexpr int kMostGroups = 8;        ///< of rows, in one call
-constexpr int64_t kFusedRows = 2048;  ///< that one launch takes
+constexpr int kMaxGroups = 8;         ///< groups of rows in one call
+constexpr int64_t kFusedRows = 2048;  ///< rows that one launch takes
 
-/// Floats of workspace that an operator needs; 0 where it takes one launch.
-int64_t normalise_workspace(const cpu::GroupSpan* groups, int64_t group_count, int64_t cols);
+/// Floats of workspace that an operator needs; 0 if it takes one launch.
+int64_t normalise_workspace(const GroupSpan* groups, int64_t group_count, int64_t cols);
 int64_t denoise_workspace(int64_t rows, int64_t cols);
 
 template <class T>
-void add_noise(const cpu::AddNoise<T>& a, Stream stream);
+void add_noise(const AddNoise<T>& a, Stream stream);
 
 template <class T>
-void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stream stream);
+void normalise_forward(const NormaliseForward<T>& a, float* workspace, Stream stream);
 template <class T>
-void normalise_backward(const cpu::NormaliseBackward<T>& a, float* workspace, Stream stream);
+void normalise_backward(const NormaliseBackward<T>& a, float* workspace, Stream stream);
 
-/// `a.cost` is not used: the mean over rows and columns of the squared errors goes to `total`, by
-/// way of `partial` with a number for each block (see `denoise_blocks`).
+/// Write the mean over rows and columns of the squared errors to `total`; `a.cost` is not used.
+/// `partial` is memory for one number per block (see `denoise_blocks`).
 template <class T>
-void denoise_forward(const cpu::DenoiseForward<T>& a, T* total, double* partial, float* workspace,
+void denoise_forward(const DenoiseForward<T>& a, T* total, double* partial, float* workspace,
                      Stream stream);
 int64_t denoise_blocks(int64_t rows, int64_t cols);
 
-/// The gradient of the cost is read from `grad_total`, not from `a.grad_cost`.
+/// Read the gradient of the cost from `grad_total`; `a.grad_cost` is not used.
 template <class T>
-void denoise_backward(const cpu::DenoiseBackward<T>& a, const T* grad_total, float* workspace,
+void denoise_backward(const DenoiseBackward<T>& a, const T* grad_total, float* workspace,
                       Stream stream);
 
 }  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

@@ -3,11 +3,8 @@
 namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 namespace {
 
-using cpu::ActivationKind;
-using cpu::GroupSpan;
-
 struct Groups {
-  GroupSpan spans[kMostGroups];
+  GroupSpan spans[kMaxGroups];
   int count;
   int64_t most_chunks;  // of a group
 };
@@ -31,50 +28,11 @@ bool fused(const Groups& groups) {
   return rows <= kFusedRows;
 }
 
-__device__ inline float activate(ActivationKind kind, float slope, float a) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return a < 0 ? 0.0F : a;  // keeps NaN
-    case ActivationKind::kLeakyRelu:
-      return a > 0 ? a : a * slope;
-    case ActivationKind::kTanh:
-      return tanhf(a);
-    case ActivationKind::kGelu:
-      return a * 0.5F * (erff(a * 0.70710678F) + 1.0F);
-    case ActivationKind::kIdentity:
-      break;
-  }
-  return a;
-}
-
-__device__ inline float activation_slope(ActivationKind kind, float slope, float a) {
-  switch (kind) {
-    case ActivationKind::kRelu:
-      return a > 0 ? 1.0F : 0.0F;
-    case ActivationKind::kLeakyRelu:
-      return a > 0 ? 1.0F : slope;
-    case ActivationKind::kTanh: {
-      const float t = tanhf(a);
-      return 1.0F - t * t;
-    }
-    case ActivationKind::kGelu:
-      return 0.5F * (erff(a * 0.70710678F) + 1.0F) + a * 0.39894228F * expf(-0.5F * a * a);
-    case ActivationKind::kIdentity:
-      break;
-  }
-  return 1.0F;
-}
-
-// The same from h = activate(a), which tells it for all but GELU.
-__device__ inline float slope_at_output(ActivationKind kind, float slope, float h) {
-  return kind == ActivationKind::kTanh ? 1.0F - h * h : activation_slope(kind, slope, h);
-}
-
 // ---- forward ------------------------------------------------------------------------------------
 
 template <class T>
 struct ForwardArguments {
-  cpu::NormaliseForward<T> a;
+  NormaliseForward<T> a;
   float slope, eps;
 };
 
@@ -92,16 +50,27 @@ __device__ void apply_forward(const ForwardArguments<T>& f, const GroupSpan& gro
   const bool noisy = group.noise_std != 0;
   const auto noise = placed(a.noise);
   const float sigma = static_cast<float>(group.noise_std);
-  for (int64_t r = begin + at.line; r < end; r += kLines) {
-    const int64_t i = r * a.cols + at.column;
-    float z = (load(a.x + i) - mean) * scale;
+  // Rows of the noise: quads of them may hang over both ends.
+  const int64_t first = group.noise_row + begin - group.begin;
+  const int64_t last = group.noise_row + end - group.begin;
+  for (int64_t quad = first / 4 + at.line; 4 * quad < last; quad += kLines) {
+    float normals[4] = {0, 0, 0, 0};
     if (noisy) {
-      z += sigma * noise_at(noise, group.noise_row + r - group.begin, at.column, a.cols);
+      noise_of_quad(noise, quad, at.column, first, last, a.cols, normals);
     }
-    if (a.z != nullptr) {
-      store(a.z + i, z);
+#pragma unroll
+    for (int four = 0; four < 4; ++four) {
+      const int64_t row = 4 * quad + four;
+      if (row < first || row >= last) {
+        continue;
+      }
+      const int64_t i = (row - group.noise_row + group.begin) * a.cols + at.column;
+      const float z = standardise<Math>(load(a.x + i), mean, scale) + sigma * normals[four];
+      if (a.z != nullptr) {
+        store(a.z + i, z);
+      }
+      store(a.h + i, activate<Math>(a.activation, f.slope, (z + beta) * gamma));
     }
-    store(a.h + i, activate(a.activation, f.slope, (z + beta) * gamma));
   }
 }
 
@@ -193,8 +162,8 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 struct BackwardArguments {
-  cpu::NormaliseBackward<T> a;
-  const T* grad_z[kMostGroups];
+  NormaliseBackward<T> a;
+  const T* grad_z[kMaxGroups];
   float slope;
 };
 
@@ -225,11 +194,11 @@ __device__ void gradient_of_z(const BackwardArguments<T>& b, int g, const GroupS
       grad = load(a.grad_h + i);
       if (a.z != nullptr) {
         const float shifted = load(a.z + i) + beta;
-        grad *= activation_slope(a.activation, b.slope, shifted * gamma);
+        grad *= activation_slope<Math>(a.activation, b.slope, shifted * gamma);
         sums->gamma += grad * shifted;
         grad *= gamma;
       } else {
-        grad *= slope_at_output(a.activation, b.slope, load(a.h + i));
+        grad *= activation_slope_at_value<Math>(a.activation, b.slope, load(a.h + i));
       }
       sums->beta += grad;
     }
@@ -237,22 +206,22 @@ __device__ void gradient_of_z(const BackwardArguments<T>& b, int g, const GroupS
       grad += load(grad_z + (r - group.begin) * a.cols + at.column);
     }
     sums->grad += grad;
-    sums->product += grad * (load(a.x + i) - mean) * scale;
+    sums->product += grad * standardise<Math>(load(a.x + i), mean, scale);
     store(a.grad_x + i, grad);
   }
 }
 
-// From sums over all rows of group g: grad_x = grad * scale + constant + normal * slope.
+// The constant and the slope of standardise_gradient, from sums over all rows of group g.
 template <class T>
 __device__ void through_statistics(const BackwardArguments<T>& b, int g, const GroupSpan& group,
                                    int64_t column, float sum, float product, float* constant,
                                    float* slope) {
   const auto& a = b.a;
   const int64_t i = g * a.cols + column;
-  const float share = 1.0F / static_cast<float>(group.end - group.begin);
+  const float share = a.stored ? 0.0F : 1.0F / static_cast<float>(group.end - group.begin);
   const float scale = 1.0F / load(a.std + i);
-  *constant = a.stored ? 0.0F : share * (load_or(a.grad_mean, i, 0.0F) - scale * sum);
-  *slope = a.stored ? 0.0F : share * (load_or(a.grad_std, i, 0.0F) - scale * product);
+  *constant = through_statistic<Math>(scale, sum, share) + share * load_or(a.grad_mean, i, 0.0F);
+  *slope = through_statistic<Math>(scale, product, share) + share * load_or(a.grad_std, i, 0.0F);
 }
 
 template <class T>
@@ -266,8 +235,9 @@ __device__ void apply_backward(const BackwardArguments<T>& b, int g, int64_t beg
   const float scale = 1.0F / load(a.std + g * a.cols + at.column);
   for (int64_t r = begin + at.line; r < end; r += kLines) {
     const int64_t i = r * a.cols + at.column;
-    const float normal = (load(a.x + i) - mean) * scale;
-    store(a.grad_x + i, load(a.grad_x + i) * scale + constant + normal * slope);
+    const float value = standardise<Math>(load(a.x + i), mean, scale);
+    store(a.grad_x + i,
+          standardise_gradient<Math>(load(a.grad_x + i), value, scale, constant, slope));
   }
 }
 
@@ -378,15 +348,25 @@ __global__ void __launch_bounds__(kThreads)
                  at.inside ? through[groups.count * b.a.cols + i] : 0.0F);
 }
 
+// A thread has four rows of a column, whose noise is one block of random numbers.
 template <class T>
-__global__ void add_noise_kernel(const cpu::AddNoise<T> a, float noise_std) {
-  const int64_t size = a.rows * a.cols;
+__global__ void add_noise_kernel(const AddNoise<T> a, float noise_std) {
+  const int64_t quads = (a.rows + 3) / 4 * a.cols;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
   const auto noise = placed(a.noise);
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < size;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < quads;
        i += stride) {
-    const float n = noise_at(noise, i / a.cols, i % a.cols, a.cols);
-    store(a.out + i, load(a.x + i) + noise_std * n);
+    const int64_t quad = i / a.cols;
+    const int64_t column = i % a.cols;
+    float normals[4];
+    noise_of_quad(noise, quad, column, 0, a.rows, a.cols, normals);
+#pragma unroll
+    for (int four = 0; four < 4; ++four) {
+      if (4 * quad + four < a.rows) {
+        const int64_t at = (4 * quad + four) * a.cols + column;
+        store(a.out + at, load(a.x + at) + noise_std * normals[four]);
+      }
+    }
   }
 }
 
@@ -410,17 +390,17 @@ int64_t normalise_workspace(const GroupSpan* spans, int64_t count, int64_t cols)
 }
 
 template <class T>
-void add_noise(const cpu::AddNoise<T>& a, Stream stream) {
-  const int64_t size = a.rows * a.cols;
-  if (size == 0) {
+void add_noise(const AddNoise<T>& a, Stream stream) {
+  const int64_t quads = (a.rows + 3) / 4 * a.cols;
+  if (quads == 0) {
     return;
   }
-  const auto blocks = static_cast<unsigned>(size < 256 * 4096 ? (size + 255) / 256 : 4096);
+  const auto blocks = static_cast<unsigned>(quads < 256 * 4096 ? (quads + 255) / 256 : 4096);
   launch(add_noise_kernel<T>, blocks, 256, stream, a, static_cast<float>(a.noise_std));
 }
 
 template <class T>
-void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stream stream) {
+void normalise_forward(const NormaliseForward<T>& a, float* workspace, Stream stream) {
   if (a.cols == 0 || a.group_count == 0) {
     return;
   }
@@ -441,7 +421,7 @@ void normalise_forward(const cpu::NormaliseForward<T>& a, float* workspace, Stre
 }
 
 template <class T>
-void normalise_backward(const cpu::NormaliseBackward<T>& a, float* workspace, Stream stream) {
+void normalise_backward(const NormaliseBackward<T>& a, float* workspace, Stream stream) {
   if (a.cols == 0 || a.group_count == 0) {
     return;
   }
@@ -462,11 +442,11 @@ void normalise_backward(const cpu::NormaliseBackward<T>& a, float* workspace, St
   launch(backward_apply<T>, grid, kThreads, stream, b, groups, through);
 }
 
-template void add_noise(const cpu::AddNoise<float>&, Stream);
-template void add_noise(const cpu::AddNoise<BFloat16>&, Stream);
-template void normalise_forward(const cpu::NormaliseForward<float>&, float*, Stream);
-template void normalise_forward(const cpu::NormaliseForward<BFloat16>&, float*, Stream);
-template void normalise_backward(const cpu::NormaliseBackward<float>&, float*, Stream);
-template void normalise_backward(const cpu::NormaliseBackward<BFloat16>&, float*, Stream);
+template void add_noise(const AddNoise<float>&, Stream);
+template void add_noise(const AddNoise<BFloat16>&, Stream);
+template void normalise_forward(const NormaliseForward<float>&, float*, Stream);
+template void normalise_forward(const NormaliseForward<BFloat16>&, float*, Stream);
+template void normalise_backward(const NormaliseBackward<float>&, float*, Stream);
+template void normalise_backward(const NormaliseBackward<BFloat16>&, float*, Stream);
 
 }  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

@@ -21,13 +21,13 @@ T* data(const at::Tensor& t) {
 }  // namespace
 
 template <class T>
-void run(const cpu::AddNoise<T>& args, const at::Tensor& like) {
+void run(const AddNoise<T>& args, const at::Tensor& like) {
   const c10::cuda::CUDAGuard guard(like.device());
   add_noise(args, current_stream());
 }
 
 template <class T>
-void run(const cpu::NormaliseForward<T>& args, const at::Tensor& like) {
+void run(const NormaliseForward<T>& args, const at::Tensor& like) {
   const c10::cuda::CUDAGuard guard(like.device());
   const auto workspace =
       floats(like, normalise_workspace(args.groups, args.group_count, args.cols));
@@ -35,7 +35,7 @@ void run(const cpu::NormaliseForward<T>& args, const at::Tensor& like) {
 }
 
 template <class T>
-void run(const cpu::NormaliseBackward<T>& args, const at::Tensor& like) {
+void run(const NormaliseBackward<T>& args, const at::Tensor& like) {
   const c10::cuda::CUDAGuard guard(like.device());
   const auto workspace =
       floats(like, normalise_workspace(args.groups, args.group_count, args.cols));
@@ -43,7 +43,7 @@ void run(const cpu::NormaliseBackward<T>& args, const at::Tensor& like) {
 }
 
 template <class T>
-void run(const cpu::DenoiseForward<T>& args, const at::Tensor& cost) {
+void run(const DenoiseForward<T>& args, const at::Tensor& cost) {
   const c10::cuda::CUDAGuard guard(cost.device());
   const auto workspace = floats(cost, denoise_workspace(args.rows, args.cols));
   const auto partial =
@@ -53,18 +53,18 @@ void run(const cpu::DenoiseForward<T>& args, const at::Tensor& cost) {
 }
 
 template <class T>
-void run(const cpu::DenoiseBackward<T>& args, const at::Tensor& like, const at::Tensor& grad_cost) {
+void run(const DenoiseBackward<T>& args, const at::Tensor& like, const at::Tensor& grad_cost) {
   const c10::cuda::CUDAGuard guard(like.device());
   const auto workspace = floats(like, denoise_workspace(args.rows, args.cols));
   denoise_backward<T>(args, data<T>(grad_cost), data<float>(workspace), current_stream());
 }
 
-#define LADDER_INSTANTIATE(T)                                             \
-  template void run(const cpu::AddNoise<T>&, const at::Tensor&);          \
-  template void run(const cpu::NormaliseForward<T>&, const at::Tensor&);  \
-  template void run(const cpu::NormaliseBackward<T>&, const at::Tensor&); \
-  template void run(const cpu::DenoiseForward<T>&, const at::Tensor&);    \
-  template void run(const cpu::DenoiseBackward<T>&, const at::Tensor&, const at::Tensor&);
+#define LADDER_INSTANTIATE(T)                                        \
+  template void run(const AddNoise<T>&, const at::Tensor&);          \
+  template void run(const NormaliseForward<T>&, const at::Tensor&);  \
+  template void run(const NormaliseBackward<T>&, const at::Tensor&); \
+  template void run(const DenoiseForward<T>&, const at::Tensor&);    \
+  template void run(const DenoiseBackward<T>&, const at::Tensor&, const at::Tensor&);
 LADDER_INSTANTIATE(float)
 LADDER_INSTANTIATE(BFloat16)
 #undef LADDER_INSTANTIATE

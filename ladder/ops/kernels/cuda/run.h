@@ -1,4 +1,4 @@
-/// The CUDA kernels on tensors' streams, with the memory that they work in.
+/// The CUDA kernels on the streams of tensors, with the working memory that they need.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,16 +9,16 @@ namespace ladder::ops::cuda {
 
 /// Queue the kernel of `args` on the current stream of the device of `like`.
 template <class T>
-void run(const cpu::AddNoise<T>& args, const at::Tensor& like);
+void run(const AddNoise<T>& args, const at::Tensor& like);
 template <class T>
-void run(const cpu::NormaliseForward<T>& args, const at::Tensor& like);
+void run(const NormaliseForward<T>& args, const at::Tensor& like);
 template <class T>
-void run(const cpu::NormaliseBackward<T>& args, const at::Tensor& like);
-/// The cost goes to the scalar `cost`.
+void run(const NormaliseBackward<T>& args, const at::Tensor& like);
+/// Write the cost to the scalar `cost`.
 template <class T>
-void run(const cpu::DenoiseForward<T>& args, const at::Tensor& cost);
-/// The gradient of the cost comes from the scalar `grad_cost`, undefined where there is none.
+void run(const DenoiseForward<T>& args, const at::Tensor& cost);
+/// Read the gradient of the cost from the scalar `grad_cost`, which may be undefined.
 template <class T>
-void run(const cpu::DenoiseBackward<T>& args, const at::Tensor& like, const at::Tensor& grad_cost);
+void run(const DenoiseBackward<T>& args, const at::Tensor& like, const at::Tensor& grad_cost);
 
 }  // namespace ladder::ops::cuda

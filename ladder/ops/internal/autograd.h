@@ -1,0 +1,83 @@
+/// Names in place of positions for custom autograd functions.
+///
+/// A struct of tensors lists them in `fields`, and LibTorch's lists are made from it and read into
+/// it here only:
+///
+///     struct Inputs {
+///       at::Tensor x, gamma;
+///       auto fields() { return std::tie(x, gamma); }
+///     };
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/core/ivalue.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <optional>
+#include <tuple>
+#include <utility>
+
+namespace ladder::ops {
+
+/// Return the tensors of a struct in the order of its fields, followed by `more` undefined ones.
+template <class Tensors>
+torch::autograd::variable_list to_list(Tensors tensors, size_t more = 0) {
+  torch::autograd::variable_list list;
+  std::apply([&](auto&... fields) { (list.push_back(std::move(fields)), ...); }, tensors.fields());
+  list.resize(list.size() + more);
+  return list;
+}
+
+/// Read a struct from the first tensors of a list.
+template <class Tensors>
+Tensors from_list(const torch::autograd::variable_list& list) {
+  Tensors tensors;
+  size_t i = 0;
+  std::apply([&](auto&... fields) { ((fields = list.at(i++)), ...); }, tensors.fields());
+  return tensors;
+}
+
+/// Apply a custom function that is differentiable in `inputs`, of which some may be undefined; its
+/// forward takes them as optional tensors, and `call` after them.
+template <class Function, class Inputs, class Call>
+auto apply_function(Inputs inputs, const Call& call) {
+  const auto optional = [](const at::Tensor& t) {
+    return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt;
+  };
+  return std::apply(
+      [&](const auto&... fields) { return Function::apply(optional(fields)..., call); },
+      inputs.fields());
+}
+
+/// Return uninitialised tensors for those gradients of `inputs` that the backward pass asks for,
+/// and undefined tensors for the others.
+template <class Inputs>
+Inputs wanted_gradients(torch::autograd::AutogradContext* ctx, Inputs inputs) {
+  size_t edge = 0;  // LibTorch counts defined tensors only
+  const auto allocate = [&](at::Tensor& t) {
+    if (t.defined()) {
+      t = ctx->needs_input_grad(edge++) ? at::empty_like(t) : at::Tensor();
+    }
+  };
+  std::apply([&](auto&... fields) { (allocate(fields), ...); }, inputs.fields());
+  return inputs;
+}
+
+/// Keep a value without tensors from forward to backward.
+template <class T>
+struct KeptValue : torch::CustomClassHolder {
+  explicit KeptValue(T value_) : value(std::move(value_)) {}
+  T value;
+};
+template <class T>
+void keep(torch::autograd::AutogradContext* ctx, T value) {
+  ctx->saved_data["kept"] =
+      c10::IValue::make_capsule(c10::make_intrusive<KeptValue<T>>(std::move(value)));
+}
+template <class T>
+T kept(torch::autograd::AutogradContext* ctx) {
+  return c10::static_intrusive_pointer_cast<KeptValue<T>>(ctx->saved_data.at("kept").toCapsule())
+      ->value;
+}
+
+}  // namespace ladder::ops
