@@ -1,9 +1,8 @@
-/// Randomness: named streams, the Philox counter-based generator and the noise that is drawn from
-/// it.
+/// Random numbers: named streams, the counter-based generator Philox, and noise drawn from it.
 ///
-/// One run seed makes independent streams (`stream_seed(seed, "noise")`, `"split"`, ...), so that
-/// changing what one stream is used for does not move the others. Numbers are functions of
-/// (seed, position): the same at any number of threads, and resumed by storing two integers.
+/// One run seed gives independent streams (`stream_seed(seed, "noise")`, `"split"`, ...): a change
+/// in one stream does not change the others. A number depends on its seed and its position only.
+/// It is the same on any number of threads, and two integers are enough to resume a stream.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,17 +15,17 @@
 
 namespace ladder {
 
-/// Seed of the stream `name` of a run: FNV-1a of the name, mixed with the run seed by SplitMix64.
+/// Return the seed of a run's stream: FNV-1a of `name`, mixed with the run seed by SplitMix64.
 uint64_t stream_seed(uint64_t run_seed, std::string_view name);
 
-/// Seed of the `index`-th member of a family of streams (an epoch's permutation, say).
+/// Return the seed of member `index` of a family of streams, for example of one epoch.
 uint64_t stream_seed(uint64_t stream, uint64_t index);
 
-/// Philox4x32 with ten rounds: four 32-bit words from a counter and a key.
+/// Return four 32-bit words from a counter and a key: Philox4x32 with ten rounds.
 /// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-/// Uniform 32-bit words in sequence from Philox, for shuffles and draws of rows.
+/// Sequence of uniform 32-bit words from Philox, for shuffles and for drawing rows.
 class PhiloxEngine {
  public:
   using result_type = uint32_t;
@@ -36,7 +35,7 @@ class PhiloxEngine {
   static constexpr uint32_t max() { return UINT32_MAX; }
   uint32_t operator()();
 
-  /// Uniform integer in [0, n), without modulo bias. Error: n == 0.
+  /// Return a uniform integer in [0, n), without modulo bias. Error: n == 0.
   uint64_t below(uint64_t n);
 
  private:
@@ -46,26 +45,26 @@ class PhiloxEngine {
   int used_ = 4;
 };
 
-/// Uniformly random permutation of 0..n-1, int64 [n] (Fisher-Yates over PhiloxEngine(seed)).
+/// Return a random permutation of 0..n-1, int64 [n] (Fisher-Yates with PhiloxEngine(seed)).
 at::Tensor permutation(int64_t n, uint64_t seed);
 
-/// The right to one matrix of standard normals: where it stands in its stream, or its values.
+/// One matrix of standard normals before it is drawn: its position in a stream, or its values.
 struct NoiseDraw {
   uint64_t seed = 0;
   uint64_t offset = 0;
-  std::optional<at::Tensor> values = {};  ///< [rows, columns]; set when the draws were given
+  std::optional<at::Tensor> values = {};  ///< [rows, columns]; set if the draws were given
   /// int64 scalar that is added to `offset` when the numbers are drawn; see NoiseSource::from.
   std::optional<at::Tensor> position = {};
 
-  /// The offset with what `position` holds now, which is read from its device.
+  /// Return `offset` plus the value of `position`, which is read from its device.
   uint64_t offset_now() const;
 };
 
-/// A stream of standard normal matrices, drawn where they are used.
+/// A stream of standard normal matrices. They are drawn by the operators that use them.
 ///
 /// Element (r, c) of a [rows, columns] matrix is word r mod 4 of Philox block
-/// offset + (r div 4) * columns + c, turned into a normal by Box-Muller on word pairs, in float32
-/// whatever the dtype that asks. A matrix takes ceil(rows / 4) * columns blocks.
+/// offset + (r div 4) * columns + c. Box-Muller turns pairs of words into normals, in float32 for
+/// tensors of any dtype. A matrix takes ceil(rows / 4) * columns blocks.
 ///
 ///     NoiseSource noise(stream_seed(run_seed, "noise"));
 ///     auto loss = net->loss(batch, noise);       // draws level 0, then levels 1..L in order
@@ -73,19 +72,19 @@ class NoiseSource {
  public:
   explicit NoiseSource(uint64_t seed, uint64_t offset = 0) : seed_(seed), offset_(offset) {}
 
-  /// A source that hands out the given matrices in order instead of drawing; what one forward
-  /// pass of a ladder takes is one matrix a level, level 0 first, over its noisy rows.
+  /// Return a source that hands out the given matrices in order. A forward pass of a ladder takes
+  /// one matrix per level, level 0 first, with one row per noisy row.
   static NoiseSource replay(std::vector<at::Tensor> draws);
 
-  /// A source whose blocks are counted from what `position`, an int64 scalar on the device that
-  /// draws, holds when the numbers are drawn, not from what it held when they were asked for. A
-  /// recorded step that is run again draws new numbers that way (train::StepGraph).
+  /// Return a source that starts at the block number in `position`, an int64 scalar on the device
+  /// that draws. The number is read when noise is drawn: a recorded step that is replayed draws new
+  /// noise if `position` has changed (train::StepGraph). Error: another dtype or shape.
   static NoiseSource from(uint64_t seed, at::Tensor position);
 
   NoiseDraw draw(int64_t rows, int64_t columns);
 
   uint64_t seed() const { return seed_; }
-  uint64_t offset() const { return offset_; }  ///< beyond the position, where there is one
+  uint64_t offset() const { return offset_; }  ///< without `position`
 
  private:
   uint64_t seed_;
@@ -96,14 +95,14 @@ class NoiseSource {
 
 namespace ops {
 
-/// The standard normals of `draw` as a tensor [rows, columns] of `options`. Drawn in float32 on a
-/// GPU by the CUDA kernel (the same up to the rounding of logarithm and sine), else on the CPU and
-/// moved.
+/// Return the standard normals of `draw` as a tensor [rows, columns] with `options`. They are drawn
+/// in float32: for a GPU by its kernel (equal up to the rounding of logarithm and sine), otherwise
+/// on the CPU, then moved.
 at::Tensor standard_normal(const NoiseDraw& draw, int64_t rows, int64_t columns,
                            const at::TensorOptions& options);
 
-/// Uniform numbers in (0, 1) instead, float32 from the upper 23 bits of the same words:
-/// (bits + 1/2) / 2^23. Given values are returned as they are.
+/// Return uniform numbers in (0, 1) instead, in float32 from the upper 23 bits of the same words:
+/// (bits + 1/2) / 2^23. Given values are returned unchanged.
 at::Tensor standard_uniform(const NoiseDraw& draw, int64_t rows, int64_t columns,
                             const at::TensorOptions& options);
 
