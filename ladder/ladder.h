@@ -5,6 +5,7 @@
 /// only the headers it needs.
 #pragma once
 
+#include "ladder/core/activation.h"
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/random.h"
@@ -42,6 +43,7 @@
 #include "ladder/nn/stages/noisy_mean_pool.h"
 #include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/nn/stages/noisy_stage.h"
+#include "ladder/ops/combinator_function.h"
 #include "ladder/ops/convolve.h"
 #include "ladder/ops/corrupt.h"
 #include "ladder/ops/denoise.h"
