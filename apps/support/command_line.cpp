@@ -180,7 +180,7 @@ void CommandLine::parse(int argc, const char* const* argv) {
       given_.push_back({find("help"), argument, ""});
       continue;
     }
-    if (argument.size() < 3 || !argument.starts_with("--")) {
+    if (argument.size() < 3 || !argument.starts_with("--") || argument[2] == '=') {
       throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
     }
     const auto equals = argument.find('=');

@@ -142,7 +142,7 @@ TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
         "expected the settings that the run in " + (place.folder / "run").string() +
             " was started with but got others (give the flags of its "
             "start again): epochs (1 there, 2 "
-            "here), noise (0.3 there, 0.4 here).");
+            "here), noise_std (0.3 there, 0.4 here).");
   CHECK(file_bytes(place.file("run", "config.json")) == before);
 }
 
