@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/train/internal/row_batches.h"
@@ -76,6 +77,7 @@ torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_si
               "predict: expected inputs of at least one row but got none.");
   TORCH_CHECK(batch_size >= 1, "predict: expected a batch size of at least 1 but got ", batch_size,
               ".");
+  check_finite("predict", "inputs", inputs);
   return predict_rows(net, {inputs}, batch_size);
 }
 
@@ -86,6 +88,7 @@ double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor&
   TORCH_CHECK(batch_size >= 1, "error_rate: expected a batch size of at least 1 but got ",
               batch_size, ".");
   check_evaluation_labels("error_rate", "evaluated", labels, {}, inputs.size(0), net->classes());
+  check_finite("error_rate", "inputs", inputs);
   return error_of_rows(net, {inputs}, labels, batch_size);
 }
 

@@ -26,14 +26,15 @@ torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibrati
 
 /// Return the most probable class of each row of `inputs` (floating or uint8), int64 [R], on their
 /// device. The network normalises with its stored statistics: calibrate it first. Its mode is left
-/// as it was. Errors: no rows, a batch size below 1.
+/// as it was. Errors: no rows, a batch size below 1, a NaN or an infinite number (with its row and
+/// column).
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size = 1000);
 
 /// Return the percentage of rows whose prediction differs from `labels` (int64 [R]). Rows with
 /// label -1 have none and are left out.
 ///
 /// Errors: no rows, a number of labels other than that of the rows, a label outside of -1 to
-/// classes - 1 (its row is named), no label at all.
+/// classes - 1 (its row is named), no label at all, a NaN or an infinite number in the inputs.
 ///
 ///     net->calibrate(train.inputs);
 ///     double percent = error_rate(net, test.inputs, test.labels);

@@ -1,5 +1,7 @@
 #include "ladder/train/evaluate.h"
 
+#include <limits>
+
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
@@ -61,6 +63,20 @@ TEST_CASE("error_rate says what is wrong with rows and labels", "[train]") {
           "error_rate: expected a batch size of at least 1 but got 0.");
   REQUIRE(error_text([&] { predict(net, data.test_inputs, 0); }) ==
           "predict: expected a batch size of at least 1 but got 0.");
+}
+
+TEST_CASE("predict and error_rate name a row that is not finite by its place in the inputs",
+          "[train]") {
+  const auto data = blobs();
+  auto net = small_ladder();
+  net->calibrate(data.training.inputs);
+  auto inputs = data.test_inputs.clone();
+  inputs[207][1] = std::numeric_limits<float>::quiet_NaN();
+  const std::string text =
+      ": expected inputs to hold finite numbers but got nan in row 207, column 1.";
+  REQUIRE(error_text([&] { predict(net, inputs, 100); }) == "predict" + text);
+  REQUIRE(error_text([&] { error_rate(net, inputs, data.test_labels, 100); }) ==
+          "error_rate" + text);
 }
 
 TEST_CASE("error_rate leaves rows with label -1 out", "[train]") {
