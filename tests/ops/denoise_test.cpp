@@ -93,7 +93,8 @@ void require_as_composite(const std::vector<torch::Tensor>& in, torch::Dtype dty
   };
   const auto actual = values_and_gradients(in, dtype, function, form, ladder::ops::denoise);
   const auto expected = composite();
-  const auto bounds = rounding_of(composite, dtype);
+  // Of many rows two draws do: the largest element says enough.
+  const auto bounds = rounding_of(composite, dtype, in[0].size(0) > 1000 ? 2 : 4);
   REQUIRE(actual.size() == expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     INFO("tensor " << i << " of z^, cost and gradients");
@@ -133,7 +134,7 @@ TEST_CASE("denoise kernel agrees with the composite in float64", "[ops][grad]") 
   for (const auto& function : kFunctions) {
     // The last in parts of rows.
     for (const auto& [rows, columns] :
-         {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}, {2500, 67}}) {
+         {std::pair{2, 1}, {3, 7}, {5, 16}, {9, 33}, {4, 130}, {2500, 35}}) {
       for (const int form : {0, 1, 2}) {  // no target, a target as it is, rescaled
         INFO("function of " << parameter_count(function) << " parameters, " << rows << " x "
                             << columns << ", form " << form);

@@ -340,7 +340,7 @@ inline void register_mode() {
 /// elements. f computes in float64 by ATen operations, backward passes included, and gives the same
 /// whenever it is called.
 template <class F>
-std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype) {
+std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype, int draws = bounds_detail::kDraws) {
   namespace detail = bounds_detail;
   detail::register_mode();
   const std::vector<torch::Tensor> exact = f();
@@ -348,7 +348,7 @@ std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype) {
   for (const auto& tensor : exact) {
     squares.push_back(torch::zeros(tensor.sizes(), torch::kDouble));
   }
-  for (int draw = 0; draw < detail::kDraws; ++draw) {
+  for (int draw = 0; draw < draws; ++draw) {
     std::mt19937_64 generator(static_cast<uint64_t>(draw) + 1);
     detail::generator = &generator;
     std::vector<torch::Tensor> moved;
@@ -364,7 +364,7 @@ std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype) {
   std::vector<Bound> bounds;
   for (size_t i = 0; i < exact.size(); ++i) {
     const double deviation =
-        exact[i].numel() == 0 ? 0 : (squares[i] / detail::kDraws).max().sqrt().item<double>();
+        exact[i].numel() == 0 ? 0 : (squares[i] / draws).max().sqrt().item<double>();
     const double scale = unit_roundoff(dtype) / detail::kDisturbance;
     // The last term: the result is rounded when it is stored.
     bounds.push_back({torch::full({}, detail::kDeviations * deviation * scale, torch::kDouble),
