@@ -265,7 +265,7 @@ void place_batch_norm(const BatchNorm& norm, const Layer& layer, Drafts& drafts)
   }
   if (norm.running_mean.defined()) {
     draft.mean = norm.running_mean;
-    draft.variance = norm.running_var + (norm.options.eps() - kVarianceEpsilon);
+    draft.variance = norm.running_var + norm.options.eps();
   }
 }
 
@@ -405,7 +405,8 @@ AnyStage make_stage(const Draft& draft, bool top, const torch::TensorOptions& op
     const auto scale = top ? draft.top_scale : 1.0;
     const auto mean = draft.map_bias.defined() ? draft.mean - draft.map_bias : draft.mean;
     normalization.running_mean.copy_(mean * scale);
-    normalization.running_var.copy_(draft.variance * (scale * scale));
+    // The stage adds its epsilon after the scale.
+    normalization.running_var.copy_(draft.variance * (scale * scale) - kVarianceEpsilon);
     normalization.batches.fill_(1);
   }
   return stage;
