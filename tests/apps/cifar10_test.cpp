@@ -168,7 +168,7 @@ TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, sta
         "  curl -fL https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar -xz -C \"" +
             nowhere + "\"");
 
-  write_file(place.data() / "data_batch_3.bin", std::string(3000, 'x'));
+  write_file(place.data() / "data_batch_3.bin", std::string(3000, '\1'));
   const auto damaged = place.run("run");
   CHECK(damaged.status == 1);
   CHECK(cifar10_sentence(damaged.err).starts_with("read_cifar10: expected records of 3073 bytes "));
