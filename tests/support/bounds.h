@@ -259,6 +259,11 @@ inline double terms(const std::string& name, c10::ArrayRef<c10::IValue> in,
     std::sort(sizes.rbegin(), sizes.rend());
     return sizes.size() < 2 ? sizes[0] : std::ceil(std::sqrt(sizes[0] * sizes[1] / least)) + 1;
   }
+  if (holds("linalg")) {
+    // Decompositions are those of a matrix that is off by n u times its norm [Golub2013]: n^2 in
+    // place of n terms, whose square root is taken.
+    return sizes[0];
+  }
   if (holds("conv")) {
     // Not more than a kernel's values, or the positions of all maps for its gradient.
     std::sort(sizes.begin(), sizes.end());
