@@ -5,7 +5,6 @@
 #include <map>
 #include <regex>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,19 +12,14 @@
 #include "tests/support/catch.h"
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using ladder::testing::file_bytes;
 using ladder::testing::files_below;
 using ladder::testing::source_folder;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream in(path);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 // Names in include lines, without brackets or quotes.
 std::vector<std::string> includes_of(const fs::path& path) {
@@ -232,7 +226,7 @@ TEST_CASE("Headers include what they name", "[rooms]") {
     std::set<std::string> names;
     collect(ours, name, names);
     add_known(names);
-    const std::string code = without_comments(text_of(path));
+    const std::string code = without_comments(file_bytes(path));
     for (const Need& need : needs()) {
       std::smatch match;
       if (!std::regex_search(code, match, need.used)) continue;

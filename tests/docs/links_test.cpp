@@ -1,31 +1,24 @@
 // Every relative link and picture in the documentation leads to a file.
 #include <filesystem>
-#include <fstream>
 #include <regex>
-#include <sstream>
 #include <string>
 
 #include "tests/support/catch.h"
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using ladder::testing::file_bytes;
 using ladder::testing::files_below;
 using ladder::testing::source_folder;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 // Returns the number of relative links of a page.
 int check_links(const fs::path& page) {
   static const std::regex kLink(R"(\]\(([^)#\s]+)(#[^)]*)?\))");
-  const auto text = text_of(page);
+  const auto text = file_bytes(page);
   int links = 0;
   for (std::sregex_iterator link(text.begin(), text.end(), kLink), end; link != end; ++link) {
     const auto target = (*link)[1].str();
