@@ -62,7 +62,7 @@ function(ladder_target target)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
     get_target_property(sources ${target} SOURCES)
     foreach(source IN LISTS sources)
-      string(REGEX MATCH "^[a-z_]+/(([a-z_]+/)*kernels/([a-z_]+/)*)?" folder "${source}")
+      string(REGEX MATCH "^([.][.]/)?[a-z_]+/(([a-z_]+/)*kernels/([a-z_]+/)*)?" folder "${source}")
       string(MAKE_C_IDENTIFIER "${folder}" group)
       set_property(SOURCE "${source}" PROPERTY UNITY_GROUP "${group}")
     endforeach()
@@ -71,13 +71,12 @@ endfunction()
 
 # ladder_library(<target> <source>...)
 #
-# A library that is installed, and its name ladder::<name>: `ladder`, and `models` of ladder_models.
+# A library that is installed, and its name ladder::<target>.
 #
 # Where LADDER_OBJECTS_OF, a variable or in the environment, names the build tree of another
 # configuration, its objects are linked and nothing is compiled: the packaging tests make the other
 # kind of library from them in seconds.
 function(ladder_library target)
-  string(REGEX REPLACE "^ladder_" "" name "${target}")
   if(LADDER_OBJECTS_OF)
     file(STRINGS "${LADDER_OBJECTS_OF}/${target}.objects" objects)
     set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT ON)
@@ -87,12 +86,11 @@ function(ladder_library target)
     file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/${target}.objects"
       CONTENT "$<JOIN:$<FILTER:$<TARGET_OBJECTS:${target}>,EXCLUDE,cmake_pch>,\n>\n")
   endif()
-  add_library(ladder::${name} ALIAS ${target})
+  add_library(ladder::${target} ALIAS ${target})
   if(LADDER_TORCH_DIR)
     get_filename_component(torch_libraries "${LADDER_TORCH_DIR}/../../../lib" ABSOLUTE)
   endif()
   set_target_properties(${target} PROPERTIES
-    EXPORT_NAME ${name}
     LINKER_LANGUAGE CXX
     VERSION "${PROJECT_VERSION}"
     SOVERSION "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}"

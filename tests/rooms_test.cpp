@@ -71,9 +71,10 @@ const std::map<std::string, Rooms>& arrows() {
       {"ops", {"core"}},
       {"nn", {"core", "ops"}},
       {"models", {"core", "data", "nn", "ops"}},
+      {"exports", {"core", "data", "io", "models", "nn", "ops"}},
       {"train", {"core", "data", "io", "nn", "ops"}},
       {"runs", {"core", "data", "io", "models", "nn", "ops", "train"}},
-      {"apps", {"core", "data", "io", "models", "nn", "ops", "runs", "train"}},
+      {"apps", {"core", "data", "exports", "io", "models", "nn", "ops", "runs", "train"}},
   };
   return kArrows;
 }

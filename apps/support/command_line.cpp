@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <ladder/models/nearest_name.h>
+#include <ladder/core/nearest_name.h>
 
 #include <algorithm>
 #include <charconv>
@@ -271,8 +271,8 @@ void check_arguments(int argc, const char* const* argv) {
 }
 
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
-  const auto nearest = models::nearest_name(name, names);
-  const auto near = 2 * models::edit_distance(name, nearest) <= nearest.size();
+  const auto nearest = nearest_name(name, names);
+  const auto near = 2 * edit_distance(name, nearest) <= nearest.size();
   return near && !nearest.empty() ? " (did you mean " + nearest + "?)" : std::string();
 }
 

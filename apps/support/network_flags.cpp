@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 #include <ladder/models/combinators.h>
-#include <ladder/models/nearest_name.h>
+#include <ladder/core/nearest_name.h>
 
 #include <algorithm>
 #include <vector>
@@ -33,7 +33,7 @@ void set_combinator(runs::RunConfig& config, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     throw UsageError(
         fmt::format("expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
-                    models::nearest_name(name, names)));
+                    nearest_name(name, names)));
   }
   config.combinator = name;
 }

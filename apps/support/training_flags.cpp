@@ -3,7 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <ladder/models/nearest_name.h>
+#include <ladder/core/nearest_name.h>
 #include <ladder/version.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -43,7 +43,7 @@ void set_recipe(TrainingFlags& flags, const std::string& name) {
   }
   throw UsageError(
       fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).", name,
-                  models::nearest_name(name, names)));
+                  nearest_name(name, names)));
 }
 
 void add_data_flags(CommandLine& line, TrainingFlags& flags) {

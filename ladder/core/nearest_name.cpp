@@ -1,10 +1,10 @@
-#include "ladder/models/nearest_name.h"
+#include "ladder/core/nearest_name.h"
 
 #include <algorithm>
 #include <numeric>
 #include <utility>
 
-namespace ladder::models {
+namespace ladder {
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -27,4 +27,4 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   return nearest == names.end() ? std::string() : *nearest;
 }
 
-}  // namespace ladder::models
+}  // namespace ladder

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ladder::models {
+namespace ladder {
 
 /// Number of characters to insert, delete or replace to turn `a` into `b` (Levenshtein distance).
 size_t edit_distance(std::string_view a, std::string_view b);
@@ -15,4 +15,4 @@ size_t edit_distance(std::string_view a, std::string_view b);
 ///     nearest_name("mnist-10-full", {"mnist-100-full", "mnist-all-full"});   // mnist-100-full
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names);
 
-}  // namespace ladder::models
+}  // namespace ladder

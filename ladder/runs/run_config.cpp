@@ -3,7 +3,7 @@
 #include <c10/util/Exception.h>
 #include <ladder/data/split.h>
 #include <ladder/models/combinators.h>
-#include <ladder/models/nearest_name.h>
+#include <ladder/core/nearest_name.h>
 
 #include <algorithm>
 #include <fstream>
@@ -275,7 +275,7 @@ void check_known(const std::string& where, const ordered_json& object,
                  const std::vector<std::string>& known) {
   for (const auto& [key, unused] : object.items()) {
     TORCH_CHECK(std::find(known.begin(), known.end(), key) != known.end(), "RunConfig: expected ",
-                where, " but got \"", key, "\" (did you mean ", models::nearest_name(key, known),
+                where, " but got \"", key, "\" (did you mean ", nearest_name(key, known),
                 "?).");
   }
 }

@@ -3,6 +3,5 @@
 
 #include "ladder/models/combinators.h"
 #include "ladder/models/mlp.h"
-#include "ladder/models/nearest_name.h"
 #include "ladder/models/network.h"
 #include "ladder/models/recipes.h"

@@ -1,11 +1,11 @@
-#include "ladder/models/nearest_name.h"
+#include "ladder/core/nearest_name.h"
 
 #include "tests/support/catch.h"
 
-namespace models = ladder::models;
 
-TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[models]") {
-  using models::edit_distance;
+
+TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[core]") {
+  using ladder::edit_distance;
   CHECK(edit_distance("", "") == 0);
   CHECK(edit_distance("", "abc") == 3);
   CHECK(edit_distance("abc", "") == 3);
@@ -14,8 +14,8 @@ TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[mode
   CHECK(edit_distance("same", "same") == 0);
 }
 
-TEST_CASE("Nearest name: the first of the nearest, or nothing", "[models]") {
-  using models::nearest_name;
+TEST_CASE("Nearest name: the first of the nearest, or nothing", "[core]") {
+  using ladder::nearest_name;
   CHECK(nearest_name("rlu", {"tanh", "relu", "gelu"}) == "relu");
   CHECK(nearest_name("elu", {"relu", "gelu"}) == "relu");
   CHECK(nearest_name("x", {}).empty());

@@ -83,10 +83,10 @@ macro(make_project name)
   file(CREATE_LINK "${SOURCE_DIR}" "${WORK_DIR}/source/${name}/third_party/ladder" SYMBOLIC)
 endmacro()
 
-# Nothing but the two libraries becomes part of another project's build.
+# Nothing but the library becomes part of another project's build.
 macro(expect_libraries_alone name)
   run("${CMAKE_COMMAND}" --build "${WORK_DIR}/${name}" --target help)
-  expect("ladder_models")
+  expect("libladder")
   if(output MATCHES "ladder_tests|ladder-mnist|ladder-step-bench")
     message(FATAL_ERROR "expected neither tests nor programs but got\n${output}")
   endif()

@@ -11,7 +11,7 @@ run("${CMAKE_COMMAND}" -S "${SOURCE_DIR}" -B "${WORK_DIR}/library" ${CONFIGURE_F
 run("${CMAKE_COMMAND}" --build "${WORK_DIR}/library")
 unset(ENV{Torch_DIR})
 install_moved("${WORK_DIR}/library")
-file(GLOB_RECURSE libraries "${PREFIX}/libladder_models.*")
+file(GLOB_RECURSE libraries "${PREFIX}/libladder.*")
 if(OTHER_KIND_SHARED)
   set(ending "[.]so")
   list(GET libraries 0 library)

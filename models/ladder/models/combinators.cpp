@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "ladder/models/nearest_name.h"
+#include "ladder/core/nearest_name.h"
 
 namespace ladder::models {
 namespace {

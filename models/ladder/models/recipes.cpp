@@ -7,7 +7,7 @@
 
 #include "ladder/models/combinators.h"
 #include "ladder/models/mlp.h"
-#include "ladder/models/nearest_name.h"
+#include "ladder/core/nearest_name.h"
 
 namespace ladder::models {
 namespace {

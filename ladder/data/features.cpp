@@ -1,0 +1,298 @@
+#include "ladder/data/features.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+namespace ladder::data {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Rounds of measuring mean and standard deviation, each with values clipped by those of the last.
+constexpr int kClippedRounds = 2;
+constexpr double kClipAt = 3;  // standard deviations
+// A text column with more levels than this share of its rows identifies rows.
+constexpr double kIdentifierShare = 0.9;
+constexpr size_t kIdentifierRows = 20;
+
+struct Moments {
+  double mean = 0;
+  double std = 0;
+};
+
+Moments moments(const std::vector<double>& values, double low, double high) {
+  double count = 0, mean = 0, squares = 0;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    const double clipped = std::clamp(value, low, high);
+    const double step = clipped - mean;
+    mean += step / ++count;
+    squares += step * (clipped - mean);
+  }
+  return {mean, count > 0 ? std::sqrt(squares / count) : 0};
+}
+
+void check_finite_column(const Column& column, const std::string& source) {
+  const auto found = std::find_if(column.numbers.begin(), column.numbers.end(),
+                                  [](double value) { return std::isinf(value); });
+  TORCH_CHECK(found == column.numbers.end(), "Features: expected finite numbers but got ", *found,
+              " in row ", found - column.numbers.begin() + 1, " of column '", column.name, "'",
+              source.empty() ? "" : " of " + source, ".");
+}
+
+Feature fit_number(const Column& column) {
+  Feature feature{.name = column.name, .kind = ColumnKind::kNumber};
+  std::optional<double> first;
+  bool varies = false;
+  for (const double value : column.numbers) {
+    if (std::isnan(value)) {
+      feature.indicator = true;
+    } else if (!first) {
+      first = value;
+    } else if (value != *first) {
+      varies = true;
+    }
+  }
+  if (!first || (!varies && !feature.indicator)) {
+    feature.dropped = first ? "constant" : "empty";
+    return feature;
+  }
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  Moments measured = moments(column.numbers, -kInfinity, kInfinity);
+  for (int round = 0; round < kClippedRounds && varies; ++round) {
+    const double reach = kClipAt * measured.std;
+    const Moments clipped = moments(column.numbers, measured.mean - reach, measured.mean + reach);
+    if (!(clipped.std > 0)) break;
+    measured = clipped;
+  }
+  feature.center = varies ? measured.mean : *first;
+  feature.scale = measured.std > 0 && std::isfinite(measured.std) ? measured.std : 1;
+  return feature;
+}
+
+Feature fit_text(const Column& column, const FeatureOptions& options) {
+  Feature feature{.name = column.name, .kind = ColumnKind::kText};
+  std::vector<int64_t> counts(column.levels.size());
+  int64_t present = 0;
+  for (const int32_t code : column.codes) {
+    if (code < 0) {
+      feature.indicator = true;
+    } else {
+      ++counts[static_cast<size_t>(code)];
+      ++present;
+    }
+  }
+  std::vector<size_t> order(counts.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::erase_if(order, [&](size_t level) { return counts[level] == 0; });
+  if (order.empty() || (order.size() == 1 && !feature.indicator)) {
+    feature.dropped = order.empty() ? "empty" : "constant";
+    return feature;
+  }
+  const auto rows = static_cast<double>(present);
+  if (column.codes.size() >= kIdentifierRows &&
+      static_cast<double>(order.size()) > kIdentifierShare * rows) {
+    feature.dropped = "different in nearly every row";
+    return feature;
+  }
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return counts[a] != counts[b] ? counts[a] > counts[b] : column.levels[a] < column.levels[b];
+  });
+  for (const size_t level : order) {
+    const auto count = static_cast<double>(counts[level]);
+    if (static_cast<int64_t>(feature.levels.size()) < options.most_levels &&
+        (count >= options.least_share * rows || feature.levels.size() < 2)) {
+      feature.levels.push_back(column.levels[level]);
+    } else {
+      feature.other = true;
+    }
+  }
+  return feature;
+}
+
+void apply_number(const Feature& feature, const Column& column, const std::string& source,
+                  float* out, int64_t stride) {
+  if (column.kind == ColumnKind::kText) {
+    const auto text = std::find_if(column.codes.begin(), column.codes.end(),
+                                   [](int32_t code) { return code >= 0; });
+    TORCH_CHECK(text == column.codes.end(), "Features: expected a number but got '",
+                cell_text(column, text - column.codes.begin()), "' in row ",
+                text - column.codes.begin() + 1, " of column '", column.name, "'",
+                source.empty() ? "" : " of " + source, ".");
+  } else {
+    check_finite_column(column, source);
+  }
+  const auto rows = static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
+                                                                          : column.numbers.size());
+  const double factor = 1 / feature.scale;
+  for (int64_t row = 0; row < rows; ++row, out += stride) {
+    const double value = column.kind == ColumnKind::kText
+                             ? std::numeric_limits<double>::quiet_NaN()
+                             : column.numbers[static_cast<size_t>(row)];
+    const bool missing = std::isnan(value);
+    double z = missing ? 0 : (value - feature.center) * factor;
+    if (std::abs(z) > kTailFrom) {
+      z = std::copysign(kTailFrom + std::log1p(std::abs(z) - kTailFrom), z);
+    }
+    out[0] = static_cast<float>(z);
+    if (feature.indicator) out[1] = missing ? kLevelHeight : 0;
+  }
+}
+
+void apply_text(const Feature& feature, const Column& column, float* out, int64_t stride) {
+  std::unordered_map<std::string, int64_t> inputs;
+  for (size_t level = 0; level < feature.levels.size(); ++level) {
+    inputs.emplace(feature.levels[level], static_cast<int64_t>(level));
+  }
+  const auto levels = static_cast<int64_t>(feature.levels.size());
+  const int64_t other = feature.other ? levels : -1;
+  const int64_t missing = feature.indicator ? levels + (feature.other ? 1 : 0) : -1;
+  const auto input_of = [&](const std::string& text) {
+    const auto found = inputs.find(text);
+    return found == inputs.end() ? other : found->second;
+  };
+  std::vector<int64_t> input_of_code;
+  for (const auto& text : column.levels) input_of_code.push_back(input_of(text));
+
+  const bool text = column.kind == ColumnKind::kText;
+  const auto rows = static_cast<int64_t>(text ? column.codes.size() : column.numbers.size());
+  for (int64_t row = 0; row < rows; ++row, out += stride) {
+    std::fill_n(out, feature.width(), 0.0F);
+    int64_t input = missing;
+    if (text) {
+      const int32_t code = column.codes[static_cast<size_t>(row)];
+      if (code >= 0) input = input_of_code[static_cast<size_t>(code)];
+    } else if (!std::isnan(column.numbers[static_cast<size_t>(row)])) {
+      input = input_of(cell_text(column, row));
+    }
+    if (input >= 0) out[input] = kLevelHeight;
+  }
+}
+
+}  // namespace
+
+int64_t Feature::width() const {
+  if (!dropped.empty()) return 0;
+  const int64_t extra = indicator ? 1 : 0;
+  if (kind == ColumnKind::kNumber) return 1 + extra;
+  return static_cast<int64_t>(levels.size()) + (other ? 1 : 0) + extra;
+}
+
+int64_t Features::width() const {
+  int64_t inputs = 0;
+  for (const auto& column : columns) inputs += column.width();
+  return inputs;
+}
+
+bool Features::all_numbers() const {
+  return std::all_of(columns.begin(), columns.end(), [](const Feature& feature) {
+    return !feature.dropped.empty() || feature.kind == ColumnKind::kNumber;
+  });
+}
+
+torch::Tensor Features::apply(const Table& table) const {
+  const int64_t stride = width();
+  at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);
+  float* out = inputs.data_ptr<float>();
+  for (const auto& feature : columns) {
+    if (!feature.dropped.empty()) continue;
+    const Column& column = table.column(feature.name);
+    if (feature.kind == ColumnKind::kNumber) {
+      apply_number(feature, column, table.source, out, stride);
+    } else {
+      apply_text(feature, column, out, stride);
+    }
+    out += feature.width();
+  }
+  return inputs;
+}
+
+Features fit_features(const Table& table, const std::vector<std::string>& except,
+                      const FeatureOptions& options) {
+  Features features;
+  for (const auto& column : table.columns) {
+    if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;
+    if (column.kind == ColumnKind::kNumber) {
+      check_finite_column(column, table.source);
+      features.columns.push_back(fit_number(column));
+    } else {
+      features.columns.push_back(fit_text(column, options));
+    }
+  }
+  TORCH_CHECK(features.width() > 0, "Features: expected a column whose values vary in ",
+              table.source.empty() ? "the table" : table.source, " but got ",
+              features.columns.empty() ? "no column besides the label"
+                                       : "constant, empty and identifying columns only",
+              ".");
+  return features;
+}
+
+std::string to_json(const Features& features) {
+  ordered_json columns = ordered_json::array();
+  for (const auto& feature : features.columns) {
+    ordered_json one = {{"name", feature.name},
+                        {"kind", feature.kind == ColumnKind::kNumber ? "number" : "text"}};
+    if (!feature.dropped.empty()) {
+      one["dropped"] = feature.dropped;
+    } else if (feature.kind == ColumnKind::kNumber) {
+      one["center"] = feature.center;
+      one["scale"] = feature.scale;
+      one["indicator"] = feature.indicator;
+    } else {
+      one["levels"] = feature.levels;
+      one["other"] = feature.other;
+      one["indicator"] = feature.indicator;
+    }
+    columns.push_back(std::move(one));
+  }
+  return columns.dump();
+}
+
+Features features_from_json(std::string_view json) {
+  const auto columns = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  TORCH_CHECK(columns.is_array(), "Features: expected a JSON array of columns but got ",
+              columns.is_discarded() ? "no JSON" : columns.type_name(), ".");
+  Features features;
+  size_t place = 0;
+  try {
+    for (const auto& one : columns) {
+      Feature feature{.name = one.at("name").get<std::string>()};
+      const auto kind = one.at("kind").get<std::string>();
+      TORCH_CHECK(kind == "number" || kind == "text", "Features: expected column ", place,
+                  " to be a number or a text but got '", kind, "'.");
+      feature.kind = kind == "number" ? ColumnKind::kNumber : ColumnKind::kText;
+      if (one.contains("dropped")) {
+        feature.dropped = one.at("dropped").get<std::string>();
+      } else {
+        feature.indicator = one.at("indicator").get<bool>();
+        if (feature.kind == ColumnKind::kNumber) {
+          feature.center = one.at("center").get<double>();
+          feature.scale = one.at("scale").get<double>();
+          TORCH_CHECK(feature.scale > 0, "Features: expected column ", place,
+                      " to have a scale above 0 but got ", feature.scale, ".");
+        } else {
+          feature.levels = one.at("levels").get<std::vector<std::string>>();
+          feature.other = one.at("other").get<bool>();
+        }
+      }
+      features.columns.push_back(std::move(feature));
+      ++place;
+    }
+  } catch (const nlohmann::json::exception& error) {
+    TORCH_CHECK(false, "Features: expected a description of column ", place, " but got ",
+                error.what(), ".");
+  }
+  return features;
+}
+
+}  // namespace ladder::data

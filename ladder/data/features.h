@@ -1,0 +1,88 @@
+/// How the columns of a table become the inputs of a network.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ladder/data/table.h"
+
+namespace ladder::data {
+
+/// What is done with one column.
+///
+/// A number x becomes one input, and a second one if `indicator` is set:
+///
+///     z = (x - center) / scale               0 if x is missing
+///     y = z                                  for |z| <= kTailFrom
+///     y = sign(z) (kTailFrom + log(1 + |z| - kTailFrom))   beyond: heavy tails are tamed
+///     i = kLevelHeight if x is missing, else 0
+///
+/// A text becomes one input a level (kLevelHeight for its level, else 0), one for rare and unseen
+/// levels if `other` is set, and a last one for missing texts if `indicator` is set. The indicator
+/// of a missing number has the same height.
+///
+/// Mean and standard deviation are measured three times, the second and third time over values
+/// clipped to 3 standard deviations around the last mean, so that a few huge values do not flatten
+/// all others.
+struct Feature {
+  std::string name = {};
+  ColumnKind kind = ColumnKind::kNumber;
+  std::string dropped = {};  ///< reason why the column is not used, such as "constant"; "" if used
+
+  double center = 0;       ///< kNumber: mean
+  double scale = 1;        ///< kNumber: standard deviation, above 0
+  bool indicator = false;  ///< training rows have missing values
+
+  std::vector<std::string> levels = {};  ///< kText: levels with an input each
+  bool other = false;                    ///< kText: an input for rare and unseen levels
+
+  /// Return the number of inputs.
+  int64_t width() const;
+};
+
+/// |z| from which a standardised number grows by its logarithm.
+inline constexpr double kTailFrom = 3;
+
+/// Value of an input that marks a level or a missing value: one that marks half of the rows has a
+/// standard deviation of 1, like a number.
+inline constexpr float kLevelHeight = 2;
+
+/// The columns that a network reads, in the order of its inputs.
+struct Features {
+  std::vector<Feature> columns = {};
+
+  /// Return the number of inputs.
+  int64_t width() const;
+  /// Return whether every used column is a number.
+  bool all_numbers() const;
+
+  /// Return inputs [rows, width()], float32. Columns are found by name, in any order; others are
+  /// ignored.
+  ///
+  /// Errors: a column that is not there (the nearest name is given); a text where a number is
+  /// expected (with its row); an infinite number.
+  torch::Tensor apply(const Table& table) const;
+};
+
+struct FeatureOptions {
+  int64_t most_levels = 50;     ///< of a text column; the least frequent others share one input
+  double least_share = 0.0005;  ///< of the rows that a level with an input of its own has
+};
+
+/// Measure features on all rows of `table`, labeled and unlabeled, without the columns `except`
+/// (label, identifiers). Columns with one value are dropped, and texts that differ in nearly every
+/// row (identifiers).
+///
+/// Errors: no column that varies, an infinite number.
+Features fit_features(const Table& table, const std::vector<std::string>& except,
+                      const FeatureOptions& options = {});
+
+/// Return features as a JSON array, one object a column, and read that again. Error: another text.
+std::string to_json(const Features& features);
+Features features_from_json(std::string_view json);
+
+}  // namespace ladder::data

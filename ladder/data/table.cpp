@@ -1,0 +1,42 @@
+#include "ladder/data/table.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ladder/core/nearest_name.h"
+
+namespace ladder::data {
+
+int64_t Table::find(std::string_view name) const {
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const Column& column) { return column.name == name; });
+  return found == columns.end() ? -1 : found - columns.begin();
+}
+
+const Column& Table::column(std::string_view name) const {
+  const int64_t index = find(name);
+  if (index < 0) {
+    std::vector<std::string> names;
+    for (const auto& column : columns) names.push_back(column.name);
+    TORCH_CHECK(
+        false, "Table: expected a column '", name, "' in ", source.empty() ? "the table" : source,
+        " but found none",
+        names.empty() ? "." : fmt::format(" (did you mean '{}'?).", nearest_name(name, names)));
+  }
+  return columns[static_cast<size_t>(index)];
+}
+
+std::string cell_text(const Column& column, int64_t row) {
+  const auto index = static_cast<size_t>(row);
+  if (column.kind == ColumnKind::kText) {
+    const int32_t code = column.codes[index];
+    return code < 0 ? std::string() : column.levels[static_cast<size_t>(code)];
+  }
+  const double value = column.numbers[index];
+  return std::isnan(value) ? std::string() : fmt::format("{}", value);
+}
+
+}  // namespace ladder::data

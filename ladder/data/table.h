@@ -1,0 +1,42 @@
+/// Columns with names, as they are read from a file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ladder::data {
+
+enum class ColumnKind {
+  kNumber,  ///< values are numbers
+  kText,    ///< values are texts, numbered by their level
+};
+
+/// One column of a table.
+struct Column {
+  std::string name = {};
+  ColumnKind kind = ColumnKind::kNumber;
+  std::vector<double> numbers = {};      ///< kNumber: one value a row; NaN is missing
+  std::vector<int32_t> codes = {};       ///< kText: index into `levels` of each row; -1 is missing
+  std::vector<std::string> levels = {};  ///< kText: different texts, in the order of appearance
+};
+
+/// Rows of a file. All columns have `rows` values, and no two have one name.
+struct Table {
+  std::string source = {};  ///< file that the rows come from, for messages
+  int64_t rows = 0;
+  std::vector<Column> columns = {};
+
+  /// Return the index of the column `name`, or -1.
+  int64_t find(std::string_view name) const;
+
+  /// Return the column `name`. Error: no such column; the sentence gives the nearest name.
+  const Column& column(std::string_view name) const;
+};
+
+/// Return the text of a value: the level of a text, the shortest decimal form of a number ("3",
+/// "0.1"), "" for a missing value.
+std::string cell_text(const Column& column, int64_t row);
+
+}  // namespace ladder::data
