@@ -72,6 +72,7 @@
 #include "ladder/train/process_memory.h"
 #include "ladder/train/run_clock.h"
 #include "ladder/train/run_record.h"
+#include "ladder/train/scaled_objective.h"
 #include "ladder/train/schedule.h"
 #include "ladder/train/step_graph.h"
 #include "ladder/train/step_runner.h"

@@ -1,8 +1,8 @@
 #include "apps/support/network_flags.h"
 
 #include <fmt/format.h>
-#include <ladder/models/combinators.h>
 #include <ladder/core/nearest_name.h>
+#include <ladder/models/combinators.h>
 
 #include <algorithm>
 #include <vector>

@@ -1,9 +1,9 @@
 #include "ladder/runs/run_config.h"
 
 #include <c10/util/Exception.h>
+#include <ladder/core/nearest_name.h>
 #include <ladder/data/split.h>
 #include <ladder/models/combinators.h>
-#include <ladder/core/nearest_name.h>
 
 #include <algorithm>
 #include <fstream>
@@ -60,6 +60,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("layers", Role::kExperiment, network.layers);
   visit("top_gamma", Role::kExperiment, network.top_gamma);
   visit("lambda", Role::kExperiment, network.lambda);
+  visit("scaled_lambda", Role::kExperiment, config.scaled_lambda);
+  visit("class_balance", Role::kExperiment, config.class_balance);
   visit("input_noise", Role::kExperiment, network.input_noise);
   visit("noise_std", Role::kExperiment, network.noise_std);
   visit("combinator", Role::kExperiment, config.combinator);
@@ -275,8 +277,7 @@ void check_known(const std::string& where, const ordered_json& object,
                  const std::vector<std::string>& known) {
   for (const auto& [key, unused] : object.items()) {
     TORCH_CHECK(std::find(known.begin(), known.end(), key) != known.end(), "RunConfig: expected ",
-                where, " but got \"", key, "\" (did you mean ", nearest_name(key, known),
-                "?).");
+                where, " but got \"", key, "\" (did you mean ", nearest_name(key, known), "?).");
   }
 }
 

@@ -51,6 +51,9 @@ struct RunConfig {
 
   models::NetworkOptions network = {};  ///< without its combinator's factory, see `network_of`
   std::string combinator = "gaussian";
+  /// True: `network.lambda` holds the weights of train::scaled_objective.
+  std::optional<bool> scaled_lambda = {};
+  std::optional<std::string> class_balance = {};  ///< of Classifier: "none", "sampling", "weights"
 
   int64_t epochs = 150;
   double learning_rate = 0.002;

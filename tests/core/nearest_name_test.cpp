@@ -2,8 +2,6 @@
 
 #include "tests/support/catch.h"
 
-
-
 TEST_CASE("Edit distance: counts insertions, deletions and replacements", "[core]") {
   using ladder::edit_distance;
   CHECK(edit_distance("", "") == 0);

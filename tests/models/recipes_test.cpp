@@ -1,5 +1,5 @@
-#include <ladder/models/combinators.h>
 #include <ladder/core/nearest_name.h>
+#include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "ladder/core/nearest_name.h"
 #include "ladder/models/combinators.h"
 #include "ladder/models/mlp.h"
-#include "ladder/core/nearest_name.h"
 
 namespace ladder::models {
 namespace {

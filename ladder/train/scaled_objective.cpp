@@ -1,0 +1,143 @@
+#include "ladder/train/scaled_objective.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+#include <utility>
+
+#include "ladder/train/internal/number_text.h"
+
+namespace ladder::train {
+namespace {
+
+constexpr double kFirstHiddenWeight = 1;
+constexpr double kUpperWeight = 0.03;
+
+std::string weights_text(const std::vector<double>& weights) {
+  std::string text;
+  for (const double weight : weights) text += (text.empty() ? "" : ", ") + number_text(weight);
+  return text;
+}
+
+class ScaledObjective : public Objective {
+ public:
+  ScaledObjective(Ladder net, ScaledObjectiveOptions options)
+      : net_(std::move(net)), options_(std::move(options)), plain_(objective(net_)) {
+    std::vector<double> used;
+    for (size_t level = 0; level < options_.weights.size(); ++level) {
+      if (options_.weights[level] > 0) {
+        levels_.push_back(static_cast<int64_t>(level));
+        used.push_back(options_.weights[level]);
+      }
+    }
+    const auto parameter = net_->parameters().front();
+    weights_ = at::tensor(used, at::kDouble).to(parameter.options());
+    means_ = at::zeros({static_cast<int64_t>(used.size())}, parameter.options());
+    start_ = at::ones({}, parameter.options());
+    if (!options_.class_weights.empty()) {
+      class_weights_ = at::tensor(options_.class_weights, at::kDouble).to(parameter.options());
+    }
+  }
+
+  torch::nn::Module& module() override { return *net_; }
+  Ladder classifier() override { return net_; }
+  size_t levels() const override { return plain_->levels(); }
+
+  std::map<std::string, std::string> settings() const override {
+    return {{"lambda", "scaled " + weights_text(options_.weights)},
+            {"lambda_decay", number_text(options_.decay)},
+            {"lambda_floor", number_text(options_.floor)},
+            {"class_weights", weights_text(options_.class_weights)},
+            {"input_noise", number_text(net_->options.input_noise)}};
+  }
+
+  std::vector<CostTerm> terms() const override {
+    std::vector<CostTerm> terms = {{.kind = CostKind::kSupervised}};
+    for (const auto level : levels_) {
+      terms.push_back({.kind = CostKind::kDenoising, .level = level});
+    }
+    return terms;
+  }
+
+  std::map<std::string, torch::Tensor> state() override {
+    return {{"cost_means", means_}, {"cost_means_start", start_}};
+  }
+
+  StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
+    auto loss = net_->loss(batch, noise);
+    const auto supervised =
+        class_weights_.defined() ? at::cross_entropy_loss(loss.logits, batch.y, class_weights_)
+                                 : loss.supervised;
+    StepLoss step{.total = supervised, .costs = {supervised}};
+    if (!levels_.empty()) {
+      std::vector<at::Tensor> costs;
+      for (const auto level : levels_) {
+        costs.push_back(loss.denoising[static_cast<size_t>(level)]);
+      }
+      const auto stacked = at::stack(costs);
+      step.total = supervised + at::dot(stacked, lambda(stacked.detach()));
+      step.costs.insert(step.costs.end(), costs.begin(), costs.end());
+    }
+    step.values = {batch, loss.logits, loss.unlabeled_logits, loss.clean_logits};
+    return step;
+  }
+
+ private:
+  // lambda_l(t); takes the costs into their running means.
+  at::Tensor lambda(const at::Tensor& costs) {
+    const at::NoGradGuard no_gradients;
+    means_.mul_(options_.decay).add_(costs, 1 - options_.decay);
+    start_.mul_(options_.decay);
+    return weights_ / (means_ / (1 - start_)).clamp_min(options_.floor);
+  }
+
+  Ladder net_;
+  ScaledObjectiveOptions options_;
+  std::shared_ptr<Objective> plain_;
+  std::vector<int64_t> levels_;  // with a weight above 0
+  at::Tensor weights_, means_, start_, class_weights_;
+};
+
+}  // namespace
+
+std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOptions options) {
+  TORCH_CHECK(!net.is_empty(), "scaled_objective: expected a network but got an empty Ladder.");
+  const auto levels = static_cast<size_t>(net->top_level()) + 1;
+  TORCH_CHECK(options.weights.size() == levels, "scaled_objective: expected ", levels,
+              " weights, one for each level from the input up, but got ", options.weights.size(),
+              ".");
+  const auto& lambda = net->options.lambda;
+  for (size_t level = 0; level < levels; ++level) {
+    const double weight = options.weights[level];
+    TORCH_CHECK(weight >= 0 && std::isfinite(weight),
+                "scaled_objective: expected weights of at least 0 but got ", weight, " at level ",
+                level, ".");
+    TORCH_CHECK(weight == 0 || (level < lambda.size() && lambda[level] > 0),
+                "scaled_objective: expected a network with a denoising cost at level ", level,
+                ", which has weight ", weight, ", but its lambda there is 0.");
+  }
+  TORCH_CHECK(options.decay >= 0 && options.decay < 1,
+              "scaled_objective: expected a decay from 0 to below 1 but got ", options.decay, ".");
+  TORCH_CHECK(options.floor > 0 && std::isfinite(options.floor),
+              "scaled_objective: expected a floor above 0 but got ", options.floor, ".");
+  TORCH_CHECK(options.class_weights.empty() ||
+                  static_cast<int64_t>(options.class_weights.size()) == net->classes(),
+              "scaled_objective: expected ", net->classes(), " class weights but got ",
+              options.class_weights.size(), ".");
+  for (const double weight : options.class_weights) {
+    TORCH_CHECK(weight > 0 && std::isfinite(weight),
+                "scaled_objective: expected class weights above 0 but got ", weight, ".");
+  }
+  return std::make_shared<ScaledObjective>(net, std::move(options));
+}
+
+std::vector<double> scaled_weights(size_t levels, double input) {
+  std::vector<double> weights(levels + 1, kUpperWeight);
+  weights[0] = input;
+  if (levels >= 1) weights[1] = kFirstHiddenWeight;
+  return weights;
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,45 @@
+/// A ladder's cost whose denoising weights follow the size of the costs.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "ladder/nn/ladder.h"
+#include "ladder/train/objective.h"
+
+namespace ladder::train {
+
+struct ScaledObjectiveOptions {
+  /// Weights w_l of levels 0 to L. Levels with a weight above 0 must have a lambda above 0 in the
+  /// network, whose value does not matter.
+  std::vector<double> weights = {};
+  double decay = 0.99;  ///< of the running mean of each cost, in [0, 1)
+  double floor = 0.02;  ///< least value that a cost is divided by, above 0
+  /// Weight of each class in the supervised cost; empty: 1 each.
+  std::vector<double> class_weights = {};
+};
+
+/// Return the objective of a ladder with weights that need no knowledge of the data's scale:
+///
+///     total = supervised + sum over l of lambda_l(t) C_l,   lambda_l(t) = w_l / max(E_l(t), floor)
+///
+/// C_l is the denoising cost of level l, and E_l its running mean over the steps before and at t,
+/// corrected for its start at 0. No gradient flows into E_l, so a step sees w_l times the relative
+/// change of each cost, whatever its size. The published lambdas are absolute: costs of pixels with
+/// a variance of 0.07 and of hidden units with a variance of 1 need very different ones
+/// [Rasmus2015, table 1].
+///
+/// With class weights v the supervised cost is sum of v_{y_n} CE_n / sum of v_{y_n}.
+///
+/// Checkpoints hold the running means, so that a resumed run goes on exactly. Reports show the
+/// costs C_l as they are. Errors: an empty network; a number of weights other than levels; weights
+/// that are negative or infinite; a weight above 0 where the network has no denoising cost; a decay
+/// or floor out of range; class weights of another number than classes, or not above 0.
+///
+///     auto objective = train::scaled_objective(net, {.weights = {10, 1, 0.03, 0.03}});
+std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOptions options);
+
+/// Return weights for a network with this number of levels above the input: (input, 1, .03, .03...).
+std::vector<double> scaled_weights(size_t levels, double input = 10);
+
+}  // namespace ladder::train
