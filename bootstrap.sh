@@ -5,6 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 log="$root/build/bootstrap.log"
 venv="$root/.venv"
+test_venv="$root/.venv-tests"
 torch_version=2.11.0
 torch_cpu_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 fashion_dir=/usr/share/datasets/fashion-mnist
@@ -23,8 +24,9 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   help               print this text
 
 Every command first installs what is missing: compilers and small libraries as Debian packages,
-LibTorch as a Python wheel in .venv. Put --cuda before COMMAND to install the large wheel with CUDA;
-it is installed anyway if a CUDA compiler or an NVIDIA driver is found.
+LibTorch as a Python wheel in .venv, and for tests the Python packages that they compare with in
+.venv-tests. Put --cuda before COMMAND to install the large wheel with CUDA; it is installed anyway if
+a CUDA compiler or an NVIDIA driver is found.
 
 Environment variables:
   LADDER_DATA        folder of MNIST's or CIFAR-10's files, or with folders mnist/ and cifar10/
@@ -48,15 +50,25 @@ misuse() {
 
 # step SENTENCE COMMAND...: runs the command with its output in the log.
 step() {
+  local status=0
+  attempt "$@" || status=$?
+  if [ "$status" -ne 0 ]; then
+    say "The last lines of $log:"
+    tail -n 25 "$log" >&2
+    exit "$status"
+  fi
+}
+
+# attempt SENTENCE COMMAND...: the same, but goes on after a failure and returns its status.
+attempt() {
   local sentence=$1 started=$SECONDS status=0
   shift
   printf -- '- %s ... ' "$sentence" >&2
   printf '\n== %s\n' "$sentence" >>"$log"
   "$@" >>"$log" 2>&1 </dev/null || status=$?
   if [ "$status" -ne 0 ]; then
-    say "failed. The last lines of $log:"
-    tail -n 25 "$log" >&2
-    exit "$status"
+    say "failed"
+    return "$status"
   fi
   say "done ($((SECONDS - started)) s)"
 }
@@ -133,12 +145,10 @@ torch_kind() {
 }
 
 install_torch() {
-  [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-  if [ "$1" = cuda ]; then
-    "$venv/bin/python" -m pip install --disable-pip-version-check "torch==$torch_version"
-  else
-    "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps "${torch_cpu_wheels[@]}"
-  fi
+  local wheels=("torch==$torch_version")
+  [ "$1" = cuda ] || wheels=(--no-deps "${torch_cpu_wheels[@]}")
+  [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || return
+  "$venv/bin/python" -m pip install --disable-pip-version-check "${wheels[@]}" || return
   printf '%s\n' "$torch_version $1" >"$venv/ladder-torch"
 }
 
@@ -153,6 +163,40 @@ ensure_torch() {
     *) step "Installing LibTorch $torch_version ($kind) in .venv" install_torch "$kind" ;;
   esac
   torch_stamp=$(<"$venv/ladder-torch")
+}
+
+# ---- Python for tests
+
+# torch_packages: prints the folder of Python packages that holds the LibTorch in use, if it is a wheel.
+torch_packages() {
+  local config=${Torch_DIR:-} folder
+  for folder in "${config:+${config%/}/../../../..}" "$venv"/lib/python*/site-packages; do
+    if [ -n "$folder" ] && [ -f "$folder/torch/__init__.py" ]; then
+      (cd "$folder" && pwd -P)
+      return 0
+    fi
+  done
+}
+
+# install_test_python PYTHON: makes or updates .venv-tests, which sees the PyTorch of the LibTorch in use.
+install_test_python() {
+  "$1" -m venv "$test_venv" || return
+  "$test_venv/bin/python" -m pip install --disable-pip-version-check --retries 1 --timeout 15 \
+    --only-binary :all: -r "$root/tests/python/requirements.txt" || return
+  torch_packages >"$("$test_venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')/torch.pth"
+}
+
+ensure_test_python() {
+  local python=$venv/bin/python known wanted
+  [ -x "$python" ] || python=python3
+  wanted="$("$python" --version) | $(torch_packages) | $(cksum <"$root/tests/python/requirements.txt")"
+  known=$(cat "$test_venv/.bootstrap" 2>/dev/null || true)
+  [ "$known" != "$wanted" ] || return 0
+  if attempt "Installing Python packages for tests in .venv-tests" install_test_python "$python"; then
+    printf '%s\n' "$wanted" >"$test_venv/.bootstrap"
+  else
+    say "- Going on without them: tests that compare with Python are skipped (the reason is in $log)"
+  fi
 }
 
 # ---- Configuring and building
@@ -427,10 +471,12 @@ case "$command" in
     ;;
   test)
     build "$preset" all
+    ensure_test_python
     exec ctest --test-dir "$root/build/$preset" -j 2 --output-on-failure "$@"
     ;;
   asan)
     build asan all
+    ensure_test_python
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     exec ctest --test-dir "$root/build/asan" -j 2 --output-on-failure "$@"
     ;;

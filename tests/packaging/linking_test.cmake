@@ -19,7 +19,7 @@ file(WRITE "${WORK_DIR}/commands.sh" "set -eux\n${script}")
 
 file(MAKE_DIRECTORY "${WORK_DIR}/source")
 file(GLOB entries RELATIVE "${SOURCE_DIR}" "${SOURCE_DIR}/*")
-list(REMOVE_ITEM entries .git .venv build results runs)
+list(REMOVE_ITEM entries .git .venv .venv-tests build results runs)
 foreach(entry IN LISTS entries)
   file(COPY "${SOURCE_DIR}/${entry}" DESTINATION "${WORK_DIR}/source")
 endforeach()
