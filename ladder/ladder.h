@@ -23,6 +23,7 @@
 #include "ladder/data/zca.h"
 #include "ladder/exports/prediction_model.h"
 #include "ladder/io/atomic_file.h"
+#include "ladder/io/safetensors.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/nn/combinators/direct_combinator.h"

@@ -67,9 +67,9 @@ class ScaledObjective : public Objective {
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto loss = net_->loss(batch, noise);
-    const auto supervised =
-        class_weights_.defined() ? at::cross_entropy_loss(loss.logits, batch.y, class_weights_)
-                                 : loss.supervised;
+    const auto supervised = class_weights_.defined()
+                                ? at::cross_entropy_loss(loss.logits, batch.y, class_weights_)
+                                : loss.supervised;
     StepLoss step{.total = supervised, .costs = {supervised}};
     if (!levels_.empty()) {
       std::vector<at::Tensor> costs;

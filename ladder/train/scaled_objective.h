@@ -39,7 +39,8 @@ struct ScaledObjectiveOptions {
 ///     auto objective = train::scaled_objective(net, {.weights = {10, 1, 0.03, 0.03}});
 std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOptions options);
 
-/// Return weights for a network with this number of levels above the input: (input, 1, .03, .03...).
+/// Return weights for a network with this number of levels above the input: (input, 1, .03,
+/// .03...).
 std::vector<double> scaled_weights(size_t levels, double input = 10);
 
 }  // namespace ladder::train
