@@ -68,6 +68,7 @@
 #include "ladder/train/evaluation.h"
 #include "ladder/train/evaluator.h"
 #include "ladder/train/fused_adam.h"
+#include "ladder/train/metrics.h"
 #include "ladder/train/objective.h"
 #include "ladder/train/optimizer_state.h"
 #include "ladder/train/process_memory.h"

@@ -27,6 +27,28 @@ class EvalMode {
   bool training_;
 };
 
+// What `of_logits` makes of the logits of each batch, over all rows.
+template <typename OfLogits>
+torch::Tensor over_batches(Ladder& net, const RowBatches& rows, int64_t batch_size,
+                           const OfLogits& of_logits) {
+  const torch::NoGradGuard no_grad;
+  const EvalMode eval_mode(*net);
+  std::vector<torch::Tensor> parts;
+  for (int64_t begin = 0; begin < rows.size(); begin += batch_size) {
+    parts.push_back(
+        of_logits(net->forward(rows(begin, std::min(begin + batch_size, rows.size())))));
+  }
+  return at::cat(parts);
+}
+
+// Check what every function takes.
+void check_rows(const char* component, const torch::Tensor& inputs, int64_t batch_size) {
+  TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1, component,
+              ": expected inputs of at least one row but got none.");
+  TORCH_CHECK(batch_size >= 1, component, ": expected a batch size of at least 1 but got ",
+              batch_size, ".");
+}
+
 }  // namespace
 
 torch::Tensor network_inputs(const torch::Tensor& inputs) { return floating_rows(inputs); }
@@ -51,14 +73,8 @@ torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibrati
 }
 
 torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_size) {
-  const torch::NoGradGuard no_grad;
-  const EvalMode eval_mode(*net);
-  std::vector<torch::Tensor> classes;
-  for (int64_t begin = 0; begin < rows.size(); begin += batch_size) {
-    classes.push_back(
-        net->forward(rows(begin, std::min(begin + batch_size, rows.size()))).argmax(1));
-  }
-  return at::cat(classes);
+  return over_batches(net, rows, batch_size,
+                      [](const torch::Tensor& logits) { return logits.argmax(1); });
 }
 
 double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
@@ -73,20 +89,21 @@ double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& l
 }
 
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {
-  TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1,
-              "predict: expected inputs of at least one row but got none.");
-  TORCH_CHECK(batch_size >= 1, "predict: expected a batch size of at least 1 but got ", batch_size,
-              ".");
+  check_rows("predict", inputs, batch_size);
   check_finite("predict", "inputs", inputs);
   return predict_rows(net, {inputs}, batch_size);
 }
 
+torch::Tensor probabilities(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {
+  check_rows("probabilities", inputs, batch_size);
+  check_finite("probabilities", "inputs", inputs);
+  return over_batches(net, {inputs}, batch_size,
+                      [](const torch::Tensor& logits) { return at::softmax(logits, 1); });
+}
+
 double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor& labels,
                   int64_t batch_size) {
-  TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1,
-              "error_rate: expected inputs of at least one row but got none.");
-  TORCH_CHECK(batch_size >= 1, "error_rate: expected a batch size of at least 1 but got ",
-              batch_size, ".");
+  check_rows("error_rate", inputs, batch_size);
   check_evaluation_labels("error_rate", "evaluated", labels, {}, inputs.size(0), net->classes());
   check_finite("error_rate", "inputs", inputs);
   return error_of_rows(net, {inputs}, labels, batch_size);

@@ -30,6 +30,10 @@ torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibrati
 /// column).
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size = 1000);
 
+/// Return the probabilities of the classes of each row of `inputs`, the softmax of the logits, [R,
+/// classes] in the type of the network, on the device of the inputs. Otherwise as `predict`.
+torch::Tensor probabilities(Ladder& net, const torch::Tensor& inputs, int64_t batch_size = 1000);
+
 /// Return the percentage of rows whose prediction differs from `labels` (int64 [R]). Rows with
 /// label -1 have none and are left out.
 ///
