@@ -13,6 +13,7 @@
 #include "ladder/core/semi_batch.h"
 #include "ladder/data/cifar10.h"
 #include "ladder/data/contrast.h"
+#include "ladder/data/csv.h"
 #include "ladder/data/datasets.h"
 #include "ladder/data/features.h"
 #include "ladder/data/idx.h"

@@ -82,7 +82,7 @@ std::optional<FileKind> file_kind(std::string_view head) {
   }
   const std::string_view line = head.substr(0, std::min<size_t>(head.find_first_of("\r\n"), 40));
   return FileKind{"text that begins with \"" + std::string(line) + "\"",
-                  "is it another file of the same name?"};
+                  "is it another file of the same name?", true};
 }
 
 }  // namespace ladder::io

@@ -8,8 +8,9 @@ namespace ladder::io {
 
 /// What a file is that was expected to be something else.
 struct FileKind {
-  std::string noun;  ///< "a zip archive"
-  std::string hint;  ///< what to do about it: "unpack it first"
+  std::string noun;   ///< "a zip archive"
+  std::string hint;   ///< what to do about it: "unpack it first"
+  bool text = false;  ///< text of no kind that is known
 };
 
 /// Bytes that `file_kind` wants to see.

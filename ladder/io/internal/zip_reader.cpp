@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -23,6 +24,9 @@ constexpr uint64_t kEntrySize = 46;
 constexpr uint64_t kLocalHeaderSize = 30;
 constexpr uint64_t kMaxComment = 0xFFFF;
 constexpr uint64_t kSee64 = 0xFFFFFFFF;
+constexpr uint64_t kStored = 0;
+constexpr uint64_t kDeflated = 8;
+constexpr uint64_t kMaxDeflateRatio = 1032;
 
 // Little-endian number of `width` bytes at `at`.
 uint64_t number(std::string_view bytes, uint64_t at, int width) {
@@ -73,15 +77,17 @@ void ZipReader::read_directory(uint64_t position, uint64_t size, uint64_t count)
   const std::string directory = bytes_at(position, size);
   const std::string_view bytes = directory;
   uint64_t at = 0;
+  uint64_t packed_total = 0;
   for (uint64_t i = 0; i < count; ++i) {
     if (at > bytes.size() || !bytes.substr(at).starts_with(kEntry)) {
       throw ReadFault("its zip directory is damaged");
     }
-    const uint64_t stored_size = number(bytes, at + 20, 4);
     Record record{.header = number(bytes, at + 42, 4),
                   .size = number(bytes, at + 24, 4),
+                  .packed_size = number(bytes, at + 20, 4),
                   .crc = static_cast<uint32_t>(number(bytes, at + 16, 4)),
-                  .stored = number(bytes, at + 10, 2) == 0};
+                  .method = number(bytes, at + 10, 2),
+                  .encrypted = (number(bytes, at + 8, 2) & 1) != 0};
     const uint64_t name_size = number(bytes, at + 28, 2);
     const uint64_t extra_size = number(bytes, at + 30, 2);
     const uint64_t comment_size = number(bytes, at + 32, 2);
@@ -94,9 +100,13 @@ void ZipReader::read_directory(uint64_t position, uint64_t size, uint64_t count)
       extra = field + number(bytes, extra + 2, 2);
       if (id != 1) continue;
       if (record.size == kSee64) record.size = number(bytes, std::exchange(field, field + 8), 8);
-      if (stored_size == kSee64) field += 8;
+      if (record.packed_size == kSee64) {
+        record.packed_size = number(bytes, std::exchange(field, field + 8), 8);
+      }
       if (record.header == kSee64) record.header = number(bytes, field, 8);
     }
+    if (record.packed_size <= file_size_) packed_total += record.packed_size;
+    if (packed_total > file_size_) throw ReadFault("its records overlap");
     records_.insert_or_assign(std::string(bytes.substr(at + kEntrySize, name_size)), record);
     at = extra_end + comment_size;
   }
@@ -118,27 +128,90 @@ const ZipReader::Record& ZipReader::record(const std::string& name) const {
   return found->second;
 }
 
+std::vector<std::string> ZipReader::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, _] : records_) names.push_back(name);
+  return names;
+}
+
 uint64_t ZipReader::size(const std::string& name) const {
   const Record& found = record(name);
-  if (found.size > file_size_) throw ReadFault("its record " + name + " reaches past its end");
+  if (found.encrypted) throw ReadFault("its record " + name + " is encrypted");
+  if (found.method != kStored && found.method != kDeflated) {
+    throw ReadFault("its record " + name + " is compressed by method " +
+                    std::to_string(found.method) + ", which is not supported");
+  }
+  const uint64_t packed_size = found.method == kStored ? found.size : found.packed_size;
+  if (packed_size > file_size_) throw ReadFault("its record " + name + " reaches past its end");
+  if (found.method == kDeflated && found.size / kMaxDeflateRatio > packed_size) {
+    throw ReadFault("its record " + name + " declares " + std::to_string(found.size) +
+                    " bytes, more than its " + std::to_string(packed_size) +
+                    " compressed bytes can hold");
+  }
   return found.size;
 }
 
 void ZipReader::read(const std::string& name, char* out) {
+  const uint64_t bytes = size(name);
   const Record& found = record(name);
-  if (!found.stored) throw ReadFault("its record " + name + " is compressed");
+  const uint64_t packed_size = found.method == kStored ? bytes : found.packed_size;
   const std::string header = bytes_at(found.header, kLocalHeaderSize);
   if (!header.starts_with(kLocalHeader)) throw ReadFault("its record " + name + " is damaged");
   const uint64_t data =
       found.header + kLocalHeaderSize + number(header, 26, 2) + number(header, 28, 2);
-  if (found.size > file_size_ || data > file_size_ - found.size) {
+  if (data > file_size_ - packed_size) {
     throw ReadFault("its record " + name + " reaches past its end");
   }
   in_.seekg(static_cast<std::streamoff>(data));
-  in_.read(out, static_cast<std::streamsize>(found.size));
-  if (!in_) throw ReadFault("its record " + name + " cannot be read");
-  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(out), found.size);
+  if (found.method == kDeflated) {
+    inflate_record(name, packed_size, out, bytes);
+  } else {
+    in_.read(out, static_cast<std::streamsize>(bytes));
+    if (!in_) throw ReadFault("its record " + name + " cannot be read");
+  }
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(out), bytes);
   if (crc != found.crc) throw ReadFault("the check sum of its record " + name + " is wrong");
+}
+
+void ZipReader::inflate_record(const std::string& name, uint64_t packed_size, char* out,
+                               uint64_t size) {
+  struct Inflation {
+    Inflation() {
+      if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
+    }
+    Inflation(const Inflation&) = delete;
+    Inflation& operator=(const Inflation&) = delete;
+    ~Inflation() { inflateEnd(&stream); }
+    z_stream stream{};
+  } inflation;
+  z_stream& stream = inflation.stream;
+  constexpr uint64_t kMaxStep = uint64_t{1} << 30;
+  std::vector<char> input(size_t{1} << 16);
+  uint64_t done = 0;
+  int status = Z_OK;
+  Bytef past_end = 0;  // takes the byte that a record of the declared size does not have
+  while (status == Z_OK) {
+    if (stream.avail_in == 0 && packed_size > 0) {
+      const uint64_t count = std::min<uint64_t>(packed_size, input.size());
+      in_.read(input.data(), static_cast<std::streamsize>(count));
+      if (!in_) throw ReadFault("its record " + name + " cannot be read");
+      packed_size -= count;
+      stream.next_in = reinterpret_cast<Bytef*>(input.data());
+      stream.avail_in = static_cast<uInt>(count);
+    }
+    const bool full = done == size;
+    const auto room = static_cast<uInt>(full ? 1 : std::min(size - done, kMaxStep));
+    stream.next_out = full ? &past_end : reinterpret_cast<Bytef*>(out + done);
+    stream.avail_out = room;
+    status = inflate(&stream, Z_NO_FLUSH);
+    const uint64_t got = room - stream.avail_out;
+    if (full && got > 0) break;
+    done += got;
+  }
+  if (status != Z_STREAM_END || done != size) {
+    throw ReadFault("its record " + name + " is not the deflated data of " + std::to_string(size) +
+                    " bytes");
+  }
 }
 
 std::string ZipReader::read(const std::string& name) {

@@ -4,19 +4,17 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <stdexcept>
 #include <string>
+#include <vector>
+
+#include "ladder/io/internal/read_fault.h"
 
 namespace ladder::io {
 
-/// Reason why a file could not be read. The caller of the reader adds the name of the file.
-class ReadFault : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-/// Read the stored (uncompressed) records of a zip file such as `torch.save` writes, and verify
-/// their CRC-32. Every size and position is checked against the size of the file.
+/// Read the records of a zip file such as `torch.save` or NumPy writes, stored or deflated, and
+/// verify their CRC-32. Every size and position is checked against the size of the file: stored
+/// records cannot be larger, deflated ones not larger than 1032 times their compressed bytes, the
+/// limit of the method, and all records together do not have more compressed bytes than the file.
 ///
 /// All functions throw `ReadFault`.
 class ZipReader {
@@ -27,7 +25,10 @@ class ZipReader {
   /// folder, whose name they choose.
   const std::string* find(const std::string& name) const;
 
-  /// Return the number of bytes of the record of this full name.
+  /// Return the full names of all records, sorted.
+  std::vector<std::string> names() const;
+
+  /// Return the number of bytes of the record of this full name, when it is unpacked.
   uint64_t size(const std::string& name) const;
 
   /// Read all `size(name)` bytes of a record to `out`.
@@ -38,12 +39,15 @@ class ZipReader {
   struct Record {
     uint64_t header = 0;
     uint64_t size = 0;
+    uint64_t packed_size = 0;
     uint32_t crc = 0;
-    bool stored = true;
+    uint64_t method = 0;
+    bool encrypted = false;
   };
 
   std::string bytes_at(uint64_t position, uint64_t size);
   void read_directory(uint64_t position, uint64_t size, uint64_t count);
+  void inflate_record(const std::string& name, uint64_t packed_size, char* out, uint64_t size);
   const Record& record(const std::string& name) const;
 
   std::ifstream in_;

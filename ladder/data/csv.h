@@ -1,0 +1,89 @@
+/// Tables from CSV and TSV files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <istream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ladder/data/table.h"
+
+namespace ladder::data {
+
+/// How a CSV file is read. What is not given is recognised from the first rows.
+struct CsvOptions {
+  std::optional<char> delimiter = {};          ///< one of , ; tab | if recognised
+  std::optional<char> decimal = {};            ///< '.' or ','
+  std::optional<bool> header = {};             ///< whether the first line has the column names
+  std::vector<std::string> missing = {};       ///< texts of missing values besides the usual ones
+  std::vector<std::string> text_columns = {};  ///< columns whose numbers are texts
+  /// Kinds of columns, where they are known. Names that the file does not have are ignored.
+  std::map<std::string, ColumnKind> kinds = {};
+  /// Kind of the columns that neither of the two names.
+  std::optional<ColumnKind> other_kind = {};
+};
+
+/// Read a table from a CSV or TSV file [RFC 4180], plain or gzip, in UTF-8.
+///
+/// - Cells may be quoted: "a, b", "two\nlines", "say ""yes""". Elsewhere a quote is a character
+/// like
+///   any other. Spaces around a cell are ignored, those inside quotes are kept. Quotes have no
+///   influence on what a cell means.
+/// - Lines end by LF, CRLF or CR. Empty lines are skipped.
+/// - Missing are: empty cells, NA, N/A, NaN, nan, ?, NULL, null, and `options.missing`. A number
+///   there, such as -999, stands for all its spellings.
+/// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3. They are the same in every
+///   locale. Thousands separators are not taken. A decimal comma is recognised in files whose cells
+///   are separated by semicolons (and by tabs or bars, if some cell cannot be a number of
+///   thousands).
+/// - The first line has the names unless it holds a number, or a text that comes again in its
+///   column. It has the names in any case if a text stands above a column of numbers, or if its
+///   numbers count up from 0 or 1. Columns without a name get x and their position, from x0.
+/// - A column is a number if all its values are, else a text. A column of 50 values or more of
+///   which at least 99 % are numbers is refused.
+///
+/// Throws `c10::Error`, one sentence with the file, the line and the column: no file, another kind
+/// of file, damaged gzip data, no rows, rows of different lengths, a quote without its end, text
+/// after a quoted cell, a zero byte, another encoding than UTF-8, columns of one name, an infinite
+/// number, a text in a column of numbers, a name of `text_columns` that the file does not have,
+/// more than 100,000 columns, a cell above 1 MiB, a row above 64 MiB.
+///
+///     Table table = read_csv("people.csv.gz", {.text_columns = {"zip"}});
+Table read_csv(const std::filesystem::path& path, const CsvOptions& options = {});
+
+/// Read a CSV file or stream block by block, in constant memory.
+///
+/// Kinds of columns that are not given are those of the first rows (up to 1 MiB): a later text in a
+/// column of numbers is an error. Texts are numbered anew in each block.
+///
+///     CsvReader reader(std::cin, "standard input");
+///     while (auto rows = reader.next(4096)) predict(*rows);
+class CsvReader {
+ public:
+  /// Open a file, a pipe or a device, and wait for its first row. Errors: those of `read_csv`.
+  explicit CsvReader(const std::filesystem::path& path, const CsvOptions& options = {});
+
+  /// Read a stream, which must outlive the reader. `name` is what errors call it.
+  CsvReader(std::istream& in, std::string name, const CsvOptions& options = {});
+
+  CsvReader(CsvReader&&) noexcept;
+  CsvReader& operator=(CsvReader&&) noexcept;
+  ~CsvReader();
+
+  /// Return the names of the columns.
+  const std::vector<std::string>& names() const;
+
+  /// Return the next rows, at least 1 and at most `most_rows`, or nothing at the end. Of a slow
+  /// stream, return the rows at hand, and wait only if there are none.
+  std::optional<Table> next(int64_t most_rows);
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ladder::data

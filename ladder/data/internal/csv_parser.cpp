@@ -1,0 +1,829 @@
+#include "ladder/data/internal/csv_parser.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <set>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include "ladder/core/nearest_name.h"
+#include "ladder/io/internal/file_kind.h"
+
+namespace ladder::data {
+namespace {
+
+using std::string_view_literals::operator""sv;
+
+constexpr size_t kCsvBlock = size_t{1} << 20;  // bytes
+constexpr size_t kMostCell = size_t{1} << 20;  // bytes
+constexpr size_t kMostRow = size_t{64} << 20;  // bytes
+constexpr size_t kMostColumns = 100'000;
+constexpr size_t kDelimiterRows = 100;
+constexpr size_t kSampleRows = 1000;
+// A column of at least so many values, at least this share of them numbers, is a column of numbers
+// with mistakes.
+constexpr int64_t kNearlyRows = 50;
+constexpr double kNearlyShare = 0.99;
+constexpr size_t kCountingNames = 4;
+constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
+
+bool is_digit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
+
+bool is_blank(char c, char delimiter) { return (c == ' ' || c == '\t') && c != delimiter; }
+
+bool equal_letters(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char a, char b) { return (a | 0x20) == b; });
+}
+
+constexpr std::array kTens = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                              1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                              1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+// Rounds digits correctly that `parse_number` has found to be a number without a sign.
+NumberKind round_digits(std::string_view text, char decimal, double& value) {
+  std::string with_point;
+  if (decimal != '.') {
+    with_point = text;
+    std::replace(with_point.begin(), with_point.end(), decimal, '.');
+    text = with_point;
+  }
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec == std::errc()) {
+    return std::isinf(value) ? NumberKind::kInfinite : NumberKind::kFinite;
+  }
+  // Out of range, far above or far below: the place of the first digit that is not zero tells.
+  const size_t mark = text.find_first_of("eE");
+  const std::string_view digits = text.substr(0, mark);
+  int64_t exponent = 0;
+  if (mark != std::string_view::npos) {
+    std::string_view power = text.substr(mark + 1);
+    const bool negative = power.starts_with('-');
+    if (negative || power.starts_with('+')) power.remove_prefix(1);
+    const auto parsed = std::from_chars(power.data(), power.data() + power.size(), exponent);
+    if (parsed.ec != std::errc()) exponent = std::numeric_limits<int64_t>::max() / 4;
+    if (negative) exponent = -exponent;
+  }
+  const size_t point = std::min(digits.find('.'), digits.size());
+  const size_t first = std::min(digits.find_first_not_of("0."), digits.size());
+  const int64_t lead = static_cast<int64_t>(point) - static_cast<int64_t>(first);
+  value = exponent + lead > 0 ? std::numeric_limits<double>::infinity() : 0;
+  return value > 0 ? NumberKind::kInfinite : NumberKind::kFinite;
+}
+
+inline NumberKind parse_digits(const char* begin, const char* end, char decimal, double& value) {
+  const char* at = begin;
+  const bool negative = at < end && *at == '-';
+  if (at < end && (*at == '-' || *at == '+')) ++at;
+  const char* const unsigned_begin = at;
+  uint64_t mantissa = 0;
+  while (at < end && is_digit(*at)) {
+    mantissa = 10 * mantissa + static_cast<uint64_t>(*at++ - '0');
+  }
+  int64_t digits = at - unsigned_begin;
+  int64_t exponent = 0;
+  if (at < end && *at == decimal) {
+    const char* const fraction = ++at;
+    while (at < end && is_digit(*at)) {
+      mantissa = 10 * mantissa + static_cast<uint64_t>(*at++ - '0');
+    }
+    exponent = fraction - at;
+    digits += at - fraction;
+  }
+  if (digits == 0) {
+    const std::string_view word(at, static_cast<size_t>(end - at));
+    if (at != unsigned_begin || !(equal_letters(word, "inf") || equal_letters(word, "infinity"))) {
+      return NumberKind::kNone;
+    }
+    value = negative ? -std::numeric_limits<double>::infinity()
+                     : std::numeric_limits<double>::infinity();
+    return NumberKind::kInfinite;
+  }
+  if (at < end && (*at == 'e' || *at == 'E')) {
+    ++at;
+    const bool below = at < end && *at == '-';
+    if (at < end && (*at == '-' || *at == '+')) ++at;
+    const char* const power_begin = at;
+    int64_t power = 0;
+    while (at < end && is_digit(*at)) power = std::min<int64_t>(10 * power + (*at++ - '0'), 99999);
+    if (at == power_begin) return NumberKind::kNone;
+    exponent += below ? -power : power;
+  }
+  if (at != end) return NumberKind::kNone;
+
+  // Digits and power of ten are exact in double precision, so that one rounding gives the nearest
+  // double [Clinger1990]. 19 digits do not overflow the mantissa.
+  constexpr auto kMostTens = static_cast<int64_t>(kTens.size()) - 1;
+  if (digits <= 19 && mantissa <= uint64_t{1} << 53 && -kMostTens <= exponent &&
+      exponent <= kMostTens) {
+    const auto exact = static_cast<double>(mantissa);
+    value = exponent < 0 ? exact / kTens[static_cast<size_t>(-exponent)]
+                         : exact * kTens[static_cast<size_t>(exponent)];
+  } else {
+    const auto kind =
+        round_digits({unsigned_begin, static_cast<size_t>(end - unsigned_begin)}, decimal, value);
+    if (negative) value = -value;
+    return kind;
+  }
+  if (negative) value = -value;
+  return NumberKind::kFinite;
+}
+
+bool is_finite_number(std::string_view text, char decimal) {
+  double value = 0;
+  return parse_number(text, decimal, value) == NumberKind::kFinite;
+}
+
+bool is_usual_missing(std::string_view text) {
+  switch (text.size()) {
+    case 0:
+      return true;
+    case 1:
+      return text == "?"sv;
+    case 2:
+      return text == "NA"sv;
+    case 3:
+      return text == "N/A"sv || text == "NaN"sv || text == "nan"sv;
+    case 4:
+      return text == "NULL"sv || text == "null"sv;
+    default:
+      return false;
+  }
+}
+
+// Line ends in [begin, end): LF, CRLF, CR.
+int64_t count_line_ends(const char* begin, const char* end) {
+  int64_t count = 0;
+  for (const char* at = begin; at < end; ++at) {
+    count += *at == '\n' || (*at == '\r' && (at + 1 == end || at[1] != '\n'));
+  }
+  return count;
+}
+
+// Position of the first byte that is not UTF-8, or the size.
+size_t utf8_prefix(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    if (first < 0x80) {
+      ++at;
+      continue;
+    }
+    const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || at + size > text.size()) return at;
+    uint32_t code = first & (0x7FU >> size);
+    for (size_t i = 1; i < size; ++i) {
+      const auto next = static_cast<unsigned char>(text[at + i]);
+      if ((next & 0xC0) != 0x80) return at;
+      code = code << 6 | (next & 0x3F);
+    }
+    const bool overlong = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
+    if (overlong || (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF) return at;
+    at += size;
+  }
+  return at;
+}
+
+// A text as messages show it: at most 40 bytes, without control characters or broken UTF-8.
+std::string shown(std::string_view text) {
+  constexpr size_t kMostShown = 40;
+  std::string out(text.substr(0, kMostShown));
+  if (text.size() > kMostShown) {
+    while (!out.empty() && (out.back() & 0xC0) == 0x80) out.pop_back();
+    if (!out.empty() && (out.back() & 0x80) != 0) out.pop_back();
+    out += "...";
+  }
+  const size_t whole = utf8_prefix(out);
+  for (size_t at = 0; at < out.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(out[at]);
+    if (byte < 0x20 || byte == 0x7F || (at >= whole && byte >= 0x80)) out[at] = '?';
+  }
+  return "'" + out + "'";
+}
+
+std::string delimiter_name(char delimiter) {
+  return delimiter == '\t' ? "tab" : std::string("'") + delimiter + "'";
+}
+
+}  // namespace
+
+NumberKind parse_number(std::string_view text, char decimal, double& value) {
+  return parse_digits(text.data(), text.data() + text.size(), decimal, value);
+}
+
+CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, CsvOptions options)
+    : source_(io::unpack_bytes(std::move(source))),
+      name_(std::move(name)),
+      options_(std::move(options)) {
+  const char given = options_.delimiter.value_or(',');
+  if (given == '"' || given == '\n' || given == '\r' || given == '\0' || is_digit(given)) {
+    fail("a delimiter such as , or ; or a tab", "character " + std::to_string(int{given}));
+  }
+  const char mark = options_.decimal.value_or('.');
+  if (mark != '.' && mark != ',') fail("'.' or ',' as decimal mark", shown({&mark, 1}));
+  if (options_.decimal && options_.delimiter && mark == given) {
+    fail("a decimal mark that is not the delimiter", shown({&mark, 1}) + " for both");
+  }
+  for (const auto& text : options_.missing) {
+    double value = 0;
+    if (parse_number(text, mark, value) == NumberKind::kFinite) missing_numbers_.push_back(value);
+  }
+
+  buffer_.resize(kCsvBlock + 1);
+  fill_sample();
+  start_text();
+  delimiter_ = options_.delimiter ? *options_.delimiter : recognised_delimiter();
+  bool whole = true;
+  const Rows rows = sample_rows(delimiter_, kSampleRows, whole);
+  recognise_decimal(rows);
+  const bool header = options_.header ? *options_.header : recognised_header(rows);
+  read_header(header);
+  set_kinds(rows, header);
+}
+
+// ---- Bytes
+
+bool CsvParser::fill() {
+  if (at_end_) return false;
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ + 1 == buffer_.size()) {
+    if (end_ >= kMostRow) {
+      fail("rows of at most " + std::to_string(kMostRow >> 20) + " MiB",
+           "a longer one in line " + std::to_string(line_) + " of " + name_,
+           "is it a file of another kind?");
+    }
+    buffer_.resize(2 * end_ + 1);
+  }
+  const size_t got = source_->read(buffer_.data() + end_, buffer_.size() - 1 - end_);
+  end_ += got;
+  at_end_ = got == 0;
+  buffer_[end_] = '\n';
+  return got > 0;
+}
+
+// Reads a block; of a slow source, only what is at hand and at least two lines.
+void CsvParser::fill_sample() {
+  int64_t lines = 0;
+  while (true) {
+    const bool full = end_ + 1 == buffer_.size();
+    if (lines >= 2 && (full || !source_->ready())) break;
+    const size_t before = end_;
+    if (!fill()) break;
+    lines += count_line_ends(buffer_.data() + before, buffer_.data() + end_);
+  }
+}
+
+void CsvParser::start_text() {
+  const std::string_view text(buffer_.data(), end_);
+  if (text.empty()) fail("a table", "an empty file at " + name_);
+  if (text.starts_with("\xFF\xFE"sv) || text.starts_with("\xFE\xFF"sv)) {
+    fail("text in UTF-8", "UTF-16 in " + name_, "save it as UTF-8");
+  }
+  const auto kind = io::file_kind(text);
+  if (kind && !kind->text) fail("a table", kind->noun + " in " + name_, kind->hint);
+  if (text.starts_with("\xEF\xBB\xBF"sv)) begin_ = 3;
+  // Excel's note of the delimiter.
+  const std::string_view rest = text.substr(begin_);
+  if (rest.size() > 5 && rest.starts_with("sep="sv) && (rest[5] == '\n' || rest[5] == '\r')) {
+    if (!options_.delimiter) options_.delimiter = rest[4];
+    begin_ += rest.substr(5, 2) == "\r\n"sv ? 7 : 6;
+    ++line_;
+  }
+}
+
+// ---- What the first rows tell
+
+CsvParser::Rows CsvParser::sample_rows(char delimiter, size_t most, bool& whole) const {
+  Rows rows;
+  std::vector<CsvCell> cells;
+  const char* at = buffer_.data() + begin_;
+  whole = true;
+  while (rows.size() < most) {
+    Scan found;
+    try {
+      found = scan(at, delimiter, cells);
+    } catch (const CsvFault&) {
+      whole = false;
+      break;
+    }
+    if (found.step != Step::kRow) break;
+    at = found.next;
+    std::vector<std::string> row;
+    for (const CsvCell& cell : cells) {
+      std::string text(cell.bytes());
+      for (size_t quote = 0; cell.doubled && (quote = text.find("\"\"", quote)) != text.npos;) {
+        text.erase(quote++, 1);
+      }
+      row.push_back(std::move(text));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+char CsvParser::recognised_delimiter() const {
+  // More than one column, then rows of one length, then cells that are numbers, then columns.
+  using Score = std::tuple<bool, bool, double, double, size_t>;
+  std::optional<Score> best;
+  char chosen = ',';
+  for (const char delimiter : {',', ';', '\t', '|'}) {
+    bool whole = true;
+    const Rows rows = sample_rows(delimiter, kDelimiterRows, whole);
+    if (rows.empty()) continue;
+    const size_t columns = rows.front().size();
+    double equal = 0, numbers = 0, cells = 0;
+    for (const auto& row : rows) {
+      equal += row.size() == columns;
+      for (const auto& cell : row) {
+        numbers += is_finite_number(cell, '.') || (delimiter != ',' && is_finite_number(cell, ','));
+      }
+      cells += static_cast<double>(row.size());
+    }
+    const auto count = static_cast<double>(rows.size());
+    const Score score(columns > 1, whole && equal == count, numbers / cells, equal / count,
+                      columns);
+    if (!best || score > *best) {
+      best = score;
+      chosen = delimiter;
+    }
+  }
+  // Without a second column there is nothing to tell them apart.
+  return best && std::get<0>(*best) ? chosen : ',';
+}
+
+void CsvParser::recognise_decimal(const Rows& rows) {
+  if (options_.decimal) {
+    decimal_ = *options_.decimal;
+    return;
+  }
+  if (delimiter_ == ',') return;
+  // Between commas that are followed by three digits each there may be thousands.
+  const auto thousands = [](std::string_view text) {
+    const size_t comma = text.find(',');
+    return comma != text.npos && text.size() - comma - 1 == 3 &&
+           text.find_first_not_of("0123456789", comma + 1) == text.npos;
+  };
+  int64_t points = 0, commas = 0;
+  bool sure = delimiter_ == ';';
+  for (const auto& row : rows) {
+    for (const auto& cell : row) {
+      const bool with_point = is_finite_number(cell, '.');
+      const bool with_comma = is_finite_number(cell, ',');
+      points += with_point && !with_comma;
+      commas += with_comma && !with_point;
+      sure = sure || (with_comma && !with_point && !thousands(cell));
+    }
+  }
+  decimal_ = sure && commas > points ? ',' : '.';
+  decimal_open_ = delimiter_ == ';' && commas == 0 && points == 0;
+}
+
+bool CsvParser::recognised_header(const Rows& rows) const {
+  if (rows.empty()) return true;
+  const auto& first = rows.front();
+  std::vector<double> counts;
+  bool value = false, text = false, above_numbers = false;
+  for (size_t c = 0; c < first.size(); ++c) {
+    double number = 0;
+    if (parse_number(first[c], decimal_, number) == NumberKind::kFinite) {
+      counts.push_back(number);
+      continue;
+    }
+    if (is_missing(first[c])) continue;
+    text = true;
+    bool again = false, numbers = false, others = false;
+    for (size_t r = 1; r < rows.size(); ++r) {
+      if (c >= rows[r].size() || is_missing(rows[r][c])) continue;
+      const bool is_number = is_finite_number(rows[r][c], decimal_);
+      numbers = numbers || is_number;
+      others = others || !is_number;
+      again = again || rows[r][c] == first[c];
+    }
+    above_numbers = above_numbers || (numbers && !others);
+    value = value || again;
+  }
+  if (above_numbers) return true;
+  if (value) return false;
+  if (counts.empty()) return text;
+  bool counting = counts.size() >= kCountingNames && (counts[0] == 0 || counts[0] == 1);
+  for (size_t i = 1; i < counts.size(); ++i) {
+    counting = counting && counts[i] == counts[i - 1] + 1;
+  }
+  return counting;
+}
+
+void CsvParser::read_header(bool header) {
+  const Step step = scan_row(true);
+  if (step == Step::kEnd) fail("a table", "empty lines only in " + name_);
+  first_line_ = row_line_;
+  std::map<std::string, size_t> columns;
+  for (size_t c = 0; c < cells_.size(); ++c) {
+    std::string name;
+    if (header) {
+      const std::string_view text = text_of(cells_[c]);
+      check_utf8(c, cells_[c], text);
+      name = text;
+    }
+    if (name.empty()) name = "x" + std::to_string(c);
+    const auto [other, added] = columns.emplace(name, c);
+    if (!added) {
+      fail("different column names",
+           shown(name) + " in columns " + std::to_string(other->second + 1) + " and " +
+               std::to_string(c + 1) + " of line " + std::to_string(row_line_) + " of " + name_,
+           "rename one, or say that the file has no header");
+    }
+    names_.push_back(std::move(name));
+  }
+  if (header) {
+    if (scan_row(true) == Step::kEnd) {
+      fail("rows", "only a header in " + name_,
+           "say that the file has no header if its line is a row");
+    }
+  }
+}
+
+void CsvParser::set_kinds(const Rows& rows, bool header) {
+  for (const auto& name : options_.text_columns) {
+    if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
+      fail("a column " + shown(name) + " in " + name_, "none",
+           "did you mean " + shown(nearest_name(name, names_)) + "?");
+    }
+  }
+  builders_.resize(names_.size());
+  for (size_t c = 0; c < names_.size(); ++c) {
+    Builder& builder = builders_[c];
+    builder.column.name = names_[c];
+    const auto& texts = options_.text_columns;
+    const auto known = options_.kinds.find(names_[c]);
+    builder.known = true;
+    if (std::find(texts.begin(), texts.end(), names_[c]) != texts.end()) {
+      builder.column.kind = ColumnKind::kText;
+    } else if (known != options_.kinds.end()) {
+      builder.column.kind = known->second;
+    } else if (options_.other_kind) {
+      builder.column.kind = *options_.other_kind;
+    } else {
+      builder.known = false;
+      for (size_t r = header ? 1 : 0; r < rows.size(); ++r) {
+        if (rows[r].size() != names_.size()) break;
+        double value = 0;
+        if (!is_missing(rows[r][c]) &&
+            parse_number(rows[r][c], decimal_, value) == NumberKind::kNone) {
+          builder.column.kind = ColumnKind::kText;
+          break;
+        }
+      }
+    }
+  }
+  append_row();  // the one that read_header has scanned
+}
+
+// ---- Rows and cells
+
+CsvParser::Scan CsvParser::scan(const char* at, char delimiter, std::vector<CsvCell>& cells) const {
+  const char* const limit = buffer_.data() + end_;
+  Scan found;
+  cells.clear();
+  const auto skip_line_end = [&](const char* p) {
+    return *p == '\r' && p + 1 < limit && p[1] == '\n' ? p + 2 : p + 1;
+  };
+  while (true) {
+    found.begin = at;
+    while (at < limit && is_blank(*at, delimiter)) ++at;
+    if (at == limit) {
+      found.step = at_end_ ? Step::kEnd : Step::kIncomplete;
+      return found;
+    }
+    if (*at != '\n' && *at != '\r') break;
+    at = skip_line_end(at);
+    ++found.skipped;
+  }
+  const auto where = [&](const char* p) {
+    const int64_t line = line_ + count_line_ends(buffer_.data() + begin_, p);
+    return place(line, cells.size());
+  };
+
+  at = found.begin;
+  while (true) {
+    while (at < limit && is_blank(*at, delimiter)) ++at;
+    CsvCell cell;
+    cell.begin = at;
+    if (at < limit && *at == '"') {
+      const char* const quote = at++;
+      cell.begin = at;
+      while (true) {
+        const auto rest = static_cast<size_t>(limit - at);
+        at = static_cast<const char*>(std::memchr(at, '"', rest));
+        const size_t size = static_cast<size_t>((at == nullptr ? limit : at) - cell.begin);
+        if (size > kMostCell || (at == nullptr && at_end_)) {
+          fail("a second quote for the one in " + where(quote),
+               size > kMostCell ? "1 MiB without it" : "the end of the file",
+               "write a quote inside quotes twice");
+        }
+        if (at == nullptr || (at + 1 == limit && !at_end_)) return found;
+        if (at + 1 == limit || at[1] != '"') break;
+        cell.doubled = true;
+        at += 2;
+      }
+      cell.end = at++;
+      found.lines += count_line_ends(cell.begin, cell.end);
+      while (at < limit && is_blank(*at, delimiter)) ++at;
+      if (at < limit && *at != delimiter && *at != '\n' && *at != '\r') {
+        const char* end = at;
+        while (end < limit && *end != delimiter && *end != '\n' && *end != '\r') ++end;
+        fail(delimiter_name(delimiter) + " or the end of the line after a quoted cell",
+             shown({at, static_cast<size_t>(end - at)}) + " in " + where(quote),
+             "write a quote inside quotes twice");
+      }
+    } else {
+      while (*at != delimiter && *at != '\n' && *at != '\r') ++at;
+      cell.end = at;
+      while (cell.end > cell.begin && is_blank(cell.end[-1], delimiter)) --cell.end;
+      if (static_cast<size_t>(cell.end - cell.begin) > kMostCell) {
+        fail("cells of at most 1 MiB", "a longer one in " + where(cell.begin));
+      }
+    }
+    if (at >= limit && !at_end_) return found;
+    if (cells.size() == kMostColumns) {
+      fail("at most " + std::to_string(kMostColumns) + " columns",
+           "more in line " + std::to_string(line_ + found.skipped) + " of " + name_,
+           "is the delimiter really " + delimiter_name(delimiter) + "?");
+    }
+    cells.push_back(cell);
+    if (at >= limit || *at != delimiter) break;
+    ++at;
+  }
+  if (at < limit) at = skip_line_end(at);
+  ++found.lines;
+  found.step = Step::kRow;
+  found.next = at;
+  return found;
+}
+
+CsvParser::Step CsvParser::scan_row(bool wait) {
+  while (true) {
+    if (after_cr_ && begin_ < end_) {
+      if (buffer_[begin_] == '\n') ++begin_;
+      after_cr_ = false;
+    }
+    const Scan found = scan(buffer_.data() + begin_, delimiter_, cells_);
+    const bool row = found.step == Step::kRow;
+    const char* const next = row ? found.next : found.begin;
+    line_ += found.skipped;
+    row_line_ = line_;
+    if (row) line_ += found.lines;
+    row_begin_ = found.begin;
+    const auto used = static_cast<size_t>(next - buffer_.data());
+    after_cr_ = after_cr_ || (used > begin_ && next[-1] == '\r');
+    begin_ = used;
+    if (found.step != Step::kIncomplete) return found.step;
+    if (!wait && !source_->ready()) return Step::kIncomplete;
+    fill();
+  }
+}
+
+void CsvParser::append_row() {
+  if (cells_.size() != builders_.size()) {
+    fail(std::to_string(builders_.size()) + (builders_.size() == 1 ? " column" : " columns") +
+             ", as in line " + std::to_string(first_line_) + ",",
+         std::to_string(cells_.size()) + " in line " + std::to_string(row_line_) + " of " + name_,
+         "the delimiter is " + delimiter_name(delimiter_) + "; quote cells that hold it");
+  }
+  for (size_t c = 0; c < cells_.size(); ++c) append(c, cells_[c]);
+  ++rows_;
+}
+
+void CsvParser::append(size_t index, const CsvCell& cell) {
+  Builder& builder = builders_[index];
+  if (decimal_open_) decide_decimal(cell.bytes());
+  if (builder.column.kind == ColumnKind::kNumber) {
+    double value = 0;
+    if (parse_digits(cell.begin, cell.end, decimal_, value) != NumberKind::kFinite) {
+      append_other(index, cell);
+      return;
+    }
+    if (!missing_numbers_.empty() && std::find(missing_numbers_.begin(), missing_numbers_.end(),
+                                               value) != missing_numbers_.end()) {
+      value = kMissingNumber;
+    } else {
+      builder.present = true;
+    }
+    builder.column.numbers.push_back(value);
+  } else {
+    append_text(index, cell, text_of(cell));
+  }
+}
+
+// Appends what is not a finite number to a column of numbers.
+void CsvParser::append_other(size_t index, const CsvCell& cell) {
+  Builder& builder = builders_[index];
+  const std::string_view text = text_of(cell);
+  auto& numbers = builder.column.numbers;
+  if (is_missing(text)) {
+    numbers.push_back(kMissingNumber);
+    return;
+  }
+  check_utf8(index, cell, text);
+  double value = 0;
+  const int64_t line = row_line_ + count_line_ends(row_begin_, cell.begin);
+  if (parse_number(text, decimal_, value) == NumberKind::kInfinite) {
+    if (!builder.first_infinite) builder.first_infinite = {line, std::string(text)};
+    if (builder.known) check_infinite(builder, index);
+    numbers.push_back(value);
+    return;
+  }
+  if (builder.known) {
+    fail("a number", shown(text) + " in " + place(line, index),
+         "or name the text as a missing value");
+  }
+  if (!builder.present && !builder.first_infinite) {
+    builder.column.kind = ColumnKind::kText;
+    builder.column.codes.assign(numbers.size(), -1);
+    numbers = {};
+    append_text(index, cell, text);
+    return;
+  }
+  if (!builder.first_other) builder.first_other = {line, std::string(text)};
+  ++builder.others;
+  numbers.push_back(kMissingNumber);
+}
+
+void CsvParser::append_text(size_t index, const CsvCell& cell, std::string_view text) {
+  Builder& builder = builders_[index];
+  Column& column = builder.column;
+  if (is_missing(text)) {
+    column.codes.push_back(-1);
+    return;
+  }
+  int32_t code = column.codes.empty() ? -1 : column.codes.back();
+  if (code < 0 || column.levels[static_cast<size_t>(code)] != text) {
+    const auto found = builder.codes.find(text);
+    if (found != builder.codes.end()) {
+      code = found->second;
+    } else {
+      check_utf8(index, cell, text);
+      code = static_cast<int32_t>(column.levels.size());
+      column.levels.emplace_back(text);
+      builder.codes.emplace(column.levels.back(), code);
+      double value = 0;
+      if (!builder.known) {
+        builder.number_levels.push_back(parse_number(text, decimal_, value) == NumberKind::kFinite);
+      }
+    }
+  }
+  column.codes.push_back(code);
+  if (builder.known) return;
+  if (builder.number_levels[static_cast<size_t>(code)]) {
+    ++builder.numbers;
+  } else if (++builder.others == 1) {
+    builder.first_other = {row_line_ + count_line_ends(row_begin_, cell.begin), std::string(text)};
+  }
+}
+
+void CsvParser::decide_decimal(std::string_view text) {
+  for (const char mark : {'.', ','}) {
+    if (text.find(mark) != text.npos && is_finite_number(text, mark)) {
+      decimal_ = mark;
+      decimal_open_ = false;
+    }
+  }
+}
+
+std::string_view CsvParser::text_of(const CsvCell& cell) {
+  if (!cell.doubled) return cell.bytes();
+  scratch_.clear();
+  for (const char* at = cell.begin; at < cell.end; ++at) {
+    scratch_ += *at;
+    if (*at == '"') ++at;
+  }
+  return scratch_;
+}
+
+bool CsvParser::is_missing(std::string_view text) const {
+  return is_usual_missing(text) ||
+         (!options_.missing.empty() && std::find(options_.missing.begin(), options_.missing.end(),
+                                                 text) != options_.missing.end());
+}
+
+void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view text) const {
+  const size_t zero = text.find('\0');
+  if (zero != text.npos) {
+    fail("text", "a zero byte in " + place(cell, index),
+         "the file is damaged, or its text is UTF-16: save it as UTF-8");
+  }
+  const size_t whole = utf8_prefix(text);
+  if (whole < text.size()) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(text[whole]);
+    fail("text in UTF-8",
+         std::string("byte ") + kDigits[byte >> 4] + kDigits[byte & 15] + " in " +
+             place(cell, index),
+         "save it as UTF-8");
+  }
+}
+
+// ---- Results
+
+Table CsvParser::take() {
+  Table table{.source = name_, .rows = std::exchange(rows_, 0)};
+  for (Builder& builder : builders_) {
+    Column next{.name = builder.column.name, .kind = builder.column.kind};
+    table.columns.push_back(std::exchange(builder.column, std::move(next)));
+    builder.codes.clear();
+    builder.number_levels.clear();
+  }
+  return table;
+}
+
+void CsvParser::check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const {
+  const int64_t present = numbers + builder.others;
+  if (builder.known || builder.others == 0 || present < kNearlyRows ||
+      static_cast<double>(numbers) < kNearlyShare * static_cast<double>(present)) {
+    return;
+  }
+  const auto& [line, text] = *builder.first_other;
+  fail("a number, as in " + std::to_string(numbers) + " of " + std::to_string(present) +
+           " values of the column,",
+       shown(text) + " in " + place(line, index),
+       "name the text as a missing value, or the column as a text column");
+}
+
+void CsvParser::check_infinite(const Builder& builder, size_t index) const {
+  if (!builder.first_infinite) return;
+  const auto& [line, text] = *builder.first_infinite;
+  fail("a finite number", shown(text) + " in " + place(line, index),
+       "name it as a missing value, or the column as a text column");
+}
+
+Table CsvParser::next(int64_t most_rows, bool wait) {
+  while (rows_ < most_rows) {
+    const Step step = scan_row(wait || rows_ == 0);
+    if (step != Step::kRow) break;
+    append_row();
+  }
+  for (size_t c = 0; c < builders_.size(); ++c) {
+    const Builder& builder = builders_[c];
+    if (builder.known) continue;
+    if (builder.column.kind == ColumnKind::kText) {
+      if (first_block_) check_nearly_numbers(builder, c, builder.numbers);
+      continue;
+    }
+    if (builder.first_other) {
+      const auto& [line, text] = *builder.first_other;
+      fail("a number, as in the rows before,", shown(text) + " in " + place(line, c),
+           "name the text as a missing value, or the column as a text column");
+    }
+    check_infinite(builder, c);
+  }
+  first_block_ = false;
+  return take();
+}
+
+Table CsvParser::all(std::vector<std::string>& late_texts) {
+  while (scan_row(true) == Step::kRow) append_row();
+  for (size_t c = 0; c < builders_.size(); ++c) {
+    const Builder& builder = builders_[c];
+    if (builder.known) continue;
+    if (builder.column.kind == ColumnKind::kText) {
+      check_nearly_numbers(builder, c, builder.numbers);
+    } else if (builder.first_other) {
+      const auto& values = builder.column.numbers;
+      check_nearly_numbers(builder, c,
+                           std::count_if(values.begin(), values.end(),
+                                         [](double value) { return !std::isnan(value); }));
+      late_texts.push_back(names_[c]);
+    } else {
+      check_infinite(builder, c);
+    }
+  }
+  return take();
+}
+
+// ---- Sentences
+
+std::string CsvParser::place(int64_t line, size_t index) const {
+  return "line " + std::to_string(line) + ", column " + std::to_string(index + 1) +
+         (index < names_.size() ? " (" + shown(names_[index]) + ")" : "") + " of " + name_;
+}
+
+std::string CsvParser::place(const CsvCell& cell, size_t index) const {
+  return place(row_line_ + count_line_ends(row_begin_, cell.begin), index);
+}
+
+void CsvParser::fail(const std::string& expected, const std::string& got,
+                     const std::string& hint) const {
+  throw CsvFault("read_csv: expected " + expected + " but got " + got +
+                 (hint.empty() ? "" : " (" + hint + ")") + ".");
+}
+
+}  // namespace ladder::data
