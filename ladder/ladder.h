@@ -5,6 +5,7 @@
 /// only the headers it needs.
 #pragma once
 
+#include "ladder/classifier.h"
 #include "ladder/core/activation.h"
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
@@ -12,6 +13,7 @@
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
 #include "ladder/data/cifar10.h"
+#include "ladder/data/class_labels.h"
 #include "ladder/data/contrast.h"
 #include "ladder/data/csv.h"
 #include "ladder/data/datasets.h"
@@ -58,6 +60,7 @@
 #include "ladder/ops/max_pool.h"
 #include "ladder/ops/normalise.h"
 #include "ladder/ops/product.h"
+#include "ladder/runs/model_file.h"
 #include "ladder/runs/run_config.h"
 #include "ladder/runs/run_folder.h"
 #include "ladder/runs/run_table.h"

@@ -73,7 +73,7 @@ const std::map<std::string, Rooms>& arrows() {
       {"models", {"core", "data", "nn", "ops"}},
       {"exports", {"core", "data", "io", "models", "nn", "ops"}},
       {"train", {"core", "data", "io", "nn", "ops"}},
-      {"runs", {"core", "data", "io", "models", "nn", "ops", "train"}},
+      {"runs", {"core", "data", "exports", "io", "models", "nn", "ops", "train"}},
       {"apps", {"core", "data", "exports", "io", "models", "nn", "ops", "runs", "train"}},
   };
   return kArrows;

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace ladder::apps {
@@ -157,41 +160,123 @@ void CommandLine::toggle(const std::string& names, std::string help, bool& targe
        [&target](const std::string&, const std::string&) { target = true; });
 }
 
-size_t CommandLine::find(const std::string& name) const {
+size_t CommandLine::find(const std::string& dashed) const {
   std::vector<std::string> known;
   for (size_t i = 0; i < flags_.size(); ++i) {
     for (const auto& one : flags_[i].names) {
-      if (one == name) {
+      known.push_back((one.size() == 1 ? "-" : "--") + one);
+      if (known.back() == dashed) {
         return i;
       }
-      known.push_back("--" + one);
     }
   }
-  const auto hint = did_you_mean("--" + name, known);
-  throw UsageError(fmt::format("expected a known flag but got --{}{}.", name,
+  const auto hint = did_you_mean(dashed, known);
+  throw UsageError(fmt::format("expected a known flag but got {}{}.", dashed,
                                hint.empty() ? " (--help lists them)" : hint));
 }
 
+void CommandLine::word(std::string name, std::string help, bool required, SetFlag set,
+                       bool repeated) {
+  words_.push_back({std::move(name), std::move(help), required, repeated, std::move(set)});
+}
+
+void CommandLine::settings_file() {
+  flag("config", "FILE", "JSON file of flags, {\"epochs\": 20}; flags typed here win",
+       [](const std::string&, const std::string&) {});
+}
+
+void CommandLine::take_word(const std::string& text) {
+  size_t place = given_words_.empty() ? 0 : given_words_.back().first + 1;
+  if (!given_words_.empty() && words_[given_words_.back().first].repeated) {
+    place = given_words_.back().first;
+  }
+  if (words_.empty()) {
+    throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", text));
+  }
+  if (place >= words_.size()) {
+    throw UsageError(fmt::format("expected one {} but got also '{}' ({}).", words_.back().name,
+                                 text, usage_line()));
+  }
+  given_words_.emplace_back(place, text);
+}
+
+void CommandLine::read_settings(const std::string& path) {
+  const auto refuse_file = [&](const std::string& expected, const std::string& got) {
+    throw UsageError(fmt::format("expected {} in --config {} but got {}.", expected, path, got));
+  };
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path)) {
+    refuse_file("a JSON object", "no file that can be read");
+  }
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  const auto object = nlohmann::ordered_json::parse(bytes, nullptr, /*allow_exceptions=*/false,
+                                                    /*ignore_comments=*/true);
+  if (!object.is_object()) {
+    refuse_file("a JSON object", object.is_discarded() ? "no JSON" : object.dump());
+  }
+  const auto text_of = [&](const std::string& key, const nlohmann::ordered_json& value) {
+    if (value.is_string()) {
+      return value.get<std::string>();
+    }
+    if (!value.is_number()) {
+      refuse_file("a text, a number, a list or true for \"" + key + "\"", value.dump());
+    }
+    return value.dump();
+  };
+  for (const auto& [key, value] : object.items()) {
+    const auto place = find("--" + key);
+    const auto& flag = flags_[place];
+    if (flag.value.empty()) {
+      if (!value.is_boolean()) {
+        refuse_file("true or false for \"" + key + "\"", value.dump());
+      }
+      if (value.get<bool>()) {
+        given_.push_back({place, "--" + key, ""});
+      }
+      continue;
+    }
+    std::string text;
+    if (value.is_array()) {
+      for (const auto& one : value) {
+        text += (text.empty() ? "" : ",") + text_of(key, one);
+      }
+    } else {
+      text = text_of(key, value);
+    }
+    check_characters(text);
+    given_.push_back({place, "--" + key, text});
+  }
+}
+
 void CommandLine::parse(int argc, const char* const* argv) {
+  std::vector<Given> typed;
+  const bool any_short = std::any_of(flags_.begin(), flags_.end(), [](const Flag& flag) {
+    return std::any_of(flag.names.begin(), flag.names.end(),
+                       [](const std::string& name) { return name.size() == 1; });
+  });
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     check_characters(argument);
-    if (argument == "-h") {
-      given_.push_back({find("help"), argument, ""});
+    const bool is_word = argument == "-" || (!argument.empty() && !argument.starts_with('-'));
+    if (is_word && !words_.empty()) {
+      take_word(argument);
       continue;
-    }
-    if (argument.size() < 3 || !argument.starts_with("--") || argument[2] == '=') {
-      throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
     }
     const auto equals = argument.find('=');
     const auto name = argument.substr(0, equals);
-    const auto place = find(name.substr(2));
+    const bool long_name = name.size() > 2 && name.starts_with("--");
+    const bool short_name =
+        name.size() == 2 && name.starts_with('-') && name != "--" && (any_short || name == "-h");
+    if (!long_name && !short_name) {
+      throw UsageError(fmt::format("expected a flag (--name) but got '{}'.", argument));
+    }
+    const auto place = find(name == "-h" ? "--help" : name);
     const auto& flag = flags_[place];
     if (flag.value.empty() && equals != std::string::npos) {
       throw UsageError(fmt::format("expected {} without a value but got '{}'.", name, argument));
     }
     if (flag.value.empty() || equals != std::string::npos) {
-      given_.push_back(
+      typed.push_back(
           {place, name, equals == std::string::npos ? "" : argument.substr(equals + 1)});
       continue;
     }
@@ -200,11 +285,43 @@ void CommandLine::parse(int argc, const char* const* argv) {
           fmt::format("expected a value after {} but got none ({}).", name, flag.value));
     }
     check_characters(argv[++i]);
-    given_.push_back({place, name, argv[i]});
+    typed.push_back({place, name, argv[i]});
+  }
+  for (const auto& given : typed) {
+    if (flags_[given.flag].names.front() == "config") {
+      read_settings(given.text);
+    }
+  }
+  given_.insert(given_.end(), typed.begin(), typed.end());
+}
+
+void CommandLine::check_words() const {
+  if (given("help") || given("version")) {
+    return;
+  }
+  for (size_t i = 0; i < words_.size(); ++i) {
+    const bool there = std::any_of(given_words_.begin(), given_words_.end(),
+                                   [&](const auto& one) { return one.first == i; });
+    if (words_[i].required && !there) {
+      throw UsageError(fmt::format("expected {} but got none ({}).", words_[i].name, usage_line()));
+    }
   }
 }
 
+std::string CommandLine::usage_line() const {
+  std::string text = program_;
+  for (const auto& word : words_) {
+    text += fmt::format(" {}{}{}{}", word.required ? "" : "[", word.name,
+                        word.repeated ? "..." : "", word.required ? "" : "]");
+  }
+  return text + " [FLAGS]";
+}
+
 void CommandLine::apply() const {
+  check_words();
+  for (const auto& [place, text] : given_words_) {
+    words_[place].set(words_[place].name, text);
+  }
   for (size_t i = 0; i < flags_.size(); ++i) {
     for (const auto& given : given_) {
       if (given.flag == i) {
@@ -223,8 +340,12 @@ bool CommandLine::given(std::string_view name) const {
 
 std::string CommandLine::help() const {
   constexpr size_t kWidest = 26;  // of the flag column; a longer flag has a line for itself
-  const auto left = [](const Flag& flag) {
-    return fmt::format("--{}{}{}", flag.names.front(), flag.value.empty() ? "" : " ", flag.value);
+  const auto dashed = [](const std::string& name) {
+    return (name.size() == 1 ? "-" : "--") + name;
+  };
+  const auto left = [&](const Flag& flag) {
+    return fmt::format("{}{}{}", dashed(flag.names.front()), flag.value.empty() ? "" : " ",
+                       flag.value);
   };
   size_t column = 0;
   for (const auto& flag : flags_) {
@@ -235,13 +356,24 @@ std::string CommandLine::help() const {
   for (const auto& line : wrapped(usage_, kColumns)) {
     text += line + "\n";
   }
-  text += fmt::format("\n  {} [FLAGS]\n", program_);
+  text += fmt::format("\n  {}\n", usage_line());
+  size_t widest_word = 0;
+  for (const auto& word : words_) {
+    widest_word = std::max(widest_word, word.name.size());
+  }
+  for (const auto& word : words_) {
+    const auto lines = wrapped(word.help, kColumns - widest_word - 4);
+    for (size_t i = 0; i < lines.size(); ++i) {
+      text += fmt::format("{}  {:<{}}  {}\n", i == 0 && &word == &words_.front() ? "\n" : "",
+                          i == 0 ? word.name : "", widest_word, lines[i]);
+    }
+  }
   for (const auto& flag : flags_) {
     if (flag.names.empty()) {
       text += fmt::format("\n{}:\n", flag.help);
       continue;
     }
-    const auto also = flag.names.size() > 1 ? fmt::format(" (also --{})", flag.names[1]) : "";
+    const auto also = flag.names.size() > 1 ? fmt::format(" (also {})", dashed(flag.names[1])) : "";
     const auto lines = wrapped(flag.help + also, kColumns - column - 4);
     const bool long_flag = left(flag).size() > column;
     if (long_flag) {

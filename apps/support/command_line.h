@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ladder::apps {
@@ -41,10 +42,15 @@ class CommandLine {
   CommandLine(std::string program, std::string usage)
       : program_(std::move(program)), usage_(std::move(usage)) {}
 
+  /// Take a word that is no flag, "DATA" say, in the order of these calls. `repeated`: takes all
+  /// words that are left, at least one if it is required.
+  void word(std::string name, std::string help, bool required, SetFlag set, bool repeated = false);
+
   /// Start a group of flags in the help text.
   void heading(std::string title);
   /// Add a flag with a value. `names` holds its name without dashes and, after a comma, a second
-  /// one: "lr,learning-rate". `value` stands for the value in the help text: "RATE".
+  /// one: "lr,learning-rate"; a name of one letter has one dash: "out,o" is --out and -o. `value`
+  /// stands for the value in the help text: "RATE".
   void flag(const std::string& names, std::string value, std::string help, SetFlag set);
   /// Add a flag that takes a whole number from `least` to `most`.
   void integer(const std::string& names, std::string help, int64_t& target, int64_t least,
@@ -61,6 +67,10 @@ class CommandLine {
   /// Add a flag without a value.
   void toggle(const std::string& names, std::string help, bool& target);
 
+  /// Add `--config FILE`: a JSON object of flags, {"label": "state", "layers": [100, 50], "quiet":
+  /// true}, with comments allowed. Flags on the command line win.
+  void settings_file();
+
   /// Set the last paragraph of the help text.
   void footer(std::string text) { footer_ = std::move(text); }
 
@@ -68,7 +78,8 @@ class CommandLine {
   /// missing value, a value for a flag without one, an argument that is no flag, an argument with a
   /// control character.
   void parse(int argc, const char* const* argv);
-  /// Hand the values to the flags. Errors: those of the flags.
+  /// Hand the values to words and flags. Errors: those of the flags; a required word that is
+  /// missing, unless --help or --version is given.
   void apply() const;
 
   /// True if the flag `name` is on the command line.
@@ -88,11 +99,22 @@ class CommandLine {
     std::string name;  // as typed, with dashes
     std::string text;
   };
-  size_t find(const std::string& name) const;
+  struct Word {
+    std::string name, help;
+    bool required, repeated;
+    SetFlag set;
+  };
+  size_t find(const std::string& dashed) const;
+  void take_word(const std::string& text);
+  void read_settings(const std::string& path);
+  void check_words() const;
+  std::string usage_line() const;
 
   std::string program_, usage_, footer_;
   std::vector<Flag> flags_;
   std::vector<Given> given_;
+  std::vector<Word> words_;
+  std::vector<std::pair<size_t, std::string>> given_words_;  // place in words_, text
 };
 
 /// Error (UsageError): an argument with a control character, or "--": no program takes them.

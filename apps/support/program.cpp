@@ -182,6 +182,10 @@ void keep_freed_memory() {
 #endif
 }
 
+void set_threads(int64_t threads) {
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+}
+
 std::string shell_command(int argc, const char* const* argv) {
   std::string command;
   for (int i = 0; i < argc; ++i) {

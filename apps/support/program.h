@@ -4,6 +4,7 @@
 #include <ladder/ops/product.h>
 #include <ladder/runs/run_config.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -33,6 +34,9 @@ bool is_stop_signal(int signal);
 
 /// Keep freed memory in the process instead of returning it to the system after each step.
 void keep_freed_memory();
+
+/// Use this number of CPU threads from here on; 0 keeps LibTorch's choice.
+void set_threads(int64_t threads);
 
 /// The arguments as a command to type into a shell.
 std::string shell_command(int argc, const char* const* argv);

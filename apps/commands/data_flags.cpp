@@ -1,0 +1,198 @@
+#include "apps/commands/data_flags.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <ladder/data/class_labels.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <stdexcept>
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kShownProblems = 5;
+
+char one_character(const std::string& flag, const std::string& text) {
+  if (text == "tab" || text == "\\t") return '\t';
+  if (text.size() != 1) {
+    throw UsageError(fmt::format("expected one character or tab for {} but got '{}'.", flag, text));
+  }
+  return text.front();
+}
+
+data::Column rows_appended(const data::Column& to, const data::Column* more, int64_t to_rows,
+                           int64_t more_rows) {
+  data::Column all = to;
+  if (more == nullptr) {  // a label column that the new rows lack
+    if (all.kind == data::ColumnKind::kText) {
+      all.codes.resize(static_cast<size_t>(to_rows + more_rows), -1);
+    } else {
+      all.numbers.resize(static_cast<size_t>(to_rows + more_rows),
+                         std::numeric_limits<double>::quiet_NaN());
+    }
+    return all;
+  }
+  if (all.kind == data::ColumnKind::kNumber) {
+    all.numbers.insert(all.numbers.end(), more->numbers.begin(), more->numbers.end());
+    return all;
+  }
+  std::map<std::string, int32_t> places;
+  for (size_t i = 0; i < all.levels.size(); ++i) {
+    places.emplace(all.levels[i], static_cast<int32_t>(i));
+  }
+  std::vector<int32_t> code_of;
+  for (const auto& level : more->levels) {
+    const auto [place, is_new] = places.emplace(level, static_cast<int32_t>(all.levels.size()));
+    if (is_new) all.levels.push_back(level);
+    code_of.push_back(place->second);
+  }
+  for (const int32_t code : more->codes) {
+    all.codes.push_back(code < 0 ? -1 : code_of[static_cast<size_t>(code)]);
+  }
+  return all;
+}
+
+void append_table(data::Table& rows, const data::Table& more, const std::string& label) {
+  data::Table all{.source = rows.source, .rows = rows.rows + more.rows};
+  for (const auto& column : rows.columns) {
+    const bool may_lack = column.name == label && more.find(label) < 0;
+    const auto* other = may_lack ? nullptr : &more.column(column.name);
+    if (other != nullptr && other->kind != column.kind) {
+      throw std::runtime_error(fmt::format(
+          "expected column '{}' of {} to hold {} as in {} but got {}.", column.name, more.source,
+          column.kind == data::ColumnKind::kNumber ? "numbers" : "texts", rows.source,
+          other->kind == data::ColumnKind::kNumber ? "numbers" : "texts"));
+    }
+    all.columns.push_back(rows_appended(column, other, rows.rows, more.rows));
+  }
+  rows = std::move(all);
+}
+
+}  // namespace
+
+void add_data_flags(CommandLine& line, DataFlags& flags) {
+  auto& csv = flags.read.csv;
+  line.heading("Reading");
+  line.flag("delimiter", "CHAR", "character between cells, or tab (recognised)",
+            [&](const auto& flag, const auto& text) { csv.delimiter = one_character(flag, text); });
+  line.flag("decimal", "CHAR", "decimal point of numbers (recognised)",
+            [&](const auto& flag, const auto& text) { csv.decimal = one_character(flag, text); });
+  line.flag("header", "yes|no", "first line holds column names (recognised)",
+            [&](const auto& flag, const auto& text) {
+              csv.header = parse_choice(flag, text, {"yes", "no"}) == "yes";
+            });
+  line.flag("missing", "TEXT,...", "cells without a value, besides empty, NA, NaN, ?, NULL",
+            [&](const auto&, const auto& text) {
+              for (auto& word : parse_words(text)) csv.missing.push_back(std::move(word));
+            });
+  line.flag("text-columns", "COL,...", "columns of numbers to read as texts",
+            [&](const auto&, const auto& text) {
+              for (auto& word : parse_words(text)) csv.text_columns.push_back(std::move(word));
+            });
+  line.flag("size", "HxW", "height and width that images are brought to",
+            [&](const std::string& flag, const std::string& text) {
+              const auto cross = text.find('x');
+              if (cross == std::string::npos) {
+                throw UsageError(
+                    fmt::format("expected a size like 32x32 for {} but got '{}'.", flag, text));
+              }
+              constexpr int64_t kMostPixels = 4096;
+              flags.read.size = {parse_integer(flag, text.substr(0, cross), 1, kMostPixels),
+                                 parse_integer(flag, text.substr(cross + 1), 1, kMostPixels)};
+            });
+}
+
+data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label) {
+  auto options = flags.read;
+  options.label = label;
+  auto samples = data::read_samples(path, options);
+  for (size_t i = 0; i < samples.problems.size() && i < kShownProblems; ++i) {
+    std::fputs(("note: " + samples.problems[i] + "\n").c_str(), stderr);
+  }
+  if (samples.problems.size() > kShownProblems) {
+    std::fputs(fmt::format("note: {} further files could not be read\n",
+                           samples.problems.size() - kShownProblems)
+                   .c_str(),
+               stderr);
+  }
+  return samples;
+}
+
+DataFlags flags_for(const Classifier& classifier, DataFlags flags) {
+  const auto& model = classifier.model();
+  if (model.features) {
+    for (const auto& feature : model.features->columns) {
+      if (feature.dropped.empty()) flags.read.csv.kinds[feature.name] = feature.kind;
+    }
+  }
+  if (model.images) flags.read.size = {model.images->height, model.images->width};
+  return flags;
+}
+
+torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samples,
+                         const std::string& label) {
+  const auto& classes = classifier.classes();
+  if (samples.table) {
+    if (label.empty()) {
+      throw UsageError("expected the column of the labels in --label but got none.");
+    }
+    return data::labels_of(samples.table->column(label), classes);
+  }
+  // Images: classes of the folder, by name.
+  std::vector<int64_t> places;
+  for (const auto& name : samples.classes) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) {
+      throw std::runtime_error(fmt::format("expected classes of the model in {} but got '{}'{}.",
+                                           samples.source, name, did_you_mean(name, classes)));
+    }
+    places.push_back(found - classes.begin());
+  }
+  auto labels = samples.labels.clone();
+  int64_t* label_of = labels.data_ptr<int64_t>();
+  for (int64_t row = 0; row < labels.numel(); ++row) {
+    if (label_of[row] >= 0) label_of[row] = places[static_cast<size_t>(label_of[row])];
+  }
+  return labels;
+}
+
+fs::path model_path(const std::string& model) {
+  const fs::path path = model;
+  std::error_code none;
+  if (!fs::is_directory(path, none)) return path;
+  if (fs::exists(path / kModelFile, none)) return path / kModelFile;
+  const bool begun = fs::exists(path / "config.json", none);
+  throw std::runtime_error(fmt::format(
+      "expected a model in {} but found no {} ({}).", path.string(), kModelFile,
+      begun ? "the run has not finished; `ladder train ... --resume` continues it"
+            : "is it the folder of a run of `ladder train`?"));
+}
+
+void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label) {
+  if (rows.table.has_value() != more.table.has_value()) {
+    throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
+                                         rows.table ? "a table" : "images", more.source,
+                                         rows.source, more.table ? "a table" : "images"));
+  }
+  if (rows.table) {
+    append_table(*rows.table, *more.table, label);
+    return;
+  }
+  if (rows.images.sizes().slice(1) != more.images.sizes().slice(1)) {
+    throw std::runtime_error(fmt::format(
+        "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "
+        "x {} (--size HxW brings all to one size).",
+        rows.images.size(1), rows.images.size(2), rows.images.size(3), more.source, rows.source,
+        more.images.size(1), more.images.size(2), more.images.size(3)));
+  }
+  rows.images = at::cat({rows.images, more.images});
+  rows.labels = at::cat({rows.labels, at::full({more.images.size(0)}, -1, at::kLong)});
+  rows.names.insert(rows.names.end(), more.names.begin(), more.names.end());
+}
+
+}  // namespace ladder::apps

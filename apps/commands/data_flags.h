@@ -1,0 +1,43 @@
+/// The flags of every command that reads rows.
+#pragma once
+
+#include <ladder/classifier.h>
+#include <ladder/data/read_samples.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/support/command_line.h"
+
+namespace ladder::apps {
+
+/// How DATA is read.
+struct DataFlags {
+  data::ReadOptions read = {};
+  std::vector<std::string> ignore = {};  ///< columns that are not features
+};
+
+/// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
+void add_data_flags(CommandLine& line, DataFlags& flags);
+
+/// Read DATA, report files that could not be read on the standard error, and check that the label
+/// column is there if `label` is not empty. Errors: those of read_samples.
+data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
+
+/// Read flags so that columns are of the kinds that a model expects.
+DataFlags flags_for(const Classifier& classifier, DataFlags flags);
+
+/// Labels of rows in the order of the model's classes, int64 [rows]; -1 for none. Errors: no label
+/// column; a class that the model does not know.
+torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samples,
+                         const std::string& label);
+
+/// The model file of MODEL: the file itself, or the one in a run folder. Error: a folder without.
+std::filesystem::path model_path(const std::string& model);
+
+/// Append the rows of `more` to `rows`; columns are found by name. Errors: a column that is missing
+/// (the label column may be), a column of another kind, images of another size.
+void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label);
+
+}  // namespace ladder::apps

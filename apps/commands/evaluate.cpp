@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+#include <ladder/classifier.h>
+#include <ladder/train/metrics.h>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/commands/metrics_text.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+
+namespace ladder::apps {
+namespace {
+
+struct EvaluateFlags {
+  std::string model = {}, data = {}, label = {};
+  std::string part = "test";
+  bool json = false;
+  DataFlags read = {};
+  int64_t threads = 0;
+  bool help = false;
+};
+
+CommandLine evaluate_line(EvaluateFlags& flags) {
+  CommandLine line("ladder evaluate",
+                   "Measure a model on rows with labels: error, balanced accuracy, each class, "
+                   "confusion matrix, log loss, calibration.");
+  line.word("MODEL", "folder of a run, or a model file", true,
+            [&](const auto&, const auto& text) { flags.model = text; });
+  line.word("DATA", "rows with labels; rows without are left out", true,
+            [&](const auto&, const auto& text) { flags.data = text; });
+  line.flag("label", "COL", "column of the labels (that of the training)",
+            [&](const auto&, const auto& text) { flags.label = text; });
+  line.toggle("json", "print JSON", flags.json);
+  line.choice("part", "part of a source that has a training and a test part", flags.part,
+              {"test", "train"});
+  add_data_flags(line, flags.read);
+  line.heading("Machine");
+  line.integer("threads", "CPU threads (all)", flags.threads, 1, 4096);
+  line.toggle("help", "print this and exit", flags.help);
+  return line;
+}
+
+}  // namespace
+
+int evaluate_command(int argc, const char* const* argv) {
+  EvaluateFlags flags;
+  auto line = evaluate_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  if (flags.help) {
+    print(line.help());
+    return 0;
+  }
+  set_threads(flags.threads);
+  const auto classifier = Classifier::load(model_path(flags.model));
+  const auto label = flags.label.empty() ? classifier.label() : flags.label;
+  auto read = flags_for(classifier, flags.read);
+  read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
+  const auto samples = read_data(flags.data, read, label);
+  const auto metrics = train::classification_metrics(
+      classifier.predict_proba(samples), labels_for(classifier, samples, label));
+  print(flags.json ? metrics_json(metrics, classifier.classes()).dump(2) + "\n"
+                   : metrics_text(metrics, classifier.classes()));
+  return 0;
+}
+
+}  // namespace ladder::apps

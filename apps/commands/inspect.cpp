@@ -1,0 +1,186 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <ladder/classifier.h>
+#include <ladder/data/class_labels.h>
+#include <ladder/data/features.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kShownLevels = 4;
+constexpr size_t kShownClasses = 20;
+
+struct InspectFlags {
+  std::string what = {}, label = {};
+  DataFlags read = {};
+  bool help = false;
+};
+
+CommandLine inspect_line(InspectFlags& flags) {
+  CommandLine line("ladder inspect",
+                   "Say what data hold (columns, types, missing values, classes, labeled rows), or "
+                   "what a model holds.");
+  line.word("DATA|MODEL", "a table, pictures, a run folder or a model file", true,
+            [&](const auto&, const auto& text) { flags.what = text; });
+  line.flag("label", "COL", "column of the labels",
+            [&](const auto&, const auto& text) { flags.label = text; });
+  add_data_flags(line, flags.read);
+  line.toggle("help", "print this and exit", flags.help);
+  return line;
+}
+
+bool is_model(const fs::path& path) {
+  std::error_code none;
+  if (fs::is_directory(path, none)) return fs::exists(path / "config.json", none);
+  return path.extension() == fs::path(kModelFile).extension();
+}
+
+std::string number_range(const data::Column& column) {
+  double least = std::numeric_limits<double>::infinity();
+  double most = -least;
+  double sum = 0, count = 0;
+  for (const double value : column.numbers) {
+    if (std::isnan(value)) continue;
+    least = std::min(least, value);
+    most = std::max(most, value);
+    sum += value;
+    ++count;
+  }
+  return count == 0 ? std::string("no values")
+                    : fmt::format("{:.6g} to {:.6g}, mean {:.6g}", least, most, sum / count);
+}
+
+std::string level_list(const data::Column& column) {
+  std::string text = fmt::format("{} different", column.levels.size());
+  for (size_t i = 0; i < column.levels.size() && i < kShownLevels; ++i) {
+    text += fmt::format("{} {}", i == 0 ? ":" : ",", column.levels[i]);
+  }
+  return text + (column.levels.size() > kShownLevels ? ", ..." : "");
+}
+
+std::string classes_text(const std::vector<std::string>& classes, const torch::Tensor& labels) {
+  const auto counts = at::bincount(labels.masked_select(labels.ge(0)), {},
+                                   static_cast<int64_t>(classes.size()));
+  std::string text =
+      fmt::format("{} classes, {} labeled rows of {}\n", classes.size(),
+                  labels.ge(0).sum().item<int64_t>(), labels.numel());
+  for (size_t c = 0; c < classes.size() && c < kShownClasses; ++c) {
+    text += fmt::format("  {:<24} {:>8}\n", classes[c],
+                        counts[static_cast<int64_t>(c)].item<int64_t>());
+  }
+  return text + (classes.size() > kShownClasses
+                     ? fmt::format("  ... {} further classes\n", classes.size() - kShownClasses)
+                     : "");
+}
+
+std::string table_text(const data::Table& table, const std::string& label) {
+  std::string text = fmt::format("{} rows, {} columns\n\n", table.rows, table.columns.size());
+  size_t width = 6;
+  for (const auto& column : table.columns) width = std::max(width, column.name.size());
+  text += fmt::format("{:<{}}  {:<6}  {:>8}  values\n", "column", width, "type", "missing");
+  for (const auto& column : table.columns) {
+    const bool number = column.kind == data::ColumnKind::kNumber;
+    const auto missing =
+        number ? std::count_if(column.numbers.begin(), column.numbers.end(),
+                               [](double value) { return std::isnan(value); })
+               : std::count(column.codes.begin(), column.codes.end(), -1);
+    text += fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", column.name, width,
+                        number ? "number" : "text", missing,
+                        number ? number_range(column) : level_list(column));
+  }
+  const auto features = data::fit_features(
+      table, label.empty() ? std::vector<std::string>{} : std::vector<std::string>{label});
+  for (const auto& feature : features.columns) {
+    if (!feature.dropped.empty()) {
+      text += fmt::format("not used: {} ({})\n", feature.name, feature.dropped);
+    }
+  }
+  text += fmt::format("\n{} inputs of a network\n", features.width());
+  if (!label.empty()) {
+    const auto found = data::class_labels(table.column(label));
+    text += classes_text(found.classes, found.labels);
+  }
+  return text;
+}
+
+std::string samples_text(const data::Samples& samples, const std::string& label) {
+  if (samples.table) return table_text(*samples.table, label);
+  return fmt::format("{} images of {} x {} pixels, {}\n", samples.images.size(0),
+                     samples.images.size(2), samples.images.size(3),
+                     samples.images.size(1) == 1 ? "gray" : "RGB") +
+         (samples.classes.empty() ? std::string("no classes\n")
+                                  : classes_text(samples.classes, samples.labels)) +
+         (samples.problems.empty() ? std::string()
+                                   : fmt::format("{} files could not be read\n",
+                                                 samples.problems.size()));
+}
+
+std::string model_text(const Classifier& classifier) {
+  const auto& model = classifier.model();
+  const auto& config = classifier.config();
+  std::string text;
+  for (const auto& [name, value] : model.facts) text += fmt::format("{:<14} {}\n", name, value);
+  std::vector<std::string> layers;
+  for (const auto& layer : config.network.layers) layers.push_back(models::to_string(layer));
+  int64_t parameters = 0;
+  for (const auto& parameter : model.net->parameters()) parameters += parameter.numel();
+  text += fmt::format("{:<14} {}\n{:<14} {} numbers\n", "layers", fmt::join(layers, ", "),
+                      "parameters", parameters);
+  if (model.images) {
+    text += fmt::format("{:<14} images of {} x {} pixels, {}\n", "inputs", model.images->height,
+                        model.images->width, model.images->channels == 1 ? "gray" : "RGB");
+  }
+  if (model.features) {
+    text += fmt::format("{:<14} {}\n", "inputs", model.features->width());
+    for (const auto& feature : model.features->columns) {
+      text += fmt::format(
+          "  {:<24} {}\n", feature.name,
+          !feature.dropped.empty() ? "not used: " + feature.dropped
+          : feature.kind == data::ColumnKind::kNumber
+              ? fmt::format("number, mean {:.6g}, standard deviation {:.6g}{}", feature.center,
+                            feature.scale, feature.indicator ? ", may be missing" : "")
+              : fmt::format("text, {} levels{}{}", feature.levels.size(),
+                            feature.other ? " and others" : "",
+                            feature.indicator ? ", may be missing" : ""));
+    }
+  }
+  text += fmt::format("{:<14} ", "classes");
+  for (size_t c = 0; c < model.classes.size() && c < kShownClasses; ++c) {
+    text += (c == 0 ? "" : ", ") + model.classes[c];
+  }
+  return text + (model.classes.size() > kShownClasses
+                     ? fmt::format(", ... ({} in all)\n", model.classes.size())
+                     : "\n");
+}
+
+}  // namespace
+
+int inspect_command(int argc, const char* const* argv) {
+  InspectFlags flags;
+  auto line = inspect_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  if (flags.help) {
+    print(line.help());
+    return 0;
+  }
+  print(is_model(flags.what) ? model_text(Classifier::load(model_path(flags.what)))
+                             : samples_text(read_data(flags.what, flags.read, flags.label),
+                                            flags.label));
+  return 0;
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,130 @@
+#include "apps/commands/metrics_text.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace ladder::apps {
+namespace {
+
+constexpr size_t kMostMatrixClasses = 12;
+constexpr size_t kShownPairs = 10;
+constexpr size_t kWidestName = 24;
+
+std::string ratio_text(const std::optional<double>& ratio) {
+  return ratio ? fmt::format("{:.3f}", *ratio) : std::string("-");
+}
+
+std::string short_name(const std::string& name) {
+  return name.size() <= kWidestName ? name : name.substr(0, kWidestName - 3) + "...";
+}
+
+size_t name_width(const std::vector<std::string>& classes) {
+  size_t width = 5;
+  for (const auto& name : classes) width = std::max(width, short_name(name).size());
+  return width;
+}
+
+std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::string>& classes) {
+  const auto width = name_width(classes);
+  const auto most = std::to_string(confusion.max().item<int64_t>()).size();
+  const auto cell = std::max<size_t>(most, 4) + 2;
+  std::string text = fmt::format("\nlabel (down) and prediction (across):\n{:<{}}", "", width);
+  for (const auto& name : classes) text += fmt::format("{:>{}}", name.substr(0, cell - 2), cell);
+  text += "\n";
+  for (size_t i = 0; i < classes.size(); ++i) {
+    text += fmt::format("{:<{}}", short_name(classes[i]), width);
+    for (size_t j = 0; j < classes.size(); ++j) {
+      text += fmt::format("{:>{}}", confusion[static_cast<int64_t>(i)][static_cast<int64_t>(j)]
+                                        .item<int64_t>(),
+                          cell);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string pairs_text(const torch::Tensor& confusion, const std::vector<std::string>& classes) {
+  std::vector<std::pair<int64_t, std::pair<size_t, size_t>>> pairs;
+  const auto counts = confusion.contiguous();
+  const int64_t* count = counts.const_data_ptr<int64_t>();
+  for (size_t i = 0; i < classes.size(); ++i) {
+    for (size_t j = 0; j < classes.size(); ++j) {
+      const auto rows = count[i * classes.size() + j];
+      if (i != j && rows > 0) pairs.push_back({-rows, {i, j}});
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  std::string text = pairs.empty() ? "" : "\nmost confused:\n";
+  for (size_t k = 0; k < pairs.size() && k < kShownPairs; ++k) {
+    text += fmt::format("  {} rows of {} predicted as {}\n", -pairs[k].first,
+                        classes[pairs[k].second.first], classes[pairs[k].second.second]);
+  }
+  return text;
+}
+
+nlohmann::ordered_json json_of(const std::optional<double>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+}
+
+}  // namespace
+
+std::string error_text(const train::ClassificationMetrics& metrics) {
+  return fmt::format("{:.2f} % (95 % interval {:.2f} to {:.2f} %, {} of {} rows)", metrics.error,
+                     metrics.interval.low, metrics.interval.high, metrics.wrong, metrics.rows);
+}
+
+std::string metrics_text(const train::ClassificationMetrics& metrics,
+                         const std::vector<std::string>& classes) {
+  std::string text = fmt::format(
+      "error               {}\nbalanced accuracy   {:.3f}\nmacro F1            {:.3f}\n"
+      "log loss            {:.4f}\ncalibration error   {:.3f}\n\n",
+      error_text(metrics), metrics.balanced_accuracy, metrics.macro_f1, metrics.log_loss,
+      metrics.reliability.error);
+  const auto width = name_width(classes);
+  text += fmt::format("{:<{}}  {:>9}  {:>6}  {:>6}  {:>8}\n", "class", width, "precision",
+                      "recall", "F1", "rows");
+  for (size_t c = 0; c < classes.size(); ++c) {
+    const auto& one = metrics.classes[c];
+    text += fmt::format("{:<{}}  {:>9}  {:>6}  {:>6}  {:>8}\n", short_name(classes[c]), width,
+                        ratio_text(one.precision), ratio_text(one.recall), ratio_text(one.f1),
+                        one.support);
+  }
+  return text + (classes.size() <= kMostMatrixClasses ? matrix_text(metrics.confusion, classes)
+                                                      : pairs_text(metrics.confusion, classes));
+}
+
+nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
+                                    const std::vector<std::string>& classes) {
+  nlohmann::ordered_json json = {
+      {"rows", metrics.rows},
+      {"wrong", metrics.wrong},
+      {"error", metrics.error},
+      {"error_interval", {metrics.interval.low, metrics.interval.high}},
+      {"balanced_accuracy", metrics.balanced_accuracy},
+      {"macro_f1", metrics.macro_f1},
+      {"log_loss", metrics.log_loss},
+      {"calibration_error", metrics.reliability.error}};
+  json["classes"] = nlohmann::ordered_json::array();
+  for (size_t c = 0; c < classes.size(); ++c) {
+    const auto& one = metrics.classes[c];
+    json["classes"].push_back({{"name", classes[c]},
+                               {"support", one.support},
+                               {"predicted", one.predicted},
+                               {"precision", json_of(one.precision)},
+                               {"recall", json_of(one.recall)},
+                               {"f1", json_of(one.f1)}});
+  }
+  const auto counts = metrics.confusion.contiguous();
+  json["confusion"] = nlohmann::ordered_json::array();
+  for (int64_t i = 0; i < counts.size(0); ++i) {
+    const int64_t* row = counts.const_data_ptr<int64_t>() + i * counts.size(1);
+    json["confusion"].push_back(std::vector<int64_t>(row, row + counts.size(1)));
+  }
+  return json;
+}
+
+}  // namespace ladder::apps

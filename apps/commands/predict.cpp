@@ -1,0 +1,201 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <ladder/classifier.h>
+#include <ladder/data/csv.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <numeric>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+#include "apps/support/row_writer.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kRowsAtOnce = 10000;
+
+struct PredictFlags {
+  std::string model = {}, data = {};
+  fs::path out = {};
+  bool probabilities = false;
+  int64_t top = 1;
+  std::string id = {};
+  DataFlags read = {};
+  int64_t threads = 0;
+  bool help = false;
+};
+
+CommandLine predict_line(PredictFlags& flags) {
+  CommandLine line("ladder predict",
+                   "Predict the class of each row: one line a row, in the order of DATA.");
+  line.word("MODEL", "folder of a run, or a model file", true,
+            [&](const auto&, const auto& text) { flags.model = text; });
+  line.word("DATA", "rows to predict; '-': CSV from the standard input, answered as it comes", true,
+            [&](const auto&, const auto& text) { flags.data = text; });
+  line.heading("Answers");
+  line.flag("out,o", "FILE", "write CSV to FILE (the standard output)",
+            [&](const auto& flag, const auto& text) { flags.out = parse_file(flag, text); });
+  line.toggle("probabilities", "add a column p:CLASS for each class", flags.probabilities);
+  line.integer("top", "add the N most probable classes: class, p, class2, p2, ...", flags.top, 1,
+               1000000);
+  line.flag("id", "COL", "copy this column of DATA in front",
+            [&](const auto&, const auto& text) { flags.id = text; });
+  add_data_flags(line, flags.read);
+  line.heading("Machine");
+  line.integer("threads", "CPU threads (all)", flags.threads, 1, 4096);
+  line.toggle("help", "print this and exit", flags.help);
+  line.footer("Columns are found by name, in any order; a label column is ignored.");
+  return line;
+}
+
+// True for a file that CsvReader takes, or refuses with a sentence.
+bool is_text_table(const fs::path& path) {
+  std::error_code none;
+  const auto ending = path.extension().string();
+  return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
+         ending != ".parquet" && ending != ".feather" && ending != ".arrow";
+}
+
+// A cell of CSV, quoted where it must be.
+std::string cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+// Lines of CSV for rows and their probabilities.
+class Answers {
+ public:
+  Answers(const PredictFlags& flags, std::vector<std::string> classes, std::string id)
+      : top_(std::min<int64_t>(flags.top, static_cast<int64_t>(classes.size()))),
+        all_(flags.probabilities),
+        id_(std::move(id)) {
+    for (auto& name : classes) cells_.push_back(cell(name));
+    for (auto& name : classes) names_.push_back(std::move(name));
+  }
+
+  std::string header() const {
+    std::string text = id_.empty() ? "" : cell(id_) + ",";
+    text += "class";
+    for (int64_t k = 1; top_ > 1 && k <= top_; ++k) {
+      text += k == 1 ? std::string(",p") : fmt::format(",class{0},p{0}", k);
+    }
+    for (const auto& name : names_) {
+      if (all_) text += "," + cell("p:" + name);
+    }
+    return text + "\n";
+  }
+
+  std::string lines(const torch::Tensor& probabilities, const std::vector<std::string>& ids) const {
+    const auto contiguous = probabilities.contiguous();
+    const int64_t classes = contiguous.size(1);
+    const float* row = contiguous.const_data_ptr<float>();
+    std::string text;
+    std::vector<int64_t> order(static_cast<size_t>(classes));
+    for (int64_t i = 0; i < contiguous.size(0); ++i, row += classes) {
+      if (!ids.empty()) text += cell(ids[static_cast<size_t>(i)]) + ",";
+      if (top_ == 1) {
+        text += cells_[static_cast<size_t>(std::max_element(row, row + classes) - row)];
+      } else {
+        std::iota(order.begin(), order.end(), int64_t{0});
+        std::partial_sort(order.begin(), order.begin() + top_, order.end(),
+                          [row](int64_t a, int64_t b) {
+                            return row[a] != row[b] ? row[a] > row[b] : a < b;
+                          });
+        for (int64_t k = 0; k < top_; ++k) {
+          const int64_t c = order[static_cast<size_t>(k)];
+          fmt::format_to(std::back_inserter(text), "{}{},{}", k == 0 ? "" : ",",
+                         cells_[static_cast<size_t>(c)], row[c]);
+        }
+      }
+      for (int64_t c = 0; all_ && c < classes; ++c) {
+        fmt::format_to(std::back_inserter(text), ",{}", row[c]);
+      }
+      text += '\n';
+    }
+    return text;
+  }
+
+ private:
+  std::vector<std::string> names_, cells_;
+  int64_t top_;
+  bool all_;
+  std::string id_;
+};
+
+std::vector<std::string> ids_of(const data::Table& table, const std::string& id) {
+  std::vector<std::string> ids;
+  if (id.empty()) return ids;
+  const auto& column = table.column(id);
+  for (int64_t row = 0; row < table.rows; ++row) ids.push_back(data::cell_text(column, row));
+  return ids;
+}
+
+// Tables are read in parts, so that memory does not grow with the rows.
+int predict_stream(const Classifier& classifier, const PredictFlags& flags,
+                   data::CsvReader& reader) {
+  const Answers answers(flags, classifier.classes(), flags.id);
+  RowWriter out(flags.out);
+  out.write(answers.header());
+  while (const auto table = reader.next(kRowsAtOnce)) {
+    out.write(answers.lines(classifier.predict_proba(*table), ids_of(*table, flags.id)));
+    if (stop_requested()) return kInterrupted;
+  }
+  out.commit();
+  return 0;
+}
+
+int predict_at_once(const Classifier& classifier, const PredictFlags& flags,
+                    const DataFlags& read) {
+  const auto samples = read_data(flags.data, read, "");
+  const bool named = !samples.table && flags.id.empty() && !samples.names.empty();
+  const Answers answers(flags, classifier.classes(), named ? "file" : flags.id);
+  RowWriter out(flags.out);
+  out.write(answers.header());
+  const auto probabilities = classifier.predict_proba(samples);
+  if (!samples.table && !flags.id.empty()) {
+    throw UsageError("expected a table for --id but got images (their file names come first).");
+  }
+  out.write(answers.lines(probabilities,
+                          samples.table ? ids_of(*samples.table, flags.id) : samples.names));
+  out.commit();
+  return 0;
+}
+
+}  // namespace
+
+int predict_command(int argc, const char* const* argv) {
+  PredictFlags flags;
+  auto line = predict_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  if (flags.help) {
+    print(line.help());
+    return 0;
+  }
+  catch_interruption();
+  set_threads(flags.threads);
+  const auto classifier = Classifier::load(model_path(flags.model));
+  auto read = flags_for(classifier, flags.read);
+  read.read.csv.other_kind = data::ColumnKind::kText;  // columns that no feature needs
+  if (flags.data == "-") {
+    data::CsvReader reader(std::cin, "the standard input", read.read.csv);
+    return predict_stream(classifier, flags, reader);
+  }
+  if (classifier.model().features && is_text_table(flags.data)) {
+    data::CsvReader reader(flags.data, read.read.csv);
+    return predict_stream(classifier, flags, reader);
+  }
+  return predict_at_once(classifier, flags, read);
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,420 @@
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <ladder/classifier.h>
+#include <ladder/exports/model_card.h>
+#include <ladder/models/combinators.h>
+#include <ladder/runs/seed_summary.h>
+#include <ladder/train/metrics.h>
+#include <torch/cuda.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/commands/metrics_text.h"
+#include "apps/commands/run_report.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+#include "apps/support/progress.h"
+#include "apps/support/training_flags.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainFlags {
+  std::string data = {}, label = {};
+  std::vector<std::string> unlabeled = {}, ignore = {};
+  std::string test = {};
+  fs::path out = {};
+  std::vector<uint64_t> seeds = {};
+  bool no_baseline = false;
+  bool no_report = false;
+  bool quiet = false;
+  std::string device = "auto";
+  int64_t threads = 0;
+  ClassifierOptions options = {};
+  DataFlags read = {};
+  bool help = false;
+};
+
+void add_network_flags(CommandLine& line, ClassifierOptions& options) {
+  line.heading("Network (defaults follow the data)");
+  line.toggle("convolutional", "convolutions over images, in place of dense layers",
+              options.convolutional);
+  line.flag("layers", "N,...", "units of the hidden layers",
+            [&](const auto& flag, const auto& text) {
+              options.layers = parse_integers(flag, text, 1, 1000000);
+            });
+  line.flag("lambda", "auto|L0,L1,...",
+            "weights of the denoising costs, from the input up; auto: by the size of the costs",
+            [&](const auto& flag, const auto& text) {
+              options.lambda = text == "auto" ? std::vector<double>{} : parse_numbers(flag, text, 0);
+            });
+  line.number("input-weight", "W", "weight of the input's cost with --lambda auto (10)",
+              options.input_weight);
+  line.flag("noise", "STD", "noise in standard deviations of columns and hidden units (0.6)",
+            [&](const auto& flag, const auto& text) {
+              options.noise = parse_number(flag, text, 0);
+            });
+  line.flag("combinator", "NAME", "denoising function (gaussian)",
+            [&](const auto& flag, const auto& text) {
+              std::vector<std::string> names;
+              for (const auto& one : models::combinators()) names.push_back(one.name);
+              options.combinator = parse_choice(flag, text, names);
+            });
+  line.flag("activation", "NAME", "relu, leaky_relu, tanh, sigmoid, ... (relu)",
+            [&](const auto& flag, const auto& text) {
+              try {
+                options.activation = activation_from_string(text);
+              } catch (const c10::Error& error) {
+                throw UsageError(fmt::format("{} ({}).", error.what_without_backtrace(), flag));
+              }
+            });
+}
+
+void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
+  auto& options = flags.options;
+  line.heading("Training");
+  line.number("minutes", "M", "train for about this long on this machine", options.minutes);
+  line.integer("epochs", "passes over all rows (enough for 6,000 steps)", options.epochs, 1);
+  line.flag("batch-size", "N", "rows in a step", [&](const auto& flag, const auto& text) {
+    options.unlabeled_batch = parse_integer(flag, text, 2);
+  });
+  line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam (0.002)",
+                       options.learning_rate);
+  line.flag("balance", "none|sampling|weights", "favour rare classes (none)",
+            [&](const auto& flag, const auto& text) {
+              options.balance = class_balance_from_string(
+                  parse_choice(flag, text, {"none", "sampling", "weights"}));
+            });
+  line.flag("validation", "SHARE", "labeled rows held back to measure the error (0.1 of 100 or more)",
+            [&](const auto& flag, const auto& text) {
+              options.validation = parse_number(flag, text, 0, 0.9);
+            });
+  line.integer("folds", "measure the error by N stratified folds instead", options.folds, 2, 1000);
+  line.toggle("no-baseline", "do not train on the labels alone for comparison", flags.no_baseline);
+  line.flag("seed", "N", "seed for initial weights, order of rows, noise and held-back rows (1)",
+            [&](const auto& flag, const auto& text) {
+              options.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
+            });
+  line.flag("seeds", "1..5", "several runs, each in RUN/seed-N; the best one is kept in RUN",
+            [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
+}
+
+CommandLine train_line(TrainFlags& flags) {
+  CommandLine line("ladder train",
+                   "Train a classifier on rows of which some have a label. Leave the label cell "
+                   "empty (or -1) where there is none.");
+  line.word("DATA", "a table, or a folder of pictures with a subfolder for each class", true,
+            [&](const auto&, const auto& text) { flags.data = text; });
+  line.flag("label", "COL", "column of the labels",
+            [&](const auto&, const auto& text) { flags.label = text; });
+  line.flag("unlabeled", "DATA", "further rows without labels",
+            [&](const auto&, const auto& text) { flags.unlabeled.push_back(text); });
+  line.flag("test", "DATA", "rows to measure the final error on; never trained on",
+            [&](const auto&, const auto& text) { flags.test = text; });
+  line.flag("ignore", "COL,...", "columns that are not used, such as identifiers",
+            [&](const auto&, const auto& text) { flags.ignore = parse_words(text); });
+  line.flag("out", "RUN", "folder of the run (runs/NAME of DATA)",
+            [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
+  line.toggle("resume", "continue the run in RUN, or start it", flags.options.resume);
+  line.settings_file();
+  add_schedule_flags(line, flags);
+  add_network_flags(line, flags.options);
+  add_data_flags(line, flags.read);
+  line.heading("Machine and output");
+  line.choice("device", "where to train", flags.device, {"auto", "cpu", "cuda"});
+  line.integer("threads", "CPU threads (all)", flags.threads, 1, 4096);
+  line.flag("precision", "NAME", "float32, bfloat16, tf32 or float64 (float32)",
+            [&](const auto& flag, const auto& text) {
+              flags.options.precision =
+                  models::precision_from_string(parse_choice(flag, text, kPrecisions));
+            });
+  line.toggle("no-report", "do not write report.html", flags.no_report);
+  line.toggle("quiet", "print the outcome only", flags.quiet);
+  line.toggle("help", "print this and exit", flags.help);
+  return line;
+}
+
+void check(const TrainFlags& flags) {
+  if (flags.options.epochs > 0 && flags.options.minutes > 0) {
+    throw UsageError("expected --epochs or --minutes but got both.");
+  }
+}
+
+fs::path default_out(const std::string& data) {
+  auto stem = fs::path(data).filename();
+  if (stem.empty()) stem = fs::path(data).parent_path().filename();
+  while (stem.has_extension() && stem.stem() != stem) stem = stem.stem();
+  return fs::path("runs") / (stem.empty() || stem == "." ? fs::path("model") : stem);
+}
+
+data::Samples training_rows(const TrainFlags& flags) {
+  auto rows = read_data(flags.data, flags.read, flags.label);
+  if (rows.table && flags.label.empty()) {
+    std::vector<std::string> names;
+    for (const auto& column : rows.table->columns) names.push_back(column.name);
+    const auto last = names.empty() ? std::string() : names.back();
+    throw UsageError(fmt::format(
+        "expected the column of the labels in --label but got none (the last column of {} is "
+        "'{}'; `ladder inspect {}` lists all).",
+        flags.data, last, flags.data));
+  }
+  if (!rows.table && !flags.label.empty()) {
+    throw UsageError(fmt::format(
+        "expected no --label for images, whose folders are the classes, but got '{}'.",
+        flags.label));
+  }
+  auto more = flags.read;
+  if (rows.table) {
+    for (const auto& column : rows.table->columns) {
+      if (column.name != flags.label) more.read.csv.kinds[column.name] = column.kind;
+    }
+  }
+  for (const auto& path : flags.unlabeled) {
+    auto others = read_data(path, more, flags.label);
+    append_rows(rows, others, flags.label);
+  }
+  return rows;
+}
+
+data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
+  auto read = flags.read;
+  if (rows.table) {
+    for (const auto& column : rows.table->columns) {
+      read.read.csv.kinds[column.name] = column.kind;
+    }
+  }
+  read.read.part = data::Part::kTest;
+  return read_data(flags.test, read, flags.label);
+}
+
+// One trained classifier and how good it is.
+struct Trained {
+  uint64_t seed = 0;
+  fs::path folder = {};
+  Classifier classifier;
+  FitReport fit;
+  std::optional<train::ClassificationMetrics> held_back = {}, test = {};
+};
+
+void measure(Trained& run, const TrainFlags& flags, const std::optional<data::Samples>& test) {
+  const auto& rows = run.fit.held_back;
+  if (rows.labels.defined() && rows.labels.numel() > 0) {
+    run.held_back = train::classification_metrics(rows.probabilities, rows.labels);
+  }
+  if (test) {
+    run.test = train::classification_metrics(run.classifier.predict_proba(*test),
+                                             labels_for(run.classifier, *test, flags.label));
+  }
+}
+
+std::string start_text(const runs::RunConfig& config) {
+  std::vector<std::string> layers;
+  for (const auto& layer : config.network.layers) layers.push_back(models::to_string(layer));
+  return fmt::format(
+      "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}",
+      *config.train_rows - config.validation, config.labels, config.validation, config.classes,
+      fmt::join(config.network.input_shape, " x "), fmt::join(layers, ", "), config.epochs,
+      config.epochs == 1 ? "" : "s", *config.seed);
+}
+
+// `name`: begins each line of progress; none: no progress.
+Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data::Samples& rows,
+                  const std::optional<data::Samples>& test, const std::optional<std::string>& name) {
+  std::optional<ProgressLine> line;
+  int64_t steps = 0;
+  if (name) {
+    options.on_start = [&](const runs::RunConfig& config, int64_t all) {
+      steps = all;
+      line.emplace(config.epochs, flags.quiet, *name);
+      line->print(start_text(config));
+    };
+    options.callbacks.on_progress = [&](const train::Progress& at) { line->progress(at); };
+    options.callbacks.on_evaluation = [&](const train::Evaluation& at) {
+      line->evaluation(at, steps);
+    };
+  }
+  options.callbacks.stop_requested = stop_requested;
+  Trained run{.seed = options.seed, .folder = options.folder, .classifier = Classifier(options)};
+  run.fit = run.classifier.fit(rows, flags.label, flags.ignore);
+  line.reset();
+  if (run.fit.training.status != train::TrainStatus::kInterrupted) measure(run, flags, test);
+  return run;
+}
+
+const train::ClassificationMetrics* outcome_of(const Trained& run) {
+  return run.test ? &*run.test : run.held_back ? &*run.held_back : nullptr;
+}
+
+std::string measured_on(const Trained& run) {
+  return run.test ? "test rows" : run.fit.held_back.method;
+}
+
+void write_outcome(const Trained& run, const Trained* baseline) {
+  nlohmann::ordered_json json;
+  const auto& classes = run.classifier.classes();
+  const auto add = [&](const char* name, const auto& metrics) {
+    if (metrics) json[name] = metrics_json(*metrics, classes);
+  };
+  json["held_back_by"] = run.fit.held_back.method;
+  add("held_back", run.held_back);
+  add("test", run.test);
+  if (baseline != nullptr) {
+    add("held_back_labels_alone", baseline->held_back);
+    add("test_labels_alone", baseline->test);
+  }
+  write_text(run.folder / "evaluation.json", json.dump(2) + "\n");
+  write_text(run.folder / "MODEL.md", exports::model_card(run.classifier.model()));
+}
+
+std::string outcome_text(const Trained& run, const Trained* baseline, const fs::path& out,
+                         bool report) {
+  std::string text;
+  if (const auto* metrics = outcome_of(run)) {
+    text += fmt::format("error     {}, {}\n", error_text(*metrics), measured_on(run));
+    if (const auto* alone = baseline == nullptr ? nullptr : outcome_of(*baseline)) {
+      text += fmt::format("          from the labels alone: {:.2f} %\n", alone->error);
+    }
+  } else {
+    text += "error     not measured: fewer than 100 labeled rows (--test DATA, --folds 5 or "
+            "--validation 0.2 measures it)\n";
+  }
+  text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}\n", run.fit.rows,
+                      run.fit.labeled, run.classifier.classes().size(),
+                      clock_text(run.fit.training.seconds));
+  text += fmt::format("model     {}\n", (out / kModelFile).string());
+  if (report) text += fmt::format("report    {}\n", (out / kReportFile).string());
+  return text + fmt::format("next      ladder predict {} NEW_DATA\n", out.string());
+}
+
+std::string seeds_text(const std::vector<Trained>& runs) {
+  std::vector<double> errors;
+  std::string text = fmt::format("\n{:>6}  error, %\n", "seed");
+  for (const auto& run : runs) {
+    const auto* metrics = outcome_of(run);
+    text += fmt::format("{:>6}  {}\n", run.seed,
+                        metrics != nullptr ? fmt::format("{:.2f}", metrics->error) : "-");
+    if (metrics != nullptr) errors.push_back(metrics->error);
+  }
+  if (errors.empty()) return text;
+  const auto summary = runs::summarize(errors);
+  return text + fmt::format("mean {:.2f}  std {}  over {} seed{}\n", summary.mean,
+                            errors.size() > 1 ? fmt::format("{:.2f}", summary.std) : "-",
+                            errors.size(), errors.size() > 1 ? "s" : "");
+}
+
+// The run with the least error on held-back rows, the first of equal ones. Test rows choose nothing.
+const Trained& best_of(const std::vector<Trained>& runs) {
+  return *std::min_element(runs.begin(), runs.end(), [](const Trained& a, const Trained& b) {
+    const auto error = [](const Trained& run) {
+      return run.held_back ? run.held_back->error : std::numeric_limits<double>::infinity();
+    };
+    return error(a) < error(b);
+  });
+}
+
+c10::Device device_of(const std::string& name) {
+  if (name == "cuda" && !torch::cuda::is_available()) {
+    throw UsageError("expected a GPU for --device cuda but found none (LibTorch sees no device).");
+  }
+  const bool gpu = name != "cpu" && torch::cuda::is_available();
+  return gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+}
+
+int interrupted(const TrainFlags& flags, const std::string& command, const fs::path& folder) {
+  const auto signal = stop_signal();
+  print(fmt::format("interrupted{}, saved in {}; to go on:\n  {}{}\n",
+                    signal.empty() ? "" : " by " + signal, folder.string(), command,
+                    flags.options.resume ? "" : " --resume"));
+  return kInterrupted;
+}
+
+}  // namespace
+
+int train_command(int argc, const char* const* argv) {
+  TrainFlags flags;
+  auto line = train_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  if (flags.help) {
+    print(line.help());
+    return 0;
+  }
+  check(flags);
+  catch_interruption();
+  set_threads(flags.threads);
+  const auto command = "ladder " + shell_command(argc, argv);
+  const auto out = flags.out.empty() ? default_out(flags.data) : flags.out;
+
+  const auto rows = training_rows(flags);
+  std::optional<data::Samples> test;
+  if (!flags.test.empty()) test = test_rows(flags, rows);
+
+  auto options = flags.options;
+  options.device = device_of(flags.device);
+  options.environment =
+      environment(ops::default_product_plan(models::product_precision(options.precision)),
+                  fs::path(flags.data));
+  const bool several = !flags.seeds.empty();
+  const auto seeds = several ? flags.seeds : std::vector<uint64_t>{options.seed};
+  std::vector<Trained> runs;
+  for (const auto seed : seeds) {
+    options.seed = seed;
+    options.folder = several ? out / fmt::format("seed-{}", seed) : out;
+    make_folder(options.folder);
+    runs.push_back(train_one(flags, options, rows, test,
+                             several ? fmt::format("seed {}", seed) : std::string()));
+    if (runs.back().fit.training.status == train::TrainStatus::kInterrupted) {
+      return interrupted(flags, command, options.folder);
+    }
+  }
+
+  const auto& best = best_of(runs);
+  std::optional<Trained> baseline;
+  if (!flags.no_baseline && outcome_of(best) != nullptr) {
+    auto alone = options;
+    alone.seed = best.seed;
+    alone.labels_alone = true;
+    alone.lambda.clear();
+    alone.folder.clear();
+    alone.resume = false;
+    baseline = train_one(flags, alone, rows, test, {});
+    if (baseline->fit.training.status == train::TrainStatus::kInterrupted) {
+      return interrupted(flags, command, best.folder);
+    }
+  }
+  const Trained* beside = baseline ? &*baseline : nullptr;
+  for (const auto& run : runs) write_outcome(run, &run == &best ? beside : nullptr);
+  if (several) {
+    best.classifier.save(out / kModelFile);
+    write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
+  }
+  if (!flags.no_report) {
+    std::vector<ReportedRun> reported;
+    for (const auto& run : runs) {
+      reported.push_back({.folder = run.folder, .classifier = &run.classifier, .fit = &run.fit});
+    }
+    write_report(out / kReportFile,
+                 {.runs = reported,
+                  .best = static_cast<size_t>(&best - runs.data()),
+                  .rows = &rows,
+                  .test = test ? &*test : nullptr,
+                  .label = flags.label,
+                  .baseline = beside == nullptr ? nullptr : outcome_of(*beside),
+                  .command = command});
+  }
+  print((several && !flags.quiet ? seeds_text(runs) + "\n" : "") +
+        outcome_text(best, beside, out, !flags.no_report));
+  return 0;
+}
+
+}  // namespace ladder::apps

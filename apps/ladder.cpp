@@ -1,0 +1,82 @@
+// Train a classifier on your own table or pictures, predict, evaluate, inspect, export.
+//
+//   ladder train sensor.csv --label state --out runs/sensor
+//   ladder predict runs/sensor new.csv -o answers.csv
+//   ladder evaluate runs/sensor test.csv --label state
+//   ladder COMMAND --help
+//
+// Rows without a label are what it learns from beside the labeled ones: leave the label cell empty.
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "apps/commands/commands.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+
+namespace {
+
+using namespace ladder;
+using namespace ladder::apps;
+
+struct Command {
+  const char* name;
+  const char* words;
+  const char* summary;
+  int (*run)(int argc, const char* const* argv);
+};
+
+constexpr Command kCommands[] = {
+    {"train", "DATA --label COLUMN", "train on labeled and unlabeled rows", train_command},
+    {"predict", "MODEL DATA", "print the class of each row", predict_command},
+    {"evaluate", "MODEL DATA --label COLUMN", "measure errors on labeled rows", evaluate_command},
+    {"inspect", "DATA | MODEL", "say what a table, a folder of pictures or a model holds",
+     inspect_command},
+    {"export", "MODEL --format FORMAT -o FILE", "write ONNX, safetensors, PyTorch or Python",
+     export_command},
+    {"report", "RUN... -o FILE.html", "write a page about one run or several", report_command},
+    {"reproduce", "--table NAME", "run a published table with several seeds", reproduce_command},
+};
+
+std::string help_text() {
+  std::string text =
+      "Train classifiers from a few labeled and many unlabeled rows.\n\n  ladder COMMAND ...\n\n";
+  for (const auto& command : kCommands) {
+    text += fmt::format("  {:<9} {:<30} {}\n", command.name, command.words, command.summary);
+  }
+  return text +
+         "\nladder COMMAND --help lists the flags of a command; ladder --version prints the "
+         "version.\nDATA: CSV or TSV (also .gz), NPZ, NPY, Parquet, Feather, a folder of pictures, "
+         "MNIST's\nor CIFAR's files. MODEL: the folder of a run or its model file.\n";
+}
+
+int run(int argc, char** argv) {
+  check_arguments(argc, argv);
+  const std::string_view first = argc > 1 ? argv[1] : "--help";
+  if (first == "--help" || first == "-h" || first == "help") {
+    print(help_text());
+    return argc > 1 ? 0 : kWrongUse;
+  }
+  if (first == "--version") {
+    print(version_text("ladder"));
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const auto& command : kCommands) {
+    if (first == command.name) return command.run(argc - 1, argv + 1);
+    names.emplace_back(command.name);
+  }
+  throw UsageError(fmt::format("expected a command but got '{}'{}.", first,
+                               did_you_mean(first, names).empty()
+                                   ? " (ladder --help lists them)"
+                                   : did_you_mean(first, names)));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  return run_program("ladder", [&] { return run(argc, argv); });
+}

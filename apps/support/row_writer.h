@@ -1,0 +1,33 @@
+/// Rows written as they are made: to the standard output at once, or to a file that is there whole
+/// or not at all.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+namespace ladder::apps {
+
+/// Writes text to `path`, or to the standard output if it is empty. A file is written beside its
+/// place and put there by `commit`; without it, nothing changes. A device, a pipe or a link is
+/// written through. Errors: a file that cannot be written, with its path and the system's reason.
+class RowWriter {
+ public:
+  explicit RowWriter(std::filesystem::path path);
+  ~RowWriter();
+  RowWriter(const RowWriter&) = delete;
+  RowWriter& operator=(const RowWriter&) = delete;
+
+  void write(std::string_view text);
+  void commit();
+
+ private:
+  [[noreturn]] void fail() const;
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty: written through
+  std::ofstream file_;
+  bool done_ = false;
+};
+
+}  // namespace ladder::apps

@@ -1,0 +1,677 @@
+#include "ladder/classifier.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <ladder/models/combinators.h>
+#include <ladder/models/network.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+
+#include "ladder/core/random.h"
+#include "ladder/data/class_labels.h"
+#include "ladder/data/features.h"
+#include "ladder/nn/random_init.h"
+#include "ladder/runs/model_file.h"
+#include "ladder/runs/run_folder.h"
+#include "ladder/train/scaled_objective.h"
+#include "ladder/train/train_data.h"
+
+namespace ladder {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kPredictedAtOnce = 1000;
+constexpr int64_t kMostCalibrationRows = 50000;
+constexpr int64_t kMostEvaluations = 40;
+constexpr int64_t kLeastLabeledToHoldBack = 100;
+constexpr double kHeldBackShare = 0.1;
+constexpr double kSpeedTrialSeconds = 1.5;
+
+// ---- Settings from the data
+
+std::vector<int64_t> hidden_layers(int64_t rows, int64_t inputs, int64_t classes, bool images) {
+  std::vector<int64_t> units;
+  if (images) {
+    units = {500, 250, 100};
+  } else {
+    const int64_t first = inputs > 200 ? 400 : rows < 2000 ? 100 : 200;
+    units = {first, first / 2, first / 4};
+  }
+  const int64_t least = std::min<int64_t>(2 * classes, units.front());
+  for (auto& layer : units) layer = std::max(layer, least);
+  return units;
+}
+
+// Rows a step: at least ten steps an epoch for small data, at most kDefaultSteps for large ones.
+int64_t batch_of(int64_t rows) {
+  const int64_t small = std::clamp<int64_t>(rows / 10, 20, 100);
+  const int64_t large = (rows + kDefaultSteps - 1) / kDefaultSteps;
+  return std::min(rows, std::clamp<int64_t>(std::max(small, large), 2, 2000));
+}
+
+models::NetworkOptions network_of(const ClassifierOptions& options,
+                                  const std::vector<int64_t>& shape, int64_t rows, int64_t classes,
+                                  bool images) {
+  models::NetworkOptions network;
+  network.input_shape = shape;
+  if (options.convolutional) {
+    TORCH_CHECK(shape.size() == 3,
+                "Classifier: expected images for a convolutional network but got rows of ",
+                shape.front(), " numbers (leave `convolutional` false).");
+    TORCH_CHECK(options.layers.empty(),
+                "Classifier: expected no hidden layers for a convolutional network but got ",
+                options.layers.size(), ".");
+    network.layers = {models::Conv{32, 3, Border::kSame},
+                      models::Conv{32, 3, Border::kSame},
+                      models::MaxPool{2},
+                      models::Conv{64, 3, Border::kSame},
+                      models::Conv{64, 3, Border::kSame},
+                      models::MaxPool{2},
+                      models::Conv{64, 3, Border::kSame},
+                      models::GlobalMeanPool{},
+                      models::Dense{classes}};
+  } else {
+    const auto hidden = options.layers.empty()
+                            ? hidden_layers(rows, shape.front(), classes, images)
+                            : options.layers;
+    for (const int64_t units : hidden) network.layers.emplace_back(models::Dense{units});
+    network.layers.emplace_back(models::Dense{classes});
+  }
+  const size_t levels = network.layers.size();
+  TORCH_CHECK(options.lambda.empty() || options.lambda.size() == levels + 1,
+              "Classifier: expected ", levels + 1,
+              " lambdas, one for each level from the input to the classes, but got ",
+              options.lambda.size(), ".");
+  if (options.labels_alone) {
+    network.lambda = std::vector<double>(levels + 1, 0);
+  } else if (!options.lambda.empty()) {
+    network.lambda = options.lambda;
+  } else if (options.convolutional) {
+    network.lambda = models::gamma_lambda(levels, 1);  // a full decoder costs twice the time
+  } else {
+    network.lambda = train::scaled_weights(levels, options.input_weight);
+  }
+  network.input_noise = options.noise.value_or(images ? kImageNoise : kTableNoise);
+  network.noise_std = options.noise.value_or(images ? 0.3 : kTableNoise);
+  network.activation = options.activation;
+  network.combinator = models::find_combinator(options.combinator).make;
+  return network;
+}
+
+void check_options(const ClassifierOptions& options) {
+  TORCH_CHECK(options.epochs >= 0, "Classifier: expected epochs of at least 0 but got ",
+              options.epochs, ".");
+  TORCH_CHECK(options.minutes >= 0 && std::isfinite(options.minutes),
+              "Classifier: expected minutes of at least 0 but got ", options.minutes, ".");
+  TORCH_CHECK(options.epochs == 0 || options.minutes == 0,
+              "Classifier: expected epochs or minutes but got both (", options.epochs, " and ",
+              options.minutes, ").");
+  TORCH_CHECK(!options.noise || (*options.noise >= 0 && std::isfinite(*options.noise)),
+              "Classifier: expected a noise of at least 0 but got ", options.noise.value_or(0),
+              ".");
+  TORCH_CHECK(!options.validation || (*options.validation >= 0 && *options.validation < 1),
+              "Classifier: expected a share of 0 to below 1 for validation but got ",
+              options.validation.value_or(0), ".");
+  TORCH_CHECK(options.folds == 0 || options.folds >= 2,
+              "Classifier: expected 0 or at least 2 folds but got ", options.folds, ".");
+  TORCH_CHECK(options.input_weight >= 0 && std::isfinite(options.input_weight),
+              "Classifier: expected an input weight of at least 0 but got ", options.input_weight,
+              ".");
+}
+
+// ---- Images
+
+exports::ImageInputs measure_images(const torch::Tensor& images, bool flat) {
+  exports::ImageInputs inputs{.channels = images.size(1),
+                              .height = images.size(2),
+                              .width = images.size(3),
+                              .flat = flat};
+  for (int64_t channel = 0; channel < inputs.channels; ++channel) {
+    const auto counts =
+        at::bincount(images.select(1, channel).reshape({-1}), {}, 256).to(at::kDouble);
+    const auto values = at::arange(256, at::kDouble) / 255;
+    const double rows = counts.sum().item<double>();
+    const double mean = counts.dot(values).item<double>() / rows;
+    const double variance = counts.dot((values - mean).square()).item<double>() / rows;
+    inputs.mean.push_back(mean);
+    inputs.scale.push_back(variance > 0 ? std::sqrt(variance) : 1);
+  }
+  return inputs;
+}
+
+torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor& images) {
+  TORCH_CHECK(images.dim() == 4 && images.size(1) == inputs.channels &&
+                  images.size(2) == inputs.height && images.size(3) == inputs.width,
+              "Classifier: expected images of ", inputs.channels, " x ", inputs.height, " x ",
+              inputs.width, " (channels, height, width) but got a tensor of shape ",
+              images.sizes(), ".");
+  auto x = at::empty(images.sizes(), at::kFloat);
+  for (int64_t channel = 0; channel < inputs.channels; ++channel) {
+    const auto at = static_cast<size_t>(channel);
+    const auto factor = static_cast<float>(1 / (255 * inputs.scale[at]));
+    const auto shift = static_cast<float>(-inputs.mean[at] / inputs.scale[at]);
+    auto plane = x.select(1, channel);
+    plane.copy_(images.select(1, channel));
+    plane.mul_(factor).add_(shift);
+  }
+  return inputs.flat ? x.flatten(1) : x;
+}
+
+// Images [N, H, W] or [N, C, H, W] as [N, C, H, W].
+torch::Tensor with_channels(const torch::Tensor& images) {
+  TORCH_CHECK(images.dim() == 3 || images.dim() == 4,
+              "Classifier: expected uint8 images [N, H, W] or [N, C, H, W] but got a tensor of "
+              "shape ",
+              images.sizes(), ".");
+  return images.dim() == 3 ? images.unsqueeze(1) : images;
+}
+
+data::Table table_of(const torch::Tensor& x) {
+  TORCH_CHECK(x.dim() == 2 && x.is_floating_point(),
+              "Classifier: expected rows as floating numbers [N, D] or images as uint8 but got ",
+              c10::toString(x.scalar_type()), " ", x.sizes(), ".");
+  const auto columns = x.to(at::kCPU, at::kDouble).t().contiguous();
+  data::Table table{.rows = x.size(0)};
+  for (int64_t i = 0; i < columns.size(0); ++i) {
+    const double* begin = columns[i].const_data_ptr<double>();
+    table.columns.push_back({.name = fmt::format("x{}", i),
+                             .kind = data::ColumnKind::kNumber,
+                             .numbers = {begin, begin + table.rows}});
+  }
+  return table;
+}
+
+torch::Tensor probabilities_of(Ladder net, const torch::Tensor& inputs) {
+  const torch::NoGradGuard no_gradients;
+  const auto parameter = net->parameters().front();
+  std::vector<torch::Tensor> parts;
+  for (int64_t begin = 0; begin < inputs.size(0); begin += kPredictedAtOnce) {
+    const auto batch =
+        inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin))
+            .to(parameter.device(), parameter.scalar_type());
+    parts.push_back(at::softmax(net->forward(batch), 1).to(at::kCPU, at::kFloat));
+  }
+  return parts.empty() ? at::empty({0, net->classes()}, at::kFloat) : at::cat(parts);
+}
+
+std::vector<std::string> names_of(const torch::Tensor& probabilities,
+                                  const std::vector<std::string>& classes) {
+  const auto best = probabilities.argmax(1);
+  std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(best.numel()));
+  for (int64_t row = 0; row < best.numel(); ++row) {
+    names.push_back(classes[static_cast<size_t>(best.const_data_ptr<int64_t>()[row])]);
+  }
+  return names;
+}
+
+double share_right(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+  const auto known = labels.ge(0);
+  const auto count = known.sum().item<int64_t>();
+  TORCH_CHECK(count > 0, "Classifier: expected a row with a label but got none of ",
+              labels.numel(), ".");
+  const auto right = probabilities.argmax(1).eq(labels).logical_and(known);
+  return right.sum().item<double>() / static_cast<double>(count);
+}
+
+std::string text_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// ---- Training
+
+// Rows and how they are divided.
+struct Division {
+  torch::Tensor labeled, unlabeled, validation;
+};
+
+Division divide(const torch::Tensor& labels, const torch::Tensor& validation) {
+  auto used = at::ones({labels.numel()}, at::kBool);
+  if (validation.defined() && validation.numel() > 0) used.index_fill_(0, validation, false);
+  return {.labeled = used.logical_and(labels.ge(0)).nonzero().squeeze(1),
+          .unlabeled = used.nonzero().squeeze(1),
+          .validation = validation};
+}
+
+std::vector<double> class_weights(const torch::Tensor& labels, int64_t classes) {
+  const auto counts = at::bincount(labels, {}, classes);
+  std::vector<double> weights;
+  for (int64_t c = 0; c < classes; ++c) {
+    const auto count = static_cast<double>(counts[c].item<int64_t>());
+    weights.push_back(static_cast<double>(labels.numel()) /
+                      (static_cast<double>(classes) * std::max(count, 1.0)));
+  }
+  return weights;
+}
+
+}  // namespace
+
+struct Classifier::Rows {
+  torch::Tensor inputs = {};  // float32 [N, ...]
+  torch::Tensor labels = {};  // int64 [N]
+  std::vector<std::string> classes = {};
+  std::optional<data::Features> features = {};
+  std::optional<exports::ImageInputs> images = {};
+  std::string source = {}, label = {};
+  torch::Tensor test_inputs = {}, test_labels = {};
+};
+
+namespace {
+
+// One training, from division to a calibrated network.
+struct Training {
+  const ClassifierOptions& options;
+  const runs::RunConfig& config;
+  const torch::Tensor& inputs;
+  const torch::Tensor& labels;
+  int64_t classes;
+  torch::Tensor test_inputs = {}, test_labels = {};
+
+  Ladder build() const {
+    auto net = models::network(runs::network_of(config));
+    reset_parameters(*net, stream_seed(*config.seed, "init"));
+    net->to(config.device, models::dtype(config.precision));
+    return net;
+  }
+
+  torch::Tensor placed(const torch::Tensor& tensor) const {
+    return tensor.is_floating_point()
+               ? tensor.to(config.device, models::dtype(config.precision))
+               : tensor.to(config.device);
+  }
+
+  std::shared_ptr<train::Objective> objective_of(const Ladder& net,
+                                                 const torch::Tensor& labeled) const {
+    if (!config.scaled_lambda.value_or(false)) {
+      TORCH_CHECK(options.balance != ClassBalance::kWeights,
+                  "Classifier: expected weights that follow the costs for balance 'weights' but "
+                  "got fixed lambdas (leave lambda empty, or take balance 'sampling').");
+      return train::objective(net);
+    }
+    train::ScaledObjectiveOptions scaled{.weights = config.network.lambda};
+    if (options.balance == ClassBalance::kWeights) {
+      scaled.class_weights = class_weights(labels.index_select(0, labeled), classes);
+    }
+    return train::scaled_objective(net, scaled);
+  }
+
+  train::Trainer trainer(const Ladder& net, const Division& rows,
+                         const train::RunRecordFactory& record, int64_t epochs) const {
+    auto labeled = rows.labeled;
+    if (options.balance == ClassBalance::kSampling) {
+      labeled = data::repeat_rare(labeled, labels, classes);
+    }
+    train::TrainData data{.training = {.inputs = placed(inputs),
+                                       .labels = placed(labels),
+                                       .labeled = placed(labeled),
+                                       .unlabeled = placed(rows.unlabeled)}};
+    if (rows.validation.defined() && rows.validation.numel() > 0) {
+      data.validation = placed(rows.validation);
+    }
+    if (test_inputs.defined()) {
+      data.test_inputs = placed(test_inputs);
+      data.test_labels = placed(test_labels);
+    }
+    const int64_t all = rows.unlabeled.numel();
+    train::TrainOptions train{
+        .epochs = epochs,
+        .learning_rate = config.learning_rate,
+        .decay_from = config.decay_from,
+        .labeled_batch = config.labeled_batch,
+        .unlabeled_batch = options.labels_alone ? 0 : config.unlabeled_batch,
+        .seed = *config.seed,
+        .eval_every = config.eval_every,
+        .calibration_rows = all > kMostCalibrationRows ? kMostCalibrationRows : 0,
+        .products = ops::default_product_plan(models::product_precision(config.precision)),
+        .record = record,
+        .checkpoint_every_seconds = options.checkpoint_every_seconds};
+    return {train::TrainParts{.objective = objective_of(net, rows.labeled)}, std::move(data),
+            std::move(train)};
+  }
+
+  // Epochs that take about `minutes`, from the speed of a short trial.
+  int64_t epochs_within(double minutes, const Division& rows) const {
+    auto trial = trainer(build(), rows, {}, 1000000);
+    int64_t steps = 0;
+    const auto begin = std::chrono::steady_clock::now();
+    double seconds = 0;
+    trial.callbacks.on_step = [&](int64_t step) {
+      steps = step;
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
+    trial.callbacks.stop_requested = [&] {
+      return seconds > kSpeedTrialSeconds ||
+             (options.callbacks.stop_requested && options.callbacks.stop_requested());
+    };
+    trial.run();
+    const double wanted = 60 * minutes / (seconds / static_cast<double>(std::max<int64_t>(1, steps)));
+    return std::max<int64_t>(
+        1, static_cast<int64_t>(wanted / static_cast<double>(trial.steps_per_epoch())));
+  }
+};
+
+}  // namespace
+
+std::string to_string(ClassBalance balance) {
+  switch (balance) {
+    case ClassBalance::kNone:
+      return "none";
+    case ClassBalance::kSampling:
+      return "sampling";
+    case ClassBalance::kWeights:
+      return "weights";
+  }
+  TORCH_INTERNAL_ASSERT(false, "ClassBalance ", static_cast<int>(balance));
+}
+
+ClassBalance class_balance_from_string(const std::string& name) {
+  for (const auto balance :
+       {ClassBalance::kNone, ClassBalance::kSampling, ClassBalance::kWeights}) {
+    if (to_string(balance) == name) return balance;
+  }
+  TORCH_CHECK(false, "ClassBalance: expected none, sampling or weights but got '", name, "'.");
+}
+
+Classifier::Classifier(ClassifierOptions options) : options_(std::move(options)) {
+  check_options(options_);
+}
+
+FitReport Classifier::fit(const data::Table& table, const std::string& label,
+                          const std::vector<std::string>& except) {
+  auto found = data::class_labels(table.column(label));
+  auto unused = except;
+  unused.push_back(label);
+  Rows rows{.labels = std::move(found.labels),
+            .classes = std::move(found.classes),
+            .features = data::fit_features(table, unused),
+            .source = table.source,
+            .label = label};
+  rows.inputs = rows.features->apply(table);
+  if (options_.test) {
+    TORCH_CHECK(options_.test->table, "Classifier: expected a table to test on but got images.");
+    rows.test_inputs = rows.features->apply(*options_.test->table);
+    rows.test_labels = data::labels_of(options_.test->table->column(label), rows.classes);
+  }
+  return fit_rows(std::move(rows));
+}
+
+FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
+  TORCH_CHECK(x.defined() && y.defined() && y.dim() == 1 && y.scalar_type() == at::kLong &&
+                  x.dim() >= 2 && x.size(0) == y.size(0),
+              "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got ",
+              x.defined() ? c10::str(x.sizes()) : std::string("nothing"), " and ",
+              y.defined() ? c10::str(c10::toString(y.scalar_type()), " ", y.sizes())
+                          : std::string("nothing"),
+              ".");
+  const auto least = y.numel() > 0 ? y.min().item<int64_t>() : -1;
+  TORCH_CHECK(least >= -1, "Classifier: expected labels from 0 up, or -1 for none, but got ",
+              least, ".");
+  const int64_t classes = y.numel() > 0 ? y.max().item<int64_t>() + 1 : 0;
+  data::Samples samples;
+  std::vector<std::string> names;
+  for (int64_t c = 0; c < classes; ++c) names.push_back(std::to_string(c));
+  if (x.scalar_type() == at::kByte) {
+    samples.images = with_channels(x).cpu();
+    samples.labels = y.cpu();
+    samples.classes = names;
+    return fit(samples);
+  }
+  const auto table = table_of(x);
+  Rows rows{.labels = y.cpu().contiguous(),
+            .classes = std::move(names),
+            .features = data::fit_features(table, {})};
+  rows.inputs = rows.features->apply(table);
+  return fit_rows(std::move(rows));
+}
+
+FitReport Classifier::fit(const data::Samples& samples, const std::string& label,
+                          const std::vector<std::string>& except) {
+  if (samples.table) return fit(*samples.table, label, except);
+  Rows rows{.labels = samples.labels, .classes = samples.classes, .source = samples.source};
+  rows.images = measure_images(samples.images, !options_.convolutional);
+  rows.inputs = image_rows(*rows.images, samples.images);
+  if (options_.test) {
+    const auto& test = *options_.test;
+    TORCH_CHECK(test.images.defined(), "Classifier: expected images to test on but got a table.");
+    TORCH_CHECK(test.classes == samples.classes || test.classes.empty(),
+                "Classifier: expected the classes of ", samples.source, " in ", test.source,
+                " but got ", test.classes.size(), " others.");
+    rows.test_inputs = image_rows(*rows.images, test.images);
+    rows.test_labels = test.labels;
+  }
+  return fit_rows(std::move(rows));
+}
+
+FitReport Classifier::fit_rows(Rows rows) {
+  const auto classes = static_cast<int64_t>(rows.classes.size());
+  TORCH_CHECK(classes >= 2, "Classifier: expected labels of at least 2 classes but got ", classes,
+              ".");
+  const auto labeled = rows.labels.ge(0).sum().item<int64_t>();
+  TORCH_CHECK(labeled >= 2, "Classifier: expected at least 2 labeled rows but got ", labeled, ".");
+
+  FitReport report;
+  const double share = options_.validation.value_or(
+      options_.folds == 0 && labeled >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
+  const auto validation = data::hold_back(rows.labels, classes, share, options_.seed);
+  const auto division = divide(rows.labels, validation);
+  const int64_t used = division.unlabeled.numel();
+
+  auto& config = report.config;
+  config.program = options_.program;
+  config.dataset = rows.source;
+  config.train_rows = rows.labels.numel();
+  if (rows.test_labels.defined()) config.test_rows = rows.test_labels.numel();
+  config.classes = classes;
+  config.labels = division.labeled.numel();
+  config.balanced = false;
+  config.validation = validation.numel();
+  const auto shape = rows.inputs.sizes().slice(1).vec();
+  config.network = network_of(options_, shape, used, classes, rows.images.has_value());
+  config.combinator = options_.combinator;
+  config.scaled_lambda = options_.lambda.empty() || options_.labels_alone;
+  config.class_balance = to_string(options_.balance);
+  config.learning_rate = options_.learning_rate;
+  config.decay_from = 0.5;
+  config.unlabeled_batch = options_.unlabeled_batch.value_or(batch_of(used));
+  config.labeled_batch = options_.labeled_batch.value_or(
+      std::min<int64_t>(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
+  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= used,
+              "Classifier: expected a batch of 2 to ", used, " rows but got ",
+              config.unlabeled_batch, ".");
+  config.seed = options_.seed;
+  config.device = options_.device;
+  config.precision = options_.precision;
+  config.network.combinator = {};
+  const auto fingerprint = train::data_fingerprint(
+      {.training = {.inputs = rows.inputs, .labels = rows.labels}});
+  config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
+
+  const Training training{options_,      config,  rows.inputs,      rows.labels,
+                          classes,       rows.test_inputs, rows.test_labels};
+  const int64_t steps_per_epoch =
+      used / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
+  const auto stored = options_.folder.empty() ? std::nullopt : runs::read_config(options_.folder);
+  if (options_.minutes > 0) {
+    config.epochs = stored && options_.resume ? stored->epochs
+                                              : training.epochs_within(options_.minutes, division);
+  } else {
+    config.epochs = options_.epochs > 0
+                        ? options_.epochs
+                        : std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
+  }
+  config.eval_every = std::max<int64_t>(1, config.epochs / kMostEvaluations);
+  config.environment = options_.environment;
+
+  train::RunRecordFactory record;
+  if (!options_.folder.empty()) {
+    auto json = runs::to_json(config);
+    if (stored && options_.resume) {
+      const auto differences = runs::diff(*stored, config);
+      TORCH_CHECK(differences.empty(), "Classifier: expected the settings and data that the run in ",
+                  options_.folder.string(), " was started with but got others: ",
+                  runs::to_string(differences), " (give what it was started with again, or take ",
+                  "another folder).");
+      json = text_of(options_.folder / "config.json");
+    }
+    record = runs::in_folder(options_.folder, {.config = json, .resume = options_.resume});
+  }
+
+  auto net = training.build();
+  {
+    auto trainer = training.trainer(net, division, record, config.epochs);
+    trainer.callbacks = options_.callbacks;
+    if (options_.on_start) options_.on_start(config, trainer.steps());
+    report.training = trainer.run();
+  }
+  const bool interrupted = report.training.status == train::TrainStatus::kInterrupted;
+  if (interrupted) {  // the model so far
+    const int64_t calibrated = std::min(used, kMostCalibrationRows);
+    net->calibrate(training.placed(
+        rows.inputs.index_select(0, division.unlabeled.narrow(0, 0, calibrated))));
+  }
+  net->eval();
+  report.rows = used;
+  report.labeled = division.labeled.numel();
+
+  auto& held_back = report.held_back;
+  if (validation.numel() > 0) {
+    held_back = {.method = "held-back rows",
+                 .rows = validation,
+                 .labels = rows.labels.index_select(0, validation),
+                 .probabilities =
+                     probabilities_of(net, rows.inputs.index_select(0, validation))};
+  }
+  if (options_.folds > 0 && !interrupted) {
+    const auto fold = data::stratified_folds(rows.labels, classes, options_.folds, options_.seed);
+    std::vector<torch::Tensor> at, probabilities;
+    for (int64_t i = 0; i < options_.folds; ++i) {
+      const auto out = fold.eq(i).nonzero().squeeze(1);
+      auto fold_net = training.build();
+      auto trainer = training.trainer(fold_net, divide(rows.labels, out), {}, config.epochs);
+      trainer.callbacks.stop_requested = options_.callbacks.stop_requested;
+      if (trainer.run().status == train::TrainStatus::kInterrupted) {
+        report.training.status = train::TrainStatus::kInterrupted;
+        break;
+      }
+      at.push_back(out);
+      probabilities.push_back(probabilities_of(fold_net, rows.inputs.index_select(0, out)));
+    }
+    if (static_cast<int64_t>(at.size()) == options_.folds) {
+      const auto all = at::cat(at);
+      held_back = {.method = fmt::format("{} folds", options_.folds),
+                   .rows = all,
+                   .labels = rows.labels.index_select(0, all),
+                   .probabilities = at::cat(probabilities)};
+    }
+  }
+
+  net->to(at::kCPU);
+  model_ = {.net = net,
+            .features = std::move(rows.features),
+            .images = std::move(rows.images),
+            .classes = std::move(rows.classes)};
+  auto& facts = model_.facts;
+  facts.emplace_back("rows", std::to_string(report.rows));
+  facts.emplace_back("labeled rows", std::to_string(report.labeled));
+  if (!rows.label.empty()) facts.emplace_back("label", rows.label);
+  if (!rows.source.empty()) {
+    facts.emplace_back("data", fs::path(rows.source).filename().string());
+  }
+  if (held_back.labels.defined()) {
+    facts.emplace_back(
+        "error", fmt::format("{:.2f} % of {} labeled rows ({})",
+                             100 * (1 - share_right(held_back.probabilities, held_back.labels)),
+                             held_back.labels.numel(), held_back.method));
+  }
+  facts.emplace_back("epochs", std::to_string(config.epochs));
+  facts.emplace_back("seed", std::to_string(options_.seed));
+  label_ = rows.label;
+  config_ = config;
+  if (!options_.folder.empty() && report.training.status != train::TrainStatus::kInterrupted) {
+    save(options_.folder / kModelFile);
+  }
+  return report;
+}
+
+torch::Tensor Classifier::inputs(const data::Samples& samples) const {
+  const auto& trained = model();
+  if (trained.features) {
+    TORCH_CHECK(samples.table, "Classifier: expected a table but got images in ", samples.source,
+                ".");
+    return trained.features->apply(*samples.table);
+  }
+  TORCH_CHECK(samples.images.defined(), "Classifier: expected images but got a table in ",
+              samples.source, ".");
+  return image_rows(*trained.images, samples.images);
+}
+
+torch::Tensor Classifier::predict_proba(const data::Samples& samples) const {
+  return probabilities_of(model_.net, inputs(samples));
+}
+
+torch::Tensor Classifier::predict_proba(const data::Table& table) const {
+  TORCH_CHECK(model().features, "Classifier: expected images but got a table.");
+  return probabilities_of(model_.net, model_.features->apply(table));
+}
+
+torch::Tensor Classifier::predict_proba(const torch::Tensor& x) const {
+  if (model().images) return probabilities_of(model_.net, image_rows(*model_.images, with_channels(x)));
+  return predict_proba(table_of(x));
+}
+
+std::vector<std::string> Classifier::predict(const data::Table& table) const {
+  return names_of(predict_proba(table), model_.classes);
+}
+std::vector<std::string> Classifier::predict(const torch::Tensor& x) const {
+  return names_of(predict_proba(x), model_.classes);
+}
+std::vector<std::string> Classifier::predict(const data::Samples& samples) const {
+  return names_of(predict_proba(samples), model_.classes);
+}
+
+double Classifier::score(const data::Table& table, const std::string& label) const {
+  return share_right(predict_proba(table), data::labels_of(table.column(label), classes()));
+}
+
+double Classifier::score(const torch::Tensor& x, const torch::Tensor& y) const {
+  TORCH_CHECK(y.dim() == 1 && y.scalar_type() == at::kLong && y.size(0) == x.size(0),
+              "Classifier: expected labels as int64 [", x.size(0), "] but got ",
+              c10::toString(y.scalar_type()), " ", y.sizes(), ".");
+  return share_right(predict_proba(x), y.cpu());
+}
+
+const std::vector<std::string>& Classifier::classes() const { return model().classes; }
+
+const exports::PredictionModel& Classifier::model() const {
+  TORCH_CHECK(is_fitted(), "Classifier: expected a trained classifier (call fit or load first).");
+  return model_;
+}
+
+void Classifier::save(const fs::path& path) const {
+  runs::save_model(path, {.model = model(), .config = config_, .label = label_});
+}
+
+Classifier Classifier::load(const fs::path& path) {
+  const auto file = fs::is_directory(path) ? path / kModelFile : path;
+  auto stored = runs::load_model(file);
+  Classifier classifier;
+  classifier.model_ = std::move(stored.model);
+  classifier.config_ = std::move(stored.config);
+  classifier.label_ = std::move(stored.label);
+  return classifier;
+}
+
+}  // namespace ladder

@@ -1,0 +1,188 @@
+/// Semi-supervised classification of your own rows in three lines.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ladder/core/activation.h"
+#include "ladder/data/samples.h"
+#include "ladder/exports/prediction_model.h"
+#include "ladder/runs/run_config.h"
+#include "ladder/train/trainer.h"
+
+namespace ladder {
+
+/// How classes with few labeled rows are treated.
+enum class ClassBalance {
+  kNone,      ///< each labeled row counts the same: the smallest error
+  kSampling,  ///< labeled rows of rare classes are drawn more often: the best balanced accuracy
+  kWeights,   ///< the same by weights in the supervised cost
+};
+
+/// "none", "sampling", "weights".
+std::string to_string(ClassBalance balance);
+/// Error: another name.
+ClassBalance class_balance_from_string(const std::string& name);
+
+/// How a classifier is trained. The defaults need no numbers.
+struct ClassifierOptions {
+  /// Units of the hidden layers. Empty: three layers whose width follows rows and columns.
+  std::vector<int64_t> layers = {};
+  bool convolutional = false;  ///< images: two blocks of convolutions in place of dense layers
+  Activation activation = Activation::kRelu;
+  std::string combinator = "gaussian";  ///< see models::combinators()
+  /// Weights of the denoising costs: one a level from the input up, or empty for weights that
+  /// follow the size of the costs (train::scaled_objective).
+  std::vector<double> lambda = {};
+  double input_weight = 10;  ///< weight of the input's cost where lambda is empty
+  /// Train the same network on the labeled rows alone, with the same noise and no denoising cost:
+  /// what the unlabeled rows bring is the difference.
+  bool labels_alone = false;
+  /// Standard deviation of the noise, in standard deviations of a column or hidden unit. None:
+  /// kTableNoise for tables, kImageNoise for images.
+  std::optional<double> noise = {};
+
+  int64_t epochs = 0;  ///< passes over all rows; 0: enough for kDefaultSteps steps
+  /// Train for about this time in place of a number of epochs; 0: not limited. The speed is
+  /// measured before training, so that the number of epochs differs between machines.
+  double minutes = 0;
+  double learning_rate = 0.002;
+  std::optional<int64_t> unlabeled_batch = {};  ///< rows a step; none: from the number of rows
+  std::optional<int64_t> labeled_batch = {};
+  ClassBalance balance = ClassBalance::kNone;
+  uint64_t seed = 1;
+
+  /// Share of the labeled rows that is held back to measure the error. None: 0.1 where there are
+  /// at least 100 labeled rows, else 0.
+  std::optional<double> validation = {};
+  /// Measure the error by so many stratified folds in place of rows that are held back: one more
+  /// training each. 0: no.
+  int64_t folds = 0;
+
+  models::Precision precision = models::Precision::kFloat32;
+  c10::Device device = c10::kCPU;
+
+  std::filesystem::path folder = {};  ///< where the run is recorded; empty: nowhere
+  bool resume = false;                ///< continue the run in `folder` where there is one
+  double checkpoint_every_seconds = 60;
+  /// Facts about machine and program for config.json.
+  std::optional<runs::Environment> environment = {};
+  std::string program = "ladder";
+
+  train::TrainCallbacks callbacks = {};
+  /// Called once before training with all settings, defaults filled in.
+  std::function<void(const runs::RunConfig& config, int64_t steps)> on_start = {};
+  /// Rows to measure the test error on after each epoch and at the end; they are never trained on.
+  std::optional<data::Samples> test = {};
+};
+
+/// Default noise, as multiples of a standard deviation.
+inline constexpr double kTableNoise = 0.6;
+inline constexpr double kImageNoise = 1.0;
+/// Default length of training in steps.
+inline constexpr int64_t kDefaultSteps = 6000;
+
+/// Probabilities of rows that were held back, to measure with (train/metrics.h).
+struct HeldBack {
+  std::string method = "none";        ///< "none", "held-back rows" or "N folds"
+  torch::Tensor rows = {};            ///< int64 [n], rows of the training data
+  torch::Tensor labels = {};          ///< int64 [n]
+  torch::Tensor probabilities = {};   ///< float32 [n, classes]
+};
+
+/// What `fit` did.
+struct FitReport {
+  train::TrainResult training;
+  int64_t rows = 0;            ///< rows that were trained on, with and without label
+  int64_t labeled = 0;         ///< of these with a label
+  HeldBack held_back = {};
+  runs::RunConfig config = {};  ///< all settings, defaults filled in
+};
+
+/// A classifier of rows of a table, of images or of tensors, trained from a few labeled and many
+/// unlabeled ones.
+///
+///     Classifier classifier;
+///     classifier.fit(data::read_csv("sensor.csv"), "state");      // empty cells: no label
+///     auto classes = classifier.predict(data::read_csv("new.csv"));
+///     classifier.save("sensor.ladder");
+///
+/// Predictions change nothing and may be made by several threads at once.
+class Classifier {
+ public:
+  explicit Classifier(ClassifierOptions options = {});
+
+  /// Train on the rows of `table`, whose column `label` holds class names, and nothing (or -1) for
+  /// rows without label. `except`: columns that are not used, identifiers say.
+  ///
+  /// Errors: no such column; fewer than 2 classes; an option that does not fit the data; those of
+  /// fit_features and of train::Trainer. The classifier stays as it was then.
+  FitReport fit(const data::Table& table, const std::string& label,
+                const std::vector<std::string>& except = {});
+
+  /// Train on rows x [N, D] (floating; NaN is a missing value) or images [N, H, W], [N, C, H, W]
+  /// (uint8), with labels y, int64 [N]: 0 to classes - 1, or -1 for a row without label.
+  FitReport fit(const torch::Tensor& x, const torch::Tensor& y);
+
+  /// Train on what a reader returned: a table with the column `label`, or images with labels.
+  FitReport fit(const data::Samples& samples, const std::string& label = "",
+                const std::vector<std::string>& except = {});
+
+  /// Return the probability of each class, float32 [N, classes]. Columns are found by name. Errors:
+  /// a classifier that was not trained; a column that is missing; images of another size.
+  torch::Tensor predict_proba(const data::Table& table) const;
+  torch::Tensor predict_proba(const torch::Tensor& x) const;
+  torch::Tensor predict_proba(const data::Samples& samples) const;
+
+  /// Return the most probable class of each row.
+  std::vector<std::string> predict(const data::Table& table) const;
+  std::vector<std::string> predict(const torch::Tensor& x) const;
+  std::vector<std::string> predict(const data::Samples& samples) const;
+
+  /// Return the share of rows whose class is predicted right; rows without label are left out.
+  /// Error: no row with a label.
+  double score(const data::Table& table, const std::string& label) const;
+  double score(const torch::Tensor& x, const torch::Tensor& y) const;
+
+  /// Class names in the order of probabilities.
+  const std::vector<std::string>& classes() const;
+  bool is_fitted() const { return !model_.net.is_empty(); }
+
+  /// Write all that predictions need into one file, atomically: a dictionary of tensors that
+  /// Python's torch.load opens, and a JSON text with the rest. The same model gives the same bytes.
+  void save(const std::filesystem::path& path) const;
+  /// Read such a file, or the file in a run folder. Nothing in it is executed; sizes, names and
+  /// shapes are checked. Error: one sentence that names the file.
+  static Classifier load(const std::filesystem::path& path);
+
+  /// Network, features, classes and facts, as exports take them. Error: not trained.
+  const exports::PredictionModel& model() const;
+  /// Settings of the training, defaults filled in.
+  const runs::RunConfig& config() const { return config_; }
+  /// Name of the label column; empty for tensors and images.
+  const std::string& label() const { return label_; }
+
+  /// Return inputs of the network for rows of these kinds.
+  torch::Tensor inputs(const data::Samples& samples) const;
+
+ private:
+  struct Rows;
+  FitReport fit_rows(Rows rows);
+
+  ClassifierOptions options_;
+  exports::PredictionModel model_;
+  runs::RunConfig config_;
+  std::string label_;
+};
+
+/// Name of the model file in a run folder.
+inline constexpr const char* kModelFile = "model.ladder";
+
+}  // namespace ladder

@@ -1,0 +1,199 @@
+#include "ladder/data/class_labels.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <unordered_map>
+#include <utility>
+
+#include "ladder/core/nearest_name.h"
+#include "ladder/core/random.h"
+
+namespace ladder::data {
+namespace {
+
+std::optional<double> number_of(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+// Texts of a column: levels of texts, or the different numbers in the order of rows.
+std::vector<std::string> texts_of(const Column& column) {
+  if (column.kind == ColumnKind::kText) return column.levels;
+  std::vector<double> values;
+  for (const double value : column.numbers) {
+    if (!std::isnan(value)) values.push_back(value);
+  }
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  std::vector<std::string> texts;
+  for (const double value : values) texts.push_back(fmt::format("{}", value));
+  return texts;
+}
+
+int64_t rows_of(const Column& column) {
+  return static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
+                                                               : column.numbers.size());
+}
+
+// Rows of each class in a seeded order.
+std::vector<std::vector<int64_t>> shuffled_classes(const torch::Tensor& labels, int64_t classes,
+                                                   uint64_t seed) {
+  const auto contiguous = labels.contiguous();
+  const int64_t* label = contiguous.const_data_ptr<int64_t>();
+  std::vector<std::vector<int64_t>> rows(static_cast<size_t>(classes));
+  for (int64_t row = 0; row < contiguous.numel(); ++row) {
+    if (label[row] >= 0) rows[static_cast<size_t>(label[row])].push_back(row);
+  }
+  std::mt19937_64 random(seed);
+  for (auto& of_class : rows) {
+    for (size_t i = of_class.size(); i > 1; --i) std::swap(of_class[i - 1], of_class[random() % i]);
+  }
+  return rows;
+}
+
+torch::Tensor sorted_rows(std::vector<int64_t> rows) {
+  std::sort(rows.begin(), rows.end());
+  return at::tensor(rows, at::kLong);
+}
+
+}  // namespace
+
+bool is_unlabeled(const std::string& text) { return text.empty() || text == "-1"; }
+
+std::vector<std::string> ordered_classes(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::vector<std::pair<double, std::string>> numbered;
+  for (const auto& name : names) {
+    const auto value = number_of(name);
+    if (!value) return names;
+    numbered.emplace_back(*value, name);
+  }
+  std::sort(numbered.begin(), numbered.end());
+  for (size_t i = 0; i < names.size(); ++i) names[i] = std::move(numbered[i].second);
+  return names;
+}
+
+ClassLabels class_labels(const Column& column) {
+  auto names = texts_of(column);
+  std::erase_if(names, is_unlabeled);
+  ClassLabels found{.classes = ordered_classes(std::move(names))};
+  TORCH_CHECK(!found.classes.empty(), "class_labels: expected labels in column '", column.name,
+              "' but got none (each value is missing or -1).");
+  TORCH_CHECK(found.classes.size() > 1, "class_labels: expected at least 2 classes in column '",
+              column.name, "' but got only '", found.classes.front(), "'.");
+  found.labels = labels_of(column, found.classes);
+  return found;
+}
+
+torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes) {
+  std::unordered_map<std::string, int64_t> places;
+  for (size_t i = 0; i < classes.size(); ++i) places.emplace(classes[i], static_cast<int64_t>(i));
+  const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
+    if (is_unlabeled(text)) return -1;
+    const auto found = places.find(text);
+    TORCH_CHECK(found != places.end(), "labels_of: expected a known class but got '", text,
+                "' in row ", row + 1, " of column '", column.name, "' (did you mean '",
+                nearest_name(text, classes), "'?).");
+    return found->second;
+  };
+  const int64_t rows = rows_of(column);
+  auto labels = at::empty({rows}, at::kLong);
+  int64_t* out = labels.data_ptr<int64_t>();
+  constexpr int64_t kUnknown = -2;
+  std::vector<int64_t> of_code(column.levels.size(), kUnknown);
+  for (int64_t row = 0; row < rows; ++row) {
+    if (column.kind == ColumnKind::kNumber) {
+      out[row] = place_of(cell_text(column, row), row);
+      continue;
+    }
+    const int32_t code = column.codes[static_cast<size_t>(row)];
+    if (code < 0) {
+      out[row] = -1;
+      continue;
+    }
+    auto& place = of_code[static_cast<size_t>(code)];
+    if (place == kUnknown) place = place_of(column.levels[static_cast<size_t>(code)], row);
+    out[row] = place;
+  }
+  return labels;
+}
+
+torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed) {
+  TORCH_CHECK(share >= 0 && share < 1, "hold_back: expected a share from 0 to below 1 but got ",
+              share, ".");
+  const auto by_class = shuffled_classes(labels, classes, stream_seed(seed, "validation"));
+  int64_t labeled = 0;
+  for (const auto& rows : by_class) labeled += static_cast<int64_t>(rows.size());
+  const auto wanted = static_cast<int64_t>(std::llround(share * static_cast<double>(labeled)));
+  // Each class gives the whole part of its share; the largest remainders fill up to `wanted`.
+  std::vector<int64_t> taken;
+  std::vector<std::pair<double, size_t>> remainders;
+  int64_t total = 0;
+  for (size_t c = 0; c < by_class.size(); ++c) {
+    const double exact = share * static_cast<double>(by_class[c].size());
+    taken.push_back(static_cast<int64_t>(exact));
+    total += taken.back();
+    remainders.emplace_back(static_cast<double>(taken.back()) - exact, c);
+  }
+  std::sort(remainders.begin(), remainders.end());
+  for (const auto& [remainder, c] : remainders) {
+    if (total >= wanted) break;
+    if (taken[c] + 1 < static_cast<int64_t>(by_class[c].size())) {
+      ++taken[c];
+      ++total;
+    }
+  }
+  std::vector<int64_t> rows;
+  for (size_t c = 0; c < by_class.size(); ++c) {
+    rows.insert(rows.end(), by_class[c].begin(), by_class[c].begin() + taken[c]);
+  }
+  return sorted_rows(std::move(rows));
+}
+
+torch::Tensor stratified_folds(const torch::Tensor& labels, int64_t classes, int64_t folds,
+                               uint64_t seed) {
+  const int64_t labeled = labels.ge(0).sum().item<int64_t>();
+  TORCH_CHECK(folds >= 2 && folds <= labeled, "stratified_folds: expected 2 to ", labeled,
+              " folds for ", labeled, " labeled rows but got ", folds, ".");
+  auto fold = at::full({labels.numel()}, -1, at::kLong);
+  int64_t* out = fold.data_ptr<int64_t>();
+  int64_t next = 0;
+  for (const auto& rows : shuffled_classes(labels, classes, stream_seed(seed, "folds"))) {
+    for (const int64_t row : rows) out[row] = next++ % folds;
+  }
+  return fold;
+}
+
+torch::Tensor repeat_rare(const torch::Tensor& labeled, const torch::Tensor& labels,
+                          int64_t classes) {
+  const auto rows = labeled.contiguous();
+  const auto all = labels.contiguous();
+  std::vector<std::vector<int64_t>> by_class(static_cast<size_t>(classes));
+  for (int64_t i = 0; i < rows.numel(); ++i) {
+    const int64_t row = rows.const_data_ptr<int64_t>()[i];
+    by_class[static_cast<size_t>(all.const_data_ptr<int64_t>()[row])].push_back(row);
+  }
+  size_t most = 0;
+  for (const auto& of_class : by_class) most = std::max(most, of_class.size());
+  std::vector<int64_t> repeated;
+  for (const auto& of_class : by_class) {
+    for (size_t i = 0; !of_class.empty() && i < most; ++i) {
+      repeated.push_back(of_class[i % of_class.size()]);
+    }
+  }
+  return sorted_rows(std::move(repeated));
+}
+
+}  // namespace ladder::data

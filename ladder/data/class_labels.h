@@ -1,0 +1,49 @@
+/// Class names and labels of rows.
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+#include <vector>
+
+#include "ladder/data/table.h"
+
+namespace ladder::data {
+
+/// Labels that index class names.
+struct ClassLabels {
+  std::vector<std::string> classes = {};  ///< in order: of numbers if all are, else of bytes
+  torch::Tensor labels = {};              ///< int64 [rows]; -1: the row has no label
+};
+
+/// Return whether a text of a label column says that the row has no label: "" or "-1".
+bool is_unlabeled(const std::string& text);
+
+/// Sort class names by value if all of them are numbers, else by bytes, and drop doubles.
+std::vector<std::string> ordered_classes(std::vector<std::string> names);
+
+/// Read the classes of a label column. Missing values, "" and "-1" are rows without a label.
+/// Error: no label at all, or one class only.
+ClassLabels class_labels(const Column& column);
+
+/// Return the labels of a column in the order of known classes. Error: a class that is not among
+/// them, with its first row; the nearest name is given.
+torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes);
+
+/// Return rows that are held back, int64 and ascending: of each class the share `share` of its
+/// labeled rows, rounded so that all classes together give share x rows as nearly as possible, and
+/// never the last labeled row of a class. The draw depends on the arguments only.
+torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed);
+
+/// Return the fold 0 to folds - 1 of each labeled row and -1 for others, int64 [rows]: the rows of
+/// each class, in a seeded order, go to the folds in turn. Errors: fewer than 2 folds, or more
+/// folds than labeled rows.
+torch::Tensor stratified_folds(const torch::Tensor& labels, int64_t classes, int64_t folds,
+                               uint64_t seed);
+
+/// Return labeled rows with rows of rare classes repeated, so that every class has as many as the
+/// most frequent one; a remainder goes to the first rows in the order of `labeled`.
+torch::Tensor repeat_rare(const torch::Tensor& labeled, const torch::Tensor& labels,
+                          int64_t classes);
+
+}  // namespace ladder::data

@@ -1,0 +1,189 @@
+#include "ladder/runs/model_file.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <ladder/models/network.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "ladder/io/tensor_file.h"
+#include "ladder/version.h"
+
+namespace ladder::runs {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kText = "model.json";
+constexpr const char* kPrefix = "network.";
+constexpr int64_t kFormat = 1;
+
+ordered_json images_json(const exports::ImageInputs& images) {
+  return {{"channels", images.channels}, {"height", images.height}, {"width", images.width},
+          {"mean", images.mean},         {"scale", images.scale},   {"flat", images.flat}};
+}
+
+exports::ImageInputs images_from(const ordered_json& json) {
+  exports::ImageInputs images{.channels = json.at("channels").get<int64_t>(),
+                              .height = json.at("height").get<int64_t>(),
+                              .width = json.at("width").get<int64_t>(),
+                              .mean = json.at("mean").get<std::vector<double>>(),
+                              .scale = json.at("scale").get<std::vector<double>>(),
+                              .flat = json.at("flat").get<bool>()};
+  const auto channels = static_cast<size_t>(images.channels);
+  TORCH_CHECK(images.mean.size() == channels && images.scale.size() == channels,
+              "expected a mean and a scale for each of ", images.channels, " channels but got ",
+              images.mean.size(), " and ", images.scale.size());
+  for (const double scale : images.scale) {
+    TORCH_CHECK(scale > 0 && std::isfinite(scale), "expected a scale above 0 but got ", scale);
+  }
+  return images;
+}
+
+// Numbers of the network's inputs.
+std::vector<int64_t> input_shape(const exports::PredictionModel& model) {
+  if (model.features) return {model.features->width()};
+  if (!model.images) return {};
+  const auto& images = *model.images;
+  if (images.flat) return {images.channels * images.height * images.width};
+  return {images.channels, images.height, images.width};
+}
+
+void copy_into(Ladder& net, const io::TensorMap& tensors) {
+  const at::NoGradGuard no_gradients;
+  std::set<std::string> known = {kText};
+  const auto copy = [&](const std::string& name, at::Tensor& to) {
+    const std::string key = kPrefix + name;
+    const auto found = tensors.find(key);
+    TORCH_CHECK(found != tensors.end(), "expected a tensor ", key, " but found none");
+    const auto& from = found->second;
+    TORCH_CHECK(from.sizes() == to.sizes() && from.scalar_type() == to.scalar_type(), "expected ",
+                key, " as ", c10::toString(to.scalar_type()), " ", to.sizes(), " but got ",
+                c10::toString(from.scalar_type()), " ", from.sizes());
+    TORCH_CHECK(!from.is_floating_point() || at::isfinite(from).all().item<bool>(),
+                "expected finite numbers in ", key, " but got others");
+    TORCH_CHECK(!key.ends_with(".running_var") || from.ge(0).all().item<bool>(),
+                "expected variances of at least 0 in ", key, " but got others");
+    to.copy_(from);
+    known.insert(key);
+  };
+  for (auto& item : net->named_parameters()) copy(item.key(), item.value());
+  for (auto& item : net->named_buffers()) copy(item.key(), item.value());
+  for (const auto& [name, tensor] : tensors) {
+    TORCH_CHECK(known.contains(name), "expected the tensors of the network but got also ", name);
+  }
+}
+
+// Compares the network with the tensors before it is made: a text of a few bytes may describe one
+// that fills the memory.
+void check_size(const models::NetworkOptions& network, int64_t classes,
+                const io::TensorMap& tensors) {
+  constexpr int64_t kMostUnits = 100'000'000;
+  int64_t there = 0;
+  for (const auto& [name, tensor] : tensors) there += tensor.numel();
+  const auto shapes = models::layer_shapes(network);
+  int64_t weights = 0;
+  for (size_t l = 0; l < network.layers.size(); ++l) {
+    const int64_t inputs = c10::multiply_integers(shapes[l]);
+    if (const auto* dense = std::get_if<models::Dense>(&network.layers[l])) {
+      TORCH_CHECK(inputs <= kMostUnits && dense->units <= kMostUnits,
+                  "expected layers of at most ", kMostUnits, " units but got more");
+      weights += inputs * dense->units;
+    } else if (const auto* conv = std::get_if<models::Conv>(&network.layers[l])) {
+      TORCH_CHECK(conv->kernel <= 1000 && conv->channels <= 1000000 && shapes[l][0] <= 1000000,
+                  "expected convolutions of at most 1000000 channels and kernels of at most 1000 "
+                  "but got more");
+      weights += shapes[l][0] * conv->channels * conv->kernel * conv->kernel;
+    }
+  }
+  TORCH_CHECK(weights <= there, "expected tensors of at least ", weights, " numbers but got ",
+              there);
+  TORCH_CHECK(shapes.back() == std::vector<int64_t>{classes}, "expected a network of ", classes,
+              " classes but got outputs of shape ", at::IntArrayRef(shapes.back()));
+}
+
+StoredModel model_of(const io::TensorMap& tensors) {
+  const auto found = tensors.find(kText);
+  TORCH_CHECK(found != tensors.end(), "expected a text ", kText,
+              " but found none (is it a checkpoint? `ladder train --resume` continues it)");
+  const auto json = ordered_json::parse(io::tensor_text(found->second), nullptr, false);
+  TORCH_CHECK(json.is_object(), "expected a JSON object in ", kText, " but got something else");
+  const auto format = json.at("format").get<int64_t>();
+  TORCH_CHECK(format == kFormat, "expected format ", kFormat, " but got ", format,
+              " (written by ladder ", json.value("ladder", std::string("of another version")),
+              "; this is ", version(), ")");
+
+  StoredModel stored{.label = json.at("label").get<std::string>()};
+  auto& model = stored.model;
+  model.classes = json.at("classes").get<std::vector<std::string>>();
+  if (json.contains("features")) {
+    model.features = data::features_from_json(json.at("features").dump());
+  }
+  if (json.contains("images")) model.images = images_from(json.at("images"));
+  TORCH_CHECK(model.features.has_value() != model.images.has_value(),
+              "expected either features or images");
+  for (const auto& fact : json.at("facts")) {
+    model.facts.emplace_back(fact.at(0).get<std::string>(), fact.at(1).get<std::string>());
+  }
+  stored.config = run_config_from_json(json.at("config").dump());
+  TORCH_CHECK(stored.config.network.input_shape == input_shape(model),
+              "expected a network of inputs ", at::IntArrayRef(input_shape(model)), " but got ",
+              at::IntArrayRef(stored.config.network.input_shape));
+  check_size(stored.config.network, static_cast<int64_t>(model.classes.size()), tensors);
+  model.net = models::network(network_of(stored.config));
+  model.net->to(models::dtype(stored.config.precision));
+  copy_into(model.net, tensors);
+  model.net->eval();
+  return stored;
+}
+
+}  // namespace
+
+void save_model(const std::filesystem::path& path, const StoredModel& stored) {
+  auto config = stored.config;
+  config.environment.reset();
+  config.device = c10::kCPU;
+  ordered_json json = {{"format", kFormat},
+                       {"ladder", version()},
+                       {"label", stored.label},
+                       {"classes", stored.model.classes}};
+  if (stored.model.features) {
+    json["features"] = ordered_json::parse(data::to_json(*stored.model.features));
+  }
+  if (stored.model.images) json["images"] = images_json(*stored.model.images);
+  json["facts"] = ordered_json::array();
+  for (const auto& [name, text] : stored.model.facts) {
+    json["facts"].push_back(ordered_json::array({name, text}));
+  }
+  json["config"] = ordered_json::parse(to_json(config));
+  // Names of classes and columns may be any bytes; JSON takes UTF-8.
+  io::TensorMap tensors = {{kText, io::text_tensor(json.dump(
+                                       1, ' ', false, ordered_json::error_handler_t::replace))}};
+  const auto& net = stored.model.net;
+  for (const auto& item : net->named_parameters()) tensors[kPrefix + item.key()] = item.value();
+  for (const auto& item : net->named_buffers()) tensors[kPrefix + item.key()] = item.value();
+  io::save_tensors(path, tensors);
+}
+
+StoredModel load_model(const std::filesystem::path& path) {
+  const auto tensors = io::load_tensors(path);
+  const auto refuse = [&](const std::string& reason) {
+    TORCH_CHECK(false, "load_model: ", path.string(), " is no model: ", reason, ".");
+  };
+  try {
+    return model_of(tensors);
+  } catch (const c10::Error& error) {
+    std::string reason = error.what_without_backtrace();
+    while (!reason.empty() && reason.back() == '.') reason.pop_back();
+    refuse(reason);
+  } catch (const nlohmann::json::exception& error) {
+    refuse(error.what());
+  }
+  TORCH_INTERNAL_ASSERT(false);
+}
+
+}  // namespace ladder::runs
