@@ -69,9 +69,8 @@ int run(int argc, char** argv) {
     names.emplace_back(command.name);
   }
   throw UsageError(fmt::format("expected a command but got '{}'{}.", first,
-                               did_you_mean(first, names).empty()
-                                   ? " (ladder --help lists them)"
-                                   : did_you_mean(first, names)));
+                               did_you_mean(first, names).empty() ? " (ladder --help lists them)"
+                                                                  : did_you_mean(first, names)));
 }
 
 }  // namespace

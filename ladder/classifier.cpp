@@ -81,9 +81,8 @@ models::NetworkOptions network_of(const ClassifierOptions& options,
                       models::GlobalMeanPool{},
                       models::Dense{classes}};
   } else {
-    const auto hidden = options.layers.empty()
-                            ? hidden_layers(rows, shape.front(), classes, images)
-                            : options.layers;
+    const auto hidden = options.layers.empty() ? hidden_layers(rows, shape.front(), classes, images)
+                                               : options.layers;
     for (const int64_t units : hidden) network.layers.emplace_back(models::Dense{units});
     network.layers.emplace_back(models::Dense{classes});
   }
@@ -132,10 +131,8 @@ void check_options(const ClassifierOptions& options) {
 // ---- Images
 
 exports::ImageInputs measure_images(const torch::Tensor& images, bool flat) {
-  exports::ImageInputs inputs{.channels = images.size(1),
-                              .height = images.size(2),
-                              .width = images.size(3),
-                              .flat = flat};
+  exports::ImageInputs inputs{
+      .channels = images.size(1), .height = images.size(2), .width = images.size(3), .flat = flat};
   for (int64_t channel = 0; channel < inputs.channels; ++channel) {
     const auto counts =
         at::bincount(images.select(1, channel).reshape({-1}), {}, 256).to(at::kDouble);
@@ -153,8 +150,8 @@ torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor
   TORCH_CHECK(images.dim() == 4 && images.size(1) == inputs.channels &&
                   images.size(2) == inputs.height && images.size(3) == inputs.width,
               "Classifier: expected images of ", inputs.channels, " x ", inputs.height, " x ",
-              inputs.width, " (channels, height, width) but got a tensor of shape ",
-              images.sizes(), ".");
+              inputs.width, " (channels, height, width) but got a tensor of shape ", images.sizes(),
+              ".");
   auto x = at::empty(images.sizes(), at::kFloat);
   for (int64_t channel = 0; channel < inputs.channels; ++channel) {
     const auto at = static_cast<size_t>(channel);
@@ -196,9 +193,8 @@ torch::Tensor probabilities_of(Ladder net, const torch::Tensor& inputs) {
   const auto parameter = net->parameters().front();
   std::vector<torch::Tensor> parts;
   for (int64_t begin = 0; begin < inputs.size(0); begin += kPredictedAtOnce) {
-    const auto batch =
-        inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin))
-            .to(parameter.device(), parameter.scalar_type());
+    const auto batch = inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin))
+                           .to(parameter.device(), parameter.scalar_type());
     parts.push_back(at::softmax(net->forward(batch), 1).to(at::kCPU, at::kFloat));
   }
   return parts.empty() ? at::empty({0, net->classes()}, at::kFloat) : at::cat(parts);
@@ -218,8 +214,8 @@ std::vector<std::string> names_of(const torch::Tensor& probabilities,
 double share_right(const torch::Tensor& probabilities, const torch::Tensor& labels) {
   const auto known = labels.ge(0);
   const auto count = known.sum().item<int64_t>();
-  TORCH_CHECK(count > 0, "Classifier: expected a row with a label but got none of ",
-              labels.numel(), ".");
+  TORCH_CHECK(count > 0, "Classifier: expected a row with a label but got none of ", labels.numel(),
+              ".");
   const auto right = probabilities.argmax(1).eq(labels).logical_and(known);
   return right.sum().item<double>() / static_cast<double>(count);
 }
@@ -238,7 +234,7 @@ struct Division {
   torch::Tensor labeled, unlabeled, validation;
 };
 
-Division divide(const torch::Tensor& labels, const torch::Tensor& validation) {
+Division division_of(const torch::Tensor& labels, const torch::Tensor& validation) {
   auto used = at::ones({labels.numel()}, at::kBool);
   if (validation.defined() && validation.numel() > 0) used.index_fill_(0, validation, false);
   return {.labeled = used.logical_and(labels.ge(0)).nonzero().squeeze(1),
@@ -288,9 +284,8 @@ struct Training {
   }
 
   torch::Tensor placed(const torch::Tensor& tensor) const {
-    return tensor.is_floating_point()
-               ? tensor.to(config.device, models::dtype(config.precision))
-               : tensor.to(config.device);
+    return tensor.is_floating_point() ? tensor.to(config.device, models::dtype(config.precision))
+                                      : tensor.to(config.device);
   }
 
   std::shared_ptr<train::Objective> objective_of(const Ladder& net,
@@ -357,7 +352,8 @@ struct Training {
              (options.callbacks.stop_requested && options.callbacks.stop_requested());
     };
     trial.run();
-    const double wanted = 60 * minutes / (seconds / static_cast<double>(std::max<int64_t>(1, steps)));
+    const double wanted =
+        60 * minutes / (seconds / static_cast<double>(std::max<int64_t>(1, steps)));
     return std::max<int64_t>(
         1, static_cast<int64_t>(wanted / static_cast<double>(trial.steps_per_epoch())));
   }
@@ -417,8 +413,8 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
                           : std::string("nothing"),
               ".");
   const auto least = y.numel() > 0 ? y.min().item<int64_t>() : -1;
-  TORCH_CHECK(least >= -1, "Classifier: expected labels from 0 up, or -1 for none, but got ",
-              least, ".");
+  TORCH_CHECK(least >= -1, "Classifier: expected labels from 0 up, or -1 for none, but got ", least,
+              ".");
   const int64_t classes = y.numel() > 0 ? y.max().item<int64_t>() + 1 : 0;
   data::Samples samples;
   std::vector<std::string> names;
@@ -466,7 +462,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   const double share = options_.validation.value_or(
       options_.folds == 0 && labeled >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
   const auto validation = data::hold_back(rows.labels, classes, share, options_.seed);
-  const auto division = divide(rows.labels, validation);
+  const auto division = division_of(rows.labels, validation);
   const int64_t used = division.unlabeled.numel();
 
   auto& config = report.config;
@@ -495,12 +491,12 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.device = options_.device;
   config.precision = options_.precision;
   config.network.combinator = {};
-  const auto fingerprint = train::data_fingerprint(
-      {.training = {.inputs = rows.inputs, .labels = rows.labels}});
+  const auto fingerprint =
+      train::data_fingerprint({.training = {.inputs = rows.inputs, .labels = rows.labels}});
   config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
 
-  const Training training{options_,      config,  rows.inputs,      rows.labels,
-                          classes,       rows.test_inputs, rows.test_labels};
+  const Training training{options_, config,           rows.inputs,     rows.labels,
+                          classes,  rows.test_inputs, rows.test_labels};
   const int64_t steps_per_epoch =
       used / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
   const auto stored = options_.folder.empty() ? std::nullopt : runs::read_config(options_.folder);
@@ -508,9 +504,10 @@ FitReport Classifier::fit_rows(Rows rows) {
     config.epochs = stored && options_.resume ? stored->epochs
                                               : training.epochs_within(options_.minutes, division);
   } else {
-    config.epochs = options_.epochs > 0
-                        ? options_.epochs
-                        : std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
+    config.epochs =
+        options_.epochs > 0
+            ? options_.epochs
+            : std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
   }
   config.eval_every = std::max<int64_t>(1, config.epochs / kMostEvaluations);
   config.environment = options_.environment;
@@ -520,10 +517,11 @@ FitReport Classifier::fit_rows(Rows rows) {
     auto json = runs::to_json(config);
     if (stored && options_.resume) {
       const auto differences = runs::diff(*stored, config);
-      TORCH_CHECK(differences.empty(), "Classifier: expected the settings and data that the run in ",
-                  options_.folder.string(), " was started with but got others: ",
-                  runs::to_string(differences), " (give what it was started with again, or take ",
-                  "another folder).");
+      TORCH_CHECK(differences.empty(),
+                  "Classifier: expected the settings and data that the run in ",
+                  options_.folder.string(),
+                  " was started with but got others: ", runs::to_string(differences),
+                  " (give what it was started with again, or take ", "another folder).");
       json = text_of(options_.folder / "config.json");
     }
     record = runs::in_folder(options_.folder, {.config = json, .resume = options_.resume});
@@ -539,8 +537,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   const bool interrupted = report.training.status == train::TrainStatus::kInterrupted;
   if (interrupted) {  // the model so far
     const int64_t calibrated = std::min(used, kMostCalibrationRows);
-    net->calibrate(training.placed(
-        rows.inputs.index_select(0, division.unlabeled.narrow(0, 0, calibrated))));
+    net->calibrate(
+        training.placed(rows.inputs.index_select(0, division.unlabeled.narrow(0, 0, calibrated))));
   }
   net->eval();
   report.rows = used;
@@ -551,8 +549,7 @@ FitReport Classifier::fit_rows(Rows rows) {
     held_back = {.method = "held-back rows",
                  .rows = validation,
                  .labels = rows.labels.index_select(0, validation),
-                 .probabilities =
-                     probabilities_of(net, rows.inputs.index_select(0, validation))};
+                 .probabilities = probabilities_of(net, rows.inputs.index_select(0, validation))};
   }
   if (options_.folds > 0 && !interrupted) {
     const auto fold = data::stratified_folds(rows.labels, classes, options_.folds, options_.seed);
@@ -560,7 +557,7 @@ FitReport Classifier::fit_rows(Rows rows) {
     for (int64_t i = 0; i < options_.folds; ++i) {
       const auto out = fold.eq(i).nonzero().squeeze(1);
       auto fold_net = training.build();
-      auto trainer = training.trainer(fold_net, divide(rows.labels, out), {}, config.epochs);
+      auto trainer = training.trainer(fold_net, division_of(rows.labels, out), {}, config.epochs);
       trainer.callbacks.stop_requested = options_.callbacks.stop_requested;
       if (trainer.run().status == train::TrainStatus::kInterrupted) {
         report.training.status = train::TrainStatus::kInterrupted;
@@ -628,7 +625,8 @@ torch::Tensor Classifier::predict_proba(const data::Table& table) const {
 }
 
 torch::Tensor Classifier::predict_proba(const torch::Tensor& x) const {
-  if (model().images) return probabilities_of(model_.net, image_rows(*model_.images, with_channels(x)));
+  if (model().images)
+    return probabilities_of(model_.net, image_rows(*model_.images, with_channels(x)));
   return predict_proba(table_of(x));
 }
 

@@ -91,17 +91,17 @@ inline constexpr int64_t kDefaultSteps = 6000;
 
 /// Probabilities of rows that were held back, to measure with (train/metrics.h).
 struct HeldBack {
-  std::string method = "none";        ///< "none", "held-back rows" or "N folds"
-  torch::Tensor rows = {};            ///< int64 [n], rows of the training data
-  torch::Tensor labels = {};          ///< int64 [n]
-  torch::Tensor probabilities = {};   ///< float32 [n, classes]
+  std::string method = "none";       ///< "none", "held-back rows" or "N folds"
+  torch::Tensor rows = {};           ///< int64 [n], rows of the training data
+  torch::Tensor labels = {};         ///< int64 [n]
+  torch::Tensor probabilities = {};  ///< float32 [n, classes]
 };
 
 /// What `fit` did.
 struct FitReport {
   train::TrainResult training;
-  int64_t rows = 0;            ///< rows that were trained on, with and without label
-  int64_t labeled = 0;         ///< of these with a label
+  int64_t rows = 0;     ///< rows that were trained on, with and without label
+  int64_t labeled = 0;  ///< of these with a label
   HeldBack held_back = {};
   runs::RunConfig config = {};  ///< all settings, defaults filled in
 };

@@ -63,10 +63,10 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
     const bool may_lack = column.name == label && more.find(label) < 0;
     const auto* other = may_lack ? nullptr : &more.column(column.name);
     if (other != nullptr && other->kind != column.kind) {
-      throw std::runtime_error(fmt::format(
-          "expected column '{}' of {} to hold {} as in {} but got {}.", column.name, more.source,
-          column.kind == data::ColumnKind::kNumber ? "numbers" : "texts", rows.source,
-          other->kind == data::ColumnKind::kNumber ? "numbers" : "texts"));
+      throw std::runtime_error(
+          fmt::format("expected column '{}' of {} to hold {} as in {} but got {}.", column.name,
+                      more.source, column.kind == data::ColumnKind::kNumber ? "numbers" : "texts",
+                      rows.source, other->kind == data::ColumnKind::kNumber ? "numbers" : "texts"));
     }
     all.columns.push_back(rows_appended(column, other, rows.rows, more.rows));
   }
@@ -167,10 +167,10 @@ fs::path model_path(const std::string& model) {
   if (!fs::is_directory(path, none)) return path;
   if (fs::exists(path / kModelFile, none)) return path / kModelFile;
   const bool begun = fs::exists(path / "config.json", none);
-  throw std::runtime_error(fmt::format(
-      "expected a model in {} but found no {} ({}).", path.string(), kModelFile,
-      begun ? "the run has not finished; `ladder train ... --resume` continues it"
-            : "is it the folder of a run of `ladder train`?"));
+  throw std::runtime_error(
+      fmt::format("expected a model in {} but found no {} ({}).", path.string(), kModelFile,
+                  begun ? "the run has not finished; `ladder train ... --resume` continues it"
+                        : "is it the folder of a run of `ladder train`?"));
 }
 
 void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label) {

@@ -58,8 +58,8 @@ int evaluate_command(int argc, const char* const* argv) {
   auto read = flags_for(classifier, flags.read);
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
   const auto samples = read_data(flags.data, read, label);
-  const auto metrics = train::classification_metrics(
-      classifier.predict_proba(samples), labels_for(classifier, samples, label));
+  const auto metrics = train::classification_metrics(classifier.predict_proba(samples),
+                                                     labels_for(classifier, samples, label));
   print(flags.json ? metrics_json(metrics, classifier.classes()).dump(2) + "\n"
                    : metrics_text(metrics, classifier.classes()));
   return 0;

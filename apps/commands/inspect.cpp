@@ -72,11 +72,10 @@ std::string level_list(const data::Column& column) {
 }
 
 std::string classes_text(const std::vector<std::string>& classes, const torch::Tensor& labels) {
-  const auto counts = at::bincount(labels.masked_select(labels.ge(0)), {},
-                                   static_cast<int64_t>(classes.size()));
-  std::string text =
-      fmt::format("{} classes, {} labeled rows of {}\n", classes.size(),
-                  labels.ge(0).sum().item<int64_t>(), labels.numel());
+  const auto counts =
+      at::bincount(labels.masked_select(labels.ge(0)), {}, static_cast<int64_t>(classes.size()));
+  std::string text = fmt::format("{} classes, {} labeled rows of {}\n", classes.size(),
+                                 labels.ge(0).sum().item<int64_t>(), labels.numel());
   for (size_t c = 0; c < classes.size() && c < kShownClasses; ++c) {
     text += fmt::format("  {:<24} {:>8}\n", classes[c],
                         counts[static_cast<int64_t>(c)].item<int64_t>());
@@ -93,13 +92,12 @@ std::string table_text(const data::Table& table, const std::string& label) {
   text += fmt::format("{:<{}}  {:<6}  {:>8}  values\n", "column", width, "type", "missing");
   for (const auto& column : table.columns) {
     const bool number = column.kind == data::ColumnKind::kNumber;
-    const auto missing =
-        number ? std::count_if(column.numbers.begin(), column.numbers.end(),
-                               [](double value) { return std::isnan(value); })
-               : std::count(column.codes.begin(), column.codes.end(), -1);
-    text += fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", column.name, width,
-                        number ? "number" : "text", missing,
-                        number ? number_range(column) : level_list(column));
+    const auto missing = number ? std::count_if(column.numbers.begin(), column.numbers.end(),
+                                                [](double value) { return std::isnan(value); })
+                                : std::count(column.codes.begin(), column.codes.end(), -1);
+    text +=
+        fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", column.name, width, number ? "number" : "text",
+                    missing, number ? number_range(column) : level_list(column));
   }
   const auto features = data::fit_features(
       table, label.empty() ? std::vector<std::string>{} : std::vector<std::string>{label});
@@ -123,9 +121,9 @@ std::string samples_text(const data::Samples& samples, const std::string& label)
                      samples.images.size(1) == 1 ? "gray" : "RGB") +
          (samples.classes.empty() ? std::string("no classes\n")
                                   : classes_text(samples.classes, samples.labels)) +
-         (samples.problems.empty() ? std::string()
-                                   : fmt::format("{} files could not be read\n",
-                                                 samples.problems.size()));
+         (samples.problems.empty()
+              ? std::string()
+              : fmt::format("{} files could not be read\n", samples.problems.size()));
 }
 
 std::string model_text(const Classifier& classifier) {
@@ -177,9 +175,9 @@ int inspect_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
-  print(is_model(flags.what) ? model_text(Classifier::load(model_path(flags.what)))
-                             : samples_text(read_data(flags.what, flags.read, flags.label),
-                                            flags.label));
+  print(is_model(flags.what)
+            ? model_text(Classifier::load(model_path(flags.what)))
+            : samples_text(read_data(flags.what, flags.read, flags.label), flags.label));
   return 0;
 }
 

@@ -38,9 +38,9 @@ std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::s
   for (size_t i = 0; i < classes.size(); ++i) {
     text += fmt::format("{:<{}}", short_name(classes[i]), width);
     for (size_t j = 0; j < classes.size(); ++j) {
-      text += fmt::format("{:>{}}", confusion[static_cast<int64_t>(i)][static_cast<int64_t>(j)]
-                                        .item<int64_t>(),
-                          cell);
+      text += fmt::format(
+          "{:>{}}", confusion[static_cast<int64_t>(i)][static_cast<int64_t>(j)].item<int64_t>(),
+          cell);
     }
     text += "\n";
   }
@@ -85,8 +85,8 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
       error_text(metrics), metrics.balanced_accuracy, metrics.macro_f1, metrics.log_loss,
       metrics.reliability.error);
   const auto width = name_width(classes);
-  text += fmt::format("{:<{}}  {:>9}  {:>6}  {:>6}  {:>8}\n", "class", width, "precision",
-                      "recall", "F1", "rows");
+  text += fmt::format("{:<{}}  {:>9}  {:>6}  {:>6}  {:>8}\n", "class", width, "precision", "recall",
+                      "F1", "rows");
   for (size_t c = 0; c < classes.size(); ++c) {
     const auto& one = metrics.classes[c];
     text += fmt::format("{:<{}}  {:>9}  {:>6}  {:>6}  {:>8}\n", short_name(classes[c]), width,
@@ -99,15 +99,14 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
 
 nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
                                     const std::vector<std::string>& classes) {
-  nlohmann::ordered_json json = {
-      {"rows", metrics.rows},
-      {"wrong", metrics.wrong},
-      {"error", metrics.error},
-      {"error_interval", {metrics.interval.low, metrics.interval.high}},
-      {"balanced_accuracy", metrics.balanced_accuracy},
-      {"macro_f1", metrics.macro_f1},
-      {"log_loss", metrics.log_loss},
-      {"calibration_error", metrics.reliability.error}};
+  nlohmann::ordered_json json = {{"rows", metrics.rows},
+                                 {"wrong", metrics.wrong},
+                                 {"error", metrics.error},
+                                 {"error_interval", {metrics.interval.low, metrics.interval.high}},
+                                 {"balanced_accuracy", metrics.balanced_accuracy},
+                                 {"macro_f1", metrics.macro_f1},
+                                 {"log_loss", metrics.log_loss},
+                                 {"calibration_error", metrics.reliability.error}};
   json["classes"] = nlohmann::ordered_json::array();
   for (size_t c = 0; c < classes.size(); ++c) {
     const auto& one = metrics.classes[c];

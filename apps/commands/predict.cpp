@@ -107,10 +107,9 @@ class Answers {
         text += cells_[static_cast<size_t>(std::max_element(row, row + classes) - row)];
       } else {
         std::iota(order.begin(), order.end(), int64_t{0});
-        std::partial_sort(order.begin(), order.begin() + top_, order.end(),
-                          [row](int64_t a, int64_t b) {
-                            return row[a] != row[b] ? row[a] > row[b] : a < b;
-                          });
+        std::partial_sort(
+            order.begin(), order.begin() + top_, order.end(),
+            [row](int64_t a, int64_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
         for (int64_t k = 0; k < top_; ++k) {
           const int64_t c = order[static_cast<size_t>(k)];
           fmt::format_to(std::back_inserter(text), "{}{},{}", k == 0 ? "" : ",",

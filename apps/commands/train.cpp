@@ -56,14 +56,14 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
   line.flag("lambda", "auto|L0,L1,...",
             "weights of the denoising costs, from the input up; auto: by the size of the costs",
             [&](const auto& flag, const auto& text) {
-              options.lambda = text == "auto" ? std::vector<double>{} : parse_numbers(flag, text, 0);
+              options.lambda =
+                  text == "auto" ? std::vector<double>{} : parse_numbers(flag, text, 0);
             });
   line.number("input-weight", "W", "weight of the input's cost with --lambda auto (10)",
               options.input_weight);
-  line.flag("noise", "STD", "noise in standard deviations of columns and hidden units (0.6)",
-            [&](const auto& flag, const auto& text) {
-              options.noise = parse_number(flag, text, 0);
-            });
+  line.flag(
+      "noise", "STD", "noise in standard deviations of columns and hidden units (0.6)",
+      [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
   line.flag("combinator", "NAME", "denoising function (gaussian)",
             [&](const auto& flag, const auto& text) {
               std::vector<std::string> names;
@@ -95,7 +95,8 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
               options.balance = class_balance_from_string(
                   parse_choice(flag, text, {"none", "sampling", "weights"}));
             });
-  line.flag("validation", "SHARE", "labeled rows held back to measure the error (0.1 of 100 or more)",
+  line.flag("validation", "SHARE",
+            "labeled rows held back to measure the error (0.1 of 100 or more)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
             });
@@ -169,9 +170,9 @@ data::Samples training_rows(const TrainFlags& flags) {
         flags.data, last, flags.data));
   }
   if (!rows.table && !flags.label.empty()) {
-    throw UsageError(fmt::format(
-        "expected no --label for images, whose folders are the classes, but got '{}'.",
-        flags.label));
+    throw UsageError(
+        fmt::format("expected no --label for images, whose folders are the classes, but got '{}'.",
+                    flags.label));
   }
   auto more = flags.read;
   if (rows.table) {
@@ -229,7 +230,8 @@ std::string start_text(const runs::RunConfig& config) {
 
 // `name`: begins each line of progress; none: no progress.
 Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data::Samples& rows,
-                  const std::optional<data::Samples>& test, const std::optional<std::string>& name) {
+                  const std::optional<data::Samples>& test,
+                  const std::optional<std::string>& name) {
   std::optional<ProgressLine> line;
   int64_t steps = 0;
   if (name) {
@@ -285,8 +287,9 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
       text += fmt::format("          from the labels alone: {:.2f} %\n", alone->error);
     }
   } else {
-    text += "error     not measured: fewer than 100 labeled rows (--test DATA, --folds 5 or "
-            "--validation 0.2 measures it)\n";
+    text +=
+        "error     not measured: fewer than 100 labeled rows (--test DATA, --folds 5 or "
+        "--validation 0.2 measures it)\n";
   }
   text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}\n", run.fit.rows,
                       run.fit.labeled, run.classifier.classes().size(),
@@ -312,7 +315,8 @@ std::string seeds_text(const std::vector<Trained>& runs) {
                             errors.size(), errors.size() > 1 ? "s" : "");
 }
 
-// The run with the least error on held-back rows, the first of equal ones. Test rows choose nothing.
+// The run with the least error on held-back rows, the first of equal ones. Test rows choose
+// nothing.
 const Trained& best_of(const std::vector<Trained>& runs) {
   return *std::min_element(runs.begin(), runs.end(), [](const Trained& a, const Trained& b) {
     const auto error = [](const Trained& run) {
@@ -403,14 +407,13 @@ int train_command(int argc, const char* const* argv) {
     for (const auto& run : runs) {
       reported.push_back({.folder = run.folder, .classifier = &run.classifier, .fit = &run.fit});
     }
-    write_report(out / kReportFile,
-                 {.runs = reported,
-                  .best = static_cast<size_t>(&best - runs.data()),
-                  .rows = &rows,
-                  .test = test ? &*test : nullptr,
-                  .label = flags.label,
-                  .baseline = beside == nullptr ? nullptr : outcome_of(*beside),
-                  .command = command});
+    write_report(out / kReportFile, {.runs = reported,
+                                     .best = static_cast<size_t>(&best - runs.data()),
+                                     .rows = &rows,
+                                     .test = test ? &*test : nullptr,
+                                     .label = flags.label,
+                                     .baseline = beside == nullptr ? nullptr : outcome_of(*beside),
+                                     .command = command});
   }
   print((several && !flags.quiet ? seeds_text(runs) + "\n" : "") +
         outcome_text(best, beside, out, !flags.no_report));

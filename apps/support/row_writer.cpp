@@ -20,8 +20,8 @@ RowWriter::RowWriter(fs::path path) : path_(std::move(path)) {
   const auto type = fs::symlink_status(path_, none).type();
   if (type == fs::file_type::regular || type == fs::file_type::not_found) {
     // The name of io::write_atomically's temporary files, which a later run removes.
-    temporary_ = path_.parent_path() /
-                 fmt::format(".{}.{}.0.tmp", path_.filename().string(), ::getpid());
+    temporary_ =
+        path_.parent_path() / fmt::format(".{}.{}.0.tmp", path_.filename().string(), ::getpid());
   }
   errno = 0;
   file_.open(temporary_.empty() ? path_ : temporary_, std::ios::binary);
@@ -62,9 +62,8 @@ void RowWriter::commit() {
 }
 
 void RowWriter::fail() const {
-  throw std::runtime_error(
-      fmt::format("expected to write {} but got \"{}\".", path_.string(),
-                  std::generic_category().message(errno != 0 ? errno : EIO)));
+  throw std::runtime_error(fmt::format("expected to write {} but got \"{}\".", path_.string(),
+                                       std::generic_category().message(errno != 0 ? errno : EIO)));
 }
 
 }  // namespace ladder::apps

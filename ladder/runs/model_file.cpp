@@ -90,8 +90,8 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
   for (size_t l = 0; l < network.layers.size(); ++l) {
     const int64_t inputs = c10::multiply_integers(shapes[l]);
     if (const auto* dense = std::get_if<models::Dense>(&network.layers[l])) {
-      TORCH_CHECK(inputs <= kMostUnits && dense->units <= kMostUnits,
-                  "expected layers of at most ", kMostUnits, " units but got more");
+      TORCH_CHECK(inputs <= kMostUnits && dense->units <= kMostUnits, "expected layers of at most ",
+                  kMostUnits, " units but got more");
       weights += inputs * dense->units;
     } else if (const auto* conv = std::get_if<models::Conv>(&network.layers[l])) {
       TORCH_CHECK(conv->kernel <= 1000 && conv->channels <= 1000000 && shapes[l][0] <= 1000000,
@@ -161,8 +161,8 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
   }
   json["config"] = ordered_json::parse(to_json(config));
   // Names of classes and columns may be any bytes; JSON takes UTF-8.
-  io::TensorMap tensors = {{kText, io::text_tensor(json.dump(
-                                       1, ' ', false, ordered_json::error_handler_t::replace))}};
+  io::TensorMap tensors = {
+      {kText, io::text_tensor(json.dump(1, ' ', false, ordered_json::error_handler_t::replace))}};
   const auto& net = stored.model.net;
   for (const auto& item : net->named_parameters()) tensors[kPrefix + item.key()] = item.value();
   for (const auto& item : net->named_buffers()) tensors[kPrefix + item.key()] = item.value();

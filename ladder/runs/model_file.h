@@ -12,8 +12,8 @@ namespace ladder::runs {
 /// What a model file holds.
 struct StoredModel {
   exports::PredictionModel model = {};
-  RunConfig config = {};    ///< how it was trained, network included
-  std::string label = {};   ///< name of the label column; empty for tensors and images
+  RunConfig config = {};   ///< how it was trained, network included
+  std::string label = {};  ///< name of the label column; empty for tensors and images
 };
 
 /// Write a model to `path`, atomically, as a dictionary that Python's torch.load opens:

@@ -1,0 +1,357 @@
+#include "ladder/classifier.h"
+
+#include <torch/torch.h>
+
+#include <atomic>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "ladder/io/tensor_file.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/files_below.h"
+#include "tests/support/require_close.h"
+#include "tests/support/temporary_folder.h"
+
+namespace {
+
+namespace data = ladder::data;
+namespace train = ladder::train;
+using ladder::Classifier;
+using ladder::ClassifierOptions;
+using ladder::testing::error_text;
+using ladder::testing::file_bytes;
+using ladder::testing::require_equal;
+using ladder::testing::TemporaryFolder;
+
+// Rows of three clouds, far apart compared with their width; a text column hints at one of them.
+struct Clouds {
+  data::Table table;
+  torch::Tensor truth;  // int64 [rows]
+};
+
+Clouds clouds(int64_t rows, int64_t labeled, uint64_t seed = 1) {
+  torch::manual_seed(seed);
+  const auto truth = torch::arange(rows) % 3;
+  const auto centers = torch::tensor({{0.0, 0.0}, {5.0, 0.0}, {0.0, 5.0}}, torch::kDouble);
+  const auto x = centers.index_select(0, truth) + torch::randn({rows, 2}, torch::kDouble);
+  data::Table table{.source = "clouds", .rows = rows};
+  for (int64_t c = 0; c < 2; ++c) {
+    const auto column = x.select(1, c).contiguous();
+    const double* begin = column.const_data_ptr<double>();
+    table.columns.push_back({.name = c == 0 ? "width" : "height",
+                             .kind = data::ColumnKind::kNumber,
+                             .numbers = {begin, begin + rows}});
+  }
+  data::Column color{
+      .name = "color", .kind = data::ColumnKind::kText, .levels = {"red", "green"}};
+  data::Column label{
+      .name = "kind", .kind = data::ColumnKind::kText, .levels = {"apple", "pear", "fig"}};
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto is = static_cast<int32_t>(truth[row].item<int64_t>());
+    color.codes.push_back(is == 0 ? 0 : 1);
+    label.codes.push_back(row < labeled ? is : -1);
+  }
+  table.columns.push_back(std::move(color));
+  table.columns.push_back(std::move(label));
+  return {std::move(table), truth};
+}
+
+ClassifierOptions quick(int64_t epochs = 20) {
+  ClassifierOptions options;
+  options.layers = {20, 10};
+  options.epochs = epochs;
+  return options;
+}
+
+double share_of_right(const std::vector<std::string>& names, const torch::Tensor& truth) {
+  const std::vector<std::string> kinds = {"apple", "pear", "fig"};
+  int64_t right = 0;
+  for (size_t row = 0; row < names.size(); ++row) {
+    const auto is = static_cast<size_t>(truth[static_cast<int64_t>(row)].item<int64_t>());
+    right += names[row] == kinds[is] ? 1 : 0;
+  }
+  return static_cast<double>(right) / static_cast<double>(names.size());
+}
+
+}  // namespace
+
+TEST_CASE("Classifier: learns clouds from two labels each and names classes", "[classifier]") {
+  const auto rows = clouds(600, 6);
+  Classifier classifier(quick());
+  const auto report = classifier.fit(rows.table, "kind");
+  CHECK(classifier.classes() == std::vector<std::string>{"apple", "fig", "pear"});
+  CHECK(report.rows == 600);
+  CHECK(report.labeled == 6);
+  CHECK(report.held_back.method == "none");
+  const auto unseen = clouds(300, 300, 9);
+  // Clouds whose centers are 5 standard deviations apart overlap in 1 % of their rows.
+  CHECK(share_of_right(classifier.predict(unseen.table), unseen.truth) > 0.95);
+  CHECK(classifier.score(unseen.table, "kind") > 0.95);
+  const auto p = classifier.predict_proba(unseen.table);
+  REQUIRE(p.sizes().vec() == std::vector<int64_t>{300, 3});
+  CHECK(p.ge(0).all().item<bool>());
+  CHECK((p.sum(1) - 1).abs().max().item<double>() <= 3 * 0x1p-23);
+}
+
+TEST_CASE("Classifier: a saved model predicts the same, and the same model gives the same bytes",
+          "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(300, 30);
+  Classifier classifier(quick(3));
+  classifier.fit(rows.table, "kind");
+  classifier.save(folder / "a.ladder");
+  const auto loaded = Classifier::load(folder / "a.ladder");
+  CHECK(loaded.classes() == classifier.classes());
+  CHECK(loaded.label() == "kind");
+  require_equal(loaded.predict_proba(rows.table), classifier.predict_proba(rows.table));
+  loaded.save(folder / "b.ladder");
+  CHECK(file_bytes(folder / "a.ladder") == file_bytes(folder / "b.ladder"));
+  Classifier again(quick(3));
+  again.fit(rows.table, "kind");
+  again.save(folder / "c.ladder");
+  CHECK(file_bytes(folder / "a.ladder") == file_bytes(folder / "c.ladder"));
+  // Python's default torch.load opens what load_tensors opens.
+  CHECK(ladder::io::load_tensors(folder / "a.ladder").contains("model.json"));
+}
+
+TEST_CASE("Classifier: columns are found by name, and an absent one is named", "[classifier]") {
+  auto rows = clouds(120, 12);
+  Classifier classifier(quick(2));
+  classifier.fit(rows.table, "kind");
+  const auto before = classifier.predict_proba(rows.table);
+  std::swap(rows.table.columns[0], rows.table.columns[3]);
+  require_equal(classifier.predict_proba(rows.table), before);
+  rows.table.columns.erase(rows.table.columns.begin());  // the label
+  require_equal(classifier.predict_proba(rows.table), before);
+  rows.table.columns[0].name = "heigth";
+  CHECK(error_text([&] { classifier.predict_proba(rows.table); }) ==
+        "Table: expected a column 'height' in clouds but found none (did you mean 'heigth'?).");
+}
+
+TEST_CASE("Classifier: a missing value is taken, an infinite one is refused", "[classifier]") {
+  auto rows = clouds(120, 12);
+  rows.table.columns[0].numbers[7] = std::numeric_limits<double>::quiet_NaN();
+  Classifier classifier(quick(2));
+  classifier.fit(rows.table, "kind");
+  CHECK(classifier.model().features->width() == 2 + 1 + 2);  // an indicator, two colors
+  rows.table.columns[1].numbers[3] = std::numeric_limits<double>::infinity();
+  CHECK(error_text([&] { classifier.predict_proba(rows.table); }) ==
+        "Features: expected finite numbers but got inf in row 4 of column 'height' of clouds.");
+}
+
+TEST_CASE("Classifier: tensors with labels -1 serve as well", "[classifier]") {
+  torch::manual_seed(3);
+  const auto truth = torch::arange(400) % 2;
+  const auto x = torch::randn({400, 3}) + 4 * truth.view({-1, 1});
+  auto y = truth.clone();
+  y.slice(0, 8).fill_(-1);
+  Classifier classifier(quick());
+  classifier.fit(x, y);
+  CHECK(classifier.classes() == std::vector<std::string>{"0", "1"});
+  CHECK(classifier.score(x, truth) > 0.98);
+  CHECK(error_text([&] { classifier.fit(x, truth.to(torch::kFloat)); }).find(
+            "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got") == 0);
+  CHECK(error_text([&] { classifier.fit(x, truth - 2); }) ==
+        "Classifier: expected labels from 0 up, or -1 for none, but got -2.");
+}
+
+TEST_CASE("Classifier: images are scaled by the mean and scale that it keeps", "[classifier]") {
+  torch::manual_seed(4);
+  const auto truth = torch::arange(200) % 2;
+  const auto noise = torch::randint(0, 60, {200, 1, 6, 6});
+  const auto images = (noise + 120 * truth.view({-1, 1, 1, 1})).to(torch::kUInt8);
+  auto y = truth.clone();
+  y.slice(0, 10).fill_(-1);
+  ClassifierOptions options = quick(10);
+  Classifier classifier(options);
+  classifier.fit(images, y);
+  CHECK(classifier.score(images, truth) > 0.98);
+  REQUIRE(classifier.model().images);
+  const auto& kept = *classifier.model().images;
+  const auto unit = images.to(torch::kDouble) / 255;
+  // Sums of 7,200 numbers in float64.
+  CHECK(std::abs(kept.mean[0] - unit.mean().item<double>()) <= 7200 * 0x1p-52);
+  CHECK(std::abs(kept.scale[0] - unit.std(false).item<double>()) <= 7200 * 0x1p-52);
+  require_equal(classifier.predict_proba(images.squeeze(1)), classifier.predict_proba(images));
+  CHECK(error_text([&] { classifier.predict_proba(images.slice(2, 1)); }) ==
+        "Classifier: expected images of 1 x 6 x 6 (channels, height, width) but got a tensor of "
+        "shape [200, 1, 5, 6].");
+
+  ClassifierOptions convolutional = options;
+  convolutional.layers.clear();
+  convolutional.convolutional = true;
+  convolutional.epochs = 1;
+  Classifier maps(convolutional);
+  maps.fit(images, y);
+  const TemporaryFolder folder;
+  maps.save(folder / "maps.ladder");
+  require_equal(Classifier::load(folder / "maps.ladder").predict_proba(images),
+                maps.predict_proba(images));
+}
+
+TEST_CASE("Classifier: errors are measured on rows that were held back", "[classifier]") {
+  const auto rows = clouds(300, 150);
+  Classifier classifier(quick(5));
+  const auto report = classifier.fit(rows.table, "kind");
+  CHECK(report.held_back.method == "held-back rows");
+  CHECK(report.held_back.rows.numel() == 15);
+  CHECK(report.labeled == 135);
+  CHECK(report.rows == 285);
+  CHECK(report.config.validation == 15);
+
+  ClassifierOptions folds = quick(5);
+  folds.folds = 3;
+  const auto by_folds = Classifier(folds).fit(clouds(300, 30).table, "kind");
+  CHECK(by_folds.held_back.method == "3 folds");
+  CHECK(by_folds.held_back.rows.numel() == 30);
+  CHECK(by_folds.labeled == 30);
+}
+
+TEST_CASE("Classifier: an interrupted run continues to the same bytes", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(300, 30);
+  auto options = quick(6);
+  options.folder = folder / "whole";
+  Classifier(options).fit(rows.table, "kind");
+
+  options.folder = folder / "parts";
+  options.resume = true;
+  int64_t steps = 0;
+  options.callbacks.on_step = [&](int64_t) { ++steps; };
+  options.callbacks.stop_requested = [&] { return steps % 7 == 6; };
+  int parts = 0;
+  while (Classifier(options).fit(rows.table, "kind").training.status ==
+         train::TrainStatus::kInterrupted) {
+    ++parts;
+    REQUIRE(parts < 100);
+  }
+  CHECK(parts > 2);
+  CHECK(file_bytes(folder / "whole" / ladder::kModelFile) ==
+        file_bytes(folder / "parts" / ladder::kModelFile));
+
+  auto other = options;
+  other.seed = 2;
+  CHECK(error_text([&] { Classifier(other).fit(rows.table, "kind"); })
+            .find("was started with but got others: seed (1 there, 2 here)") != std::string::npos);
+}
+
+TEST_CASE("Classifier: balance favours rare classes", "[classifier]") {
+  const auto rows = clouds(300, 60);
+  for (const auto balance : {ladder::ClassBalance::kSampling, ladder::ClassBalance::kWeights}) {
+    auto options = quick(5);
+    options.balance = balance;
+    Classifier classifier(options);
+    CHECK(classifier.fit(rows.table, "kind").config.class_balance == to_string(balance));
+    CHECK(classifier.is_fitted());
+    CHECK(ladder::class_balance_from_string(to_string(balance)) == balance);
+  }
+  CHECK(error_text([] { ladder::class_balance_from_string("even"); }) ==
+        "ClassBalance: expected none, sampling or weights but got 'even'.");
+}
+
+TEST_CASE("Classifier: a class with one label, and many classes", "[classifier]") {
+  auto rows = clouds(90, 4);
+  CHECK(Classifier(quick(1)).fit(rows.table, "kind").labeled == 4);
+  torch::manual_seed(5);
+  const auto y = torch::arange(1000) % 500;
+  Classifier many(quick(1));
+  many.fit(torch::randn({1000, 4}), y);
+  CHECK(many.classes().size() == 500);
+}
+
+TEST_CASE("Classifier: several threads predict at once", "[classifier][threads]") {
+  const auto rows = clouds(600, 60);
+  Classifier classifier(quick(3));
+  classifier.fit(rows.table, "kind");
+  const auto expected = classifier.predict_proba(rows.table);
+  std::atomic<int> equal = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 5; ++k) {
+        if (classifier.predict_proba(rows.table).equal(expected)) ++equal;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(equal == 20);
+}
+
+TEST_CASE("Classifier: names what does not fit", "[classifier]") {
+  const auto rows = clouds(60, 6);
+  CHECK(error_text([] { Classifier().predict(torch::randn({2, 2})); }) ==
+        "Classifier: expected a trained classifier (call fit or load first).");
+  CHECK(error_text([&] { Classifier(quick(1)).fit(rows.table, "kin"); }) ==
+        "Table: expected a column 'kin' in clouds but found none (did you mean 'kind'?).");
+  auto options = quick(1);
+  options.minutes = 1;
+  CHECK(error_text([&] { Classifier{options}; }) ==
+        "Classifier: expected epochs or minutes but got both (1 and 1).");
+  options = quick(1);
+  options.lambda = {1, 2};
+  CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind"); }) ==
+        "Classifier: expected 4 lambdas, one for each level from the input to the classes, but got "
+        "2.");
+  options = quick(1);
+  options.convolutional = true;
+  CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind"); }) ==
+        "Classifier: expected images for a convolutional network but got rows of 4 numbers (leave "
+        "`convolutional` false).");
+}
+
+TEST_CASE("Classifier: trains for about the minutes it is given", "[classifier]") {
+  auto options = quick(0);
+  options.minutes = 0.01;
+  const auto report = Classifier(options).fit(clouds(300, 30).table, "kind");
+  CHECK(report.config.epochs >= 1);
+  CHECK(report.training.status == train::TrainStatus::kFinished);
+}
+
+TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(60, 6);
+  Classifier classifier(quick(1));
+  classifier.fit(rows.table, "kind");
+  classifier.save(folder / "a.ladder");
+  const auto path = folder / "b.ladder";
+  const auto with = [&](const std::string& name, const torch::Tensor& tensor) {
+    auto tensors = ladder::io::load_tensors(folder / "a.ladder");
+    if (tensor.defined()) {
+      tensors[name] = tensor;
+    } else {
+      tensors.erase(name);
+    }
+    ladder::io::save_tensors(path, tensors);
+    return error_text([&] { Classifier::load(path); });
+  };
+  const auto edited = [&](const std::string& from, const std::string& to) {
+    auto text = ladder::io::tensor_text(ladder::io::load_tensors(folder / "a.ladder")["model.json"]);
+    const auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, from.size(), to);
+    return with("model.json", ladder::io::text_tensor(text));
+  };
+  const std::string begin = "load_model: " + path.string() + " is no model: ";
+  CHECK(with("model.json", {}) ==
+        begin + "expected a text model.json but found none (is it a checkpoint? `ladder train "
+                "--resume` continues it).");
+  CHECK(with("extra", torch::zeros({2})) ==
+        begin + "expected the tensors of the network but got also extra.");
+  CHECK(edited("\"format\": 1", "\"format\": 7").find(begin + "expected format 1 but got 7") == 0);
+  CHECK(edited("dense 20", "dense 2000000").find(begin + "expected tensors of at least") == 0);
+  CHECK(edited("\"fig\",\n", "").find(begin + "expected a network of 2 classes") == 0);
+  CHECK(edited("\"classes\"", "\"klasses\"").find(begin) == 0);
+  const auto tensors = ladder::io::load_tensors(folder / "a.ladder");
+  for (const auto& [name, tensor] : tensors) {
+    if (name == "model.json") continue;
+    CHECK(with(name, {}) == begin + "expected a tensor " + name + " but found none.");
+    if (tensor.is_floating_point()) {
+      CHECK(with(name, torch::full_like(tensor, std::numeric_limits<double>::quiet_NaN())) ==
+            begin + "expected finite numbers in " + name + " but got others.");
+    }
+  }
+}

@@ -1,0 +1,106 @@
+#include "ladder/data/class_labels.h"
+
+#include <torch/torch.h>
+
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+
+namespace {
+
+namespace data = ladder::data;
+using ladder::testing::error_text;
+using ladder::testing::require_equal;
+
+data::Column texts(const std::vector<std::string>& values) {
+  data::Column column{.name = "kind", .kind = data::ColumnKind::kText};
+  for (const auto& value : values) {
+    const auto found = std::find(column.levels.begin(), column.levels.end(), value);
+    column.codes.push_back(static_cast<int32_t>(found - column.levels.begin()));
+    if (found == column.levels.end()) column.levels.push_back(value);
+  }
+  return column;
+}
+
+data::Column numbers(std::vector<double> values) {
+  return {.name = "kind", .kind = data::ColumnKind::kNumber, .numbers = std::move(values)};
+}
+
+torch::Tensor rows(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
+
+}  // namespace
+
+TEST_CASE("Class labels: texts are sorted by bytes, empty ones and -1 have no label", "[data]") {
+  auto column = texts({"pear", "", "apple", "-1", "Pear", "pear"});
+  column.codes.push_back(-1);
+  const auto found = data::class_labels(column);
+  CHECK(found.classes == std::vector<std::string>{"Pear", "apple", "pear"});
+  require_equal(found.labels, rows({2, -1, 1, -1, 0, 2, -1}));
+}
+
+TEST_CASE("Class labels: names that are numbers are sorted by value", "[data]") {
+  CHECK(data::class_labels(texts({"10", "9", "-2.5"})).classes ==
+        std::vector<std::string>{"-2.5", "9", "10"});
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  const auto found = data::class_labels(numbers({3, none, 1, -1, 10}));
+  CHECK(found.classes == std::vector<std::string>{"1", "3", "10"});
+  require_equal(found.labels, rows({1, -1, 0, -1, 2}));
+}
+
+TEST_CASE("Class labels: names what is missing", "[data]") {
+  CHECK(error_text([] { data::class_labels(texts({"", "-1"})); }) ==
+        "class_labels: expected labels in column 'kind' but got none (each value is missing or "
+        "-1).");
+  CHECK(error_text([] { data::class_labels(texts({"a", "", "a"})); }) ==
+        "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");
+  CHECK(error_text([] { data::labels_of(texts({"pear", "aple"}), {"apple", "pear"}); }) ==
+        "labels_of: expected a known class but got 'aple' in row 2 of column 'kind' (did you mean "
+        "'apple'?).");
+}
+
+TEST_CASE("Hold back: takes each class's share and never its last row", "[data]") {
+  std::vector<int64_t> labels;
+  for (int i = 0; i < 100; ++i) labels.push_back(i < 70 ? 0 : i < 99 ? 1 : 2);
+  labels.insert(labels.end(), 20, -1);
+  const auto all = rows(labels);
+  const auto held = data::hold_back(all, 3, 0.1, 5);
+  CHECK(held.numel() == 10);
+  const auto of = all.index_select(0, held);
+  CHECK(of.eq(0).sum().item<int64_t>() == 7);
+  CHECK(of.eq(1).sum().item<int64_t>() == 3);
+  require_equal(data::hold_back(all, 3, 0.1, 5), held);
+  CHECK_FALSE(data::hold_back(all, 3, 0.1, 6).equal(held));
+  CHECK(data::hold_back(all, 3, 0, 5).numel() == 0);
+  CHECK(data::hold_back(all, 3, 0.9, 5).numel() == 90);
+  CHECK(data::hold_back(rows({0, 1, 2}), 3, 0.5, 1).numel() == 0);
+  CHECK(error_text([&] { data::hold_back(all, 3, 1, 5); }) ==
+        "hold_back: expected a share from 0 to below 1 but got 1.");
+}
+
+TEST_CASE("Stratified folds: every labeled row is in one fold, classes evenly", "[data]") {
+  std::vector<int64_t> labels;
+  for (int i = 0; i < 50; ++i) labels.push_back(i % 5 == 0 ? -1 : i % 2);
+  const auto all = rows(labels);
+  const auto folds = data::stratified_folds(all, 2, 4, 1);
+  for (int64_t fold = 0; fold < 4; ++fold) {
+    const auto in = folds.eq(fold);
+    CHECK(in.sum().item<int64_t>() == 10);
+    CHECK(in.logical_and(all.eq(0)).sum().item<int64_t>() == 5);
+  }
+  CHECK(folds.eq(-1).equal(all.lt(0)));
+  CHECK(error_text([&] { data::stratified_folds(all, 2, 1, 1); }) ==
+        "stratified_folds: expected 2 to 40 folds for 40 labeled rows but got 1.");
+  CHECK(error_text([] { data::stratified_folds(rows({0, 1, -1}), 2, 3, 1); }) ==
+        "stratified_folds: expected 2 to 2 folds for 2 labeled rows but got 3.");
+}
+
+TEST_CASE("Repeat rare: every class has as many rows as the largest", "[data]") {
+  const auto labels = rows({0, 1, 0, 0, 2, 0, 2, -1});
+  require_equal(data::repeat_rare(rows({0, 1, 2, 3, 4, 6}), labels, 4),
+                rows({0, 1, 1, 1, 2, 3, 4, 4, 6}));
+}

@@ -1,0 +1,138 @@
+#include "ladder/train/scaled_objective.h"
+
+#include <ladder/models/mlp.h>
+#include <ladder/nn/random_init.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "ladder/train/objective.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+
+namespace {
+
+using ladder::testing::error_text;
+using ladder::testing::require_close;
+using ladder::testing::require_equal;
+namespace train = ladder::train;
+
+ladder::Ladder small_net(std::vector<double> lambda) {
+  auto net = ladder::models::mlp({.in_features = 4, .layers = {6, 3}, .lambda = std::move(lambda)});
+  ladder::reset_parameters(*net, 7);
+  net->to(torch::kFloat64);
+  return net;
+}
+
+ladder::SemiBatch batch(int64_t step) {
+  torch::manual_seed(static_cast<uint64_t>(step) + 1);
+  return {torch::randn({6, 4}, torch::kFloat64), torch::arange(6) % 3,
+          torch::randn({8, 4}, torch::kFloat64)};
+}
+
+}  // namespace
+
+TEST_CASE("ScaledObjective: weights divide each cost by its running mean", "[train]") {
+  const std::vector<double> weights = {10, 0, 0.5};
+  constexpr double kDecay = 0.9;
+  auto net = small_net({1, 0, 1});
+  auto plain_net = small_net({1, 0, 1});
+  const auto scaled = train::scaled_objective(net, {.weights = weights, .decay = kDecay});
+  ladder::NoiseSource noise(3), plain_noise(3);
+
+  std::vector<double> means(2, 0);
+  for (int64_t step = 0; step < 4; ++step) {
+    const auto got = scaled->loss(batch(step), noise);
+    const auto plain = plain_net->loss(batch(step), plain_noise);
+    REQUIRE(got.costs.size() == 3);
+    double expected = plain.supervised.item<double>();
+    const std::vector<double> costs = {plain.denoising[0].item<double>(),
+                                       plain.denoising[2].item<double>()};
+    const std::vector<double> used = {10, 0.5};
+    for (size_t i = 0; i < 2; ++i) {
+      means[i] = kDecay * means[i] + (1 - kDecay) * costs[i];
+      const double mean = means[i] / (1 - std::pow(kDecay, static_cast<double>(step + 1)));
+      expected += used[i] * costs[i] / std::max(mean, 0.02);
+    }
+    require_close(got.total, torch::tensor(expected, torch::kFloat64));
+    require_equal(got.costs[0], plain.supervised);
+    require_equal(got.costs[1], plain.denoising[0]);
+  }
+}
+
+TEST_CASE("ScaledObjective: the gradient is that of fixed lambdas", "[train][grad]") {
+  auto net = small_net({1, 1, 1});
+  const auto scaled = train::scaled_objective(net, {.weights = {10, 1, 0.03}});
+  ladder::NoiseSource noise(3);
+  const auto loss = scaled->loss(batch(0), noise);
+  loss.total.backward();
+
+  // At the first step the running mean is the cost itself: lambda_l = w_l / C_l.
+  auto fixed = small_net({10 / loss.costs[1].item<double>(), 1 / loss.costs[2].item<double>(),
+                          0.03 / loss.costs[3].item<double>()});
+  ladder::NoiseSource same_noise(3);
+  fixed->loss(batch(0), same_noise).total.backward();
+  for (const auto& item : fixed->named_parameters()) {
+    const auto& here = net->named_parameters()[item.key()].grad();
+    REQUIRE(here.defined());
+    require_close(here, item.value().grad());
+  }
+}
+
+TEST_CASE("ScaledObjective: a state that is copied goes on as the one it came from", "[train]") {
+  auto net = small_net({1, 1, 1});
+  const auto first = train::scaled_objective(net, {.weights = {10, 1, 0.03}});
+  ladder::NoiseSource noise(3);
+  first->loss(batch(0), noise);
+  first->loss(batch(1), noise);
+  const auto second = train::scaled_objective(net, {.weights = {10, 1, 0.03}});
+  REQUIRE(first->state().size() == 2);
+  for (auto& [name, tensor] : second->state()) tensor.copy_(first->state().at(name));
+  ladder::NoiseSource again = noise;
+  require_equal(first->loss(batch(2), noise).total, second->loss(batch(2), again).total);
+}
+
+TEST_CASE("ScaledObjective: class weights weigh the supervised cost", "[train]") {
+  auto net = small_net({0, 0, 0});
+  const auto scaled =
+      train::scaled_objective(net, {.weights = {0, 0, 0}, .class_weights = {1, 2, 5}});
+  ladder::NoiseSource noise(3), same_noise(3);
+  const auto got = scaled->loss(batch(0), noise);
+  const auto logits = net->loss(batch(0), same_noise).logits;
+  const auto losses = -logits.log_softmax(1).gather(1, batch(0).y.view({-1, 1})).squeeze(1);
+  const auto weights = torch::tensor({1.0, 2.0, 5.0}, torch::kFloat64).index_select(0, batch(0).y);
+  require_close(got.total, (weights * losses).sum() / weights.sum());
+  CHECK(got.costs.size() == 1);
+}
+
+TEST_CASE("ScaledObjective: names options that do not fit", "[train]") {
+  auto net = small_net({1, 0, 1});
+  const auto error = [&](const train::ScaledObjectiveOptions& options) {
+    return error_text([&] { train::scaled_objective(net, options); });
+  };
+  CHECK(error({.weights = {1, 0}}) ==
+        "scaled_objective: expected 3 weights, one for each level from the input up, but got 2.");
+  CHECK(error({.weights = {1, 1, 0}}) ==
+        "scaled_objective: expected a network with a denoising cost at level 1, which has weight "
+        "1, but its lambda there is 0.");
+  CHECK(error({.weights = {-1, 0, 0}}) ==
+        "scaled_objective: expected weights of at least 0 but got -1 at level 0.");
+  CHECK(error({.weights = {1, 0, 0}, .decay = 1}) ==
+        "scaled_objective: expected a decay from 0 to below 1 but got 1.");
+  CHECK(error({.weights = {1, 0, 0}, .floor = 0}) ==
+        "scaled_objective: expected a floor above 0 but got 0.");
+  CHECK(error({.weights = {1, 0, 0}, .class_weights = {1, 2}}) ==
+        "scaled_objective: expected 3 class weights but got 2.");
+  CHECK(error({.weights = {1, 0, 0}, .class_weights = {1, 0, 2}}) ==
+        "scaled_objective: expected class weights above 0 but got 0.");
+  CHECK(error_text([] { train::scaled_objective(nullptr, {}); }) ==
+        "scaled_objective: expected a network but got an empty Ladder.");
+}
+
+TEST_CASE("ScaledObjective: default weights fall from the input up", "[train]") {
+  CHECK(train::scaled_weights(3) == std::vector<double>{10, 1, 0.03, 0.03});
+  CHECK(train::scaled_weights(1, 5) == std::vector<double>{5, 1});
+}
