@@ -46,8 +46,7 @@ Clouds clouds(int64_t rows, int64_t labeled, uint64_t seed = 1) {
                              .kind = data::ColumnKind::kNumber,
                              .numbers = {begin, begin + rows}});
   }
-  data::Column color{
-      .name = "color", .kind = data::ColumnKind::kText, .levels = {"red", "green"}};
+  data::Column color{.name = "color", .kind = data::ColumnKind::kText, .levels = {"red", "green"}};
   data::Column label{
       .name = "kind", .kind = data::ColumnKind::kText, .levels = {"apple", "pear", "fig"}};
   for (int64_t row = 0; row < rows; ++row) {
@@ -153,8 +152,9 @@ TEST_CASE("Classifier: tensors with labels -1 serve as well", "[classifier]") {
   classifier.fit(x, y);
   CHECK(classifier.classes() == std::vector<std::string>{"0", "1"});
   CHECK(classifier.score(x, truth) > 0.98);
-  CHECK(error_text([&] { classifier.fit(x, truth.to(torch::kFloat)); }).find(
-            "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got") == 0);
+  CHECK(error_text([&] {
+          classifier.fit(x, truth.to(torch::kFloat));
+        }).find("Classifier: expected rows x [N, ...] and labels y as int64 [N] but got") == 0);
   CHECK(error_text([&] { classifier.fit(x, truth - 2); }) ==
         "Classifier: expected labels from 0 up, or -1 for none, but got -2.");
 }
@@ -235,8 +235,9 @@ TEST_CASE("Classifier: an interrupted run continues to the same bytes", "[classi
 
   auto other = options;
   other.seed = 2;
-  CHECK(error_text([&] { Classifier(other).fit(rows.table, "kind"); })
-            .find("was started with but got others: seed (1 there, 2 here)") != std::string::npos);
+  CHECK(error_text([&] {
+          Classifier(other).fit(rows.table, "kind");
+        }).find("was started with but got others: seed (1 there, 2 here)") != std::string::npos);
 }
 
 TEST_CASE("Classifier: balance favours rare classes", "[classifier]") {
@@ -283,8 +284,9 @@ TEST_CASE("Classifier: several threads predict at once", "[classifier][threads]"
 
 TEST_CASE("Classifier: names what does not fit", "[classifier]") {
   const auto rows = clouds(60, 6);
-  CHECK(error_text([] { Classifier().predict(torch::randn({2, 2})); }) ==
-        "Classifier: expected a trained classifier (call fit or load first).");
+  CHECK(error_text([] {
+          Classifier().predict(torch::randn({2, 2}));
+        }) == "Classifier: expected a trained classifier (call fit or load first).");
   CHECK(error_text([&] { Classifier(quick(1)).fit(rows.table, "kin"); }) ==
         "Table: expected a column 'kin' in clouds but found none (did you mean 'kind'?).");
   auto options = quick(1);
@@ -329,7 +331,8 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
     return error_text([&] { Classifier::load(path); });
   };
   const auto edited = [&](const std::string& from, const std::string& to) {
-    auto text = ladder::io::tensor_text(ladder::io::load_tensors(folder / "a.ladder")["model.json"]);
+    auto text =
+        ladder::io::tensor_text(ladder::io::load_tensors(folder / "a.ladder")["model.json"]);
     const auto at = text.find(from);
     REQUIRE(at != std::string::npos);
     text.replace(at, from.size(), to);
@@ -337,8 +340,9 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
   };
   const std::string begin = "load_model: " + path.string() + " is no model: ";
   CHECK(with("model.json", {}) ==
-        begin + "expected a text model.json but found none (is it a checkpoint? `ladder train "
-                "--resume` continues it).");
+        begin +
+            "expected a text model.json but found none (is it a checkpoint? `ladder train "
+            "--resume` continues it).");
   CHECK(with("extra", torch::zeros({2})) ==
         begin + "expected the tensors of the network but got also extra.");
   CHECK(edited("\"format\": 1", "\"format\": 7").find(begin + "expected format 1 but got 7") == 0);

@@ -1,14 +1,3 @@
-// Run every row of a published table and print our numbers beside the published ones.
-//
-//   ladder-reproduce --table mnist --seeds 1..10 --out runs       every row, ten seeds
-//   ladder-reproduce --table mnist --only mnist-100-full,mnist-100-gamma --seeds 1..3 --jobs 2
-//   ladder-reproduce --table mnist --out runs --report            the table of what has been run
-//
-// Each run is a process of ladder-mnist or ladder-cifar10, which must be beside this program, in
-// DIR/RECIPE/seed-N. The same command continues an interrupted one. To merge the runs of several
-// machines, copy their folders into one. Data: as for those programs. A row of the MNIST table
-// takes 25 minutes a seed on two CPU cores.
-
 #include <fmt/format.h>
 #include <ladder/io/atomic_file.h>
 #include <ladder/models/recipes.h>
@@ -19,6 +8,7 @@
 #include <map>
 #include <thread>
 
+#include "apps/commands/commands.h"
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
@@ -27,10 +17,9 @@
 #include "apps/support/table_text.h"
 #include "apps/support/training_flags.h"
 
+namespace ladder::apps {
 namespace {
 
-using namespace ladder;
-using namespace ladder::apps;
 using runs::PublishedTable;
 using runs::RunTable;
 namespace fs = std::filesystem;
@@ -242,7 +231,9 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
   return flags.report || complete(result) ? 0 : 1;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int reproduce_command(int argc, const char* const* argv) {
   Flags flags;
   auto line = command_line(flags);
   line.parse(argc, argv);
@@ -259,8 +250,4 @@ int run(int argc, char** argv) {
   return reproduce(*table, flags);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  return run_program(kProgram, [&] { return run(argc, argv); });
-}
+}  // namespace ladder::apps

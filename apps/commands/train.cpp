@@ -17,7 +17,7 @@
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
 #include "apps/commands/metrics_text.h"
-#include "apps/commands/run_report.h"
+#include "apps/commands/model_report.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -403,17 +403,22 @@ int train_command(int argc, const char* const* argv) {
     write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
   }
   if (!flags.no_report) {
-    std::vector<ReportedRun> reported;
+    std::vector<fs::path> folders = {best.folder};
     for (const auto& run : runs) {
-      reported.push_back({.folder = run.folder, .classifier = &run.classifier, .fit = &run.fit});
+      if (&run != &best) folders.push_back(run.folder);
     }
-    write_report(out / kReportFile, {.runs = reported,
-                                     .best = static_cast<size_t>(&best - runs.data()),
-                                     .rows = &rows,
-                                     .test = test ? &*test : nullptr,
-                                     .label = flags.label,
-                                     .baseline = beside == nullptr ? nullptr : outcome_of(*beside),
-                                     .command = command});
+    write_model_report(out / kReportFile,
+                       {.folders = folders,
+                        .classifier = &best.classifier,
+                        .fit = &best.fit,
+                        .rows = &rows,
+                        .test = test ? &*test : nullptr,
+                        .label = flags.label,
+                        .ignored = flags.ignore,
+                        .labels_alone = beside == nullptr || outcome_of(*beside) == nullptr
+                                            ? std::nullopt
+                                            : std::optional(outcome_of(*beside)->error),
+                        .command = command});
   }
   print((several && !flags.quiet ? seeds_text(runs) + "\n" : "") +
         outcome_text(best, beside, out, !flags.no_report));

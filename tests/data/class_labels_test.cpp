@@ -53,12 +53,17 @@ TEST_CASE("Class labels: names that are numbers are sorted by value", "[data]") 
 }
 
 TEST_CASE("Class labels: names what is missing", "[data]") {
-  CHECK(error_text([] { data::class_labels(texts({"", "-1"})); }) ==
+  CHECK(error_text([] {
+          data::class_labels(texts({"", "-1"}));
+        }) ==
         "class_labels: expected labels in column 'kind' but got none (each value is missing or "
         "-1).");
-  CHECK(error_text([] { data::class_labels(texts({"a", "", "a"})); }) ==
-        "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");
-  CHECK(error_text([] { data::labels_of(texts({"pear", "aple"}), {"apple", "pear"}); }) ==
+  CHECK(error_text([] {
+          data::class_labels(texts({"a", "", "a"}));
+        }) == "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");
+  CHECK(error_text([] {
+          data::labels_of(texts({"pear", "aple"}), {"apple", "pear"});
+        }) ==
         "labels_of: expected a known class but got 'aple' in row 2 of column 'kind' (did you mean "
         "'apple'?).");
 }
@@ -95,8 +100,9 @@ TEST_CASE("Stratified folds: every labeled row is in one fold, classes evenly", 
   CHECK(folds.eq(-1).equal(all.lt(0)));
   CHECK(error_text([&] { data::stratified_folds(all, 2, 1, 1); }) ==
         "stratified_folds: expected 2 to 40 folds for 40 labeled rows but got 1.");
-  CHECK(error_text([] { data::stratified_folds(rows({0, 1, -1}), 2, 3, 1); }) ==
-        "stratified_folds: expected 2 to 2 folds for 2 labeled rows but got 3.");
+  CHECK(error_text([] {
+          data::stratified_folds(rows({0, 1, -1}), 2, 3, 1);
+        }) == "stratified_folds: expected 2 to 2 folds for 2 labeled rows but got 3.");
 }
 
 TEST_CASE("Repeat rare: every class has as many rows as the largest", "[data]") {

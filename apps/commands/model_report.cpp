@@ -1,0 +1,150 @@
+#include "apps/commands/model_report.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <ladder/data/class_labels.h>
+
+#include <algorithm>
+
+#include "apps/commands/data_flags.h"
+#include "apps/support/output.h"
+#include "apps/support/report/measure.h"
+#include "apps/support/report/report_html.h"
+#include "apps/support/report/run_report.h"
+
+namespace ladder::apps {
+namespace {
+
+// Rows that pictures of the network are drawn from.
+constexpr int64_t kMostShownRows = 5000;
+
+data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows) {
+  data::Samples some{.source = samples.source, .classes = samples.classes};
+  if (!samples.table) {
+    some.images = samples.images.index_select(0, rows);
+    some.labels = samples.labels.index_select(0, rows);
+    for (int64_t i = 0; i < rows.numel() && !samples.names.empty(); ++i) {
+      some.names.push_back(samples.names[static_cast<size_t>(rows[i].item<int64_t>())]);
+    }
+    return some;
+  }
+  const auto contiguous = rows.contiguous();
+  const int64_t* row = contiguous.const_data_ptr<int64_t>();
+  data::Table table{.source = samples.table->source, .rows = rows.numel()};
+  for (const auto& column : samples.table->columns) {
+    data::Column picked{.name = column.name, .kind = column.kind, .levels = column.levels};
+    for (int64_t i = 0; i < rows.numel(); ++i) {
+      const auto at = static_cast<size_t>(row[i]);
+      if (column.kind == data::ColumnKind::kNumber) {
+        picked.numbers.push_back(column.numbers[at]);
+      } else {
+        picked.codes.push_back(column.codes[at]);
+      }
+    }
+    table.columns.push_back(std::move(picked));
+  }
+  some.table = std::move(table);
+  return some;
+}
+
+std::vector<std::string> row_names(const data::Samples& samples, const torch::Tensor& rows) {
+  if (!samples.names.empty()) return samples.names;
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < rows.numel(); ++i) {
+    names.push_back(fmt::format("row {}", rows[i].item<int64_t>() + 1));
+  }
+  return names;
+}
+
+// Evenly spread rows, at most `most`.
+torch::Tensor spread(int64_t rows, int64_t most) {
+  if (rows <= most) return at::arange(rows);
+  return (at::arange(most, at::kDouble) * (static_cast<double>(rows) / static_cast<double>(most)))
+      .to(at::kLong);
+}
+
+ReportedData reported_data(const ReportInputs& inputs, const torch::Tensor& labels) {
+  const auto& model = inputs.classifier->model();
+  const auto& fit = *inputs.fit;
+  ReportedData data{.source = inputs.rows->source,
+                    .labeled_rows = fit.labeled,
+                    .unlabeled_rows = fit.rows - fit.labeled,
+                    .validation_rows = fit.config.validation,
+                    .test_rows = inputs.test == nullptr ? 0 : inputs.test->rows()};
+  const auto counts = at::bincount(labels.masked_select(labels.ge(0)), {},
+                                   static_cast<int64_t>(model.classes.size()));
+  for (int64_t c = 0; c < counts.numel(); ++c) {
+    data.class_counts.push_back(counts[c].item<int64_t>());
+  }
+  if (model.features) {
+    auto except = inputs.ignored;
+    except.push_back(inputs.label);
+    data.columns = reported_columns(*inputs.rows->table, *model.features, except);
+    data.inputs = fmt::format("{} inputs from {} columns", model.features->width(),
+                              model.features->columns.size());
+  } else {
+    const auto& image = *model.images;
+    data.inputs = fmt::format("images of {} x {} pixels, {} channel{}", image.height, image.width,
+                              image.channels, image.channels == 1 ? "" : "s");
+  }
+  return data;
+}
+
+}  // namespace
+
+void write_model_report(const std::filesystem::path& path, const ReportInputs& inputs) {
+  auto data = report_of_runs(inputs.folders);
+  const auto& classifier = *inputs.classifier;
+  const auto& model = classifier.model();
+  const auto labels = labels_for(classifier, *inputs.rows, inputs.label);
+  auto net = model.net;
+
+  data.title = std::filesystem::path(inputs.rows->source).filename().string();
+  data.classes = model.classes;
+  data.data = reported_data(inputs, labels);
+  data.commands = {inputs.command};
+  data.lambda = inputs.fit->config.network.lambda;
+  if (inputs.labels_alone) {
+    data.baselines.labels_alone = inputs.labels_alone;
+    data.baselines.labels_alone_note =
+        "the same network with the same noise, trained on the labeled rows only";
+  }
+
+  const auto& held_back = inputs.fit->held_back;
+  if (inputs.test != nullptr) {
+    data.rows_name = "test rows";
+    const auto all = at::arange(inputs.test->rows());
+    measure_predictions(data, net,
+                        {.inputs = classifier.inputs(*inputs.test),
+                         .labels = labels_for(classifier, *inputs.test, inputs.label),
+                         .names = row_names(*inputs.test, all),
+                         .pictures = inputs.test->images});
+  } else if (held_back.method == "held-back rows") {
+    data.rows_name = "held-back rows";
+    const auto some = some_rows(*inputs.rows, held_back.rows);
+    measure_predictions(data, net,
+                        {.inputs = classifier.inputs(some),
+                         .labels = held_back.labels,
+                         .names = row_names(some, held_back.rows),
+                         .pictures = some.images});
+  } else if (held_back.labels.defined()) {  // folds: other networks predicted these rows
+    data.rows_name = "labeled rows, each predicted by a network that was not trained on it";
+    data.metrics = train::classification_metrics(held_back.probabilities, held_back.labels);
+    data.unsure = unsure_rows(held_back.probabilities, held_back.labels, model.classes);
+    if (!data.runs.empty()) {
+      data.runs.front().rows = data.metrics->rows;
+      data.runs.front().wrong = data.metrics->wrong;
+    }
+  }
+
+  const auto shown = spread(inputs.rows->rows(), kMostShownRows);
+  std::vector<bool> labeled;
+  for (int64_t i = 0; i < shown.numel(); ++i) {
+    labeled.push_back(labels[shown[i].item<int64_t>()].item<int64_t>() >= 0);
+  }
+  measure_learned(data, net, classifier.inputs(some_rows(*inputs.rows, shown)), labeled,
+                  model.images);
+  write_text(path, report_html(data));
+}
+
+}  // namespace ladder::apps
