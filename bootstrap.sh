@@ -14,6 +14,7 @@ usage() {
   cat <<'TEXT'
 usage: ./bootstrap.sh COMMAND [FLAGS]
 
+  train DATA [FLAGS] train on your own table or pictures; DATA and FLAGS go to `ladder train`
   mnist [FLAGS]      train the full ladder on 100 labels; FLAGS go to ladder-mnist (try --help)
   cifar10 [FLAGS]    train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
   reproduce [FLAGS]  run a published table, every recipe and seed; FLAGS go to ladder-reproduce
@@ -453,6 +454,10 @@ trap 'say interrupted; exit 130' INT
 check_flags "$command" "$@"
 
 case "$command" in
+  train)
+    build "$preset" ladder-program
+    exec "$root/build/$preset/bin/ladder" train "$@"
+    ;;
   mnist) train mnist mnist-100-full "$@" ;;
   cifar10)
     if ! only_asks "$@" && ! value data-dir "$@" >/dev/null; then
