@@ -22,7 +22,7 @@ struct ReportInputs {
   const data::Samples* rows = nullptr;  ///< training rows
   const data::Samples* test = nullptr;  ///< none: rows that were held back
   std::string label = {};
-  std::vector<std::string> ignored = {};  ///< columns that are not features
+  std::vector<std::string> ignored = {};    ///< columns that are not features
   std::optional<double> labels_alone = {};  ///< error in percent from the labels alone
   std::string command = {};
 };

@@ -1,0 +1,292 @@
+// The program `ladder`: from a table to a model, predictions, numbers and files.
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.h"
+#include "tests/support/files_below.h"
+#include "tests/support/paths.h"
+#include "tests/support/program.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace ladder::testing;
+
+// Rows of two clouds along x and y; a label for the first `labeled` rows.
+void write_clouds(const fs::path& path, int rows, int labeled, int first = 0) {
+  std::ofstream out(path);
+  out << "id,x,y,color,kind\n";
+  for (int i = first; i < first + rows; ++i) {
+    const int is = i % 2;
+    const int a = (i * 7919) % 101, b = (i * 104729) % 97;
+    out << "r" << i << "," << is * 4 + (a - 50) / 40.0 << "," << (b - 48) / 40.0 << ","
+        << (i % 3 == 0 ? "red" : "green") << ","
+        << (i - first < labeled ? (is == 0 ? "left" : "right") : "") << "\n";
+  }
+}
+
+struct LadderPlace {
+  TemporaryFolder folder;
+  std::string at(const std::string& name) const { return (folder / name).string(); }
+
+  Outcome run(const Arguments& arguments) const {
+    return run_to_end(Arguments{program_path("ladder")} + arguments);
+  }
+  // A quick training run into RUN.
+  Arguments train(const std::string& run) const {
+    return {"train",    at("train.csv"), "--label",  "kind", "--ignore", "id",    "--epochs",
+            "10",       "--layers",      "10",       "--out", at(run),   "--threads", "1",
+            "--no-baseline"};
+  }
+
+  LadderPlace() {
+    write_clouds(folder / "train.csv", 300, 20);
+    write_clouds(folder / "test.csv", 100, 100, 1000);
+  }
+};
+
+std::vector<std::string> cells(const std::string& line) {
+  std::vector<std::string> all;
+  std::stringstream in(line);
+  for (std::string cell; std::getline(in, cell, ',');) all.push_back(cell);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") {
+  const LadderPlace place;
+  const auto trained =
+      place.run(place.train("run") + Arguments{"--test", place.at("test.csv"), "--quiet"});
+  INFO(trained.err << trained.out);
+  REQUIRE(trained.status == 0);
+  CHECK(lines_of(trained.out).size() == 5);
+  CHECK(trained.out.find("trained   300 rows, 20 of them labeled, 2 classes") !=
+        std::string::npos);
+  for (const char* name : {"model.ladder", "report.html", "config.json", "metrics.jsonl",
+                           "result.json", "evaluation.json", "MODEL.md"}) {
+    INFO(name);
+    CHECK(fs::file_size(place.folder / "run" / name) > 0);
+  }
+
+  const auto predicted = place.run(
+      {"predict", place.at("run"), place.at("test.csv"), "--id", "id", "--probabilities"});
+  INFO(predicted.err);
+  REQUIRE(predicted.status == 0);
+  const auto lines = lines_of(predicted.out);
+  REQUIRE(lines.size() == 101);
+  CHECK(lines[0] == "id,class,p:left,p:right");
+  int right = 0;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const auto row = cells(lines[i]);
+    REQUIRE(row.size() == 4);
+    CHECK(row[0] == "r" + std::to_string(999 + i));
+    right += row[1] == ((999 + i) % 2 == 0 ? "left" : "right") ? 1 : 0;
+    const double left = std::stod(row[2]), other = std::stod(row[3]);
+    CHECK(std::abs(left + other - 1) <= 4 * 0x1p-23);
+    CHECK((row[1] == "left") == (left >= other));
+  }
+  CHECK(right >= 98);  // the clouds lie 4 apart and reach 1.25 to each side
+
+  const auto to_file =
+      place.run({"predict", place.at("run/model.ladder"), place.at("test.csv"), "--id", "id",
+                 "--probabilities", "-o", place.at("answers.csv")});
+  CHECK(to_file.status == 0);
+  CHECK(file_bytes(place.folder / "answers.csv") == predicted.out);
+
+  const auto top = place.run({"predict", place.at("run"), place.at("test.csv"), "--top", "2"});
+  CHECK(lines_of(top.out)[0] == "class,p,class2,p2");
+
+  const auto evaluated = place.run({"evaluate", place.at("run"), place.at("test.csv"), "--json"});
+  INFO(evaluated.err);
+  REQUIRE(evaluated.status == 0);
+  const auto json = nlohmann::json::parse(evaluated.out);
+  CHECK(json.at("rows") == 100);
+  CHECK(json.at("wrong") == 100 - right);
+  CHECK(json.at("confusion").size() == 2);
+  CHECK(nlohmann::json::parse(file_bytes(place.folder / "run/evaluation.json")).at("test") == json);
+  const auto text = place.run({"evaluate", place.at("run"), place.at("test.csv")});
+  CHECK(text.out.find("balanced accuracy") != std::string::npos);
+
+  const auto data = place.run({"inspect", place.at("train.csv"), "--label", "kind"});
+  CHECK(data.status == 0);
+  CHECK(data.out.find("2 classes, 20 labeled rows of 300") != std::string::npos);
+  CHECK(data.out.find("not used: id (different in nearly every row)") != std::string::npos);
+  const auto model = place.run({"inspect", place.at("run")});
+  CHECK(model.out.find("classes        left, right") != std::string::npos);
+
+  const auto report = place.run({"report", place.at("run"), "-o", place.at("page.html")});
+  INFO(report.err);
+  CHECK(report.status == 0);
+  CHECK(file_bytes(place.folder / "page.html").find("<script") == std::string::npos);
+}
+
+TEST_CASE("ladder predict: answers rows of the standard input as they come", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet"}).status == 0);
+  // A header and one row, then silence: the answer must be there before the input ends.
+  const auto pipe = place.at("pipe");
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  Program program({"/bin/sh", "-c", "exec \"$1\" predict \"$2\" - <\"$3\"", "sh",
+                   program_path("ladder"), place.at("run"), pipe});
+  std::ofstream in(pipe);
+  in << "y,x,color\n0.1,4.2,red\n" << std::flush;
+  CHECK(program.wait_until([&] { return lines_of(program.out()).size() == 2; }));
+  CHECK(program.running());
+  in << "0.1,-0.2,red\n" << std::flush;
+  CHECK(program.wait_until([&] { return lines_of(program.out()).size() == 3; }));
+  in.close();
+  CHECK(program.wait() == 0);
+  CHECK(program.out() == "class\nright\nleft\n");
+}
+
+TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("whole") + Arguments{"--quiet", "--no-report"}).status == 0);
+  auto command = Arguments{program_path("ladder")} + place.train("parts") +
+                 Arguments{"--resume", "--no-report"};
+  for (int kill = 0; kill < 4; ++kill) {
+    Program program(command);
+    program.wait_until([&] { return fs::exists(place.folder / "parts/config.json"); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(40 * kill));
+    program.send(kill % 2 == 0 ? SIGKILL : SIGINT);
+    const int status = program.wait();
+    CHECK((status == -SIGKILL || status == 130 || status == 0));
+  }
+  REQUIRE(run_to_end(command).status == 0);
+  CHECK(file_bytes(place.folder / "whole/model.ladder") ==
+        file_bytes(place.folder / "parts/model.ladder"));
+}
+
+TEST_CASE("ladder train: several seeds, and the best is kept", "[cli]") {
+  const LadderPlace place;
+  const auto outcome =
+      place.run(place.train("run") + Arguments{"--seeds", "1..2", "--validation", "0.3"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.find("over 2 seeds") != std::string::npos);
+  CHECK(fs::exists(place.folder / "run/seed-2/model.ladder"));
+  CHECK(fs::exists(place.folder / "run/model.ladder"));
+  CHECK(fs::exists(place.folder / "run/report.html"));
+}
+
+TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") {
+  const LadderPlace place;
+  write_file(place.folder / "flags.json",
+             "{\"label\": \"kind\", \"ignore\": [\"id\"], \"layers\": [8, 4], // hidden\n"
+             " \"epochs\": 1, \"quiet\": true, \"no-baseline\": true, \"seed\": 5}");
+  const auto outcome = place.run({"train", place.at("train.csv"), "--config",
+                                  place.at("flags.json"), "--epochs", "2", "--out",
+                                  place.at("run"), "--no-report"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto config = nlohmann::json::parse(file_bytes(place.folder / "run/config.json"));
+  CHECK(config.at("epochs") == 2);
+  CHECK(config.at("seed") == 5);
+  CHECK(config.at("layers") == nlohmann::json({"dense 8", "dense 4", "dense 2"}));
+
+  write_file(place.folder / "bad.json", "{\"epoch\": 1}");
+  CHECK(place.run({"train", place.at("train.csv"), "--config", place.at("bad.json")}).err ==
+        "ladder: expected a known flag but got --epoch (did you mean --epochs?).\n");
+}
+
+TEST_CASE("ladder export: every format is written, and others are refused", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  for (const char* name : {"m.onnx", "m.safetensors", "m.pt", "m.py"}) {
+    const auto outcome = place.run({"export", place.at("run"), "-o", place.at(name)});
+    INFO(name << outcome.err);
+    CHECK(outcome.status == 0);
+    CHECK(fs::file_size(place.folder / name) > 0);
+  }
+  const auto refused = place.run({"export", place.at("run"), "-o", place.at("m.h5")});
+  CHECK(refused.status == 2);
+  CHECK(refused.err ==
+        "ladder: expected --format onnx, safetensors, pt or python, or a FILE with such an ending, "
+        "but got '" +
+            place.at("m.h5") + "'.\n");
+}
+
+TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
+  const LadderPlace place;
+  const auto error = [&](const Arguments& arguments, int status = 2) {
+    const auto outcome = place.run(arguments);
+    CHECK(outcome.status == status);
+    CHECK(outcome.out.empty());
+    CHECK(lines_of(outcome.err).size() == 1);
+    return outcome.err;
+  };
+  CHECK(error({"trian"}) ==
+        "ladder: expected a command but got 'trian' (did you mean train?).\n");
+  CHECK(error({"train"}) ==
+        "ladder: expected DATA but got none (ladder train DATA [FLAGS]).\n");
+  CHECK(error({"train", place.at("train.csv")}).find(
+            "ladder: expected the column of the labels in --label but got none (the last column "
+            "of ") == 0);
+  CHECK(error({"predict", "a", "b", "c"}) ==
+        "ladder: expected one DATA but got also 'c' (ladder predict MODEL DATA [FLAGS]).\n");
+  CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--epochs", "1", "--minutes",
+               "1"}) == "ladder: expected --epochs or --minutes but got both.\n");
+  CHECK(error({"train", place.at("none.csv"), "--label", "kind"}, 1).find(place.at("none.csv")) !=
+        std::string::npos);
+  CHECK(error({"train", place.at("train.csv"), "--label", "kid"}, 1)
+            .find("expected a column 'kid'") != std::string::npos);
+  write_clouds(place.folder / "alone.csv", 10, 0);
+  CHECK(error({"train", place.at("alone.csv"), "--label", "kind"}, 1).find("expected labels") !=
+        std::string::npos);
+  fs::create_directories(place.folder / "empty");
+  CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
+            .find("expected a model in " + place.at("empty")) != std::string::npos);
+}
+
+TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
+  const LadderPlace place;
+  for (const char* command :
+       {"train", "predict", "evaluate", "inspect", "export", "report", "reproduce"}) {
+    const auto help = place.run({command, "--help"});
+    INFO(command << "\n" << help.out);
+    CHECK(help.status == 0);
+    CHECK(lines_of(help.out).size() <= 60);
+    for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);
+  }
+  CHECK(place.run({"--help"}).status == 0);
+  CHECK(place.run({}).status == 2);
+  CHECK(place.run({"--version"}).out.find("ladder ") == 0);
+}
+
+TEST_CASE("docs/own-data.md: its commands run as they stand", "[cli][docs]") {
+  const TemporaryFolder folder;
+  const auto page = file_bytes(source_folder() / "docs/own-data.md");
+  std::string script = "set -eu\nladder() { \"$LADDER\" \"$@\"; }\n";
+  const std::regex block("```sh\n([^`]*)```");
+  int blocks = 0;
+  for (std::sregex_iterator at(page.begin(), page.end(), block), end; at != end; ++at, ++blocks) {
+    script += (*at)[1].str();
+  }
+  REQUIRE(blocks >= 5);
+  // Set-up is another test's; here the built program trains, for fewer steps.
+  const std::string set_up = "./bootstrap.sh train";
+  const auto place = script.find(set_up);
+  REQUIRE(place != std::string::npos);
+  script.replace(place, set_up.size(), "ladder train");
+  const auto end_of_line = script.find('\n', place);
+  script.insert(end_of_line, " --epochs 2 --quiet");
+  fs::create_directory_symlink(source_folder() / "examples", folder / "examples");
+  write_file(folder / "script.sh", script);
+  const auto outcome =
+      run_to_end({"/bin/sh", "-c", "cd \"$1\" && exec sh script.sh", "sh", folder.path().string()},
+                 {{"LADDER", program_path("ladder")}});
+  INFO(outcome.err << outcome.out);
+  CHECK(outcome.status == 0);
+  CHECK(lines_of(file_bytes(folder / "answers.csv")).size() == 1501);
+  CHECK(fs::exists(folder / "page.html"));
+  CHECK(fs::exists(folder / "machines.onnx"));
+}
