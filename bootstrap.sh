@@ -96,7 +96,8 @@ install_packages() {
 }
 
 ensure_packages() {
-  local needed=(cmake ninja-build zlib1g-dev libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2)
+  local needed=(cmake ninja-build zlib1g-dev libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2
+    libpng-dev libturbojpeg0-dev)
   local useful=(ca-certificates ccache dataset-fashion-mnist git mold)
   has c++ || needed+=(build-essential)
   if ! has python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

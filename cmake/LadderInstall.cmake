@@ -18,5 +18,6 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/ladderConfigVersion.cmak
 install(FILES
   "${PROJECT_BINARY_DIR}/ladderConfig.cmake"
   "${PROJECT_BINARY_DIR}/ladderConfigVersion.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/FindTurboJPEG.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/LadderTorch.cmake"
   DESTINATION "${config_dir}")

@@ -3,27 +3,20 @@
 #include <c10/util/Exception.h>
 #include <torch/types.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "ladder/data/internal/cifar_records.h"
 #include "ladder/data/internal/folders.h"
-#include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kChannels = 3;
-constexpr int64_t kCifarSide = 32;
-constexpr int64_t kCifarPixels = kChannels * kCifarSide * kCifarSide;
-constexpr int64_t kRecord = 1 + kCifarPixels;
-constexpr int64_t kRecord100 = 2 + kCifarPixels;
 constexpr int64_t kCifarClasses = 10;
 constexpr std::array kTrainFiles = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
                                     "data_batch_4.bin", "data_batch_5.bin"};
@@ -90,54 +83,9 @@ Dataset joined(const std::vector<Dataset>& parts) {
 }  // namespace
 
 Dataset read_cifar10(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  std::error_code error;
-  const auto status = fs::status(path, error);
-  TORCH_CHECK(fs::exists(status), "read_cifar10: expected a file of CIFAR-10 but got no file at ",
-              name, " (find_cifar10 names the folders that are looked in).");
-  TORCH_CHECK(fs::is_regular_file(status), "read_cifar10: expected a file but got ",
-              fs::is_directory(status) ? "a folder" : "something else", " at ", name,
-              " (load_cifar10 takes the folder).");
-  const auto size = static_cast<int64_t>(fs::file_size(path));
-  TORCH_CHECK(size > 0, "read_cifar10: expected a file of CIFAR-10 but got an empty file at ", name,
-              ".");
-
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in.is_open(), "read_cifar10: expected a readable file but could not open ", name,
-              " (check its permissions).");
-  // A record begins with a label below 10; any other first byte may be the start of another kind.
-  std::string head(io::kFileKindBytes, '\0');
-  in.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(in.gcount()));
-  in.clear();
-  in.seekg(0);
-  const auto kind = io::file_kind(head);
-  TORCH_CHECK(!kind || static_cast<uint8_t>(head[0]) < kCifarClasses,
-              "read_cifar10: expected a file of CIFAR-10 but got ", kind->noun, " in ", name, " (",
-              kind->hint, ").");
-  TORCH_CHECK(size % kRecord == 0 || size % kRecord100 != 0,
-              "read_cifar10: expected CIFAR-10's records of ", kRecord, " bytes but got ", size,
-              " bytes in ", name, ", which fit CIFAR-100's records of ", kRecord100,
-              " (the set of 100 classes is not supported).");
-  TORCH_CHECK(size % kRecord == 0, "read_cifar10: expected records of ", kRecord, " bytes but got ",
-              size, " bytes in ", name, ", ", size % kRecord, " more than ", size / kRecord,
-              " records (fetch the file again).");
-
-  const int64_t rows = size / kRecord;
-  torch::Tensor records = torch::empty({rows, kRecord}, torch::kUInt8);
-  in.read(reinterpret_cast<char*>(records.data_ptr<uint8_t>()), static_cast<std::streamsize>(size));
-  TORCH_CHECK(in.gcount() == size, "read_cifar10: expected ", size, " bytes in ", name,
-              " but could read only ", in.gcount(), ".");
-  const torch::Tensor labels = records.select(1, 0).to(torch::kInt64);  // [N]
-  const torch::Tensor wrong = labels.ge(kCifarClasses).nonzero();
-  if (wrong.numel() > 0) {
-    const auto row = wrong[0].item<int64_t>();
-    TORCH_CHECK(false, "read_cifar10: expected labels in 0..9 but got ",
-                labels[row].item<int64_t>(), " in record ", row + 1, " of ", name,
-                " (the file is damaged or another data set).");
-  }
-  return {records.slice(1, 1).reshape({rows, kChannels, kCifarSide, kCifarSide}).contiguous(),
-          labels, kCifarClasses, "cifar10"};
+  const torch::Tensor records = read_cifar_records(path, kCifar10Format, kCifar100Format);
+  const torch::Tensor labels = cifar_labels(records, 0, kCifarClasses, path, kCifar10Format);
+  return {cifar_images(records, kCifar10Format), labels, kCifarClasses, "cifar10"};
 }
 
 TrainTest load_cifar10(const std::filesystem::path& dir) {

@@ -12,6 +12,9 @@
 
 namespace ladder::data {
 
+/// Part of a data set that was published in two parts.
+enum class Part { kTrain, kTest };
+
 /// Rows to learn from or to predict.
 ///
 /// A table keeps its label as a column. Images have labels of their own, which index `classes`.
