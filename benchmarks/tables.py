@@ -69,9 +69,8 @@ def run_ladder(program, train, test, known, seed, threads, alone):
                    "--validation", "0", "--quiet", "--no-report"]
         command += [] if alone else ["--no-baseline"]
         command += ["--threads", str(threads)] if threads else []
-        begin = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - begin
+        seconds = json.loads(pathlib.Path(f"{folder}/run/result.json").read_text())["seconds"]
         result = json.loads(pathlib.Path(f"{folder}/run/evaluation.json").read_text())
         return (result["test"]["error"],
                 result["test_labels_alone"]["error"] if alone else None, seconds)
