@@ -22,6 +22,7 @@
 #include "ladder/data/idx.h"
 #include "ladder/data/idx_folder.h"
 #include "ladder/data/image_folder.h"
+#include "ladder/data/read_samples.h"
 #include "ladder/data/sampler.h"
 #include "ladder/data/samples.h"
 #include "ladder/data/split.h"

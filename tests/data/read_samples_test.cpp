@@ -1,0 +1,188 @@
+#include <ladder/data/internal/image_codec.h>
+#include <ladder/data/read_samples.h>
+#include <tests/data/cifar10_files.h>
+#include <tests/data/idx_files.h>
+#include <tests/data/png_files.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <tests/support/temporary_folder.h>
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace fs = std::filesystem;
+using ladder::data::cell_text;
+using ladder::data::Column;
+using ladder::data::ColumnKind;
+using ladder::data::has_image_codecs;
+using ladder::data::has_test_part;
+using ladder::data::Part;
+using ladder::data::read_samples;
+using ladder::data::ReadOptions;
+using ladder::data::Samples;
+using ladder::testing::cifar10_bytes;
+using ladder::testing::error_text;
+using ladder::testing::gzip_bytes;
+using ladder::testing::idx_bytes;
+using ladder::testing::png_bytes;
+using ladder::testing::TemporaryFolder;
+using ladder::testing::write_cifar10;
+using ladder::testing::write_file;
+
+namespace {
+
+using Strings = std::vector<std::string>;
+
+fs::path put(const fs::path& path, const std::string& bytes) {
+  fs::create_directories(path.parent_path());
+  return write_file(path, bytes);
+}
+
+std::string small_png(int level) { return png_bytes({4, 3, 8, 0}, std::vector<int>(12, level)); }
+
+torch::Tensor ramp(torch::IntArrayRef sizes) {
+  int64_t count = 1;
+  for (const int64_t size : sizes) count *= size;
+  return torch::arange(count).remainder(256).to(torch::kUInt8).reshape(sizes);
+}
+
+Strings texts(const Column& column, int64_t rows) {
+  Strings all;
+  for (int64_t row = 0; row < rows; ++row) all.push_back(cell_text(column, row));
+  return all;
+}
+
+std::string error_of(const fs::path& path, const ReadOptions& options = {}) {
+  return error_text([&] { read_samples(path, options); });
+}
+
+// What every sentence about a source that is not taken begins with.
+const std::string kTakenBegin =
+    "read_samples: expected a table (CSV, TSV, NPZ, Parquet, Feather), a folder of images, or the "
+    "files of MNIST's or CIFAR's format but got ";
+
+}  // namespace
+
+TEST_CASE("read_samples reads text tables, with the label and id columns as text", "[data]") {
+  const TemporaryFolder folder;
+  const std::string csv = "id,a,label\n007,1.5,1\n008,2.5,\n009,3.5,-1\n010,4.5,2.0\n";
+  std::string tsv = csv;
+  for (char& c : tsv) c = c == ',' ? '\t' : c;
+  const std::vector<fs::path> paths = {
+      write_file(folder / "table.csv", csv), write_file(folder / "table.tsv", tsv),
+      write_file(folder / "packed.csv.gz", gzip_bytes(csv)), write_file(folder / "noname", csv)};
+  for (const auto& path : paths) {
+    INFO(path);
+    const Samples samples = read_samples(path, {.label = "label", .id = "id"});
+    CHECK(samples.source == path.string());
+    REQUIRE(samples.table);
+    CHECK(samples.rows() == 4);
+    CHECK(samples.table->column("a").kind == ColumnKind::kNumber);
+    CHECK(texts(samples.table->column("label"), 4) == Strings{"1", "", "-1", "2.0"});
+    CHECK(texts(samples.table->column("id"), 4) == Strings{"007", "008", "009", "010"});
+    CHECK_FALSE(samples.images.defined());
+  }
+  // A label column that is not there is no error: rows to predict have none.
+  CHECK(read_samples(paths[0], {.label = "target"}).table->find("target") == -1);
+}
+
+TEST_CASE("read_samples reads folders of images and their parts", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const TemporaryFolder folder;
+  put(folder / "train/cat/1.png", small_png(1));
+  put(folder / "train/dog/2.png", small_png(2));
+  put(folder / "test/cat/3.png", small_png(3));
+  CHECK(has_test_part(folder.path()));
+  const Samples train = read_samples(folder.path());
+  CHECK(train.classes == Strings{"cat", "dog"});
+  CHECK(train.rows() == 2);
+  const Samples test = read_samples(folder.path(), {.part = Part::kTest, .size = {{6, 8}}});
+  CHECK(test.classes == Strings{"cat"});
+  CHECK(test.images.sizes() == torch::IntArrayRef({1, 1, 6, 8}));
+
+  // A folder of one part, and a single image.
+  CHECK_FALSE(has_test_part(folder / "train"));
+  CHECK(read_samples(folder / "train", {.part = Part::kTest}).rows() == 2);
+  const Samples one = read_samples(folder / "test/cat/3.png");
+  CHECK(one.images.eq(3).all().item<bool>());
+  CHECK(one.labels.item<int64_t>() == -1);
+}
+
+TEST_CASE("read_samples reads IDX files by folder and by name", "[data]") {
+  const TemporaryFolder folder;
+  put(folder / "train-images-idx3-ubyte", idx_bytes(ramp({5, 6, 7})));
+  put(folder / "train-labels-idx1-ubyte",
+      idx_bytes(torch::tensor({3, 1, 3, 2, 1}).to(torch::kUInt8)));
+  put(folder / "t10k-images-idx3-ubyte.gz", gzip_bytes(idx_bytes(ramp({2, 6, 7}))));
+  CHECK(has_test_part(folder.path()));
+  const Samples train = read_samples(folder.path());
+  CHECK(train.classes == Strings{"1", "2", "3"});
+  CHECK(torch::equal(train.images, ramp({5, 6, 7}).unsqueeze(1)));
+  CHECK(read_samples(folder / "train-images-idx3-ubyte").rows() == 5);
+  const Samples test = read_samples(folder.path(), {.part = Part::kTest});
+  CHECK(torch::equal(test.labels, torch::tensor({-1, -1}, torch::kLong)));
+  CHECK(read_samples(folder / "t10k-images-idx3-ubyte.gz", {.size = {{3, 3}}}).images.sizes() ==
+        torch::IntArrayRef({2, 1, 3, 3}));
+}
+
+TEST_CASE("read_samples reads CIFAR's files by folder and by name", "[data]") {
+  const TemporaryFolder folder;
+  write_cifar10(folder.path(), ramp({5, 3, 32, 32}), torch::arange(5), ramp({2, 3, 32, 32}),
+                torch::arange(2));
+  CHECK(has_test_part(folder.path()));
+  CHECK(read_samples(folder.path()).rows() == 5);
+  CHECK(read_samples(folder.path(), {.part = Part::kTest}).rows() == 2);
+  const Samples one = read_samples(folder / "data_batch_3.bin");
+  CHECK(one.rows() == 1);
+  CHECK(one.labels.item<int64_t>() == 2);
+  CHECK(one.classes.size() == 10);
+}
+
+TEST_CASE("read_samples says what a source is that it does not take", "[data]") {
+  const TemporaryFolder folder;
+  const auto text = [&](const char* name) { return (folder / name).string(); };
+  const auto file_error = [&](const char* name, const std::string& bytes) {
+    return error_of(write_file(folder / name, bytes));
+  };
+  using std::string_literals::operator""s;
+  CHECK(error_of(folder / "none.csv") ==
+        kTakenBegin + "nothing at " + text("none.csv") + " (check the path).");
+  const std::string sheet =
+      "PK\3\4"s + std::string(22, '\0') + "\x13\0\0\0"s + "[Content_Types].xml and what follows";
+  CHECK(file_error("book.xlsx", sheet) ==
+        kTakenBegin + "a spreadsheet or document in " + text("book.xlsx") + " (save it as CSV).");
+  const std::string zip = "PK\3\4"s + std::string(22, '\0') + "\5\0\0\0a.csvrest"s;
+  CHECK(file_error("a.zip", zip) ==
+        kTakenBegin + "a zip archive in " + text("a.zip") + " (unpack it first).");
+  CHECK(file_error("a.json", "[{\"a\": 1}]") ==
+        kTakenBegin + "JSON in " + text("a.json") + " (write it as CSV).");
+  CHECK(file_error("a.arff", "@RELATION iris\n") ==
+        kTakenBegin + "an ARFF file in " + text("a.arff") + " (write it as CSV).");
+  CHECK(file_error("a.csv",
+                   "\xFF\xFE"
+                   "a\0,\0b\0"s) ==
+        kTakenBegin + "UTF-16 text in " + text("a.csv") + " (save it as UTF-8).");
+  CHECK(file_error("b.csv", "<!DOCTYPE html><html>") ==
+        kTakenBegin + "a web page in " + text("b.csv") +
+            " (the address gave a page and not the file: fetch it again).");
+  CHECK(file_error("c.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n") ==
+        kTakenBegin + "a Git LFS pointer in " + text("c.csv") + " (run git lfs pull).");
+  CHECK(file_error("a.h5", "\x89HDF\r\n\x1A\n\0\0"s) ==
+        kTakenBegin + "an HDF5 file in " + text("a.h5") + " (convert it first).");
+  CHECK(file_error("a.dat", "\1\2\0\3"s) ==
+        kTakenBegin + "binary data of another kind in " + text("a.dat") + ".");
+
+  put(folder / "tables/b.csv", "a,b\n1,2\n");
+  put(folder / "tables/a.parquet", "PAR1");
+  CHECK(error_of(folder / "tables") ==
+        "read_samples: expected a folder of images but got a folder of tables, a.parquet, b.csv, "
+        "at " +
+            text("tables") + " (give the path of a table).");
+  CHECK(error_of(folder / "tables/b.csv", {.size = {{8, 9}}}) ==
+        "read_samples: expected images to scale to 8x9 but got a table in " + text("tables/b.csv") +
+            ".");
+  CHECK(error_of(folder / "tables/b.csv", {.size = {{8, 0}}}) ==
+        "read_samples: expected a size of 1x1 to 16384x16384 but got 8x0.");
+}
