@@ -2,8 +2,9 @@
 //
 //   ladder-own-table examples/data/machines.csv examples/data/machines-test.csv
 //
-// Data: 4,000 measurements of motors, of which 120 have a state; made by examples/data/make_machines.py.
-// Expected: an error of about 6 % on the 1,500 rows of the second file, in 15 s on one core.
+// Data: 4,000 measurements of motors, of which 120 have a state; made by
+// examples/data/make_machines.py. Expected: an error of about 6 % on the 1,500 rows of the second
+// file, in 15 s on one core.
 #include <ladder/classifier.h>
 #include <ladder/data/csv.h>
 
@@ -22,8 +23,9 @@ int main(int argc, char** argv) {
     classifier.fit(ladder::data::read_csv(data, {.text_columns = {"state"}}), "state", {"machine"});
     const auto states = classifier.predict(ladder::data::read_csv(test));
     // [/three lines]
-    std::cout << "first row: " << states.at(0) << "\nerror: "
-              << 100 * (1 - classifier.score(ladder::data::read_csv(test), "state")) << " %\n";
+    std::cout << "first row: " << states.at(0)
+              << "\nerror: " << 100 * (1 - classifier.score(ladder::data::read_csv(test), "state"))
+              << " %\n";
   } catch (const std::exception& error) {
     std::cerr << "ladder-own-table: " << error.what() << "\n";
     return 1;

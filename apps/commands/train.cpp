@@ -7,6 +7,7 @@
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/metrics.h>
 #include <torch/cuda.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -28,6 +29,8 @@ namespace ladder::apps {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kProgressLines = 10;
 
 struct TrainFlags {
   std::string data = {}, label = {};
@@ -233,7 +236,9 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
                   const std::optional<data::Samples>& test,
                   const std::optional<std::string>& name) {
   std::optional<ProgressLine> line;
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   int64_t steps = 0;
+  int64_t tenths = 0;
   if (name) {
     options.on_start = [&](const runs::RunConfig& config, int64_t all) {
       steps = all;
@@ -242,7 +247,10 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
     };
     options.callbacks.on_progress = [&](const train::Progress& at) { line->progress(at); };
     options.callbacks.on_evaluation = [&](const train::Evaluation& at) {
-      line->evaluation(at, steps);
+      // A log gets ten lines.
+      const int64_t tenth = at.step * kProgressLines / std::max<int64_t>(steps, 1);
+      if (tenth > tenths || terminal) line->evaluation(at, steps);
+      tenths = std::max(tenths, tenth);
     };
   }
   options.callbacks.stop_requested = stop_requested;

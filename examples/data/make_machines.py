@@ -20,9 +20,9 @@ MODELS = ["A2", "A4", "B2", "B6", "C4"]
 def measure(random, rows):
     state = random.choice(len(STATES), rows, p=SHARES)
     model = random.choice(len(MODELS), rows, p=[0.4, 0.3, 0.15, 0.1, 0.05])
-    speed = random.uniform(600, 3000, rows)  # turns a minute
+    speed = random.uniform(1000, 3000, rows)  # turns a minute
     load = random.beta(3, 2, rows)
-    severity = random.uniform(0.5, 1.5, rows)
+    severity = random.uniform(0.7, 1.5, rows)
     rate = speed / 1800
     base = 0.12 * random.lognormal(0, 0.12, rows) * (1 + 0.5 * rate)
 
@@ -35,7 +35,7 @@ def measure(random, rows):
     heat = 36 + 14 * load * rate + 2 * (model % 3) + random.normal(0, 1.2, rows)
 
     unbalanced = state == 1
-    once[unbalanced] *= 1 + 1.5 * (severity * rate**2)[unbalanced]
+    once[unbalanced] *= 1 + 2.0 * (severity * rate)[unbalanced]
     misaligned = state == 2
     twice[misaligned] *= 1 + 2.0 * (severity * (0.4 + load))[misaligned]
     axial[misaligned] *= 1 + 1.5 * severity[misaligned]

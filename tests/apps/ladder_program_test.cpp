@@ -1,10 +1,9 @@
 // The program `ladder`: from a table to a model, predictions, numbers and files.
 #include <sys/stat.h>
 
-#include <nlohmann/json.hpp>
-
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -42,9 +41,9 @@ struct LadderPlace {
   }
   // A quick training run into RUN.
   Arguments train(const std::string& run) const {
-    return {"train",    at("train.csv"), "--label",  "kind", "--ignore", "id",    "--epochs",
-            "10",       "--layers",      "10",       "--out", at(run),   "--threads", "1",
-            "--no-baseline"};
+    return {"train", at("train.csv"), "--label",   "kind",     "--ignore",
+            "id",    "--epochs",      "10",        "--layers", "10",
+            "--out", at(run),         "--threads", "1",        "--no-baseline"};
   }
 
   LadderPlace() {
@@ -69,8 +68,7 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   INFO(trained.err << trained.out);
   REQUIRE(trained.status == 0);
   CHECK(lines_of(trained.out).size() == 5);
-  CHECK(trained.out.find("trained   300 rows, 20 of them labeled, 2 classes") !=
-        std::string::npos);
+  CHECK(trained.out.find("trained   300 rows, 20 of them labeled, 2 classes") != std::string::npos);
   for (const char* name : {"model.ladder", "report.html", "config.json", "metrics.jsonl",
                            "result.json", "evaluation.json", "MODEL.md"}) {
     INFO(name);
@@ -96,9 +94,8 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   }
   CHECK(right >= 98);  // the clouds lie 4 apart and reach 1.25 to each side
 
-  const auto to_file =
-      place.run({"predict", place.at("run/model.ladder"), place.at("test.csv"), "--id", "id",
-                 "--probabilities", "-o", place.at("answers.csv")});
+  const auto to_file = place.run({"predict", place.at("run/model.ladder"), place.at("test.csv"),
+                                  "--id", "id", "--probabilities", "-o", place.at("answers.csv")});
   CHECK(to_file.status == 0);
   CHECK(file_bytes(place.folder / "answers.csv") == predicted.out);
 
@@ -183,9 +180,9 @@ TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") 
   write_file(place.folder / "flags.json",
              "{\"label\": \"kind\", \"ignore\": [\"id\"], \"layers\": [8, 4], // hidden\n"
              " \"epochs\": 1, \"quiet\": true, \"no-baseline\": true, \"seed\": 5}");
-  const auto outcome = place.run({"train", place.at("train.csv"), "--config",
-                                  place.at("flags.json"), "--epochs", "2", "--out",
-                                  place.at("run"), "--no-report"});
+  const auto outcome =
+      place.run({"train", place.at("train.csv"), "--config", place.at("flags.json"), "--epochs",
+                 "2", "--out", place.at("run"), "--no-report"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   const auto config = nlohmann::json::parse(file_bytes(place.folder / "run/config.json"));
@@ -224,13 +221,13 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
     CHECK(lines_of(outcome.err).size() == 1);
     return outcome.err;
   };
-  CHECK(error({"trian"}) ==
-        "ladder: expected a command but got 'trian' (did you mean train?).\n");
-  CHECK(error({"train"}) ==
-        "ladder: expected DATA but got none (ladder train DATA [FLAGS]).\n");
-  CHECK(error({"train", place.at("train.csv")}).find(
-            "ladder: expected the column of the labels in --label but got none (the last column "
-            "of ") == 0);
+  CHECK(error({"trian"}) == "ladder: expected a command but got 'trian' (did you mean train?).\n");
+  CHECK(error({"train"}) == "ladder: expected DATA but got none (ladder train DATA [FLAGS]).\n");
+  CHECK(
+      error({"train", place.at("train.csv")})
+          .find(
+              "ladder: expected the column of the labels in --label but got none (the last column "
+              "of ") == 0);
   CHECK(error({"predict", "a", "b", "c"}) ==
         "ladder: expected one DATA but got also 'c' (ladder predict MODEL DATA [FLAGS]).\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--epochs", "1", "--minutes",
