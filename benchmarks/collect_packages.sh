@@ -3,7 +3,7 @@
 # CMake, compilers and LibTorch but neither these packages nor a network.
 set -euo pipefail
 
-packages=(libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2 zlib1g-dev)
+packages=(libfmt-dev libcxxopts-dev libprotozero-dev nlohmann-json3-dev catch2 zlib1g-dev)
 
 usage() {
   cat <<'TEXT'

@@ -131,6 +131,26 @@ Lines lines_of(const fs::path& path, int64_t step) {
   return kept;
 }
 
+// Values for TensorBoard, by tag.
+std::vector<std::pair<std::string, double>> scalars_of(const Evaluation& evaluation) {
+  std::vector<std::pair<std::string, double>> values;
+  const auto add = [&values](const std::string& tag, const std::optional<double>& value) {
+    if (value) values.emplace_back(tag, *value);
+  };
+  add("cost/total", evaluation.total);
+  add("cost/supervised", evaluation.supervised);
+  for (size_t level = 0; level < evaluation.denoising.size(); ++level) {
+    add("cost/denoising/" + std::to_string(level), evaluation.denoising[level]);
+  }
+  for (const auto& [name, cost] : evaluation.others) add("cost/" + name, cost);
+  add("error/validation", evaluation.validation_error);
+  add("error/test", evaluation.test_error);
+  add("learning_rate", evaluation.learning_rate);
+  add("epoch", static_cast<double>(evaluation.epoch));
+  add("speed/steps_per_second", evaluation.steps_per_second);
+  return values;
+}
+
 bool holds_run(const fs::path& folder) {
   for (const auto* name : {kConfig, kMetrics, kCheckpoint, kResult}) {
     if (fs::exists(folder / name)) return true;
@@ -189,7 +209,9 @@ RunFolder::RunFolder(RunFolder&& other) noexcept
     : folder_(std::move(other.folder_)),
       config_(std::move(other.config_)),
       recipe_(std::move(other.recipe_)),
-      lock_(std::exchange(other.lock_, -1)) {}
+      lock_(std::exchange(other.lock_, -1)),
+      events_(std::move(other.events_)),
+      resumed_after_(other.resumed_after_) {}
 
 RunFolder::~RunFolder() {
   if (lock_ >= 0) ::close(lock_);
@@ -209,10 +231,18 @@ void RunFolder::keep_evaluations(int64_t step) {
   const auto path = folder_ / kMetrics;
   const auto kept = lines_of(path, step);
   if (kept.changed) io::write_atomically(path, kept.text);
+  io::cut_events(folder_, step);
+  events_.reset();
+  resumed_after_ = step;
 }
 
 void RunFolder::append(const Evaluation& evaluation) {
   io::append_line(folder_ / kMetrics, to_json(evaluation));
+  if (!events_) {
+    events_.emplace(folder_, resumed_after_);
+    if (resumed_after_ == 0) events_->add_text(0, "config", "```\n" + config_ + "\n```");
+  }
+  events_->add_scalars(evaluation.step, scalars_of(evaluation));
 }
 
 void RunFolder::write_result(const TrainResult& result, const RunAbout& about) {

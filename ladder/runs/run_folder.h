@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ladder/io/events.h"
 #include "ladder/train/evaluation.h"
 #include "ladder/train/run_record.h"
 
@@ -18,12 +19,13 @@ namespace ladder::runs {
 ///     config.json    configuration that the run was started with, JSON as given
 ///     metrics.jsonl  one object for each Evaluation
 ///     checkpoint.pt  see checkpoint.h
+///     events.out.tfevents.*  the same for TensorBoard, see io/events.h; one file for each part
 ///     result.json    once the run has finished or stopped early
 ///     .lock          held while a process has the folder open
 ///
-/// All files except metrics.jsonl are replaced atomically. Opening the folder removes temporary
-/// files of processes that were killed while they wrote one. One process at a time has it open, by
-/// a lock that ends with the process.
+/// All files except metrics.jsonl and events are replaced atomically. Opening the folder removes
+/// temporary files of processes that were killed while they wrote one. One process at a time has it
+/// open, by a lock that ends with the process.
 ///
 /// Recorded history is never shortened unless training goes on from a checkpoint:
 /// `keep_evaluations` alone drops the evaluations after it, and a last line that a crash tore.
@@ -63,6 +65,8 @@ class RunFolder : public train::RunRecord {
   std::string config_;
   std::string recipe_;  // JSON
   int lock_ = -1;
+  std::optional<io::EventFile> events_;  // from the first evaluation of this part
+  int64_t resumed_after_ = 0;            // step
 };
 
 struct FolderOptions {

@@ -7,6 +7,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/python.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace ladder::runs;
@@ -161,6 +162,40 @@ TEST_CASE("RunFolder keeps metrics as lines of JSON", "[runs]") {
   run.keep_evaluations(0);
   REQUIRE(run.evaluations().empty());
   REQUIRE(file_bytes(folder / "metrics.jsonl").empty());
+}
+
+TEST_CASE("RunFolder keeps the metrics for TensorBoard, each step once", "[runs][slow]") {
+  if (!ladder::testing::python("tensorboard")) LADDER_SKIP(ladder::testing::kNoPython);
+  const TemporaryFolder folder;
+  {
+    RunFolder run(folder.path(), R"({"seed": 1})", false);
+    run.keep_evaluations(0);
+    for (const int64_t step : {10, 20, 30}) run.append(evaluation_at(step));
+  }
+  {
+    RunFolder run(folder.path(), R"({"seed": 1})", true);
+    run.keep_evaluations(20);
+    run.append(evaluation_at(30));
+    run.append(evaluation_at(40));
+  }
+  const auto outcome = ladder::testing::run_python(R"PY(
+import sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "tensors": 0})
+events.Reload()
+print(sorted(events.Tags()["scalars"]))
+for tag in events.Tags()["scalars"]:
+    assert [e.step for e in events.Scalars(tag)] == [10, 20, 30, 40], tag
+print([e.value for e in events.Scalars("error/test")][0], events.Scalars("epoch")[3].value)
+print(events.Tensors("config")[0].tensor_proto.string_val[0].decode())
+)PY",
+                                                   {folder.path().string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  REQUIRE(outcome.out ==
+          "['cost/denoising/0', 'cost/denoising/2', 'cost/supervised', 'cost/total', 'epoch', "
+          "'error/test', 'learning_rate', 'speed/steps_per_second']\n"
+          "1.0700000524520874 4.0\n```\n{\"seed\": 1}\n```\n");
 }
 
 TEST_CASE("RunFolder drops a torn last line of the metrics", "[runs]") {

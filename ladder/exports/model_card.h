@@ -1,0 +1,19 @@
+/// Description of a model for people.
+#pragma once
+
+#include <string>
+
+#include "ladder/exports/prediction_model.h"
+
+namespace ladder::exports {
+
+/// Return a model card in Markdown: what the model predicts from what, all `facts` (data, settings
+/// and measured numbers), columns or pixels and what is done with them, the layers, limits, and how
+/// to load it in each format.
+///
+/// Errors: those of `model_tensors`.
+///
+///     io::write_atomically("model.md", exports::model_card(model));
+std::string model_card(const PredictionModel& model);
+
+}  // namespace ladder::exports

@@ -1,0 +1,25 @@
+/// Export to a Python module.
+#pragma once
+
+#include <filesystem>
+
+#include "ladder/exports/prediction_model.h"
+
+namespace ladder::exports {
+
+/// Write the prediction of a model as a Python module that needs nothing but PyTorch: the network
+/// as plain modules of torch.nn, how rows become its inputs, and the class names, with the weights
+/// beside it in a file of the same name that ends in .pt. `path` is the module, `NAME.py`, or a
+/// folder in which `model.py` and `model.pt` are written; it is created where missing.
+///
+///     import model
+///     model.predict({"age": [31, None], "colour": ["red", ""]})        # class names
+///     model.predict_proba(pandas.read_csv("rows.csv"))                 # tensor [rows, classes]
+///
+/// `model.load(path)` also takes the files of `write_torch` and `write_safetensors`. Parameters
+/// have the names of the library, so that `state_dict()` can be read back by `read_weights`.
+///
+/// Errors: those of `write_onnx`, except for the size.
+void write_python(const std::filesystem::path& path, const PredictionModel& model);
+
+}  // namespace ladder::exports

@@ -1,0 +1,141 @@
+#include "ladder/exports/weights.h"
+
+#include <torch/torch.h>
+
+#include <array>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ladder/core/nearest_name.h"
+#include "ladder/exports/internal/plain_layers.h"
+#include "ladder/io/safetensors.h"
+
+namespace ladder::exports {
+namespace {
+
+constexpr std::string_view kEncoder = "stages.", kDecoder = "decoder.";
+constexpr std::string_view kModelFilePrefix = "network.";  // of names in a Classifier's file
+
+io::TensorMap state_of(const Ladder& net) {
+  io::TensorMap state;
+  for (const auto& item : net->named_parameters()) state[item.key()] = item.value().detach();
+  for (const auto& item : net->named_buffers()) state[item.key()] = item.value();
+  return state;
+}
+
+std::map<std::string, std::string> texts_of(const PredictionModel& model) {
+  std::map<std::string, std::string> texts = {{"classes", json_array(class_names(model))}};
+  if (model.features) texts["features"] = data::to_json(*model.features);
+  if (model.images) {
+    const auto& images = *model.images;
+    texts["images"] =
+        nlohmann::ordered_json{{"channels", images.channels}, {"height", images.height},
+                               {"width", images.width},       {"mean", images.mean},
+                               {"scale", images.scale},       {"flat", images.flat}}
+            .dump();
+  }
+  nlohmann::ordered_json facts = nlohmann::ordered_json::object();
+  for (const auto& [name, text] : model.facts) facts[name] = text;
+  texts["facts"] = facts.dump();
+  return texts;
+}
+
+io::TensorMap tensors_in(const std::filesystem::path& path) {
+  std::array<char, 2> head = {};
+  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  const bool is_zip = head == std::array{'P', 'K'};
+  // A file that is neither, or that is not there, is named by the reader of its ending.
+  const bool is_pt = is_zip || path.extension() == ".pt" || path.extension() == ".pth";
+  io::TensorMap tensors;
+  for (auto& [name, tensor] : is_pt ? io::load_tensors(path) : io::load_safetensors(path).tensors) {
+    const size_t prefix = name.starts_with(kModelFilePrefix) ? kModelFilePrefix.size() : 0;
+    tensors.emplace(name.substr(prefix), tensor);
+  }
+  return tensors;
+}
+
+// Counts and versions, which belong to this library.
+bool is_own_buffer(std::string_view name) {
+  return name.ends_with(".batches") || name.ends_with(".version");
+}
+
+void check_weight(const std::string& file, const std::string& name, const torch::Tensor& wanted,
+                  const torch::Tensor& found) {
+  TORCH_CHECK(found.sizes() == wanted.sizes(), "read_weights: expected ", name, " to be ",
+              wanted.sizes(), " but got ", found.sizes(), " in ", file,
+              " (is it of another network?).");
+  TORCH_CHECK(found.is_floating_point() == wanted.is_floating_point(), "read_weights: expected ",
+              name, " in ", c10::toString(wanted.scalar_type()), " but got ",
+              c10::toString(found.scalar_type()), " in ", file, ".");
+  TORCH_CHECK(!found.is_floating_point() || found.isfinite().all().item<bool>(),
+              "read_weights: expected finite numbers in ", name,
+              " but got a NaN or an infinite one in ", file, ".");
+  TORCH_CHECK(!name.ends_with(".version") || found.equal(wanted.to(found.scalar_type())),
+              "read_weights: expected ", name, " to be ", wanted.item<int64_t>(), " but got ",
+              found.item<double>(), " in ", file, " (its stage computed other values).");
+  TORCH_CHECK(!name.ends_with(".running_var") || found.ge(0).all().item<bool>(),
+              "read_weights: expected variances of at least 0 in ", name,
+              " but got a negative one in ", file, ".");
+}
+
+}  // namespace
+
+io::TensorMap model_tensors(const PredictionModel& model) {
+  check_model("model_tensors", model);
+  auto tensors = state_of(model.net);
+  for (const auto& [name, text] : texts_of(model)) tensors[name] = io::text_tensor(text);
+  return tensors;
+}
+
+void write_torch(const std::filesystem::path& path, const PredictionModel& model) {
+  io::save_tensors(path, model_tensors(model));
+}
+
+void write_safetensors(const std::filesystem::path& path, const PredictionModel& model) {
+  check_model("write_safetensors", model);
+  auto texts = texts_of(model);
+  texts["format"] = "pt";
+  io::save_safetensors(path, state_of(model.net), texts);
+}
+
+void read_weights(const std::filesystem::path& path, const Ladder& net) {
+  TORCH_CHECK(!net.is_empty(), "read_weights: expected a network but got an empty one.");
+  const auto file = path.string();
+  const auto found = tensors_in(path);
+  const auto state = state_of(net);
+
+  bool has_decoder = false;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : state) names.push_back(name);
+  for (const auto& [name, tensor] : found) {
+    has_decoder = has_decoder || name.starts_with(kDecoder);
+    const bool is_of_network =
+        name.starts_with(kEncoder) || (name.starts_with(kDecoder) && net->has_decoder());
+    TORCH_CHECK(!is_of_network || state.contains(name), "read_weights: expected tensors of the ",
+                "network but got ", name, " in ", file, " (the nearest name is ",
+                nearest_name(name, names), ").");
+  }
+
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;
+  for (const auto& [name, tensor] : state) {
+    const auto given = found.find(name);
+    const bool is_optional = is_own_buffer(name) || (name.starts_with(kDecoder) && !has_decoder);
+    TORCH_CHECK(is_optional || given != found.end(), "read_weights: expected a tensor named ", name,
+                " but got none in ", file, " (is it of another network?).");
+    if (given != found.end()) {
+      check_weight(file, name, tensor, given->second);
+      copies.emplace_back(tensor, given->second);
+    } else if (name.ends_with(".batches")) {
+      copies.emplace_back(tensor, torch::ones({}, torch::kInt64));  // statistics that are stored
+    }
+  }
+  const torch::NoGradGuard no_grad;
+  for (auto& [to, from] : copies) to.copy_(from);
+}
+
+}  // namespace ladder::exports

@@ -1,0 +1,47 @@
+#include <ladder/exports/model_card.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <torch/torch.h>
+
+#include <string>
+
+#include "tests/exports/models.h"
+
+using Catch::Contains;
+using ladder::exports::model_card;
+
+TEST_CASE("model_card tells data, settings, numbers, limits and how to load", "[exports]") {
+  const auto card = model_card(ladder::testing::table_model(true));
+  CHECK_THAT(card,
+             Contains("This model predicts one of 3 classes from rows of a table with 3 numeric "
+                      "and 2 text columns: yes, no \"maybe\", \xC3\xA9.\n"));
+  CHECK_THAT(card, Contains("| labeled rows | 200 |\n"));
+  CHECK_THAT(card, Contains("| validation error | 3.1 % \\| of 40 |\n"));  // one cell
+  CHECK_THAT(card, Contains("| constant | number | not used: constant |\n"));
+  CHECK_THAT(card, Contains("| id | text | not used: different in nearly every row |\n"));
+  CHECK_THAT(card, Contains("| colour | text | one input for each of 4 texts, one for all others, "
+                            "one that marks missing values |\n"));
+  CHECK_THAT(card, Contains("| 2 | ladder::NoisyBatchNormLinear(30, 3) | 3 | 96 |\n"));
+  CHECK_THAT(card,
+             Contains("Weights of the denoising costs by level, from the input up: 10, 1, 0.1."));
+  CHECK_THAT(card, Contains("## Limits\n"));
+  CHECK_THAT(card, Contains("{\"numbers\": numbers, \"texts\": texts}"));
+}
+
+TEST_CASE("model_card describes images and many classes", "[exports]") {
+  auto model = ladder::testing::image_model(
+      {.input_shape = {3, 6, 5},
+       .layers = {ladder::models::Conv{4, 2}, ladder::models::Dense{25}}});
+  model.classes.clear();
+  const auto card = model_card(model);
+  CHECK_THAT(card,
+             Contains("one of 25 classes from images of 6 x 5 pixels with 3 channels: 0, 1, "));
+  CHECK_THAT(card, Contains(", 19 and 5 more.\n"));
+  CHECK_THAT(card, Contains("| 1 | 0.45 | 0.25 |\n"));
+  CHECK_THAT(card, Contains("| 1 | ladder::NoisyConv(3, 4, 2x2, valid) | 4 x 5 x 4 | 52 |\n"));
+  CHECK_THAT(card, Contains("Images must have 6 x 5 pixels; nothing is resized."));
+  CHECK_THAT(card, !Contains("denoising costs"));
+  model.classes = {"two", "names"};
+  CHECK(ladder::testing::error_text([&] { model_card(model); }) ==
+        "model_card: expected names of 25 classes but got 2.");
+}

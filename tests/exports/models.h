@@ -1,0 +1,150 @@
+/// Models with every part that an export writes, and rows to predict.
+#pragma once
+
+#include <ladder/data/features.h>
+#include <ladder/exports/prediction_model.h>
+#include <ladder/models/network.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace ladder::testing {
+
+/// Give every shift and scale a value of its own: they start at 0 and 1.
+inline void shake(const Ladder& net) {
+  const torch::NoGradGuard no_grad;
+  for (auto& item : net->named_parameters()) {
+    if (item.key().ends_with(".beta")) item.value().normal_(0.0, 0.3);
+    if (item.key().ends_with(".gamma")) item.value().uniform_(0.5, 1.5);
+  }
+}
+
+/// Probabilities of inputs that are rows of the network already.
+inline torch::Tensor probabilities(const exports::PredictionModel& model,
+                                   const torch::Tensor& inputs) {
+  const torch::NoGradGuard no_grad;
+  auto net = model.net;
+  net->eval();
+  return net->forward(inputs).softmax(1);
+}
+
+/// y = (x / 255 - mean) / scale.
+inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torch::Tensor& x) {
+  const auto mean = torch::tensor(images.mean, torch::kFloat32).view({1, -1, 1, 1});
+  const auto scale = torch::tensor(images.scale, torch::kFloat32).view({1, -1, 1, 1});
+  const auto inputs = (x.to(torch::kFloat32) / 255 - mean) / scale;
+  return images.flat ? inputs.flatten(1) : inputs;
+}
+
+/// Pixels with patches of their own brightness in every image. The channel means of plain noise
+/// hardly differ between images, and a normalisation by their standard deviation would bring out
+/// nothing but rounding.
+inline torch::Tensor random_images(const exports::ImageInputs& images, int64_t rows) {
+  namespace F = torch::nn::functional;
+  const auto patches = F::interpolate(
+      torch::rand({rows, images.channels, 4, 4}),
+      F::InterpolateFuncOptions().size(std::vector<int64_t>{images.height, images.width}));
+  return (255 * (0.8 * patches + 0.2 * torch::rand_like(patches))).to(torch::kUInt8);
+}
+
+/// A calibrated network of these layers with random weights that predicts from images.
+inline exports::PredictionModel image_model(models::NetworkOptions options, int64_t rows = 32) {
+  options.lambda = {};
+  exports::PredictionModel model{.net = models::network(options)};
+  const auto& shape = options.input_shape;
+  exports::ImageInputs images;
+  images.flat = shape.size() == 1;
+  images.channels = images.flat ? 1 : shape[0];
+  images.height = images.flat ? 28 : shape[1];
+  images.width = images.flat ? shape[0] / 28 : shape[2];
+  for (int64_t c = 0; c < images.channels; ++c) {
+    images.mean.push_back(0.4 + 0.05 * static_cast<double>(c));
+    images.scale.push_back(0.3 - 0.05 * static_cast<double>(c));
+  }
+  shake(model.net);
+  model.net->calibrate(image_inputs(images, random_images(images, rows)));
+  model.images = images;
+  return model;
+}
+
+inline data::Column number_column(const std::string& name, std::vector<double> numbers) {
+  return {.name = name, .kind = data::ColumnKind::kNumber, .numbers = std::move(numbers)};
+}
+
+/// "" is a missing text.
+inline data::Column text_column(const std::string& name, const std::vector<std::string>& texts) {
+  data::Column column{.name = name, .kind = data::ColumnKind::kText};
+  for (const auto& text : texts) {
+    int32_t code = -1;
+    for (size_t l = 0; l < column.levels.size(); ++l) {
+      if (column.levels[l] == text) code = static_cast<int32_t>(l);
+    }
+    if (code < 0 && !text.empty()) {
+      code = static_cast<int32_t>(column.levels.size());
+      column.levels.push_back(text);
+    }
+    column.codes.push_back(code);
+  }
+  return column;
+}
+
+/// Rows with missing values, heavy tails, values far from 0, a constant and, if wanted, texts.
+/// `is_new` adds levels that other rows do not have. All numbers are float32 values.
+inline data::Table sample_table(int64_t rows, unsigned seed, bool texts, bool is_new = false) {
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal;
+  const std::vector<std::string> colours = {"red", "green", "blue \"sky\"", "gr\xC3\xBCn"};
+  std::vector<double> age, time, tail, constant;
+  std::vector<std::string> colour, size, id;
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto as_float = [](double value) { return double{static_cast<float>(value)}; };
+    const bool missing = row % 7 == 3;
+    age.push_back(missing ? std::numeric_limits<double>::quiet_NaN()
+                          : as_float(40 + 10 * normal(random)));
+    time.push_back(as_float(1.7e9 + 1e5 * normal(random)));
+    tail.push_back(as_float(std::exp(3 * normal(random))));
+    constant.push_back(5);
+    const auto draw = random() % 100;
+    colour.push_back(row % 11 == 5         ? ""
+                     : is_new && draw < 20 ? "violet"
+                     : draw == 99          ? "rare"
+                                           : colours[draw % 4]);
+    size.push_back(is_new && draw < 30   ? ""
+                   : is_new && draw < 50 ? "xl"
+                   : draw % 2 == 0       ? "s"
+                                         : "m");
+    id.push_back("row " + std::to_string(row));
+  }
+  data::Table table{.source = "sample", .rows = rows};
+  table.columns = {number_column("tail", tail), number_column("age", age),
+                   number_column("constant", constant)};
+  if (texts) {
+    table.columns.push_back(text_column("colour", colour));
+    table.columns.push_back(text_column("id", id));
+  }
+  table.columns.push_back(number_column("time", time));
+  if (texts) table.columns.push_back(text_column("size", size));
+  return table;
+}
+
+/// A calibrated network with random weights that predicts three classes from `sample_table`.
+inline exports::PredictionModel table_model(bool texts) {
+  const auto table = sample_table(400, 1, texts);
+  exports::PredictionModel model;
+  model.features = data::fit_features(table, {}, {.most_levels = 4});
+  models::NetworkOptions options{.input_shape = {model.features->width()},
+                                 .layers = {models::Dense{30}, models::Dense{3}}};
+  options.lambda = models::full_lambda(2, 10, 1, 0.1);
+  model.net = models::network(options);
+  shake(model.net);
+  model.net->calibrate(model.features->apply(table));
+  model.classes = {"yes", "no \"maybe\"", "\xC3\xA9"};
+  model.facts = {{"labeled rows", "200"}, {"validation error", "3.1 % | of 40"}};
+  return model;
+}
+
+}  // namespace ladder::testing

@@ -1,0 +1,171 @@
+#include <ladder/exports/python.h>
+#include <ladder/exports/weights.h>
+#include <ladder/io/safetensors.h>
+#include <ladder/models/recipes.h>
+#include <ladder/nn/from_sequential.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <tests/support/python.h>
+#include <tests/support/require_close.h>
+#include <tests/support/temporary_folder.h>
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/exports/models.h"
+
+namespace {
+
+using ladder::exports::PredictionModel;
+using ladder::exports::write_python;
+using ladder::testing::error_text;
+using ladder::testing::file_bytes;
+using ladder::testing::TemporaryFolder;
+
+// Every module of a folder predicts the rows beside it, with no other module at hand than PyTorch.
+constexpr const char* kRunModules = R"PY(
+import glob, importlib.util, json, os, sys
+import torch
+from safetensors.torch import load_file
+os.chdir(sys.argv[1])
+for path in sorted(glob.glob("*.py")):
+    spec = importlib.util.spec_from_file_location(path[:-3], path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows = load_file(path[:-3] + ".rows")
+    wanted = rows.pop("expected")
+    if os.path.exists(path[:-3] + ".json"):
+        rows = json.load(open(path[:-3] + ".json"))
+    else:
+        rows = rows["rows"]
+    p = module.predict_proba(rows)
+    assert p.dtype == wanted.dtype and p.shape == wanted.shape, (p.dtype, p.shape)
+    assert module.predict(rows) == [module.CLASSES[i] for i in p.argmax(1).tolist()]
+    assert p.std(0).max() > 1e-3
+    network = module.load()
+    torch.save(network.state_dict(), path[:-3] + ".state")
+    print(path[:-3], (p - wanted).abs().max().item())
+)PY";
+
+std::vector<std::pair<std::string, double>> run_modules(const TemporaryFolder& folder) {
+  const auto outcome = ladder::testing::run_python(kRunModules, {folder.path().string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  std::istringstream lines(outcome.out);
+  std::vector<std::pair<std::string, double>> found;
+  std::string name;
+  for (double worst = 0; lines >> name >> worst;) found.emplace_back(name, worst);
+  return found;
+}
+
+void write_rows(const TemporaryFolder& folder, const std::string& name,
+                const PredictionModel& model, const torch::Tensor& rows,
+                const torch::Tensor& inputs) {
+  write_python(folder / (name + ".py"), model);
+  ladder::io::TensorMap feed = {{"expected", ladder::testing::probabilities(model, inputs)}};
+  if (rows.defined()) feed["rows"] = rows;
+  ladder::io::save_safetensors(folder / (name + ".rows"), feed);
+}
+
+}  // namespace
+
+TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][slow]") {
+  if (!ladder::testing::python("torch") || !ladder::testing::python("safetensors")) {
+    LADDER_SKIP(ladder::testing::kNoPython);
+  }
+  const TemporaryFolder folder;
+  torch::manual_seed(6);
+  namespace models = ladder::models;
+  namespace tnn = torch::nn;
+
+  // Layers of the recipes; weights, not sizes, are what a module can get wrong, so few channels do.
+  const std::vector<std::pair<std::string, models::NetworkOptions>> networks = {
+      {"mlp", {.input_shape = {784}, .layers = {models::Dense{50}, models::Dense{10}}}},
+      {"conv_small", models::conv_small()},
+      {"pools",
+       {.input_shape = {3, 13, 11},
+        .layers = {models::Conv{5, 3, ladder::Border::kFull},
+                   models::Conv{6, 3, ladder::Border::kSame, 2}, models::MaxPool{3},
+                   models::Conv{7, 2, ladder::Border::kValid}, models::MeanPool{2},
+                   models::Dense{9}, models::Dense{4}},
+        .activation = ladder::Activation::kGelu}},
+      {"global",
+       {.input_shape = {2, 9, 8},
+        .layers = {models::Conv{4, 3}, models::GlobalMeanPool{}},
+        .activation = ladder::Activation::kLeakyRelu,
+        .top_gamma = false}},
+  };
+  for (const auto& [name, options] : networks) {
+    const auto model = ladder::testing::image_model(options);
+    const auto rows = ladder::testing::random_images(*model.images, 7);
+    write_rows(folder, name, model, rows, ladder::testing::image_inputs(*model.images, rows));
+  }
+  tnn::Sequential layers(
+      tnn::Conv1d(tnn::Conv1dOptions(2, 6, 4).padding(torch::kSame).groups(2)), tnn::BatchNorm1d(6),
+      tnn::Tanh(), tnn::MaxPool1d(tnn::MaxPool1dOptions(3).stride(2).padding(1).ceil_mode(true)),
+      tnn::AvgPool1d(tnn::AvgPool1dOptions(2)), tnn::AdaptiveAvgPool1d(1), tnn::Flatten(),
+      tnn::Linear(6, 3));
+  PredictionModel plain{.net = ladder::from_sequential(layers, {.input_shape = {2, 30}})};
+  plain.net->to(torch::kFloat64);
+  ladder::testing::shake(plain.net);
+  plain.net->calibrate(torch::randn({50, 2, 30}, torch::kFloat64));
+  const auto signals = torch::randn({9, 2, 30}, torch::kFloat64);
+  write_rows(folder, "signals", plain, signals, signals);
+
+  const auto table_model = ladder::testing::table_model(true);
+  const auto table = ladder::testing::sample_table(60, 2, true, /*is_new=*/true);
+  write_rows(folder, "table", table_model, {}, table_model.features->apply(table));
+  nlohmann::json columns;
+  for (const auto& column : table.columns) {
+    auto& values = columns[column.name] = nlohmann::json::array();
+    for (int64_t row = 0; row < table.rows; ++row) {
+      if (column.kind == ladder::data::ColumnKind::kText) {
+        values.push_back(ladder::data::cell_text(column, row));
+      } else {
+        values.push_back(column.numbers[static_cast<size_t>(row)]);  // NaN becomes null
+      }
+    }
+  }
+  ladder::testing::write_file(folder / "table.json", columns.dump());
+
+  const auto found = run_modules(folder);
+  CHECK(found.size() == 6);
+  for (const auto& [name, worst] : found) {
+    CAPTURE(name);
+    CHECK(worst < 1e-5);
+  }
+
+  // The state of the Python form is read back into a network of other weights.
+  auto copy = std::dynamic_pointer_cast<ladder::LadderImpl>(table_model.net->clone());
+  const torch::NoGradGuard no_grad;
+  for (auto& parameter : copy->parameters()) parameter.add_(1);
+  const auto path = folder / "table.state.pt";
+  std::filesystem::rename(folder / "table.state", path);
+  ladder::exports::read_weights(path, ladder::Ladder(copy));
+  const auto inputs = table_model.features->apply(table);
+  copy->eval();
+  CHECK(torch::equal(copy->forward(inputs).softmax(1),
+                     ladder::testing::probabilities(table_model, inputs)));
+}
+
+TEST_CASE("write_python writes a folder or a file", "[exports]") {
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(false);
+  write_python(folder / "a/b", model);
+  CHECK(std::filesystem::exists(folder / "a/b/model.py"));
+  CHECK(std::filesystem::exists(folder / "a/b/model.pt"));
+  write_python(folder / "c.py", model);
+  CHECK(file_bytes(folder / "c.py") == file_bytes(folder / "a/b/model.py"));
+  CHECK(file_bytes(folder / "c.pt") == file_bytes(folder / "a/b/model.pt"));
+
+  ladder::testing::write_file(folder / "file", "x");
+  CHECK(error_text([&] { write_python(folder / "file", model); }) ==
+        "write_python: expected a folder or a path that ends in .py but got " +
+            (folder / "file").string() + ".");
+  CHECK(error_text([&] { write_python(folder / "d", {}); }) ==
+        "write_python: expected a network but got an empty one.");
+  CHECK_FALSE(std::filesystem::exists(folder / "d"));
+}

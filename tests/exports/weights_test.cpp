@@ -1,0 +1,208 @@
+#include <ladder/exports/weights.h>
+#include <ladder/io/safetensors.h>
+#include <ladder/models/mlp.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <tests/support/python.h>
+#include <tests/support/temporary_folder.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "tests/exports/models.h"
+
+namespace {
+
+using ladder::exports::model_tensors;
+using ladder::exports::read_weights;
+using ladder::exports::write_safetensors;
+using ladder::exports::write_torch;
+using ladder::testing::error_text;
+using ladder::testing::TemporaryFolder;
+
+// A network like that of table_model, with other weights.
+ladder::Ladder other_net(const ladder::exports::PredictionModel& model, bool decoder = true) {
+  ladder::models::NetworkOptions options{
+      .input_shape = model.net->options.input_shape,
+      .layers = {ladder::models::Dense{30}, ladder::models::Dense{3}}};
+  if (decoder) options.lambda = ladder::models::full_lambda(2, 10, 1, 0.1);
+  return ladder::models::network(options);
+}
+
+bool same_state(const ladder::Ladder& a, const ladder::Ladder& b, bool decoder = true) {
+  int compared = 0;
+  const auto states = b->named_parameters();
+  for (const auto& item : a->named_parameters()) {
+    if (!decoder && item.key().starts_with("decoder.")) continue;
+    if (!torch::equal(item.value(), states[item.key()])) return false;
+    ++compared;
+  }
+  const auto buffers = b->named_buffers();
+  for (const auto& item : a->named_buffers()) {
+    if (!decoder && item.key().starts_with("decoder.")) continue;
+    if (!torch::equal(item.value(), buffers[item.key()])) return false;
+    ++compared;
+  }
+  return compared > 6;
+}
+
+}  // namespace
+
+TEST_CASE("model_tensors names weights and texts", "[exports]") {
+  const auto model = ladder::testing::table_model(true);
+  const auto tensors = model_tensors(model);
+  CHECK(torch::equal(tensors.at("stages.0.weight"),
+                     model.net->named_parameters()["stages.0.weight"]));
+  CHECK(tensors.contains("stages.1.normalization.running_var"));
+  CHECK(tensors.contains("stages.1.normalization.gamma"));
+  CHECK(ladder::io::tensor_text(tensors.at("classes")) == R"(["yes","no \"maybe\"","é"])");
+  CHECK(ladder::io::tensor_text(tensors.at("features")) == ladder::data::to_json(*model.features));
+  CHECK(ladder::io::tensor_text(tensors.at("facts")) ==
+        R"({"labeled rows":"200","validation error":"3.1 % | of 40"})");
+  CHECK_FALSE(tensors.contains("images"));
+  CHECK(error_text([] { model_tensors({}); }) ==
+        "model_tensors: expected a network but got an empty one.");
+
+  const auto images = ladder::testing::image_model(
+      {.input_shape = {2, 4, 5}, .layers = {ladder::models::Conv{3, 2}, ladder::models::Dense{2}}});
+  const auto described = model_tensors(images);
+  CHECK(ladder::io::tensor_text(described.at("classes")) == R"(["0","1"])");
+  CHECK(ladder::io::tensor_text(described.at("images")) ==
+        R"({"channels":2,"height":4,"width":5,"mean":[0.4,0.45],"scale":[0.3,0.25],"flat":false})");
+}
+
+TEST_CASE("read_weights reads what write_torch and write_safetensors wrote", "[exports]") {
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(true);
+  write_torch(folder / "model.pt", model);
+  write_safetensors(folder / "model.safetensors", model);
+  for (const char* name : {"model.pt", "model.safetensors"}) {
+    CAPTURE(name);
+    auto net = other_net(model);
+    REQUIRE_FALSE(same_state(net, model.net));
+    read_weights(folder / name, net);
+    CHECK(same_state(net, model.net));
+    // A network for predictions alone, of another type.
+    auto small = other_net(model, /*decoder=*/false);
+    small->to(torch::kFloat64);
+    read_weights(folder / name, small);
+    small->to(torch::kFloat32);
+    CHECK(same_state(small, model.net));
+  }
+  const auto texts = ladder::io::load_safetensors(folder / "model.safetensors").metadata;
+  CHECK(texts.at("classes") == R"(["yes","no \"maybe\"","é"])");
+  CHECK(texts.at("format") == "pt");
+
+  // The model file of a Classifier.
+  ladder::io::TensorMap prefixed = {{"model.json", ladder::io::text_tensor("{}")}};
+  for (const auto& [name, tensor] : model_tensors(model)) prefixed["network." + name] = tensor;
+  ladder::io::save_tensors(folder / "model.ladder", prefixed);
+  auto named = other_net(model);
+  read_weights(folder / "model.ladder", named);
+  CHECK(same_state(named, model.net));
+
+  // Weights without a decoder leave it as it is.
+  auto tensors = model_tensors(model);
+  std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("decoder."); });
+  ladder::io::save_tensors(folder / "encoder.pt", tensors);
+  auto net = other_net(model);
+  const auto before = net->named_parameters();
+  const auto gaussian = before.keys().back();
+  REQUIRE(gaussian.starts_with("decoder."));
+  const auto value = before[gaussian].clone();
+  read_weights(folder / "encoder.pt", net);
+  CHECK(same_state(model.net, net, /*decoder=*/false));
+  CHECK(torch::equal(net->named_parameters()[gaussian], value));
+}
+
+TEST_CASE("Python reads what write_torch and write_safetensors wrote", "[exports][slow]") {
+  if (!ladder::testing::python("torch") || !ladder::testing::python("safetensors")) {
+    LADDER_SKIP(ladder::testing::kNoPython);
+  }
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(true);
+  write_torch(folder / "model.pt", model);
+  write_safetensors(folder / "model.safetensors", model);
+  const auto outcome = ladder::testing::run_python(R"PY(
+import json, os, sys, torch
+from safetensors import safe_open
+os.chdir(sys.argv[1])
+d = torch.load("model.pt", weights_only=True)
+assert type(d) is dict
+text = lambda name: bytes(d[name].tolist()).decode()
+assert json.loads(text("classes")) == ["yes", 'no "maybe"', "\u00e9"]
+columns = {c["name"]: c for c in json.loads(text("features"))}
+assert columns["constant"]["dropped"] == "constant" and columns["colour"]["indicator"]
+with safe_open("model.safetensors", "pt") as f:
+    assert f.metadata()["classes"] == text("classes")
+    assert f.metadata()["features"] == text("features")
+    names = set(f.keys())
+    assert names == {n for n in d if n.startswith(("stages.", "decoder."))}, names
+    assert any(n.startswith("decoder.") for n in names)
+    assert all(torch.equal(f.get_tensor(n), d[n]) for n in names)
+)PY",
+                                                   {folder.path().string()});
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+}
+
+TEST_CASE("read_weights refuses weights of another network and leaves the network as it was",
+          "[exports]") {
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(false);
+  const auto path = folder / "x.pt";
+  const auto refusal = [&](const std::function<void(ladder::io::TensorMap&)>& change) {
+    auto tensors = model_tensors(model);
+    for (auto& [name, tensor] : tensors) tensor = tensor.clone();
+    change(tensors);
+    ladder::io::save_tensors(path, tensors);
+    auto net = other_net(model);
+    std::vector<torch::Tensor> before;
+    for (const auto& parameter : net->parameters()) before.push_back(parameter.clone());
+    const auto text = error_text([&] { read_weights(path, net); });
+    for (size_t p = 0; p < before.size(); ++p)
+      REQUIRE(torch::equal(net->parameters()[p], before[p]));
+    return text;
+  };
+  const std::string in = " in " + path.string();
+  CHECK(refusal([](auto& t) { t.erase("stages.1.normalization.beta"); }) ==
+        "read_weights: expected a tensor named stages.1.normalization.beta but got none" + in +
+            " (is it of another network?).");
+  CHECK(refusal([](auto& t) {
+          t["stages.0.weight"] = torch::zeros({4, 30});
+        }) == "read_weights: expected stages.0.weight to be [30, 4] but got [4, 30]" + in +
+                  " (is it of another network?).");
+  CHECK(refusal([](auto& t) {
+          t["stages.0.weight"] = torch::zeros({30, 4}, torch::kInt64);
+        }) == "read_weights: expected stages.0.weight in Float but got Long" + in + ".");
+  CHECK(
+      refusal([](auto& t) { t["stages.0.weight"][3][1] = NAN; }) ==
+      "read_weights: expected finite numbers in stages.0.weight but got a NaN or an infinite one" +
+          in + ".");
+  CHECK(refusal([](auto& t) { t["stages.0.normalization.running_var"][3] = -1; }) ==
+        "read_weights: expected variances of at least 0 in stages.0.normalization.running_var but "
+        "got a negative one" +
+            in + ".");
+  CHECK(refusal([](auto& t) {
+          t["stages.2.weight"] = torch::zeros({3, 3});
+        }) == "read_weights: expected tensors of the network but got stages.2.weight" + in +
+                  " (the nearest name is stages.0.weight).");
+  CHECK(refusal([](auto& t) {
+          std::string last;
+          for (const auto& [name, tensor] : t) {
+            if (name.starts_with("decoder.")) last = name;
+          }
+          t.erase(last);
+        }).starts_with("read_weights: expected a tensor named decoder."));
+  CHECK(error_text([&] { read_weights(path, ladder::Ladder(nullptr)); }) ==
+        "read_weights: expected a network but got an empty one.");
+  CHECK(error_text([&] {
+          read_weights(folder / "absent.pt", model.net);
+        }).starts_with("load_tensors: expected a .pt file but got no file at "));
+  ladder::testing::write_file(folder / "text", "weights");
+  CHECK(error_text([&] {
+          read_weights(folder / "text", model.net);
+        }).starts_with("load_safetensors: expected a whole .safetensors file"));
+}
