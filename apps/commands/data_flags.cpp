@@ -86,7 +86,7 @@ void add_data_flags(CommandLine& line, DataFlags& flags) {
             [&](const auto& flag, const auto& text) {
               csv.header = parse_choice(flag, text, {"yes", "no"}) == "yes";
             });
-  line.flag("missing", "TEXT,...", "cells without a value, besides empty, NA, NaN, ?, NULL",
+  line.flag("missing", "TEXT,...", "cells without a value (also empty, NA, NaN, ?)",
             [&](const auto&, const auto& text) {
               for (auto& word : parse_words(text)) csv.missing.push_back(std::move(word));
             });

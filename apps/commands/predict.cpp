@@ -147,6 +147,7 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
   out.write(answers.header());
   while (const auto table = reader.next(kRowsAtOnce)) {
     out.write(answers.lines(classifier.predict_proba(*table), ids_of(*table, flags.id)));
+    if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
   out.commit();

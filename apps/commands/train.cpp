@@ -50,22 +50,19 @@ struct TrainFlags {
 
 void add_network_flags(CommandLine& line, ClassifierOptions& options) {
   line.heading("Network (defaults follow the data)");
-  line.toggle("convolutional", "convolutions over images, in place of dense layers",
-              options.convolutional);
+  line.toggle("convolutional", "convolutions, for images", options.convolutional);
   line.flag("layers", "N,...", "units of the hidden layers",
             [&](const auto& flag, const auto& text) {
               options.layers = parse_integers(flag, text, 1, 1000000);
             });
-  line.flag("lambda", "auto|L0,L1,...",
-            "weights of the denoising costs, from the input up; auto: by the size of the costs",
+  line.flag("lambda", "auto|L0,L1,...", "denoising weights from the input up (auto)",
             [&](const auto& flag, const auto& text) {
               options.lambda =
                   text == "auto" ? std::vector<double>{} : parse_numbers(flag, text, 0);
             });
-  line.number("input-weight", "W", "weight of the input's cost with --lambda auto (10)",
-              options.input_weight);
+  line.number("input-weight", "W", "weight of the input's cost in auto (10)", options.input_weight);
   line.flag(
-      "noise", "STD", "noise in standard deviations of columns and hidden units (0.6)",
+      "noise", "STD", "noise in standard deviations of columns (0.3)",
       [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
   line.flag("combinator", "NAME", "denoising function (gaussian)",
             [&](const auto& flag, const auto& text) {
@@ -93,23 +90,22 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
   });
   line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam (0.002)",
                        options.learning_rate);
-  line.flag("balance", "none|sampling|weights", "favour rare classes (none)",
+  line.flag("balance", "NAME", "none, sampling or weights, for rare classes (none)",
             [&](const auto& flag, const auto& text) {
               options.balance = class_balance_from_string(
                   parse_choice(flag, text, {"none", "sampling", "weights"}));
             });
-  line.flag("validation", "SHARE",
-            "labeled rows held back to measure the error (0.1 of 100 or more)",
+  line.flag("validation", "SHARE", "share of labels held back (0.1 of 100 or more)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
             });
-  line.integer("folds", "measure the error by N stratified folds instead", options.folds, 2, 1000);
-  line.toggle("no-baseline", "do not train on the labels alone for comparison", flags.no_baseline);
-  line.flag("seed", "N", "seed for initial weights, order of rows, noise and held-back rows (1)",
+  line.integer("folds", "measure by N stratified folds instead", options.folds, 2, 1000);
+  line.toggle("no-baseline", "do not compare with the labels alone", flags.no_baseline);
+  line.flag("seed", "N", "seed for weights, order, noise, held-back rows (1)",
             [&](const auto& flag, const auto& text) {
               options.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
             });
-  line.flag("seeds", "1..5", "several runs, each in RUN/seed-N; the best one is kept in RUN",
+  line.flag("seeds", "1..5", "several runs, in RUN/seed-N; RUN keeps the best",
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
 }
 

@@ -181,7 +181,7 @@ void CommandLine::word(std::string name, std::string help, bool required, SetFla
 }
 
 void CommandLine::settings_file() {
-  flag("config", "FILE", "JSON file of flags, {\"epochs\": 20}; flags typed here win",
+  flag("config", "FILE", "JSON object of flags; flags typed here win",
        [](const std::string&, const std::string&) {});
 }
 
