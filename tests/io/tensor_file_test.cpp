@@ -18,13 +18,10 @@ using ladder::io::text_tensor;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
 using ladder::testing::fixture_folder;
-using ladder::testing::source_folder;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
 
 namespace {
-
-const fs::path kPython = source_folder() / ".venv/bin/python";
 
 TensorMap one_of_each() {
   torch::manual_seed(11);
@@ -62,14 +59,6 @@ void check_same(const TensorMap& loaded, const TensorMap& saved) {
     CHECK_FALSE(other.requires_grad());
     CHECK(torch::equal(other, tensor));
   }
-}
-
-int run_python(const TemporaryFolder& folder, std::string_view script) {
-  write_file(folder / "script.py", script);
-  const std::string command = "cd '" + folder.path().string() + "' && '" +
-                              fs::canonical(kPython.parent_path()).string() +
-                              "/python' script.py > out.txt 2>&1";
-  return std::system(command.c_str());
 }
 
 }  // namespace
@@ -223,12 +212,13 @@ TEST_CASE("load_tensors reads what Python's torch.save wrote", "[io]") {
 }
 
 TEST_CASE("Python's torch.load reads what save_tensors wrote", "[io][slow]") {
-  if (!fs::exists(kPython)) LADDER_SKIP("no Python with PyTorch in .venv");
+  if (!ladder::testing::python("torch")) LADDER_SKIP(ladder::testing::kNoPython);
   const TemporaryFolder folder;
   const TensorMap saved = one_of_each();
   save_tensors(folder / "saved.pt", saved);
-  const int status = run_python(folder, R"(
-import torch, warnings
+  const auto outcome = ladder::testing::run_python(R"(
+import os, sys, torch, warnings
+os.chdir(sys.argv[1])
 warnings.simplefilter("error")
 d = torch.load("saved.pt", weights_only=True)
 assert type(d) is dict and len(d) == 15, d.keys()
@@ -268,9 +258,10 @@ with zipfile.ZipFile("short.pt", "w") as out:
     for n in src.namelist():
         data = src.read(n)
         out.writestr(n, data[:8] if n.endswith("data/0") else data)
-)");
-  INFO(file_bytes(folder / "out.txt"));
-  REQUIRE(status == 0);
+)",
+                                                   {folder.path().string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
 
   check_same(load_tensors(folder / "again.pt"), saved);
   const auto load_error = [&](const char* name) {
