@@ -2,10 +2,10 @@
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/paths.h>
+#include <tests/support/python.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
