@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/models/network.h>
-#include <ladder/nn/maps/dense_map.h>
-#include <ladder/ops/corrupt.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/train/checkpoint.h>
 #include <torch/torch.h>
@@ -19,20 +17,13 @@
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/report/insight.h"
+#include "apps/support/report/measure.h"
 #include "apps/support/svg_panel.h"
 
 using namespace ladder;  // NOLINT
 
 namespace {
-
-struct Level {
-  torch::Tensor z_noisy, z, u;  // [rows, units]
-  torch::Tensor mean, std;      // by which z^ is rescaled to be compared with z
-  AnyCombinator g;
-  torch::Tensor denoise(const torch::Tensor& noisy, const torch::Tensor& vertical) const {
-    return (g->forward(noisy, vertical) - mean) / std;
-  }
-};
 
 constexpr const char* kProgram = "ladder-denoising-functions";
 
@@ -64,81 +55,13 @@ torch::Tensor test_images(const runs::RunConfig& config,
   return images.test.inputs;
 }
 
-// What each decoded level sees in a step over the rows x, from the top down.
-std::vector<Level> levels_of(Ladder& net, const torch::Tensor& x) {
-  NoiseSource noise(stream_seed(1, "noise"));
-  const auto rows = x.size(0);
-  const Pass pass{.groups = {{rows, true}, {rows, false}}, .noise = &noise};
-  const auto draw = noise.draw(rows, x.size(1));
-  const auto h = ops::stack_corrupted({x}, {x}, net->options.input_noise, draw);
-  std::vector<StageOutput> outputs = {
-      {h, {h.narrow(0, 0, rows), x}, torch::zeros({2, 1}), torch::ones({2, 1})}};
-  for (const auto& stage : net->stages) {
-    outputs.push_back(stage->forward(outputs.back().h, pass));
-  }
-  auto& decoder = *net->decoder;
-  const auto modules = decoder.named_modules();
-  std::vector<Level> levels;
-  auto u = torch::softmax(outputs.back().h.narrow(0, 0, rows), 1);
-  for (auto l = net->top_level(); l >= decoder.options.lowest_level; --l) {
-    const auto& out = outputs[static_cast<size_t>(l)];
-    u = ops::normalise_rows(u);
-    levels.push_back({out.z[0], out.z[1], u, out.mean[1], out.std[1], decoder.combinator(l)});
-    if (const auto* down = modules.find("verticals." + std::to_string(l - 1))) {
-      u = (*down)->as<DenseMap>()->forward(decoder.combinator(l)->forward(out.z[0], u));
-    }
-  }
-  return levels;
-}
-
-double at_share(const torch::Tensor& values, double q) { return values.quantile(q).item<double>(); }
-
-apps::SvgPanel draw(const Level& level, int64_t unit, const std::string& title) {
-  constexpr const char* kColors[] = {"#2166ac", "#67a9cf", "#888888", "#ef8a62", "#b2182b"};
-  constexpr double kBands = 5, kBins = 12;
-  const auto z_noisy = level.z_noisy.select(1, unit).contiguous();
-  const auto z = level.z.select(1, unit).contiguous();
-  const auto u = level.u.select(1, unit).contiguous();
-  const double low = at_share(z_noisy, 0.002), high = at_share(z_noisy, 0.998);
-  apps::SvgPanel panel(title, low, high);
-  panel.distribution(z_noisy, "#ddd", /*filled=*/true);
-  panel.distribution(z, "#444", /*filled=*/false);
-  const auto axis = torch::linspace(low, high, 17);
-  const auto grid = axis.unsqueeze(1).expand({-1, level.z.size(1)});
-  const auto bin_of = torch::floor((z_noisy - low) / (high - low) * kBins);
-  for (int band = 0; band < kBands; ++band) {  // a fifth of the rows, by their u
-    const auto middle = torch::full_like(grid, at_share(u, (band + 0.5) / kBands));
-    panel.line(axis, level.denoise(grid, middle).select(1, unit), kColors[band]);
-    const auto near = (u >= at_share(u, band / kBands)) & (u <= at_share(u, (band + 1) / kBands));
-    std::vector<double> x, y;
-    for (int bin = 0; bin < kBins; ++bin) {
-      const auto values = z.masked_select(near & (bin_of == bin));
-      if (values.numel() >= 30) {
-        x.push_back(low + (high - low) * (bin + 0.5) / kBins);
-        y.push_back(values.mean().item<double>());
-      }
-    }
-    panel.dots(x, y, kColors[band]);
-  }
-  return panel;
-}
-
 // Three units of each level: of small, middle and large slope of z^ over z~.
-std::vector<apps::SvgPanel> draw(const std::vector<Level>& levels, int64_t top) {
+std::vector<apps::SvgPanel> panels_of(Ladder& net, const torch::Tensor& images) {
   std::vector<apps::SvgPanel> panels;
-  for (const auto& level : levels) {
-    const auto slope = (level.denoise(level.z_noisy + 0.01, level.u) -
-                        level.denoise(level.z_noisy - 0.01, level.u))
-                           .mean(0) /
-                       0.02;
-    const auto order = slope.argsort();
-    for (const double share : {0.1, 0.5, 0.9}) {
-      const auto unit = order[static_cast<int64_t>(share * double(order.size(0) - 1))];
-      panels.push_back(draw(level, unit.item<int64_t>(),
-                            fmt::format("level {}, unit {}: slope {:.2f}", top,
-                                        unit.item<int64_t>(), slope[unit].item<double>())));
-    }
-    --top;
+  for (const auto& curve : apps::denoising_curves(apps::denoised_levels(net, images))) {
+    panels.push_back(apps::denoising_panel(
+        curve, fmt::format("level {}, unit {}: slope {:.2f}", curve.level, curve.unit,
+                           curve.slope)));
   }
   return panels;
 }
@@ -169,8 +92,8 @@ int run(int argc, char** argv) {
   const auto checkpoint = folder / "checkpoint.pt";
   const auto config = runs::run_config_from_json(train::read_config(checkpoint));
   auto net = load_run(checkpoint, config);
-  const auto levels = levels_of(net, data::to_unit_float(test_images(config, data_dir)));
-  apps::write_text(out, apps::SvgPanel::page(draw(levels, net->top_level()), 3));
+  const auto images = data::to_unit_float(test_images(config, data_dir));
+  apps::write_text(out, apps::SvgPanel::page(panels_of(net, images), 3));
   return 0;
 }
 

@@ -1,0 +1,340 @@
+#include "apps/support/report/run_report.h"
+
+#include <c10/util/Exception.h>
+#include <dirent.h>
+#include <fmt/format.h>
+#include <ladder/runs/run_config.h>
+#include <ladder/runs/run_folder.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "apps/support/markup.h"
+#include "apps/support/report/parts.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct FolderRun {
+  fs::path folder;
+  std::string json;                            // config.json
+  std::optional<runs::RunConfig> config = {};  // of a program for published experiments
+  ReportedRun run = {};
+};
+
+std::optional<std::string> text_of_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// Folders seed-N in `folder`, by number.
+std::vector<fs::path> seed_folders(const fs::path& folder) {
+  std::vector<std::pair<uint64_t, fs::path>> found;
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
+  while (const auto* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const std::string name = entry->d_name;
+    const auto digits = name.starts_with("seed-") ? name.substr(5) : std::string();
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (fs::exists(folder / name / "config.json")) {
+      found.emplace_back(std::strtoull(digits.c_str(), nullptr, 10), folder / name);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> folders;
+  for (auto& [seed, path] : found) folders.push_back(std::move(path));
+  return folders;
+}
+
+std::vector<train::Evaluation> evaluations_in(const fs::path& path) {
+  std::vector<train::Evaluation> evaluations;
+  const auto text = text_of_file(path);
+  if (!text) return evaluations;
+  size_t begin = 0;
+  while (begin < text->size()) {
+    const auto end = text->find('\n', begin);
+    if (end == std::string::npos) break;  // a line that is being written
+    if (end > begin) {
+      evaluations.push_back(runs::evaluation_from_json(text->substr(begin, end - begin)));
+    }
+    begin = end + 1;
+  }
+  return evaluations;
+}
+
+std::optional<double> number_in(const ordered_json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? std::optional(found->get<double>())
+                                                     : std::nullopt;
+}
+
+void read_outcome(FolderRun& one) {
+  auto& run = one.run;
+  const auto path = one.folder / "result.json";
+  if (const auto text = text_of_file(path)) {
+    const auto result = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    TORCH_CHECK(result.is_object(), "report: expected ", path.string(),
+                " to be the result of a run but got \"", shortened(*text, 40), "\".");
+    if (result.contains("status") && result["status"].is_string()) {
+      run.status = result["status"].get<std::string>();
+    }
+    run.seconds = number_in(result, "training_seconds");
+    run.steps_per_second = number_in(result, "steps_per_second");
+    if (const auto steps = number_in(result, "steps")) run.steps = std::llround(*steps);
+  } else if (!run.evaluations.empty()) {
+    run.status = "not finished";
+    run.seconds = run.evaluations.back().seconds;
+    run.steps = run.evaluations.back().step;
+  }
+}
+
+FolderRun read_folder(const fs::path& folder) {
+  const auto json = text_of_file(folder / "config.json");
+  TORCH_CHECK(json, "report: expected a run in ", folder.string(),
+              " but got no config.json there (give a run folder, or one that holds seed-1, ...).");
+  FolderRun one{.folder = folder, .json = *json};
+  const auto object = ordered_json::parse(*json, nullptr, /*allow_exceptions=*/false);
+  TORCH_CHECK(object.is_object(), "report: expected ", (folder / "config.json").string(),
+              " to be a JSON object but got \"", shortened(*json, 40), "\".");
+  try {
+    one.config = runs::run_config_from_json(*json);
+  } catch (const c10::Error&) {
+    one.config.reset();  // of another program
+  }
+  one.run.evaluations = evaluations_in(folder / "metrics.jsonl");
+  read_outcome(one);
+  const auto seed = object.find("seed");
+  one.run.name = seed != object.end() && seed->is_number_integer()
+                     ? fmt::format("seed {}", seed->get<int64_t>())
+                     : folder.filename().string();
+  return one;
+}
+
+bool has_decoder(const FolderRun& run) {
+  if (!run.config) return true;
+  const auto& lambda = run.config->network.lambda;
+  return std::any_of(lambda.begin(), lambda.end(), [](double weight) { return weight > 0; });
+}
+
+// Errors are kept in percent: of a known number of rows they are counts.
+void count_errors(FolderRun& one, bool test) {
+  if (!one.config || one.run.evaluations.empty()) return;
+  const auto& last = one.run.evaluations.back();
+  const auto error = test ? last.test_error : last.validation_error;
+  const auto rows =
+      test ? one.config->test_rows.value_or(0) : static_cast<int64_t>(one.config->validation);
+  if (!error || rows < 1) return;
+  one.run.rows = rows;
+  one.run.wrong = std::llround(*error / 100 * static_cast<double>(rows));
+}
+
+void flatten(const std::string& prefix, const ordered_json& value,
+             std::vector<ReportedSetting>& out) {
+  if (value.is_object()) {
+    for (const auto& [key, inner] : value.items()) {
+      std::string name = key;
+      std::replace(name.begin(), name.end(), '_', ' ');
+      flatten(prefix.empty() ? name : prefix + " " + name, inner, out);
+    }
+    return;
+  }
+  std::string text;
+  if (value.is_array()) {
+    for (const auto& element : value) {
+      text += (text.empty() ? "" : ", ") +
+              (element.is_string() ? element.get<std::string>() : element.dump());
+    }
+  } else if (value.is_string()) {
+    text = value.get<std::string>();
+  } else if (value.is_boolean()) {
+    text = value.get<bool>() ? "yes" : "no";
+  } else if (value.is_null()) {
+    text = "none";
+  } else {
+    text = value.dump();
+  }
+  out.emplace_back(prefix, text);
+}
+
+void describe_config(ReportData& data, const FolderRun& first) {
+  auto object = ordered_json::parse(first.json);
+  if (const auto found = object.find("environment"); found != object.end()) {
+    data.environment = settings_of_json(found->dump());
+    object.erase(found);
+  }
+  if (data.runs.size() > 1) object.erase("seed");
+  if (!first.config) {
+    data.settings = settings_of_json(object.dump());
+    return;
+  }
+  const auto& config = *first.config;
+  auto known = ordered_json::parse(runs::to_json(config));
+  known.erase("environment");
+  if (data.runs.size() > 1) known.erase("seed");
+  data.settings = settings_of_json(known.dump());
+  data.lambda = config.network.lambda;
+  data.levels = {"input"};
+  for (const auto& layer : config.network.layers) data.levels.push_back(models::to_string(layer));
+  auto& rows = data.data;
+  rows.source = config.dataset;
+  if (config.environment && !config.environment->data_dir.empty()) {
+    rows.source += " in " + config.environment->data_dir;
+  }
+  const auto training = config.train_rows.value_or(0) - config.validation;
+  rows.labeled_rows =
+      config.labels == data::kAllLabels ? std::max<int64_t>(0, training) : config.labels;
+  rows.unlabeled_rows = std::max<int64_t>(0, training - rows.labeled_rows);
+  rows.validation_rows = config.validation;
+  rows.test_rows = config.test_rows.value_or(0);
+  if (config.balanced && config.labels != data::kAllLabels && config.classes > 0 &&
+      config.labels % config.classes == 0) {
+    rows.class_counts.assign(static_cast<size_t>(config.classes), config.labels / config.classes);
+  }
+  data.title = config.recipe.empty() ? config.program : config.recipe;
+  data.subtitle = fmt::format("{} on {}, trained with {} and {} by {}.",
+                              has_decoder(first) ? "Ladder network" : "Network without a decoder",
+                              config.dataset, count_text(rows.labeled_rows, "labeled row"),
+                              has_decoder(first) && rows.unlabeled_rows > 0
+                                  ? count_text(rows.unlabeled_rows) + " unlabeled ones"
+                                  : std::string("no others"),
+                              config.program);
+}
+
+void add_commands(ReportData& data, const std::vector<FolderRun>& all) {
+  for (const auto& one : all) {
+    if (!one.config || one.config->recipe.empty() || !one.config->seed) return;
+    const auto& config = *one.config;
+    const auto& known = models::recipes();
+    const auto recipe = std::find_if(known.begin(), known.end(), [&](const models::Recipe& r) {
+      return r.name == config.recipe;
+    });
+    if (recipe == known.end()) return;
+    auto expected = config;
+    runs::apply(*recipe, expected);
+    expected.labeled_batch = std::min(expected.labeled_batch, config.labeled_batch);
+    const auto changed = runs::diff(config, expected, runs::Compare::kExperiment);
+    auto line = fmt::format("{} --recipe {} --seed {} --out {}", config.program, config.recipe,
+                            *config.seed, one.folder.string());
+    if (!changed.empty()) {
+      line += "  # and flags for:";
+      for (const auto& one_change : changed) {
+        line += fmt::format(" {} {},", one_change.name, one_change.there);
+      }
+      line.pop_back();
+    }
+    data.commands.push_back(line);
+  }
+}
+
+void add_baseline(ReportData& data, const std::vector<FolderRun>& baseline, bool test) {
+  std::vector<double> errors;
+  for (auto one : baseline) {
+    count_errors(one, test);
+    if (const auto error = error_of(one.run)) errors.push_back(*error);
+  }
+  if (errors.empty()) return;
+  data.baselines.labels_alone =
+      std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(errors.size());
+  data.baselines.labels_alone_note =
+      fmt::format("{}{}", baseline.front().config->recipe,
+                  errors.size() > 1 ? fmt::format(", mean of {} seeds", errors.size()) : "");
+}
+
+std::string with_sign(std::string text) {
+  const auto at = text.find("+-");
+  return at == std::string::npos ? text : text.replace(at, 2, "±");
+}
+
+void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
+  for (size_t i = 1; i < all.size(); ++i) {
+    if (!all[0].config || !all[i].config) continue;
+    auto there = *all[i].config;
+    there.seed = all[0].config->seed;
+    const auto differences = runs::diff(*all[0].config, there, runs::Compare::kExperiment);
+    if (differences.empty()) continue;
+    std::vector<std::string> names;
+    for (const auto& difference : differences) names.push_back(difference.name);
+    data.warnings.push_back(
+        fmt::format("The runs are not seeds of one experiment: {} differs from {} in {}.",
+                    all[i].run.name, all[0].run.name, listed(names)));
+  }
+  size_t unfinished = 0;
+  for (const auto& one : all) unfinished += one.run.status == "finished" ? 0 : 1;
+  if (unfinished > 0) {
+    data.warnings.push_back(
+        all.size() == 1
+            ? fmt::format("The run has not reached its last epoch (state: {}).",
+                          all[0].run.status.empty() ? "no evaluation yet" : all[0].run.status)
+            : fmt::format("{} of {} runs have not reached their last epoch.", unfinished,
+                          all.size()));
+  }
+}
+
+// Names that occur twice get the folder behind them.
+void make_unique(std::vector<FolderRun>& all) {
+  for (auto& one : all) {
+    const auto same = std::count_if(all.begin(), all.end(), [&](const FolderRun& other) {
+      return other.run.name == one.run.name;
+    });
+    if (same > 1) one.run.name += " in " + one.folder.string();
+  }
+}
+
+}  // namespace
+
+std::vector<ReportedSetting> settings_of_json(std::string_view json) {
+  std::vector<ReportedSetting> settings;
+  flatten("", ordered_json::parse(json), settings);
+  return settings;
+}
+
+ReportData report_of_runs(const std::vector<fs::path>& folders) {
+  TORCH_CHECK(!folders.empty(), "report: expected at least one run folder but got none.");
+  std::vector<FolderRun> all;
+  for (const auto& folder : folders) {
+    const auto seeds =
+        fs::exists(folder / "config.json") ? std::vector<fs::path>{} : seed_folders(folder);
+    if (seeds.empty()) all.push_back(read_folder(folder));
+    for (const auto& seed : seeds) all.push_back(read_folder(seed));
+  }
+  std::vector<FolderRun> baseline;
+  if (std::any_of(all.begin(), all.end(), has_decoder)) {
+    const auto middle = std::stable_partition(all.begin(), all.end(), has_decoder);
+    baseline.assign(std::make_move_iterator(middle), std::make_move_iterator(all.end()));
+    all.erase(middle, all.end());
+  }
+  make_unique(all);
+  const bool test = std::any_of(all.begin(), all.end(), [](const FolderRun& one) {
+    return !one.run.evaluations.empty() && one.run.evaluations.back().test_error;
+  });
+  ReportData data;
+  data.rows_name = test ? "test rows" : "validation rows";
+  for (auto& one : all) {
+    count_errors(one, test);
+    data.runs.push_back(one.run);
+  }
+  describe_config(data, all.front());
+  if (data.title.empty()) data.title = all.front().folder.filename().string();
+  add_baseline(data, baseline, test);
+  if (all.front().config) {
+    if (const auto published = runs::published_error(*all.front().config); published && test) {
+      data.baselines.published = published->mean;
+      data.baselines.published_note =
+          with_sign(models::to_string(*published)) + " % over their seeds";
+    }
+  }
+  add_commands(data, all);
+  add_warnings(data, all);
+  return data;
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,251 @@
+#include "apps/support/report/report_html.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/apps/sample_report.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/paths.h"
+#include "tests/support/program.h"
+
+using namespace ladder;
+using namespace ladder::testing;
+
+namespace {
+
+bool holds(const std::string& page, const std::string& part) {
+  return page.find(part) != std::string::npos;
+}
+
+// The part of a page from the section `id` to the next one.
+std::string section_of(const std::string& page, const std::string& id) {
+  const auto at = page.find("<section id='" + id + "'");
+  if (at == std::string::npos) return "";
+  return page.substr(at, page.find("</section>", at) - at);
+}
+
+}  // namespace
+
+TEST_CASE("report_html: says the outcome first, with its interval and what it is beside",
+          "[apps]") {
+  apps::ReportData data;
+  data.title = "Digits";
+  data.runs = {{.name = "seed 1", .rows = 400, .wrong = 12}};
+  data.baselines.labels_alone = 12.0;
+  const auto page = apps::report_html(data);
+  const auto outcome = section_of(page, "outcome");
+  CHECK(holds(outcome, "Error on 400 test rows"));
+  CHECK(holds(outcome, "<p class='big'>3.0<span>%</span></p>"));
+  // wilson_interval(12, 400)
+  CHECK(holds(outcome,
+              "wrong on 12 of 400 test rows. With 95 % confidence its error on such rows "
+              "lies between 1.7 and 5.2 %."));
+  CHECK(holds(outcome,
+              "The labels alone give 12.0 %: the unlabeled rows remove 75 of every 100 "
+              "errors."));
+  for (const char* id : {"curves", "classes", "data", "settings"}) {
+    CHECK(page.find("<section id='outcome'") < page.find(std::string("<section id='") + id));
+  }
+}
+
+TEST_CASE("report_html: draws no conclusion that the rows do not carry", "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1", .rows = 400, .wrong = 12}};
+  const auto verdict = [&](double labels_alone) {
+    data.baselines.labels_alone = labels_alone;
+    return section_of(apps::report_html(data), "outcome");
+  };
+  CHECK(
+      holds(verdict(4.5), "which is within the uncertainty of the rows measured: do not conclude"));
+  CHECK(holds(verdict(1.0), "which is better: the unlabeled rows do harm here."));
+  data.baselines.labels_alone.reset();
+  CHECK(holds(section_of(apps::report_html(data), "outcome"),
+              "No network was trained on the labels alone"));
+  data.runs[0].rows.reset();
+  const auto page = apps::report_html(data);
+  CHECK(holds(section_of(page, "outcome"), "not measured"));
+  CHECK_FALSE(holds(page, "<section id='seeds'"));
+  data.rows_unseen = false;
+  data.runs[0].rows = 400;
+  CHECK(holds(section_of(apps::report_html(data), "outcome"),
+              "Training used these rows: expect more errors on new ones."));
+}
+
+TEST_CASE("report_html: sets seeds beside each other", "[apps]") {
+  apps::ReportData data;
+  for (int seed = 1; seed <= 3; ++seed) {
+    data.runs.push_back(
+        {.name = "seed " + std::to_string(seed), .rows = 10000, .wrong = 90 + 10 * seed});
+  }
+  const auto page = apps::report_html(data);
+  CHECK(holds(section_of(page, "outcome"),
+              "Mean error of 3 seeds on 10,000 test rows. Single seeds "
+              "range from 1.00 to 1.20 %; their standard deviation is "
+              "0.10 %."));
+  const auto seeds = section_of(page, "seeds");
+  CHECK(holds(seeds,
+              "The median error is 1.10 %. All seeds lie in the interval that the number of "
+              "rows alone leaves open"));
+  for (const char* name : {"seed 1", "seed 2", "seed 3"}) {
+    CHECK(holds(seeds, std::string("<th scope='row'>") + name + "</th>"));
+  }
+  data.runs[2].wrong = 300;
+  CHECK(holds(section_of(apps::report_html(data), "seeds"), "the seed matters"));
+}
+
+TEST_CASE("report_html: says where a reader would look what is missing", "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1"}};
+  const auto page = apps::report_html(data);
+  CHECK(holds(section_of(page, "curves"), "recorded no evaluation"));
+  CHECK(holds(section_of(page, "classes"), "there is no confusion matrix"));
+  CHECK(holds(section_of(page, "certainty"), "Probabilities were not measured"));
+  CHECK(holds(section_of(page, "learned"),
+              "The denoising functions and the top hidden layer were not "
+              "measured"));
+  CHECK(holds(section_of(page, "data"), "does not describe its data"));
+  CHECK(holds(section_of(page, "settings"), "has no settings"));
+  data.lambda = {0, 0};
+  data.runs[0].evaluations.push_back({.epoch = 1, .step = 10, .supervised = 0.5, .total = 0.5});
+  const auto once = apps::report_html(data);
+  CHECK(holds(section_of(once, "curves"), "There is one evaluation, so there are no curves."));
+  CHECK(holds(section_of(once, "learned"), "has no decoder, so it has no denoising functions"));
+  data.runs[0].evaluations.push_back({.epoch = 2, .step = 20, .supervised = 0.4, .total = 0.4});
+  const auto twice = section_of(apps::report_html(data), "curves");
+  CHECK(holds(twice, "No errors were measured during training"));
+  CHECK(holds(twice, "This network has no decoder"));
+  CHECK(error_text([] { apps::report_html({}); }) ==
+        "report_html: expected at least one run but got none.");
+}
+
+TEST_CASE("report_html: writes names from data as text", "[apps]") {
+  const std::string evil = "<script>alert('1')</script>\x1b\xff&\"";
+  auto data = sample_report({.classes = 3, .rows = 50, .seeds = 2, .columns = 3});
+  data.title = data.subtitle = data.date = data.rows_name = evil;
+  for (auto& name : data.classes) name = evil;
+  for (auto& run : data.runs) run.name = run.status = evil;
+  for (auto& row : data.unsure) {
+    row.name = row.label = evil;
+    for (auto& [name, p] : row.top) name = evil;
+  }
+  for (auto& column : data.data.columns) {
+    column.name = column.kind = column.dropped = column.summary = evil;
+  }
+  data.data.source = data.data.inputs = evil;
+  data.baselines = {.labels_alone = 50,
+                    .labels_alone_note = evil,
+                    .majority = 60,
+                    .majority_class = evil,
+                    .published = 1,
+                    .published_note = evil};
+  for (auto& level : data.levels) level = evil;
+  data.runs[0].evaluations.back().others[evil] = 1;
+  data.settings = data.environment = {{evil, evil}};
+  data.commands = data.warnings = {evil};
+  const auto page = apps::report_html(data);
+  CHECK_FALSE(holds(page, "<script"));
+  CHECK_FALSE(holds(page, "\x1b"));
+  CHECK_FALSE(holds(page, "\xff"));
+  CHECK(holds(page, "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"));
+}
+
+TEST_CASE("report_html: is one file that loads nothing, of a bounded size", "[apps]") {
+  for (const auto& [name, data] : sample_reports()) {
+    INFO(name);
+    const auto page = apps::report_html(data);
+    CHECK(page.size() < 2'000'000);
+    CHECK(page.starts_with("<!doctype html>\n<html lang='en'>"));
+    CHECK(page.ends_with("</html>\n"));
+    CHECK_FALSE(holds(page, "http:"));
+    CHECK_FALSE(holds(page, "https:"));
+    CHECK(holds(page, "default-src 'none'; style-src 'unsafe-inline'; img-src data:"));
+    CHECK_FALSE(holds(page, "<script"));
+    for (const char* number : {"nan", "inf"}) {
+      for (const char* before : {" ", ",", "'", ">", "M", "L", "-"}) {
+        for (const char* after : {" ", ",", "'", "<", "h0", "%"}) {
+          CHECK_FALSE(holds(page, std::string(before) + number + after));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("report_html: makes large pictures small", "[apps]") {
+  auto data = sample_report();
+  torch::manual_seed(4);
+  for (auto& row : data.unsure) row.picture = torch::randint(256, {3, 400, 600}).to(torch::kUInt8);
+  data.reconstructions =
+      apps::Reconstructions{torch::rand({10, 3, 200, 200}), torch::rand({10, 3, 200, 200}),
+                            torch::rand({10, 3, 200, 200})};
+  CHECK(apps::report_html(data).size() < 1'500'000);
+}
+
+TEST_CASE("report_html: names the most confused classes where a matrix is too large", "[apps]") {
+  const auto few = section_of(apps::report_html(sample_report({.classes = 10})), "classes");
+  CHECK(holds(few, "<table class='matrix'>"));
+  const auto more = section_of(apps::report_html(sample_report({.classes = 40})), "classes");
+  CHECK_FALSE(holds(more, "<table class='matrix'>"));
+  CHECK(holds(more, "<svg class='heat'"));
+  CHECK(holds(more, "<summary>All 40 classes</summary>"));
+  const auto many =
+      section_of(apps::report_html(sample_report({.classes = 1000, .rows = 3000})), "classes");
+  CHECK_FALSE(holds(many, "<svg class='heat'"));
+  CHECK(holds(many, "A matrix of 1,000 classes is too large to read"));
+  CHECK(holds(many, "Most frequent confusions."));
+}
+
+TEST_CASE("report_html: is readable in a browser, wide and narrow, light and dark",
+          "[apps][slow]") {
+  const TemporaryFolder folder;
+  Arguments command = {"/usr/bin/env", "python3",
+                       (source_folder() / "tests/browser/report_check.py").string()};
+  for (const auto& [name, data] : sample_reports()) {
+    command.push_back(write_file(folder / (name + ".html"), apps::report_html(data)).string());
+  }
+  const auto outcome = run_to_end(command);
+  if (outcome.status == 2 || outcome.status == 127) LADDER_SKIP("no python3 or no Chromium");
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.status == 0);
+  CHECK(holds(outcome.out, " reports, 0 faults\n"));
+}
+
+TEST_CASE("report_check.py: finds the faults that it looks for", "[apps][slow]") {
+  const TemporaryFolder folder;
+  const auto faults = [&](const std::string& body, const std::string& style) {
+    const auto page = write_file(
+        folder / "page.html",
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' "
+        "content='width=device-width, initial-scale=1'><title>t</title><style>" +
+            style + "</style></head><body><h1>Title</h1>" + body + "</body></html>");
+    return run_to_end({"/usr/bin/env", "python3",
+                       (source_folder() / "tests/browser/report_check.py").string(),
+                       page.string()});
+  };
+  const auto fine = faults("<p>Fine.</p>", "");
+  if (fine.status == 2 || fine.status == 127) LADDER_SKIP("no python3 or no Chromium");
+  INFO(fine.out << fine.err);
+  CHECK(fine.status == 0);
+  const auto finds = [&](const std::string& body, const std::string& style,
+                         const std::string& sentence) {
+    const auto outcome = faults(body, style);
+    INFO(body << "\n" << outcome.out << outcome.err);
+    CHECK(outcome.status == 1);
+    CHECK(holds(outcome.out, sentence));
+  };
+  finds("<div class='w'>x</div>", ".w { width: 2000px }", "the page scrolls sideways");
+  finds("<p style='color: #999'>pale</p>", "", "contrast 2.85 below 4.5");
+  finds("<p style='position: absolute; top: 30px'>over</p>", "h1 { margin: 0 }", "texts overlap");
+  finds("<p class='c'><span>0123456789</span></p>",
+        ".c { width: 30px; overflow: hidden; white-space: nowrap }", "text is cut off");
+  finds(
+      "<svg class='plot' viewBox='0 0 100 40' role='img'><title>t</title><text x='80' y='20' "
+      "font-size='11'>too long</text></svg>",
+      "", "text reaches out of its plot");
+  finds("<svg viewBox='0 0 9 9'><rect class='f' fill='#eee' width='9' height='9'/></svg>", "",
+        "contrast 1.16 below 3");
+  finds("<script>1</script>", "", "a <script> element");
+  finds("<img alt='x' src='https://localhost/x.png'>", "", "loads https://localhost/x.png");
+  finds("<h3>deep</h3>", "", "heading of level 3 after level 1");
+}

@@ -1,0 +1,137 @@
+#include "apps/support/report/run_report.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "apps/support/report/report_html.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/files_below.h"
+#include "tests/support/paths.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace ladder;
+using namespace ladder::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path recorded(const std::string& name) { return source_folder() / "results" / name; }
+
+std::string setting(const apps::ReportData& data, const std::string& name) {
+  for (const auto& [key, value] : data.settings) {
+    if (key == name) return value;
+  }
+  return "(none)";
+}
+
+}  // namespace
+
+TEST_CASE("report_of_runs: reads seeds, their baseline and the published error", "[apps]") {
+  const auto data =
+      apps::report_of_runs({recorded("mnist-100-full"), recorded("mnist-100-baseline")});
+  CHECK(data.title == "mnist-100-full");
+  REQUIRE(data.runs.size() == 3);
+  CHECK(data.runs[0].name == "seed 1");
+  CHECK(data.runs[0].rows == 10000);
+  CHECK(data.runs[0].wrong == 100);
+  CHECK(data.runs[0].evaluations.size() == 30);
+  CHECK(data.runs[0].status == "finished");
+  CHECK(data.runs[0].steps == 90000);
+  CHECK(data.runs[2].name == "seed 3");
+  CHECK(data.rows_name == "test rows");
+  CHECK(data.baselines.labels_alone.value() == Approx(23.52));
+  CHECK(data.baselines.labels_alone_note == "mnist-100-baseline");
+  CHECK(data.baselines.published.value() == Approx(1.06));
+  CHECK(data.lambda.size() == 7);
+  REQUIRE(data.levels.size() == 7);
+  CHECK(data.levels[1] == "dense 1000");
+  CHECK(data.data.labeled_rows == 100);
+  CHECK(data.data.unlabeled_rows == 59900);
+  CHECK(data.data.class_counts == std::vector<int64_t>(10, 10));
+  CHECK(setting(data, "epochs") == "150");
+  CHECK(setting(data, "seed") == "(none)");  // differs
+  CHECK_FALSE(data.environment.empty());
+  CHECK(data.warnings.empty());
+  REQUIRE(data.commands.size() == 3);
+  CHECK(data.commands[0].starts_with("ladder-mnist --recipe mnist-100-full --seed 1 --out "));
+  CHECK_FALSE(data.metrics);
+}
+
+TEST_CASE("report_of_runs: every recorded run makes a page", "[apps]") {
+  std::set<fs::path> folders;
+  for (const auto& file : files_below(source_folder() / "results")) {
+    if (file.filename() == "config.json") folders.insert(file.parent_path());
+  }
+  CHECK(folders.size() > 10);
+  for (const auto& folder : folders) {
+    INFO(folder);
+    const auto data = apps::report_of_runs({folder});
+    CHECK(data.runs.size() == 1);
+    CHECK(data.runs[0].wrong.has_value());
+    const auto page = apps::report_html(data);
+    CHECK(page.find("nan") == std::string::npos);
+    CHECK(page.size() < 300'000);
+  }
+}
+
+TEST_CASE("report_of_runs: reports runs that go on, and other programs' runs", "[apps]") {
+  const TemporaryFolder folder;
+  const auto run = folder / "run";
+  fs::create_directory(run);
+  write_file(run / "config.json", R"({"kind": "table", "noise_std": 0.3, "layers": ["a", 2],
+      "environment": {"cpu": "x"}, "deep": {"flag": true, "none": null}})");
+  const std::string line =
+      R"({"epoch":1,"step":5,"learning_rate":0.002,"supervised":1.5,"denoising":[],"total":1.5,)"
+      R"("validation_error":null,"test_error":null,"seconds":2,"steps_per_second":3})";
+  write_file(run / "metrics.jsonl", line + "\n" + line.substr(0, 20));  // being written
+  const auto data = apps::report_of_runs({run});
+  REQUIRE(data.runs.size() == 1);
+  CHECK(data.runs[0].name == "run");
+  CHECK(data.runs[0].evaluations.size() == 1);
+  CHECK(data.runs[0].status == "not finished");
+  CHECK(data.title == "run");
+  REQUIRE(data.warnings.size() == 1);
+  CHECK(data.warnings[0] == "The run has not reached its last epoch (state: not finished).");
+  CHECK(setting(data, "noise std") == "0.3");
+  CHECK(setting(data, "layers") == "a, 2");
+  CHECK(setting(data, "deep flag") == "yes");
+  CHECK(setting(data, "deep none") == "none");
+  CHECK(setting(data, "environment cpu") == "(none)");
+  REQUIRE(data.environment.size() == 1);
+  CHECK(data.environment[0] == apps::ReportedSetting("cpu", "x"));
+  CHECK_FALSE(fs::exists(run / ".lock"));
+}
+
+TEST_CASE("report_of_runs: warns about runs that are not seeds of one experiment", "[apps]") {
+  const auto data =
+      apps::report_of_runs({recorded("mnist-100-full/seed-1"), recorded("mnist-1000-full/seed-1")});
+  REQUIRE(data.runs.size() == 2);
+  CHECK(data.runs[0].name != data.runs[1].name);
+  REQUIRE(data.warnings.size() == 1);
+  CHECK(data.warnings[0].starts_with("The runs are not seeds of one experiment: "));
+  CHECK(data.warnings[0].find("labels") != std::string::npos);
+}
+
+TEST_CASE("report_of_runs: says what is wrong with a folder", "[apps]") {
+  const TemporaryFolder folder;
+  const auto path = folder.path().string();
+  CHECK(error_text([] { apps::report_of_runs({}); }) ==
+        "report: expected at least one run folder but got none.");
+  CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
+        "report: expected a run in " + path +
+            " but got no config.json there (give a run folder, or one that holds seed-1, ...).");
+  write_file(folder / "config.json", "[1]");
+  CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
+        "report: expected " + path + "/config.json to be a JSON object but got \"[1]\".");
+  write_file(folder / "config.json", "{}");
+  write_file(folder / "result.json", "broken");
+  CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
+        "report: expected " + path + "/result.json to be the result of a run but got \"broken\".");
+  write_file(folder / "metrics.jsonl", "{}\n");
+  CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
+        "RunFolder: expected an evaluation in metrics.jsonl but got \"{}\".");
+}
