@@ -60,8 +60,8 @@ std::vector<apps::SvgPanel> panels_of(Ladder& net, const torch::Tensor& images) 
   std::vector<apps::SvgPanel> panels;
   for (const auto& curve : apps::denoising_curves(apps::denoised_levels(net, images))) {
     panels.push_back(apps::denoising_panel(
-        curve, fmt::format("level {}, unit {}: slope {:.2f}", curve.level, curve.unit,
-                           curve.slope)));
+        curve,
+        fmt::format("level {}, unit {}: slope {:.2f}", curve.level, curve.unit, curve.slope)));
   }
   return panels;
 }
