@@ -25,21 +25,27 @@ constexpr double kClipAt = 3;  // standard deviations
 constexpr double kIdentifierShare = 0.9;
 constexpr size_t kIdentifierRows = 20;
 
+std::string of_source(const std::string& source) {
+  return source.empty() ? std::string() : " of " + source;
+}
+
 struct Moments {
   double mean = 0;
   double std = 0;
 };
 
-Moments moments(const std::vector<double>& values, double low, double high) {
+// Values are clipped to [low, high] and measured in units of `unit`, a power of two near the
+// largest of them, so that no square overflows or vanishes.
+Moments moments(const std::vector<double>& values, double unit, double low, double high) {
   double count = 0, mean = 0, squares = 0;
   for (const double value : values) {
     if (std::isnan(value)) continue;
-    const double clipped = std::clamp(value, low, high);
+    const double clipped = std::clamp(value, low, high) / unit;
     const double step = clipped - mean;
     mean += step / ++count;
     squares += step * (clipped - mean);
   }
-  return {mean, count > 0 ? std::sqrt(squares / count) : 0};
+  return {mean * unit, count > 0 ? std::sqrt(squares / count) * unit : 0};
 }
 
 void check_finite_column(const Column& column, const std::string& source) {
@@ -47,36 +53,43 @@ void check_finite_column(const Column& column, const std::string& source) {
                                   [](double value) { return std::isinf(value); });
   TORCH_CHECK(found == column.numbers.end(), "Features: expected finite numbers but got ", *found,
               " in row ", found - column.numbers.begin() + 1, " of column '", column.name, "'",
-              source.empty() ? "" : " of " + source, ".");
+              of_source(source), ".");
 }
 
 Feature fit_number(const Column& column) {
   Feature feature{.name = column.name, .kind = ColumnKind::kNumber};
   std::optional<double> first;
   bool varies = false;
+  double largest = 0;
   for (const double value : column.numbers) {
     if (std::isnan(value)) {
       feature.indicator = true;
-    } else if (!first) {
-      first = value;
-    } else if (value != *first) {
-      varies = true;
+      continue;
     }
+    largest = std::max(largest, std::abs(value));
+    if (!first) first = value;
+    varies = varies || value != *first;
   }
   if (!first || (!varies && !feature.indicator)) {
     feature.dropped = first ? "constant" : "empty";
     return feature;
   }
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  Moments measured = moments(column.numbers, -kInfinity, kInfinity);
-  for (int round = 0; round < kClippedRounds && varies; ++round) {
+  if (!varies) {
+    feature.center = *first;
+    return feature;
+  }
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  const double unit = std::ldexp(1.0, std::clamp(std::ilogb(largest), -1000, 1000));
+  Moments measured = moments(column.numbers, unit, -kLargest, kLargest);
+  for (int round = 0; round < kClippedRounds; ++round) {
     const double reach = kClipAt * measured.std;
-    const Moments clipped = moments(column.numbers, measured.mean - reach, measured.mean + reach);
+    const Moments clipped =
+        moments(column.numbers, unit, measured.mean - reach, measured.mean + reach);
     if (!(clipped.std > 0)) break;
     measured = clipped;
   }
-  feature.center = varies ? measured.mean : *first;
-  feature.scale = measured.std > 0 && std::isfinite(measured.std) ? measured.std : 1;
+  feature.center = measured.mean;
+  feature.scale = measured.std > 0 ? measured.std : 1;
   return feature;
 }
 
@@ -120,6 +133,19 @@ Feature fit_text(const Column& column, const FeatureOptions& options) {
   return feature;
 }
 
+// Checks what a table that was made by hand may have wrong.
+void check_sizes(const Column& column, const Table& table) {
+  const bool text = column.kind == ColumnKind::kText;
+  const auto rows = static_cast<int64_t>(text ? column.codes.size() : column.numbers.size());
+  TORCH_CHECK(rows == table.rows, "Features: expected ", table.rows, " values in column '",
+              column.name, "'", of_source(table.source), " but got ", rows, ".");
+  if (!text || rows == 0) return;
+  const int32_t code = *std::max_element(column.codes.begin(), column.codes.end());
+  TORCH_CHECK(code < static_cast<int64_t>(column.levels.size()), "Features: expected codes below ",
+              column.levels.size(), ", the number of levels, in column '", column.name, "'",
+              of_source(table.source), " but got ", code, ".");
+}
+
 void apply_number(const Feature& feature, const Column& column, const std::string& source,
                   float* out, int64_t stride) {
   if (column.kind == ColumnKind::kText) {
@@ -128,19 +154,21 @@ void apply_number(const Feature& feature, const Column& column, const std::strin
     TORCH_CHECK(text == column.codes.end(), "Features: expected a number but got '",
                 cell_text(column, text - column.codes.begin()), "' in row ",
                 text - column.codes.begin() + 1, " of column '", column.name, "'",
-                source.empty() ? "" : " of " + source, ".");
+                of_source(source), ".");
   } else {
     check_finite_column(column, source);
   }
   const auto rows = static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
                                                                           : column.numbers.size());
-  const double factor = 1 / feature.scale;
+  constexpr double kLargest = std::numeric_limits<double>::max();
   for (int64_t row = 0; row < rows; ++row, out += stride) {
     const double value = column.kind == ColumnKind::kText
                              ? std::numeric_limits<double>::quiet_NaN()
                              : column.numbers[static_cast<size_t>(row)];
     const bool missing = std::isnan(value);
-    double z = missing ? 0 : (value - feature.center) * factor;
+    // The quotient of huge numbers stays finite, and so does its logarithm.
+    double z =
+        missing ? 0 : std::clamp((value - feature.center) / feature.scale, -kLargest, kLargest);
     if (std::abs(z) > kTailFrom) {
       z = std::copysign(kTailFrom + std::log1p(std::abs(z) - kTailFrom), z);
     }
@@ -204,9 +232,14 @@ torch::Tensor Features::apply(const Table& table) const {
   const int64_t stride = width();
   at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);
   float* out = inputs.data_ptr<float>();
+  size_t next = 0;  // columns mostly have the order of the features
   for (const auto& feature : columns) {
     if (!feature.dropped.empty()) continue;
-    const Column& column = table.column(feature.name);
+    if (next >= table.columns.size() || table.columns[next].name != feature.name) {
+      next = static_cast<size_t>(&table.column(feature.name) - table.columns.data());
+    }
+    const Column& column = table.columns[next++];
+    check_sizes(column, table);
     if (feature.kind == ColumnKind::kNumber) {
       apply_number(feature, column, table.source, out, stride);
     } else {
@@ -221,6 +254,7 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
                       const FeatureOptions& options) {
   Features features;
   for (const auto& column : table.columns) {
+    check_sizes(column, table);
     if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;
     if (column.kind == ColumnKind::kNumber) {
       check_finite_column(column, table.source);
@@ -255,7 +289,11 @@ std::string to_json(const Features& features) {
     }
     columns.push_back(std::move(one));
   }
-  return columns.dump();
+  try {
+    return columns.dump();
+  } catch (const nlohmann::json::type_error&) {
+    TORCH_CHECK(false, "Features: expected names and texts in UTF-8 but got other bytes.");
+  }
 }
 
 Features features_from_json(std::string_view json) {

@@ -13,28 +13,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ladder/data/arrow.h"
 #include "ladder/data/cifar_folder.h"
 #include "ladder/data/idx_folder.h"
 #include "ladder/data/image_folder.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_samples.h"
-#include "ladder/io/internal/file_kind.h"
-#if __has_include("ladder/data/npy.h") && __has_include("ladder/data/arrow.h")
-#include "ladder/data/arrow.h"
 #include "ladder/data/npy.h"
-#else
-namespace ladder::data {
-static torch::Tensor read_npy(const std::filesystem::path& path) {
-  TORCH_CHECK(false, "read_npy: expected a table but got a NumPy file in ", path.string(), ".");
-}
-static std::map<std::string, torch::Tensor> read_npz(const std::filesystem::path& path) {
-  TORCH_CHECK(false, "read_npz: expected a table but got a NumPy file in ", path.string(), ".");
-}
-static Table read_arrow(const std::filesystem::path& path) {
-  TORCH_CHECK(false, "read_arrow: expected a table but got a Parquet file in ", path.string(), ".");
-}
-}  // namespace ladder::data
-#endif
+#include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
 namespace {

@@ -14,10 +14,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <random>
 #include <sstream>
+#include <streambuf>
 #include <string>
+#include <utility>
 #include <vector>
 
 using ladder::data::cell_text;
@@ -48,6 +51,16 @@ Table table_of(const std::string& bytes, const CsvOptions& options = {}) {
   return table;
 }
 
+// Sentence of the error that these bytes are, with "t.csv" as the name of the file.
+std::string csv_error(const std::string& bytes, const CsvOptions& options = {}) {
+  const TemporaryFolder folder;
+  const std::string path = write_file(folder / "t.csv", bytes).string();
+  std::string text = error_text([&] { read_csv(path, options); });
+  const size_t at = text.find(path);
+  if (at != std::string::npos) text.replace(at, path.size(), "t.csv");
+  return text;
+}
+
 Texts names_of(const Table& table) {
   Texts names;
   for (const auto& column : table.columns) names.push_back(column.name);
@@ -65,6 +78,35 @@ Texts cells_of(const Table& table, const std::string& name) {
 bool is_number(const Table& table, const std::string& name) {
   return table.column(name).kind == ColumnKind::kNumber;
 }
+
+// Lines "value,k" below "v,k"; line 100 has `odd` for a value.
+std::string mostly_numbers(int rows, const std::string& odd) {
+  std::string text = "v,k\n";
+  for (int row = 0; row < rows; ++row) {
+    text += (row == 98 ? odd : std::to_string(row)) + ",a\n";
+  }
+  return text;
+}
+
+// Gives `text` in pieces, one each time its buffer is empty, as a pipe of a slow writer does.
+class SlowText : public std::streambuf {
+ public:
+  explicit SlowText(Texts pieces) : pieces_(std::move(pieces)) {}
+
+  size_t given() const { return next_; }
+
+ protected:
+  int_type underflow() override {
+    if (next_ == pieces_.size()) return traits_type::eof();
+    std::string& piece = pieces_[next_++];
+    setg(piece.data(), piece.data(), piece.data() + piece.size());
+    return traits_type::to_int_type(piece[0]);
+  }
+
+ private:
+  Texts pieces_;
+  size_t next_ = 0;
+};
 
 }  // namespace
 
@@ -249,4 +291,334 @@ TEST_CASE("parse_number reads back what is printed, by strtod's measure too", "[
       REQUIRE(value == by_strtod);
     }
   }
+}
+
+TEST_CASE("read_csv says what is wrong with a path", "[data]") {
+  const TemporaryFolder folder;
+  const std::string none = (folder / "none.csv").string();
+  CHECK(error_text([&] { read_csv(none); }) ==
+        "read_csv: expected a table but got no file at " + none + " (check the path).");
+  const std::string dir = folder.path().string();
+  CHECK(error_text([&] { read_csv(dir); }) ==
+        "read_csv: expected a file but got a folder at " + dir + " (give the path of a file).");
+  CHECK(error_text([&] { CsvReader reader(std::filesystem::path{none}); }) ==
+        "read_csv: expected a table but got no file at " + none + " (check the path).");
+  CHECK(csv_error("") == "read_csv: expected a table but got an empty file at t.csv.");
+  CHECK(csv_error("\n\r\n  \n") == "read_csv: expected a table but got empty lines only in t.csv.");
+  CHECK(
+      csv_error("a,b\n\n") ==
+      "read_csv: expected rows but got only a header in t.csv (say that the file has no header if "
+      "its line is a row).");
+  if (::geteuid() != 0) {
+    const auto closed = write_file(folder / "closed.csv", "a,b\n1,2\n");
+    ::chmod(closed.c_str(), 0);
+    CHECK(error_text([&] { read_csv(closed); }) ==
+          "read_csv: expected a table in " + closed.string() +
+              " but it cannot be opened: Permission denied.");
+  }
+}
+
+TEST_CASE("read_csv says that a file is another kind of file", "[data]") {
+  CHECK(csv_error("\x89PNG\r\n\x1A\n....") ==
+        "read_csv: expected a table but got a PNG picture in t.csv (convert it first).");
+  CHECK(csv_error("<!DOCTYPE html>\n<html>\n") ==
+        "read_csv: expected a table but got a web page in t.csv (the address gave a page and not "
+        "the file: fetch it again).");
+  CHECK(csv_error("PAR1....") ==
+        "read_csv: expected a table but got a Parquet file in t.csv (convert it first).");
+  CHECK(csv_error(gzip_bytes(gzip_bytes("a,b\n1,2\n"))) ==
+        "read_csv: expected a table but got gzip data in t.csv (unpack it first).");
+  for (const std::string& mark : {"\xFF\xFE"s, "\xFE\xFF"s}) {
+    CHECK(csv_error(mark + "a\0,\0b\0"s) ==
+          "read_csv: expected text in UTF-8 but got UTF-16 in t.csv (save it as UTF-8).");
+  }
+  CHECK(csv_error("a\0,\0b\0\n\0"s) ==
+        "read_csv: expected text but got a zero byte in line 1, column 1 of t.csv (the file is "
+        "damaged, or its text is UTF-16: save it as UTF-8).");
+}
+
+TEST_CASE("read_csv names line and column of what it refuses", "[data]") {
+  CHECK(csv_error("a,b,c\n1,2,3\n\n1,2\n") ==
+        "read_csv: expected 3 columns, as in line 1, but got 2 in line 4 of t.csv (the delimiter "
+        "is ','; quote cells that hold it).");
+  CHECK(csv_error("a\tb\n1\t\"x\ny\"\n1\t2\t3\n") ==
+        "read_csv: expected 2 columns, as in line 1, but got 3 in line 4 of t.csv (the delimiter "
+        "is tab; quote cells that hold it).");
+  CHECK(csv_error("a\n1\n1,2\n", {.delimiter = ','}) ==
+        "read_csv: expected 1 column, as in line 1, but got 2 in line 3 of t.csv (the delimiter "
+        "is ','; quote cells that hold it).");
+  CHECK(csv_error("a,b\n1,x\n2,\"y\n3,z\n4,w\n") ==
+        "read_csv: expected a second quote for the one in line 3, column 2 ('b') of t.csv but got "
+        "the end of the file (write a quote inside quotes twice).");
+  CHECK(csv_error("a,b\n1,x\n2,\"y" + std::string((1 << 20) + 1, '\n')) ==
+        "read_csv: expected a second quote for the one in line 3, column 2 ('b') of t.csv but got "
+        "1 MiB without it (write a quote inside quotes twice).");
+  CHECK(csv_error("a,b\n1,\"x\" y,z\n") ==
+        "read_csv: expected ',' or the end of the line after a quoted cell but got 'y' in line 2, "
+        "column 2 ('b') of t.csv (write a quote inside quotes twice).");
+  CHECK(csv_error("\"a\"b,c\n1,2\n") ==
+        "read_csv: expected ',' or the end of the line after a quoted cell but got 'b' in line 1, "
+        "column 1 of t.csv (write a quote inside quotes twice).");
+  CHECK(csv_error("a,b\n1,x\n1,y\0z\n"s) ==
+        "read_csv: expected text but got a zero byte in line 3, column 2 ('b') of t.csv (the file "
+        "is damaged, or its text is UTF-16: save it as UTF-8).");
+  CHECK(csv_error("a,b\n1,2\n3\0,4\n"s) ==
+        "read_csv: expected text but got a zero byte in line 3, column 1 ('a') of t.csv (the file "
+        "is damaged, or its text is UTF-16: save it as UTF-8).");
+  CHECK(csv_error("a,b\n1,K\xF6ln\n") ==
+        "read_csv: expected text in UTF-8 but got byte F6 in line 2, column 2 ('b') of t.csv (save "
+        "it as UTF-8).");
+  CHECK(csv_error("a,\xE9t\xE9\n1,2\n") ==
+        "read_csv: expected text in UTF-8 but got byte E9 in line 1, column 2 of t.csv (save it as "
+        "UTF-8).");
+  CHECK(csv_error("a,b,a\n1,2,3\n") ==
+        "read_csv: expected different column names but got 'a' in columns 1 and 3 of line 1 of "
+        "t.csv (rename one, or say that the file has no header).");
+  CHECK(csv_error("x1,\n1,2\n") ==
+        "read_csv: expected different column names but got 'x1' in columns 1 and 2 of line 1 of "
+        "t.csv (rename one, or say that the file has no header).");
+  CHECK(csv_error("a,b\n1,2\n1e400,3\n") ==
+        "read_csv: expected a finite number but got '1e400' in line 3, column 1 ('a') of t.csv "
+        "(name it as a missing value, or the column as a text column).");
+  CHECK(csv_error("a,b\n1,-inf\n2,3\n") ==
+        "read_csv: expected a finite number but got '-inf' in line 2, column 2 ('b') of t.csv "
+        "(name it as a missing value, or the column as a text column).");
+  CHECK(csv_error("a,b\n1,2\nInfinity,3\n", {.kinds = {{"a", ColumnKind::kNumber}}}) ==
+        "read_csv: expected a finite number but got 'Infinity' in line 3, column 1 ('a') of t.csv "
+        "(name it as a missing value, or the column as a text column).");
+  CHECK(csv_error("a,b\n1,\"x\n\"\"y\"\"\",oops\n2,3\n",
+                  {.header = true, .kinds = {{"b", ColumnKind::kNumber}}}) ==
+        "read_csv: expected 2 columns, as in line 1, but got 3 in line 2 of t.csv (the delimiter "
+        "is ','; quote cells that hold it).");
+  CHECK(csv_error("c,a,b\n1,\"x\ny\",oops\n", {.kinds = {{"b", ColumnKind::kNumber}}}) ==
+        "read_csv: expected a number but got 'oops' in line 3, column 3 ('b') of t.csv (or name "
+        "the text as a missing value).");
+}
+
+TEST_CASE("read_csv shows long and strange texts shortened", "[data]") {
+  const CsvOptions number{.header = true, .kinds = {{"a", ColumnKind::kNumber}}};
+  const auto shown = [&](const std::string& cell) {
+    const std::string text = csv_error("a,b\n\"" + cell + "\",1\n", number);
+    const size_t begin = text.find("but got '") + 9;
+    return text.substr(begin, text.find("' in line 2") - begin);
+  };
+  CHECK(shown("x\ty\x01") == "x?y?");
+  CHECK(shown(std::string(50, 'x')) == std::string(40, 'x') + "...");
+  CHECK(shown(std::string(39, 'x') + "ö" + "y") == std::string(39, 'x') + "...");
+}
+
+TEST_CASE("read_csv takes a column of numbers with a mistake for a mistake", "[data]") {
+  const auto sentence = [](const std::string& odd, const std::string& shares) {
+    return "read_csv: expected a number, as in " + shares + " values of the column, but got '" +
+           odd +
+           "' in line 100, column 1 ('v') of t.csv (name the text as a missing value, or the "
+           "column as a text column).";
+  };
+  CHECK(csv_error(mostly_numbers(100, "oops")) == sentence("oops", "99 of 100"));
+  CHECK(csv_error(mostly_numbers(100, "1.2.3")) == sentence("1.2.3", "99 of 100"));
+  CHECK(csv_error(mostly_numbers(200'000, "x")) == sentence("x", "199999 of 200000"));
+  // Below 99 % it is a text column; in small ones one mistake is enough.
+  CHECK_FALSE(is_number(table_of(mostly_numbers(99, "oops")), "v"));
+  CHECK_FALSE(is_number(table_of("v\n1\n2\nx\n"), "v"));
+  CHECK(is_number(table_of(mostly_numbers(100, "oops"), {.missing = {"oops"}}), "v"));
+  const Table text = table_of(mostly_numbers(100, "oops"), {.text_columns = {"v"}});
+  CHECK(cells_of(text, "v")[98] == "oops");
+  CHECK(cells_of(text, "v")[5] == "5");
+}
+
+TEST_CASE("read_csv keeps the texts of a column that begins with numbers", "[data]") {
+  // The first text comes behind the rows by which kinds are guessed, and behind the first block.
+  std::string bytes = "code,empty,n\n";
+  const int rows = 200'000;
+  for (int row = 0; row < rows; ++row) {
+    bytes += (row < rows - 9000 ? "007" : "A7") + std::string(row < rows - 1 ? ",,5\n" : ",z,5\n");
+  }
+  const Table table = table_of(bytes);
+  CHECK(table.rows == rows);
+  CHECK(table.column("code").levels == Texts{"007", "A7"});
+  CHECK(table.column("code").codes.front() == 0);
+  CHECK(table.column("code").codes.back() == 1);
+  CHECK(table.column("empty").levels == Texts{"z"});
+  CHECK(table.column("empty").codes.front() == -1);
+  CHECK(table.column("empty").codes.back() == 0);
+  CHECK(is_number(table, "n"));
+}
+
+TEST_CASE("read_csv reads kinds that it is given", "[data]") {
+  const CsvOptions options{.text_columns = {"zip"},
+                           .kinds = {{"n", ColumnKind::kNumber}, {"other", ColumnKind::kText}}};
+  const Table given = table_of("zip,n,k\n01,,7\n02,,7\n", options);
+  CHECK(cells_of(given, "zip") == Texts{"01", "02"});
+  CHECK(is_number(given, "n"));
+  CHECK(is_number(given, "k"));
+  CHECK_FALSE(is_number(table_of("a,b\n1,2\n", {.other_kind = ColumnKind::kText}), "a"));
+  CHECK(csv_error("size,b\n1,2\n", {.text_columns = {"sise"}}) ==
+        "read_csv: expected a column 'sise' in t.csv but got none (did you mean 'size'?).");
+}
+
+TEST_CASE("read_csv refuses options that contradict", "[data]") {
+  CHECK(csv_error("a\n1\n", {.delimiter = '"'}) ==
+        "read_csv: expected a delimiter such as , or ; or a tab but got character 34.");
+  CHECK(csv_error("a\n1\n", {.decimal = 'x'}) ==
+        "read_csv: expected '.' or ',' as decimal mark but got 'x'.");
+  CHECK(csv_error("a\n1\n", {.delimiter = ',', .decimal = ','}) ==
+        "read_csv: expected a decimal mark that is not the delimiter but got ',' for both.");
+}
+
+TEST_CASE("read_csv refuses cells, rows and tables that are too large", "[data]") {
+  CHECK(csv_error("a,b\n1," + std::string((1 << 20) + 1, 'x') + "\n") ==
+        "read_csv: expected cells of at most 1 MiB but got a longer one in line 2, column 2 ('b') "
+        "of t.csv.");
+  CHECK(table_of("a,b\n1," + std::string(1 << 20, 'x') + "\n").column("b").levels[0].size() ==
+        1 << 20);
+  CHECK(csv_error(std::string(100'000, ',') + "\n") ==
+        "read_csv: expected at most 100000 columns but got more in line 1 of t.csv (is the "
+        "delimiter really ','?).");
+  std::string row;
+  for (int cell = 0; cell < 65; ++cell) row += std::string((1 << 20) - 1, 'x') + ",";
+  CHECK(csv_error("a,b\n1,2\n" + row) ==
+        "read_csv: expected rows of at most 64 MiB but got a longer one in line 3 of t.csv (is it "
+        "a file of another kind?).");
+}
+
+TEST_CASE("read_csv reads gzip data, also several members", "[data]") {
+  std::string text = "a,b\n";
+  for (int row = 0; row < 50'000; ++row) text += std::to_string(row) + ",x\n";
+  for (const std::string& bytes :
+       {gzip_bytes(text), gzip_bytes(text.substr(0, 7)) + gzip_bytes(text.substr(7)),
+        gzip_bytes(text) + std::string(512, '\0')}) {
+    const Table table = table_of(bytes);
+    CHECK(table.rows == 50'000);
+    CHECK(table.column("a").numbers.back() == 49'999);
+  }
+  const std::string whole = gzip_bytes(text);
+  const std::string size = std::to_string(whole.size() - 5);
+  CHECK(csv_error(whole.substr(0, whole.size() - 5)) ==
+        "read_csv: expected a table in t.csv but its gzip data ends after " + size +
+            " bytes (fetch the file again).");
+  std::string changed = whole;
+  changed[changed.size() - 5] ^= 1;
+  CHECK(csv_error(changed).find("read_csv: expected a table in t.csv but its gzip data is damaged "
+                                "near byte ") == 0);
+  CHECK(csv_error(whole + "more") ==
+        "read_csv: expected a table in t.csv but other bytes follow its gzip data from byte " +
+            std::to_string(whole.size()) + " on (fetch the file again).");
+  CHECK(csv_error(gzip_bytes("")) == "read_csv: expected a table but got an empty file at t.csv.");
+}
+
+TEST_CASE("read_csv holds no more of a small gzip file than its caps", "[data]") {
+  // Of one cell, of empty columns, of empty lines.
+  const size_t million = size_t{1} << 20;
+  CHECK(csv_error(gzip_bytes(std::string(64 * million, 'x'))) ==
+        "read_csv: expected cells of at most 1 MiB but got a longer one in line 1, column 1 of "
+        "t.csv.");
+  CHECK(csv_error(gzip_bytes(std::string(8 * million, ','))) ==
+        "read_csv: expected at most 100000 columns but got more in line 1 of t.csv (is the "
+        "delimiter really ','?).");
+  CHECK(csv_error(gzip_bytes("a,b\n" + std::string(100 * million, '\n') + "1\n")) ==
+        "read_csv: expected 2 columns, as in line 1, but got 1 in line " +
+            std::to_string(100 * million + 2) +
+            " of t.csv (the delimiter is ','; quote cells that hold it).");
+}
+
+TEST_CASE("read_csv gives the same numbers in every locale", "[data]") {
+  const std::string before = std::setlocale(LC_ALL, nullptr);
+  bool set = false;
+  for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "C.UTF-8"}) {
+    set = set || std::setlocale(LC_ALL, name) != nullptr;
+  }
+  CHECK(set);
+  const Table table = table_of("a,b\n1.5,0.1234567890123456789\n");
+  std::setlocale(LC_ALL, before.c_str());
+  CHECK(table.column("a").numbers[0] == 1.5);
+  CHECK(table.column("b").numbers[0] == 0.1234567890123456789);
+}
+
+TEST_CASE("CsvReader gives blocks of the rows of read_csv", "[data]") {
+  const TemporaryFolder folder;
+  std::string text = "id,n,k\n";
+  for (int row = 0; row < 100'000; ++row) {
+    text += "r" + std::to_string(row) + "," + std::to_string(row * .5) + ",k" +
+            std::to_string(row % 3) + "\n";
+  }
+  const auto path = write_file(folder / "t.csv", text);
+  const Table whole = read_csv(path);
+  for (const int64_t most : {int64_t{1} << 40, int64_t{1000}, int64_t{7}}) {
+    CsvReader reader(path);
+    CHECK(reader.names() == Texts{"id", "n", "k"});
+    int64_t row = 0;
+    bool equal = true;
+    while (const auto block = reader.next(most)) {
+      REQUIRE(block->rows >= 1);
+      REQUIRE(block->rows <= most);
+      REQUIRE((block->rows == most || row + block->rows == whole.rows));
+      REQUIRE(block->source == path.string());
+      for (int64_t r = 0; r < block->rows; ++r, ++row) {
+        for (size_t c = 0; c < 3; ++c) {
+          equal = equal && cell_text(block->columns[c], r) == cell_text(whole.columns[c], row);
+        }
+      }
+    }
+    CHECK(equal);
+    CHECK(row == whole.rows);
+    CHECK_FALSE(reader.next(most).has_value());
+  }
+  CsvReader reader(path);
+  CHECK(error_text([&] { reader.next(0); }) ==
+        "CsvReader: expected at least 1 row a block but got 0.");
+}
+
+TEST_CASE("CsvReader gives rows of a slow stream as they come", "[data]") {
+  SlowText slow({"a,b\n1,x\n2,", "y\n", "3,z\n4,w\n5,v", "\n6,u"});
+  std::istream in(&slow);
+  CsvReader reader(in, "standard input");
+  CHECK(slow.given() == 1);
+  const auto first = reader.next(100);
+  REQUIRE(first.has_value());
+  CHECK(first->rows == 1);
+  CHECK(first->source == "standard input");
+  CHECK(slow.given() == 1);
+  CHECK(cells_of(*reader.next(100), "b") == Texts{"y"});
+  CHECK(slow.given() == 2);
+  CHECK(cells_of(*reader.next(100), "b") == Texts{"z", "w"});
+  CHECK(cells_of(*reader.next(100), "b") == Texts{"v"});
+  CHECK(cells_of(*reader.next(100), "b") == Texts{"u"});
+  CHECK_FALSE(reader.next(100).has_value());
+}
+
+TEST_CASE("CsvReader gives rows of a pipe as they come", "[data]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  const int writer = ::open(path.c_str(), O_RDWR);
+  REQUIRE(writer >= 0);
+  const auto write_text = [&](const std::string& text) {
+    REQUIRE(::write(writer, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  };
+  write_text("a,b\r\n1,2\r\n3,");
+  CsvReader reader(path, {.kinds = {{"a", ColumnKind::kNumber}}});
+  CHECK(reader.next(100)->rows == 1);
+  write_text("4\r\n5,6\r\n");
+  CHECK(reader.next(100)->column("a").numbers == std::vector<double>{3, 5});
+  ::close(writer);
+  CHECK_FALSE(reader.next(100).has_value());
+}
+
+TEST_CASE("CsvReader refuses a text where the first rows are numbers", "[data]") {
+  std::string text = "a,b\n";
+  for (int row = 0; row < 300'000; ++row) text += "1,2\n";
+  text += "1,oops\n";
+  const auto last_error = [&](const CsvOptions& options) {
+    std::istringstream in(text);
+    CsvReader reader(in, "rows", options);
+    return error_text([&] {
+      while (reader.next(1000)) {
+      }
+    });
+  };
+  CHECK(last_error({}) ==
+        "read_csv: expected a number, as in the rows before, but got 'oops' in line 300002, column "
+        "2 ('b') of rows (name the text as a missing value, or the column as a text column).");
+  CHECK(last_error({.missing = {"oops"}}) == "(no error)");
+  CHECK(last_error({.other_kind = ColumnKind::kText}) == "(no error)");
 }

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <string>
+#include <vector>
 
 using ladder::io::ReadFault;
 using ladder::io::ZipReader;
@@ -81,6 +82,7 @@ TEST_CASE("ZipReader reads records of plain and of zip64 directories", "[io]") {
     CHECK(zip.size(*name) == 5);
     CHECK(zip.read(*name) == "hello");
     CHECK(zip.find("b") == nullptr);
+    CHECK(zip.names() == std::vector<std::string>{"top/a/b"});
     CHECK(fault([&] { zip.read("none"); }) == "it has no record none");
   }
 }
@@ -120,6 +122,19 @@ TEST_CASE("ZipReader says why it refuses a file", "[io]") {
         "its record top/a is damaged");
   CHECK(read_fault(zip_bytes("top/a", "hello", {.zip64 = true, .header_shift = ~uint64_t{0}})) ==
         "its zip directory points past its end");
+  const size_t entry = whole.find("PK\1\2");
+  const size_t entry_size = whole.find("PK\5\6") - entry;
+  // Two entries for the same bytes, which are more than half of the file.
+  std::string large = zip_bytes("top/a", std::string(400, 'x'));
+  const size_t large_entry = large.find("PK\1\2");
+  large.insert(large_entry, large.substr(large_entry, entry_size));
+  const size_t large_end = large.find("PK\5\6");
+  large[large_end + 10] = 2;
+  large.replace(large_end + 12, 4, little(2 * entry_size, 4));
+  CHECK(read_fault(large) == "its records overlap");
+  std::string secret = whole;
+  secret[entry + 8] = 1;
+  CHECK(read_fault(secret) == "its record top/a is encrypted");
   std::string changed = whole;
   changed[changed.find("hello")] = 'j';
   CHECK(read_fault(changed) == "the check sum of its record top/a is wrong");

@@ -5,9 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <iterator>
 #include <limits>
-#include <set>
+#include <map>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -20,10 +19,11 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr size_t kCsvBlock = size_t{1} << 20;  // bytes
-constexpr size_t kMostCell = size_t{1} << 20;  // bytes
-constexpr size_t kMostRow = size_t{64} << 20;  // bytes
-constexpr size_t kMostColumns = 100'000;
+constexpr size_t kCsvBlock = size_t{1} << 20;    // bytes
+constexpr size_t kMostSample = size_t{8} << 20;  // bytes, to hold two lines
+constexpr size_t kMostCell = size_t{1} << 20;    // bytes
+constexpr size_t kMostRow = size_t{64} << 20;    // bytes
+constexpr size_t kMostCsvColumns = 100'000;
 constexpr size_t kDelimiterRows = 100;
 constexpr size_t kSampleRows = 1000;
 // A column of at least so many values, at least this share of them numbers, is a column of numbers
@@ -31,6 +31,7 @@ constexpr size_t kSampleRows = 1000;
 constexpr int64_t kNearlyRows = 50;
 constexpr double kNearlyShare = 0.99;
 constexpr size_t kCountingNames = 4;
+constexpr size_t kMostCsvShown = 40;  // bytes of a text in a message
 constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
 
 bool is_digit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
@@ -191,10 +192,9 @@ size_t utf8_prefix(std::string_view text) {
 }
 
 // A text as messages show it: at most 40 bytes, without control characters or broken UTF-8.
-std::string shown(std::string_view text) {
-  constexpr size_t kMostShown = 40;
-  std::string out(text.substr(0, kMostShown));
-  if (text.size() > kMostShown) {
+std::string quoted_text(std::string_view text) {
+  std::string out(text.substr(0, kMostCsvShown));
+  if (text.size() > kMostCsvShown) {
     while (!out.empty() && (out.back() & 0xC0) == 0x80) out.pop_back();
     if (!out.empty() && (out.back() & 0x80) != 0) out.pop_back();
     out += "...";
@@ -226,9 +226,9 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
     fail("a delimiter such as , or ; or a tab", "character " + std::to_string(int{given}));
   }
   const char mark = options_.decimal.value_or('.');
-  if (mark != '.' && mark != ',') fail("'.' or ',' as decimal mark", shown({&mark, 1}));
+  if (mark != '.' && mark != ',') fail("'.' or ',' as decimal mark", quoted_text({&mark, 1}));
   if (options_.decimal && options_.delimiter && mark == given) {
-    fail("a decimal mark that is not the delimiter", shown({&mark, 1}) + " for both");
+    fail("a decimal mark that is not the delimiter", quoted_text({&mark, 1}) + " for both");
   }
   for (const auto& text : options_.missing) {
     double value = 0;
@@ -277,6 +277,7 @@ void CsvParser::fill_sample() {
   while (true) {
     const bool full = end_ + 1 == buffer_.size();
     if (lines >= 2 && (full || !source_->ready())) break;
+    if (full && end_ >= kMostSample) break;
     const size_t before = end_;
     if (!fill()) break;
     lines += count_line_ends(buffer_.data() + before, buffer_.data() + end_);
@@ -438,7 +439,7 @@ void CsvParser::read_header(bool header) {
     const auto [other, added] = columns.emplace(name, c);
     if (!added) {
       fail("different column names",
-           shown(name) + " in columns " + std::to_string(other->second + 1) + " and " +
+           quoted_text(name) + " in columns " + std::to_string(other->second + 1) + " and " +
                std::to_string(c + 1) + " of line " + std::to_string(row_line_) + " of " + name_,
            "rename one, or say that the file has no header");
     }
@@ -455,8 +456,8 @@ void CsvParser::read_header(bool header) {
 void CsvParser::set_kinds(const Rows& rows, bool header) {
   for (const auto& name : options_.text_columns) {
     if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
-      fail("a column " + shown(name) + " in " + name_, "none",
-           "did you mean " + shown(nearest_name(name, names_)) + "?");
+      fail("a column " + quoted_text(name) + " in " + name_, "none",
+           "did you mean " + quoted_text(nearest_name(name, names_)) + "?");
     }
   }
   builders_.resize(names_.size());
@@ -541,8 +542,9 @@ CsvParser::Scan CsvParser::scan(const char* at, char delimiter, std::vector<CsvC
       if (at < limit && *at != delimiter && *at != '\n' && *at != '\r') {
         const char* end = at;
         while (end < limit && *end != delimiter && *end != '\n' && *end != '\r') ++end;
+        if (end == limit && !at_end_ && end < at + kMostCsvShown) return found;
         fail(delimiter_name(delimiter) + " or the end of the line after a quoted cell",
-             shown({at, static_cast<size_t>(end - at)}) + " in " + where(quote),
+             quoted_text({at, static_cast<size_t>(end - at)}) + " in " + where(quote),
              "write a quote inside quotes twice");
       }
     } else {
@@ -554,8 +556,8 @@ CsvParser::Scan CsvParser::scan(const char* at, char delimiter, std::vector<CsvC
       }
     }
     if (at >= limit && !at_end_) return found;
-    if (cells.size() == kMostColumns) {
-      fail("at most " + std::to_string(kMostColumns) + " columns",
+    if (cells.size() == kMostCsvColumns) {
+      fail("at most " + std::to_string(kMostCsvColumns) + " columns",
            "more in line " + std::to_string(line_ + found.skipped) + " of " + name_,
            "is the delimiter really " + delimiter_name(delimiter) + "?");
     }
@@ -643,7 +645,7 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
     return;
   }
   if (builder.known) {
-    fail("a number", shown(text) + " in " + place(line, index),
+    fail("a number", quoted_text(text) + " in " + place(line, index),
          "or name the text as a missing value");
   }
   if (!builder.present && !builder.first_infinite) {
@@ -754,14 +756,14 @@ void CsvParser::check_nearly_numbers(const Builder& builder, size_t index, int64
   const auto& [line, text] = *builder.first_other;
   fail("a number, as in " + std::to_string(numbers) + " of " + std::to_string(present) +
            " values of the column,",
-       shown(text) + " in " + place(line, index),
+       quoted_text(text) + " in " + place(line, index),
        "name the text as a missing value, or the column as a text column");
 }
 
 void CsvParser::check_infinite(const Builder& builder, size_t index) const {
   if (!builder.first_infinite) return;
   const auto& [line, text] = *builder.first_infinite;
-  fail("a finite number", shown(text) + " in " + place(line, index),
+  fail("a finite number", quoted_text(text) + " in " + place(line, index),
        "name it as a missing value, or the column as a text column");
 }
 
@@ -780,7 +782,7 @@ Table CsvParser::next(int64_t most_rows, bool wait) {
     }
     if (builder.first_other) {
       const auto& [line, text] = *builder.first_other;
-      fail("a number, as in the rows before,", shown(text) + " in " + place(line, c),
+      fail("a number, as in the rows before,", quoted_text(text) + " in " + place(line, c),
            "name the text as a missing value, or the column as a text column");
     }
     check_infinite(builder, c);
@@ -813,7 +815,7 @@ Table CsvParser::all(std::vector<std::string>& late_texts) {
 
 std::string CsvParser::place(int64_t line, size_t index) const {
   return "line " + std::to_string(line) + ", column " + std::to_string(index + 1) +
-         (index < names_.size() ? " (" + shown(names_[index]) + ")" : "") + " of " + name_;
+         (index < names_.size() ? " (" + quoted_text(names_[index]) + ")" : "") + " of " + name_;
 }
 
 std::string CsvParser::place(const CsvCell& cell, size_t index) const {

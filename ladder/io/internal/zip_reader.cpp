@@ -190,7 +190,7 @@ void ZipReader::inflate_record(const std::string& name, uint64_t packed_size, ch
   uint64_t done = 0;
   int status = Z_OK;
   Bytef past_end = 0;  // takes the byte that a record of the declared size does not have
-  while (status == Z_OK) {
+  while (status == Z_OK && done <= size) {
     if (stream.avail_in == 0 && packed_size > 0) {
       const uint64_t count = std::min<uint64_t>(packed_size, input.size());
       in_.read(input.data(), static_cast<std::streamsize>(count));
@@ -205,8 +205,7 @@ void ZipReader::inflate_record(const std::string& name, uint64_t packed_size, ch
     stream.avail_out = room;
     status = inflate(&stream, Z_NO_FLUSH);
     const uint64_t got = room - stream.avail_out;
-    if (full && got > 0) break;
-    done += got;
+    done += got;  // more than `size` if the record is larger
   }
   if (status != Z_STREAM_END || done != size) {
     throw ReadFault("its record " + name + " is not the deflated data of " + std::to_string(size) +

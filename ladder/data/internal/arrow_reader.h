@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "ladder/data/table.h"
+
+namespace ladder::data {
+
+/// What is wrong with a Parquet or Arrow file: "expected X but got Y" without the file's name.
+struct ArrowFault {
+  std::string expected;
+  std::string got;
+  std::string hint = {};
+};
+
+enum class ArrowFormat { kParquet, kIpc };
+
+/// Read a table by Arrow. Throws `ArrowFault`. Compiled only with LADDER_ARROW.
+Table read_arrow_file(const std::filesystem::path& path, ArrowFormat format);
+
+}  // namespace ladder::data

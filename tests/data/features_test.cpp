@@ -1,0 +1,333 @@
+#include <ladder/data/features.h>
+#include <tests/support/catch.h>
+#include <tests/support/error_text.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+using ladder::data::Column;
+using ladder::data::ColumnKind;
+using ladder::data::Feature;
+using ladder::data::Features;
+using ladder::data::features_from_json;
+using ladder::data::fit_features;
+using ladder::data::kLevelHeight;
+using ladder::data::kTailFrom;
+using ladder::data::Table;
+using ladder::data::to_json;
+using ladder::testing::error_text;
+
+namespace {
+
+constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
+constexpr double kDoubleEps = std::numeric_limits<double>::epsilon();
+
+Column numbers(const std::string& name, std::vector<double> values) {
+  return {.name = name, .numbers = std::move(values)};
+}
+
+// A column of texts; "" is missing.
+Column texts(const std::string& name, const std::vector<std::string>& values) {
+  Column column{.name = name, .kind = ColumnKind::kText};
+  for (const auto& value : values) {
+    const auto found = std::find(column.levels.begin(), column.levels.end(), value);
+    const auto code = static_cast<int32_t>(found - column.levels.begin());
+    column.codes.push_back(value.empty() ? -1 : code);
+    if (!value.empty() && found == column.levels.end()) column.levels.push_back(value);
+  }
+  return column;
+}
+
+Table made_table(std::vector<Column> columns) {
+  const Column& first = columns.at(0);
+  const auto rows = static_cast<int64_t>(first.kind == ColumnKind::kText ? first.codes.size()
+                                                                         : first.numbers.size());
+  return {.source = "t.csv", .rows = rows, .columns = std::move(columns)};
+}
+
+std::vector<double> random_values(int64_t count, double mean, double std) {
+  const torch::Tensor x = mean + std * torch::randn({count}, torch::kDouble);
+  return {x.data_ptr<double>(), x.data_ptr<double>() + count};
+}
+
+torch::Tensor tensor_of(std::vector<double> values) {
+  return torch::tensor(std::move(values), torch::kDouble);
+}
+
+// Column `index` of the inputs, in float64.
+torch::Tensor input(const torch::Tensor& inputs, int64_t index) {
+  return inputs.select(1, index).to(torch::kDouble);
+}
+
+double largest_difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+const float kMark = kLevelHeight;
+
+}  // namespace
+
+TEST_CASE("Features standardise numbers by clipped moments and tame their tails", "[data]") {
+  torch::manual_seed(4);
+  std::vector<double> values = random_values(1000, 50, 7);
+  values.push_back(1e6);
+  values.push_back(-1e9);
+  const Features features = fit_features(made_table({numbers("a", values)}), {});
+
+  // The same by other code: moments of all values, then twice of the clipped ones.
+  const torch::Tensor x = tensor_of(values);
+  double mean = x.mean().item<double>();
+  double std = x.std(/*unbiased=*/false).item<double>();
+  for (int round = 0; round < 2; ++round) {
+    const torch::Tensor clipped = x.clamp(mean - 3 * std, mean + 3 * std);
+    mean = clipped.mean().item<double>();
+    std = clipped.std(/*unbiased=*/false).item<double>();
+  }
+  REQUIRE(features.columns.size() == 1);
+  const Feature& feature = features.columns[0];
+  // A sum of n terms is rounded n times, at most by eps of the largest one each; the deviations of
+  // the first rounds are those of 1e9.
+  const double bound = static_cast<double>(values.size()) * kDoubleEps * 1e9;
+  CHECK(std::abs(feature.center - mean) <= bound);
+  CHECK(std::abs(feature.scale - std) <= bound);
+  CHECK_FALSE(feature.indicator);
+  CHECK(feature.width() == 1);
+
+  const torch::Tensor z = (x - feature.center) / feature.scale;
+  const torch::Tensor tail = z.sign() * (kTailFrom + torch::log1p(z.abs() - kTailFrom));
+  const torch::Tensor expected = torch::where(z.abs() > kTailFrom, tail, z);
+  const torch::Tensor inputs = features.apply(made_table({numbers("a", values)}));
+  CHECK(inputs.sizes().vec() == std::vector<int64_t>{1002, 1});
+  CHECK(inputs.scalar_type() == torch::kFloat);
+  const double largest = expected.abs().max().item<double>();
+  CHECK(largest_difference(input(inputs, 0), expected) <=
+        largest * std::numeric_limits<float>::epsilon());
+  CHECK(largest < 25);  // 1e9 is no more than 3 + log(1e9)
+  CHECK(inputs[1000][0].item<float>() > kTailFrom);
+  CHECK(inputs[1001][0].item<float>() < -kTailFrom);
+}
+
+TEST_CASE("Features keep the spread of most values beside a few huge ones", "[data]") {
+  torch::manual_seed(5);
+  std::vector<double> values = random_values(2000, -3, 2);
+  for (int i = 0; i < 5; ++i) values.push_back(200);
+  const Feature feature = fit_features(made_table({numbers("a", values)}), {}).columns[0];
+  // Without clipping the standard deviation is above 10. Two rounds shrink it by most of that.
+  const double plain = tensor_of(values).std(/*unbiased=*/false).item<double>();
+  CHECK(plain > 5 * 2);
+  CHECK(feature.scale < 1.25 * 2);
+  CHECK(feature.scale > 0.9 * 2);
+}
+
+TEST_CASE("Features mark missing numbers and put their mean in place", "[data]") {
+  const Table table = made_table({numbers("a", {1, kNoNumber, 3}), numbers("b", {1, 2, 3})});
+  const Features features = fit_features(table, {});
+  CHECK(features.width() == 3);
+  CHECK(features.columns[0].center == 2);
+  CHECK(features.columns[0].scale == 1);
+  const torch::Tensor inputs = features.apply(table);
+  CHECK(
+      torch::equal(inputs.slice(1, 0, 2), torch::tensor({{-1.F, 0.F}, {0.F, kMark}, {1.F, 0.F}})));
+  // A column that had none in training has no indicator: a missing value is its mean.
+  const torch::Tensor later =
+      features.apply(made_table({numbers("b", {kNoNumber}), numbers("a", {kNoNumber})}));
+  CHECK(torch::equal(later, torch::tensor({{0.F, kMark, 0.F}})));
+}
+
+TEST_CASE("Features use a column that has one number and is missing elsewhere", "[data]") {
+  const Table table = made_table({numbers("a", {5, kNoNumber, 5, kNoNumber})});
+  const Features features = fit_features(table, {});
+  CHECK(features.columns[0].center == 5);
+  CHECK(features.columns[0].scale == 1);
+  CHECK(torch::equal(features.apply(table),
+                     torch::tensor({{0.F, 0.F}, {0.F, kMark}, {0.F, 0.F}, {0.F, kMark}})));
+}
+
+TEST_CASE("Features drop columns that tell nothing, and name why", "[data]") {
+  std::vector<std::string> names;
+  std::vector<double> varied;
+  for (int row = 0; row < 30; ++row) {
+    names.push_back("row " + std::to_string(row));
+    varied.push_back(row);
+  }
+  const std::vector<std::string> none(30), same(30, "x");
+  std::vector<std::string> partly = same;
+  partly[4].clear();
+  const Table table = made_table(
+      {numbers("constant", std::vector<double>(30, 7)), numbers("varied", varied),
+       numbers("empty", std::vector<double>(30, kNoNumber)), texts("id", names),
+       texts("same", same), texts("none", none), texts("partly", partly), texts("label", names)});
+  const Features features = fit_features(table, {"label"});
+  std::vector<std::string> dropped;
+  for (const auto& feature : features.columns) dropped.push_back(feature.dropped);
+  CHECK(dropped == std::vector<std::string>{"constant", "", "empty",
+                                            "different in nearly every row", "constant", "empty",
+                                            ""});
+  CHECK(features.width() == 1 + 2);
+  CHECK_FALSE(features.all_numbers());
+  CHECK(fit_features(table, {"label", "partly"}).all_numbers());
+}
+
+TEST_CASE("Features give each level an input, and rare levels share one", "[data]") {
+  std::vector<std::string> values;
+  for (int row = 0; row < 60; ++row) values.push_back("often");
+  for (int row = 0; row < 38; ++row) values.push_back(row % 2 == 0 ? "b" : "a");
+  values.insert(values.end(), {"rare", ""});
+  const Table table = made_table({texts("t", values)});
+  const Features features = fit_features(table, {}, {.most_levels = 50, .least_share = 0.05});
+  const Feature& feature = features.columns[0];
+  CHECK(feature.levels == std::vector<std::string>{"often", "a", "b"});  // by count, then by bytes
+  CHECK(feature.other);
+  CHECK(feature.indicator);
+  CHECK(feature.width() == 5);
+  const torch::Tensor rows =
+      features.apply(made_table({texts("t", {"b", "unseen", "rare", "", "often"})}));
+  CHECK(torch::equal(rows, torch::tensor({{0.F, 0.F, kMark, 0.F, 0.F},
+                                          {0.F, 0.F, 0.F, kMark, 0.F},
+                                          {0.F, 0.F, 0.F, kMark, 0.F},
+                                          {0.F, 0.F, 0.F, 0.F, kMark},
+                                          {kMark, 0.F, 0.F, 0.F, 0.F}})));
+}
+
+TEST_CASE("Features keep at most the levels that are asked for, but two at least", "[data]") {
+  std::vector<std::string> values;
+  for (int row = 0; row < 400; ++row) values.push_back("level " + std::to_string(row % 80));
+  const Features most = fit_features(made_table({texts("t", values)}), {});
+  CHECK(most.columns[0].levels.size() == 50);
+  CHECK(most.columns[0].other);
+  std::vector<std::string> one_rare(1999, "x");
+  one_rare.push_back("y");
+  const Features two = fit_features(made_table({texts("t", one_rare)}), {}, {.least_share = 0.01});
+  CHECK(two.columns[0].levels == std::vector<std::string>{"x", "y"});
+  CHECK_FALSE(two.columns[0].other);
+  // Without an input for others, an unseen level is no level.
+  CHECK(torch::equal(two.apply(made_table({texts("t", {"z"})})), torch::zeros({1, 2})));
+}
+
+TEST_CASE("Features read numbers where texts are expected, and missing texts as missing numbers",
+          "[data]") {
+  const Table table =
+      made_table({texts("t", {"1", "2.5", "1", "2.5"}), numbers("n", {1, 2, 3, kNoNumber})});
+  const Features features = fit_features(table, {});
+  const torch::Tensor by_numbers =
+      features.apply(made_table({numbers("t", {2.5, kNoNumber}), texts("n", {"", ""})}));
+  CHECK(
+      torch::equal(by_numbers, torch::tensor({{0.F, kMark, 0.F, kMark}, {0.F, 0.F, 0.F, kMark}})));
+}
+
+TEST_CASE("Features find columns by name and ignore others", "[data]") {
+  const Table table = made_table({numbers("a", {1, 2, 3}), numbers("b", {7, 5, 9})});
+  const Features features = fit_features(table, {});
+  const Table other = made_table(
+      {texts("extra", {"x", "y", "z"}), numbers("b", {7, 5, 9}), numbers("a", {1, 2, 3})});
+  CHECK(torch::equal(features.apply(other), features.apply(table)));
+  CHECK(
+      features.apply({.rows = 0, .columns = {numbers("a", {}), numbers("b", {})}}).sizes().vec() ==
+      std::vector<int64_t>{0, 2});
+}
+
+TEST_CASE("Features stay finite for numbers at the ends of their range", "[data]") {
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
+  const std::vector<std::vector<double>> columns = {{kLargest, -kLargest, 1, 2},
+                                                    {kSmallest, 0, 2 * kSmallest, kSmallest},
+                                                    {1e-200, 3e-200, 2e-200, 5e-200},
+                                                    {1, 1 + kDoubleEps, 1, 1}};
+  for (const auto& values : columns) {
+    INFO(values[0]);
+    const Table table = made_table({numbers("a", values)});
+    const Features features = fit_features(table, {});
+    CHECK(std::isfinite(features.columns[0].center));
+    CHECK(std::isfinite(features.columns[0].scale));
+    CHECK(features.columns[0].scale > 0);
+    CHECK(features.apply(table).isfinite().all().item<bool>());
+    CHECK(features.apply(made_table({numbers("a", {kLargest, -kLargest})}))
+              .isfinite()
+              .all()
+              .item<bool>());
+  }
+  // In units that do not overflow, small numbers are standardised like others.
+  const Features small = fit_features(made_table({numbers("a", columns[2])}), {});
+  const Features same = fit_features(made_table({numbers("a", {1, 3, 2, 5})}), {});
+  const double ratio = small.columns[0].scale / same.columns[0].scale;
+  CHECK(std::abs(ratio / 1e-200 - 1) <= 100 * kDoubleEps);
+}
+
+TEST_CASE("Features come back from JSON as they were", "[data]") {
+  torch::manual_seed(6);
+  std::vector<double> values = random_values(40, 0.1, 1.0 / 3);
+  values[3] = kNoNumber;
+  std::vector<std::string> levels;
+  for (int row = 0; row < 40; ++row)
+    levels.push_back(row % 3 == 0 ? "ä \"x\"" : row % 3 == 1 ? "a,b" : "\n");
+  const Table table = made_table(
+      {numbers("n", values), texts("t", levels), numbers("one", std::vector<double>(40, 1))});
+  const Features features = fit_features(table, {});
+  const std::string json = to_json(features);
+  const Features again = features_from_json(json);
+  CHECK(to_json(again) == json);
+  CHECK(torch::equal(again.apply(table), features.apply(table)));
+  CHECK(again.columns[2].dropped == "constant");
+  CHECK(again.columns[0].center == features.columns[0].center);
+  CHECK(again.columns[0].scale == features.columns[0].scale);
+}
+
+TEST_CASE("Features say what is wrong with a table", "[data]") {
+  const Features features = fit_features(made_table({numbers("age", {1, 2, 3})}), {});
+  CHECK(error_text([&] { features.apply(made_table({numbers("aje", {1})})); }) ==
+        "Table: expected a column 'age' in t.csv but found none (did you mean 'aje'?).");
+  CHECK(error_text([&] {
+          features.apply(made_table({texts("age", {"", "old"})}));
+        }) == "Features: expected a number but got 'old' in row 2 of column 'age' of t.csv.");
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  CHECK(error_text([&] {
+          features.apply(made_table({numbers("age", {1, -kInfinity})}));
+        }) == "Features: expected finite numbers but got -inf in row 2 of column 'age' of t.csv.");
+  CHECK(error_text([&] {
+          fit_features(made_table({numbers("age", {kInfinity, 1})}), {});
+        }) == "Features: expected finite numbers but got inf in row 1 of column 'age' of t.csv.");
+  CHECK(error_text([&] {
+          fit_features(made_table({numbers("age", {1, 1})}), {});
+        }) ==
+        "Features: expected a column whose values vary in t.csv but got constant, empty and "
+        "identifying columns only.");
+  CHECK(error_text([&] {
+          fit_features(made_table({numbers("age", {1, 2})}), {"age"});
+        }) ==
+        "Features: expected a column whose values vary in t.csv but got no column besides the "
+        "label.");
+  CHECK(error_text([&] { features.apply({.rows = 2, .columns = {numbers("age", {1})}}); }) ==
+        "Features: expected 2 values in column 'age' but got 1.");
+  Table codes = made_table({texts("t", {"a", "b", "a"})});
+  codes.columns[0].codes[1] = 2;
+  CHECK(
+      error_text([&] { fit_features(codes, {}); }) ==
+      "Features: expected codes below 2, the number of levels, in column 't' of t.csv but got 2.");
+  CHECK(error_text([&] {
+          to_json(fit_features(made_table({texts("t", {"a", "\xFF", "a"})}), {}));
+        }) == "Features: expected names and texts in UTF-8 but got other bytes.");
+}
+
+TEST_CASE("Features say what is wrong with JSON", "[data]") {
+  const auto json_error = [](const std::string& json) {
+    return error_text([&] { features_from_json(json); });
+  };
+  CHECK(json_error("x") == "Features: expected a JSON array of columns but got no JSON.");
+  CHECK(json_error("{}") == "Features: expected a JSON array of columns but got object.");
+  CHECK(json_error(R"([{"name": "a", "kind": "date"}])") ==
+        "Features: expected column 0 to be a number or a text but got 'date'.");
+  CHECK(json_error(
+            R"([{"name": "a", "kind": "number", "indicator": false, "center": 1, "scale": 0}])") ==
+        "Features: expected column 0 to have a scale above 0 but got 0.");
+  for (const char* json :
+       {"[1]", "[{}]", R"([{"name": 1}])", R"([{"name": "a", "kind": "number"}])",
+        R"([{"name": "a", "kind": "number", "indicator": false, "center": null, "scale": 1}])",
+        R"([{"name": "a", "kind": "text", "indicator": false, "levels": [1], "other": false}])"}) {
+    INFO(json);
+    CHECK(json_error(json).find("Features: expected a description of column 0 but got ") == 0);
+  }
+}
