@@ -42,7 +42,6 @@ void write_by_python(const std::string& script, const TemporaryFolder& folder) {
   REQUIRE(outcome.status == 0);
 }
 
-
 }  // namespace
 
 TEST_CASE("read_arrow says that a file is another kind of file", "[data]") {
