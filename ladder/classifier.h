@@ -84,7 +84,7 @@ struct ClassifierOptions {
 };
 
 /// Default noise, as multiples of a standard deviation.
-inline constexpr double kTableNoise = 0.6;
+inline constexpr double kTableNoise = 0.3;
 inline constexpr double kImageNoise = 1.0;
 /// Default length of training in steps.
 inline constexpr int64_t kDefaultSteps = 6000;
