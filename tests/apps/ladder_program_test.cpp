@@ -145,6 +145,31 @@ TEST_CASE("ladder predict: answers rows of the standard input as they come", "[c
   CHECK(program.out() == "class\nright\nleft\n");
 }
 
+TEST_CASE("ladder predict: a full disk is a sentence, and an old file stays whole", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  const auto full =
+      place.run({"predict", place.at("run"), place.at("test.csv"), "-o", "/dev/full"});
+  CHECK(full.status == 1);
+  CHECK(full.err == "ladder: expected to write /dev/full but got \"No space left on device\".\n");
+  const auto to_output =
+      run_to_end({"/bin/sh", "-c", "\"$1\" predict \"$2\" \"$3\" >/dev/full", "sh",
+                  program_path("ladder"), place.at("run"), place.at("test.csv")});
+  CHECK(to_output.status == 1);
+  CHECK(to_output.err.find("No space left on device") != std::string::npos);
+
+  write_file(place.folder / "answers.csv", "old");
+  write_file(place.folder / "broken.csv", "x,y,color\n1,2,red\n1,2\n");
+  const auto broken = place.run(
+      {"predict", place.at("run"), place.at("broken.csv"), "-o", place.at("answers.csv")});
+  CHECK(broken.status == 1);
+  CHECK(broken.err.find(place.at("broken.csv")) != std::string::npos);
+  CHECK(file_bytes(place.folder / "answers.csv") == "old");
+  for (const auto& entry : fs::directory_iterator(place.folder.path())) {
+    CHECK(entry.path().extension() != ".tmp");
+  }
+}
+
 TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]") {
   const LadderPlace place;
   REQUIRE(place.run(place.train("whole") + Arguments{"--quiet", "--no-report"}).status == 0);
