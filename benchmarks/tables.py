@@ -26,7 +26,9 @@ import time
 TABLES = ["optdigits", "satimage", "spambase", "splice", "texture", "segment", "twonorm", "penbased"]
 
 
-def in_environment(folder):
+def in_environment(folder, threads):
+    if threads:  # scikit-learn's threads spin, also where there is one core
+        os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     python = folder / "bin/python"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -141,7 +143,7 @@ def main():
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if not flags.here:
-        in_environment(flags.environment.absolute())
+        in_environment(flags.environment.absolute(), flags.threads)
 
     methods = ["ladder", "labels alone", "LabelSpreading", "SelfTraining", "HistGB", "MLP"]
     print(f"test error in %, mean +- std over {flags.draws} draws, {flags.labels} labels a class; "
