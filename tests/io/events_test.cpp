@@ -65,6 +65,18 @@ TEST_CASE("TensorBoard reads what EventFile wrote", "[io][slow]") {
         "config 0 {\"seed\": 1} \xC3\xA9\n");
 }
 
+TEST_CASE("EventFile writes what its page shows", "[io]") {
+  const TemporaryFolder place;
+  const auto folder = place.path();
+  ladder::io::EventFile events(folder);
+  events.add_text(0, "config", "width 200");
+  events.add_scalars(100, {{"cost/total", 0.5}, {"error/test", 3.1}});
+  const auto bytes = file_bytes(events.path());
+  for (const char* text : {"config", "width 200", "cost/total", "error/test"}) {
+    CHECK(bytes.find(text) != std::string::npos);
+  }
+}
+
 TEST_CASE("EventFile goes on after a cut without doubled or torn steps", "[io][slow]") {
   if (!ladder::testing::python("tensorboard")) LADDER_SKIP(ladder::testing::kNoPython);
   const TemporaryFolder folder;
