@@ -68,7 +68,8 @@ void DenoisingAutoencoderImpl::check_options() const {
 
 AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSource& noise) {
   check_options();
-  const auto x = accept_rows(kAutoencoder, "x", x_, options.input_shape, stages, RowUse::kMeasure);
+  const auto x =
+      accept_rows(kAutoencoder, "x", x_, options.input_shape, any_tensor(stages), RowUse::kMeasure);
   const bool features = compares_features();
   const auto rows = x.size(0);
   const auto levels = shapes.size();
@@ -114,7 +115,7 @@ AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSou
 torch::Tensor DenoisingAutoencoderImpl::encode(const torch::Tensor& x) {
   check_options();
   const auto rows =
-      accept_rows(kAutoencoder, "x", x, options.input_shape, stages, RowUse::kMeasure);
+      accept_rows(kAutoencoder, "x", x, options.input_shape, any_tensor(stages), RowUse::kMeasure);
   return run_clean(stages, rows, Pass::clean(rows.size(0), Statistics::kBatch));
 }
 

@@ -75,7 +75,7 @@ void LadderImpl::check_options() const {
 
 torch::Tensor LadderImpl::forward(const torch::Tensor& x) {
   check_options();
-  const auto rows = accept_rows(kLadder, "x", x, options.input_shape, stages,
+  const auto rows = accept_rows(kLadder, "x", x, options.input_shape, any_tensor(stages),
                                 is_training() ? RowUse::kMeasure : RowUse::kPredict);
   return run_clean(
       stages, rows,
@@ -99,11 +99,12 @@ const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
 LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   check_options();
   const bool denoises = any_above_zero(options.lambda);
+  const auto like = any_tensor(stages);
   const auto x_labeled = accept_rows(kLadder, "x_labeled", batch.x_labeled, options.input_shape,
-                                     stages, RowUse::kMeasure);
+                                     like, RowUse::kMeasure);
   check_labels(kLadder, batch.y, x_labeled.size(0), classes(), x_labeled.device());
   const auto x_unlabeled = denoises ? accept_rows(kLadder, "x_unlabeled", batch.x_unlabeled,
-                                                  options.input_shape, stages, RowUse::kMeasure)
+                                                  options.input_shape, like, RowUse::kMeasure)
                                     : torch::Tensor();
   const auto levels = shapes.size();
   const auto labeled = x_labeled.size(0);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "ladder/ops/kernels/cpu/columns.h"
 
@@ -185,27 +186,36 @@ at::Tensor product(const ProductPlan& plan, const at::Tensor& x, const at::Tenso
   return multiply(plan.route, plan.precision, x, weight);
 }
 
+// A plan in one number, which a step saves and reads in less time than a struct.
+int64_t packed(const ProductPlan& plan, bool scoped) {
+  return static_cast<int64_t>(plan.precision) << 8 | static_cast<int64_t>(plan.route) << 1 |
+         static_cast<int64_t>(scoped);
+}
+
+std::pair<ProductPlan, bool> unpacked(int64_t number) {
+  return {
+      {static_cast<ProductPrecision>(number >> 8), static_cast<ProductRoute>(number >> 1 & 0x7F)},
+      (number & 1) != 0};
+}
+
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight) {
     const auto plan = product_plan();
     ctx->save_for_backward({x, weight});
-    ctx->saved_data["precision"] = static_cast<int64_t>(plan.precision);
-    ctx->saved_data["route"] = static_cast<int64_t>(plan.route);
-    ctx->saved_data["scoped"] = t_plan.has_value();
+    ctx->saved_data["plan"] = packed(plan, t_plan.has_value());
     return product(plan, x, weight);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    const ProductPlan plan{static_cast<ProductPrecision>(ctx->saved_data["precision"].toInt()),
-                           static_cast<ProductRoute>(ctx->saved_data["route"].toInt())};
-    const BackwardPlan during(plan, ctx->saved_data["scoped"].toBool());
+    const auto [plan, scoped] = unpacked(ctx->saved_data["plan"].toInt());
+    const BackwardPlan during(plan, scoped);
     const auto saved = ctx->get_saved_variables();
     const auto& grad = grads[0];
     // linear, and not product, where a graph of the gradient is wanted.
-    const auto by = [&](const at::Tensor& a, const at::Tensor& b) {
+    const auto by = [&, plan = plan](const at::Tensor& a, const at::Tensor& b) {
       return at::GradMode::is_enabled() ? ops::linear(a, b) : product(plan, a, b);
     };
     return {ctx->needs_input_grad(0) ? by(grad, saved[1].t()) : at::Tensor(),

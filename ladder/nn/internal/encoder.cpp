@@ -79,15 +79,6 @@ torch::Tensor any_tensor(const torch::nn::Module& module) {
   return {};
 }
 
-torch::Tensor any_tensor(const Stages& stages) {
-  for (const auto& stage : stages) {
-    if (auto found = any_tensor(*stage.module()); found.defined()) {
-      return found;
-    }
-  }
-  return {};
-}
-
 void check_shape(const char* owner, const char* name, const torch::Tensor& x,
                  const std::vector<int64_t>& row) {
   TORCH_CHECK(x.defined(), owner, ": expected ", name, " to hold rows of shape ",
@@ -115,8 +106,17 @@ torch::Tensor scaled(const torch::Tensor& x, const torch::Tensor& like) {
 
 }  // namespace
 
+torch::Tensor any_tensor(const Stages& stages) {
+  for (const auto& stage : stages) {
+    if (auto found = any_tensor(*stage.module()); found.defined()) {
+      return found;
+    }
+  }
+  return {};
+}
+
 torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tensor& x,
-                          const std::vector<int64_t>& row, const Stages& stages, RowUse use) {
+                          const std::vector<int64_t>& row, const torch::Tensor& like, RowUse use) {
   check_shape(owner, name, x, row);
   const auto rows = x.size(0);
   TORCH_CHECK(use == RowUse::kPredict || rows != 1, owner, ": expected at least 2 rows of ", name,
@@ -124,7 +124,6 @@ torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tens
               "would become 0).");
   TORCH_CHECK(rows > 0, owner, ": expected at least ", use == RowUse::kPredict ? "1 row" : "2 rows",
               " of ", name, " but got 0.");
-  const auto like = any_tensor(stages);
   check_type(owner, name, x, like);
   if (x.is_cpu()) {
     check_finite(owner, name, x);
@@ -146,6 +145,7 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
               ": expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
               rows, " and ", batch_size, ".");
   const torch::NoGradGuard no_grad;
+  const auto like = any_tensor(stages);
   CalibrationRun calibration;
   try {
     for (int64_t begin = 0; begin < rows;) {
@@ -156,7 +156,7 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
       auto pass = Pass::clean(end - begin, Statistics::kCalibrate);
       pass.compared = false;
       pass.calibration = &calibration;
-      auto h = accept_rows(owner, "inputs", rows_of(begin, end), row, stages, RowUse::kMeasure);
+      auto h = accept_rows(owner, "inputs", rows_of(begin, end), row, like, RowUse::kMeasure);
       TORCH_CHECK(h.size(0) == end - begin, owner, ": expected ", end - begin,
                   " rows of a batch to calibrate on but got ", h.size(0), ".");
       for (size_t l = 0; l < stages.size(); ++l) {

@@ -47,15 +47,20 @@ enum class RowUse {
   kMeasure,  ///< the rows' own statistics: 2 rows or more
 };
 
-/// Return `x` as rows that the stages compute with: in the type of their parameters, bytes as
-/// x / 255 like data::SemiSampler.
+/// Return a parameter or a floating buffer of the stages, whose type and device are theirs;
+/// undefined if they have none. It takes a few microseconds, so find it once for all rows of a
+/// step.
+torch::Tensor any_tensor(const Stages& stages);
+
+/// Return `x` as rows that stages with the tensor `like` (see any_tensor) compute with: in its
+/// type, bytes as x / 255 like data::SemiSampler.
 ///
 /// Errors, naming `owner` and `name`: an undefined tensor; rows of another shape than `row`, or one
-/// row without a batch dimension; fewer rows than `use` needs; another device or type than the
-/// stages'; on the CPU, NaN and infinite numbers. On CUDA no number is read, so that nothing waits
+/// row without a batch dimension; fewer rows than `use` needs; another device or type than those of
+/// `like`; on the CPU, NaN and infinite numbers. On CUDA no number is read, so that nothing waits
 /// for the device.
 torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tensor& x,
-                          const std::vector<int64_t>& row, const Stages& stages, RowUse use);
+                          const std::vector<int64_t>& row, const torch::Tensor& like, RowUse use);
 
 /// Check labels `y` of `rows` rows on `device`. Errors, naming `owner`: another shape, type or
 /// device; on the CPU, a label outside 0..classes - 1 with its row.

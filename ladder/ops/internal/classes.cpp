@@ -25,28 +25,31 @@ class SoftmaxFunction : public torch::autograd::Function<SoftmaxFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto y = ctx->get_saved_variables()[0];
     const threads::OneThread serial(is_small(y));
-    const auto weighted = grads[0] * y;
-    return {weighted - y * weighted.sum(1, /*keepdim=*/true)};
+    return {at::_softmax_backward_data(grads[0], y, 1, y.scalar_type())};
   }
 };
+
+constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
 
 class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& logits, const at::Tensor& y) {
     const threads::OneThread serial(is_small(logits));
-    ctx->save_for_backward({logits, y});
-    return at::nll_loss(at::log_softmax(logits, 1), y);
+    const auto log_p = at::log_softmax(logits, 1);
+    auto [cost, rows] = at::nll_loss_forward(log_p, y, {}, at::Reduction::Mean, kNoIgnoredClass);
+    ctx->save_for_backward({logits, y, log_p, rows});
+    return cost;
   }
 
-  // (softmax(logits) - one_hot(y)) / R.
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const auto& logits = saved[0];
     const threads::OneThread serial(is_small(logits));
-    const auto places = saved[1].unsqueeze(1);
-    const auto ones = at::full(places.sizes(), -1, logits.options());
-    const auto slope = at::softmax(logits, 1).scatter_add(1, places, ones);
-    return {slope * (grads[0] / logits.size(0)), at::Tensor()};
+    // Where a graph of the gradient is wanted, log_p has to be part of it.
+    const auto log_p = at::GradMode::is_enabled() ? at::log_softmax(logits, 1) : saved[2];
+    const auto slope = at::nll_loss_backward(grads[0], log_p, saved[1], {}, at::Reduction::Mean,
+                                             kNoIgnoredClass, saved[3]);
+    return {at::_log_softmax_backward_data(slope, log_p, 1, logits.scalar_type()), at::Tensor()};
   }
 };
 
