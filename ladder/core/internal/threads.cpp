@@ -37,9 +37,11 @@ constexpr auto kKeepCore = microseconds(1000);
 constexpr auto kAwaitTasks = microseconds(50);
 // A thread that merely looks around, and finds so much later than before, had to give up its core.
 constexpr auto kInterrupted = microseconds(100);
-// Calls run on their caller only for so many times the time that one has lost.
+// Calls run on their caller only for so many times the time that one has lost, if another one lost
+// time shortly before: a core that is taken once, by a system's housekeeping say, is back at once.
 constexpr int kPenalty = 8;
 constexpr auto kLongestPenalty = std::chrono::milliseconds(200);
+constexpr auto kShortlyBefore = std::chrono::milliseconds(50);
 
 inline void relax() {
 #ifdef __SSE2__
@@ -320,8 +322,12 @@ class Pool {
 
   void note_lost(nanoseconds lost) {
     if (lost.count() > 0) {
-      const auto penalty = std::min<nanoseconds>(kPenalty * lost, kLongestPenalty);
-      taken_until_ = (Clock::now() + penalty).time_since_epoch().count();
+      const auto now = Clock::now();
+      const Clock::time_point before{Clock::duration(taken_until_)};
+      const auto penalty = now - before < kShortlyBefore
+                               ? std::min<nanoseconds>(kPenalty * lost, kLongestPenalty)
+                               : nanoseconds(0);
+      taken_until_ = (now + penalty).time_since_epoch().count();
     }
   }
 
@@ -335,7 +341,7 @@ class Pool {
   int64_t awake_ = 0;                // helpers without a job that keep their core
   int64_t asleep_ = 0;
   bool shut_ = false;
-  std::atomic<Clock::rep> taken_until_ = 0;
+  std::atomic<Clock::rep> taken_until_ = 0;  // or the time of the latest loss
 };
 
 // Never destroyed: threads of the program may call while it exits.
