@@ -8,7 +8,6 @@ venv="$root/.venv"
 test_venv="$root/.venv-tests"
 torch_version=2.11.0
 torch_cpu_wheels=("torch==$torch_version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
-fashion_dir=/usr/share/datasets/fashion-mnist
 
 usage() {
   cat <<'TEXT'
@@ -250,14 +249,6 @@ build() {
 # cache_dir NAME
 cache_dir() { printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ladder/$1"; }
 
-holds_mnist() {
-  local file
-  [ -n "$1" ] || return 1
-  for file in {train,t10k}-{images-idx3,labels-idx1}-ubyte; do
-    [ -f "$1/$file" ] || [ -f "$1/$file.gz" ] || return 1
-  done
-}
-
 fetch_mnist() {
   python3 - "$1" "${LADDER_MNIST_URL:-}" <<'PYTHON'
 import gzip, hashlib, os, sys, urllib.request
@@ -312,50 +303,24 @@ sys.exit(0 if all(fetch(name, sha256) for name, sha256 in files.items()) else 1)
 PYTHON
 }
 
+# has_data FLAGS...: true if the program finds its data.
+has_data() { "$program" --find-data "$@" >>"$log" 2>&1; }
+
 # Sets data_flags to what ladder-mnist needs to find its data.
 find_mnist() {
   local folder
-  for folder in "${LADDER_DATA:-}" "${LADDER_DATA:+$LADDER_DATA/mnist}" "$(cache_dir mnist)"; do
-    if holds_mnist "$folder"; then
-      return 0
-    fi
-  done
+  has_data && return 0
   folder=$(cache_dir mnist)
   say "- Downloading MNIST to $folder"
   if fetch_mnist "$folder" >>"$log" 2>&1; then
     return 0
   fi
-  holds_mnist "$fashion_dir" ||
+  has_data --dataset fashion-mnist ||
     fail "MNIST could not be downloaded (set LADDER_DATA to a folder that holds its four files, or" \
       "install the Debian package dataset-fashion-mnist to run on Fashion-MNIST instead)."
   say "- MNIST could not be downloaded, so this is Fashion-MNIST, a harder set in the same format" \
     "(set LADDER_DATA to a folder that holds MNIST's four files)"
   data_flags=(--dataset fashion-mnist)
-}
-
-holds_cifar10() {
-  local file
-  for file in {data_batch_{1,2,3,4,5},test_batch}.bin; do
-    [ -f "$1/$file" ] || return 1
-  done
-}
-
-# Says how to get CIFAR-10 where it is not, before anything is built.
-find_cifar10() {
-  local folder place
-  for folder in "${LADDER_DATA:-}" "$(cache_dir cifar10)"; do
-    for place in "" /cifar-10-batches-bin /cifar10 /cifar10/cifar-10-batches-bin; do
-      if [ -n "$folder" ] && holds_cifar10 "$folder$place"; then
-        return 0
-      fi
-    done
-  done
-  folder=$(cache_dir cifar10)
-  fail "expected CIFAR-10's six binary files in \$LADDER_DATA, its cifar10 or cifar-10-batches-bin," \
-    "or $folder but found none (set LADDER_DATA to a folder that holds them, or run these two" \
-    "commands: 170 MB)
-  mkdir -p \"$folder\"
-  curl -fL https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar -xz -C \"$folder\""
 }
 
 # value NAME FLAGS...: prints what follows the last --NAME among the flags, which is the one that the
@@ -409,7 +374,7 @@ only_asks() {
   local flag
   for flag in "$@"; do
     case "$flag" in
-      -h | --help | --list | --settings | --version) return 0 ;;
+      -h | --find-data | --help | --list | --settings | --version) return 0 ;;
     esac
   done
   return 1
@@ -426,7 +391,7 @@ train() {
   fi
 
   if ! value data-dir "$@" >/dev/null && ! value dataset "$@" >/dev/null; then
-    "find_$dataset"
+    [ "$dataset" != mnist ] || find_mnist  # ladder-cifar10 says how to get its data
     flags+=("${data_flags[@]}")
   fi
   if ! value out "$@" >/dev/null; then
@@ -460,12 +425,7 @@ case "$command" in
     exec "$root/build/$preset/bin/ladder" train "$@"
     ;;
   mnist) train mnist mnist-100-full "$@" ;;
-  cifar10)
-    if ! only_asks "$@" && ! value data-dir "$@" >/dev/null; then
-      find_cifar10
-    fi
-    train cifar10 cifar-4000-conv-small-gamma "$@"
-    ;;
+  cifar10) train cifar10 cifar-4000-conv-small-gamma "$@" ;;
   reproduce)
     build "$preset" ladder-cifar10 ladder-mnist ladder-reproduce
     only_asks "$@" || value out "$@" >/dev/null || set -- --out "$root/runs" "$@"

@@ -339,25 +339,8 @@ trained() {
   note "$(run_facts "$build/runs/$name")"
 }
 
-holds_mnist() {
-  local file
-  for file in {train,t10k}-{images-idx3,labels-idx1}-ubyte; do
-    [ -f "$1/$file" ] || [ -f "$1/$file.gz" ] || return 1
-  done
-}
-
 # has_data mnist|cifar10
-has_data() {
-  local place
-  [ -n "${LADDER_DATA:-}" ] || return 1
-  for place in "" /mnist /cifar-10-batches-bin /cifar10 /cifar10/cifar-10-batches-bin; do
-    case "$1" in
-      mnist) holds_mnist "$LADDER_DATA$place" && return 0 ;;
-      cifar10) [ ! -f "$LADDER_DATA$place/data_batch_1.bin" ] || return 0 ;;
-    esac
-  done
-  return 1
-}
+has_data() { "$build/bin/ladder-$1" --find-data >/dev/null 2>&1; }
 
 phase_train() {
   local full=(ladder-mnist --recipe mnist-100-full --eval-every 10) one=(--seed 1)

@@ -89,6 +89,10 @@ int run(int argc, char** argv) {
     cache_dir = line.given("out") ? (flags.out / "..").lexically_normal() : "runs";
   }
   const auto folder = data::find_cifar10(flags.data_dir);
+  if (flags.find_data) {
+    print(folder.string() + "\n");
+    return 0;
+  }
   const auto images = data::load_cifar10(folder);
   const auto network = runs::network_of(flags.config);
   const Experiment experiment{.command = shell_command(argc, argv),

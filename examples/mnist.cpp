@@ -19,6 +19,7 @@
 #include "apps/support/command_line.h"
 #include "apps/support/experiment.h"
 #include "apps/support/network_flags.h"
+#include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/training_flags.h"
 
@@ -54,6 +55,10 @@ int run(int argc, char** argv) {
   const auto folder = flags.config.dataset == "fashion-mnist"
                           ? data::find_fashion_mnist(flags.data_dir)
                           : data::find_mnist(flags.data_dir);
+  if (flags.find_data) {
+    print(folder.string() + "\n");
+    return 0;
+  }
   const auto images = data::load_mnist(folder, flags.config.dataset);
   const auto network = runs::network_of(flags.config);
   return run_experiment({.command = shell_command(argc, argv),

@@ -138,6 +138,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.toggle("resume", "continue the run in DIR", flags.resume);
   line.toggle("quiet", "print the result only", flags.quiet);
   line.toggle("settings", "print the settings as JSON and exit", flags.settings);
+  line.toggle("find-data", "print the folder of the data and exit", flags.find_data);
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(

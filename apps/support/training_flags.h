@@ -40,6 +40,7 @@ struct TrainingFlags {
   bool quiet = false;
   bool list = false;
   bool settings = false;
+  bool find_data = false;  ///< the program prints the folder of its data and exits
   bool help = false;
   bool version = false;
 };

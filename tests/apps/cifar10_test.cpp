@@ -158,6 +158,9 @@ TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]
 
 TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, status 1", "[cli]") {
   const Cifar10Place place;
+  const auto found = run_to_end(place.command("run", {"--find-data"}));
+  CHECK(found.status == 0);
+  CHECK(found.out == place.data().string() + "\n");
   const auto nowhere = (place.folder / "nowhere").string();
   const auto missing = run_to_end(
       {kCifar10Program, "--data-dir", nowhere, "--out", (place.folder / "run").string()});

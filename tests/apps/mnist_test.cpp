@@ -47,6 +47,20 @@ TEST_CASE("ladder-mnist: missing and damaged data are failures of the run, statu
   CHECK_FALSE(fs::exists(place.folder / "run"));
 }
 
+TEST_CASE("ladder-mnist: --find-data prints the folder of the data or how to get them", "[cli]") {
+  const MnistPlace place;
+  const auto folder = place.folder.path().string();
+  const auto found = run_to_end({kMnistProgram, "--find-data", "--data-dir", folder});
+  CHECK(found.status == 1);
+  fs::rename(place.folder / "data", place.folder / "mnist");
+  const auto inner = run_to_end({kMnistProgram, "--find-data", "--data-dir", folder});
+  CHECK(inner.status == 0);
+  CHECK(inner.err.empty());
+  CHECK(inner.out == (place.folder / "mnist").string() + "\n");
+  CHECK(mnist_sentence(found.err).starts_with("find_mnist: expected four IDX files in "));
+  CHECK(found.out.empty());
+}
+
 TEST_CASE("ladder-mnist: learns what is to be learned", "[cli]") {
   const MnistPlace place;
   const auto outcome = place.run("run", {"--epochs", "20", "--quiet"});

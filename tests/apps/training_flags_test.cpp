@@ -187,7 +187,7 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
                            "--dataset",     "--validation", "--unbalanced",    "--eval-every",
                            "--calibration", "--patience",   "--out",           "--resume",
                            "--quiet",       "--settings",   "--no-graph",      "--parallel-seeds",
-                           "--help",        "--version",    "--labeled-batch"}) {
+                           "--help",        "--version",    "--labeled-batch", "--find-data"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }
