@@ -170,7 +170,8 @@ std::vector<DenoisedLevel> denoised_levels(Ladder& net, const torch::Tensor& inp
                      .to(net->parameters().front().options());
   const auto rows = x.size(0);
   NoiseSource noise(stream_seed(1, "noise"));
-  const Pass pass{.groups = {{rows, true}, {rows, false}}, .noise = &noise};
+  constexpr auto kNoisy = RowRole::kUnlabeledNoisy, kClean = RowRole::kUnlabeledClean;
+  const Pass pass{.groups = {{rows, true, kNoisy}, {rows, false, kClean}}, .noise = &noise};
   const auto draw = noise.draw(rows, x.numel() / rows);
   const auto h = ops::stack_corrupted({x}, {x}, net->options.input_noise, draw);
   std::vector<StageOutput> outputs = {{h,
@@ -186,11 +187,11 @@ std::vector<DenoisedLevel> denoised_levels(Ladder& net, const torch::Tensor& inp
   for (auto l = net->top_level(); l >= decoder.options.lowest_level; --l) {
     const auto& out = outputs[static_cast<size_t>(l)];
     DenoisedLevel level{.level = l,
-                        .z_noisy = ops::maps_to_matrix(out.z[0]),
-                        .z = ops::maps_to_matrix(out.z[1]),
+                        .z_noisy = ops::maps_to_matrix(out.z_of(pass, kNoisy)),
+                        .z = ops::maps_to_matrix(out.z_of(pass, kClean)),
                         .u = ops::normalise_rows(ops::maps_to_matrix(u)),
-                        .mean = out.mean[1],
-                        .std = out.std[1],
+                        .mean = out.mean_of(pass, kClean),
+                        .std = out.std_of(pass, kClean),
                         .g = decoder.combinator(l)};
     levels.push_back(level);
     const auto* down = modules.find("verticals." + std::to_string(l - 1));
