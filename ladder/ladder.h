@@ -39,6 +39,7 @@
 #include "ladder/io/events.h"
 #include "ladder/io/safetensors.h"
 #include "ladder/io/tensor_file.h"
+#include "ladder/io/text_file.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <ladder/data/split.h>
+#include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "apps/support/output.h"
@@ -85,11 +84,6 @@ void check_same_settings(const runs::RunConfig& there, const runs::RunConfig& he
   }
 }
 
-std::string text_in(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 // A run's settings, the JSON that it keeps of them, and its products.
 struct SettledRun {
   runs::RunConfig config;
@@ -120,7 +114,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
     return run;
   }
   // What a run was started with stays in its folder, in the words of the version that wrote it.
-  run.json = text_in(folder / "config.json");
+  run.json = io::read_text(folder / "config.json");
   auto* const told = fs::exists(folder / "result.json") ? nullptr : &line;
   note_change("device", quoted(stored->device.str()), quoted(config.device.str()), told);
   auto here = config;

@@ -3,11 +3,10 @@
 #include <c10/util/Exception.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/split.h>
+#include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -381,13 +380,12 @@ RunConfig run_config_from_json(std::string_view json) {
 
 std::optional<RunConfig> read_config(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
+  const auto text = io::read_text_if_present(path);
+  if (!text) {
     return std::nullopt;
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   try {
-    return run_config_from_json(text);
+    return run_config_from_json(*text);
   } catch (const c10::Error& error) {
     TORCH_CHECK(false, error.what_without_backtrace(), " That is in ", path.string(), ".");
   }

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +14,7 @@
 #include <utility>
 
 #include "ladder/io/atomic_file.h"
+#include "ladder/io/text_file.h"
 
 namespace ladder::runs {
 namespace {
@@ -34,11 +33,8 @@ constexpr const char* kCheckpoint = "checkpoint.pt";
 constexpr const char* kResult = "result.json";
 constexpr const char* kLock = ".lock";
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in.good(), "RunFolder: expected to read ", path.string(), " but could not open it.");
-  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-}
+// A line an epoch: of more epochs than anybody trains.
+constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 
 json parse_object(std::string_view text, const std::string& what) {
   const auto value = json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -113,8 +109,9 @@ struct Lines {
 
 // The evaluations up to `step`; a last line that a crash tore is left out.
 Lines lines_of(const fs::path& path, int64_t step) {
-  if (!fs::exists(path)) return {};
-  const auto text = read_file(path);
+  const auto found = io::read_text_if_present(path, kMaxMetricsBytes);
+  if (!found) return {};
+  const auto& text = *found;
   Lines kept;
   for (size_t begin = 0; begin < text.size();) {
     const auto newline = std::min(text.find('\n', begin), text.size());
@@ -194,7 +191,7 @@ RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
                 ", which holds one (continue it with --resume or choose another folder).");
     TORCH_CHECK(fs::exists(folder_ / kConfig), "RunFolder: expected ", (folder_ / kConfig).string(),
                 " beside the other files of the run but got none.");
-    const auto there = read_file(folder_ / kConfig);
+    const auto there = io::read_text(folder_ / kConfig);
     parse_object(there, (folder_ / kConfig).string());
     const auto differences = config_differences(there, config);
     TORCH_CHECK(differences.empty(), "RunFolder: expected the configuration of the run in ",
@@ -268,8 +265,9 @@ void RunFolder::write_result(const TrainResult& result, const RunAbout& about) {
 
 std::optional<TrainResult> RunFolder::result() const {
   const auto path = folder_ / kResult;
-  if (!fs::exists(path)) return std::nullopt;
-  const auto object = parse_object(read_file(path), path.string());
+  const auto text = io::read_text_if_present(path);
+  if (!text) return std::nullopt;
+  const auto object = parse_object(*text, path.string());
   try {
     TrainResult result;
     result.status = status_from(object.at("status").get<std::string>());

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <ladder/io/atomic_file.h>
+#include <ladder/io/text_file.h>
 #include <ladder/runs/run_folder.h>
 
 #include <algorithm>
@@ -26,12 +27,13 @@ constexpr std::string_view kSeedFolder = "seed-";
 
 bool convolutional(const models::Recipe& recipe) { return !models::dense_units(recipe.network); }
 
+// A file that cannot be read counts as a damaged one.
 std::optional<std::string> text_of(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return std::nullopt;
+  try {
+    return io::read_text_if_present(path);
+  } catch (const c10::Error&) {
+    return "";
   }
-  return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
 json object_in(const std::string& text) {

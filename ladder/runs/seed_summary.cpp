@@ -1,10 +1,10 @@
 #include "ladder/runs/seed_summary.h"
 
 #include <c10/util/Exception.h>
+#include <ladder/io/text_file.h>
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -43,10 +43,10 @@ SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
   std::vector<double> values;
   for (const auto& folder : folders) {
     const auto path = folder / "result.json";
-    std::ifstream in(path);
-    TORCH_CHECK(in.good(), "summarize_runs: expected ", path.string(),
+    const auto text = io::read_text_if_present(path);
+    TORCH_CHECK(text, "summarize_runs: expected ", path.string(),
                 " of a run that has ended but got none.");
-    const auto object = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+    const auto object = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
     const auto name = std::string(key);
     TORCH_CHECK(object.is_object() && object.contains(name) && object.at(name).is_number(),
                 "summarize_runs: expected a number ", name, " in ", path.string(), " but got ",
