@@ -24,10 +24,10 @@ torch::Tensor network_inputs(const torch::Tensor& inputs);
 torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibration,
                                int64_t rows = 0);
 
-/// Return the most probable class of each row of `inputs` (floating or uint8), int64 [R], on their
-/// device. The network normalises with its stored statistics: calibrate it first. Its mode is left
-/// as it was. Errors: no rows, a batch size below 1, a NaN or an infinite number (with its row and
-/// column).
+/// Return the most probable class of each row of `inputs` (floating, or uint8 as x / 255), int64
+/// [R], on their device. The network normalises with its stored statistics: calibrate it first. Its
+/// mode is left as it was. Errors: no rows, a batch size below 1, a NaN or an infinite number (with
+/// its row and column).
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size = 1000);
 
 /// Return the probabilities of the classes of each row of `inputs`, the softmax of the logits, [R,

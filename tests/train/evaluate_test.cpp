@@ -41,6 +41,16 @@ TEST_CASE("error_rate scales uint8 inputs as training does", "[train]") {
   REQUIRE(predict(net, pixels).equal(predict(net, pixels.to(torch::kFloat32) / 255)));
 }
 
+TEST_CASE("predict scales uint8 inputs to the type of the network", "[train]") {
+  const auto pixels = (blobs().test_inputs.abs() * 50).clamp(0, 255).to(torch::kUInt8);
+  auto net = small_ladder();
+  net->to(torch::kFloat64);
+  const auto doubles = pixels.to(torch::kFloat64) / 255;
+  net->calibrate(doubles);
+  REQUIRE(predict(net, pixels).equal(predict(net, doubles)));
+  REQUIRE(error_rate(net, pixels, predict(net, doubles)) == 0);
+}
+
 TEST_CASE("error_rate says what is wrong with rows and labels", "[train]") {
   const auto data = blobs();
   auto net = small_ladder();

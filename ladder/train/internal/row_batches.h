@@ -8,15 +8,16 @@
 
 namespace ladder::train {
 
-/// Rows as a network takes them, a batch at a time: all of `inputs`, or those at `rows`.
+/// Rows for a network, a batch at a time: all of `inputs`, or those at `rows`. Bytes stay bytes:
+/// the network scales them to its own type.
 struct RowBatches {
   torch::Tensor inputs;
   torch::Tensor rows = {};  ///< int64 [n] on the device of the inputs; undefined: all
 
   int64_t size() const { return rows.defined() ? rows.size(0) : inputs.size(0); }
   torch::Tensor operator()(int64_t begin, int64_t end) const {
-    return network_inputs(rows.defined() ? inputs.index_select(0, rows.slice(0, begin, end))
-                                         : inputs.slice(0, begin, end));
+    return rows.defined() ? inputs.index_select(0, rows.slice(0, begin, end))
+                          : inputs.slice(0, begin, end);
   }
 };
 
