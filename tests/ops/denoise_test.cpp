@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "ladder/ops/normalise.h"
 #include "tests/support/catch.h"
@@ -88,6 +89,7 @@ std::vector<torch::Tensor> values_and_gradients(const std::vector<torch::Tensor>
 void require_as_composite(const std::vector<torch::Tensor>& in, torch::Dtype dtype,
                           const DenoisingFunction& function, int form) {
   const auto composite = [&] {
+    const ladder::threads::OneThread serial;  // the reference's small tensors
     return values_and_gradients(in, torch::kDouble, function, form,
                                 ladder::ops::reference::denoise);
   };

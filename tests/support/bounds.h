@@ -66,6 +66,8 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/core/internal/threads.h"
+
 namespace ladder::testing {
 
 /// Half the distance from 1 to the next larger number.
@@ -347,6 +349,7 @@ inline void register_mode() {
 template <class F>
 std::vector<Bound> rounding_of(const F& f, torch::Dtype dtype, int draws = bounds_detail::kDraws) {
   namespace detail = bounds_detail;
+  const threads::OneThread serial;  // tensors are small: several threads wait for each other
   detail::register_mode();
   const std::vector<torch::Tensor> exact = f();
   std::vector<torch::Tensor> squares;

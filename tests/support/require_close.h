@@ -105,6 +105,7 @@ void require_gradient(const F& f, std::vector<torch::Tensor> inputs) {
   }
   f(inputs).backward();
   const torch::NoGradGuard no_grad;
+  const threads::OneThread serial;  // as in rounding_of
   constexpr double kStep = 1e-5;
   const double of_value =
       rounding_of([&] { return std::vector<torch::Tensor>{f(inputs)}; }, torch::kDouble)[0]
