@@ -1,4 +1,4 @@
-/// Convolutions of maps, each by the form that suits its geometry.
+/// Convolutions of feature maps, each computed in the form that suits its geometry.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,8 +8,7 @@
 
 namespace ladder::ops {
 
-/// How a kernel moves over a map: in steps of `stride`, over the map with `padding` zeros on every
-/// side.
+/// Stride of a kernel, and number of zeros added on each side of the feature map.
 struct ConvolveGeometry {
   std::array<int64_t, 2> stride = {1, 1};
   std::array<int64_t, 2> padding = {0, 0};
@@ -17,43 +16,49 @@ struct ConvolveGeometry {
   bool operator==(const ConvolveGeometry&) const = default;
 };
 
-/// Rows and columns of the result: (size + 2 padding - kernel) / stride + 1, rounded down. Errors:
-/// a stride below 1, a negative padding, a kernel larger than the padded map.
+/// Return the height and width of the result: (size + 2 padding - kernel) / stride + 1, rounded
+/// down. Errors: a stride below 1, a negative padding, a kernel larger than the padded feature map.
 std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<int64_t, 2> kernel,
                                       const ConvolveGeometry& geometry);
 
-/// y[r, o, i, j] = sum over c, p, q of x[r, c, s i + p - pad, s j + q - pad] weight[o, c, p, q]:
-/// x [R, C, H, W], weight [O, C, P, Q] -> [R, O, ...], differentiable in both.
+/// Convolve x [R, C, H, W] with weight [O, C, P, Q]. Returns y [R, O, I, J], differentiable in
+/// both:
 ///
-/// A 1x1 kernel without padding is a matrix product over the rows of positions, and so is, once
-/// unfolded, a kernel that has at least as many values as it has positions (a 26x26 kernel on a
-/// 28x28 map); both go by `ops::linear` with its route and precision. A 3x3 kernel of stride 1 in
-/// float32 on the CPU, between 16 channels or more, goes by Winograd's F(4x4, 3x3) [Lavin2016]: a
-/// quarter of the multiplications, errors of some 1e-6 of the largest value, the same bits on any
-/// number of threads, float32 at any precision. All else is at::convolution, whose weight gradients
-/// may differ in rounding with the number of threads; at the precision kBFloat16, operands and
-/// results of float32 are rounded to it there. Results are channels-last in memory, so
-/// that [R, O, I, J] and [R I J, O] are one tensor. Errors: ranks other than 4, channels or dtypes
-/// that differ, those of `convolved_size`.
+///     y[r, o, i, j] = sum over c, p, q of x[r, c, s i + p - pad, s j + q - pad] weight[o, c, p, q]
+///
+/// The form depends on the kernel:
+/// - 1x1 without padding: a matrix product over all positions, by `ops::linear` with its route and
+///   precision.
+/// - At least as many values as positions (a 26x26 kernel on a 28x28 feature map): the same product
+///   after unfolding.
+/// - 3x3 with stride 1 in float32 on the CPU, with at least 16 channels on both sides: Winograd's
+///   F(4x4, 3x3) [Lavin2016]. It needs a quarter of the multiplications. Its errors are about 1e-6
+///   of the largest value. It gives the same bits on any number of threads, and computes in float32
+///   at any precision.
+/// - All others: at::convolution. Its weight gradients may differ in rounding between numbers of
+///   threads. At the precision kBFloat16 it rounds float32 operands and results to bfloat16.
+///
+/// The result is channels-last in memory, so that [R, O, I, J] and [R I J, O] share it. Errors:
+/// ranks other than 4, different channels or dtypes, those of `convolved_size`.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
                     const ConvolveGeometry& geometry = {});
 
-/// The transposed convolution: the adjoint of `convolve` in x, from [R, O, I, J] with the same
-/// weight [O, C, P, Q] and geometry back to [R, C, *size], differentiable in both. By the same
-/// forms. `size` is one of those that `convolve` turns into I x J (a stride leaves a choice).
-/// Errors: those of `convolve`; a size that gives other than I x J.
+/// Compute the transposed convolution, the adjoint of `convolve` in x: from x [R, O, I, J] back to
+/// [R, C, *size], with the same weight [O, C, P, Q], geometry and forms. Differentiable in both.
+/// `size` must be one that `convolve` turns into I x J; a stride above 1 leaves a choice. Errors:
+/// those of `convolve`; a size that gives another result than I x J.
 at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
                                std::array<int64_t, 2> size, const ConvolveGeometry& geometry = {});
 
-/// The same tensor [R, C, H, W], channels-last in memory: no copy where it is already.
+/// Return the tensor [R, C, H, W] channels-last in memory, without a copy if it already is.
 at::Tensor channels_last(const at::Tensor& maps);
 
-/// Maps [R, C, ...] as a matrix [R ..., C] of positions; no copy where channels are last in memory.
-/// A matrix is returned as it is.
+/// Return feature maps [R, C, ...] as a matrix [R ..., C] with a row for each position, without a
+/// copy if they are channels-last in memory. A matrix is returned unchanged.
 at::Tensor maps_to_matrix(const at::Tensor& maps);
 
-/// A matrix [R ..., C] as maps [R, C, ...], channels-last in memory, never a copy; `spatial` are
-/// the dimensions after the channels, R follows.
+/// Return a matrix [R ..., C] as feature maps [R, C, *spatial], channels-last in memory, without a
+/// copy. R follows from the number of rows.
 at::Tensor matrix_to_maps(const at::Tensor& matrix, at::IntArrayRef spatial);
 
 }  // namespace ladder::ops

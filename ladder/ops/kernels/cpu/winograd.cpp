@@ -11,7 +11,7 @@ namespace ladder::ops::cpu {
 
 namespace {
 
-// G, see winograd.inc.
+// The matrix G of winograd.inc.
 constexpr float kKernelTransform[6][3] = {
     {1.0F / 4, 0, 0},
     {-1.0F / 6, -1.0F / 6, -1.0F / 6},
@@ -35,9 +35,9 @@ TiledMaps tiled_output(const WinogradShape& s) {
   return {s.out_height(), s.out_width(), s.out, input.down, input.across, 0};
 }
 
-constexpr int64_t kKernel = 9;  // values of one
+constexpr int64_t kKernel = 9;  // values of a kernel
 
-// G g G^T of the nine unit kernels g, the rows of [9, copies, 36].
+// Return G g G^T for the nine unit kernels g, as [9, copies, 36].
 std::vector<float> transformed_units(int64_t copies) {
   std::vector<float> units;
   for (int64_t g = 0; g < kKernel; ++g) {
@@ -49,7 +49,7 @@ std::vector<float> transformed_units(int64_t copies) {
   return units;
 }
 
-// The transformed tiles of a block, kept from one call to the next.
+// Memory for the transformed tiles of a block. Each thread keeps it from call to call.
 class Planes {
  public:
   Planes(const WinogradShape& shape, int64_t tiles)
@@ -66,14 +66,14 @@ class Planes {
   int64_t output_plane() const { return output_plane_; }
 
  private:
-  // A cache line more than it holds, so that 36 planes do not fall into the same sets of a cache.
+  // Add a cache line: strides that are a power of two would cause L1 set conflicts.
   static int64_t plane(int64_t tiles, int64_t channels) { return tiles * channels + 16; }
 
   float* values_;
   int64_t input_plane_, output_plane_;
 };
 
-// The transformed kernels as the product takes them, packed once for all blocks of tiles.
+// Transformed kernels, packed for the product once for all blocks of tiles.
 class PackedKernels {
  public:
   PackedKernels(const WinogradShape& shape, const ProductKernel& kernel, const float* u)
@@ -102,8 +102,8 @@ class PackedKernels {
   float* packed_;
 };
 
-// Tiles of a block: few, so that its planes stay in the second cache, but enough to make up for
-// reading all kernels, or for reading and writing the sums of a gradient.
+// Return the number of tiles in a block: few enough for its planes to stay in the L2 cache, but
+// enough to pay for reading all kernels, or for reading and writing the sums of a gradient.
 int64_t block_tiles(const WinogradShape& shape, int64_t least) {
   constexpr int64_t kFloats = 256 * 1024;
   const auto held = kFloats / (kTransformed * (shape.in + shape.out));
@@ -200,7 +200,8 @@ void winograd_gradient(const WinogradShape& shape, const KernelTable& kernels, c
       }
     }
   });
-  const auto units = transformed_units(count);  // the adjoint of the kernels' transform, summing
+  // The adjoint of the kernels' transform, which also sums over the parts.
+  const auto units = transformed_units(count);
   multiply({.a = {units.data(), count * kTransformed, 1},
             .b = {parts, 1, pairs},
             .rows = kKernel,

@@ -1,5 +1,5 @@
-/// 3 x 3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 matrix products over tiles of 4 x 4
-/// positions, 4 times fewer multiplications than the definition [Lavin2016].
+/// 3 x 3 convolutions with stride 1 in Winograd's form F(4x4, 3x3) [Lavin2016]: 36 matrix products
+/// over tiles of 4 x 4 positions, with a quarter of the definition's multiplications.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace ladder::ops::cpu {
 
-/// Of a convolution from maps [rows, height, width, in] to [rows, height + 2 padding - 2, width +
-/// 2 padding - 2, out], channels last.
+/// Sizes of a convolution from feature maps [rows, height, width, in] to [rows, out_height,
+/// out_width, out], both channels-last.
 struct WinogradShape {
   int64_t rows, height, width;
   int64_t in, out;  ///< at least kLeastChannels each
@@ -20,20 +20,21 @@ struct WinogradShape {
   int64_t tiles() const;
 };
 
-/// The kernels g [9, in, out] transformed: u [36, in, out] = G g G^T with the matrix G (see
-/// winograd.inc).
+/// Write the transformed kernels u [36, in, out] = G g G^T, from kernels g [9, in, out] and the
+/// matrix G of winograd.inc.
 void winograd_transform(const WinogradShape& shape, const KernelTable& kernels, const float* g,
                         float* u);
 
-/// y from x and the transformed kernels u. Bit for bit the same on any number of threads, and so is
-/// the gradient below.
+/// Write y, from x and the transformed kernels u. Gives the same bits on any number of threads, as
+/// does winograd_gradient.
 void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, const float* x,
                        const float* u, float* y);
 
-/// The gradient of g, [9, in, out], by way of that of u, whose `winograd_parts` sums over parts of
-/// the tiles are left in `parts` [winograd_parts, 36, in, out].
+/// Write the gradient of the kernels, grad_g [9, in, out]. `parts` [winograd_parts, 36, in, out] is
+/// scratch memory: it receives the gradient of u, summed over each part of the tiles.
 void winograd_gradient(const WinogradShape& shape, const KernelTable& kernels, const float* x,
                        const float* grad_y, float* parts, float* grad_g);
+/// Return the number of parts that the tiles are divided into, which depends on their number only.
 int64_t winograd_parts(const WinogradShape& shape);
 
 }  // namespace ladder::ops::cpu
