@@ -10,11 +10,10 @@
 // Expected: 31.4 % and 39.4 % for the autoencoders, 5.9 % for the ladder, after 4 minutes on one
 // core.
 #include <ladder/data/datasets.h>
-#include <ladder/data/sampler.h>
 #include <ladder/data/split.h>
 #include <ladder/nn/denoising_autoencoder.h>
 #include <ladder/nn/stages/noisy_batch_norm_linear.h>
-#include <ladder/train/fused_adam.h>
+#include <ladder/train/objective.h>
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 
@@ -71,19 +70,16 @@ ladder::DenoisingAutoencoder make_autoencoder(AutoencoderCost cost) {
 ladder::DenoisingAutoencoder train_autoencoder(const std::string& name, AutoencoderCost cost,
                                                const Rows& rows) {
   auto net = make_autoencoder(cost);
-  ladder::data::SemiSampler sampler({rows.x, rows.y, {}, rows.unlabeled});
-  ladder::train::FusedAdam adam(*net, torch::optim::AdamOptions(0.002));
-  ladder::NoiseSource noise(ladder::stream_seed(/*run_seed=*/1, "noise"));
-  for (int64_t step = 0; step < kEpochs * sampler.steps_per_epoch(); ++step) {
-    adam.zero_grad();
-    net->loss(sampler.batch(step).x_unlabeled, noise).total.backward();
-    adam.step();
-    if ((step + 1) % sampler.steps_per_epoch() == 0) {
-      std::cout << name << ", epoch " << (step + 1) / sampler.steps_per_epoch() << ": "
-                << classifier_error(net, rows) << " % test error of a classifier on its features"
-                << std::endl;
-    }
-  }
+  // [train]
+  Trainer trainer(ladder::train::objective(net),
+                  {.training = {.inputs = rows.x, .unlabeled = rows.unlabeled}},
+                  {.epochs = kEpochs});
+  trainer.callbacks.on_evaluation = [&](const ladder::train::Evaluation& at) {
+    std::cout << name << ", epoch " << at.epoch << ": " << classifier_error(net, rows)
+              << " % test error of a classifier on its features" << std::endl;
+  };
+  trainer.run();
+  // [/train]
   return net;
 }
 
