@@ -1,12 +1,15 @@
-"""Times the training step of the full ladder against its sizes, and one thread against several.
+"""Time the training step of the full ladder by its sizes, and one thread against several.
 
     ./bootstrap.sh build && python3 benchmarks/scaling.py [--program PATH] [--svg PATH]
 
-Write two Markdown tables to standard output. The first times the step beside the matrix products that
-it contains, against batch size, width, depth and threads. The second times networks of all sizes on
-one thread and on several, alone and beside busy loops that take every core. Each number is the median
-of steps of `ladder-step-bench`; what is compared takes turns. Write a plot of the first table and of
-the second one's ratios to an SVG file.
+Print two Markdown tables. The first compares the step with its matrix products, by batch size, width,
+depth and threads. The second compares one thread with several for networks of all sizes, on an idle
+machine and beside busy loops on every core. Each number is a median over steps of `ladder-step-bench`;
+the programs that are compared take turns. Plot the first table and the ratios of the second in an SVG
+file.
+
+On a shared machine, measure in slices: `--keep FILE --slice 120` measures for two minutes, keeps the
+times in FILE and exits with status 3 until the last slice, which prints the tables.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,7 +42,7 @@ class Point:
     inputs: int = PIXELS
     classes: int = CLASSES
     labeled: int | None = None  # as many as unlabeled ones
-    step: list[float] = field(default_factory=list)
+    step: list[float] = field(default_factory=list)  # seconds
     products: list[float] = field(default_factory=list)
 
     def flags(self) -> list[str]:
@@ -83,8 +87,28 @@ SIZES = [
 ]
 
 
+class Slice:
+    """Times by name, kept in a file, and the seconds left to measure more."""
+
+    def __init__(self, path: Path | None, seconds: float):
+        self._path = path
+        self._end = time.monotonic() + seconds
+        self._times = json.loads(path.read_text()) if path and path.exists() else {}
+
+    def times(self, name: str, measured: Callable[[], list[list[float]]]) -> list[list[float]]:
+        """Return the kept times of this name, or measure them."""
+        if name not in self._times:
+            if time.monotonic() > self._end:
+                sys.exit(3)
+            print(name, file=sys.stderr, flush=True)
+            self._times[name] = measured()
+            if self._path:
+                self._path.write_text(json.dumps(self._times))
+        return self._times[name]
+
+
 class BusyLoops:
-    """As many programs that do nothing but compute."""
+    """Run `count` programs that only compute."""
 
     def __init__(self, count: int):
         self._count = count
@@ -102,7 +126,7 @@ class BusyLoops:
 
 
 class Server:
-    """A `ladder-step-bench --serve`, asked for times step by step."""
+    """Start `ladder-step-bench --serve` and ask it for the times of steps."""
 
     def __init__(self, program: Path, flags: list[str]):
         self._process = subprocess.Popen(
@@ -124,8 +148,9 @@ class Server:
         self._process.communicate("quit\n")
 
 
-def measure(point: Point, program: Path, budget: float) -> None:
-    """Steps and products in turns, for about `budget` seconds."""
+def measure(point: Point, program: Path, budget: float) -> list[list[float]]:
+    """Time steps and products in turns, for about `budget` seconds."""
+    times: list[list[float]] = [[], []]
     with Server(program, point.flags()) as step, Server(
         program, ["--floor", *point.flags()]
     ) as products:
@@ -133,8 +158,9 @@ def measure(point: Point, program: Path, budget: float) -> None:
         products.seconds(3)
         rounds = max(3, min(20, int(budget / (2 * slowest))))
         for _ in range(rounds):
-            point.step += step.seconds(1)
-            point.products += products.seconds(1)
+            times[0] += step.seconds(1)
+            times[1] += products.seconds(1)
+    return times
 
 
 @dataclass
@@ -149,20 +175,20 @@ class Comparison:
 
 def compare(
     point: Point, threads: int, loops: int, program: Path, budget: float
-) -> Comparison:
-    """One thread and several in turns, beside busy loops, for about `budget` seconds."""
+) -> list[list[float]]:
+    """Time one thread and several in turns, beside busy loops, for about `budget` seconds."""
     with Server(program, replace(point, threads=1).flags()) as one, Server(
         program, replace(point, threads=threads).flags()
     ) as several, BusyLoops(loops):
         # Turns of some 50 ms: longer than what the system lets a program run at a time.
         slowest = max(one.seconds(5) + several.seconds(5))
         steps = max(2, min(100, int(0.05 / slowest)))
-        times: tuple[list[float], list[float]] = ([], [])
+        times: list[list[float]] = [[], []]
         end = time.monotonic() + budget
         while time.monotonic() < end or len(times[0]) < 3:
             for server, seconds in zip((one, several), times):
                 seconds.append(sum(server.seconds(steps)) / steps)
-    return Comparison(point.label, loops, *(1e3 * statistics.median(t) for t in times))
+    return times
 
 
 def comparison_table(comparisons: list[Comparison], threads: int) -> str:
@@ -196,7 +222,7 @@ def table(series: dict[str, list[Point]]) -> str:
 
 
 def plot(series: dict[str, list[Point]], comparisons: list[Comparison], threads: int) -> str:
-    """Times in panels with a logarithmic axis, and the ratios of the comparisons as bars."""
+    """Plot times in panels with a logarithmic axis, and the ratios of the comparisons as bars."""
     width, height, left, top = 250, 210, 52, 30
     panels = len(series) + 1
     parts = [
@@ -291,22 +317,34 @@ def main() -> int:
     parser.add_argument(
         "--only-threads", action="store_true", help="print the second table and write no plot"
     )
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep times here, and go on with them")
+    parser.add_argument(
+        "--slice", type=float, default=math.inf, metavar="SECONDS", help="time to measure for (no limit)"
+    )
     options = parser.parse_args()
+    if options.slice < math.inf and not options.keep:
+        parser.error("expected --keep FILE with --slice, to go on with the times")
+    kept = Slice(options.keep, options.slice)
     if not options.program.exists():
         parser.error(f"expected {options.program}; ./bootstrap.sh build makes it")
     if not options.only_threads:
         for name, points in SERIES.items():
             for point in points:
-                print(f"{name}: {point.label}", file=sys.stderr, flush=True)
-                measure(point, options.program, options.budget)
-        print(table(SERIES), end="\n\n")
+                point.step, point.products = kept.times(
+                    f"{name}: {point.label}",
+                    lambda: measure(point, options.program, options.budget),
+                )
     comparisons = []
     for point in SIZES:
         for loops in (0, options.threads):
-            print(f"{point.label}, {loops} busy loops", file=sys.stderr, flush=True)
-            comparisons.append(
-                compare(point, options.threads, loops, options.program, options.budget)
+            times = kept.times(
+                f"{point.label}, {loops} busy loops",
+                lambda: compare(point, options.threads, loops, options.program, options.budget),
             )
+            medians = [1e3 * statistics.median(t) for t in times]
+            comparisons.append(Comparison(point.label, loops, *medians))
+    if not options.only_threads:
+        print(table(SERIES), end="\n\n")
     print(comparison_table(comparisons, options.threads))
     if not options.only_threads:
         options.svg.write_text(plot(SERIES, comparisons, options.threads))
