@@ -39,7 +39,7 @@ Ladder load_run(const std::filesystem::path& checkpoint, const runs::RunConfig& 
   return net;
 }
 
-// The images that the run was tested on.
+// Return the images that the run was tested on.
 torch::Tensor test_images(const runs::RunConfig& config,
                           const std::optional<std::filesystem::path>& data_dir) {
   const auto kept = config.environment ? config.environment->data_dir : std::string();
@@ -55,7 +55,7 @@ torch::Tensor test_images(const runs::RunConfig& config,
   return images.test.inputs;
 }
 
-// Three units of each level: of small, middle and large slope of z^ over z~.
+// Draw three units of each level: with a small, a middle and a large slope of z^ over z~.
 std::vector<apps::SvgPanel> panels_of(Ladder& net, const torch::Tensor& images) {
   std::vector<apps::SvgPanel> panels;
   for (const auto& curve : apps::denoising_curves(apps::denoised_levels(net, images))) {

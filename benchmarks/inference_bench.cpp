@@ -23,7 +23,7 @@
 
 namespace {
 
-// act(gamma (W x - mean) / std + gamma beta) as act(W' x + b').
+// Return act(gamma (W x - mean) / std + gamma beta) as act(W' x + b') for each stage.
 torch::nn::Sequential folded(const ladder::Ladder& net) {
   torch::nn::Sequential result;
   for (const auto& stage : net->stages) {

@@ -1,4 +1,4 @@
-"""Times the training step of the library beside other implementations of it, interleaved.
+"""Time the training step of the library and of other implementations, interleaved.
 
     benchmarks/run.sh [FLAGS]        prepares everything and calls this
     python benchmarks/step.py --help
@@ -75,7 +75,7 @@ class Missing(Exception):
 
 
 class Stopped(Exception):
-    """Told to end by SIGTERM: what was measured until then is what there is."""
+    """SIGTERM: end, and report what has been measured so far."""
 
 
 def stop(*_) -> None:
@@ -83,7 +83,7 @@ def stop(*_) -> None:
 
 
 class Runner:
-    """One implementation in a process of its own."""
+    """An implementation in its own process."""
 
     def __init__(self, name: str, command: list[str], log: Path):
         self.name = name
@@ -142,7 +142,7 @@ def command_of(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], dict[str, str]]:
-    """Those that run, warmed up; their packages' versions; the reasons of the missing ones."""
+    """Start and warm up the implementations. Return them, their packages, and why others are missing."""
     runners, versions, missing = [], {}, {}
     for name in options.only:
         print(f"{name}: starting", file=sys.stderr, flush=True)
@@ -161,7 +161,7 @@ def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], di
 
 
 def measure(runners: list[Runner], missing: dict[str, str], options: argparse.Namespace) -> bool:
-    """Returns whether it came to its end."""
+    """Return True if the measurement was complete."""
     rounds = -(-options.steps // options.round)
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -219,7 +219,7 @@ def vector_units() -> list[str]:
 
 
 def gpu_model() -> str:
-    """Name and driver."""
+    """Return the name of the GPU and its driver."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         call = subprocess.run(query, capture_output=True, text=True)
@@ -302,7 +302,7 @@ def to_markdown(
 
 
 def to_summary(tables: dict[str, dict[str, dict]]) -> str:
-    """How many times as long as a step of this library each other one takes, network by network."""
+    """Return step times relative to this library, by network."""
     columns = [name for name in TITLES if any(name in table for table in tables.values())]
     others = [name for name in columns if name != "ladder"]
     lines = [
@@ -327,7 +327,7 @@ def jax_has_cuda() -> bool:
 
 
 def available(options: argparse.Namespace) -> list[str]:
-    """The implementations that there are of what is to be timed."""
+    """Return the implementations of what is to be timed."""
 
     def there(name: str) -> bool:
         if name == "jax":
@@ -341,7 +341,7 @@ def available(options: argparse.Namespace) -> list[str]:
 
 
 def usual(options: argparse.Namespace) -> list[str]:
-    """Those of them that are timed where none are named."""
+    """Return the implementations that are timed by default."""
     left_out = set(BFLOAT16)
     if options.network not in DENSE and options.device == "cpu":
         left_out.add("compiled")  # minutes
@@ -351,7 +351,7 @@ def usual(options: argparse.Namespace) -> list[str]:
 
 
 def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Fills in what depends on the other flags, and refuses what cannot be."""
+    """Complete flags that depend on others, and refuse contradictions."""
     cuda = options.device == "cuda"
     if options.precision == "tf32" and not cuda:
         parser.error("expected --device cuda with --precision tf32")
@@ -371,7 +371,7 @@ def settle(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 
 def parse(arguments: list[str] | None = None) -> list[argparse.Namespace]:
-    """The options of each network to be timed."""
+    """Return the options of each network to time."""
     names = [*PROGRAM_FLAGS, *PEERS]
     parser = argparse.ArgumentParser(description="Times one training step beside its peers.")
     parser.add_argument(
@@ -427,7 +427,7 @@ def parse(arguments: list[str] | None = None) -> list[argparse.Namespace]:
 
 
 def time_network(options: argparse.Namespace) -> tuple[dict[str, dict], bool]:
-    """Prints the table of one network, which it returns, and whether it came to its end."""
+    """Print and return the table of a network, and whether its measurement was complete."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until there is something to lose
     machine = describe_machine(options, {})
     runners, machine["versions"], missing = start(options)

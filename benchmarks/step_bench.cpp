@@ -72,7 +72,7 @@ struct Rows {
   int64_t labeled, unlabeled;
 };
 
-// Steps as train::Trainer runs them.
+// Return a step as train::Trainer runs it.
 Step training_step(const ladder::models::NetworkOptions& options, Rows batch, torch::Device device,
                    bool graph) {
   auto net = ladder::models::network(options);
@@ -107,7 +107,7 @@ Step training_step(const ladder::models::NetworkOptions& options, Rows batch, to
   return step;
 }
 
-// A product and its gradients.
+// Return a step of one matrix product and its gradients.
 Step dense_floor(int64_t rows, int64_t in, int64_t out, bool input_gradient, torch::Device device) {
   const auto x = torch::randn({rows, in}, device);
   const auto weight = torch::randn({out, in}, device);
@@ -122,7 +122,7 @@ Step dense_floor(int64_t rows, int64_t in, int64_t out, bool input_gradient, tor
   };
 }
 
-// A convolution of maps from `shape` to `out_shape`, or back, and its gradients.
+// Return a step of one convolution from `shape` to `out_shape`, or back, and its gradients.
 Step convolution_floor(int64_t rows, const ladder::models::Conv& layer,
                        const std::vector<int64_t>& shape, const std::vector<int64_t>& out_shape,
                        bool transposed, bool input_gradient, torch::Device device) {
@@ -145,7 +145,7 @@ Step convolution_floor(int64_t rows, const ladder::models::Conv& layer,
   };
 }
 
-// The products and convolutions of one step, on operands of the right sizes.
+// Return a step of only the products and convolutions of a network, on operands of their sizes.
 Step product_floor(const ladder::models::NetworkOptions& options, Rows batch,
                    torch::Device device) {
   const auto& lambda = options.lambda;

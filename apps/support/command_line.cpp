@@ -67,7 +67,7 @@ std::string number_range(double least, double most) {
 
 bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
 
-// The argument with its control characters spelled out.
+// Return the argument with its control characters spelled out.
 std::string visible(std::string_view argument) {
   std::string text;
   for (const char c : argument) {
@@ -91,7 +91,7 @@ void check_characters(std::string_view argument) {
                                visible(argument), hint));
 }
 
-// Words of `text` in lines of at most `width` characters.
+// Break `text` into lines of at most `width` characters.
 std::vector<std::string> wrapped(const std::string& text, size_t width) {
   std::vector<std::string> lines(1);
   for (const auto& word : split(text, ' ')) {

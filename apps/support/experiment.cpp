@@ -21,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Rows of the data where and as the network takes them. A GPU keeps bytes and scales each batch.
+// Return rows on the device and in the type of the network. A GPU keeps bytes and scales each
+// batch.
 torch::Tensor rows_for_network(const torch::Tensor& inputs, const runs::RunConfig& config) {
   std::vector<int64_t> shape = {inputs.size(0)};
   shape.insert(shape.end(), config.network.input_shape.begin(), config.network.input_shape.end());
@@ -35,7 +36,7 @@ torch::Tensor rows_for_network(const torch::Tensor& inputs, const runs::RunConfi
       .to(config.device, type);
 }
 
-// The data on the device, once for all seeds.
+// Data on the device, shared by all seeds.
 struct PlacedData {
   torch::Tensor train_inputs, train_labels, test_inputs, test_labels;
 };
@@ -57,7 +58,7 @@ void note_change(const char* key, const std::string& there, const std::string& h
   }
 }
 
-// A run may go on elsewhere: keep the environment of its start and report differences.
+// Report differences from the environment that the run was started in, which is kept.
 void note_changes(const runs::Environment& there, const runs::Environment& here,
                   ProgressLine* line) {
   note_change("cpu", quoted(there.cpu), quoted(here.cpu), line);
@@ -84,7 +85,7 @@ void check_same_settings(const runs::RunConfig& there, const runs::RunConfig& he
   }
 }
 
-// A run's settings, the JSON that it keeps of them, and its products.
+// Settings of a run, their JSON in its folder, and its plan of products.
 struct SettledRun {
   runs::RunConfig config;
   std::string json;
@@ -113,7 +114,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
     run.json = runs::to_json(config);
     return run;
   }
-  // What a run was started with stays in its folder, in the words of the version that wrote it.
+  // Keep the text of config.json as the version that started the run wrote it.
   run.json = io::read_text(folder / "config.json");
   auto* const told = fs::exists(folder / "result.json") ? nullptr : &line;
   note_change("device", quoted(stored->device.str()), quoted(config.device.str()), told);
@@ -160,15 +161,15 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
           .checkpoint_every_seconds = flags.checkpoint_seconds};
 }
 
-// What numbers and speed depend on, beside the settings.
+// Describe the machine, on which speed and the last digits depend.
 std::string machine_text(const runs::RunConfig& config, const ops::ProductPlan& products) {
   const auto here = environment(products, {});
   return fmt::format("on {}, {} thread{}, {} kernels, {}", config.device.str(), here.threads,
                      here.threads == 1 ? "" : "s", here.instruction_set, ops::to_string(products));
 }
 
-// A run that is ready to start and the line that reports on it; or the result of one that has
-// ended and whose weights are gone.
+// A run that is ready to start, with its progress line; or the result of a run that has ended and
+// whose checkpoint was deleted.
 struct SeedRun {
   runs::RunConfig config;
   std::unique_ptr<ProgressLine> line;
@@ -243,7 +244,7 @@ struct SeedResult {
   train::TrainResult result;
 };
 
-// The results of all seeds, in their order.
+// Train all seeds side by side; return their results in order.
 std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedData& placed,
                                     const TrainingFlags& flags) {
   std::vector<SeedRun> seed_runs;

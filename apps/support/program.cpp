@@ -86,8 +86,8 @@ std::string sentence_of(const c10::Error& error) {
   return text;
 }
 
-// A program started without standard streams would write what it prints into the first files that
-// it opens: their places are taken, and printing fails.
+// Open the standard streams that are closed. Otherwise the first files that the program opens would
+// get their numbers, and what it prints.
 void occupy_closed_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) {
@@ -106,7 +106,7 @@ int check_output(const std::string& name, int status) {
          fmt::format("expected to write to the standard output but got \"{}\"{}.", *failure,
                      status == kInterrupted ? " (the run is saved; --resume continues it)" : ""),
          1);
-  // An interrupted run that cannot say so, since its terminal is gone, is still one.
+  // Report an interrupted run as such even if its terminal is gone.
   return status == kInterrupted && g_stop != 0 ? status : 1;
 }
 
@@ -174,8 +174,8 @@ bool is_stop_signal(int signal) {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  // A step frees buffers of megabytes and asks for them again in the next one. By default glibc
-  // gives such memory back to the kernel, and every step pays for fresh pages: a fifth of the time
+  // A step frees buffers of megabytes and allocates them again in the next step. By default glibc
+  // returns such memory to the kernel, and each step pays for new pages: a fifth of the step time
   // of a large convolutional network.
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);

@@ -149,7 +149,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   const auto& config = flags.config;
   const auto labels = config.labels;
-  // Files of the user's own, in a folder given, may hold more rows or fewer.
+  // With --data-dir the files may hold another number of rows.
   if (!flags.data_dir) {
     if (config.validation >= facts.rows) {
       throw UsageError(
@@ -287,7 +287,7 @@ void check_dataset(const TrainingFlags& flags, const std::string& dataset) {
   }
 }
 
-// Answers what needs no other flag. Returns true if there was something to answer.
+// Answer flags that need no others. Return true if one was given.
 bool answer(const CommandLine& line, const std::string& program, const std::string& dataset) {
   if (line.given("help")) {
     print(line.help());

@@ -1,4 +1,4 @@
-"""Compares the peers with the float64 reference: total cost and every gradient, without noise.
+"""Compare the peers with the float64 reference: total cost and every gradient, without noise.
 
     python benchmarks/peers/check.py [NAME...] [--device cpu|cuda]
 
@@ -33,7 +33,7 @@ Batch = tuple[np.ndarray, ...]
 
 
 def make_case(network: str, seed: int) -> tuple[Values, Batch]:
-    """Parameters moved off the zeros and ones of their start, and a batch."""
+    """Return parameters without zeros and ones, and a batch."""
     values = problem.initial_parameters(network, seed)
     rng = np.random.default_rng(seed)
     for name, value in values.items():
@@ -45,7 +45,7 @@ def make_case(network: str, seed: int) -> tuple[Values, Batch]:
 
 
 def solve(network: str, values: Values, batch: Batch) -> tuple[float, Values]:
-    """The reference's total cost and gradients."""
+    """Return total cost and gradients of the reference."""
     config = reference.Config(problem.SIZES, problem.LAMBDA[network], (0.0,) * len(problem.SIZES))
     exact = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
     x_labeled, y, x_unlabeled = (torch.from_numpy(rows) for rows in batch)

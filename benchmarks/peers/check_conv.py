@@ -1,4 +1,4 @@
-"""Compares cost and gradients of the convolutional networks, narrowed, with the reference.
+"""Compare cost and gradients of the convolutional networks, narrowed, with the reference.
 
 python benchmarks/peers/check_conv.py
 """
@@ -28,7 +28,7 @@ SHAPES = {
 
 
 def narrowed(name: str) -> conv_network.Layout:
-    """Few channels and small maps; the large kernel fits them as it fitted the large ones."""
+    """Return a network with few channels and small feature maps; the large kernel shrinks with them."""
     layout = conv_network.NETWORKS[name]
     last = max(k for k, layer in enumerate(layout.layers) if isinstance(layer, conv_network.Conv))
 
@@ -54,7 +54,7 @@ def translate(layer) -> reference.Layer:
 
 
 def named(network: conv_network.Network) -> dict[str, Tensor]:
-    """Its parameters by the reference's names."""
+    """Return parameters by their names in the reference."""
     names = {f"stages.{int(k) - 1}.weight": weight for k, weight in network.weights.items()}
     names |= {f"stages.{int(k) - 1}.normalization.beta": b for k, b in network.betas.items()}
     names |= {f"decoder.combinators.{k}.weight": table for k, table in network.tables.items()}
@@ -65,7 +65,7 @@ def named(network: conv_network.Network) -> dict[str, Tensor]:
 
 
 def turned(name: str, value: Tensor) -> Tensor:
-    """The reference keeps a decoder's kernel as the convolution that it goes back through has it."""
+    """Return a decoder kernel in the layout of the convolution that it transposes, as the reference does."""
     conv = "verticals" in name and value.dim() == 4
     return value.flip(2, 3).transpose(0, 1) if conv else value
 

@@ -132,7 +132,7 @@ class Network(nn.Module):
                 self.verticals[str(level)] = torch.randn(below, CLASSES) / math.sqrt(CLASSES)
 
     def data(self) -> tuple[Tensor, Tensor]:
-        """All images, and the classes of the first ones."""
+        """Set all images, and the classes of the first ones."""
         images = torch.randint(0, 256, (IMAGES, *self.layout.shape)).float() / 255
         return images, torch.arange(ROWS) % CLASSES
 
@@ -161,7 +161,7 @@ class Network(nn.Module):
     def cost(
         self, x_labeled: Tensor, y: Tensor, x_unlabeled: Tensor, noise: list[Tensor]
     ) -> Tensor:
-        """The total cost; noise holds for each level all rows, zero in the clean ones."""
+        """Return the total cost. `noise` has all rows of each level, zeros in the clean ones."""
         layers, weights = self.layout.layers, self.layout.weights
         h = torch.cat([x_labeled, x_unlabeled, x_unlabeled]) + noise[0]
         unlabeled, clean = slice(ROWS, 2 * ROWS), slice(2 * ROWS, 3 * ROWS)

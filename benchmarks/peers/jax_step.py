@@ -34,7 +34,7 @@ def combine(z: jax.Array, u: jax.Array, table: jax.Array) -> jax.Array:
 
 
 def draw_noise(key: jax.Array) -> list[jax.Array]:
-    """For each level, noise for the two corrupted row groups, [2, ROWS, C]."""
+    """Return noise of each level for the two corrupted groups, [2, ROWS, C]."""
     keys = jax.random.split(key, len(SIZES))
     draw = lambda k, size: problem.NOISE * jax.random.normal(k, (2, ROWS, size), jnp.float32)
     return [draw(k, size) for k, size in zip(keys, SIZES)]
@@ -113,14 +113,14 @@ def load(values: dict[str, np.ndarray]) -> Arrays:
 def cost_and_gradients(
     values: dict[str, np.ndarray], x_labeled: np.ndarray, y: np.ndarray, x_unlabeled: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
-    """The total cost without noise and its gradients."""
+    """Return the total cost without noise, and its gradients."""
     batch = jnp.array(x_labeled), jnp.array(y.astype(np.int32)), jnp.array(x_unlabeled)
     total, gradients = compiled_cost(load(values), *batch, None)
     return float(total), {name: np.asarray(value) for name, value in gradients.items()}
 
 
 def make_step(device: str = "cpu", precision: str = "float32") -> tuple[Callable, Callable]:
-    """A function that starts one training step, and one that waits for those that were started."""
+    """Return a function that starts a step, and a function that waits for all started steps."""
     if device == "cuda":
         jax.config.update("jax_default_matmul_precision", PRECISIONS[precision])
     parameters = load(problem.initial_parameters())

@@ -26,12 +26,12 @@ RATE, BETA1, BETA2, ADAM_EPSILON = 0.002, 0.9, 0.999, 1e-8
 
 
 def lowest_level(weights: tuple[float, ...]) -> int | None:
-    """The lowest level with a denoising cost, which the decoder goes down to; None: no decoder."""
+    """Return the lowest level with a denoising cost, where the decoder ends. None: no decoder."""
     return next((level for level, weight in enumerate(weights) if weight > 0), None)
 
 
 def row_groups(weights: tuple[float, ...]) -> int:
-    """How many of labeled noisy, unlabeled noisy and unlabeled clean rows the costs need."""
+    """Return the number of labeled noisy, unlabeled noisy and unlabeled clean rows that the costs need."""
     if not any(weights):
         return 1
     return 3 if any(weights[1:]) else 2
@@ -39,19 +39,19 @@ def row_groups(weights: tuple[float, ...]) -> int:
 
 @functools.cache
 def images(seed: int = 0) -> np.ndarray:
-    """Synthetic pixels, float32 [IMAGES, SIZES[0]] in [0, 1]."""
+    """Return synthetic pixels, float32 [IMAGES, SIZES[0]] in [0, 1]."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, size=(IMAGES, SIZES[0]), dtype=np.uint8)
     return pixels.astype(np.float32) / np.float32(255)
 
 
 def labels() -> np.ndarray:
-    """The classes of the first LABELS images, int64, balanced."""
+    """Return the classes of the first LABELS images, int64, balanced."""
     return np.arange(LABELS, dtype=np.int64) % CLASSES
 
 
 def epoch_rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Labeled and unlabeled rows of the steps of an epoch, int64 [steps, ROWS] each.
+    """Return the labeled and unlabeled rows of each step of an epoch, int64 [steps, ROWS] each.
 
     All images come once; labeled rows follow permutations of their own.
     """
@@ -61,7 +61,7 @@ def epoch_rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def initial_parameters(network: str = "full", seed: int = 0) -> dict[str, np.ndarray]:
-    """The published initialisation in float32, named as the library names its state."""
+    """Return the published initialisation in float32, with the names of the library's state."""
     rng = np.random.default_rng(seed)
 
     def normal(rows: int, columns: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Runs one peer on request, so that a harness can interleave several.
+"""Run one peer on request, so that a harness can interleave several.
 
     python benchmarks/peers/server.py NAME [--network NETWORK] [--device cpu|cuda]
                                       [--precision float32|tf32|bfloat16] [--threads 2]
@@ -24,7 +24,7 @@ NAMES = ("eager", "compiled", "compiled-graphs", "compiled-captured", "graphs", 
 
 
 def limit_threads(name: str, threads: int) -> None:
-    """Keeps the process to that many cores; a JAX process takes its thread count from them."""
+    """Restrict the process to this many cores, from which JAX takes its number of threads."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))[:threads]
         os.sched_setaffinity(0, cores)
@@ -36,7 +36,7 @@ def limit_threads(name: str, threads: int) -> None:
 
 
 def make_step(options: argparse.Namespace) -> tuple[Callable, Callable]:
-    """A function that runs or queues one step, and one that waits for what is queued."""
+    """Return a function that runs or queues a step, and a function that waits for queued steps."""
     if options.name == "jax":
         os.environ["JAX_PLATFORMS"] = options.device
         os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # other peers share the device
@@ -50,7 +50,7 @@ def make_step(options: argparse.Namespace) -> tuple[Callable, Callable]:
 
 
 def measure(step: Callable, wait: Callable, count: int, queued: bool) -> list[float]:
-    """The seconds of each of `count` steps."""
+    """Return the seconds of each of `count` steps."""
 
     def seconds(steps: int) -> float:
         start = time.perf_counter()

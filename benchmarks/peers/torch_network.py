@@ -19,7 +19,7 @@ def combine(z: Tensor, u: Tensor, table: Tensor) -> Tensor:
 
 
 class Network(nn.Module):
-    """Rows are stacked: labeled noisy, unlabeled noisy, unlabeled clean, as far as they are needed.
+    """Stacked rows: labeled noisy, unlabeled noisy and unlabeled clean, those that are needed.
 
     Against a pass for each of the three this was slightly quicker in eager mode and quicker to
     compile.
@@ -38,11 +38,11 @@ class Network(nn.Module):
             self.register_parameter(key.replace(".", "_"), nn.Parameter(torch.tensor(value)))
 
     def value(self, name: str) -> Tensor:
-        """A parameter by the library's name of it."""
+        """Return a parameter by its name in the library."""
         return getattr(self, name.replace(".", "_"))
 
     def data(self) -> tuple[Tensor, Tensor]:
-        """All images, and the classes of the first ones."""
+        """Set all images, and the classes of the first ones."""
         return torch.from_numpy(problem.images()), torch.from_numpy(problem.labels())
 
     def decoded(self, level: int) -> bool:
@@ -51,7 +51,7 @@ class Network(nn.Module):
     def cost(
         self, x_labeled: Tensor, y: Tensor, x_unlabeled: Tensor | None, noise: list[Tensor]
     ) -> Tensor:
-        """The total cost; noise holds for each level [rows, C], zero in the clean rows."""
+        """Return the total cost. `noise` has [rows, C] for each level, zeros in the clean rows."""
         h = torch.cat([x_labeled, x_unlabeled, x_unlabeled][: self.groups]) + noise[0]
         unlabeled, clean = slice(ROWS, 2 * ROWS), slice(2 * ROWS, 3 * ROWS)
         corrupted, targets, scales = {0: h[unlabeled]}, {}, {}

@@ -28,7 +28,7 @@ def make_network(name: str) -> nn.Module:
 
 
 class Training(nn.Module):
-    """The cost as a function of the rows of a step. What it reads are parameters and buffers.
+    """The cost as a function of the rows of a step, with all else as parameters and buffers.
 
     Noise is drawn inside where a compiler for CUDA fuses the draws with what uses them. Else
     `draw_noise` does it before: the compiler's own generator on the CPU is slower than LibTorch's.
@@ -89,7 +89,7 @@ class Training(nn.Module):
 
 
 class Rows:
-    """Rows of each step on the device of the images: permutations of labeled and of all rows."""
+    """Return the rows of each step on the device of the images, permuted."""
 
     def __init__(self, images: Tensor, groups: int):
         self._images, self._groups, self._epoch = images, groups, []
@@ -112,7 +112,7 @@ def set_precision(device: str, precision: str) -> None:
 
 
 def captured(step: Callable[[Tensor], None], rows: Rows) -> Callable[[], None]:
-    """The step as one CUDA graph, its rows copied to a place that stays."""
+    """Return the step as one CUDA graph, which reads its rows from a fixed tensor."""
     place = rows.next().clone()
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -134,7 +134,7 @@ def captured(step: Callable[[Tensor], None], rows: Rows) -> Callable[[], None]:
 def make_step(
     mode: str, network: str, device: str = "cpu", precision: str = "float32"
 ) -> Callable[[], None]:
-    """A function that runs one training step; on CUDA it only queues it."""
+    """Return a function that runs a training step; on CUDA it only queues it."""
     torch.manual_seed(0)
     set_precision(device, precision)
     compiled, recorded = "compiled" in mode, mode in ("graphs", "compiled-captured")

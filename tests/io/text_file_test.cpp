@@ -49,13 +49,15 @@ TEST_CASE("read_text refuses a file beyond the limit, even one without an end", 
 TEST_CASE("read_text says why a file cannot be read", "[io]") {
   const TemporaryFolder folder;
   const auto missing = folder / "missing";
-  CHECK(error_text([&] { read_text(missing); }) ==
-        "read_text: expected to read " + missing.string() + " but got \"No such file or directory\".");
+  CHECK(error_text([&] { read_text(missing); }) == "read_text: expected to read " +
+                                                       missing.string() +
+                                                       " but got \"No such file or directory\".");
   CHECK_FALSE(read_text_if_present(missing).has_value());
   const auto file = write_file(folder / "file", "x");
   CHECK_FALSE(read_text_if_present(file / "below").has_value());
-  for (const auto& read : {+[](const std::filesystem::path& path) { read_text(path); },
-                           +[](const std::filesystem::path& path) { read_text_if_present(path); }}) {
+  for (const auto& read :
+       {+[](const std::filesystem::path& path) { read_text(path); },
+        +[](const std::filesystem::path& path) { read_text_if_present(path); }}) {
     CHECK(error_text([&] { read(folder.path()); }) ==
           "read_text: expected to read " + folder.path().string() + " but got \"Is a directory\".");
   }
