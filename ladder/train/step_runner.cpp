@@ -34,7 +34,7 @@ void check_optimizer(const torch::optim::Optimizer& optimizer,
 
 // Scalars as one tensor on their device. On the CPU to read them takes less time than to stack
 // them.
-torch::Tensor stacked(const std::vector<torch::Tensor>& scalars) {
+torch::Tensor as_one_tensor(const std::vector<torch::Tensor>& scalars) {
   const auto& total = scalars.back();
   if (!total.is_cpu()) return at::stack(scalars);
   std::vector<double> values;
@@ -97,7 +97,7 @@ torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
   objective_->after_update();
   auto costs = loss.costs;
   costs.push_back(loss.total);
-  return stacked(costs);
+  return as_one_tensor(costs);
 }
 
 torch::Tensor StepRunner::replay(int64_t step) {
