@@ -1,14 +1,14 @@
 #include "apps/support/command_line.h"
 
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ladder/core/nearest_name.h>
+#include <ladder/io/text_file.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -204,11 +204,13 @@ void CommandLine::read_settings(const std::string& path) {
   const auto refuse_file = [&](const std::string& expected, const std::string& got) {
     throw UsageError(fmt::format("expected {} in --config {} but got {}.", expected, path, got));
   };
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
-    refuse_file("a JSON object", "no file that can be read");
+  std::string bytes;
+  try {
+    bytes = io::read_text(path);
+  } catch (const c10::Error& error) {
+    throw UsageError("expected a JSON object in --config but got none: " +
+                     std::string(error.what_without_backtrace()));
   }
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   const auto object = nlohmann::ordered_json::parse(bytes, nullptr, /*allow_exceptions=*/false,
                                                     /*ignore_comments=*/true);
   if (!object.is_object()) {

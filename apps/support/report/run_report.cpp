@@ -3,14 +3,13 @@
 #include <c10/util/Exception.h>
 #include <dirent.h>
 #include <fmt/format.h>
+#include <ladder/io/text_file.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/runs/run_folder.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -30,12 +29,6 @@ struct FolderRun {
   std::optional<runs::RunConfig> config = {};  // of a program for published experiments
   ReportedRun run = {};
 };
-
-std::optional<std::string> text_of_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
 
 // Folders seed-N in `folder`, by number.
 std::vector<fs::path> seed_folders(const fs::path& folder) {
@@ -57,7 +50,7 @@ std::vector<fs::path> seed_folders(const fs::path& folder) {
 
 std::vector<train::Evaluation> evaluations_in(const fs::path& path) {
   std::vector<train::Evaluation> evaluations;
-  const auto text = text_of_file(path);
+  const auto text = io::read_text_if_present(path, int64_t{1} << 30);
   if (!text) return evaluations;
   size_t begin = 0;
   while (begin < text->size()) {
@@ -80,7 +73,7 @@ std::optional<double> number_in(const ordered_json& object, const char* key) {
 void read_outcome(FolderRun& one) {
   auto& run = one.run;
   const auto path = one.folder / "result.json";
-  if (const auto text = text_of_file(path)) {
+  if (const auto text = io::read_text_if_present(path)) {
     const auto result = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
     TORCH_CHECK(result.is_object(), "report: expected ", path.string(),
                 " to be the result of a run but got \"", shortened(*text, 40), "\".");
@@ -98,7 +91,7 @@ void read_outcome(FolderRun& one) {
 }
 
 FolderRun read_folder(const fs::path& folder) {
-  const auto json = text_of_file(folder / "config.json");
+  const auto json = io::read_text_if_present(folder / "config.json");
   TORCH_CHECK(json, "report: expected a run in ", folder.string(),
               " but got no config.json there (give a run folder, or one that holds seed-1, ...).");
   FolderRun one{.folder = folder, .json = *json};
