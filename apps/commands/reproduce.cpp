@@ -110,7 +110,7 @@ fs::path program_of(const PublishedTable& table) {
   return program;
 }
 
-// What a run of the recipe is started by, without the flags of its folder.
+// Return the command that starts a run of the recipe, without the flags of its folder.
 std::vector<std::string> command_of(const fs::path& program, const std::string& recipe,
                                     const Flags& flags) {
   std::vector<std::string> command = {program.string(), "--recipe", recipe};
@@ -120,7 +120,7 @@ std::vector<std::string> command_of(const fs::path& program, const std::string& 
   return command;
 }
 
-// The settings of such a run, as the program that runs it prints them.
+// Return the settings of such a run, as the program that runs it prints them.
 runs::RunConfig settings_of(const fs::path& program, const std::string& recipe,
                             const Flags& flags) {
   auto command = command_of(program, recipe, flags);
@@ -135,7 +135,7 @@ runs::RunConfig settings_of(const fs::path& program, const std::string& recipe,
   }
 }
 
-// A run goes on with the flags of its start that make no other experiment of it.
+// Continue a run with those flags of its start that do not change the experiment.
 void keep_flags(const fs::path& folder, std::vector<std::string>& command) {
   std::optional<runs::RunConfig> config;
   try {
@@ -171,7 +171,7 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const run
   return {fmt::format("{}, seed {}", recipe, seed), folder, std::move(command)};
 }
 
-// Seed by seed, so that every row has a number early.
+// Order the runs seed by seed, so that each row has a number early.
 std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program,
                                 const Flags& flags) {
   std::vector<PlannedRun> plan;
