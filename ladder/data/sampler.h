@@ -55,7 +55,7 @@ class SemiSampler {
   /// Throws `c10::Error` if shapes or types differ from those above, if a row index or a batch size
   /// is out of range, if a batch has one row, if a labeled row has a label that is negative or not
   /// below `classes`, or if the rows do not fill one batch.
-  SemiSampler(SemiData data, const SamplerOptions& options = {});
+  explicit SemiSampler(SemiData data, const SamplerOptions& options = {});
 
   /// Return the batch of step `step`, counted from 0 over all epochs:
   /// x_labeled [labeled batch, ...], y [labeled batch], x_unlabeled [unlabeled batch, ...].

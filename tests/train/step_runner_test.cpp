@@ -15,7 +15,7 @@ using namespace ladder::testing;
 
 namespace {
 
-data::SemiSampler sampler() { return {blobs().training, {.unlabeled_batch = 50}}; }
+data::SemiSampler sampler() { return data::SemiSampler(blobs().training, {.unlabeled_batch = 50}); }
 
 struct Steps {
   Ladder net{nullptr};
