@@ -200,7 +200,8 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
                 {2, 8, 10});
   }
   write_plain(folder, "global-mean-top",
-              Sequential(tnn::Conv2d(3, 5, 3), tnn::AdaptiveAvgPool2d(1)), {3, 6, 7});
+              Sequential(tnn::Conv2d(3, 5, 3), tnn::AdaptiveAvgPool2d(1), tnn::Flatten()),
+              {3, 6, 7});
   const auto found = run_graphs(folder);
   CHECK(found.size() == static_cast<size_t>(cases) + 5);
   for (const auto& [name, worst] : found) {
