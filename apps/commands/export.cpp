@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/exports/model_card.h>
 #include <ladder/exports/onnx.h>
 #include <ladder/exports/python.h>
 #include <ladder/exports/weights.h>
@@ -34,7 +35,10 @@ CommandLine export_line(ExportFlags& flags) {
   line.flag("out,o", "FILE", "file to write; for python also a folder",
             [&](const auto& flag, const auto& text) { flags.out = parse_file(flag, text); });
   line.toggle("help", "print this and exit", flags.help);
-  line.footer("Without --format the ending of FILE decides: .onnx, .safetensors, .pt or .py.");
+  line.footer(
+      "Without --format the ending of FILE decides: .onnx, .safetensors, .pt or .py. A model card "
+      "is "
+      "written beside FILE, with the ending .md.");
   return line;
 }
 
@@ -46,6 +50,11 @@ std::string format_of(const fs::path& path) {
       "expected --format onnx, safetensors, pt or python, or a FILE with such an ending, but got "
       "'{}'.",
       path.string()));
+}
+
+// Path of the model card: MODEL.md in a folder, else the file with another ending.
+fs::path card_beside(const fs::path& out) {
+  return fs::is_directory(out) ? out / "MODEL.md" : fs::path(out).replace_extension(".md");
 }
 
 }  // namespace
@@ -74,7 +83,9 @@ int export_command(int argc, const char* const* argv) {
   } else {
     exports::write_python(flags.out, model);
   }
-  print(fmt::format("wrote {}\n", flags.out.string()));
+  const auto card = card_beside(flags.out);
+  write_text(card, exports::model_card(model));
+  print(fmt::format("wrote {} and its model card {}\n", flags.out.string(), card.string()));
   return 0;
 }
 

@@ -229,6 +229,15 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
     INFO(name << outcome.err);
     CHECK(outcome.status == 0);
     CHECK(fs::file_size(place.folder / name) > 0);
+    CHECK(outcome.out ==
+          "wrote " + place.at(name) + " and its model card " + place.at("m.md") + "\n");
+    CHECK(file_bytes(place.folder / "m.md").starts_with("# Model card\n"));
+  }
+  const auto folder =
+      place.run({"export", place.at("run"), "--format", "python", "-o", place.at("m-python")});
+  CHECK(folder.status == 0);
+  for (const char* name : {"model.py", "model.pt", "MODEL.md"}) {
+    CHECK(fs::exists(place.folder / "m-python" / name));
   }
   const auto refused = place.run({"export", place.at("run"), "-o", place.at("m.h5")});
   CHECK(refused.status == 2);
