@@ -13,6 +13,7 @@
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
 #include "tests/support/program.h"
+#include "tests/support/run_files.h"
 
 namespace {
 
