@@ -53,11 +53,13 @@ TEST_CASE("report_of_runs: reads seeds, their baseline and the published error",
   CHECK(data.data.unlabeled_rows == 59900);
   CHECK(data.data.class_counts == std::vector<int64_t>(10, 10));
   CHECK(setting(data, "epochs") == "150");
+  CHECK(setting(data, "lambda") == "1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1");
   CHECK(setting(data, "seed") == "(none)");  // differs
   CHECK_FALSE(data.environment.empty());
   CHECK(data.warnings.empty());
   REQUIRE(data.commands.size() == 3);
-  CHECK(data.commands[0].starts_with("ladder-mnist --recipe mnist-100-full --seed 1 --out "));
+  CHECK(data.commands[0].starts_with(
+      "ladder-mnist --recipe mnist-100-full --seed 1 --out runs/mnist-100-full/seed-1"));
   CHECK_FALSE(data.metrics);
 }
 
@@ -95,7 +97,7 @@ TEST_CASE("report_of_runs: reports runs that go on, and other programs' runs", "
   CHECK(data.runs[0].status == "not finished");
   CHECK(data.title == "run");
   REQUIRE(data.warnings.size() == 1);
-  CHECK(data.warnings[0] == "The run has not reached its last epoch (state: not finished).");
+  CHECK(data.warnings[0] == "The run has not ended (state: not finished).");
   CHECK(setting(data, "noise std") == "0.3");
   CHECK(setting(data, "layers") == "a, 2");
   CHECK(setting(data, "deep flag") == "yes");

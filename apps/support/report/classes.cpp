@@ -213,8 +213,8 @@ ReportSection classes_section(const ReportData& data) {
   ReportSection section{"classes", "Where it is wrong", ""};
   if (!data.metrics) {
     section.body = paragraph(
-        "The run folder alone does not say which rows were wrong, so there is no confusion matrix "
-        "and no table by class. A report with the trained model and labeled rows has both.");
+        "Which rows were wrong was not measured, so there is no confusion matrix and no table by "
+        "class: this needs the trained network and labeled rows.");
     return section;
   }
   const auto& metrics = *data.metrics;

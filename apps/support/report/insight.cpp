@@ -119,11 +119,13 @@ std::string reconstructions_html(const ReportData& data) {
   const double before = (images.noisy - images.clean).square().mean().item<double>();
   const double after = (images.reconstructed - images.clean).square().mean().item<double>();
   std::string out = subheading("Reconstructions");
-  out +=
-      paragraph(fmt::format("Images with the noise of training, as the decoder restores them, and "
-                            "as they are. It removes "
-                            "{} % of the squared error of the noise.",
-                            std::llround(100 * (1 - after / before))));
+  std::string text =
+      "Images with the noise of training, as the decoder restores them, and as they are.";
+  if (before > 0) {
+    text += fmt::format(" It removes {} % of the squared error of the noise.",
+                        std::llround(100 * (1 - after / before)));
+  }
+  out += paragraph(text);
   std::string body =
       "<table class='images'>\n<caption>Images by row: noisy, reconstructed, clean."
       "</caption>\n<tbody>\n";

@@ -130,6 +130,14 @@ void count_errors(FolderRun& one, bool test) {
   one.run.wrong = std::llround(*error / 100 * static_cast<double>(rows));
 }
 
+std::string text_of_value(const ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (value.is_null()) return "none";
+  if (value.is_number_float()) return fmt::format("{:.10g}", value.get<double>());
+  return value.dump();
+}
+
 void flatten(const std::string& prefix, const ordered_json& value,
              std::vector<ReportedSetting>& out) {
   if (value.is_object()) {
@@ -143,17 +151,10 @@ void flatten(const std::string& prefix, const ordered_json& value,
   std::string text;
   if (value.is_array()) {
     for (const auto& element : value) {
-      text += (text.empty() ? "" : ", ") +
-              (element.is_string() ? element.get<std::string>() : element.dump());
+      text += (text.empty() ? "" : ", ") + text_of_value(element);
     }
-  } else if (value.is_string()) {
-    text = value.get<std::string>();
-  } else if (value.is_boolean()) {
-    text = value.get<bool>() ? "yes" : "no";
-  } else if (value.is_null()) {
-    text = "none";
   } else {
-    text = value.dump();
+    text = text_of_value(value);
   }
   out.emplace_back(prefix, text);
 }
@@ -215,8 +216,8 @@ void add_commands(ReportData& data, const std::vector<FolderRun>& all) {
     runs::apply(*recipe, expected);
     expected.labeled_batch = std::min(expected.labeled_batch, config.labeled_batch);
     const auto changed = runs::diff(config, expected, runs::Compare::kExperiment);
-    auto line = fmt::format("{} --recipe {} --seed {} --out {}", config.program, config.recipe,
-                            *config.seed, one.folder.string());
+    auto line = fmt::format("{0} --recipe {1} --seed {2} --out runs/{1}/seed-{2}", config.program,
+                            config.recipe, *config.seed);
     if (!changed.empty()) {
       line += "  # and flags for:";
       for (const auto& one_change : changed) {
@@ -261,14 +262,15 @@ void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
                     all[i].run.name, all[0].run.name, listed(names)));
   }
   size_t unfinished = 0;
-  for (const auto& one : all) unfinished += one.run.status == "finished" ? 0 : 1;
+  for (const auto& one : all) {
+    unfinished += one.run.status == "finished" || one.run.status == "stopped early" ? 0 : 1;
+  }
   if (unfinished > 0) {
     data.warnings.push_back(
         all.size() == 1
-            ? fmt::format("The run has not reached its last epoch (state: {}).",
+            ? fmt::format("The run has not ended (state: {}).",
                           all[0].run.status.empty() ? "no evaluation yet" : all[0].run.status)
-            : fmt::format("{} of {} runs have not reached their last epoch.", unfinished,
-                          all.size()));
+            : fmt::format("{} of {} runs have not ended.", unfinished, all.size()));
   }
 }
 
