@@ -95,7 +95,7 @@ install_packages() {
 }
 
 ensure_packages() {
-  local needed=(cmake ninja-build zlib1g-dev libfmt-dev nlohmann-json3-dev catch2
+  local needed=(cmake ninja-build zlib1g-dev libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2
     libpng-dev libprotozero-dev libturbojpeg0-dev)
   local useful=(ca-certificates ccache dataset-fashion-mnist git mold)
   has c++ || needed+=(build-essential)
@@ -107,7 +107,7 @@ ensure_packages() {
     local command
     for command in c++ cmake ninja python3; do
       has "$command" || fail "expected $command but found none (this system has no Debian packages:" \
-        "install by hand a C++20 compiler, CMake, Ninja, Python 3 with venv, zlib, fmt," \
+        "install by hand a C++20 compiler, CMake, Ninja, Python 3 with venv, zlib, fmt, cxxopts," \
         "nlohmann-json, protozero and Catch2)."
     done
     return 0

@@ -1,10 +1,10 @@
-// Time the forward pass of a calibrated ladder beside a hand-written Sequential of the same
+// Times the forward pass of a calibrated ladder beside a hand-written Sequential of the same
 // network.
 //
 //   ladder-inference-bench [--rows N,N,...] [--threads N] [--rounds N] [--precision ...]
 //
-// The Sequential has batch normalisation folded into its weights and biases: only Linear and ReLU
-// of LibTorch are left. Both take turns. Prints a Markdown table of median times by batch size.
+// The Sequential has batch normalisation folded into its weights and biases: Linear and ReLU alone,
+// by LibTorch. Both take turns, and a Markdown table gives the medians of each size of batch.
 
 #include <ladder/models/mlp.h>
 #include <ladder/nn/stages/noisy_batch_norm_linear.h>
@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <string>
+#include <cxxopts.hpp>
 #include <vector>
 
 #include "apps/support/program.h"
@@ -63,18 +63,13 @@ double median(std::vector<double> values) {
 }
 
 int run(int argc, char** argv) {
-  std::vector<int64_t> batches = {1, 100, 10000};
-  int64_t rounds = 41;
-  ladder::benchmarks::MachineFlags machine;
-  ladder::apps::CommandLine line("ladder-inference-bench",
-                                 "Time the forward pass of a calibrated ladder.");
-  line.flag("rows", "N,N,...", "rows of each batch (1,100,10000)",
-            [&](const std::string& flag, const std::string& text) {
-              batches = ladder::apps::parse_integers(flag, text, 1);
-            });
-  line.integer("rounds", "rounds of both networks (41)", rounds, 1);
-  ladder::benchmarks::add_machine_flags(line, machine);
-  if (!ladder::benchmarks::read_flags(line, argc, argv, machine)) {
+  cxxopts::Options cli("ladder-inference-bench", "Times the forward pass of a calibrated ladder.");
+  cli.add_options()("rows", "sizes of batches",
+                    cxxopts::value<std::vector<int64_t>>()->default_value("1,100,10000"))(
+      "rounds", "rounds of both", cxxopts::value<int>()->default_value("41"));
+  ladder::benchmarks::add_machine_flags(cli);
+  const auto flags = ladder::benchmarks::parse(cli, argc, argv);
+  if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }
   const torch::NoGradGuard no_grad;
@@ -88,17 +83,17 @@ int run(int argc, char** argv) {
   };
   TORCH_CHECK(difference(torch::rand({50, 784})) < 1e-4,
               "ladder-inference-bench: expected both networks to agree but they do not.");
-  const auto plan = ladder::benchmarks::product_plan(machine);
+  const auto plan = ladder::benchmarks::product_plan(flags);
   const ladder::ops::ProductScope scope(plan);
   std::printf(
       "| rows | this library, ms | folded Sequential, ms | ratio |\n|---:|---:|---:|---:|\n");
-  for (const auto rows : batches) {
+  for (const auto rows : flags["rows"].as<std::vector<int64_t>>()) {
     const auto x = torch::rand({rows, 784});
     const auto ours = [&] { net->forward(x); };
     const auto theirs = [&] { sequential->forward(x); };
     const int times = std::max<int>(1, static_cast<int>(0.02 / seconds_of(theirs, 3)));
     std::vector<double> our_times, their_times;
-    for (int64_t round = 0; round < rounds; ++round) {
+    for (int round = 0; round < flags["rounds"].as<int>(); ++round) {
       our_times.push_back(seconds_of(ours, times));
       their_times.push_back(seconds_of(theirs, times));
     }

@@ -1,50 +1,57 @@
-/// Flags of every benchmark: threads, precision, help.
+/// The flags that every benchmark has: threads, precision, help.
 #pragma once
 
 #include <ATen/Parallel.h>
 #include <ladder/ops/product.h>
 
-#include <cstdint>
+#include <cxxopts.hpp>
+#include <iostream>
 #include <string>
 
 #include "apps/support/command_line.h"
-#include "apps/support/output.h"
 
 namespace ladder::benchmarks {
 
-struct MachineFlags {
-  int64_t threads = 0;  ///< 0: the number that LibTorch takes
-  std::string precision = "float32";
-  bool help = false;
-};
-
-inline void add_machine_flags(apps::CommandLine& line, MachineFlags& flags) {
-  line.integer("threads", "threads (0: as many as LibTorch takes)", flags.threads, 0, 4096);
-  line.choice("precision", "precision of matrix products; tf32 on CUDA only", flags.precision,
-              {"float32", "bfloat16", "tf32"});
-  line.toggle("help", "print this and exit", flags.help);
+inline void add_machine_flags(cxxopts::Options& cli) {
+  cli.add_options()("threads", "threads", cxxopts::value<int>()->default_value("0"))(
+      "precision", "float32, bfloat16 or tf32 products (tf32: on CUDA)",
+      cxxopts::value<std::string>()->default_value("float32"))("help", "this text");
 }
 
-/// Read the command line and set the number of threads. Return false if --help was given: its text
-/// is printed, and nothing else is to be done. Errors: those of CommandLine.
-inline bool read_flags(apps::CommandLine& line, int argc, const char* const* argv,
-                       const MachineFlags& flags) {
-  line.parse(argc, argv);
-  if (line.given("help")) {
-    apps::print(line.help());
-    return false;
+/// Parse the flags. Errors (apps::UsageError): an argument that is no flag of `cli`; none is
+/// skipped.
+inline cxxopts::ParseResult parse(cxxopts::Options& cli, int argc, const char* const* argv) {
+  apps::check_arguments(argc, argv);
+  try {
+    auto flags = cli.parse(argc, argv);
+    if (!flags.unmatched().empty()) {
+      throw apps::UsageError("expected a flag (--name) but got '" + flags.unmatched().front() +
+                             "'.");
+    }
+    return flags;
+  } catch (const cxxopts::exceptions::exception& error) {
+    throw apps::UsageError(
+        "expected flags as --help lists them but got: " + std::string(error.what()) + ".");
   }
-  line.apply();
-  if (flags.threads > 0) {
-    at::set_num_threads(static_cast<int>(flags.threads));
+}
+
+/// Prints the help where it was asked for and returns whether it was; else sets the threads.
+inline bool only_help(const cxxopts::Options& cli, const cxxopts::ParseResult& flags) {
+  if (flags.count("help")) {
+    std::cout << cli.help();
+    return true;
   }
-  return true;
+  if (flags["threads"].as<int>() > 0) {
+    at::set_num_threads(flags["threads"].as<int>());
+  }
+  return false;
 }
 
 /// Return the plan of products that --precision and `route` ask for: aten, onednn or ladder; auto
-/// for the CPU's instruction sets; fastest for the fastest one, as measured now.
-inline ops::ProductPlan product_plan(const MachineFlags& flags, const std::string& route = "auto") {
-  const auto precision = ops::product_precision_from_string(flags.precision);
+/// by the CPU's instruction sets; fastest as measured now.
+inline ops::ProductPlan product_plan(const cxxopts::ParseResult& flags,
+                                     const std::string& route = "auto") {
+  const auto precision = ops::product_precision_from_string(flags["precision"].as<std::string>());
   if (route == "auto") {
     return ops::default_product_plan(precision);
   }

@@ -1,6 +1,11 @@
-// Time the training step of a network, or only the matrix products and convolutions in it.
+// Times the training step of a network, or only the matrix products and convolutions in it.
 //
-//   ladder-step-bench --network gamma --threads 1      (--help lists all flags)
+//   ladder-step-bench [--serve] [--floor] [--combinator NAME] [--threads N] [--steps N]
+//                     [--network full|gamma|bottom|baseline|conv-fc|conv-small|conv-small-full|
+//                                conv-large]
+//                     [--inputs N] [--layers N,N,...] [--batch N] [--labeled N] [--precision
+//                     float32|bfloat16|tf32]
+//                     [--product-route NAME] [--device cpu|cuda] [--no-graph]
 //
 // Without --serve it prints the median. With --serve it reads a number of steps per line from
 // standard input and answers with the seconds of each step as a JSON list; step.py uses this to
@@ -26,6 +31,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cxxopts.hpp>
 #include <functional>
 #include <iostream>
 #include <optional>
@@ -42,7 +48,7 @@ using Step = std::function<void()>;
 
 constexpr double kLearningRate = 0.002;
 
-// Weights of the denoising costs of a dense network; none for the baseline.
+// The lambda of a kind of dense network.
 std::vector<double> lambda_of(const std::string& kind, size_t levels) {
   using namespace ladder::models;
   if (kind == "full") {
@@ -54,6 +60,11 @@ std::vector<double> lambda_of(const std::string& kind, size_t levels) {
   if (kind == "bottom") {
     return bottom_lambda(levels, 5000);
   }
+  TORCH_CHECK(
+      kind == "baseline",
+      "--network: expected full, gamma, bottom, baseline, conv-fc, conv-small, conv-small-full or "
+      "conv-large but got '",
+      kind, "'.");
   return {};
 }
 
@@ -198,100 +209,87 @@ double seconds_of(const Step& step) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Seconds of each of `count` steps. Steps queued on a GPU end together and share the mean.
-std::vector<double> seconds_of(const Step& step, int64_t count, torch::Device device) {
+// The seconds of `count` steps; those that are queued on a GPU end together.
+std::vector<double> seconds_of(const Step& step, int count, torch::Device device) {
   std::vector<double> seconds;
   if (!device.is_cuda()) {
-    for (int64_t i = 0; i < count; ++i) {
+    for (int i = 0; i < count; ++i) {
       seconds.push_back(seconds_of(step));
     }
     return seconds;
   }
   torch::cuda::synchronize();
   const auto all = seconds_of([&] {
-    for (int64_t i = 0; i < count; ++i) {
+    for (int i = 0; i < count; ++i) {
       step();
     }
     torch::cuda::synchronize();
   });
-  return std::vector<double>(static_cast<size_t>(count), all / static_cast<double>(count));
+  return std::vector<double>(static_cast<size_t>(count), all / count);
 }
 
 void serve(const Step& step, torch::Device device) {
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
     std::string answer = "[";
-    for (const double seconds : seconds_of(step, std::stoll(line), device)) {
+    for (const double seconds : seconds_of(step, std::stoi(line), device)) {
       answer += (answer.size() > 1 ? ", " : "") + fmt::format("{:.9f}", seconds);
     }
     std::cout << answer << "]" << std::endl;
   }
 }
 
-struct Flags {
-  std::string network = "full", combinator = "gaussian", product_route = "auto", device = "cpu";
-  std::vector<int64_t> layers = {1000, 500, 250, 250, 250, 10};
-  int64_t inputs = 784, batch = 100, labeled = 0, steps = 200;
-  bool serve = false, floor = false, no_graph = false;
-  ladder::benchmarks::MachineFlags machine = {};
-};
-
-void add_flags(ladder::apps::CommandLine& line, Flags& flags) {
-  line.toggle("serve", "read step counts from standard input and answer with times", flags.serve);
-  line.toggle("floor", "time only the matrix products and convolutions of the step", flags.floor);
-  line.choice("network", "network to train", flags.network,
-              {"full", "gamma", "bottom", "baseline", "conv-fc", "conv-small", "conv-small-full",
-               "conv-large"});
-  line.flag("layers", "N,N,...",
-            "units per layer of a dense network, from the first hidden layer to the classes "
-            "(1000,500,250,250,250,10)",
-            [&](const std::string& flag, const std::string& text) {
-              flags.layers = ladder::apps::parse_integers(flag, text, 1);
-            });
-  line.integer("inputs", "values per row of a dense network's input (784)", flags.inputs, 1);
-  line.integer("batch", "unlabeled rows per step (100)", flags.batch, 2);
-  line.integer("labeled", "labeled rows per step (as many as unlabeled ones)", flags.labeled, 2);
-  line.flag("combinator", "NAME", "denoising function (gaussian)",
-            [&](const std::string&, const std::string& text) { flags.combinator = text; });
-  line.integer("steps", "timed steps (200)", flags.steps, 1);
-  line.choice("product-route",
-              "library for matrix products; auto: by the CPU's instruction sets; "
-              "fastest: as measured now",
-              flags.product_route, {"auto", "fastest", "aten", "onednn", "ladder"});
-  line.choice("device", "where to train", flags.device, {"cpu", "cuda"});
-  line.toggle("no-graph", "on CUDA, queue each step instead of replaying a recorded one",
-              flags.no_graph);
-  ladder::benchmarks::add_machine_flags(line, flags.machine);
-}
-
 int run(int argc, char** argv) {
-  Flags flags;
-  ladder::apps::CommandLine line("ladder-step-bench", "Time one training step of a ladder.");
-  add_flags(line, flags);
-  if (!ladder::benchmarks::read_flags(line, argc, argv, flags.machine)) {
+  cxxopts::Options cli("ladder-step-bench", "Times one training step of a ladder.");
+  cli.add_options()("serve", "read step counts from standard input and answer with times")(
+      "floor", "time only the matrix products and convolutions of the step")(
+      "network",
+      "full, gamma, bottom, baseline, conv-fc, conv-small, conv-small-full or conv-large",
+      cxxopts::value<std::string>()->default_value("full"))(
+      "layers", "units per layer of a dense network, from the first hidden layer to the classes",
+      cxxopts::value<std::vector<int64_t>>()->default_value("1000,500,250,250,250,10"))(
+      "inputs", "values per row of a dense network's input",
+      cxxopts::value<int64_t>()->default_value("784"))(
+      "batch", "unlabeled rows per step", cxxopts::value<int64_t>()->default_value("100"))(
+      "labeled", "labeled rows per step (default: as many as unlabeled ones)",
+      cxxopts::value<int64_t>())("combinator", "name of the denoising function",
+                                 cxxopts::value<std::string>()->default_value("gaussian"))(
+      "steps", "number of timed steps", cxxopts::value<int>()->default_value("200"))(
+      "product-route",
+      "aten, onednn or ladder; auto: by the CPU's instruction sets; fastest: as measured now",
+      cxxopts::value<std::string>()->default_value("auto"))(
+      "device", "cpu or cuda", cxxopts::value<std::string>()->default_value("cpu"))(
+      "no-graph", "on CUDA, queue each step instead of replaying a recorded one");
+  ladder::benchmarks::add_machine_flags(cli);
+  const auto flags = ladder::benchmarks::parse(cli, argc, argv);
+  if (ladder::benchmarks::only_help(cli, flags)) {
     return 0;
   }
-  const auto plan = ladder::benchmarks::product_plan(flags.machine, flags.product_route);
+  const auto plan =
+      ladder::benchmarks::product_plan(flags, flags["product-route"].as<std::string>());
   const ladder::ops::ProductScope scope(plan);
-  const auto maps = convolutional(flags.network);
-  const Rows batch{flags.labeled > 0 ? flags.labeled : flags.batch, flags.batch};
+  const auto kind = flags["network"].as<std::string>();
+  const auto maps = convolutional(kind);
+  const auto unlabeled = flags["batch"].as<int64_t>();
+  const Rows batch{flags.count("labeled") ? flags["labeled"].as<int64_t>() : unlabeled, unlabeled};
   ladder::models::MlpOptions dense;
-  dense.in_features = flags.inputs;
-  dense.layers = flags.layers;
-  dense.lambda = maps ? maps->lambda : lambda_of(flags.network, dense.layers.size());
+  dense.in_features = flags["inputs"].as<int64_t>();
+  dense.layers = flags["layers"].as<std::vector<int64_t>>();
+  dense.lambda = maps ? maps->lambda : lambda_of(kind, dense.layers.size());
   ladder::models::NetworkOptions options = maps.value_or(dense);
-  options.combinator = ladder::models::find_combinator(flags.combinator).make;
-  const torch::Device device(flags.device);
+  options.combinator = ladder::models::find_combinator(flags["combinator"].as<std::string>()).make;
+  const torch::Device device(flags["device"].as<std::string>());
   const auto step =
-      flags.floor ? product_floor(options, batch, device)
-                  : training_step(options, batch, device, device.is_cuda() && !flags.no_graph);
-  if (flags.serve) {
+      flags.count("floor")
+          ? product_floor(options, batch, device)
+          : training_step(options, batch, device, device.is_cuda() && !flags.count("no-graph"));
+  if (flags.count("serve")) {
     serve(step, device);
     return 0;
   }
   for (int i = 0; i < (maps ? 3 : 20); ++i) {
     step();
   }
-  auto times = seconds_of(step, flags.steps, device);
+  auto times = seconds_of(step, flags["steps"].as<int>(), device);
   std::sort(times.begin(), times.end());
   std::printf("median %.3f ms, min %.3f ms (%zu steps, %d threads, products by %s)\n",
               times[times.size() / 2] * 1e3, times[0] * 1e3, times.size(), at::get_num_threads(),
