@@ -271,6 +271,7 @@ inline std::vector<std::pair<std::string, apps::ReportData>> sample_reports() {
        sample_report(
            {.classes = 2, .rows = 30, .seeds = 3, .evaluations = 2, .levels = 1, .columns = 2})},
       {"baseline", sample_report({.evaluations = 10, .levels = 0, .learned = false})},
+      {"validation", sample_report({.classes = 3, .evaluations = 20, .columns = 4, .test = false})},
       {"once", sample_report({.evaluations = 1, .test = false})},
   };
 }

@@ -215,7 +215,7 @@ std::string errors_figure(const ReportData& data, const std::vector<Curve>& test
   const bool logarithmic = low > 0 && top / low > 6;
   const std::string name = "Error by epoch";
   const auto panel_of = [&](double width, double height) {
-    const double right = test.empty() || validation.empty() ? 38 : 68;
+    const double right = validation.empty() ? 38 : 78;  // room for "test" or "validation"
     auto y = logarithmic ? log_axis_over(values) : axis_over(values, true);
     y.unit = " %";
     SvgPanel panel(name,
