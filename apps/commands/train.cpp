@@ -202,7 +202,7 @@ struct Trained {
   uint64_t seed = 0;
   fs::path folder = {};
   Classifier classifier;
-  FitReport fit;
+  FitReport fit = {};
   std::optional<train::ClassificationMetrics> held_back = {}, test = {};
 };
 
