@@ -106,11 +106,12 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   const auto evaluated = place.run({"evaluate", place.at("run"), place.at("test.csv"), "--json"});
   INFO(evaluated.err);
   REQUIRE(evaluated.status == 0);
-  const auto json = nlohmann::json::parse(evaluated.out);
-  CHECK(json.at("rows") == 100);
-  CHECK(json.at("wrong") == 100 - right);
-  CHECK(json.at("confusion").size() == 2);
-  CHECK(nlohmann::json::parse(file_bytes(place.folder / "run/evaluation.json")).at("test") == json);
+  const auto measured = nlohmann::json::parse(evaluated.out);
+  CHECK(measured.at("rows") == 100);
+  CHECK(measured.at("wrong") == 100 - right);
+  CHECK(measured.at("confusion").size() == 2);
+  CHECK(nlohmann::json::parse(file_bytes(place.folder / "run/evaluation.json")).at("test") ==
+        measured);
   const auto text = place.run({"evaluate", place.at("run"), place.at("test.csv")});
   CHECK(text.out.find("balanced accuracy") != std::string::npos);
 
