@@ -20,6 +20,8 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   build              build the library, the programs and the tests
   test [FLAGS]       build and run all tests; FLAGS go to ctest
   asan [FLAGS]       build and run all tests with address and undefined behaviour sanitizers
+  fuzz [TARGET] [--runs N]
+                     feed N random files (default 100000) to TARGET, or to every fuzz target
   bench [FLAGS]      build and run the benchmarks
   help               print this text
 
@@ -405,6 +407,72 @@ train() {
   exec "$program" "${flags[@]}" "$@"
 }
 
+# ---- Fuzzing
+
+# fuzz_compiler: prints a clang that has libFuzzer.
+fuzz_compiler() {
+  local compiler
+  for compiler in ${CXX:-} clang++ clang++-{21..14}; do
+    if has "$compiler" && echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, long) { return 0; }' |
+      "$compiler" -x c++ -fsanitize=fuzzer,address - -o /dev/null 2>/dev/null; then
+      printf '%s\n' "$compiler"
+      return 0
+    fi
+  done
+  return 1
+}
+
+fuzz_targets() {
+  local file
+  for file in "$root"/tests/fuzz/*.cpp; do basename "$file" .cpp; done
+}
+
+# fuzz [TARGET] [--runs N]
+fuzz() {
+  local targets=() runs=100000 target compiler
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --runs)
+        [ $# -gt 1 ] || misuse "expected a number after --runs but got none."
+        runs=$2
+        shift
+        ;;
+      --runs=*) runs=${1#*=} ;;
+      -*) misuse "expected a fuzz target or --runs but got '$1'." ;;
+      *)
+        [ -f "$root/tests/fuzz/$1.cpp" ] ||
+          misuse "expected a fuzz target but got '$1' (there are: $(fuzz_targets | paste -sd ' '))."
+        targets+=("$1")
+        ;;
+    esac
+    shift
+  done
+  case "$runs" in
+    "" | *[!0-9]*) misuse "expected a number of runs but got '$runs'." ;;
+  esac
+  [ "${#targets[@]}" -gt 0 ] || mapfile -t targets < <(fuzz_targets)
+
+  mkdir -p "$root/build"
+  compiler=$(fuzz_compiler) || fail "expected a clang with libFuzzer but found none" \
+    "(on Debian or Ubuntu: apt-get install clang libclang-rt-dev)."
+  export CXX=$compiler CC=${compiler/clang++/clang}
+  build fuzz "${targets[@]/#/fuzz_}"
+  # Freed memory is not kept for long: readers make many tensors.
+  export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:quarantine_size_mb=16}
+  for target in "${targets[@]}"; do
+    mkdir -p "$root/build/fuzz/corpus/$target"
+    say "- Fuzzing $target, $runs inputs"
+    "$root/build/fuzz/bin/fuzz_$target" -runs="$runs" -max_len=4096 -malloc_limit_mb=512 \
+      -rss_limit_mb=4096 -timeout=20 -verbosity=0 -print_final_stats=1 \
+      -artifact_prefix="$root/build/fuzz/$target-" \
+      "$root/build/fuzz/corpus/$target" "$root/tests/fuzz/corpus/$target" >>"$log" 2>&1 || {
+      say "failed. The last lines of $log:"
+      tail -n 40 "$log" >&2
+      exit 1
+    }
+  done
+}
+
 # ----
 
 want_cuda=no
@@ -446,6 +514,7 @@ case "$command" in
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     exec ctest --test-dir "$root/build/asan" -j 2 --output-on-failure "$@"
     ;;
+  fuzz) fuzz "$@" ;;
   bench)
     [ -x "$root/benchmarks/run.sh" ] || fail "expected benchmarks/run.sh but found none."
     build "$preset" all

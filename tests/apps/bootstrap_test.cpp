@@ -25,4 +25,8 @@ TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", 
   CHECK(error_of({"build", "ladder-mnist"}) ==
         "bootstrap: expected no flags after build but got 'ladder-mnist'.");
   CHECK(error_of({"help", "mnist"}) == "bootstrap: expected no flags after help but got 'mnist'.");
+  CHECK(error_of({"fuzz", "--fast"}) ==
+        "bootstrap: expected a fuzz target or --runs but got '--fast'.");
+  CHECK(error_of({"fuzz", "csv", "--runs", "many"}) ==
+        "bootstrap: expected a number of runs but got 'many'.");
 }
