@@ -4,7 +4,6 @@
 #include <ladder/data/csv.h>
 
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <numeric>
 
@@ -188,7 +187,8 @@ int predict_command(int argc, const char* const* argv) {
   auto read = flags_for(classifier, flags.read);
   read.read.csv.other_kind = data::ColumnKind::kText;  // columns that no feature needs
   if (flags.data == "-") {
-    data::CsvReader reader(std::cin, "the standard input", read.read.csv);
+    // std::cin gives a line at a time while it is tied to C's streams.
+    data::CsvReader reader("/dev/stdin", read.read.csv);
     return predict_stream(classifier, flags, reader);
   }
   if (classifier.model().features && is_text_table(flags.data)) {
