@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
@@ -143,12 +144,14 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
                    data::CsvReader& reader) {
   const Answers answers(flags, classifier.classes(), flags.id);
   RowWriter out(flags.out);
-  out.write(answers.header());
+  std::string header = answers.header();  // written with the first rows: nothing before an error
   while (const auto table = reader.next(kRowsAtOnce)) {
-    out.write(answers.lines(classifier.predict_proba(*table), ids_of(*table, flags.id)));
+    out.write(std::exchange(header, "") +
+              answers.lines(classifier.predict_proba(*table), ids_of(*table, flags.id)));
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
+  out.write(header);
   out.commit();
   return 0;
 }
@@ -158,14 +161,14 @@ int predict_at_once(const Classifier& classifier, const PredictFlags& flags,
   const auto samples = read_data(flags.data, read, "");
   const bool named = !samples.table && flags.id.empty() && !samples.names.empty();
   const Answers answers(flags, classifier.classes(), named ? "file" : flags.id);
-  RowWriter out(flags.out);
-  out.write(answers.header());
   const auto probabilities = classifier.predict_proba(samples);
   if (!samples.table && !flags.id.empty()) {
     throw UsageError("expected a table for --id but got images (their file names come first).");
   }
-  out.write(answers.lines(probabilities,
-                          samples.table ? ids_of(*samples.table, flags.id) : samples.names));
+  const auto lines = answers.lines(
+      probabilities, samples.table ? ids_of(*samples.table, flags.id) : samples.names);
+  RowWriter out(flags.out);
+  out.write(answers.header() + lines);
   out.commit();
   return 0;
 }

@@ -276,6 +276,11 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(error({"train", place.at("alone.csv"), "--label", "kind"}, 1).find("expected labels") !=
         std::string::npos);
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  CHECK(error({"predict", place.at("run"), place.at("test.csv"), "--id", "it"}, 1)
+            .find("expected a column 'it'") != std::string::npos);
+  CHECK(error(place.train("run"), 1).find("which holds one (continue it with --resume") !=
+        std::string::npos);
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);
