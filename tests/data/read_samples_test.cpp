@@ -2,14 +2,19 @@
 #include <ladder/data/read_samples.h>
 #include <tests/data/cifar10_files.h>
 #include <tests/data/idx_files.h>
+#include <tests/data/npy_files.h>
 #include <tests/data/png_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
+#include <zlib.h>
 
+#include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fs = std::filesystem;
@@ -26,6 +31,7 @@ using ladder::testing::cifar10_bytes;
 using ladder::testing::error_text;
 using ladder::testing::gzip_bytes;
 using ladder::testing::idx_bytes;
+using ladder::testing::npy_file;
 using ladder::testing::png_bytes;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_cifar10;
@@ -48,7 +54,7 @@ torch::Tensor ramp(torch::IntArrayRef sizes) {
   return torch::arange(count).remainder(256).to(torch::kUInt8).reshape(sizes);
 }
 
-Strings texts(const Column& column, int64_t rows) {
+Strings cell_texts(const Column& column, int64_t rows) {
   Strings all;
   for (int64_t row = 0; row < rows; ++row) all.push_back(cell_text(column, row));
   return all;
@@ -56,6 +62,37 @@ Strings texts(const Column& column, int64_t rows) {
 
 std::string error_of(const fs::path& path, const ReadOptions& options = {}) {
   return error_text([&] { read_samples(path, options); });
+}
+
+template <typename T>
+std::string raw_bytes(const std::vector<T>& values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+std::string little_bytes(uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i & 0xFF);
+  return text;
+}
+
+// A zip archive of stored records, such as np.savez writes.
+std::string npz_file(const std::vector<std::pair<std::string, std::string>>& records) {
+  std::string bytes;
+  std::string directory;
+  for (const auto& [name, data] : records) {
+    const auto crc =
+        ::crc32(0, reinterpret_cast<const Bytef*>(data.data()), static_cast<uInt>(data.size()));
+    const std::string common = little_bytes(20, 2) + little_bytes(0, 2) + little_bytes(0, 2) +
+                               little_bytes(0, 4) + little_bytes(crc, 4) +
+                               little_bytes(data.size(), 4) + little_bytes(data.size(), 4) +
+                               little_bytes(name.size(), 2) + little_bytes(0, 2);
+    directory += "PK\1\2" + little_bytes(20, 2) + common + little_bytes(0, 2) + little_bytes(0, 2) +
+                 little_bytes(0, 2) + little_bytes(0, 4) + little_bytes(bytes.size(), 4) + name;
+    bytes += "PK\3\4" + common + name + data;
+  }
+  return bytes + directory + "PK\5\6" + little_bytes(0, 4) + little_bytes(records.size(), 2) +
+         little_bytes(records.size(), 2) + little_bytes(directory.size(), 4) +
+         little_bytes(bytes.size(), 4) + little_bytes(0, 2);
 }
 
 // What every sentence about a source that is not taken begins with.
@@ -80,8 +117,8 @@ TEST_CASE("read_samples reads text tables, with the label and id columns as text
     REQUIRE(samples.table);
     CHECK(samples.rows() == 4);
     CHECK(samples.table->column("a").kind == ColumnKind::kNumber);
-    CHECK(texts(samples.table->column("label"), 4) == Strings{"1", "", "-1", "2.0"});
-    CHECK(texts(samples.table->column("id"), 4) == Strings{"007", "008", "009", "010"});
+    CHECK(cell_texts(samples.table->column("label"), 4) == Strings{"1", "", "-1", "2.0"});
+    CHECK(cell_texts(samples.table->column("id"), 4) == Strings{"007", "008", "009", "010"});
     CHECK_FALSE(samples.images.defined());
   }
   // A label column that is not there is no error: rows to predict have none.
@@ -138,6 +175,80 @@ TEST_CASE("read_samples reads CIFAR's files by folder and by name", "[data]") {
   CHECK(one.rows() == 1);
   CHECK(one.labels.item<int64_t>() == 2);
   CHECK(one.classes.size() == 10);
+}
+
+TEST_CASE("read_samples reads arrays as a table with columns x0, x1, ... and y", "[data]") {
+  const TemporaryFolder folder;
+  const std::string x = npy_file("<f8", "(3, 2)", raw_bytes<double>({1, 2.5, -3, 4, NAN, 6}));
+  const std::string y = npy_file("<f8", "(3, 1)", raw_bytes<double>({2, -1, NAN}));
+  std::vector<fs::path> paths = {
+      write_file(folder / "data.npz", npz_file({{"y.npy", y}, {"X.npy", x}})),
+      write_file(folder / "parts.npz", npz_file({{"x_train.npy", x}, {"y_train.npy", y}}))};
+  put(folder / "pair/train_x.npy", x);
+  put(folder / "pair/train_y.npy", y);
+  paths.push_back(folder / "pair/train_x.npy");
+  paths.push_back(folder / "pair");
+  for (const auto& path : paths) {
+    INFO(path);
+    const Samples samples = read_samples(path, {.label = "y"});
+    REQUIRE(samples.table);
+    REQUIRE(samples.table->columns.size() == 3);
+    CHECK(samples.rows() == 3);
+    CHECK(cell_texts(samples.table->column("x0"), 3) == Strings{"1", "-3", ""});
+    CHECK(cell_texts(samples.table->column("x1"), 3) == Strings{"2.5", "4", "6"});
+    CHECK(samples.table->column("y").kind == ColumnKind::kText);
+    CHECK(cell_texts(samples.table->column("y"), 3) == Strings{"2", "-1", ""});
+  }
+  put(folder / "alone/x.npy", x);
+  CHECK(read_samples(folder / "alone/x.npy").table->columns.size() == 2);
+  put(folder / "alone/y.npy", npy_file("<f8", "(2,)", raw_bytes<double>({2, -1})));
+  CHECK(error_of(folder / "alone/x.npy") ==
+        "read_samples: expected labels [3], one for each row, but got [2] in " +
+            (folder / "alone/y.npy").string() + ".");
+}
+
+TEST_CASE("read_samples reads arrays of bytes as images", "[data]") {
+  const TemporaryFolder folder;
+  const auto pixels = [](size_t count) {
+    std::string bytes;
+    for (size_t i = 0; i < count; ++i) bytes += static_cast<char>(i);
+    return bytes;
+  };
+  const std::string y = npy_file("<i8", "(2,)", raw_bytes<int64_t>({7, -1}));
+  const std::string last = npy_file("|u1", "(2, 4, 5, 3)", pixels(120));
+  const auto path = write_file(folder / "images.npz",
+                               npz_file({{"x_train.npy", npy_file("|u1", "(2, 4, 5)", pixels(40))},
+                                         {"y_train.npy", y},
+                                         {"x_test.npy", last}}));
+  CHECK(has_test_part(path));
+  const Samples train = read_samples(path);
+  CHECK(torch::equal(train.images, ramp({2, 4, 5}).unsqueeze(1)));
+  CHECK(train.classes == Strings{"7"});
+  CHECK(torch::equal(train.labels, torch::tensor({0, -1}, torch::kLong)));
+  const Samples test = read_samples(path, {.part = Part::kTest, .size = {{2, 2}}});
+  CHECK(test.images.sizes() == torch::IntArrayRef({2, 3, 2, 2}));
+  CHECK(torch::equal(test.labels, torch::tensor({-1, -1}, torch::kLong)));
+
+  put(folder / "pair/images.npy", last);
+  put(folder / "pair/labels.npy", y);
+  const Samples pair = read_samples(folder / "pair");
+  CHECK(torch::equal(pair.images, ramp({2, 4, 5, 3}).permute({0, 3, 1, 2})));
+  CHECK(pair.classes == Strings{"7"});
+
+  const auto labels =
+      put(folder / "pair/labels.npy", npy_file("<f8", "(2,)", raw_bytes<double>({1.5, 1})));
+  CHECK(error_of(folder / "pair") ==
+        "read_samples: expected whole numbers as labels of images but got 1.5 in " +
+            labels.string() + ".");
+  const auto cube = write_file(folder / "x.npy", npy_file("<f4", "(1, 1, 1)", pixels(4)));
+  CHECK(error_of(cube) ==
+        "read_samples: expected a matrix of numbers [rows, columns] or uint8 images [N, H, W], "
+        "[N, C, H, W] or [N, H, W, C] but got Float [1, 1, 1] in " +
+            cube.string() + ".");
+  const auto other = write_file(folder / "other.npz", npz_file({{"a.npy", y}, {"b.npy", y}}));
+  CHECK(error_of(other) == "read_samples: expected arrays x and y but got a, b in " +
+                               other.string() +
+                               " (x_train, images, data and the like are taken too).");
 }
 
 TEST_CASE("read_samples says what a source is that it does not take", "[data]") {

@@ -3,6 +3,8 @@
 #include <ladder/data/split.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -210,6 +212,56 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
         "RunConfig: expected environment to be an object but got 1.");
   CHECK(error(R"({"environment": {"threads": "two"}})") ==
         "RunConfig: expected environment.threads to be a whole number but got \"two\".");
+}
+
+TEST_CASE("RunConfig reads a configuration changed at any byte or value, or says what is wrong",
+          "[runs]") {
+  const std::string whole = to_json(unusual());
+  const auto reads = [](const std::string& text) {
+    try {
+      const std::string again = to_json(run_config_from_json(text));
+      CHECK(to_json(run_config_from_json(again)) == again);
+      return true;
+    } catch (const c10::Error& error) {
+      CHECK_THAT(error.what_without_backtrace(), Catch::StartsWith("RunConfig: expected "));
+      return false;
+    }
+  };
+  int refused = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    INFO("byte " << i);
+    refused += reads(whole.substr(0, i)) ? 0 : 1;
+    for (const int flip : {0x01, 0x10, 0x80}) {
+      std::string text = whole;
+      text[i] = static_cast<char>(text[i] ^ flip);
+      refused += reads(text) ? 0 : 1;
+    }
+  }
+  CHECK(refused > static_cast<int>(whole.size()));
+  // Every value by one of every other type and size.
+  const json fields = json::parse(whole);
+  const std::vector<json> values = {nullptr,
+                                    true,
+                                    -1,
+                                    0,
+                                    1e300,
+                                    -0.5,
+                                    18446744073709551615ULL,
+                                    "",
+                                    "x",
+                                    json::array(),
+                                    json::array({1, "a"}),
+                                    json::object(),
+                                    "-9223372036854775809",
+                                    std::string(5000, '9')};
+  for (const auto& [name, unused] : fields.items()) {
+    for (const auto& value : values) {
+      INFO(name << ": " << value.dump().substr(0, 60));
+      json changed = fields;
+      changed[name] = value;
+      reads(changed.dump());
+    }
+  }
 }
 
 TEST_CASE("read_config names the file that is wrong", "[runs]") {
