@@ -15,7 +15,7 @@ TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", 
   };
   const std::string hint =
       " (does a script have the line ends of Windows? sed -i 's/\\r$//' SCRIPT mends it).";
-  CHECK(error_of({"train"}) == "bootstrap: expected a command but got 'train'.");
+  CHECK(error_of({"trian"}) == "bootstrap: expected a command but got 'trian'.");
   CHECK(error_of({"mnist", "--epochs=2\r"}) ==
         "bootstrap: expected an argument without line ends but got $'--epochs=2\\r'" + hint);
   CHECK(error_of({"mnist\r"}) ==
