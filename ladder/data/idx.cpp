@@ -226,6 +226,11 @@ torch::Tensor read_idx(const std::filesystem::path& path) {
   }
 
   const uint64_t total = product(sizes);
+  auto spans = sizes;  // a size of 0 hides an overflow of the others
+  std::replace(spans.begin(), spans.end(), int64_t{0}, int64_t{1});
+  TORCH_CHECK(total > 0 || product(spans) <= uint64_t{1} << 62,
+              "read_idx: expected sizes whose product is below 2^62 but got ",
+              declared(sizes, kTooMany), " in ", name, " (the file is damaged).");
   const uint64_t header = 4 + 4 * static_cast<uint64_t>(rank);
   if (gzip) {
     TORCH_CHECK(total / kMaxDeflateRatio <= file_size, "read_idx: expected ",

@@ -217,3 +217,14 @@ TEST_CASE("read_idx tells truncated gzip files from corrupt ones", "[data]") {
             " but got more bytes from byte " + std::to_string(whole.size()) +
             " on (fetch the file again).");
 }
+
+TEST_CASE("read_idx refuses sizes that overflow although one of them is 0", "[data]") {
+  const ladder::testing::TemporaryFolder folder;
+  std::string bytes("\0\0\x08\x04", 4);
+  bytes += std::string(12, '\xFF') + std::string(4, '\0');
+  const auto path = ladder::testing::write_file(folder / "sizes", bytes);
+  CHECK(ladder::testing::error_text([&] { ladder::data::read_idx(path); }) ==
+        "read_idx: expected sizes whose product is below 2^62 but got 4294967295 x 4294967295 x "
+        "4294967295 x 0 in " +
+            path.string() + " (the file is damaged).");
+}
