@@ -35,7 +35,8 @@ void expect_sentence(Read&& read) {
   } catch (const std::exception& error) {
     fault(std::string("an exception that is no c10::Error: ") + error.what());
   }
-  if (text.find(": expected ") == std::string::npos || text.find("INTERNAL") != std::string::npos) {
+  if (text.find(": expected ") == std::string::npos ||
+      text.find("INTERNAL ASSERT FAILED") != std::string::npos) {
     fault("an error that is no sentence of a reader: " + text);
   }
 }
