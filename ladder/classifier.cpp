@@ -9,16 +9,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
 #include "ladder/core/random.h"
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
+#include "ladder/io/text_file.h"
 #include "ladder/nn/random_init.h"
 #include "ladder/runs/model_file.h"
 #include "ladder/runs/run_folder.h"
@@ -188,6 +185,7 @@ data::Table table_of(const torch::Tensor& x) {
   return table;
 }
 
+// Unlike train::probabilities, leaves the mode of the network alone, so that threads may share it.
 torch::Tensor probabilities_of(Ladder net, const torch::Tensor& inputs) {
   const torch::NoGradGuard no_gradients;
   const auto parameter = net->parameters().front();
@@ -218,13 +216,6 @@ double share_right(const torch::Tensor& probabilities, const torch::Tensor& labe
               ".");
   const auto right = probabilities.argmax(1).eq(labels).logical_and(known);
   return right.sum().item<double>() / static_cast<double>(count);
-}
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 // ---- Training
@@ -522,7 +513,7 @@ FitReport Classifier::fit_rows(Rows rows) {
                   options_.folder.string(),
                   " was started with but got others: ", runs::to_string(differences),
                   " (give what it was started with again, or take ", "another folder).");
-      json = text_of(options_.folder / "config.json");
+      json = io::read_text(options_.folder / "config.json");
     }
     record = runs::in_folder(options_.folder, {.config = json, .resume = options_.resume});
   }

@@ -1,6 +1,5 @@
 #include "apps/support/training_flags.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ladder/core/nearest_name.h>
@@ -259,9 +258,7 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
   if (config.labels != data::kAllLabels) {
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
-  if (flags.threads > 0) {
-    at::set_num_threads(static_cast<int>(flags.threads));
-  }
+  set_threads(flags.threads);
   if (flags.out.empty()) {
     flags.out = std::filesystem::path("runs") / config.recipe;
     if (flags.seeds.empty()) {

@@ -28,11 +28,11 @@ inline std::string idx_bytes(const torch::Tensor& values) {
                                          static_cast<size_t>(data.numel()));
 }
 
-inline std::string gzip_bytes(std::string_view bytes) {
+/// Pack bytes by zlib; `window` is the argument windowBits of deflateInit2.
+inline std::string deflate_bytes(std::string_view bytes, int window) {
   z_stream stream{};
-  constexpr int kGzip = 16;
-  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, MAX_WBITS + kGzip, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) !=
+      Z_OK) {
     throw std::runtime_error("deflateInit2");
   }
   std::string out(deflateBound(&stream, bytes.size()) + 64, '\0');
@@ -45,6 +45,11 @@ inline std::string gzip_bytes(std::string_view bytes) {
   deflateEnd(&stream);
   if (status != Z_STREAM_END) throw std::runtime_error("deflate");
   return out;
+}
+
+inline std::string gzip_bytes(std::string_view bytes) {
+  constexpr int kGzip = 16;
+  return deflate_bytes(bytes, MAX_WBITS + kGzip);
 }
 
 }  // namespace ladder::testing

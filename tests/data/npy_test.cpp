@@ -1,4 +1,5 @@
 #include <ladder/data/npy.h>
+#include <tests/data/idx_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/python.h>
@@ -66,28 +67,10 @@ std::string little(uint64_t value, int width) {
   return bytes;
 }
 
-std::string deflated(const std::string& data) {
-  z_stream stream{};
-  if (deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) !=
-      Z_OK) {
-    throw std::runtime_error("deflateInit2");
-  }
-  std::string out(deflateBound(&stream, data.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = static_cast<uInt>(data.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int status = deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  if (status != Z_STREAM_END) throw std::runtime_error("deflate");
-  return out;
-}
-
 // A zip file of one deflated record.
 std::string deflated_zip(const std::string& name, const std::string& data,
                          uint64_t declared_size = 0) {
-  const std::string packed = deflated(data);
+  const std::string packed = ladder::testing::deflate_bytes(data, -MAX_WBITS);
   const std::string sizes =
       little(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()), 4) +
       little(packed.size(), 4) + little(declared_size != 0 ? declared_size : data.size(), 4);
@@ -264,7 +247,8 @@ TEST_CASE("read_npz says why it refuses a file", "[data]") {
   CHECK(npz_error(bomb) ==
         "read_npz: expected NumPy arrays in x.npz but its record a.npy declares 1000000000 bytes, "
         "more than its " +
-            std::to_string(deflated(array).size()) + " compressed bytes can hold.");
+            std::to_string(ladder::testing::deflate_bytes(array, -MAX_WBITS).size()) +
+            " compressed bytes can hold.");
   std::string changed = deflated_zip("a.npy", array);
   const size_t directory = changed.find("PK\1\2");
   changed[directory + 16] ^= 1;  // of the check sum

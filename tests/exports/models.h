@@ -4,12 +4,17 @@
 #include <ladder/data/features.h>
 #include <ladder/exports/prediction_model.h>
 #include <ladder/models/network.h>
+#include <tests/support/catch.h>
+#include <tests/support/python.h>
 #include <torch/torch.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <random>
+#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ladder::testing {
@@ -145,6 +150,19 @@ inline exports::PredictionModel table_model(bool texts) {
   model.classes = {"yes", "no \"maybe\"", "\xC3\xA9"};
   model.facts = {{"labeled rows", "200"}, {"validation error", "3.1 % | of 40"}};
   return model;
+}
+
+/// Run a Python script in `folder` that prints a name and its largest difference on each line.
+inline std::vector<std::pair<std::string, double>> named_differences(
+    const std::string& script, const std::filesystem::path& folder) {
+  const auto outcome = run_python(script, {folder.string()});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  std::istringstream lines(outcome.out);
+  std::vector<std::pair<std::string, double>> found;
+  std::string name;
+  for (double worst = 0; lines >> name >> worst;) found.emplace_back(name, worst);
+  return found;
 }
 
 }  // namespace ladder::testing

@@ -52,18 +52,6 @@ for path in sorted(glob.glob("*.onnx")):
     print(path[:-5], worst)
 )PY";
 
-// Name and largest difference of each graph.
-std::vector<std::pair<std::string, double>> run_graphs(const TemporaryFolder& folder) {
-  const auto outcome = ladder::testing::run_python(kRunGraphs, {folder.path().string()});
-  INFO(outcome.err);
-  REQUIRE(outcome.status == 0);
-  std::istringstream lines(outcome.out);
-  std::vector<std::pair<std::string, double>> found;
-  std::string name;
-  for (double worst = 0; lines >> name >> worst;) found.emplace_back(name, worst);
-  return found;
-}
-
 void write_case(const TemporaryFolder& folder, const std::string& name,
                 const PredictionModel& model, ladder::io::TensorMap feed,
                 const torch::Tensor& inputs) {
@@ -134,7 +122,7 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every network of th
     write_case(folder, recipe.name, model, {{"images", rows}},
                ladder::testing::image_inputs(*model.images, rows));
   }
-  const auto found = run_graphs(folder);
+  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
   CHECK(found.size() == written.size());
   CHECK(found.size() >= 4);
   for (const auto& [name, worst] : found) {
@@ -202,7 +190,7 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
   write_plain(folder, "global-mean-top",
               Sequential(tnn::Conv2d(3, 5, 3), tnn::AdaptiveAvgPool2d(1), tnn::Flatten()),
               {3, 6, 7});
-  const auto found = run_graphs(folder);
+  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
   CHECK(found.size() == static_cast<size_t>(cases) + 5);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);
@@ -244,7 +232,7 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   }
   ladder::testing::write_file(folder / "only-texts.json", cells.dump());
 
-  const auto found = run_graphs(folder);
+  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
   CHECK(found.size() == 3);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);

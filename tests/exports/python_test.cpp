@@ -50,17 +50,6 @@ for path in sorted(glob.glob("*.py")):
     print(path[:-3], (p - wanted).abs().max().item())
 )PY";
 
-std::vector<std::pair<std::string, double>> run_modules(const TemporaryFolder& folder) {
-  const auto outcome = ladder::testing::run_python(kRunModules, {folder.path().string()});
-  INFO(outcome.err);
-  REQUIRE(outcome.status == 0);
-  std::istringstream lines(outcome.out);
-  std::vector<std::pair<std::string, double>> found;
-  std::string name;
-  for (double worst = 0; lines >> name >> worst;) found.emplace_back(name, worst);
-  return found;
-}
-
 void write_rows(const TemporaryFolder& folder, const std::string& name,
                 const PredictionModel& model, const torch::Tensor& rows,
                 const torch::Tensor& inputs) {
@@ -131,7 +120,7 @@ TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][s
   }
   ladder::testing::write_file(folder / "table.json", columns.dump());
 
-  const auto found = run_modules(folder);
+  const auto found = ladder::testing::named_differences(kRunModules, folder.path());
   CHECK(found.size() == 6);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);
