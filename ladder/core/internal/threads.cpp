@@ -43,12 +43,16 @@ constexpr int kPenalty = 8;
 constexpr auto kLongestPenalty = std::chrono::milliseconds(200);
 constexpr auto kShortlyBefore = std::chrono::milliseconds(50);
 
-inline void relax() {
+inline void rest() {
 #ifdef __SSE2__
-  for (int i = 0; i < 16; ++i) {
-    _mm_pause();
-  }
+  _mm_pause();
 #endif
+}
+
+inline void relax() {
+  for (int i = 0; i < 16; ++i) {
+    rest();
+  }
 }
 
 // How the calling thread rounds and treats subnormal numbers, which its helpers take over.
@@ -98,6 +102,22 @@ struct Job {
   }
   void stop() { next = count; }
 };
+
+// Locks a mutex that others hold for some 50 ns at a time. Sleeping for it, and being woken, would
+// take a hundred times as long; but its holder may have lost its core.
+std::unique_lock<std::mutex> lock_soon(std::mutex& mutex) {
+  constexpr int kTries = 64;
+  std::unique_lock lock(mutex, std::defer_lock);
+  for (int i = 0; i < kTries && !lock.owns_lock(); ++i) {
+    if (!lock.try_lock()) {
+      rest();
+    }
+  }
+  if (!lock.owns_lock()) {
+    lock.lock();
+  }
+  return lock;
+}
 
 class Pool {
  public:
@@ -185,7 +205,7 @@ class Pool {
   void open(Job& job, int64_t helpers) {
     int64_t wake = 0;
     {
-      std::unique_lock lock(mutex_);
+      auto lock = lock_soon(mutex_);
       if (shut_) {
         return;
       }
@@ -203,7 +223,7 @@ class Pool {
 
   void close(Job& job) {
     {
-      const std::lock_guard lock(mutex_);
+      const auto lock = lock_soon(mutex_);
       for (Job** place = &jobs_; *place != nullptr; place = &(*place)->following) {
         if (*place == &job) {
           *place = job.following;
@@ -216,7 +236,7 @@ class Pool {
     while (job.inside != 0 && Clock::now() - start < kAwaitTasks) {
       relax();
     }
-    std::unique_lock lock(mutex_);  // also: a helper that has left no longer looks at the job
+    auto lock = lock_soon(mutex_);  // also: a helper that has left no longer looks at the job
     done_.wait(lock, [&] { return job.inside == 0; });
   }
 
@@ -259,7 +279,7 @@ class Pool {
         lock.unlock();
         job->mode.set();
         take_part(*job);
-        lock.lock();
+        lock = lock_soon(mutex_);
         if (--job->inside == 0) {
           done_.notify_all();
         }
@@ -273,7 +293,7 @@ class Pool {
         ++awake_;
         lock.unlock();
         found = keep_core();
-        lock.lock();
+        lock = lock_soon(mutex_);
         --awake_;
       }
       if (!found && places_ == 0 && !shut_) {
