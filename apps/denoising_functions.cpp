@@ -8,15 +8,12 @@
 // well runs through its dots. Takes a few seconds. Data: those of the run, or --data-dir.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
-#include <ladder/models/network.h>
-#include <ladder/runs/run_config.h>
-#include <ladder/train/checkpoint.h>
 #include <torch/torch.h>
 
-#include "apps/support/cached_tensors.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/recorded_run.h"
 #include "apps/support/report/insight.h"
 #include "apps/support/report/measure.h"
 #include "apps/support/svg_panel.h"
@@ -26,34 +23,6 @@ using namespace ladder;  // NOLINT
 namespace {
 
 constexpr const char* kProgram = "ladder-denoising-functions";
-
-Ladder load_run(const std::filesystem::path& checkpoint, const runs::RunConfig& config) {
-  TORCH_CHECK(models::dense_units(config.network),
-              "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
-              config.program, ".");
-  auto net = models::network(runs::network_of(config));
-  TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");
-  net->to(models::dtype(config.precision));  // as it ran
-  train::load_network(checkpoint, *net);
-  net->to(torch::kFloat32);
-  return net;
-}
-
-// Return the images that the run was tested on.
-torch::Tensor test_images(const runs::RunConfig& config,
-                          const std::optional<std::filesystem::path>& data_dir) {
-  const auto kept = config.environment ? config.environment->data_dir : std::string();
-  TORCH_CHECK(data_dir || !kept.empty(),
-              "expected --data-dir, since the run does not name the folder of its data.");
-  TORCH_CHECK(data_dir || std::filesystem::is_directory(kept), "expected the data of the run in ",
-              kept, " but got no such folder (--data-dir takes another one).");
-  const auto images = data::load_mnist(data_dir.value_or(kept), config.dataset);
-  TORCH_CHECK(!config.data || *config.data == apps::fingerprint(images),
-              "expected the data that the run was trained on but got others in ",
-              data_dir.value_or(kept).string(), " (fingerprint ", *config.data, " there, ",
-              apps::fingerprint(images), " here).");
-  return images.test.inputs;
-}
 
 // Draw three units of each level: with a small, a middle and a large slope of z^ over z~.
 std::vector<apps::SvgPanel> panels_of(Ladder& net, const torch::Tensor& images) {
@@ -89,10 +58,9 @@ int run(int argc, char** argv) {
     throw apps::UsageError("expected --run DIR, the folder of a ladder-mnist run, but got none.");
   }
   const torch::NoGradGuard no_grad;
-  const auto checkpoint = folder / "checkpoint.pt";
-  const auto config = runs::run_config_from_json(train::read_config(checkpoint));
-  auto net = load_run(checkpoint, config);
-  const auto images = data::to_unit_float(test_images(config, data_dir));
+  const auto config = apps::recorded_config(folder);
+  auto net = apps::recorded_network(folder, config);
+  const auto images = data::to_unit_float(apps::recorded_images(config, data_dir).test.inputs);
   apps::write_text(out, apps::SvgPanel::page(panels_of(net, images), 3));
   return 0;
 }

@@ -150,6 +150,7 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
   return {.epochs = config.epochs,
           .learning_rate = config.learning_rate,
           .decay_from = config.decay_from,
+          .warm_up = config.warm_up,
           .labeled_batch = config.labeled_batch,
           .unlabeled_batch = decoder ? config.unlabeled_batch : 0,
           .seed = config.seed.value(),
@@ -213,7 +214,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   }
   auto options = train_options(flags, run, net->has_decoder());
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
-  train::Trainer trainer(net, std::move(rows), options);
+  train::Trainer trainer(runs::objective_of(run.config, net), std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {
     line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
 #include <vector>
@@ -22,6 +23,20 @@ void set_layers(runs::RunConfig& config, const std::string& flag, const std::str
   config.network.layers.clear();
   for (const auto units : parse_integers(flag, text, 1, kMaxUnits)) {
     config.network.layers.push_back(models::Dense{units});
+  }
+}
+
+void set_lambda(runs::RunConfig& config, const std::string& flag, const std::string& text) {
+  auto& lambda = config.network.lambda;
+  const auto words = parse_words(text);
+  config.scaled_lambda.reset();
+  if (words == std::vector<std::string>{"auto"}) {
+    lambda = train::scaled_weights(config.network.layers.size());
+    config.scaled_lambda = true;
+  } else if (words == std::vector<std::string>{"none"}) {
+    lambda.clear();
+  } else {
+    lambda = parse_numbers(flag, text, 0);
   }
 }
 
@@ -50,14 +65,11 @@ void add_layers_flag(CommandLine& line, TrainingFlags& flags) {
 void add_network_flags(CommandLine& line, TrainingFlags& flags) {
   auto& config = flags.config;
   auto& network = config.network;
-  line.flag("lambda", "X,X,...|none",
-            "weight of the denoising cost at the input and after each layer; none: a baseline "
-            "without a decoder",
-            [&](const std::string& flag, const std::string& text) {
-              network.lambda = parse_words(text) == std::vector<std::string>{"none"}
-                                   ? std::vector<double>()
-                                   : parse_numbers(flag, text, 0);
-            });
+  line.flag(
+      "lambda", "X,X,...|auto|none",
+      "weight of the denoising cost at the input and after each layer; auto: from the size "
+      "of the costs; none: a baseline without a decoder",
+      [&](const std::string& flag, const std::string& text) { set_lambda(config, flag, text); });
   line.number("noise,noise-std", "STD", "noise standard deviation in the layers",
               network.noise_std);
   line.number("input-noise", "STD", "noise standard deviation on the input", network.input_noise);
@@ -96,6 +108,19 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   }
   const bool decoder = std::any_of(network.lambda.begin(), network.lambda.end(),
                                    [](double weight) { return weight > 0; });
+  const bool clean = decoder && network.lambda.size() > 1 &&
+                     std::any_of(network.lambda.begin() + 1, network.lambda.end(),
+                                 [](double weight) { return weight > 0; });
+  if (config.pieces.pseudo_labels > 0 && !clean) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
+        "takes clean predictions, which that cost is measured against).");
+  }
+  if (config.pieces.mutual_information > 0 && !decoder) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
+        "reads no unlabeled rows).");
+  }
   if (combinator_given && !decoder) {
     throw UsageError(
         fmt::format("expected a weight above 0 in --lambda for --combinator {} but got none (a "

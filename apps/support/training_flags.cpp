@@ -77,6 +77,15 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam", config.learning_rate);
   line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
               config.decay_from, 0, 1);
+  line.number("warm-up", "EPOCHS", "time over which the learning rate rises from 0",
+              config.warm_up);
+  line.toggle("project-rows", "keep the norm of each row of the weights as at the start",
+              config.pieces.project_rows);
+  line.number("pseudo-labels", "WEIGHT", "weight of a cost that takes sure predictions for labels",
+              config.pieces.pseudo_labels);
+  line.number("mutual-information", "WEIGHT",
+              "weight of sure and evenly spread predictions in the first 10 epochs",
+              config.pieces.mutual_information);
   line.flag("seed", "N", "seed for initial weights, choice of labels, row order and noise (1)",
             [&](const std::string& flag, const std::string& text) {
               flags.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
@@ -188,6 +197,10 @@ void check_combinations(const TrainingFlags& flags) {
   if (config.epochs > kMaxEpochs) {
     throw UsageError(
         fmt::format("expected --epochs of at most {} but got {}.", kMaxEpochs, config.epochs));
+  }
+  if (config.warm_up > static_cast<double>(config.epochs)) {
+    throw UsageError(fmt::format("expected --warm-up of at most the {} epochs but got {}.",
+                                 config.epochs, config.warm_up));
   }
   if (config.patience > 0 && config.validation == 0) {
     throw UsageError(

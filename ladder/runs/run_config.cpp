@@ -5,6 +5,10 @@
 #include <ladder/data/split.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/pieces/mutual_information.h>
+#include <ladder/train/pieces/pseudo_labels.h>
+#include <ladder/train/pieces/row_projection.h>
+#include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -69,6 +73,10 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("epochs", Role::kExperiment, config.epochs);
   visit("learning_rate", Role::kExperiment, config.learning_rate);
   visit("decay_from", Role::kExperiment, config.decay_from);
+  visit("warm_up", Role::kExperiment, config.warm_up);
+  visit("project_rows", Role::kExperiment, config.pieces.project_rows);
+  visit("pseudo_labels", Role::kExperiment, config.pieces.pseudo_labels);
+  visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
   visit("seed", Role::kExperiment, config.seed);
@@ -328,6 +336,8 @@ void apply(const models::Recipe& recipe, RunConfig& config) {
   config.epochs = schedule.epochs;
   config.learning_rate = schedule.learning_rate;
   config.decay_from = schedule.decay_from;
+  config.warm_up = schedule.warm_up;
+  config.pieces = recipe.pieces;
   config.unlabeled_batch = schedule.unlabeled_batch;
   config.labeled_batch = schedule.labeled_batch;
   config.precision = recipe.precision;
@@ -343,6 +353,23 @@ models::NetworkOptions network_of(const RunConfig& config) {
   auto network = config.network;
   network.combinator = models::find_combinator(config.combinator).make;
   return network;
+}
+
+std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net) {
+  auto objective = config.scaled_lambda.value_or(false)
+                       ? train::scaled_objective(net, {.weights = config.network.lambda})
+                       : train::objective(net);
+  std::vector<std::shared_ptr<train::ObjectivePiece>> pieces;
+  if (config.pieces.project_rows) pieces.push_back(train::row_projection(*net));
+  if (config.pieces.pseudo_labels > 0) {
+    pieces.push_back(
+        train::pseudo_labels({.weight = config.pieces.pseudo_labels, .device = config.device}));
+  }
+  if (config.pieces.mutual_information > 0) {
+    pieces.push_back(train::mutual_information(
+        {.weight = config.pieces.mutual_information, .device = config.device}));
+  }
+  return pieces.empty() ? objective : train::with_pieces(objective, std::move(pieces));
 }
 
 std::string to_json(const RunConfig& config) {

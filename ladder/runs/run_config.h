@@ -4,11 +4,14 @@
 #include <c10/core/Device.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
+#include <ladder/nn/ladder.h>
 #include <ladder/ops/product.h>
 #include <ladder/train/evaluate.h>
+#include <ladder/train/objective.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,6 +61,8 @@ struct RunConfig {
   int64_t epochs = 150;
   double learning_rate = 0.002;
   double decay_from = 0.67;
+  double warm_up = 0;
+  models::RecipePieces pieces = {};
   int64_t unlabeled_batch = 100;
   int64_t labeled_batch = 100;
   std::optional<uint64_t> seed = {};
@@ -79,6 +84,10 @@ void apply(const models::Recipe& recipe, RunConfig& config);
 
 /// The network to build, with the factory of its combinator. Error: an unknown combinator.
 models::NetworkOptions network_of(const RunConfig& config);
+
+/// The objective to train `net` with: its lambda, fixed or scaled (train::scaled_objective), and
+/// the pieces. Initialise the parameters first: row projection keeps their norms.
+std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net);
 
 /// JSON of the settings: an object with one key a field, layers as text ("dense 1000"), labels as a
 /// number or "all". Fields that are not known are left out.

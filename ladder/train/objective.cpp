@@ -110,7 +110,17 @@ class PiecedObjective : public Objective {
   torch::nn::Module& module() override { return base_->module(); }
   Ladder classifier() override { return base_->classifier(); }
   size_t levels() const override { return base_->levels(); }
-  std::map<std::string, std::string> settings() const override { return base_->settings(); }
+
+  std::map<std::string, std::string> settings() const override {
+    auto all = base_->settings();
+    std::string names;
+    for (const auto& piece : pieces_) {
+      names += (names.empty() ? "" : ", ") + piece->name();
+      for (const auto& [name, value] : piece->settings()) all[piece->name() + "." + name] = value;
+    }
+    if (!names.empty()) all["pieces"] = names;
+    return all;
+  }
 
   std::vector<CostTerm> terms() const override {
     auto terms = base_->terms();
@@ -182,6 +192,7 @@ size_t Objective::levels() const { return 0; }
 std::map<std::string, std::string> Objective::settings() const { return {}; }
 bool ObjectivePiece::has_cost() const { return false; }
 torch::Tensor ObjectivePiece::cost(const StepValues&) { return {}; }
+std::map<std::string, std::string> ObjectivePiece::settings() const { return {}; }
 
 std::shared_ptr<Objective> objective(const Ladder& net) {
   TORCH_CHECK(!net.is_empty(), "Trainer: expected a network but got an empty Ladder.");

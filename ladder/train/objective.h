@@ -114,6 +114,9 @@ class ObjectivePiece : public StepHooks {
 
   /// Return the cost [] that is added to the total, its weight included.
   virtual torch::Tensor cost(const StepValues& values);
+
+  /// Return values that a resumed run must have again, as texts by name.
+  virtual std::map<std::string, std::string> settings() const;
 };
 
 /// Return the objective of a ladder: its supervised cost and the denoising costs that have a lambda

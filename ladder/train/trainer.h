@@ -25,6 +25,7 @@ struct TrainOptions {
   int64_t epochs = 150;          ///< of the unlabeled rows, see data::SemiSampler
   double learning_rate = 0.002;  ///< above 0
   double decay_from = 0.67;      ///< fraction of the epochs, see LinearDecay
+  double warm_up = 0;            ///< epochs over which the rate rises from 0, see LinearDecay
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
@@ -88,7 +89,7 @@ struct TrainParts {
   /// By default FusedAdam with learning_rate, beta1, beta2 and eps of TrainOptions. Checkpoints
   /// hold the state of any optimiser that saves it; only steps of FusedAdam can be recorded.
   std::shared_ptr<torch::optim::Optimizer> optimizer = {};
-  /// By default LinearDecay with learning_rate, epochs and decay_from of TrainOptions.
+  /// By default LinearDecay with learning_rate, epochs, decay_from and warm_up of TrainOptions.
   Schedule schedule = {};
 };
 

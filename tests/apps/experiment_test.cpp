@@ -70,6 +70,10 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"epochs", 3},
                          {"learning_rate", 0.002},
                          {"decay_from", 0.67},
+                         {"warm_up", 0.0},
+                         {"project_rows", false},
+                         {"pseudo_labels", 0.0},
+                         {"mutual_information", 0.0},
                          {"unlabeled_batch", 20},
                          {"labeled_batch", 20},
                          {"seed", 7},
@@ -366,4 +370,31 @@ TEST_CASE("ladder-mnist: a folder that is removed under a run ends it with a sen
   CHECK((sentence.starts_with("append_line: expected to write ") ||
          sentence.starts_with("write_atomically: expected the folder ")));
   CHECK(lines_of(program.err()).size() == 1);
+}
+
+TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--lambda=auto",           "--project-rows", "--pseudo-labels=1",
+                           "--mutual-information=.1", "--warm-up=1",    "--epochs=3"};
+  REQUIRE(place.run("straight", flags).status == 0);
+  const auto settings = place.read("straight", "config.json");
+  CHECK(settings.at("scaled_lambda") == true);
+  CHECK(settings.at("lambda") == nlohmann::json({10.0, 1.0, 0.03}));
+  CHECK(settings.at("project_rows") == true);
+  const auto last = place.read("straight", "result.json").at("last");
+  CHECK(last.at("others").at("pseudo-label").get<double>() >= 0);
+  CHECK(last.at("others").at("mutual information").get<double>() < 0);
+
+  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
+  REQUIRE(cut.wait_until([&] {
+    return fs::exists(place.file("cut", "metrics.jsonl")) &&
+           !lines_of(file_bytes(place.file("cut", "metrics.jsonl"))).empty();
+  }));
+  cut.send(SIGINT);
+  cut.wait();
+  const auto other = place.run("cut", flags + Arguments{"--resume", "--pseudo-labels=2"});
+  CHECK(other.status == 2);
+  CHECK(mnist_sentence(other.err).find("pseudo_labels (1.0 there, 2.0 here)") != std::string::npos);
+  REQUIRE(place.run("cut", flags + Arguments{"--resume"}).status == 0);
+  require_same_run(place, "straight", "cut");
 }

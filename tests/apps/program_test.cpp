@@ -149,8 +149,8 @@ TEST_CASE("Programs: what cannot be printed is a failure, status 1", "[cli]") {
   };
   const std::string sentence =
       "expected to write to the standard output but got \"No space left on device\".";
-  for (const char* name :
-       {"ladder-mnist", "ladder-cifar10", "ladder-reproduce", "ladder-denoising-functions"}) {
+  for (const char* name : {"ladder-mnist", "ladder-cifar10", "ladder-reproduce",
+                           "ladder-denoising-functions", "ladder-diagnose"}) {
     for (const char* flag : {"--help", "--version"}) {
       INFO(name << " " << flag);
       const auto outcome = full({program_path(name), flag});

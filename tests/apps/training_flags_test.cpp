@@ -219,8 +219,8 @@ TEST_CASE("ladder-mnist: spaces in lists are taken", "[cli]") {
 }
 
 TEST_CASE("Programs: the help text fits 80 columns and says how a program ends", "[cli]") {
-  for (const char* name :
-       {"ladder-mnist", "ladder-cifar10", "ladder-reproduce", "ladder-denoising-functions"}) {
+  for (const char* name : {"ladder-mnist", "ladder-cifar10", "ladder-reproduce",
+                           "ladder-denoising-functions", "ladder-diagnose"}) {
     const auto help = run_to_end({program_path(name), "--help"});
     CHECK(help.status == 0);
     for (const auto& line : lines_of(help.out)) {
@@ -229,4 +229,20 @@ TEST_CASE("Programs: the help text fits 80 columns and says how a program ends",
       CHECK_FALSE(line.ends_with(" "));
     }
   }
+}
+
+TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[cli]") {
+  const auto sentence = [](const Arguments& flags) {
+    const auto outcome = run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
+    CHECK(outcome.status == 2);
+    return mnist_sentence(outcome.err);
+  };
+  CHECK(sentence({"--epochs", "3", "--warm-up", "4"}) ==
+        "expected --warm-up of at most the 3 epochs but got 4.");
+  CHECK(sentence({"--recipe", "mnist-100-bottom", "--pseudo-labels", "1"}) ==
+        "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
+        "takes clean predictions, which that cost is measured against).");
+  CHECK(sentence({"--lambda", "none", "--mutual-information", "1"}) ==
+        "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
+        "reads no unlabeled rows).");
 }

@@ -52,6 +52,8 @@ RunConfig unusual() {
   config.epochs = 12;
   config.learning_rate = 1e-3;
   config.decay_from = 0.5;
+  config.warm_up = 1.5;
+  config.pieces = {.project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.1};
   config.unlabeled_batch = 64;
   config.labeled_batch = 32;
   config.seed = 18446744073709551615ULL;
@@ -122,7 +124,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 33);
+  CHECK(fields == 37);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -317,6 +319,10 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.epochs = 149; }));
   CHECK(without([](RunConfig& c) { c.learning_rate = 0.001; }));
   CHECK(without([](RunConfig& c) { c.decay_from = 1; }));
+  CHECK(without([](RunConfig& c) { c.warm_up = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.project_rows = true; }));
+  CHECK(without([](RunConfig& c) { c.pieces.pseudo_labels = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
   CHECK(without([](RunConfig& c) { c.labels = 200; }));
   CHECK(without([](RunConfig& c) { c.unlabeled_batch = 50; }));
   CHECK(without([](RunConfig& c) { c.labeled_batch = 50; }));
@@ -331,4 +337,26 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.data = "0123456789abcdef"; }));
   CHECK(without([](RunConfig& c) { c.recipe = "mnist-100-fast"; }));
   CHECK(without([](RunConfig& c) { c.recipe = "unknown"; }));
+}
+
+TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
+  auto config = runs::config_of(models::find_recipe("mnist-100-full"));
+  config.network.input_shape = {6};
+  config.network.layers = {models::Dense{5}, models::Dense{10}};
+  config.network.lambda = {10, 1, 0.1};
+  const auto objective = [&] {
+    auto net = models::network(runs::network_of(config));
+    reset_parameters(*net, 1);
+    return runs::objective_of(config, net)->settings();
+  };
+  auto plain = objective();
+  CHECK(plain.at("lambda") == "10, 1, 0.1");
+  CHECK(plain.count("pieces") == 0);
+  config.scaled_lambda = true;
+  config.pieces = {.project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.25};
+  auto all = objective();
+  CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
+  CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information");
+  CHECK(all.at("pseudo-label.weight") == "0.5");
+  CHECK(all.at("mutual information.weight") == "0.25");
 }

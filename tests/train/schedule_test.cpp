@@ -49,3 +49,20 @@ TEST_CASE("LinearDecay says what is out of range", "[train]") {
   REQUIRE(error_text([] { learning_rate({}, -1); }) ==
           "LinearDecay: expected an epoch of at least 0 but got -1.");
 }
+
+TEST_CASE("LinearDecay warms up step by step", "[train]") {
+  const LinearDecay schedule{.learning_rate = 1, .epochs = 4, .decay_from = 0.5, .warm_up = 1.5};
+  const auto at = [](int64_t step) { return ladder::train::StepPosition{step, 10, 40}; };
+  REQUIRE(learning_rate(schedule, at(0)) == Approx(1.0 / 15));
+  REQUIRE(learning_rate(schedule, at(6)) == Approx(7.0 / 15));
+  REQUIRE(learning_rate(schedule, at(14)) == 1);
+  REQUIRE(learning_rate(schedule, at(29)) == 1);
+  REQUIRE(learning_rate(schedule, at(30)) == 0.5);
+  const LinearDecay without{.learning_rate = 1, .epochs = 4, .decay_from = 0.5};
+  REQUIRE(learning_rate(without, at(0)) == 1);
+  REQUIRE(error_text([] { learning_rate({.epochs = 2, .warm_up = 2.5}, 0); }) ==
+          "LinearDecay: expected a warm-up from 0 to the 2 epochs but got 2.5.");
+  REQUIRE(error_text([&] { learning_rate(schedule, ladder::train::StepPosition{}); }) ==
+          "LinearDecay: expected the position of a step in a run, with its steps_per_epoch, but "
+          "got one outside of a run.");
+}

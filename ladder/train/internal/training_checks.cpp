@@ -72,6 +72,7 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
   settings["epochs"] = std::to_string(options.epochs);
   settings["learning_rate"] = number_text(options.learning_rate);
   settings["decay_from"] = number_text(options.decay_from);
+  if (options.warm_up > 0) settings["warm_up"] = number_text(options.warm_up);
   settings["beta1"] = number_text(options.beta1);
   settings["beta2"] = number_text(options.beta2);
   settings["eps"] = number_text(options.eps);
@@ -104,9 +105,10 @@ TrainParts completed(TrainParts parts, const TrainOptions& options) {
   TORCH_CHECK(parts.objective, "Trainer: expected an objective but got none.");
   first_parameter(parts.objective->module());
   if (!parts.schedule) {
-    const LinearDecay decay{options.learning_rate, options.epochs, options.decay_from};
+    const LinearDecay decay{options.learning_rate, options.epochs, options.decay_from,
+                            options.warm_up};
     learning_rate(decay, 0);  // throws what is wrong with it
-    parts.schedule = [decay](const StepPosition& at) { return learning_rate(decay, at.epoch()); };
+    parts.schedule = [decay](const StepPosition& at) { return learning_rate(decay, at); };
   }
   if (!parts.optimizer) {
     parts.optimizer = std::make_shared<FusedAdam>(parts.objective->module(),

@@ -47,6 +47,14 @@ struct RecipeSchedule {
   double decay_from = 0.67;
   int64_t unlabeled_batch = 100;  ///< unlabeled rows a step; an epoch passes over all of them once
   int64_t labeled_batch = 100;    ///< labeled rows a step; all labeled rows if there are fewer
+  double warm_up = 0;             ///< epochs over which the learning rate rises from 0
+};
+
+/// What training adds to the ladder's cost; each is off by default. See ladder/train/pieces.
+struct RecipePieces {
+  bool project_rows = false;      ///< train::row_projection
+  double pseudo_labels = 0;       ///< weight of train::pseudo_labels
+  double mutual_information = 0;  ///< weight of train::mutual_information
 };
 
 /// Data, network, lambda, noise and schedule of one experiment.
@@ -58,6 +66,7 @@ struct Recipe {
   /// Name of the combinator that `network.combinator` makes, see combinators.h.
   std::string combinator = "gaussian";
   RecipeSchedule schedule = {};
+  RecipePieces pieces = {};
   Precision precision = Precision::kFloat32;
   std::optional<Published> published = {};
   std::string source;  ///< source of the settings

@@ -1,0 +1,173 @@
+// Print the signs that a run was left behind, and how well each tells good runs from bad ones
+// (docs/runs-left-behind.md).
+//
+//   ladder-mnist --recipe mnist-100-fast --seeds 1..10 --out runs/fast
+//   ladder-diagnose runs/fast/seed-*
+//
+// A column for each sign, without labels: `cut`, pairs of neighbouring training images in different
+// classes; `noise`, images that noise moves to another class; `entropy`, of the predictions;
+// `others`, images that the other runs put into another class, where all runs share their images.
+// Then what needs labels: the test error, and the two classes that are confused most. Seconds a run.
+#include <fmt/format.h>
+#include <ladder/data/datasets.h>
+#include <ladder/train/evaluate.h>
+#include <ladder/train/run_signs.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+#include "apps/support/recorded_run.h"
+
+using namespace ladder;  // NOLINT
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kProgram = "ladder-diagnose";
+
+struct Row {
+  std::string run;
+  double cut = 0, noise = 0, entropy = 0, others = 0;
+  double error = 0;
+  std::string confusion;
+  torch::Tensor classes;
+};
+
+// "7 as 4: 106": the two classes that are confused most.
+std::string worst_confusion(const torch::Tensor& predicted, const torch::Tensor& labels,
+                            int64_t classes) {
+  auto counts = torch::bincount(labels * classes + predicted, {}, classes * classes)
+                    .view({classes, classes});
+  counts.fill_diagonal_(0);
+  const auto worst = counts.argmax().item<int64_t>();
+  return fmt::format("{} as {}: {}", worst / classes, worst % classes,
+                     counts.max().item<int64_t>());
+}
+
+std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> result(values.size());
+  for (size_t i = 0; i < order.size();) {
+    size_t end = i;
+    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
+    for (size_t k = i; k < end; ++k) {  // ties share their mean rank
+      result[order[k]] = static_cast<double>(i + end - 1) / 2;
+    }
+    i = end;
+  }
+  return result;
+}
+
+// Spearman's rank correlation; "-" where one side does not vary.
+std::string rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto centred = [](const std::vector<double>& values) {
+    const auto t = torch::tensor(ranks(values), torch::kDouble);
+    return t - t.mean();
+  };
+  const auto x = centred(a), y = centred(b);
+  const double size = (x.norm() * y.norm()).item<double>();
+  return size > 0 ? fmt::format("{:.2f}", x.dot(y).item<double>() / size) : "-";
+}
+
+// Mean share of rows that other runs put into another class, in percent.
+void compare(std::vector<Row>& rows) {
+  for (auto& row : rows) {
+    double sum = 0;
+    for (const auto& other : rows) {
+      sum += 100 * row.classes.ne(other.classes).to(torch::kDouble).mean().item<double>();
+    }
+    row.others = rows.size() > 1 ? sum / static_cast<double>(rows.size() - 1) : 0;
+  }
+}
+
+std::string table(const std::vector<Row>& rows) {
+  auto text = fmt::format("{:<28} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %", "noise %",
+                          "entropy", "others %", "test error", "most confused");
+  for (const auto& row : rows) {
+    text += fmt::format("{:<28} {:>6.2f} {:>7.2f} {:>8.4f} {:>8.2f}   {:>10.2f}  {}\n", row.run,
+                        row.cut, row.noise, row.entropy, row.others, row.error, row.confusion);
+  }
+  if (rows.size() < 3) return text;
+  const auto column = [&](double Row::*value) {
+    std::vector<double> values;
+    for (const auto& row : rows) values.push_back(row.*value);
+    return values;
+  };
+  const auto errors = column(&Row::error);
+  const auto with = [&](double Row::*value) { return rank_correlation(column(value), errors); };
+  return text + fmt::format("{:<28} {:>6} {:>7} {:>8} {:>8}\n", "rank correlation with error",
+                            with(&Row::cut), with(&Row::noise), with(&Row::entropy),
+                            with(&Row::others));
+}
+
+int run(int argc, char** argv) {
+  std::vector<fs::path> folders;
+  std::optional<fs::path> data_dir;
+  int64_t rows = 10'000;
+  int64_t neighbours = 10;
+  bool help = false, version = false;
+  apps::CommandLine line(kProgram, "Print the signs that a run was left behind by the others.");
+  line.word(
+      "RUN", "folder of a ladder-mnist run", true,
+      [&](const auto& name, const auto& text) {
+        folders.push_back(apps::parse_folder(name, text));
+      },
+      /*repeated=*/true);
+  line.integer("rows", "training images to look at (10000)", rows, 100);
+  line.integer("neighbours", "nearest images of each (10)", neighbours, 1, 99);
+  line.flag("data-dir", "DIR", "folder of the data (the run's)",
+            [&](const auto& flag, const auto& text) { data_dir = apps::parse_folder(flag, text); });
+  line.toggle("version", "print version and kernels and exit", version);
+  line.toggle("help", "print this and exit", help);
+  line.parse(argc, argv);
+  if (line.given("help") || line.given("version")) {
+    apps::print(line.given("help") ? line.help() : apps::version_text(kProgram));
+    return 0;
+  }
+  line.apply();
+  const torch::NoGradGuard no_grad;
+  std::vector<Row> all;
+  std::optional<data::TrainTest> images;
+  std::optional<std::string> fingerprint;
+  torch::Tensor x, test, nearest;
+  for (const auto& folder : folders) {
+    const auto config = apps::recorded_config(folder);
+    auto net = apps::recorded_network(folder, config);
+    if (!images || config.data != fingerprint) {
+      TORCH_CHECK(!images, "expected runs on the same data but got others in ", folder.string(),
+                  ".");
+      images = apps::recorded_images(config, data_dir);
+      fingerprint = config.data;
+      const auto count = std::min(rows, images->train.inputs.size(0));
+      x = data::to_unit_float(images->train.inputs.narrow(0, 0, count)).flatten(1);
+      test = data::to_unit_float(images->test.inputs).flatten(1);
+      nearest = train::nearest_neighbours(x, neighbours);
+    }
+    const auto signs = train::run_signs(net, x);
+    const auto predicted = train::predict(net, test);
+    all.push_back({.run = folder.string(),
+                   .cut = train::neighbour_cut(nearest, signs.classes),
+                   .noise = signs.disagreement,
+                   .entropy = signs.entropy,
+                   .error = 100 * predicted.ne(images->test.labels)
+                                      .to(torch::kDouble).mean().item<double>(),
+                   .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
+                   .classes = signs.classes});
+  }
+  compare(all);
+  apps::print(table(all));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return apps::run_program(kProgram, [&] { return run(argc, argv); });
+}

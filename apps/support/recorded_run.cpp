@@ -1,0 +1,44 @@
+#include "apps/support/recorded_run.h"
+
+#include <ladder/models/network.h>
+#include <ladder/train/checkpoint.h>
+#include <torch/torch.h>
+
+#include <string>
+
+#include "apps/support/cached_tensors.h"
+
+namespace ladder::apps {
+
+runs::RunConfig recorded_config(const std::filesystem::path& folder) {
+  return runs::run_config_from_json(train::read_config(folder / "checkpoint.pt"));
+}
+
+Ladder recorded_network(const std::filesystem::path& folder, const runs::RunConfig& config) {
+  TORCH_CHECK(models::dense_units(config.network),
+              "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
+              config.program, ".");
+  auto net = models::network(runs::network_of(config));
+  TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");
+  net->to(models::dtype(config.precision));  // as it ran
+  train::load_network(folder / "checkpoint.pt", *net);
+  net->to(torch::kFloat32);
+  return net;
+}
+
+data::TrainTest recorded_images(const runs::RunConfig& config,
+                                const std::optional<std::filesystem::path>& data_dir) {
+  const auto kept = config.environment ? config.environment->data_dir : std::string();
+  TORCH_CHECK(data_dir || !kept.empty(),
+              "expected --data-dir, since the run does not name the folder of its data.");
+  TORCH_CHECK(data_dir || std::filesystem::is_directory(kept), "expected the data of the run in ",
+              kept, " but got no such folder (--data-dir takes another one).");
+  auto images = data::load_mnist(data_dir.value_or(kept), config.dataset);
+  TORCH_CHECK(!config.data || *config.data == fingerprint(images),
+              "expected the data that the run was trained on but got others in ",
+              data_dir.value_or(kept).string(), " (fingerprint ", *config.data, " there, ",
+              fingerprint(images), " here).");
+  return images;
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,25 @@
+/// A run of ladder-mnist that has a checkpoint: its network and its images.
+#pragma once
+
+#include <ladder/data/datasets.h>
+#include <ladder/nn/ladder.h>
+#include <ladder/runs/run_config.h>
+
+#include <filesystem>
+#include <optional>
+
+namespace ladder::apps {
+
+/// Return the settings that the checkpoint of a run folder holds.
+runs::RunConfig recorded_config(const std::filesystem::path& folder);
+
+/// Return the network as the checkpoint has it, in float32. Errors: a run of other layers than
+/// dense ones, a network without a decoder, a checkpoint that does not fit.
+Ladder recorded_network(const std::filesystem::path& folder, const runs::RunConfig& config);
+
+/// Return the images that the run was trained and tested on, from `data_dir` or from where the run
+/// found them. Errors: no such folder, other images.
+data::TrainTest recorded_images(const runs::RunConfig& config,
+                                const std::optional<std::filesystem::path>& data_dir);
+
+}  // namespace ladder::apps

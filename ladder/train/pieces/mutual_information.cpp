@@ -1,0 +1,67 @@
+#include "ladder/train/pieces/mutual_information.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "ladder/ops/internal/classes.h"
+#include "ladder/train/internal/number_text.h"
+
+namespace ladder::train {
+namespace {
+
+// Sum over the last dimension of -p log p, where 0 log 0 is 0.
+at::Tensor entropy(const at::Tensor& p) {
+  const auto least = static_cast<double>(std::numeric_limits<float>::min());
+  return -(p * p.clamp_min(least).log()).sum(-1);
+}
+
+class MutualInformation : public ObjectivePiece {
+ public:
+  explicit MutualInformation(MutualInformationOptions options)
+      : options_(std::move(options)),
+        weight_(at::zeros({}, at::TensorOptions().device(options_.device))) {}
+
+  std::string name() const override { return "mutual information"; }
+  bool has_cost() const override { return true; }
+
+  std::map<std::string, std::string> settings() const override {
+    return {{"weight", number_text(options_.weight)}, {"until", number_text(options_.until)}};
+  }
+
+  void before_step(const StepPosition& at) override {
+    const double epochs = at.steps_per_epoch > 0 ? static_cast<double>(at.step) /
+                                                       static_cast<double>(at.steps_per_epoch)
+                                                 : 0;
+    weight_.fill_(epochs < options_.until ? options_.weight : 0);
+  }
+
+  torch::Tensor cost(const StepValues& values) override {
+    TORCH_CHECK(values.unlabeled_logits.defined(),
+                "mutual_information: expected a network with a denoising cost, which runs "
+                "unlabeled rows, but got one without.");
+    const auto p = ops::softmax_of_rows(values.unlabeled_logits);
+    return weight_ * (entropy(p).mean() - entropy(p.mean(0)));
+  }
+
+ private:
+  MutualInformationOptions options_;
+  at::Tensor weight_;  // w(t)
+};
+
+}  // namespace
+
+std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options) {
+  TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
+              "mutual_information: expected a finite weight of at least 0 but got ",
+              options.weight, ".");
+  TORCH_CHECK(std::isfinite(options.until) && options.until > 0,
+              "mutual_information: expected a number of epochs above 0 but got ", options.until,
+              ".");
+  return std::make_shared<MutualInformation>(std::move(options));
+}
+
+}  // namespace ladder::train

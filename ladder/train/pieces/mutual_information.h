@@ -1,0 +1,30 @@
+/// A cost that wants predictions to be sure each, and different over the rows.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <memory>
+
+#include "ladder/train/objective.h"
+
+namespace ladder::train {
+
+struct MutualInformationOptions {
+  double weight = 0.1;  ///< w, at least 0
+  double until = 10;    ///< epochs after which the cost is off, above 0
+  c10::Device device = c10::kCPU;  ///< of the network
+};
+
+/// Return the negative mutual information of rows and classes [Krause2010, eq. 2]:
+///
+///     w(t) (mean over n of H(p_n) - H(mean over n of p_n)),   H(p) = - sum over c of p_c log p_c
+///
+/// p_n are the class probabilities of corrupted unlabeled row n. The first term makes each
+/// prediction sure, the second keeps all classes in use. w(t) is w for the first `until` epochs and
+/// 0 afterwards: early on it keeps a cluster from falling to the wrong class as a whole; later the
+/// other costs do better, and classes need not be equally frequent.
+///
+/// Errors: options out of range, and while training a network that runs no unlabeled rows.
+std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options = {});
+
+}  // namespace ladder::train

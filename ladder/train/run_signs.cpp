@@ -1,0 +1,92 @@
+#include "ladder/train/run_signs.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "ladder/core/finite.h"
+#include "ladder/core/floating_rows.h"
+
+namespace ladder::train {
+namespace {
+
+constexpr int64_t kDistanceRows = 500;  // at a time: 20 MB of distances to 10,000 rows
+
+}  // namespace
+
+torch::Tensor nearest_neighbours(const torch::Tensor& x, int64_t k) {
+  TORCH_CHECK(k >= 1, "nearest_neighbours: expected k of at least 1 but got ", k, ".");
+  TORCH_CHECK(x.defined() && x.dim() >= 2 && x.size(0) > k,
+              "nearest_neighbours: expected at least ", k + 1, " rows, for ", k,
+              " neighbours each, but got ", x.defined() ? c10::str(x.sizes()) : std::string("none"),
+              ".");
+  check_finite("nearest_neighbours", "x", x);
+  const at::NoGradGuard no_gradients;
+  const auto rows = floating_rows(x).flatten(1);
+  const auto squares = rows.square().sum(1);
+  std::vector<at::Tensor> parts;
+  for (int64_t begin = 0; begin < rows.size(0); begin += kDistanceRows) {
+    const auto size = std::min(kDistanceRows, rows.size(0) - begin);
+    // |a - b|^2 without |a|^2, which is the same for all neighbours b of a.
+    auto distances = at::addmm(squares.unsqueeze(0), rows.narrow(0, begin, size), rows.t(), 1, -2);
+    distances.diagonal(begin).fill_(std::numeric_limits<float>::infinity());
+    parts.push_back(std::get<1>(distances.topk(k, 1, /*largest=*/false)));
+  }
+  return at::cat(parts);
+}
+
+double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes) {
+  TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.numel() > 0 &&
+                  neighbours.scalar_type() == at::kLong,
+              "neighbour_cut: expected int64 neighbours [rows, k] but got ",
+              neighbours.defined() ? c10::str(neighbours.sizes()) : std::string("none"), ".");
+  TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.scalar_type() == at::kLong &&
+                  classes.size(0) == neighbours.size(0),
+              "neighbour_cut: expected int64 classes [", neighbours.size(0), "] but got ",
+              classes.defined() ? c10::str(classes.sizes()) : std::string("none"), ".");
+  const auto theirs = classes.index_select(0, neighbours.flatten()).view_as(neighbours);
+  return 100 * theirs.ne(classes.unsqueeze(1)).to(at::kDouble).mean().item<double>();
+}
+
+RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t batch_size) {
+  TORCH_CHECK(!net.is_empty(), "run_signs: expected a network but got an empty Ladder.");
+  TORCH_CHECK(x.defined() && x.dim() >= 1 && x.size(0) >= 2 && batch_size >= 2,
+              "run_signs: expected at least 2 rows, in batches of at least 2, but got ",
+              x.defined() ? c10::str(x.sizes()) : std::string("none"), " in batches of ",
+              batch_size, ".");
+  const at::NoGradGuard no_gradients;
+  NoiseSource noise(seed);
+  RunSigns signs;
+  std::vector<at::Tensor> classes;
+  at::Tensor entropy, moved;
+  const auto batches = std::max<int64_t>(x.size(0) / batch_size, 1);  // the last is the largest
+  for (int64_t i = 0; i < batches; ++i) {
+    const auto begin = i * batch_size;
+    const auto size = i + 1 < batches ? batch_size : x.size(0) - begin;
+    const auto rows = x.narrow(0, begin, size);
+    // A step needs labeled rows; nothing of what it says of them is used.
+    const auto labels = at::zeros({2}, x.options().dtype(at::kLong));
+    const auto loss = net->loss({rows.narrow(0, 0, 2), labels, rows}, noise);
+    TORCH_CHECK(loss.clean_logits.defined(),
+                "run_signs: expected a network with a denoising cost above level 0, which runs "
+                "clean rows, but got one without.");
+    const auto log_p = at::log_softmax(loss.clean_logits.to(at::kDouble), 1);
+    const auto clean = loss.clean_logits.argmax(1);
+    const auto entropies = -(log_p.exp() * log_p).sum();
+    const auto different = loss.unlabeled_logits.argmax(1).ne(clean).sum();
+    entropy = entropy.defined() ? entropy + entropies : entropies;
+    moved = moved.defined() ? moved + different : different;
+    classes.push_back(clean);
+  }
+  const auto count = static_cast<double>(x.size(0));
+  signs.entropy = entropy.item<double>() / count;
+  signs.disagreement = 100 * moved.item<double>() / count;
+  signs.classes = at::cat(classes);
+  return signs;
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,41 @@
+/// Signs, without labels, that training has put a cluster of rows into the wrong class.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+
+#include "ladder/core/random.h"
+#include "ladder/nn/ladder.h"
+
+namespace ladder::train {
+
+/// Return the `k` nearest other rows of each row of x [n, ...], by Euclidean distance, nearest
+/// first: int64 [n, k]. Takes uint8 rows as x / 255. Computes all n^2 distances, a block of rows at
+/// a time: 10,000 images of 784 pixels take some seconds on a core. Errors: fewer than k + 1 rows,
+/// k below 1, values that are not finite.
+torch::Tensor nearest_neighbours(const torch::Tensor& x, int64_t k = 10);
+
+/// Return the percentage of pairs (row, neighbour) whose classes differ: how much of the data lies
+/// along a border between predicted classes. `neighbours` int64 [n, k], `classes` int64 [n].
+/// Errors: other shapes or types.
+///
+///     const auto neighbours = nearest_neighbours(x);                  // once
+///     double cut = neighbour_cut(neighbours, predict(net, x));        // for each network
+double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes);
+
+/// What a network says of unlabeled rows.
+struct RunSigns {
+  double entropy = 0;       ///< mean over rows of -sum p log p [nats]
+  double disagreement = 0;  ///< rows that noise moves to another class [%]
+  torch::Tensor classes;    ///< predictions of the clean rows, int64 [n]
+};
+
+/// Measure them on rows x [n, ...] in batches of `batch_size`, normalised by their own statistics,
+/// with noise of `seed`. Computes no gradients and leaves mode and parameters as they are. Errors:
+/// fewer than 2 rows; a network without a denoising cost above level 0, whose step runs no clean
+/// rows.
+RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed = 1,
+                   int64_t batch_size = 1000);
+
+}  // namespace ladder::train

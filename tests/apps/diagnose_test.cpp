@@ -1,0 +1,35 @@
+#include <tests/support/catch.h>
+
+#include "tests/apps/mnist_place.h"
+
+using namespace ladder::testing;
+
+TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("runs", {"--epochs=1", "--quiet", "--seeds=1..3"}).status == 0);
+  const Arguments program = {program_path("ladder-diagnose")};
+  const auto seed = [&](int number) {
+    return (place.folder / "runs" / ("seed-" + std::to_string(number))).string();
+  };
+  const auto told = run_to_end(program + Arguments{seed(1), seed(2), seed(3)});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  const auto lines = lines_of(told.out);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0].find("test error") != std::string::npos);
+  CHECK(lines[1].starts_with(seed(1)));
+  CHECK(lines[1].find(" as ") != std::string::npos);
+  CHECK(lines[4].starts_with("rank correlation with error"));
+  char error[64];
+  std::snprintf(error, sizeof error, " %.2f  ",
+                read_json(place.folder / "runs/seed-1/result.json").at("test_error").get<double>());
+  CHECK(lines[1].find(error) != std::string::npos);
+  CHECK(lines_of(run_to_end(program + Arguments{seed(1)}).out).size() == 2);
+
+  const auto nothing = run_to_end(program);
+  CHECK(nothing.status == 2);
+  REQUIRE(place.run("baseline", {"--epochs=1", "--quiet", "--lambda=none"}).status == 0);
+  const auto baseline = run_to_end(program + Arguments{(place.folder / "baseline").string()});
+  CHECK(baseline.status == 1);
+  CHECK(baseline.err == "ladder-diagnose: expected a network with a decoder but got a baseline.\n");
+}

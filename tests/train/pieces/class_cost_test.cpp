@@ -1,0 +1,158 @@
+// Costs of class probabilities: pseudo_labels and mutual_information.
+#include <torch/torch.h>
+
+#include "ladder/train/pieces/mutual_information.h"
+#include "ladder/train/pieces/pseudo_labels.h"
+#include "ladder/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+namespace {
+
+torch::Tensor logits(uint64_t seed, double scale) {
+  return scale * ops::standard_normal(NoiseDraw{seed, 0, {}}, 40, 5, torch::kFloat64);
+}
+
+double weight_at(ObjectivePiece& piece, const StepPosition& at) {
+  // The cost is its weight times a number that does not depend on the position.
+  const StepValues values{.unlabeled_logits = logits(1, 1), .clean_logits = logits(2, 20)};
+  piece.before_step({.step = 99, .steps_per_epoch = 1, .steps = 100});
+  const double last = piece.cost(values).item<double>();
+  piece.before_step({.step = 0, .steps_per_epoch = 1, .steps = 100});
+  const double first = piece.cost(values).item<double>();
+  piece.before_step(at);
+  return piece.cost(values).item<double>() / (first != 0 ? first : last);
+}
+
+}  // namespace
+
+TEST_CASE("pseudo_labels is the cross entropy against sure clean predictions", "[train]") {
+  const StepPosition end{.step = 100, .steps_per_epoch = 10, .steps = 100};
+  const auto clean = logits(2, 4);
+  const auto noisy = logits(1, 1);
+  for (const double threshold : {0.0, 0.7, 0.99}) {
+    const auto piece = pseudo_labels({.weight = 3, .threshold = threshold});
+    piece->before_step(end);
+    const auto p = torch::softmax(clean, 1);
+    double sum = 0;
+    int64_t sure = 0;
+    for (int64_t n = 0; n < clean.size(0); ++n) {
+      const auto label = p[n].argmax();
+      if (p[n].max().item<double>() <= threshold) continue;
+      ++sure;
+      sum += torch::cross_entropy_loss(noisy[n].unsqueeze(0), label.unsqueeze(0)).item<double>();
+    }
+    REQUIRE((threshold == 0 ? sure == 40 : (sure > 0 && sure < 40)));
+    require_close(piece->cost({.unlabeled_logits = noisy, .clean_logits = clean}),
+                  torch::tensor(3 * sum / 40, torch::kDouble));
+  }
+}
+
+TEST_CASE("pseudo_labels has the gradient of its corrupted predictions alone", "[train]") {
+  const auto piece = pseudo_labels({.threshold = 0.5});
+  piece->before_step({.step = 100, .steps_per_epoch = 10, .steps = 100});
+  auto clean = logits(2, 4).requires_grad_();
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& x) {
+        return piece->cost({.unlabeled_logits = x[0], .clean_logits = clean});
+      },
+      {logits(1, 1)});
+  REQUIRE_FALSE(clean.grad().defined());
+}
+
+TEST_CASE("pseudo_labels and mutual_information stay finite for certain predictions", "[train]") {
+  // Probabilities of 0 and 1 in float32.
+  auto noisy = torch::tensor({{500.0F, -500.0F}, {-500.0F, 500.0F}}).requires_grad_();
+  const StepValues values{.unlabeled_logits = noisy,
+                          .clean_logits = torch::tensor({{-9.0F, 9.0F}, {-9.0F, 9.0F}})};
+  for (const auto& piece : {pseudo_labels(), mutual_information()}) {
+    piece->before_step({.step = 9, .steps_per_epoch = 1, .steps = 10});
+    noisy.mutable_grad() = torch::Tensor();
+    const auto cost = piece->cost(values);
+    cost.backward();
+    REQUIRE(std::isfinite(cost.item<double>()));
+    REQUIRE(noisy.grad().isfinite().all().item<bool>());
+  }
+}
+
+TEST_CASE("pseudo_labels grows to its weight in its part of the run", "[train]") {
+  const auto piece = pseudo_labels({.weight = 2, .from = 0.5, .to = 0.75});
+  const auto at = [](int64_t step) { return StepPosition{step, 10, 100}; };
+  REQUIRE(weight_at(*piece, at(0)) == 0);
+  REQUIRE(weight_at(*piece, at(50)) == 0);
+  REQUIRE(weight_at(*piece, at(60)) == Approx(0.4));
+  REQUIRE(weight_at(*piece, at(75)) == 1);
+  REQUIRE(weight_at(*piece, at(99)) == 1);
+  const auto at_once = pseudo_labels({.from = 0.5, .to = 0.5});
+  REQUIRE(weight_at(*at_once, at(49)) == 0);
+  REQUIRE(weight_at(*at_once, at(50)) == 1);
+}
+
+TEST_CASE("mutual_information is mean entropy less entropy of the mean", "[train]") {
+  const auto piece = mutual_information({.weight = 0.5});
+  piece->before_step({});
+  const auto noisy = logits(1, 2);
+  const auto p = torch::softmax(noisy, 1);
+  const auto mean = p.mean(0);
+  require_close(piece->cost({.unlabeled_logits = noisy}),
+                0.5 * ((-(p * p.log()).sum(1)).mean() + (mean * mean.log()).sum()));
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& x) { return piece->cost({.unlabeled_logits = x[0]}); },
+      {logits(3, 1)});
+
+  // Sure and spread over all classes: -log 2, the least value. One class alone: 0.
+  const auto sure = torch::tensor({{500.0, -500.0}, {-500.0, 500.0}}, torch::kDouble);
+  require_close(piece->cost({.unlabeled_logits = sure}),
+                torch::tensor(-0.5 * std::log(2.0), torch::kDouble));
+  REQUIRE(piece->cost({.unlabeled_logits = sure.narrow(0, 0, 1)}).item<double>() == 0);
+}
+
+TEST_CASE("mutual_information ends after its epochs", "[train]") {
+  const auto piece = mutual_information({.until = 1.5});
+  const auto at = [](int64_t step) { return StepPosition{step, 10, 100}; };
+  REQUIRE(weight_at(*piece, at(14)) == 1);
+  REQUIRE(weight_at(*piece, at(15)) == 0);
+}
+
+TEST_CASE("Trainer reports the costs of pieces and refuses to resume with others", "[train]") {
+  const OneThread one_thread;
+  auto net = small_ladder();
+  const auto objective = with_pieces(
+      train::objective(net), {pseudo_labels({.from = 0, .to = 0}), mutual_information()});
+  Trainer trainer(objective, blobs(), {.epochs = 1, .unlabeled_batch = 50});
+  const auto result = trainer.run();
+  REQUIRE(result.last->others.size() == 2);
+  REQUIRE(result.last->others.at("pseudo-label") > 0);
+  REQUIRE(result.last->others.at("mutual information") < 0);
+  const auto settings = objective->settings();
+  REQUIRE(settings.at("pieces") == "pseudo-label, mutual information");
+  REQUIRE(settings.at("pseudo-label.threshold") == "0.95");
+  REQUIRE(settings.at("mutual information.until") == "10");
+}
+
+TEST_CASE("pseudo_labels and mutual_information say what is out of range", "[train]") {
+  REQUIRE(error_text([] { pseudo_labels({.weight = -1}); }) ==
+          "pseudo_labels: expected a finite weight of at least 0 but got -1.");
+  REQUIRE(error_text([] { pseudo_labels({.threshold = 1}); }) ==
+          "pseudo_labels: expected a threshold from 0 to below 1 but got 1.");
+  REQUIRE(error_text([] { pseudo_labels({.from = 0.7, .to = 0.6}); }) ==
+          "pseudo_labels: expected parts of the run 0 <= from <= to <= 1 but got from 0.7 to "
+          "0.6.");
+  REQUIRE(error_text([] { mutual_information({.weight = INFINITY}); }) ==
+          "mutual_information: expected a finite weight of at least 0 but got inf.");
+  REQUIRE(error_text([] { mutual_information({.until = 0}); }) ==
+          "mutual_information: expected a number of epochs above 0 but got 0.");
+  const auto one = logits(1, 1);
+  REQUIRE(error_text([&] { pseudo_labels()->cost({.unlabeled_logits = one}); }) ==
+          "pseudo_labels: expected a network with a denoising cost above level 0, which runs clean "
+          "unlabeled rows, but got one without.");
+  REQUIRE(error_text([&] { mutual_information()->cost({.clean_logits = one}); }) ==
+          "mutual_information: expected a network with a denoising cost, which runs unlabeled "
+          "rows, but got one without.");
+}

@@ -1,0 +1,92 @@
+#include "ladder/train/run_signs.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ladder/train/evaluate.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+TEST_CASE("nearest_neighbours finds the nearest rows, and not the row itself", "[train]") {
+  // On a line: gaps 1, 2, 4, 8.
+  const auto line = torch::tensor({0.0F, 1.0F, 3.0F, 7.0F, 15.0F}).unsqueeze(1);
+  require_equal(nearest_neighbours(line, 2),
+                torch::tensor({{1, 2}, {0, 2}, {1, 0}, {2, 1}, {3, 2}}, torch::kInt64));
+  // Against distances computed one by one; more rows than one block.
+  const auto x = ops::standard_normal(NoiseDraw{3, 0, {}}, 1100, 4, torch::kFloat32);
+  const auto found = nearest_neighbours(x, 5);
+  const auto exact = x.to(torch::kDouble);
+  for (const int64_t row : {0, 499, 500, 999, 1099}) {
+    auto distances = (exact - exact[row]).norm(2, 1);
+    distances[row] = std::numeric_limits<double>::infinity();
+    require_equal(found[row], std::get<1>(distances.topk(5, 0, false)));
+  }
+  const auto bytes = torch::tensor({0, 10, 30}, torch::kUInt8).unsqueeze(1);
+  require_equal(nearest_neighbours(bytes, 1), torch::tensor({{1}, {0}, {1}}, torch::kInt64));
+}
+
+TEST_CASE("neighbour_cut is the share of neighbours in another class", "[train]") {
+  const auto neighbours = torch::tensor({{1, 2}, {0, 2}, {1, 3}, {2, 1}}, torch::kInt64);
+  const auto cut = [&](std::vector<int64_t> classes) {
+    return neighbour_cut(neighbours, torch::tensor(classes));
+  };
+  CHECK(cut({0, 0, 0, 0}) == 0);
+  CHECK(cut({0, 1, 2, 3}) == 100);
+  CHECK(cut({0, 0, 1, 1}) == 100 * 4.0 / 8);
+}
+
+TEST_CASE("run_signs measures entropy and what noise moves", "[train]") {
+  const OneThread one_thread;
+  auto net = small_ladder();
+  const auto x = blobs().training.inputs;
+  const auto before = net->parameters();
+  const auto signs = run_signs(net, x, 4, 100);
+  REQUIRE(signs.classes.sizes() == torch::IntArrayRef({300}));
+  // The clean rows of a batch, by its own statistics.
+  const auto logits = net->forward(x.narrow(0, 100, 100));
+  require_equal(signs.classes.narrow(0, 100, 100), logits.argmax(1));
+  CHECK(signs.entropy > 0);
+  CHECK(signs.entropy <= std::log(3.0));
+  CHECK(signs.disagreement > 0);  // untrained
+  CHECK(run_signs(net, x, 4, 100).disagreement == signs.disagreement);
+  CHECK(net->is_training());
+
+  net->options.input_noise = 0;
+  Ladder silent(
+      LadderOptions{.input_shape = {kBlobFeatures}, .lambda = {1, 1}, .input_noise = 0},
+      Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 3, .noise_std = 0,
+                          .softmax_top = true})});
+  reset_parameters(*silent, 1);
+  CHECK(run_signs(silent, x).disagreement == 0);
+  // 299 rows in batches of 100: the last takes what is left.
+  CHECK(run_signs(net, x.narrow(0, 0, 299), 4, 100).classes.size(0) == 299);
+}
+
+TEST_CASE("run_signs and nearest_neighbours say what they expect", "[train]") {
+  auto net = small_ladder();
+  auto baseline = small_ladder(1, {});
+  const auto x = blobs().training.inputs;
+  REQUIRE(error_text([&] { run_signs(baseline, x); }) ==
+          "run_signs: expected a network with a denoising cost above level 0, which runs clean "
+          "rows, but got one without.");
+  REQUIRE(error_text([&] { run_signs(net, x.narrow(0, 0, 1)); }) ==
+          "run_signs: expected at least 2 rows, in batches of at least 2, but got [1, 12] in "
+          "batches of 1000.");
+  REQUIRE(error_text([&] { nearest_neighbours(x.narrow(0, 0, 3), 3); }) ==
+          "nearest_neighbours: expected at least 4 rows, for 3 neighbours each, but got [3, 12].");
+  REQUIRE(error_text([&] { nearest_neighbours(x, 0); }) ==
+          "nearest_neighbours: expected k of at least 1 but got 0.");
+  REQUIRE(error_text([&] { neighbour_cut(x, x); }) ==
+          "neighbour_cut: expected int64 neighbours [rows, k] but got [300, 12].");
+  const auto neighbours = nearest_neighbours(x, 2);
+  REQUIRE(error_text([&] { neighbour_cut(neighbours, torch::zeros({2}, torch::kInt64)); }) ==
+          "neighbour_cut: expected int64 classes [300] but got [2].");
+}
