@@ -7,7 +7,8 @@
 // A column for each sign, without labels: `cut`, pairs of neighbouring training images in different
 // classes; `noise`, images that noise moves to another class; `entropy`, of the predictions;
 // `others`, images that the other runs put into another class, where all runs share their images.
-// Then what needs labels: the test error, and the two classes that are confused most. Seconds a run.
+// Then what needs labels: the test error, and the two classes that are confused most. Seconds a
+// run.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/train/evaluate.h>
@@ -41,8 +42,8 @@ struct Row {
 // "7 as 4: 106": the two classes that are confused most.
 std::string worst_confusion(const torch::Tensor& predicted, const torch::Tensor& labels,
                             int64_t classes) {
-  auto counts = torch::bincount(labels * classes + predicted, {}, classes * classes)
-                    .view({classes, classes});
+  auto counts =
+      torch::bincount(labels * classes + predicted, {}, classes * classes).view({classes, classes});
   counts.fill_diagonal_(0);
   const auto worst = counts.argmax().item<int64_t>();
   return fmt::format("{} as {}: {}", worst / classes, worst % classes,
@@ -88,8 +89,8 @@ void compare(std::vector<Row>& rows) {
 }
 
 std::string table(const std::vector<Row>& rows) {
-  auto text = fmt::format("{:<28} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %", "noise %",
-                          "entropy", "others %", "test error", "most confused");
+  auto text = fmt::format("{:<28} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %",
+                          "noise %", "entropy", "others %", "test error", "most confused");
   for (const auto& row : rows) {
     text += fmt::format("{:<28} {:>6.2f} {:>7.2f} {:>8.4f} {:>8.2f}   {:>10.2f}  {}\n", row.run,
                         row.cut, row.noise, row.entropy, row.others, row.error, row.confusion);
@@ -152,14 +153,14 @@ int run(int argc, char** argv) {
     }
     const auto signs = train::run_signs(net, x);
     const auto predicted = train::predict(net, test);
-    all.push_back({.run = folder.string(),
-                   .cut = train::neighbour_cut(nearest, signs.classes),
-                   .noise = signs.disagreement,
-                   .entropy = signs.entropy,
-                   .error = 100 * predicted.ne(images->test.labels)
-                                      .to(torch::kDouble).mean().item<double>(),
-                   .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
-                   .classes = signs.classes});
+    all.push_back(
+        {.run = folder.string(),
+         .cut = train::neighbour_cut(nearest, signs.classes),
+         .noise = signs.disagreement,
+         .entropy = signs.entropy,
+         .error = 100 * predicted.ne(images->test.labels).to(torch::kDouble).mean().item<double>(),
+         .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
+         .classes = signs.classes});
   }
   compare(all);
   apps::print(table(all));

@@ -30,6 +30,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", "DATA --label COLUMN", "train on labeled and unlabeled rows", train_command},
+    {"tune", "DATA --label COLUMN", "find good settings by many short runs", tune_command},
     {"predict", "MODEL DATA", "print the class of each row", predict_command},
     {"evaluate", "MODEL DATA --label COLUMN", "measure errors on labeled rows", evaluate_command},
     {"inspect", "DATA | MODEL", "say what a table, a folder of pictures or a model holds",

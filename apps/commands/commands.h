@@ -5,6 +5,7 @@ namespace ladder::apps {
 
 /// Each takes the command line behind `ladder`, its name first, and returns the exit status.
 int train_command(int argc, const char* const* argv);
+int tune_command(int argc, const char* const* argv);
 int predict_command(int argc, const char* const* argv);
 int evaluate_command(int argc, const char* const* argv);
 int inspect_command(int argc, const char* const* argv);

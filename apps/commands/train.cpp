@@ -19,6 +19,7 @@
 #include "apps/commands/data_flags.h"
 #include "apps/commands/metrics_text.h"
 #include "apps/commands/model_report.h"
+#include "apps/commands/train_request.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -148,13 +149,6 @@ void check(const TrainFlags& flags) {
   if (flags.options.epochs > 0 && flags.options.minutes > 0) {
     throw UsageError("expected --epochs or --minutes but got both.");
   }
-}
-
-fs::path default_out(const std::string& data) {
-  auto stem = fs::path(data).filename();
-  if (stem.empty()) stem = fs::path(data).parent_path().filename();
-  while (stem.has_extension() && stem.stem() != stem) stem = stem.stem();
-  return fs::path("runs") / (stem.empty() || stem == "." ? fs::path("model") : stem);
 }
 
 data::Samples training_rows(const TrainFlags& flags) {
@@ -348,6 +342,25 @@ int interrupted(const TrainFlags& flags, const std::string& command, const fs::p
 
 }  // namespace
 
+fs::path default_folder(const std::string& parent, const std::string& data) {
+  auto stem = fs::path(data).filename();
+  if (stem.empty()) stem = fs::path(data).parent_path().filename();
+  while (stem.has_extension() && stem.stem() != stem) stem = stem.stem();
+  return fs::path(parent) / (stem.empty() || stem == "." ? fs::path("model") : stem);
+}
+
+TrainRequest read_train_request(int argc, const char* const* argv) {
+  TrainFlags flags;
+  auto line = train_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  check(flags);
+  set_threads(flags.threads);
+  auto rows = training_rows(flags);
+  return {flags.data,    flags.label,          flags.ignore,       rows,
+          flags.options, !flags.seeds.empty(), !flags.test.empty()};
+}
+
 int train_command(int argc, const char* const* argv) {
   TrainFlags flags;
   auto line = train_line(flags);
@@ -361,7 +374,7 @@ int train_command(int argc, const char* const* argv) {
   catch_interruption();
   set_threads(flags.threads);
   const auto command = "ladder " + shell_command(argc, argv);
-  const auto out = flags.out.empty() ? default_out(flags.data) : flags.out;
+  const auto out = flags.out.empty() ? default_folder("runs", flags.data) : flags.out;
 
   const auto rows = training_rows(flags);
   std::optional<data::Samples> test;

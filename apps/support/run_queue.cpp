@@ -72,6 +72,7 @@ void settle_end(const Running& running, int status, const QueueOptions& options)
   const auto time =
       clock_text(std::chrono::duration<double>(Clock::now() - running.started).count());
   const auto words = last_words(running, status);
+  if (options.ended) options.ended(run, status, words);
   if (status == 0) {
     options.say(fmt::format("{}: {} ({})", run.name, words, time));
   } else if (status == kInterrupted || (is_stop_signal(-status) && options.stop_requested())) {

@@ -20,6 +20,8 @@ struct QueueOptions {
   int64_t jobs = 1;  ///< runs at the same time
   std::function<bool()> stop_requested;
   std::function<void(const std::string&)> say;  ///< takes a line for each start and end
+  /// Takes each run that has ended, its status or minus its signal, and its last line.
+  std::function<void(const PlannedRun&, int status, const std::string& line)> ended = {};
 };
 
 enum class QueueEnd { kAllEnded, kStopped };

@@ -62,8 +62,8 @@ TEST_CASE("run_signs measures entropy and what noise moves", "[train]") {
   net->options.input_noise = 0;
   Ladder silent(
       LadderOptions{.input_shape = {kBlobFeatures}, .lambda = {1, 1}, .input_noise = 0},
-      Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 3, .noise_std = 0,
-                          .softmax_top = true})});
+      Stages{dense_stage(
+          {.in_features = kBlobFeatures, .out_features = 3, .noise_std = 0, .softmax_top = true})});
   reset_parameters(*silent, 1);
   CHECK(run_signs(silent, x).disagreement == 0);
   // 299 rows in batches of 100: the last takes what is left.

@@ -56,8 +56,8 @@ class MutualInformation : public ObjectivePiece {
 
 std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options) {
   TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
-              "mutual_information: expected a finite weight of at least 0 but got ",
-              options.weight, ".");
+              "mutual_information: expected a finite weight of at least 0 but got ", options.weight,
+              ".");
   TORCH_CHECK(std::isfinite(options.until) && options.until > 0,
               "mutual_information: expected a number of epochs above 0 but got ", options.until,
               ".");

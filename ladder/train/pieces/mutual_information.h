@@ -10,8 +10,8 @@
 namespace ladder::train {
 
 struct MutualInformationOptions {
-  double weight = 0.1;  ///< w, at least 0
-  double until = 10;    ///< epochs after which the cost is off, above 0
+  double weight = 0.1;             ///< w, at least 0
+  double until = 10;               ///< epochs after which the cost is off, above 0
   c10::Device device = c10::kCPU;  ///< of the network
 };
 

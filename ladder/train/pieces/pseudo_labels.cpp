@@ -31,8 +31,8 @@ class PseudoLabels : public ObjectivePiece {
   }
 
   void before_step(const StepPosition& at) override {
-    const double now = static_cast<double>(at.step) /
-                       static_cast<double>(std::max<int64_t>(at.steps, 1));
+    const double now =
+        static_cast<double>(at.step) / static_cast<double>(std::max<int64_t>(at.steps, 1));
     double ramp = now < options_.from ? 0 : 1;
     if (now >= options_.from && now < options_.to) {
       ramp = (now - options_.from) / (options_.to - options_.from);

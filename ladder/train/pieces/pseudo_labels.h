@@ -10,8 +10,8 @@
 namespace ladder::train {
 
 struct PseudoLabelOptions {
-  double weight = 1;       ///< w, at least 0
-  double threshold = 0.95; ///< probability above which a prediction counts, in [0, 1)
+  double weight = 1;        ///< w, at least 0
+  double threshold = 0.95;  ///< probability above which a prediction counts, in [0, 1)
   /// Part of the run at which the weight begins to grow from 0, and at which it is full: in [0, 1],
   /// `from` at most `to`.
   double from = 0.4;

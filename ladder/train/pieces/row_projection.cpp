@@ -87,10 +87,9 @@ void check_weight(const at::Tensor& weight) {
                   at::isFloatingType(weight.scalar_type()) && weight.is_contiguous(),
               "row_projection: expected contiguous floating weights of 2 or more dimensions but "
               "got ",
-              weight.defined()
-                  ? c10::str(c10::toString(weight.scalar_type()), " ", weight.sizes(),
-                             weight.is_contiguous() ? "" : " that is not contiguous")
-                  : std::string("an undefined tensor"),
+              weight.defined() ? c10::str(c10::toString(weight.scalar_type()), " ", weight.sizes(),
+                                          weight.is_contiguous() ? "" : " that is not contiguous")
+                               : std::string("an undefined tensor"),
               ".");
   const at::NoGradGuard no_gradients;
   const auto norms = norms_of(rows_of(weight));

@@ -123,8 +123,8 @@ TEST_CASE("mutual_information ends after its epochs", "[train]") {
 TEST_CASE("Trainer reports the costs of pieces and refuses to resume with others", "[train]") {
   const OneThread one_thread;
   auto net = small_ladder();
-  const auto objective = with_pieces(
-      train::objective(net), {pseudo_labels({.from = 0, .to = 0}), mutual_information()});
+  const auto objective = with_pieces(train::objective(net),
+                                     {pseudo_labels({.from = 0, .to = 0}), mutual_information()});
   Trainer trainer(objective, blobs(), {.epochs = 1, .unlabeled_batch = 50});
   const auto result = trainer.run();
   REQUIRE(result.last->others.size() == 2);

@@ -69,8 +69,8 @@ TEST_CASE("row_projection of a module takes its products' weights alone", "[trai
                     .lambda = {1, 1},
                     .combinator =
                         [](int64_t channels) {
-                          return AnyCombinator(MlpCombinator(MlpCombinatorOptions{
-                              .channels = channels, .hidden = {2, 2}}));
+                          return AnyCombinator(MlpCombinator(
+                              MlpCombinatorOptions{.channels = channels, .hidden = {2, 2}}));
                         }},
       Stages{dense_stage(
           {.in_features = kBlobFeatures, .out_features = kBlobClasses, .softmax_top = true})});
@@ -110,7 +110,9 @@ TEST_CASE("row_projection says what is wrong with weights", "[train]") {
   REQUIRE(error_text([] { row_projection({torch::Tensor()}); }) ==
           "row_projection: expected contiguous floating weights of 2 or more dimensions but got "
           "an undefined tensor.");
-  REQUIRE(error_text([] { row_projection({torch::ones({3, 2}).t()}); }) ==
+  REQUIRE(error_text([] {
+            row_projection({torch::ones({3, 2}).t()});
+          }) ==
           "row_projection: expected contiguous floating weights of 2 or more dimensions but got "
           "Float [2, 3] that is not contiguous.");
   auto weight = torch::ones({3, 2});

@@ -1,0 +1,29 @@
+/// What the arguments of `ladder train` ask for, without training.
+#pragma once
+
+#include <ladder/classifier.h>
+#include <ladder/data/samples.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ladder::apps {
+
+struct TrainRequest {
+  std::string data, label;
+  std::vector<std::string> ignore;
+  data::Samples rows;  ///< those of DATA and of --unlabeled
+  ClassifierOptions options;
+  bool several_seeds = false;
+  bool has_test = false;
+};
+
+/// Read the arguments of `ladder train`, its name first, and the rows that they name. Errors: those
+/// of that command.
+TrainRequest read_train_request(int argc, const char* const* argv);
+
+/// Return the folder of a program's runs on DATA where none is given: PARENT/NAME of DATA.
+std::filesystem::path default_folder(const std::string& parent, const std::string& data);
+
+}  // namespace ladder::apps

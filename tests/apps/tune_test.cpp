@@ -1,0 +1,132 @@
+#include <tests/support/catch.h>
+#include <tests/support/paths.h>
+#include <tests/support/program.h>
+#include <tests/support/run_files.h>
+#include <tests/support/temporary_folder.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace ladder::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string kLadder = program_path("ladder");
+const std::string kMachines = (source_folder() / "examples/data/machines.csv").string();
+
+// Nine settings for 1, 3 and 9 epochs, one draw each: about 13 short runs.
+Arguments tune(const TemporaryFolder& folder, const std::string& out, const Arguments& more = {}) {
+  return Arguments{kLadder,       "tune",         kMachines,      "--label=state",
+                   "--threads=1", "--epochs=9",   "--draws=1",    "--layers=20,10",
+                   "--device=cpu", "--out=" + (folder / out).string()} +
+         more;
+}
+
+nlohmann::json record(const TemporaryFolder& folder, const std::string& out) {
+  return read_json(folder / out / "tune.json");
+}
+
+}  // namespace
+
+TEST_CASE("ladder tune: keeps the best third for three times the epochs", "[cli]") {
+  const TemporaryFolder folder;
+  const auto told = run_to_end(tune(folder, "t"));
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  const auto tried = record(folder, "t");
+  CHECK(tried.at("epochs") == nlohmann::json({1, 3, 9}));
+  const auto& trials = tried.at("trials");
+  REQUIRE(trials.size() == 9);
+  CHECK(trials[0].at("flags").empty());  // the defaults, which reach the end
+  CHECK(trials[0].at("errors").size() == 3);
+  std::vector<size_t> lengths;
+  std::set<std::string> flags;
+  double best = 100;
+  for (const auto& trial : trials) {
+    lengths.push_back(trial.at("errors").size());
+    flags.insert(trial.at("flags").dump());
+    CHECK_FALSE(trial.at("flags").contains("layers"));  // given, so not varied
+    if (lengths.back() == 3) best = std::min(best, trial.at("errors")[2].get<double>());
+  }
+  CHECK(flags.size() == 9);
+  const auto reach = [&](size_t rungs) {
+    return std::count_if(lengths.begin(), lengths.end(), [&](size_t n) { return n >= rungs; });
+  };
+  CHECK((reach(2) == 3 || reach(2) == 4));  // and the defaults
+  CHECK((reach(3) == 1 || reach(3) == 2));
+
+  // What it has chosen is a settings file for training, and gives the same run again.
+  const auto chosen = read_json(folder / "t/best.json");
+  const auto winner = std::find_if(trials.begin(), trials.end(), [&](const nlohmann::json& trial) {
+    return trial.at("flags") == chosen && trial.at("errors").size() == 3;
+  });
+  REQUIRE(winner != trials.end());
+  CHECK(winner->at("errors")[2].get<double>() == best);
+  const auto again = run_to_end({kLadder, "train", kMachines, "--label=state", "--threads=1",
+                                 "--epochs=9", "--layers=20,10", "--device=cpu", "--config",
+                                 (folder / "t/best.json").string(), "--validation=0.3",
+                                 "--no-baseline", "--no-report", "--quiet", "--out",
+                                 (folder / "run").string()});
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  CHECK(read_json(folder / "run/evaluation.json").at("held_back").at("error").get<double>() ==
+        best);
+  CHECK(file_bytes(folder / "t/tune.svg").starts_with("<svg "));
+  const auto lines = lines_of(told.out);
+  CHECK(lines.front() == "9 settings, 1 run each, up to 9 epochs");
+  CHECK(lines.back().starts_with("next      ladder train "));
+
+  // The same command starts nothing again; another one does not mix its runs with these.
+  const auto repeated = run_to_end(tune(folder, "t"));
+  CHECK(repeated.status == 0);
+  CHECK(repeated.out.find("run 1 of") == std::string::npos);
+  CHECK(record(folder, "t") == tried);
+  const auto other = run_to_end(tune(folder, "t", {"--noise=0.5"}));
+  CHECK(other.status == 2);
+  CHECK(one_sentence("ladder", other.err) ==
+        "expected the flags and data that " + (folder / "t").string() +
+            " was started with but got others (--out takes another folder).");
+}
+
+TEST_CASE("ladder tune: goes on after an interruption", "[cli]") {
+  const TemporaryFolder folder;
+  REQUIRE(run_to_end(tune(folder, "straight", {"--trials=3"})).status == 0);
+  Program cut(tune(folder, "cut", {"--trials=3"}));
+  REQUIRE(cut.wait_until([&] { return cut.out().find("run 2 of 3") != std::string::npos; }));
+  cut.send(SIGINT);
+  CHECK(cut.wait() == 130);
+  CHECK(cut.out().ends_with("interrupted; the same command goes on\n"));
+  REQUIRE(run_to_end(tune(folder, "cut", {"--trials=3"})).status == 0);
+  CHECK(record(folder, "cut").at("trials") == record(folder, "straight").at("trials"));
+}
+
+TEST_CASE("ladder tune: says what it does not take and what fails", "[cli]") {
+  const TemporaryFolder folder;
+  const auto sentence = [&](const Arguments& more, int status = 2) {
+    const auto outcome = run_to_end(tune(folder, "t", more));
+    CHECK(outcome.status == status);
+    return one_sentence("ladder", outcome.err);
+  };
+  CHECK(sentence({"--seeds=1..3"}) ==
+        "expected flags that each run may have but got --seeds (--draws says how many runs, "
+        "--epochs how long the last ones are; the test rows are for the model that you train "
+        "afterwards).");
+  CHECK(sentence({"--test", kMachines}).find("but got --test (") != std::string::npos);
+  CHECK(sentence({"--folds=3"}).find("but got --folds (") != std::string::npos);
+  CHECK(sentence({"--resume"}) ==
+        "expected flags that each run may have but got --resume (ladder tune sets it).");
+  CHECK(sentence({"--trials=1"}).find("--trials") != std::string::npos);
+  CHECK(sentence({"--lamda=3"}).find("--lamda") != std::string::npos);
+  CHECK(sentence({"--label=none"}, 1).find("none") != std::string::npos);
+  CHECK_FALSE(fs::exists(folder / "t"));
+
+  const auto help = run_to_end({kLadder, "tune", "--help"});
+  CHECK(help.status == 0);
+  CHECK(lines_of(help.out).size() <= 40);
+  for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);
+}
