@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/train/evaluate.h>
+#include <ladder/train/level_costs.h>
 #include <ladder/train/run_signs.h>
+#include <ladder/train/scaled_objective.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -108,12 +110,29 @@ std::string table(const std::vector<Row>& rows) {
                             with(&Row::others));
 }
 
+// Costs of each level, beside that of the best affine function of the lateral input. Scaled weights
+// are divided by the cost itself, as train::scaled_objective does.
+std::string levels_table(const std::string& run, Ladder& net, const runs::RunConfig& config,
+                         const torch::Tensor& x) {
+  const bool scaled = config.scaled_lambda.value_or(false);
+  const double floor = train::ScaledObjectiveOptions{}.floor;
+  auto text = fmt::format("\n{}\n{:>5} {:>9} {:>10} {:>9} {:>9}\n", run, "level", "cost", "lambda",
+                          "weighted", "lateral");
+  for (const auto& [level, cost, lateral] : train::level_costs(net, x)) {
+    const double weight = config.network.lambda[static_cast<size_t>(level)];
+    const double lambda = scaled ? weight / std::max(cost, floor) : weight;
+    text += fmt::format("{:>5} {:>9.4f} {:>10.4g} {:>9.4f} {:>9.4f}\n", level, cost, lambda,
+                        lambda * cost, lateral);
+  }
+  return text;
+}
+
 int run(int argc, char** argv) {
   std::vector<fs::path> folders;
   std::optional<fs::path> data_dir;
   int64_t rows = 10'000;
   int64_t neighbours = 10;
-  bool help = false, version = false;
+  bool levels = false, help = false, version = false;
   apps::CommandLine line(kProgram, "Print the signs that a run was left behind by the others.");
   line.word(
       "RUN", "folder of a ladder-mnist run", true,
@@ -125,6 +144,7 @@ int run(int argc, char** argv) {
   line.integer("neighbours", "nearest images of each (10)", neighbours, 1, 99);
   line.flag("data-dir", "DIR", "folder of the data (the run's)",
             [&](const auto& flag, const auto& text) { data_dir = apps::parse_folder(flag, text); });
+  line.toggle("levels", "also print the costs of each level", levels);
   line.toggle("version", "print version and kernels and exit", version);
   line.toggle("help", "print this and exit", help);
   line.parse(argc, argv);
@@ -138,6 +158,7 @@ int run(int argc, char** argv) {
   std::optional<data::TrainTest> images;
   std::optional<std::string> fingerprint;
   torch::Tensor x, test, nearest;
+  std::string level_tables;
   for (const auto& folder : folders) {
     const auto config = apps::recorded_config(folder);
     auto net = apps::recorded_network(folder, config);
@@ -152,6 +173,11 @@ int run(int argc, char** argv) {
       nearest = train::nearest_neighbours(x, neighbours);
     }
     const auto signs = train::run_signs(net, x);
+    if (levels) {
+      constexpr int64_t kRows = 1000;
+      level_tables +=
+          levels_table(folder.string(), net, config, x.narrow(0, 0, std::min(kRows, x.size(0))));
+    }
     const auto predicted = train::predict(net, test);
     all.push_back(
         {.run = folder.string(),
@@ -163,7 +189,7 @@ int run(int argc, char** argv) {
          .classes = signs.classes});
   }
   compare(all);
-  apps::print(table(all));
+  apps::print(table(all) + level_tables);
   return 0;
 }
 

@@ -84,6 +84,7 @@
 #include "ladder/train/evaluation.h"
 #include "ladder/train/evaluator.h"
 #include "ladder/train/fused_adam.h"
+#include "ladder/train/level_costs.h"
 #include "ladder/train/metrics.h"
 #include "ladder/train/objective.h"
 #include "ladder/train/optimizer_state.h"

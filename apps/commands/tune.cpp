@@ -94,7 +94,7 @@ std::vector<const char*> pointers(const std::vector<std::string>& words) {
 struct Trial {
   int64_t number = 0;
   std::vector<std::pair<std::string, std::string>> flags = {};  // none: the defaults
-  std::vector<double> errors = {};  // mean over the draws, by rung
+  std::vector<double> errors = {};                              // mean over the draws, by rung
 
   std::string text() const {
     std::string all;
@@ -117,8 +117,7 @@ struct Dimension {
   std::vector<std::string> values;  // "" leaves the default
 };
 
-std::vector<Dimension> dimensions_of(const TrainRequest& request,
-                                     const runs::RunConfig& config,
+std::vector<Dimension> dimensions_of(const TrainRequest& request, const runs::RunConfig& config,
                                      const std::vector<std::string>& arguments) {
   const bool images = !request.rows.table.has_value();
   std::vector<Dimension> all;
@@ -141,8 +140,8 @@ std::vector<Dimension> dimensions_of(const TrainRequest& request,
       half.push_back(std::max(width / 2, 2 * config.classes));
       twice.push_back(2 * width);
     }
-    add("layers", {"", fmt::format("{}", fmt::join(half, ",")),
-                   fmt::format("{}", fmt::join(twice, ","))});
+    add("layers",
+        {"", fmt::format("{}", fmt::join(half, ",")), fmt::format("{}", fmt::join(twice, ","))});
   }
   add("combinator", {"", "", "vanilla", "amlp-2-2-2"});
   return all;
@@ -153,12 +152,10 @@ std::vector<Trial> trials_of(const std::vector<Dimension>& dimensions, int64_t c
                              uint64_t seed) {
   std::vector<Trial> trials = {{.number = 1}};
   constexpr int64_t kMostDraws = 10'000;  // where there are fewer settings than trials
-  for (int64_t draw = 0;
-       draw < kMostDraws && static_cast<int64_t>(trials.size()) < count; ++draw) {
+  for (int64_t draw = 0; draw < kMostDraws && static_cast<int64_t>(trials.size()) < count; ++draw) {
     Trial trial{.number = static_cast<int64_t>(trials.size()) + 1};
     for (const auto& [flag, values] : dimensions) {
-      const auto place =
-          stream_seed(seed, fmt::format("tune {} {}", flag, draw)) % values.size();
+      const auto place = stream_seed(seed, fmt::format("tune {} {}", flag, draw)) % values.size();
       if (!values[place].empty()) trial.flags.emplace_back(flag, values[place]);
     }
     const auto alike = [&](const Trial& other) { return other.flags == trial.flags; };
@@ -207,7 +204,8 @@ class Tuner {
 
   int run() {
     for (auto count = static_cast<int64_t>(trials_.size()); count > 1; count /= kFactor) ++rungs_;
-    ordered_json asked = {{"trials", flags_.trials}, {"draws", flags_.draws},
+    ordered_json asked = {{"trials", flags_.trials},
+                          {"draws", flags_.draws},
                           {"epochs", epochs_},
                           {"arguments", std::vector(training_.begin() + 1, training_.end())}};
     check_same_command(flags_.out / "tune.json", asked);
@@ -240,8 +238,7 @@ class Tuner {
 
  private:
   fs::path folder_of(const Rung& rung, const Trial& trial) const {
-    return flags_.out / fmt::format("rung-{}", rung.number) /
-           fmt::format("trial-{}", trial.number);
+    return flags_.out / fmt::format("rung-{}", rung.number) / fmt::format("trial-{}", trial.number);
   }
 
   fs::path evaluation_of(const Rung& rung, const Trial& trial, int64_t draw) const {
@@ -265,10 +262,9 @@ class Tuner {
         if (!given(training_, "validation")) {
           command.insert(command.end(), {"--validation", fmt::format("{}", kHeldBack)});
         }
-        command.insert(command.end(),
-                       {"--epochs", std::to_string(rung.epochs), "--seed", seed, "--no-baseline",
-                        "--no-report", "--quiet", "--resume", "--out",
-                        evaluation.parent_path().string()});
+        command.insert(command.end(), {"--epochs", std::to_string(rung.epochs), "--seed", seed,
+                                       "--no-baseline", "--no-report", "--quiet", "--resume",
+                                       "--out", evaluation.parent_path().string()});
         plan.push_back({fmt::format("trial {} ({})", trial.number, trial.text()),
                         evaluation.parent_path(), std::move(command)});
       }
@@ -315,8 +311,8 @@ class Tuner {
   void write_record() const {
     auto trials = ordered_json::array();
     for (const auto& trial : trials_) {
-      trials.push_back({{"number", trial.number}, {"flags", flags_json(trial)},
-                        {"errors", trial.errors}});
+      trials.push_back(
+          {{"number", trial.number}, {"flags", flags_json(trial)}, {"errors", trial.errors}});
     }
     const ordered_json record = {
         {"asked", asked_}, {"epochs", epochs_of_rung_}, {"trials", trials}};
@@ -331,7 +327,8 @@ class Tuner {
 
   std::string table() const {
     auto text = fmt::format("\n{:>5}", "trial");
-    for (const auto epochs : epochs_of_rung_) text += fmt::format("  {:>9}", fmt::format("{} ep.", epochs));
+    for (const auto epochs : epochs_of_rung_)
+      text += fmt::format("  {:>9}", fmt::format("{} ep.", epochs));
     text += "  settings\n";
     std::vector<size_t> order(trials_.size());
     std::iota(order.begin(), order.end(), size_t{0});
@@ -418,13 +415,14 @@ void check(const TrainRequest& request, const std::vector<std::string>& training
   }
   if (request.several_seeds || request.has_test || request.options.folds > 0 ||
       request.options.minutes > 0) {
-    throw UsageError(fmt::format("expected flags that each run may have but got {} (--draws says "
-                                 "how many runs, --epochs how long the last ones are; the test "
-                                 "rows are for the model that you train afterwards).",
-                                 request.several_seeds        ? "--seeds"
-                                 : request.has_test           ? "--test"
-                                 : request.options.folds > 0 ? "--folds"
-                                                              : "--minutes"));
+    throw UsageError(
+        fmt::format("expected flags that each run may have but got {} (--draws says "
+                    "how many runs, --epochs how long the last ones are; the test "
+                    "rows are for the model that you train afterwards).",
+                    request.several_seeds       ? "--seeds"
+                    : request.has_test          ? "--test"
+                    : request.options.folds > 0 ? "--folds"
+                                                : "--minutes"));
   }
 }
 

@@ -26,6 +26,10 @@ TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "
   CHECK(lines[1].find(error) != std::string::npos);
   CHECK(lines_of(run_to_end(program + Arguments{seed(1)}).out).size() == 2);
 
+  const auto levels = lines_of(run_to_end(program + Arguments{seed(1), "--levels"}).out);
+  REQUIRE(levels.size() == 2 + 3 + 3);
+  CHECK(levels[4] == "level      cost     lambda  weighted   lateral");
+
   const auto nothing = run_to_end(program);
   CHECK(nothing.status == 2);
   REQUIRE(place.run("baseline", {"--epochs=1", "--quiet", "--lambda=none"}).status == 0);

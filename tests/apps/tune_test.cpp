@@ -21,8 +21,10 @@ const std::string kMachines = (source_folder() / "examples/data/machines.csv").s
 
 // Nine settings for 1, 3 and 9 epochs, one draw each: about 13 short runs.
 Arguments tune(const TemporaryFolder& folder, const std::string& out, const Arguments& more = {}) {
-  return Arguments{kLadder,       "tune",         kMachines,      "--label=state",
-                   "--threads=1", "--epochs=9",   "--draws=1",    "--layers=20,10",
+  return Arguments{kLadder,        "tune",
+                   kMachines,      "--label=state",
+                   "--threads=1",  "--epochs=9",
+                   "--draws=1",    "--layers=20,10",
                    "--device=cpu", "--out=" + (folder / out).string()} +
          more;
 }
@@ -67,11 +69,10 @@ TEST_CASE("ladder tune: keeps the best third for three times the epochs", "[cli]
   });
   REQUIRE(winner != trials.end());
   CHECK(winner->at("errors")[2].get<double>() == best);
-  const auto again = run_to_end({kLadder, "train", kMachines, "--label=state", "--threads=1",
-                                 "--epochs=9", "--layers=20,10", "--device=cpu", "--config",
-                                 (folder / "t/best.json").string(), "--validation=0.3",
-                                 "--no-baseline", "--no-report", "--quiet", "--out",
-                                 (folder / "run").string()});
+  const auto again = run_to_end(
+      {kLadder, "train", kMachines, "--label=state", "--threads=1", "--epochs=9", "--layers=20,10",
+       "--device=cpu", "--config", (folder / "t/best.json").string(), "--validation=0.3",
+       "--no-baseline", "--no-report", "--quiet", "--out", (folder / "run").string()});
   INFO(again.err);
   REQUIRE(again.status == 0);
   CHECK(read_json(folder / "run/evaluation.json").at("held_back").at("error").get<double>() ==
