@@ -79,17 +79,6 @@ std::string rank_correlation(const std::vector<double>& a, const std::vector<dou
   return size > 0 ? fmt::format("{:.2f}", x.dot(y).item<double>() / size) : "-";
 }
 
-// Mean share of rows that other runs put into another class, in percent.
-void compare(std::vector<Row>& rows) {
-  for (auto& row : rows) {
-    double sum = 0;
-    for (const auto& other : rows) {
-      sum += 100 * row.classes.ne(other.classes).to(torch::kDouble).mean().item<double>();
-    }
-    row.others = rows.size() > 1 ? sum / static_cast<double>(rows.size() - 1) : 0;
-  }
-}
-
 std::string table(const std::vector<Row>& rows) {
   auto text = fmt::format("{:<28} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %",
                           "noise %", "entropy", "others %", "test error", "most confused");
@@ -188,7 +177,12 @@ int run(int argc, char** argv) {
          .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
          .classes = signs.classes});
   }
-  compare(all);
+  if (all.size() > 1) {
+    std::vector<torch::Tensor> classes;
+    for (const auto& row : all) classes.push_back(row.classes);
+    const auto others = train::disagreements(classes);
+    for (size_t i = 0; i < all.size(); ++i) all[i].others = others[i];
+  }
   apps::print(table(all) + level_tables);
   return 0;
 }

@@ -1,16 +1,19 @@
 #include "apps/support/experiment.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <ladder/data/split.h>
 #include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
+#include <ladder/train/run_signs.h>
 #include <ladder/train/trainer.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -20,6 +23,10 @@ namespace ladder::apps {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kRunThere =
+    "expected an empty folder but got a run in {} (--resume continues it, --out takes another "
+    "folder).";
 
 // Return rows on the device and in the type of the network. A GPU keeps bytes and scales each
 // batch.
@@ -85,6 +92,12 @@ void check_same_settings(const runs::RunConfig& there, const runs::RunConfig& he
   }
 }
 
+// Where a run is recorded, and which of several starts it is.
+struct RunPlace {
+  fs::path folder;
+  int64_t candidate = 1;
+};
+
 // Settings of a run, their JSON in its folder, and its plan of products.
 struct SettledRun {
   runs::RunConfig config;
@@ -93,8 +106,9 @@ struct SettledRun {
 };
 
 SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
-                      const fs::path& folder, uint64_t seed, int64_t labeled_rows,
+                      const RunPlace& place, uint64_t seed, int64_t labeled_rows,
                       ProgressLine& line) {
+  const auto& folder = place.folder;
   SettledRun run{flags.config, "", flags.products};
   auto& config = run.config;
   config.train_rows = experiment.data.train.inputs.size(0);
@@ -102,12 +116,10 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.data = experiment.fingerprint;
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
+  if (config.candidates > 1) config.candidate = place.candidate;
   const auto stored = runs::read_config(folder);
   if (stored && !flags.resume) {
-    throw UsageError(
-        fmt::format("expected an empty folder but got a run in {} (--resume continues "
-                    "it, --out takes another folder).",
-                    folder.string()));
+    throw UsageError(fmt::format(kRunThere, folder.string()));
   }
   if (!stored) {
     config.environment = environment(run.products, experiment.data_dir);
@@ -154,6 +166,7 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
           .labeled_batch = config.labeled_batch,
           .unlabeled_batch = decoder ? config.unlabeled_batch : 0,
           .seed = config.seed.value(),
+          .start = config.candidate.value_or(1),
           .eval_every = config.eval_every,
           .calibration = config.calibration,
           .patience = config.patience,
@@ -173,19 +186,21 @@ std::string machine_text(const runs::RunConfig& config, const ops::ProductPlan& 
 // whose checkpoint was deleted.
 struct SeedRun {
   runs::RunConfig config;
+  Ladder net{nullptr};
   std::unique_ptr<ProgressLine> line;
   std::optional<train::Trainer> trainer;
   std::optional<train::TrainResult> result;
 };
 
 SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
-                 uint64_t seed, const fs::path& folder, const std::string& name,
+                 uint64_t seed, const RunPlace& place, const std::string& name,
                  bool shows_progress) {
+  const auto& folder = place.folder;
   auto told = std::make_unique<ProgressLine>(flags.config.epochs, flags.quiet, name);
   auto& line = *told;
   const auto split = split_rows(experiment, flags.config, seed);
   check_batch_size(flags.config.unlabeled_batch, split.unlabeled.numel());
-  const auto run = settle_run(experiment, flags, folder, seed, split.labeled.numel(), line);
+  const auto run = settle_run(experiment, flags, place, seed, split.labeled.numel(), line);
   if (flags.seeds.empty() || seed == flags.seeds.front()) {
     ProgressLine(0, flags.quiet).print(machine_text(run.config, run.products));
   }
@@ -195,12 +210,13 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
                            folder.string())
                    .c_str(),
                stderr);
-    return {
-        run.config, std::move(told), {}, runs::RunFolder(folder, run.json, flags.resume).result()};
+    return {.config = run.config,
+            .line = std::move(told),
+            .result = runs::RunFolder(folder, run.json, flags.resume).result()};
   }
 
   auto net = experiment.build();
-  reset_parameters(*net, stream_seed(seed, "init"));
+  reset_parameters(*net, stream_seed(train::start_seed(seed, place.candidate), "init"));
   const auto device = flags.config.device;
   net->to(device, models::dtype(flags.config.precision));
   train::TrainData rows{.training = {.inputs = placed.train_inputs,
@@ -226,7 +242,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     line.evaluation(at, steps);
   };
   trainer.callbacks.stop_requested = stop_requested;
-  return {run.config, std::move(told), std::move(trainer), {}};
+  return {.config = run.config, .net = net, .line = std::move(told), .trainer = std::move(trainer)};
 }
 
 fs::path seed_folder(const TrainingFlags& flags, uint64_t seed) {
@@ -252,7 +268,7 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
   std::vector<train::Trainer> trainers;
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
-    seed_runs.push_back(seed_run(experiment, placed, flags, seed, seed_folder(flags, seed),
+    seed_runs.push_back(seed_run(experiment, placed, flags, seed, {seed_folder(flags, seed)},
                                  fmt::format("seed {}", seed), trainers.empty()));
     if (seed_runs.back().trainer) {
       trainers.push_back(std::move(*seed_runs.back().trainer));
@@ -267,10 +283,70 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
   return all;
 }
 
+// Train the starts of a seed for a few epochs, and let the one that agrees most with the others
+// become the run. Return the result of a start that was interrupted.
+//
+// The starts are recorded beside the folder of the run, which one of them then becomes: by a single
+// rename, so that an interruption leaves either the starts or the run.
+std::optional<SeedResult> choose_candidate(const Experiment& experiment, const PlacedData& placed,
+                                           const TrainingFlags& flags, uint64_t seed) {
+  constexpr int64_t kComparedRows = 10'000;
+  const auto folder = seed_folder(flags, seed);
+  if (fs::exists(folder / "config.json")) return std::nullopt;
+  auto starts = folder;
+  starts += ".candidates";
+  const auto unlabeled = split_rows(experiment, flags.config, seed).unlabeled;
+  const auto rows = placed.train_inputs.index_select(
+      0, unlabeled.slice(0, 0, kComparedRows).to(placed.train_inputs.device()));
+  std::vector<torch::Tensor> classes;
+  for (int64_t candidate = 1; candidate <= flags.config.candidates; ++candidate) {
+    const auto name = fmt::format("candidate {}", candidate);
+    auto run = seed_run(experiment, placed, flags, seed,
+                        {starts / std::to_string(candidate), candidate}, name, true);
+    auto& trainer = *run.trainer;
+    const auto steps = flags.config.candidate_epochs * trainer.steps_per_epoch();
+    trainer.callbacks.stop_requested = [&] { return stop_requested() || trainer.step() >= steps; };
+    if (trainer.step() < steps) {
+      auto result = trainer.run();
+      if (trainer.step() < steps) return SeedResult{run.config, std::move(result)};
+    }
+    classes.push_back(train::run_signs(run.net, rows).classes);
+  }
+  const auto others = train::disagreements(classes);
+  const auto chosen = std::min_element(others.begin(), others.end()) - others.begin() + 1;
+  const auto best = starts / std::to_string(chosen);
+  write_text(
+      best / "candidates.json",
+      nlohmann::ordered_json(
+          {{"epochs", flags.config.candidate_epochs}, {"disagreement", others}, {"chosen", chosen}})
+              .dump(2) +
+          "\n");
+  fs::rename(best, folder);
+  remove_folder(starts);
+  std::vector<std::string> shares;
+  for (const auto share : others) shares.push_back(fmt::format("{:.2f}", share));
+  ProgressLine(0, flags.quiet)
+      .print(
+          fmt::format("the others disagree with candidates 1 to {} on {} % of the rows; candidate "
+                      "{} goes on",
+                      others.size(), fmt::join(shares, ", "), chosen));
+  return std::nullopt;
+}
+
 SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
                      const TrainingFlags& flags, uint64_t seed) {
   announce(flags, seed);
-  auto run = seed_run(experiment, placed, flags, seed, seed_folder(flags, seed), "", true);
+  RunPlace place{seed_folder(flags, seed)};
+  auto here = flags;
+  if (flags.config.candidates > 1) {
+    if (fs::exists(place.folder / "config.json") && !flags.resume) {
+      throw UsageError(fmt::format(kRunThere, place.folder.string()));
+    }
+    if (auto stopped = choose_candidate(experiment, placed, flags, seed)) return *stopped;
+    place.candidate = runs::read_config(place.folder).value().candidate.value_or(1);
+    here.resume = true;
+  }
+  auto run = seed_run(experiment, placed, here, seed, place, "", true);
   return {run.config, run.trainer ? run.trainer->run() : std::move(*run.result)};
 }
 

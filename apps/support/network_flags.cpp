@@ -116,6 +116,11 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
         "takes clean predictions, which that cost is measured against).");
   }
+  if (config.candidates > 1 && !clean) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda after a layer for --candidates but got none (their "
+        "clean predictions are compared).");
+  }
   if (config.pieces.mutual_information > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "

@@ -1,6 +1,7 @@
 #include "apps/support/output.h"
 
 #include <fmt/format.h>
+#include <ftw.h>
 #include <ladder/io/atomic_file.h>
 #include <unistd.h>
 
@@ -74,6 +75,17 @@ void make_folder(const fs::path& folder) {
   throw std::runtime_error(fmt::format("expected to create the folder {} but got \"{}\".",
                                        folder.string(),
                                        error ? error.message() : std::string("not a folder")));
+}
+
+// Not std::filesystem::remove_all: libtorch.so exports one of an older libstdc++, which wins at
+// link time and calls a function that newer ones lack.
+void remove_folder(const fs::path& folder) {
+  constexpr int kOpenFolders = 16;
+  const auto remove = [](const char* path, const struct stat*, int, struct FTW*) {
+    std::remove(path);
+    return 0;
+  };
+  ::nftw(folder.c_str(), remove, kOpenFolders, FTW_DEPTH | FTW_PHYS);
 }
 
 }  // namespace ladder::apps

@@ -26,4 +26,7 @@ void write_text(const std::filesystem::path& path, std::string_view text);
 /// its place, no permission.
 void make_folder(const std::filesystem::path& folder);
 
+/// Remove a folder with all that it holds, as far as possible; links are not followed.
+void remove_folder(const std::filesystem::path& folder);
+
 }  // namespace ladder::apps

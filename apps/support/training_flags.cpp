@@ -94,6 +94,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
             [&](const std::string& flag, const std::string& text) {
               flags.seeds = parse_seeds(flag, text);
             });
+  line.integer("candidates",
+               "short starts of a run; the one that agrees most with the others goes on",
+               config.candidates, 1, 100);
+  line.integer("candidate-epochs", "epochs of each start", config.candidate_epochs, 1);
   line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", config.eval_every,
                0);
   line.flag("calibration", "training|labeled",
@@ -197,6 +201,19 @@ void check_combinations(const TrainingFlags& flags) {
   if (config.epochs > kMaxEpochs) {
     throw UsageError(
         fmt::format("expected --epochs of at most {} but got {}.", kMaxEpochs, config.epochs));
+  }
+  if (config.candidates == 2) {
+    throw UsageError(
+        "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says "
+        "which "
+        "is right).");
+  }
+  if (config.candidates > 1 && flags.parallel_seeds) {
+    throw UsageError("expected --candidates or --parallel-seeds but got both.");
+  }
+  if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
+    throw UsageError(fmt::format("expected --candidate-epochs below the {} epochs but got {}.",
+                                 config.epochs, config.candidate_epochs));
   }
   if (config.warm_up > static_cast<double>(config.epochs)) {
     throw UsageError(fmt::format("expected --warm-up of at most the {} epochs but got {}.",

@@ -80,6 +80,9 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
   visit("seed", Role::kExperiment, config.seed);
+  visit("candidates", Role::kExperiment, config.candidates);
+  visit("candidate_epochs", Role::kExperiment, config.candidate_epochs);
+  visit("candidate", Role::kExperiment, config.candidate);
   visit("eval_every", Role::kCircumstance, config.eval_every);
   visit("calibration", Role::kExperiment, config.calibration);
   visit("patience", Role::kExperiment, config.patience);

@@ -66,6 +66,9 @@ struct RunConfig {
   int64_t unlabeled_batch = 100;
   int64_t labeled_batch = 100;
   std::optional<uint64_t> seed = {};
+  int64_t candidates = 1;                 ///< short starts, of which one goes on
+  int64_t candidate_epochs = 4;           ///< of each
+  std::optional<int64_t> candidate = {};  ///< which start this is, from 1
 
   int64_t eval_every = 1;
   train::Calibration calibration = train::Calibration::kTrainingRows;

@@ -13,7 +13,7 @@ namespace ladder::train {
 /// A denoising cost, measured on rows.
 struct LevelCost {
   int64_t level = 0;
-  double cost = 0;    ///< C_l, unweighted
+  double cost = 0;     ///< C_l, unweighted
   double lateral = 0;  ///< C_l of the best affine function of z~ alone, for each unit
 };
 

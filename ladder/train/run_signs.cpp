@@ -89,4 +89,23 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
   return signs;
 }
 
+std::vector<double> disagreements(const std::vector<torch::Tensor>& classes) {
+  TORCH_CHECK(classes.size() >= 2, "disagreements: expected at least 2 predictions but got ",
+              classes.size(), ".");
+  std::vector<double> means;
+  for (const auto& one : classes) {
+    double sum = 0;
+    for (const auto& other : classes) {
+      TORCH_CHECK(
+          one.defined() && one.dim() == 1 && one.numel() > 0 && one.sizes() == other.sizes(),
+          "disagreements: expected predictions of the same rows but got ",
+          one.defined() ? c10::str(one.sizes()) : std::string("none"), " and ",
+          other.defined() ? c10::str(other.sizes()) : std::string("none"), ".");
+      sum += 100 * one.ne(other).to(at::kDouble).mean().item<double>();
+    }
+    means.push_back(sum / static_cast<double>(classes.size() - 1));
+  }
+  return means;
+}
+
 }  // namespace ladder::train

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "ladder/core/random.h"
 #include "ladder/nn/ladder.h"
@@ -37,5 +38,11 @@ struct RunSigns {
 /// rows.
 RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed = 1,
                    int64_t batch_size = 1000);
+
+/// Return for each of several predictions, int64 [n] each, the mean percentage of rows that the
+/// others put into another class. Runs that are left behind disagree with runs that are not, so the
+/// least value, the medoid, is a good choice among three or more. Errors: fewer than 2, other
+/// sizes.
+std::vector<double> disagreements(const std::vector<torch::Tensor>& classes);
 
 }  // namespace ladder::train

@@ -1,5 +1,6 @@
 #include "ladder/train/trainer.h"
 
+#include <string>
 #include <utility>
 
 #include "ladder/train/cost_buffer.h"
@@ -20,7 +21,7 @@ class Trainer::Run {
         net_(parts_.objective->classifier()),
         data_(checked(std::move(data), *parts_.objective, options_)),
         runner_(parts_.objective, parts_.optimizer, sampler_of(data_, net_, options_),
-                NoiseSource(stream_seed(options_.seed, "noise")),
+                NoiseSource(stream_seed(start_seed(options_.seed, options_.start), "noise")),
                 {.products = options_.products, .graph = options_.graph}),
         costs_(parts_.objective->terms()),
         evaluator_(data_, net_,
@@ -162,6 +163,11 @@ class Trainer::Run {
   TrainState state_;
   RunJournal journal_;
 };
+
+uint64_t start_seed(uint64_t seed, int64_t start) {
+  TORCH_CHECK(start >= 1, "start_seed: expected a start of at least 1 but got ", start, ".");
+  return start == 1 ? seed : stream_seed(seed, "start " + std::to_string(start));
+}
 
 Trainer::Trainer(Ladder net, TrainData data, TrainOptions options)
     : Trainer(train::objective(net), std::move(data), std::move(options)) {}

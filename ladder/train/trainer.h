@@ -35,6 +35,9 @@ struct TrainOptions {
   /// Initial parameters are those the network comes with: reset_parameters(*net, stream_seed(seed,
   /// "init")).
   uint64_t seed = 1;
+  /// Which of several starts from this seed, from 1: others have another order of rows and other
+  /// noise. Initial parameters: start_seed(seed, start) in place of seed.
+  int64_t start = 1;
 
   int64_t eval_every = 1;  ///< epochs; the last epoch is always evaluated; 0: only that one
   Calibration calibration = Calibration::kTrainingRows;
@@ -59,6 +62,9 @@ struct TrainOptions {
   double checkpoint_every_seconds = 60;
   double progress_every_seconds = 1;
 };
+
+/// Return the seed of the streams of start `start` of a run: `seed` itself for the first one.
+uint64_t start_seed(uint64_t seed, int64_t start);
 
 /// Where a run stands, for a progress line.
 struct Progress {

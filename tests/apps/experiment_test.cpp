@@ -77,6 +77,8 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"unlabeled_batch", 20},
                          {"labeled_batch", 20},
                          {"seed", 7},
+                         {"candidates", 1},
+                         {"candidate_epochs", 4},
                          {"eval_every", 1},
                          {"calibration", "training"},
                          {"patience", 0},
@@ -397,4 +399,37 @@ TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", 
   CHECK(mnist_sentence(other.err).find("pseudo_labels (1.0 there, 2.0 here)") != std::string::npos);
   REQUIRE(place.run("cut", flags + Arguments{"--resume"}).status == 0);
   require_same_run(place, "straight", "cut");
+}
+
+TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--candidates=3", "--candidate-epochs=2", "--epochs=4"};
+  const auto told = place.run("straight", flags);
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  const auto chosen = place.read("straight", "candidates.json");
+  const auto shares = chosen.at("disagreement").get<std::vector<double>>();
+  REQUIRE(shares.size() == 3);
+  const auto number = chosen.at("chosen").get<int64_t>();
+  CHECK(shares[static_cast<size_t>(number - 1)] == *std::min_element(shares.begin(), shares.end()));
+  CHECK(told.out.find("candidate " + std::to_string(number) + " goes on") != std::string::npos);
+  CHECK(place.read("straight", "config.json").at("candidate") == number);
+  CHECK(lines_of(file_bytes(place.file("straight", "metrics.jsonl"))).size() == 4);
+  CHECK_FALSE(fs::exists(place.folder / "straight.candidates"));
+  if (number == 1) {  // the first start is the run without candidates
+    REQUIRE(place.run("plain", {"--epochs=4"}).status == 0);
+    CHECK(place.read("plain", "result.json").at("test_error") ==
+          place.read("straight", "result.json").at("test_error"));
+  }
+
+  // Stopped in the second start, then in the run itself.
+  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
+  REQUIRE(cut.wait_until([&] { return cut.out().find("candidate 2") != std::string::npos; }));
+  cut.send(SIGINT);
+  const auto status = cut.wait();
+  CHECK((status == 130 || status == 0));
+  if (status == 130) CHECK(place.run("cut", flags + Arguments{"--resume"}).status == 0);
+  require_same_run(place, "straight", "cut");
+  CHECK(place.run("cut", flags).status == 2);
+  CHECK(place.run("cut", flags + Arguments{"--resume", "--candidate-epochs=1"}).status == 2);
 }

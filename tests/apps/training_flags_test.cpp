@@ -245,4 +245,13 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--lambda", "none", "--mutual-information", "1"}) ==
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
+  CHECK(
+      sentence({"--candidates", "2"}) ==
+      "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says which "
+      "is right).");
+  CHECK(sentence({"--candidates", "3", "--epochs", "4"}) ==
+        "expected --candidate-epochs below the 4 epochs but got 4.");
+  CHECK(sentence({"--candidates", "3", "--lambda", "none"}) ==
+        "expected a weight above 0 in --lambda after a layer for --candidates but got none (their "
+        "clean predictions are compared).");
 }

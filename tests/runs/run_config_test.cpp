@@ -57,6 +57,9 @@ RunConfig unusual() {
   config.unlabeled_batch = 64;
   config.labeled_batch = 32;
   config.seed = 18446744073709551615ULL;
+  config.candidates = 3;
+  config.candidate_epochs = 2;
+  config.candidate = 2;
   config.eval_every = 5;
   config.calibration = train::Calibration::kLabeledRows;
   config.patience = 3;
@@ -124,7 +127,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 37);
+  CHECK(fields == 40);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {

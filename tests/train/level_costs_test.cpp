@@ -28,8 +28,7 @@ TEST_CASE("level_costs compares a level with the best use of its lateral input a
 
   // Learned: the costs of a step with the same noise.
   NoiseSource noise(3);
-  const auto loss = net->loss(
-      {x.narrow(0, 0, 2), torch::zeros({2}, torch::kInt64), x}, noise);
+  const auto loss = net->loss({x.narrow(0, 0, 2), torch::zeros({2}, torch::kInt64), x}, noise);
   CHECK(costs[1].cost == loss.denoising[1].item<double>());
   // Lateral, level 0: the residual of a regression of x on x + noise, unit by unit. The noise is
   // drawn for all corrupted rows.
@@ -38,7 +37,8 @@ TEST_CASE("level_costs compares a level with the best use of its lateral input a
   const auto noisy = x + drawn.narrow(0, 2, 300);
   double sum = 0;
   for (int64_t unit = 0; unit < kBlobFeatures; ++unit) {
-    const auto design = torch::stack({noisy.select(1, unit), torch::ones({300}, torch::kFloat64)}, 1);
+    const auto design =
+        torch::stack({noisy.select(1, unit), torch::ones({300}, torch::kFloat64)}, 1);
     const auto y = x.select(1, unit).unsqueeze(1);
     const auto fit = std::get<0>(torch::linalg_lstsq(design, y));
     sum += (y - design.matmul(fit)).square().mean().item<double>();

@@ -90,3 +90,16 @@ TEST_CASE("run_signs and nearest_neighbours say what they expect", "[train]") {
   REQUIRE(error_text([&] { neighbour_cut(neighbours, torch::zeros({2}, torch::kInt64)); }) ==
           "neighbour_cut: expected int64 classes [300] but got [2].");
 }
+
+TEST_CASE("disagreements are mean shares of rows in other classes", "[train]") {
+  const auto a = torch::tensor({0, 1, 2, 3}, torch::kInt64);
+  const auto b = torch::tensor({0, 1, 2, 0}, torch::kInt64);
+  const auto c = torch::tensor({0, 0, 0, 0}, torch::kInt64);
+  const auto shares = disagreements({a, b, c});
+  CHECK(shares == std::vector<double>{(25.0 + 75.0) / 2, (25.0 + 50.0) / 2, (75.0 + 50.0) / 2});
+  REQUIRE(error_text([&] { disagreements({a}); }) ==
+          "disagreements: expected at least 2 predictions but got 1.");
+  REQUIRE(error_text([&] {
+            disagreements({a, a.narrow(0, 0, 2)});
+          }) == "disagreements: expected predictions of the same rows but got [4] and [2].");
+}

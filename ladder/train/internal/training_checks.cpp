@@ -139,7 +139,7 @@ data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
   data::SemiSampler sampler(data.training, {.unlabeled_batch = options.unlabeled_batch,
                                             .labeled_batch = options.labeled_batch,
                                             .classes = net.is_empty() ? 0 : net->classes(),
-                                            .seed = options.seed});
+                                            .seed = start_seed(options.seed, options.start)});
   data::check_finite("Trainer", "training inputs", data.training.inputs, used_rows(data));
   if (data.test_inputs.defined()) {
     data::check_finite("Trainer", "test inputs", data.test_inputs);
