@@ -235,7 +235,7 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
     if (parse_number(text, mark, value) == NumberKind::kFinite) missing_numbers_.push_back(value);
   }
 
-  buffer_.resize(kCsvBlock + 1);
+  grow(kCsvBlock + 1);
   fill_sample();
   start_text();
   delimiter_ = options_.delimiter ? *options_.delimiter : recognised_delimiter();
@@ -249,22 +249,30 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
 
 // ---- Bytes
 
+// Leaves new bytes as they are: a small file touches only the pages that it fills.
+void CsvParser::grow(size_t size) {
+  auto larger = std::make_unique_for_overwrite<char[]>(size);
+  if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
+  buffer_ = std::move(larger);
+  buffer_size_ = size;
+}
+
 bool CsvParser::fill() {
   if (at_end_) return false;
   if (begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ + 1 == buffer_.size()) {
+  if (end_ + 1 == buffer_size_) {
     if (end_ >= kMostRow) {
       fail("rows of at most " + std::to_string(kMostRow >> 20) + " MiB",
            "a longer one in line " + std::to_string(line_) + " of " + name_,
            "is it a file of another kind?");
     }
-    buffer_.resize(2 * end_ + 1);
+    grow(2 * end_ + 1);
   }
-  const size_t got = source_->read(buffer_.data() + end_, buffer_.size() - 1 - end_);
+  const size_t got = source_->read(buffer_.get() + end_, buffer_size_ - 1 - end_);
   end_ += got;
   at_end_ = got == 0;
   buffer_[end_] = '\n';
@@ -275,17 +283,17 @@ bool CsvParser::fill() {
 void CsvParser::fill_sample() {
   int64_t lines = 0;
   while (true) {
-    const bool full = end_ + 1 == buffer_.size();
+    const bool full = end_ + 1 == buffer_size_;
     if (lines >= 2 && (full || !source_->ready())) break;
     if (full && end_ >= kMostSample) break;
     const size_t before = end_;
     if (!fill()) break;
-    lines += count_line_ends(buffer_.data() + before, buffer_.data() + end_);
+    lines += count_line_ends(buffer_.get() + before, buffer_.get() + end_);
   }
 }
 
 void CsvParser::start_text() {
-  const std::string_view text(buffer_.data(), end_);
+  const std::string_view text(buffer_.get(), end_);
   if (text.empty()) fail("a table", "an empty file at " + name_);
   if (text.starts_with("\xFF\xFE"sv) || text.starts_with("\xFE\xFF"sv)) {
     fail("text in UTF-8", "UTF-16 in " + name_, "save it as UTF-8");
@@ -307,7 +315,7 @@ void CsvParser::start_text() {
 CsvParser::Rows CsvParser::sample_rows(char delimiter, size_t most, bool& whole) const {
   Rows rows;
   std::vector<CsvCell> cells;
-  const char* at = buffer_.data() + begin_;
+  const char* at = buffer_.get() + begin_;
   whole = true;
   while (rows.size() < most) {
     Scan found;
@@ -492,7 +500,7 @@ void CsvParser::set_kinds(const Rows& rows, bool header) {
 // ---- Rows and cells
 
 CsvParser::Scan CsvParser::scan(const char* at, char delimiter, std::vector<CsvCell>& cells) const {
-  const char* const limit = buffer_.data() + end_;
+  const char* const limit = buffer_.get() + end_;
   Scan found;
   cells.clear();
   const auto skip_line_end = [&](const char* p) {
@@ -510,7 +518,7 @@ CsvParser::Scan CsvParser::scan(const char* at, char delimiter, std::vector<CsvC
     ++found.skipped;
   }
   const auto where = [&](const char* p) {
-    const int64_t line = line_ + count_line_ends(buffer_.data() + begin_, p);
+    const int64_t line = line_ + count_line_ends(buffer_.get() + begin_, p);
     return place(line, cells.size());
   };
 
@@ -578,14 +586,14 @@ CsvParser::Step CsvParser::scan_row(bool wait) {
       if (buffer_[begin_] == '\n') ++begin_;
       after_cr_ = false;
     }
-    const Scan found = scan(buffer_.data() + begin_, delimiter_, cells_);
+    const Scan found = scan(buffer_.get() + begin_, delimiter_, cells_);
     const bool row = found.step == Step::kRow;
     const char* const next = row ? found.next : found.begin;
     line_ += found.skipped;
     row_line_ = line_;
     if (row) line_ += found.lines;
     row_begin_ = found.begin;
-    const auto used = static_cast<size_t>(next - buffer_.data());
+    const auto used = static_cast<size_t>(next - buffer_.get());
     after_cr_ = after_cr_ || (used > begin_ && next[-1] == '\r');
     begin_ = used;
     if (found.step != Step::kIncomplete) return found.step;

@@ -88,6 +88,7 @@ class CsvParser {
   using Rows = std::vector<std::vector<std::string>>;
 
   void fill_sample();
+  void grow(size_t size);
   bool fill();
   void start_text();
   char recognised_delimiter() const;
@@ -124,7 +125,8 @@ class CsvParser {
   bool decimal_open_ = false;  // the first number with a mark decides
   std::vector<double> missing_numbers_;
 
-  std::vector<char> buffer_;  // bytes from begin_ to end_, and one more that ends a line
+  std::unique_ptr<char[]> buffer_;  // bytes from begin_ to end_, and one more that ends a line
+  size_t buffer_size_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;
   bool at_end_ = false;  // the source has no more
