@@ -348,7 +348,11 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
   CHECK(edited("\"format\": 1", "\"format\": 7").find(begin + "expected format 1 but got 7") == 0);
   CHECK(edited("dense 20", "dense 2000000").find(begin + "expected tensors of at least") == 0);
   CHECK(edited("\"fig\",\n", "").find(begin + "expected a network of 2 classes") == 0);
-  CHECK(edited("\"classes\"", "\"klasses\"").find(begin) == 0);
+  CHECK(edited("\"classes\"", "\"klasses\"") ==
+        begin +
+            "expected the entries of a model in model.json but got \"key 'classes' not found\".");
+  CHECK(edited("dense 20\",", "dense 100000000\", \"dense 100000000\", \"dense 100000000\",")
+            .find(begin + "expected tensors of at least") == 0);
   const auto tensors = ladder::io::load_tensors(folder / "a.ladder");
   for (const auto& [name, tensor] : tensors) {
     if (name == "model.json") continue;
@@ -358,4 +362,44 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
             begin + "expected finite numbers in " + name + " but got others.");
     }
   }
+}
+
+TEST_CASE("Model file: cut at every length or changed at every byte it is refused or the same",
+          "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(60, 6);
+  auto options = quick(1);
+  options.layers = {2};
+  Classifier classifier(options);
+  classifier.fit(rows.table, "kind");
+  classifier.save(folder / "a.ladder");
+  const auto whole = file_bytes(folder / "a.ladder");
+  const auto expected = classifier.predict_proba(rows.table);
+  const auto path = folder / "b.ladder";
+  // True if the bytes are refused by a sentence; else they must predict the same.
+  const auto refused = [&](const std::string& bytes) {
+    ladder::testing::write_file(path, bytes);
+    Classifier loaded;
+    const auto text = error_text([&] { loaded = Classifier::load(path); });
+    if (text == "(no error)") {
+      CHECK(loaded.predict_proba(rows.table).equal(expected));
+      return false;
+    }
+    CHECK(text.find(": expected ") != std::string::npos);
+    CHECK(text.find(path.string()) != std::string::npos);
+    return true;
+  };
+  for (size_t length = 0; length < whole.size(); ++length) {
+    INFO("cut after " << length << " of " << whole.size() << " bytes");
+    CHECK(refused(whole.substr(0, length)));
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    INFO("byte " << i << " of " << whole.size());
+    auto bytes = whole;
+    bytes[i] = static_cast<char>(bytes[i] ^ (1 << i % 8));
+    count += refused(bytes) ? 1 : 0;
+  }
+  CHECK(count > 0);
+  CHECK_FALSE(refused(whole));
 }

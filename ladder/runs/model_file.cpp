@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
+#include <c10/util/safe_numerics.h>
 #include <ladder/models/network.h>
 
 #include <cmath>
@@ -34,6 +35,11 @@ exports::ImageInputs images_from(const ordered_json& json) {
                               .mean = json.at("mean").get<std::vector<double>>(),
                               .scale = json.at("scale").get<std::vector<double>>(),
                               .flat = json.at("flat").get<bool>()};
+  constexpr int64_t kMostSide = 100'000;
+  for (const int64_t size : {images.channels, images.height, images.width}) {
+    TORCH_CHECK(size >= 1 && size <= kMostSide, "expected images of 1 to ", kMostSide,
+                " channels, rows and columns but got ", size);
+  }
   const auto channels = static_cast<size_t>(images.channels);
   TORCH_CHECK(images.mean.size() == channels && images.scale.size() == channels,
               "expected a mean and a scale for each of ", images.channels, " channels but got ",
@@ -87,8 +93,16 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
   for (const auto& [name, tensor] : tensors) there += tensor.numel();
   const auto shapes = models::layer_shapes(network);
   int64_t weights = 0;
+  const auto check_weights = [&] {  // after each layer, before the sum overflows
+    TORCH_CHECK(weights <= there, "expected tensors of at least ", weights, " numbers but got ",
+                there);
+  };
   for (size_t l = 0; l < network.layers.size(); ++l) {
-    const int64_t inputs = c10::multiply_integers(shapes[l]);
+    int64_t inputs = 1;
+    for (const int64_t size : shapes[l]) {
+      TORCH_CHECK(!c10::mul_overflows(inputs, size, &inputs), "expected layers of at most ",
+                  kMostUnits, " units but got more");
+    }
     if (const auto* dense = std::get_if<models::Dense>(&network.layers[l])) {
       TORCH_CHECK(inputs <= kMostUnits && dense->units <= kMostUnits, "expected layers of at most ",
                   kMostUnits, " units but got more");
@@ -99,9 +113,8 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
                   "but got more");
       weights += shapes[l][0] * conv->channels * conv->kernel * conv->kernel;
     }
+    check_weights();
   }
-  TORCH_CHECK(weights <= there, "expected tensors of at least ", weights, " numbers but got ",
-              there);
   TORCH_CHECK(shapes.back() == std::vector<int64_t>{classes}, "expected a network of ", classes,
               " classes but got outputs of shape ", at::IntArrayRef(shapes.back()));
 }
@@ -181,7 +194,10 @@ StoredModel load_model(const std::filesystem::path& path) {
     while (!reason.empty() && reason.back() == '.') reason.pop_back();
     refuse(reason);
   } catch (const nlohmann::json::exception& error) {
-    refuse(error.what());
+    std::string reason = error.what();  // "[json.exception.type_error.302] type must be ..."
+    reason.erase(0, reason.find("] ") + 2);
+    refuse("expected the entries of a model in " + std::string(kText) + " but got \"" + reason +
+           "\"");
   }
   TORCH_INTERNAL_ASSERT(false);
 }

@@ -220,7 +220,13 @@ void read_value(const std::string& where, const ordered_json& json, models::Prec
   read_text(where, json, precision, models::precision_from_string);
 }
 void read_value(const std::string& where, const ordered_json& json, c10::Device& device) {
-  read_text(where, json, device, [](const std::string& text) { return c10::Device(text); });
+  read_text(where, json, device, [](const std::string& text) {
+    try {
+      return c10::Device(text);
+    } catch (const std::exception&) {  // a number that is out of range is no c10::Error
+      TORCH_CHECK(false, "expected cpu, cuda or cuda:N but got '", text, "'.");
+    }
+  });
 }
 
 template <class T>

@@ -3,6 +3,8 @@
 #include <ladder/models/mlp.h>
 #include <torch/torch.h>
 
+#include <limits>
+
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/networks.h"
@@ -188,6 +190,18 @@ TEST_CASE("network: names what does not fit", "[models]") {
   CHECK(refused({}, {Dense{2}}) ==
         "network: expected the shape of an input row but got an empty input_shape.");
   CHECK(refused({4}, {}) == "network: expected at least one layer but got none.");
+  constexpr auto kHuge = std::numeric_limits<int64_t>::max();
+  CHECK(refused({1, 4, 6}, {MaxPool{kHuge}, GlobalMeanPool{}}) ==
+        "network: expected numbers of at most 1000000000 but got max pool 9223372036854775807 "
+        "(layer 1).");
+  CHECK(refused({1, 4, 6}, {Conv{2, -kHuge}, GlobalMeanPool{}}) ==
+        "network: expected numbers of at most 1000000000 but got conv valid "
+        "2@-9223372036854775807x-9223372036854775807 (layer 1).");
+  CHECK(refused({0}, {Dense{2}}) ==
+        "network: expected sizes of at least 1 but got [0] from input_shape.");
+  CHECK(refused({kHuge, kHuge}, {Dense{2}})
+            .starts_with("network: expected at most 1e+15 numbers in a row but got sizes "
+                         "[9223372036854775807, 9223372036854775807]"));
 }
 
 TEST_CASE("layer_from_string reads what to_string writes", "[models]") {

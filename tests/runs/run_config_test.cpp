@@ -212,7 +212,10 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
         "RunConfig: calibration: calibration_from_string: expected training or labeled but got "
         "'all'.");
   CHECK(error(R"({"layers": ["dense"]})").starts_with("RunConfig: layers: layer_from_string: "));
-  CHECK(error(R"({"device": "gpu"})").starts_with("RunConfig: device: "));
+  CHECK(error(R"({"device": "gpu"})") ==
+        "RunConfig: device: expected cpu, cuda or cuda:N but got 'gpu'.");
+  CHECK(error(R"({"device": "cuda:99999999999999999999"})")
+            .starts_with("RunConfig: device: expected cpu, cuda or cuda:N"));
   CHECK(error(R"({"environment": 1})") ==
         "RunConfig: expected environment to be an object but got 1.");
   CHECK(error(R"({"environment": {"threads": "two"}})") ==

@@ -67,7 +67,41 @@ AnyStage make_stage(const GlobalMeanPool&, const Place& at) {
                                                         .gamma = at.options.top_gamma});
 }
 
+// Larger numbers overflow in the sizes that follow from them.
+constexpr int64_t kMostOfLayer = 1'000'000'000;
+constexpr double kMostNumbers = 1e15;  // of one row at a level
+
+void check_numbers(const Layer& layer, size_t place) {
+  const auto check = [&](int64_t number) {
+    TORCH_CHECK(-kMostOfLayer <= number && number <= kMostOfLayer,
+                "network: expected numbers of at most ", kMostOfLayer, " but got ",
+                to_string(layer), " (layer ", place, ").");
+  };
+  std::visit(
+      Overloaded{[&](const Dense& dense) { check(dense.units); },
+                 [&](const Conv& conv) {
+                   check(conv.channels);
+                   check(conv.kernel);
+                   check(conv.stride);
+                 },
+                 [&](const MaxPool& pool) { check(pool.size); },
+                 [&](const MeanPool& pool) { check(pool.size); }, [](const GlobalMeanPool&) {}},
+      layer);
+}
+
+void check_sizes(const Shape& shape, const std::string& of) {
+  double numbers = 1;
+  for (const auto size : shape) {
+    TORCH_CHECK(size > 0, "network: expected sizes of at least 1 but got ", at::IntArrayRef(shape),
+                " from ", of, ".");
+    numbers *= static_cast<double>(size);
+  }
+  TORCH_CHECK(numbers <= kMostNumbers, "network: expected at most ", kMostNumbers,
+              " numbers in a row but got sizes ", at::IntArrayRef(shape), " from ", of, ".");
+}
+
 Shape shape_after(const Layer& layer, const Shape& below, size_t place) {
+  check_numbers(layer, place);
   const auto* dense = std::get_if<Dense>(&layer);
   if (dense != nullptr) {
     return {dense->units};
@@ -152,13 +186,11 @@ std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options) {
   TORCH_CHECK(!options.input_shape.empty(),
               "network: expected the shape of an input row but got an empty input_shape.");
   TORCH_CHECK(!options.layers.empty(), "network: expected at least one layer but got none.");
+  check_sizes(options.input_shape, "input_shape");
   std::vector<Shape> shapes = {options.input_shape};
   for (const auto& layer : options.layers) {
     auto next = shape_after(layer, shapes.back(), shapes.size());
-    for (const auto size : next) {
-      TORCH_CHECK(size > 0, "network: expected sizes of at least 1 but got ", at::IntArrayRef(next),
-                  " from ", to_string(layer), " (layer ", shapes.size(), ").");
-    }
+    check_sizes(next, c10::str(to_string(layer), " (layer ", shapes.size(), ")"));
     shapes.push_back(std::move(next));
   }
   TORCH_CHECK(shapes.back().size() == 1,
