@@ -1,12 +1,14 @@
 // Files cut at every length and changed at every byte, through the front door.
 #include <ladder/data/internal/image_codec.h>
 #include <ladder/data/read_samples.h>
+#include <ladder/io/safetensors.h>
 #include <tests/data/cifar10_files.h>
 #include <tests/data/idx_files.h>
 #include <tests/data/npy_files.h>
 #include <tests/data/png_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/little_memory.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
@@ -23,7 +25,9 @@ using ladder::testing::cifar10_bytes;
 using ladder::testing::gzip_bytes;
 using ladder::testing::idx_bytes;
 using ladder::testing::idx_header;
+using ladder::testing::LittleMemory;
 using ladder::testing::npy_file;
+using ladder::testing::npz_file;
 using ladder::testing::png_bytes;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
@@ -47,6 +51,7 @@ std::vector<Whole> whole_files() {
       {"test_batch.bin",
        cifar10_bytes(torch::zeros({1, 3, 32, 32}, torch::kUInt8), torch::tensor({7}))},
       {"x.npy", npy_file("<f8", "(2, 2)", std::string(32, '\1'))},
+      {"rows.npz", npz_file("x", npy_file("<f8", "(2, 2)", std::string(32, '\1')))},
       {"images.npy", npy_file("|u1", "(2, 3, 2)", std::string(12, '\7'))},
   };
   if (has_image_codecs()) {
@@ -108,6 +113,12 @@ TEST_CASE("read_samples reads a file changed at any byte as rows or says what is
 
 TEST_CASE("read_samples takes no more memory than a small file can hold", "[data]") {
   const TemporaryFolder folder;
+  // Helpers start here, which reserve memory for their stacks.
+  reads(write_file(folder / "table.csv", whole_files()[0].bytes));
+  const LittleMemory limit(size_t{900} << 20);
+  if (LittleMemory::works()) {
+    REQUIRE_THROWS(torch::empty({int64_t{1} << 30}, torch::kUInt8));
+  }
   const auto refused = [&](const char* name, const std::string& bytes) {
     INFO(name);
     REQUIRE(bytes.size() <= 1024);
@@ -125,5 +136,40 @@ TEST_CASE("read_samples takes no more memory than a small file can hold", "[data
     const std::string header = ladder::testing::png_header({30000, 30000, 8, 6});
     png.replace(0, header.size(), header);
     refused("image.png", png);
+  }
+  refused("rows.npz", npz_file("x", npy_file("<f8", "(1073741824, 1)", some)));
+  refused("rows.npz", npz_file("x", npy_file("<f8", "(2, 2)", some), 0xFFFFFFF0));
+  refused("rows.npz", npz_file("x", npy_file("<f8", "(2, 2)", some), 0x7FFFFFFF));
+  refused("rows.parquet", "PAR1" + std::string(4, '\0') + "\xFF\xFF\xFF\x7FPAR1");
+  refused("rows.parquet", "PAR1" + some + "\x90\x01" + std::string(2, '\0') + "PAR1");
+  refused("rows.feather", "ARROW1" + std::string(2, '\0') + some +
+                              "\xFF\xFF\xFF\x7F"
+                              "ARROW1");
+}
+
+TEST_CASE("load_safetensors takes no more memory than a small file can hold", "[io]") {
+  const TemporaryFolder folder;
+  const LittleMemory limit(size_t{900} << 20);
+  const auto error = [&](const std::string& header, uint64_t length) {
+    std::string bytes;
+    for (int i = 0; i < 8; ++i) bytes += static_cast<char>(length >> (8 * i) & 0xFF);
+    const auto path = write_file(folder / "a.safetensors", bytes + header);
+    return ladder::testing::error_text([&] { ladder::io::load_safetensors(path); });
+  };
+  const auto tensor = [](const std::string& shape, const std::string& end) {
+    return R"({"w": {"dtype": "F32", "shape": )" + shape + R"(, "data_offsets": [0, )" + end +
+           "]}}";
+  };
+  for (const uint64_t length : {uint64_t{1} << 30, uint64_t{1} << 40, ~uint64_t{0}}) {
+    INFO("header of " << length);
+    CHECK_THAT(error("{}", length), Catch::Contains(": expected "));
+  }
+  for (const auto& header :
+       {tensor("[268435456]", "1073741824"), tensor("[4294967296, 4294967296]", "16"),
+        tensor("[268435456]", "16"), tensor("[9223372036854775807, 0]", "0"),
+        tensor("[18446744073709551615]", "4")}) {
+    INFO(header);
+    const auto text = error(header, header.size());
+    CHECK((text == "(no error)" || text.find(": expected ") != std::string::npos));
   }
 }

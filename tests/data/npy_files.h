@@ -1,6 +1,9 @@
 /// NumPy's files, written without NumPy.
 #pragma once
 
+#include <zlib.h>
+
+#include <cstdint>
 #include <string>
 
 namespace ladder::testing {
@@ -14,6 +17,27 @@ inline std::string npy_file(const std::string& descr, const std::string& shape,
   header += std::string(64 - (10 + header.size() + 1) % 64, ' ') + "\n";
   return std::string("\x93NUMPY\1\0", 8) + static_cast<char>(header.size() & 0xFF) +
          static_cast<char>(header.size() >> 8) + header + data;
+}
+
+/// The bytes of an .npz file of one stored array, whose size in the file's directory is `size`
+/// unless that is 0.
+inline std::string npz_file(const std::string& name, const std::string& npy, uint32_t size = 0) {
+  const auto little = [](uint64_t value, int width) {
+    std::string bytes;
+    for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
+    return bytes;
+  };
+  const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(npy.data()), npy.size());
+  const uint64_t said = size == 0 ? npy.size() : size;
+  const std::string record = name + ".npy";
+  const std::string about = little(20, 2) + little(0, 2) + little(0, 2) + little(0, 4) +
+                            little(crc, 4) + little(said, 4) + little(said, 4) +
+                            little(record.size(), 2) + little(0, 2);
+  const std::string local = "PK\3\4" + about + record + npy;
+  const std::string directory =
+      "PK\1\2" + little(20, 2) + about + little(0, 2 + 2 + 2 + 4) + little(0, 4) + record;
+  return local + directory + "PK\5\6" + little(0, 4) + little(1, 2) + little(1, 2) +
+         little(directory.size(), 4) + little(local.size(), 4) + little(0, 2);
 }
 
 }  // namespace ladder::testing

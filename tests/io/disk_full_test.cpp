@@ -3,13 +3,12 @@
 #include <ladder/io/atomic_file.h>
 #include <ladder/io/safetensors.h>
 #include <ladder/io/tensor_file.h>
-#include <sys/resource.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/full_disk.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
-#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -25,31 +24,11 @@ using ladder::io::TensorMap;
 using ladder::io::write_atomically;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
+using ladder::testing::FullDisk;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
 
 namespace {
-
-/// No file of this process grows beyond `bytes` while it lives.
-class FullDisk {
- public:
-  explicit FullDisk(size_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = static_cast<rlim_t>(bytes);
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-  ~FullDisk() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 size_t files_in(const fs::path& folder) {
   return static_cast<size_t>(

@@ -1,5 +1,6 @@
 #include "ladder/runs/run_folder.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/python.h"
 #include "tests/support/temporary_folder.h"
 
@@ -14,6 +16,7 @@ using namespace ladder::runs;
 using namespace ladder::train;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
+using ladder::testing::FullDisk;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
 using nlohmann::json;
@@ -130,6 +133,87 @@ TEST_CASE("RunFolder is held by one process at a time", "[runs]") {
   REQUIRE(WEXITSTATUS(status) == 0);
   for (const int end : {ready[0], ready[1], stop[0], stop[1]}) ::close(end);
   REQUIRE(error_text([&] { RunFolder(folder.path(), "{}", true); }) == "(no error)");
+}
+
+TEST_CASE("RunFolder says so when the disk is full, and keeps what was recorded", "[runs]") {
+  const TemporaryFolder folder;
+  const auto config = json{{"seed", 1}}.dump();
+  std::string whole;
+  {
+    RunFolder run(folder / "whole", config, false);
+    for (int64_t step = 1; step <= 3; ++step) run.append(evaluation_at(step));
+    whole = file_bytes(folder / "whole/metrics.jsonl");
+  }
+  int refused = 0;
+  for (size_t limit = 0; limit < whole.size(); limit += 37) {
+    INFO("disk full after " << limit << " bytes of a file");
+    const auto path = folder / ("run-" + std::to_string(limit));
+    std::string error;
+    {
+      const FullDisk full(limit);
+      error = error_text([&] {
+        RunFolder run(path, config, false);
+        for (int64_t step = 1; step <= 3; ++step) run.append(evaluation_at(step));
+      });
+    }
+    REQUIRE(error != "(no error)");
+    CHECK_THAT(error, Catch::Contains(": expected to "));
+    CHECK_THAT(error, Catch::Contains(path.string()));
+    CHECK_THAT(error, Catch::Contains("File too large") || Catch::Contains("No space left") ||
+                          Catch::Contains("is the disk full?"));
+    ++refused;
+    // The disk has space again: the run goes on from whole evaluations.
+    RunFolder run(path, config, true);
+    const auto kept = run.evaluations();
+    CHECK(kept.size() <= 3);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      require_equal(kept[i], evaluation_at(static_cast<int64_t>(i) + 1));
+    }
+    run.keep_evaluations(static_cast<int64_t>(kept.size()));
+    for (auto step = static_cast<int64_t>(kept.size()) + 1; step <= 3; ++step) {
+      run.append(evaluation_at(step));
+    }
+    CHECK(file_bytes(path / "metrics.jsonl") == whole);
+  }
+  CHECK(refused > 5);
+}
+
+TEST_CASE("RunFolder says so when the folder is removed under it", "[runs]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "run";
+  RunFolder run(path, "{}", false);
+  run.append(evaluation_at(1));
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) files.push_back(entry.path());
+  for (const auto& file : files) std::filesystem::remove(file);
+  REQUIRE(std::filesystem::remove(path));
+  const auto appended = error_text([&] { run.append(evaluation_at(2)); });
+  CHECK_THAT(appended, Catch::Contains(": expected to ") && Catch::Contains(path.string()) &&
+                           Catch::Contains("No such file or directory"));
+  const auto written = error_text([&] { run.write_result({}, {}); });
+  CHECK(written == "write_atomically: expected the folder " + path.string() +
+                       " to exist in order to write " + (path / "result.json").string() +
+                       " but got none (create it first).");
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
+TEST_CASE("RunFolder says so in a folder that it may not write to", "[runs]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "read-only";
+  std::filesystem::create_directory(path);
+  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+  REQUIRE(::chmod(path.c_str(), 0555) == 0);
+  const auto user = ::geteuid();
+  constexpr uid_t kNobody = 65534;
+  if (user == 0) REQUIRE(::seteuid(kNobody) == 0);  // root may write everywhere
+  const auto existing = error_text([&] { RunFolder(path, "{}", false); });
+  const auto missing = error_text([&] { RunFolder(path / "new", "{}", false); });
+  if (user == 0) REQUIRE(::seteuid(user) == 0);
+  CHECK(existing ==
+        "RunFolder: expected to write in " + path.string() + " but got \"Permission denied\".");
+  CHECK(missing == "RunFolder: expected to create the folder " + (path / "new").string() +
+                       " but got \"Permission denied\".");
+  CHECK(std::filesystem::is_empty(path));
 }
 
 TEST_CASE("RunFolder keeps metrics as lines of JSON", "[runs]") {
