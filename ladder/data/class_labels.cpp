@@ -41,6 +41,65 @@ std::vector<std::string> texts_of(const Column& column) {
   return texts;
 }
 
+// Refuses a column of a quantity: numbers that nearly all differ, with fractions or far apart.
+void refuse_quantity(const ClassLabels& found, const std::string& column) {
+  constexpr size_t kMostDistinct = 10;
+  constexpr double kSparse = 10;  // values of a range for each class
+  const auto labeled = found.labels.ge(0).sum().item<int64_t>();
+  const auto distinct = static_cast<int64_t>(found.classes.size());
+  if (found.classes.size() <= kMostDistinct || 2 * distinct <= labeled) return;
+  bool whole = true;
+  for (const auto& name : found.classes) {
+    const auto value = number_of(name);
+    if (!value) return;
+    whole = whole && *value == std::round(*value);
+  }
+  const double range = *number_of(found.classes.back()) - *number_of(found.classes.front());
+  TORCH_CHECK(whole && range < kSparse * static_cast<double>(distinct),
+              "class_labels: expected classes but got ", distinct, " different numbers in ",
+              labeled, " labeled rows of column '", column,
+              "' (numbers are not predicted; replace them by names of ranges, such as low and "
+              "high).");
+}
+
+std::vector<std::string> parts_of(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    const size_t first = text.find_first_not_of(' ', begin);
+    if (first < end) {
+      parts.push_back(text.substr(first, text.find_last_not_of(' ', end - 1) + 1 - first));
+    }
+    begin = end + 1;
+  }
+  return parts;
+}
+
+// Refuses cells that list classes: "a;b" beside "a" and "b;c". A separator that is a part of names,
+// as in "Paris, France", leaves parts that are in one class only.
+void refuse_lists(const std::vector<std::string>& classes, const std::string& column) {
+  for (const char separator : {';', '|', ','}) {
+    const auto has_it = [&](const auto& name) { return name.find(separator) != name.npos; };
+    const auto list = std::find_if(classes.begin(), classes.end(), has_it);
+    if (list == classes.end()) continue;
+    std::unordered_map<std::string, int> uses;
+    for (const auto& name : classes) {
+      auto parts = ordered_classes(parts_of(name, separator));
+      for (auto& part : parts) ++uses[std::move(part)];
+    }
+    const bool shared = std::all_of(classes.begin(), classes.end(), [&](const auto& name) {
+      if (!has_it(name)) return true;
+      const auto parts = parts_of(name, separator);
+      return parts.size() > 1 && std::all_of(parts.begin(), parts.end(),
+                                             [&](const auto& part) { return uses[part] > 1; });
+    });
+    TORCH_CHECK(!shared, "class_labels: expected one class in each row but got '", *list,
+                "' in column '", column,
+                "' (several labels a row are not supported; make a column of each label and train "
+                "one model for each).");
+  }
+}
+
 int64_t rows_of(const Column& column) {
   return static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
                                                                : column.numbers.size());
@@ -93,7 +152,9 @@ ClassLabels class_labels(const Column& column) {
               "' but got none (each value is missing or -1).");
   TORCH_CHECK(found.classes.size() > 1, "class_labels: expected at least 2 classes in column '",
               column.name, "' but got only '", found.classes.front(), "'.");
+  refuse_lists(found.classes, column.name);
   found.labels = labels_of(column, found.classes);
+  refuse_quantity(found, column.name);
   return found;
 }
 

@@ -23,7 +23,9 @@ bool is_unlabeled(const std::string& text);
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and "-1" are rows without a label.
-/// Error: no label at all, or one class only.
+/// Errors: no label at all; one class only; a quantity, that is more than 10 numbers, most of them
+/// in one labeled row only, with fractions or far apart; lists of classes, such as "a;b" beside "a"
+/// and "b".
 ClassLabels class_labels(const Column& column);
 
 /// Return the labels of a column in the order of known classes. Error: a class that is not among

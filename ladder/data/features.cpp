@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -91,6 +92,42 @@ Feature fit_number(const Column& column) {
   feature.center = measured.mean;
   feature.scale = measured.std > 0 ? measured.std : 1;
   return feature;
+}
+
+// Returns how many numbers a cell lists, "1.5;2" or "[3, 4, 5]"; 0 if it is no list of numbers.
+int64_t numbers_listed(std::string_view cell) {
+  std::string_view separators = " ;|";  // 1,234 is a number
+  if (cell.size() >= 2 && (cell.front() == '[' || cell.front() == '(')) {
+    cell = cell.substr(1, cell.size() - 2);
+    separators = " ;|,";
+  }
+  int64_t count = 0;
+  for (size_t at = cell.find_first_not_of(separators); at != std::string_view::npos;) {
+    const size_t end = std::min(cell.find_first_of(separators, at), cell.size());
+    double value = 0;
+    const auto [rest, error] = std::from_chars(cell.data() + at, cell.data() + end, value);
+    if (error != std::errc() || rest != cell.data() + end) return 0;
+    ++count;
+    at = cell.find_first_not_of(separators, end);
+  }
+  return count;
+}
+
+// Refuses cells that list numbers, of different counts: sequences.
+void refuse_sequences(const Column& column, const std::string& source) {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  int64_t most = 0;
+  for (const auto& level : column.levels) {
+    const int64_t count = numbers_listed(level);
+    if (count == 0) return;
+    least = std::min(least, count);
+    most = std::max(most, count);
+  }
+  TORCH_CHECK(most <= least || column.levels.empty(),
+              "Features: expected one number or text in each cell but got lists of ", least, " to ",
+              most, " numbers in column '", column.name, "'", of_source(source),
+              " (sequences are not supported; put measures of them into columns, or leave the "
+              "column out).");
 }
 
 Feature fit_text(const Column& column, const FeatureOptions& options) {
@@ -260,6 +297,7 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
       check_finite_column(column, table.source);
       features.columns.push_back(fit_number(column));
     } else {
+      refuse_sequences(column, table.source);
       features.columns.push_back(fit_text(column, options));
     }
   }

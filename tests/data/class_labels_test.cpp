@@ -68,6 +68,46 @@ TEST_CASE("Class labels: names what is missing", "[data]") {
         "'apple'?).");
 }
 
+TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers of classes",
+          "[data]") {
+  std::vector<double> prices, numbers_of_classes, ratings;
+  for (int i = 0; i < 30; ++i) {
+    prices.push_back(1000 + 137 * i);
+    numbers_of_classes.push_back(i);
+    ratings.push_back(i % 9 / 2.0);
+  }
+  CHECK(error_text([&] { data::class_labels(numbers(prices)); }) ==
+        "class_labels: expected classes but got 30 different numbers in 30 labeled rows of column "
+        "'kind' (numbers are not predicted; replace them by names of ranges, such as low and "
+        "high).");
+  auto fractions = numbers_of_classes;
+  for (auto& value : fractions) value += 0.25;
+  CHECK(error_text([&] {
+          data::class_labels(numbers(fractions));
+        }).find("expected classes but got 30 different numbers") != std::string::npos);
+  CHECK(data::class_labels(numbers(numbers_of_classes)).classes.size() == 30);
+  CHECK(data::class_labels(numbers(ratings)).classes.size() == 9);
+  auto twice = prices;
+  twice.insert(twice.end(), prices.begin(), prices.end());
+  CHECK(data::class_labels(numbers(twice)).classes.size() == 30);
+}
+
+TEST_CASE("Class labels: refuses several labels in a cell, and takes names with separators",
+          "[data]") {
+  const auto error = [](const std::vector<std::string>& cells) {
+    return error_text([&] { data::class_labels(texts(cells)); });
+  };
+  CHECK(error({"a", "b", "a;b", ""}) ==
+        "class_labels: expected one class in each row but got 'a;b' in column 'kind' (several "
+        "labels a row are not supported; make a column of each label and train one model for "
+        "each).");
+  CHECK(error({"red | round", "round|small", "red|small"}).find("but got 'red | round'") !=
+        std::string::npos);
+  CHECK(error({"x, y", "x", "y"}).find("but got 'x, y'") != std::string::npos);
+  CHECK(data::class_labels(texts({"Paris, France", "Lyon, France", "Rome"})).classes.size() == 3);
+  CHECK(data::class_labels(texts({"a;", "b;", ";"})).classes.size() == 3);
+}
+
 TEST_CASE("Hold back: takes each class's share and never its last row", "[data]") {
   std::vector<int64_t> labels;
   for (int i = 0; i < 100; ++i) labels.push_back(i < 70 ? 0 : i < 99 ? 1 : 2);

@@ -276,6 +276,25 @@ TEST_CASE("Features come back from JSON as they were", "[data]") {
   CHECK(again.columns[0].scale == features.columns[0].scale);
 }
 
+TEST_CASE("Features refuse sequences, and take other texts that hold numbers", "[data]") {
+  const auto fit = [](const std::vector<std::string>& cells) {
+    return fit_features(made_table({texts("wave", cells)}), {});
+  };
+  for (const auto& cells : {std::vector<std::string>{"0.5;1", "2;3;4", "", "7"},
+                            {"1 2", "1 2 3 4", "5"},
+                            {"[1, 2]", "[3]", "[4, 5, 6, 7]"}}) {
+    INFO(cells.front());
+    const auto text = error_text([&] { fit(cells); });
+    CHECK(text.starts_with("Features: expected one number or text in each cell but got lists of "));
+    CHECK(
+        text.ends_with("numbers in column 'wave' of t.csv (sequences are not supported; put "
+                       "measures of them into columns, or leave the column out)."));
+  }
+  CHECK(fit({"1 2", "3 4", "1 2"}).columns[0].levels.size() == 2);
+  CHECK(fit({"1,234", "99", "1,234"}).columns[0].levels.size() == 2);
+  CHECK(fit({"2 doors", "4", "2 doors"}).columns[0].levels.size() == 2);
+}
+
 TEST_CASE("Features say what is wrong with a table", "[data]") {
   const Features features = fit_features(made_table({numbers("age", {1, 2, 3})}), {});
   CHECK(error_text([&] { features.apply(made_table({numbers("aje", {1})})); }) ==
