@@ -28,7 +28,7 @@ char one_character(const std::string& flag, const std::string& text) {
 data::Column rows_appended(const data::Column& to, const data::Column* more, int64_t to_rows,
                            int64_t more_rows) {
   data::Column all = to;
-  if (more == nullptr) {  // a label column that the new rows lack
+  if (more == nullptr) {  // the label column: the new rows have no labels
     if (all.kind == data::ColumnKind::kText) {
       all.codes.resize(static_cast<size_t>(to_rows + more_rows), -1);
     } else {
@@ -60,8 +60,7 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
 void append_table(data::Table& rows, const data::Table& more, const std::string& label) {
   data::Table all{.source = rows.source, .rows = rows.rows + more.rows};
   for (const auto& column : rows.columns) {
-    const bool may_lack = column.name == label && more.find(label) < 0;
-    const auto* other = may_lack ? nullptr : &more.column(column.name);
+    const auto* other = column.name == label ? nullptr : &more.column(column.name);
     if (other != nullptr && other->kind != column.kind) {
       throw std::runtime_error(
           fmt::format("expected column '{}' of {} to hold {} as in {} but got {}.", column.name,

@@ -44,7 +44,9 @@ CommandLine inspect_line(InspectFlags& flags) {
 
 bool is_model(const fs::path& path) {
   std::error_code none;
-  if (fs::is_directory(path, none)) return fs::exists(path / "config.json", none);
+  if (fs::is_directory(path, none)) {
+    return fs::exists(path / "config.json", none) || fs::exists(path / kModelFile, none);
+  }
   return path.extension() == fs::path(kModelFile).extension();
 }
 

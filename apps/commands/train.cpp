@@ -71,20 +71,18 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
               for (const auto& one : models::combinators()) names.push_back(one.name);
               options.combinator = parse_choice(flag, text, names);
             });
-  line.flag("activation", "NAME", "relu, leaky_relu, tanh, sigmoid, ... (relu)",
+  line.flag("activation", "NAME", "relu, leaky-relu, tanh, gelu or identity (relu)",
             [&](const auto& flag, const auto& text) {
-              try {
-                options.activation = activation_from_string(text);
-              } catch (const c10::Error& error) {
-                throw UsageError(fmt::format("{} ({}).", error.what_without_backtrace(), flag));
-              }
+              options.activation = activation_from_string(
+                  parse_choice(flag, text, {"relu", "leaky-relu", "tanh", "gelu", "identity"}));
             });
 }
 
 void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
   auto& options = flags.options;
   line.heading("Training");
-  line.number("minutes", "M", "train for about this long on this machine", options.minutes);
+  line.positive_number("minutes", "M", "train for about this long on this machine",
+                       options.minutes);
   line.integer("epochs", "passes over all rows (enough for 6,000 steps)", options.epochs, 1);
   line.flag("batch-size", "N", "rows in a step", [&](const auto& flag, const auto& text) {
     options.unlabeled_batch = parse_integer(flag, text, 2);
@@ -118,7 +116,7 @@ CommandLine train_line(TrainFlags& flags) {
             [&](const auto&, const auto& text) { flags.data = text; });
   line.flag("label", "COL", "column of the labels",
             [&](const auto&, const auto& text) { flags.label = text; });
-  line.flag("unlabeled", "DATA", "further rows without labels",
+  line.flag("unlabeled", "DATA", "further rows; labels in them are not used",
             [&](const auto&, const auto& text) { flags.unlabeled.push_back(text); });
   line.flag("test", "DATA", "rows to measure the final error on; never trained on",
             [&](const auto&, const auto& text) { flags.test = text; });
@@ -151,6 +149,18 @@ void check(const TrainFlags& flags) {
   }
 }
 
+// Refuses --label A,B where the table has the columns A and B.
+void refuse_several_labels(const data::Table& table, const std::string& label) {
+  if (label.find(',') == std::string::npos || table.find(label) >= 0) return;
+  for (const auto& name : parse_words(label)) {
+    if (table.find(name) < 0) return;
+  }
+  throw UsageError(fmt::format(
+      "expected one column of labels in --label but got '{}' (several labels a row are not "
+      "supported; train one model for each).",
+      label));
+}
+
 data::Samples training_rows(const TrainFlags& flags) {
   auto rows = read_data(flags.data, flags.read, flags.label);
   if (rows.table && flags.label.empty()) {
@@ -169,6 +179,7 @@ data::Samples training_rows(const TrainFlags& flags) {
   }
   auto more = flags.read;
   if (rows.table) {
+    refuse_several_labels(*rows.table, flags.label);
     for (const auto& column : rows.table->columns) {
       if (column.name != flags.label) more.read.csv.kinds[column.name] = column.kind;
     }
