@@ -1,4 +1,6 @@
 // The program `ladder`: from a table to a model, predictions, numbers and files.
+#include <c10/util/Exception.h>
+#include <ladder/data/datasets.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -199,8 +201,20 @@ TEST_CASE("ladder train: several seeds, and the best is kept", "[cli]") {
   REQUIRE(outcome.status == 0);
   CHECK(outcome.out.find("over 2 seeds") != std::string::npos);
   CHECK(fs::exists(place.folder / "run/seed-2/model.ladder"));
+  const auto best = place.run({"inspect", place.at("run")});
+  INFO(best.err);
+  CHECK(best.out.find("classes        left, right") != std::string::npos);
   CHECK(fs::exists(place.folder / "run/model.ladder"));
   CHECK(fs::exists(place.folder / "run/report.html"));
+}
+
+TEST_CASE("ladder train: rows of --unlabeled have no labels", "[cli]") {
+  const LadderPlace place;
+  const auto outcome =
+      place.run(place.train("run") + Arguments{"--unlabeled", place.at("test.csv"), "--quiet"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.find("trained   400 rows, 20 of them labeled, 2 classes") != std::string::npos);
 }
 
 TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") {
@@ -271,6 +285,16 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
                "1"}) == "ladder: expected --epochs or --minutes but got both.\n");
   CHECK(error({"train", place.at("none.csv"), "--label", "kind"}, 1).find(place.at("none.csv")) !=
         std::string::npos);
+  CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--minutes", "0"}) ==
+        "ladder: expected a number above 0 for --minutes but got '0'.\n");
+  CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--activation", "relo"}) ==
+        "ladder: expected relu, leaky-relu, tanh, gelu or identity for --activation but got "
+        "'relo'.\n");
+  CHECK(error({"train", place.at("train.csv"), "--label", "kind,color"}) ==
+        "ladder: expected one column of labels in --label but got 'kind,color' (several labels a "
+        "row are not supported; train one model for each).\n");
+  CHECK(error({"train", place.at("train.csv"), "--label", "x"}, 1)
+            .find("labeled rows of column 'x' (numbers are not predicted;") != std::string::npos);
   CHECK(error({"train", place.at("train.csv"), "--label", "kid"}, 1)
             .find("expected a column 'kid'") != std::string::npos);
   write_clouds(place.folder / "alone.csv", 10, 0);
@@ -301,31 +325,77 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   CHECK(place.run({"--version"}).out.find("ladder ") == 0);
 }
 
-TEST_CASE("docs/own-data.md: its commands run as they stand", "[cli][docs]") {
-  const TemporaryFolder folder;
-  const auto page = file_bytes(source_folder() / "docs/own-data.md");
+namespace {
+
+const std::string kPictures = "\n## Pictures\n";
+
+// Commands of a part of docs/own-data.md as a script that trains for fewer epochs.
+std::string script_of(const std::string& page, const std::string& epochs) {
   std::string script = "set -eu\nladder() { \"$LADDER\" \"$@\"; }\n";
   const std::regex block("```sh\n([^`]*)```");
-  int blocks = 0;
-  for (std::sregex_iterator at(page.begin(), page.end(), block), end; at != end; ++at, ++blocks) {
+  for (std::sregex_iterator at(page.begin(), page.end(), block), end; at != end; ++at) {
     script += (*at)[1].str();
   }
-  REQUIRE(blocks >= 5);
-  // Set-up is another test's; here the built program trains, for fewer steps.
-  const std::string set_up = "./bootstrap.sh train";
-  const auto place = script.find(set_up);
-  REQUIRE(place != std::string::npos);
-  script.replace(place, set_up.size(), "ladder train");
-  const auto end_of_line = script.find('\n', place);
-  script.insert(end_of_line, " --epochs 2 --quiet");
+  // Set-up is another test's.
+  script = std::regex_replace(script, std::regex("\\./bootstrap\\.sh train"), "ladder train");
+  return std::regex_replace(script, std::regex("\n(ladder train [^\n]*)"),
+                            "\n$1 --quiet --epochs " + epochs);
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+Outcome run_script(const TemporaryFolder& folder, const std::string& script) {
   fs::create_directory_symlink(source_folder() / "examples", folder / "examples");
   write_file(folder / "script.sh", script);
-  const auto outcome =
-      run_to_end({"/bin/sh", "-c", "cd \"$1\" && exec sh script.sh", "sh", folder.path().string()},
-                 {{"LADDER", program_path("ladder")}});
+  return run_to_end(
+      {"/bin/sh", "-c", "cd \"$1\" && exec sh script.sh", "sh", folder.path().string()},
+      {{"LADDER", program_path("ladder")}});
+}
+
+}  // namespace
+
+TEST_CASE("docs/own-data.md: its commands for a table run as they stand", "[cli][docs]") {
+  const TemporaryFolder folder;
+  const auto page = file_bytes(source_folder() / "docs/own-data.md");
+  const auto pictures = page.find(kPictures);
+  REQUIRE(pictures != std::string::npos);
+  const auto outcome = run_script(folder, script_of(page.substr(0, pictures), "2"));
   INFO(outcome.err << outcome.out);
   CHECK(outcome.status == 0);
   CHECK(lines_of(file_bytes(folder / "answers.csv")).size() == 1501);
+  CHECK(lines_of(file_bytes(folder / "probabilities.csv")).size() == 1501);
   CHECK(fs::exists(folder / "page.html"));
   CHECK(fs::exists(folder / "machines.onnx"));
+}
+
+TEST_CASE("docs/own-data.md: its commands for pictures run as they stand", "[cli][docs]") {
+  fs::path data;
+  try {
+    data = ladder::data::find_fashion_mnist();
+  } catch (const c10::Error&) {
+    LADDER_SKIP("no Fashion-MNIST (Debian: dataset-fashion-mnist)");
+  }
+  if (run_to_end({"/bin/sh", "-c", "command -v python3"}).status != 0) LADDER_SKIP("no python3");
+  const TemporaryFolder folder;
+  const auto page = file_bytes(source_folder() / "docs/own-data.md");
+  auto script = script_of(page.substr(page.find(kPictures)), "1");
+  script = replaced(std::move(script), ladder::data::kFashionMnistPackageDir, data.string());
+  const auto outcome = run_script(folder, script);
+  INFO(outcome.err << outcome.out);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.find("10 classes, 200 labeled rows of 10000\n") != std::string::npos);
+  const auto sorted = lines_of(file_bytes(folder / "sorted.csv"));
+  REQUIRE(sorted.size() == 9801);
+  CHECK(sorted[0] == "file,class,p,class2,p2");
+  CHECK(outcome.out.find("file,class\n00018.png,") != std::string::npos);
+  CHECK(file_bytes(folder / "fashion.html").find("<html") != std::string::npos);
+  // An epoch learns more than nothing: one in ten would be right by chance.
+  const auto measured =
+      nlohmann::json::parse(file_bytes(folder / "runs/fashion/evaluation.json")).at("test");
+  CHECK(measured.at("rows") == 2000);
+  CHECK(measured.at("error") < 80);
 }
