@@ -266,7 +266,7 @@ phase_sanitize() {
       "${tool[@]}" racecheck "${ours[@]}" "$build/bin/ladder_tests" "[cuda]"
   fi
   if needs ladder-step-bench; then
-    # Each tensor an allocation of its own: a step past its end is seen.
+    # Allocate each tensor separately, so that an access past its end is seen.
     sanitized "Memory errors in training steps" \
       env PYTORCH_NO_CUDA_MEMORY_CACHING=1 "${tool[@]}" "${memory[@]}" "${steps[@]}"
     sanitized "Races in training steps" "${tool[@]}" racecheck "${ours[@]}" "${steps[@]}"

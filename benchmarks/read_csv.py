@@ -4,7 +4,7 @@
     .venv-tests/bin/python benchmarks/read_csv.py [--rows N] [--columns N] [--rounds N]
 
 Two files are made in a temporary folder and removed at the end: numbers as Python prints them, with
-16 to 18 digits, and rounded to 4 digits. Every reader is a process of its own, bound to one core.
+16 to 18 digits, and rounded to 4 digits. Every reader is a separate process, bound to one core.
 In each round they take turns. The table gives medians of the processor time that a read takes,
 which other programs change less than the clock, in MB of the file a second, and by how much the
 peak memory of the process grows.

