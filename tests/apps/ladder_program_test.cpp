@@ -289,7 +289,7 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
         "ladder: expected a number above 0 for --minutes but got '0'.\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--activation", "relo"}) ==
         "ladder: expected relu, leaky-relu, tanh, gelu or identity for --activation but got "
-        "'relo'.\n");
+        "'relo' (did you mean relu?).\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "kind,color"}) ==
         "ladder: expected one column of labels in --label but got 'kind,color' (several labels a "
         "row are not supported; train one model for each).\n");
