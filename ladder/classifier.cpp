@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <ladder/models/combinators.h>
 #include <ladder/models/network.h>
 
@@ -416,6 +417,9 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
     samples.classes = names;
     return fit(samples);
   }
+  TORCH_CHECK(!options_.test,
+              "Classifier: expected no test rows beside a tensor of numbers but got ",
+              options_.test->rows(), " (call score after fit).");
   const auto table = table_of(x);
   Rows rows{.labels = y.cpu().contiguous(),
             .classes = std::move(names),
@@ -427,6 +431,8 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
 FitReport Classifier::fit(const data::Samples& samples, const std::string& label,
                           const std::vector<std::string>& except) {
   if (samples.table) return fit(*samples.table, label, except);
+  TORCH_CHECK(except.empty(), "Classifier: expected no columns to leave out of images but got '",
+              fmt::format("{}", fmt::join(except, "', '")), "'.");
   Rows rows{.labels = samples.labels, .classes = samples.classes, .source = samples.source};
   rows.images = measure_images(samples.images, !options_.convolutional);
   rows.inputs = image_rows(*rows.images, samples.images);
@@ -448,6 +454,10 @@ FitReport Classifier::fit_rows(Rows rows) {
               ".");
   const auto labeled = rows.labels.ge(0).sum().item<int64_t>();
   TORCH_CHECK(labeled >= 2, "Classifier: expected at least 2 labeled rows but got ", labeled, ".");
+  TORCH_CHECK(
+      !options_.test || (rows.test_labels.defined() && rows.test_labels.ge(0).any().item<bool>()),
+      "Classifier: expected labels of the rows to test on but got none in ",
+      options_.test && !options_.test->source.empty() ? options_.test->source : "them", ".");
 
   FitReport report;
   const double share = options_.validation.value_or(

@@ -305,6 +305,31 @@ TEST_CASE("Classifier: names what does not fit", "[classifier]") {
         "`convolutional` false).");
 }
 
+TEST_CASE("Classifier: refuses columns and test rows that it could not use, before training",
+          "[classifier]") {
+  const auto rows = clouds(60, 6);
+  auto options = quick(1);
+  options.callbacks.on_step = [](int64_t) { FAIL("a step was trained"); };
+  CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind", {"colour"}); }) ==
+        "Table: expected a column 'colour' in clouds but found none (did you mean 'color'?).");
+  const auto images = torch::zeros({6, 4, 4}, torch::kUInt8);
+  const data::Samples pictures{
+      .images = images.unsqueeze(1), .labels = torch::arange(6) % 2, .classes = {"a", "b"}};
+  CHECK(error_text([&] {
+          Classifier(options).fit(pictures, "", {"color", "width"});
+        }) == "Classifier: expected no columns to leave out of images but got 'color', 'width'.");
+  auto unknown = clouds(10, 0).table;
+  unknown.source = "new rows";
+  options.test = data::Samples{.source = "new rows", .table = unknown};
+  CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind"); }) ==
+        "Classifier: expected labels of the rows to test on but got none in new rows.");
+  CHECK(error_text([&] {
+          Classifier(options).fit(torch::randn({20, 2}), torch::arange(20) % 2);
+        }) ==
+        "Classifier: expected no test rows beside a tensor of numbers but got 10 (call score after "
+        "fit).");
+}
+
 TEST_CASE("Classifier: trains for about the minutes it is given", "[classifier]") {
   auto options = quick(0);
   options.minutes = 0.01;

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ladder/classifier.h>
+#include <ladder/data/class_labels.h>
+#include <ladder/data/features.h>
 #include <ladder/exports/model_card.h>
 #include <ladder/models/combinators.h>
 #include <ladder/runs/seed_summary.h>
@@ -14,6 +16,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
@@ -191,6 +194,36 @@ data::Samples training_rows(const TrainFlags& flags) {
   return rows;
 }
 
+// Test rows are measured after training: what would fail then is refused now.
+void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
+                     const data::Samples& test) {
+  if (rows.table.has_value() != test.table.has_value()) {
+    throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
+                                         rows.table ? "a table" : "images", test.source,
+                                         rows.source, test.table ? "a table" : "images"));
+  }
+  auto labels = test.labels;
+  if (rows.table) {
+    const auto classes = data::class_labels(rows.table->column(flags.label)).classes;
+    labels = data::labels_of(test.table->column(flags.label), classes);
+    auto unused = flags.ignore;
+    unused.push_back(flags.label);
+    data::fit_features(*rows.table, unused).apply(*test.table);
+  } else {
+    for (const auto& name : test.classes) {
+      if (std::find(rows.classes.begin(), rows.classes.end(), name) == rows.classes.end()) {
+        throw std::runtime_error(fmt::format("expected classes of {} in {} but got '{}'{}.",
+                                             rows.source, test.source, name,
+                                             did_you_mean(name, rows.classes)));
+      }
+    }
+  }
+  if (!labels.defined() || !labels.ge(0).any().item<bool>()) {
+    throw std::runtime_error(
+        fmt::format("expected labels of the rows in --test but got none in {}.", test.source));
+  }
+}
+
 data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
   auto read = flags.read;
   if (rows.table) {
@@ -199,7 +232,9 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     }
   }
   read.read.part = data::Part::kTest;
-  return read_data(flags.test, read, flags.label);
+  auto test = read_data(flags.test, read, flags.label);
+  check_test_rows(flags, rows, test);
+  return test;
 }
 
 // One trained classifier and how good it is.

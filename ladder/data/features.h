@@ -78,8 +78,8 @@ struct FeatureOptions {
 /// row (identifiers).
 ///
 /// Errors: no column that varies; an infinite number; a column of sequences, whose cells list
-/// numbers
-/// ("1;2", "[1, 2, 3]") of different counts.
+/// numbers ("1;2", "[1, 2, 3]") of different counts; an exception that is no column (the nearest
+/// name is given).
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options = {});
 

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/split.h>
+#include <ladder/io/internal/beginning.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
 #include <ladder/train/pieces/mutual_information.h>
@@ -397,7 +398,7 @@ std::string to_json(const RunConfig& config) {
 RunConfig run_config_from_json(std::string_view json) {
   auto object = ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
   TORCH_CHECK(object.is_object(), "RunConfig: expected a JSON object but got \"",
-              json.substr(0, 60), json.size() > 60 ? "..." : "", "\".");
+              io::beginning(json), "\".");
   object = upgraded(std::move(object));
   RunConfig config;
   std::vector<std::string> known = {"environment"};

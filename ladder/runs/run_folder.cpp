@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "ladder/io/atomic_file.h"
+#include "ladder/io/internal/beginning.h"
 #include "ladder/io/text_file.h"
 
 namespace ladder::runs {
@@ -39,7 +40,7 @@ constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 json parse_object(std::string_view text, const std::string& what) {
   const auto value = json::parse(text, nullptr, /*allow_exceptions=*/false);
   TORCH_CHECK(value.is_object(), "RunFolder: expected ", what, " to be a JSON object but got \"",
-              text.substr(0, 60), text.size() > 60 ? "..." : "", "\".");
+              io::beginning(text), "\".");
   return value;
 }
 
@@ -326,7 +327,7 @@ Evaluation evaluation_from_json(std::string_view line) {
     return evaluation;
   } catch (const json::exception&) {
     TORCH_CHECK(false, "RunFolder: expected an evaluation in ", kMetrics, " but got \"",
-                line.substr(0, 60), line.size() > 60 ? "..." : "", "\".");
+                io::beginning(line), "\".");
   }
 }
 

@@ -300,6 +300,20 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(error({"train", place.at("alone.csv"), "--label", "kind"}, 1).find("expected labels") !=
         std::string::npos);
+  // What --test and --ignore ask for is checked before anything is trained.
+  const auto refused = [&](const Arguments& more) {
+    const auto text = error(place.train("refused") + more, 1);
+    CHECK_FALSE(fs::exists(place.folder / "refused" / "metrics.jsonl"));
+    return text;
+  };
+  CHECK(refused({"--test", place.at("alone.csv")}) ==
+        "ladder: expected labels of the rows in --test but got none in " + place.at("alone.csv") +
+            ".\n");
+  write_file(place.folder / "other.csv", "kind,size\nbanana,1\n");
+  CHECK(refused({"--test", place.at("other.csv")})
+            .find("labels_of: expected a known class but got 'banana' in row 1") !=
+        std::string::npos);
+  CHECK(refused({"--ignore", "idd"}).find("expected a column 'idd'") != std::string::npos);
   REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
   CHECK(error({"predict", place.at("run"), place.at("test.csv"), "--id", "it"}, 1)
             .find("expected a column 'it'") != std::string::npos);

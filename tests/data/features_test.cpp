@@ -319,6 +319,9 @@ TEST_CASE("Features say what is wrong with a table", "[data]") {
         }) ==
         "Features: expected a column whose values vary in t.csv but got no column besides the "
         "label.");
+  CHECK(error_text([&] {
+          fit_features(made_table({numbers("age", {1, 2}), numbers("id", {3, 4})}), {"ide"});
+        }) == "Table: expected a column 'ide' in t.csv but found none (did you mean 'id'?).");
   CHECK(error_text([&] { features.apply({.rows = 2, .columns = {numbers("age", {1})}}); }) ==
         "Features: expected 2 values in column 'age' but got 1.");
   Table codes = made_table({texts("t", {"a", "b", "a"})});

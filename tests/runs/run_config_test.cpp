@@ -187,6 +187,11 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
   CHECK(error("") == "RunConfig: expected a JSON object but got \"\".");
   CHECK(error("[1]") == "RunConfig: expected a JSON object but got \"[1]\".");
   CHECK(error("{\"epochs\": 1") == "RunConfig: expected a JSON object but got \"{\"epochs\": 1\".");
+  // A damaged file: one line, whatever is in it.
+  CHECK(error("{\n  \"epochs\": 1") == "RunConfig: expected a JSON object but got \"{...\".");
+  CHECK(error(std::string(40, '\0')) == "RunConfig: expected a JSON object but got \"...\".");
+  CHECK(error(std::string(61, 'x')) ==
+        "RunConfig: expected a JSON object but got \"" + std::string(60, 'x') + "...\".");
   CHECK(error(R"({"epochs": "many"})") ==
         "RunConfig: expected epochs to be a whole number but got \"many\".");
   CHECK(error(R"({"epochs": 1.5})") ==
