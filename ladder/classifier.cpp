@@ -1,6 +1,7 @@
 #include "ladder/classifier.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,6 +17,7 @@
 #include "ladder/core/random.h"
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
+#include "ladder/data/internal/row_checks.h"
 #include "ladder/io/text_file.h"
 #include "ladder/nn/random_init.h"
 #include "ladder/runs/model_file.h"
@@ -379,6 +381,7 @@ Classifier::Classifier(ClassifierOptions options) : options_(std::move(options))
 
 FitReport Classifier::fit(const data::Table& table, const std::string& label,
                           const std::vector<std::string>& except) {
+  const c10::InferenceMode off(false);  // the network outlives the mode of the caller
   auto found = data::class_labels(table.column(label));
   auto unused = except;
   unused.push_back(label);
@@ -397,6 +400,7 @@ FitReport Classifier::fit(const data::Table& table, const std::string& label,
 }
 
 FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
+  const c10::InferenceMode off(false);
   TORCH_CHECK(x.defined() && y.defined() && y.dim() == 1 && y.scalar_type() == at::kLong &&
                   x.dim() >= 2 && x.size(0) == y.size(0),
               "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got ",
@@ -430,6 +434,7 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
 
 FitReport Classifier::fit(const data::Samples& samples, const std::string& label,
                           const std::vector<std::string>& except) {
+  const c10::InferenceMode off(false);
   if (samples.table) return fit(*samples.table, label, except);
   TORCH_CHECK(except.empty(), "Classifier: expected no columns to leave out of images but got '",
               fmt::format("{}", fmt::join(except, "', '")), "'.");
@@ -649,6 +654,10 @@ double Classifier::score(const torch::Tensor& x, const torch::Tensor& y) const {
   TORCH_CHECK(y.dim() == 1 && y.scalar_type() == at::kLong && y.size(0) == x.size(0),
               "Classifier: expected labels as int64 [", x.size(0), "] but got ",
               c10::toString(y.scalar_type()), " ", y.sizes(), ".");
+  if (y.numel() > 0) {
+    data::check_labels("Classifier", "scored", y, {}, static_cast<int64_t>(classes().size()),
+                       /*missing=*/true);
+  }
   return share_right(predict_proba(x), y.cpu());
 }
 

@@ -147,7 +147,7 @@ class Classifier {
   std::vector<std::string> predict(const data::Samples& samples) const;
 
   /// Return the share of rows whose class is predicted right; rows without label are left out.
-  /// Error: no row with a label.
+  /// Errors: no row with a label, a label that is no class.
   double score(const data::Table& table, const std::string& label) const;
   double score(const torch::Tensor& x, const torch::Tensor& y) const;
 

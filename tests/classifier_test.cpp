@@ -1,5 +1,6 @@
 #include "ladder/classifier.h"
 
+#include <c10/core/InferenceMode.h>
 #include <torch/torch.h>
 
 #include <atomic>
@@ -157,6 +158,29 @@ TEST_CASE("Classifier: tensors with labels -1 serve as well", "[classifier]") {
         }).find("Classifier: expected rows x [N, ...] and labels y as int64 [N] but got") == 0);
   CHECK(error_text([&] { classifier.fit(x, truth - 2); }) ==
         "Classifier: expected labels from 0 up, or -1 for none, but got -2.");
+  CHECK(
+      error_text([&] { classifier.score(x, truth + 1); }) ==
+      "Classifier: expected labels of the scored rows in 0..1, or -1 for none, but got 2 (row 1).");
+}
+
+TEST_CASE("Classifier: learns alike where the caller has switched gradients off", "[classifier]") {
+  const auto rows = clouds(60, 6);
+  const auto learned = [&] {
+    Classifier classifier(quick(2));
+    classifier.fit(rows.table, "kind");
+    return classifier.predict_proba(rows.table);
+  };
+  const auto expected = learned();
+  Classifier kept(quick(2));
+  {
+    const c10::InferenceMode inference;
+    kept.fit(rows.table, "kind");
+  }
+  require_equal(kept.predict_proba(rows.table), expected);
+  kept.fit(rows.table, "kind");  // nothing of that mode has stayed
+  require_equal(kept.predict_proba(rows.table), expected);
+  const torch::NoGradGuard no_grad;
+  require_equal(learned(), expected);
 }
 
 TEST_CASE("Classifier: images are scaled by the mean and scale that it keeps", "[classifier]") {

@@ -240,3 +240,24 @@ TEST_CASE("Headers include what they name", "[rooms]") {
   }
   CHECK(checked > 100);
 }
+
+TEST_CASE("Tests take from Catch2 what versions 2 and 3 both have", "[rooms]") {
+  static const std::set<std::string> kShared = {"Approx", "Contains", "EndsWith", "StartsWith"};
+  static const std::set<std::string> kKnowVersions = {"catch.h", "main.cpp"};  // in tests/support
+  static const std::regex kName("\\bCatch::(\\w+)");
+  int found = 0;
+  for (const auto& path : files_below(source_folder() / "tests")) {
+    if (!is_source(path)) continue;
+    if (path.parent_path().filename() == "support" &&
+        kKnowVersions.contains(path.filename().string())) {
+      continue;
+    }
+    const auto text = file_bytes(path);
+    for (std::sregex_iterator match(text.begin(), text.end(), kName), end; match != end; ++match) {
+      INFO(path.string() << ": " << match->str());
+      CHECK(kShared.contains(match->str(1)));
+      ++found;
+    }
+  }
+  CHECK(found > 0);
+}

@@ -1,6 +1,7 @@
 #include "ladder/train/fused_adam.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 #include <torch/optim/serialize.h>
 #include <torch/serialize/archive.h>
 
@@ -147,6 +148,7 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
     const at::AutoGradMode enable_grad(true);
     loss = closure();
   }
+  const c10::InferenceMode off(false);  // state made in that mode could not be changed outside it
   const torch::NoGradGuard no_grad;
   for (size_t g = 0; g < param_groups_.size(); ++g) {
     const auto& group = param_groups_[g];

@@ -1,5 +1,7 @@
 #include "ladder/train/trainer.h"
 
+#include <c10/core/InferenceMode.h>
+
 #include <string>
 #include <utility>
 
@@ -174,7 +176,10 @@ Trainer::Trainer(Ladder net, TrainData data, TrainOptions options)
 Trainer::Trainer(std::shared_ptr<Objective> objective, TrainData data, TrainOptions options)
     : Trainer(TrainParts{.objective = std::move(objective)}, std::move(data), std::move(options)) {}
 Trainer::Trainer(TrainParts parts, TrainData data, TrainOptions options)
-    : run_(std::make_unique<Run>(std::move(parts), std::move(data), std::move(options))) {}
+    : run_([&] {
+        const c10::InferenceMode off(false);
+        return std::make_unique<Run>(std::move(parts), std::move(data), std::move(options));
+      }()) {}
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
@@ -185,8 +190,15 @@ TrainResult Trainer::run() {
   return *result;
 }
 
-std::optional<TrainResult> Trainer::begin() { return run_->begin(); }
-std::optional<TrainResult> Trainer::advance() { return run_->advance(callbacks); }
+// A run computes gradients and keeps tensors, whatever mode the caller is in.
+std::optional<TrainResult> Trainer::begin() {
+  const c10::InferenceMode off(false);
+  return run_->begin();
+}
+std::optional<TrainResult> Trainer::advance() {
+  const c10::InferenceMode off(false);
+  return run_->advance(callbacks);
+}
 
 int64_t Trainer::steps_per_epoch() const { return run_->steps_per_epoch(); }
 int64_t Trainer::steps() const { return run_->steps(); }

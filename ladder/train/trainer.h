@@ -135,7 +135,8 @@ class Trainer {
 
   /// Train to the end, or until a stop is requested, and return with the network in eval mode. A
   /// run that has ended returns its recorded result at once, with the network as its checkpoint has
-  /// it. Called again after an interruption, it goes on.
+  /// it. Called again after an interruption, it goes on. Computes gradients also where the caller
+  /// has switched them off (NoGradGuard, InferenceMode).
   TrainResult run();
 
   int64_t steps_per_epoch() const;

@@ -1,5 +1,6 @@
 #include "ladder/train/fused_adam.h"
 
+#include <c10/core/InferenceMode.h>
 #include <torch/torch.h>
 
 #include <sstream>
@@ -193,6 +194,26 @@ TEST_CASE("FusedAdam evaluates a closure with gradients", "[train]") {
   });
   require_close(loss.detach(), loss_of(make_parameters(), 0).detach());
   REQUIRE_FALSE(parameters[0].equal(make_parameters()[0]));
+}
+
+TEST_CASE("FusedAdam keeps no state of InferenceMode", "[train]") {
+  const auto after_two_steps = [](bool first_in_inference) {
+    auto parameters = make_parameters();
+    FusedAdam adam(parameters);
+    loss_of(parameters, 0).backward();
+    if (first_in_inference) {
+      const c10::InferenceMode inference;
+      adam.step();
+    } else {
+      adam.step();
+    }
+    adam.zero_grad();
+    loss_of(parameters, 1).backward();
+    adam.step();
+    return parameters;
+  };
+  const auto expected = after_two_steps(false), got = after_two_steps(true);
+  for (size_t i = 0; i < expected.size(); ++i) REQUIRE(torch::equal(got[i], expected[i]));
 }
 
 TEST_CASE("FusedAdam accepts gradients with other strides than the parameter", "[train]") {

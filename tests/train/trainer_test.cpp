@@ -1,5 +1,6 @@
 #include "ladder/train/trainer.h"
 
+#include <c10/core/InferenceMode.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -140,6 +141,27 @@ TEST_CASE_METHOD(OneThread, "Trainer gives the same weights for the same seed", 
   Trainer trainer(same_start, blobs(), options);
   trainer.run();
   REQUIRE_FALSE(same_parameters(*net, *same_start));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer trains alike where the caller has switched gradients off",
+                 "[train]") {
+  const auto expected = trained();
+  {
+    const torch::NoGradGuard no_grad;
+    require_same_network(*trained(), *expected);
+  }
+  auto net = small_ladder(quick_options().seed);
+  Trainer trainer(net, blobs(), quick_options());
+  {
+    const c10::InferenceMode inference;
+    trainer.run();
+  }
+  require_same_network(*net, *expected);
+  NoiseSource noise(1);
+  const auto rows = blobs().training;
+  net->train();
+  net->loss({rows.inputs, rows.labels, rows.inputs}, noise)
+      .total.backward();  // nothing of that mode has stayed
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer gives the same weights whatever it evaluates and reports",
