@@ -161,6 +161,76 @@ def texts():
     put("command_line", "wrong", "--epoch\n--\n--lr\n")
 
 
+def run_configs():
+    put("run_config", "recipe", json.dumps({
+        "program": "ladder-mnist", "recipe": "mnist-100-full", "dataset": "mnist", "train_rows": 60000,
+        "test_rows": 10000, "classes": 10, "labels": 100, "balanced": True, "input_shape": [784],
+        "layers": ["dense 20", "dense 10"], "lambda": [1000, 10, 0.1], "noise_std": 0.3,
+        "combinator": "gaussian", "activation": "relu", "epochs": 150, "learning_rate": 0.002, "seed": 1,
+        "calibration": "training", "device": "cpu", "precision": "float32", "product_route": "auto",
+        "environment": {"ladder": "0.1.0", "cpu": "some", "threads": 2},
+    }))
+    put("run_config", "images", json.dumps({
+        "input_shape": [3, 32, 32], "layers": ["conv full 32@5x5", "conv same 8@3x3 / 2", "max pool 2",
+                                               "mean pool 2", "global mean pool"],
+        "labels": "all", "device": "cuda:0", "precision": "bfloat16", "activation": "leaky_relu",
+        "class_balance": "weights", "zca_ridge": 0.1, "validation": 100, "seed": 18446744073709551615,
+    }))
+    put("run_config", "earlier", '{"batch_size": 100, "noise": 0.3, "in_features": 4, "layers": [3, 2]}')
+
+
+def model_text(**changes):
+    config = {"input_shape": [1], "layers": ["dense 2"], "lambda": [1, 1], "classes": 2}
+    feature = {"name": "a", "kind": "number", "center": 1.5, "scale": 2}
+    text = {"format": 1, "label": "y", "classes": ["n", "p"], "features": [feature], "facts": [["rows", "3"]],
+            "config": config}
+    text.update(changes)
+    return json.dumps({key: value for key, value in text.items() if value is not None})
+
+
+def model_files():
+    image = {"channels": 1, "height": 1, "width": 1, "mean": [0.5], "scale": [0.25], "flat": True}
+    for name, text in {
+        "table": model_text(),
+        "image": model_text(features=None, images=image),
+        "later": model_text(format=2),
+        "conv": model_text(features=None, images={**image, "flat": False}, config={
+            "input_shape": [1, 1, 1], "layers": ["conv same 2@1x1", "global mean pool"]}),
+    }.items():
+        put("model_file", name, b"\1" + text.encode())
+    put("model_file", "checkpoint", b"\0" + zip_records([("data.pkl", b"\x80\x02}q\x00."), ("version", "3\n")]))
+
+
+def front_door():
+    """By the numbers of kNames in read_samples.cpp."""
+    table = b"a,b,label\n1,2.5,x\n3,,y\n-4e2,NA,\n"
+    color = RANDOM.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    gray = color[..., 0]
+    arrays = saved(np.savez, x=np.arange(6.0).reshape(3, 2), y=np.array([0, -1, 2]))
+    for name, number, flags, data in (
+        ("csv", 0, 3, table),
+        ("tsv-packed", 1, 1, packed(table.replace(b",", b"\t"))),
+        ("text-without-ending", 2, 0, table),
+        ("json", 2, 0, b'[{"a": 1}]'),
+        ("npz", 3, 0, arrays),
+        ("npz-of-images", 3, 24, saved(np.savez, images=color.reshape(1, 4, 5, 3), labels=np.array([1]))),
+        ("npy", 4, 0, saved(np.save, np.arange(4.0).reshape(2, 2))),
+        ("npy-in-folder", 4, 32, saved(np.save, np.arange(4.0).reshape(2, 2))),
+        ("parquet", 5, 0, b"PAR1" + bytes(8) + b"PAR1"),
+        ("feather", 6, 0, b"ARROW1\0\0" + bytes(8) + b"ARROW1"),
+        ("idx", 7, 0, idx(gray.reshape(2, 2, 5))),
+        ("idx-folder", 7, 36, idx(gray.reshape(2, 2, 5))),
+        ("idx-packed", 8, 28, packed(idx(gray.reshape(2, 2, 5)))),
+        ("cifar", 9, 0, b"\1" + bytes(3072)),
+        ("cifar-100", 10, 32, b"\1\2" + bytes(3072)),
+        ("png", 11, 24, image_bytes(Image.fromarray(color), "PNG")),
+        ("png-in-folder", 11, 56, image_bytes(Image.fromarray(gray), "PNG")),
+        ("jpg", 12, 0, image_bytes(Image.fromarray(gray), "JPEG", quality=30)),
+    ):
+        put("read_samples", name, bytes([number, flags]) + data)
+
+
 shutil.rmtree(FOLDER, ignore_errors=True)
-for make in (csv, numpy_files, idx_files, cifar_files, images, tensors, safetensors_files, texts):
+for make in (csv, numpy_files, idx_files, cifar_files, images, tensors, safetensors_files, texts, run_configs,
+             model_files, front_door):
     make()

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <c10/util/Exception.h>
+#include <ftw.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -65,6 +68,50 @@ class MemoryFile {
   int file_;
   std::filesystem::path path_;
 };
+
+/// A temporary folder, in memory where there is such a file system, that is removed at the end.
+class Folder {
+ public:
+  Folder() {
+    std::error_code error;
+    const bool in_memory = std::filesystem::is_directory("/dev/shm", error);
+    std::string pattern =
+        (in_memory ? std::string("/dev/shm") : std::filesystem::temp_directory_path().string()) +
+        "/ladder-fuzz-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) fault("no temporary folder");
+    path_ = pattern;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    const auto remove = [](const char* path, const struct stat*, int, struct FTW*) {
+      return std::remove(path);
+    };
+    ::nftw(path_.c_str(), remove, 16, FTW_DEPTH | FTW_PHYS);
+  }
+
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Write a file and return its path.
+  std::filesystem::path write(const std::string& name, std::string_view bytes) const {
+    auto path = path_ / name;
+    std::ofstream out(path, std::ios::binary);
+    if (!out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush()) {
+      fault("could not write " + path.string());
+    }
+    return path;
+  }
+  void remove(const std::string& name) const { std::remove((path_ / name).c_str()); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Return the content of a file.
+inline std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+}
 
 /// Bytes of an input, taken from its front.
 class Input {

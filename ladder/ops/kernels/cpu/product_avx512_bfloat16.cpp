@@ -38,7 +38,8 @@ struct BFloat16Pairs {
       typedef uint16_t Halves __attribute__((vector_size(64)));
       constexpr Halves kInterleave = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-      const auto pairs = __builtin_shuffle(bits<Halves>(both), kInterleave);
+      const auto halves = bits<Halves>(both);
+      const auto pairs = shuffled(halves, halves, kInterleave);
       __builtin_memcpy(out, &pairs, sizeof(pairs));
     } else {
       static_assert(N == 4);
