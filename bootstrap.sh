@@ -20,6 +20,8 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   build              build the library, the programs and the tests
   test [FLAGS]       build and run all tests; FLAGS go to ctest
   asan [FLAGS]       build and run all tests with address and undefined behaviour sanitizers
+  tsan [FLAGS]       run the tests of threads, training and parallel prediction with the thread
+                     sanitizer; FLAGS go to the test program
   fuzz [TARGET] [--runs N]
                      feed N random files (default 100000) to TARGET, or to every fuzz target
   bench [FLAGS]      build and run the benchmarks
@@ -513,6 +515,12 @@ case "$command" in
     ensure_test_python
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     exec ctest --test-dir "$root/build/asan" -j 2 --output-on-failure "$@"
+    ;;
+  tsan)
+    build tsan thread_tests
+    # Suppressions: see the file.
+    export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$root/tests/support/thread_sanitizer.txt}
+    exec "$root/build/tsan/bin/thread_tests" "$@"
     ;;
   fuzz) fuzz "$@" ;;
   bench)
