@@ -34,11 +34,11 @@ namespace fs = std::filesystem;
 constexpr const char* kProgram = "ladder-diagnose";
 
 struct Row {
-  std::string run;
+  std::string run = {};
   double cut = 0, noise = 0, entropy = 0, others = 0;
   double error = 0;
-  std::string confusion;
-  torch::Tensor classes;
+  std::string confusion = {};
+  torch::Tensor classes = {};
 };
 
 // "7 as 4: 106": the two classes that are confused most.

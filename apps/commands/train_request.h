@@ -11,10 +11,10 @@
 namespace ladder::apps {
 
 struct TrainRequest {
-  std::string data, label;
-  std::vector<std::string> ignore;
-  data::Samples rows;  ///< those of DATA and of --unlabeled
-  ClassifierOptions options;
+  std::string data = {}, label = {};
+  std::vector<std::string> ignore = {};
+  data::Samples rows = {};  ///< those of DATA and of --unlabeled
+  ClassifierOptions options = {};
   bool several_seeds = false;
   bool has_test = false;
 };

@@ -185,11 +185,11 @@ std::string machine_text(const runs::RunConfig& config, const ops::ProductPlan& 
 // A run that is ready to start, with its progress line; or the result of a run that has ended and
 // whose checkpoint was deleted.
 struct SeedRun {
-  runs::RunConfig config;
+  runs::RunConfig config = {};
   Ladder net{nullptr};
-  std::unique_ptr<ProgressLine> line;
-  std::optional<train::Trainer> trainer;
-  std::optional<train::TrainResult> result;
+  std::unique_ptr<ProgressLine> line = {};
+  std::optional<train::Trainer> trainer = {};
+  std::optional<train::TrainResult> result = {};
 };
 
 SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,

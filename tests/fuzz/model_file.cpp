@@ -58,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (fuzz::bytes_of(again) != bytes) fuzz::fault("other bytes");
     const auto classifier = Classifier::load(path);
     if (const auto& images = stored.model.images; images && images->height * images->width < 9999) {
-      classifier.predict_proba(at::zeros({2, images->channels, images->height, images->width}, at::kByte));
+      classifier.predict_proba(
+          at::zeros({2, images->channels, images->height, images->width}, at::kByte));
     }
   });
   return 0;

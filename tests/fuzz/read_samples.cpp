@@ -10,9 +10,9 @@
 namespace {
 
 constexpr std::array kNames = {
-    "rows.csv",       "rows.tsv.gz",        "rows",           "rows.npz",
-    "x.npy",          "rows.parquet",       "rows.feather",   "train-images-idx3-ubyte",
-    "t10k-images.gz", "data_batch_1.bin",   "train.bin",      "picture.png",
+    "rows.csv",       "rows.tsv.gz",        "rows",         "rows.npz",
+    "x.npy",          "rows.parquet",       "rows.feather", "train-images-idx3-ubyte",
+    "t10k-images.gz", "data_batch_1.bin",   "train.bin",    "picture.png",
     "picture.jpg",    "train-labels.idx.gz"};
 
 void check_samples(const ladder::data::Samples& samples) {
