@@ -352,6 +352,8 @@ std::string script_of(const std::string& page, const std::string& epochs) {
   }
   // Set-up is another test's.
   script = std::regex_replace(script, std::regex("\\./bootstrap\\.sh train"), "ladder train");
+  script = std::regex_replace(script, std::regex("\n(ladder tune [^\n]*)"),
+                              "\n$1 --trials 2 --draws 1 --epochs " + epochs);
   return std::regex_replace(script, std::regex("\n(ladder train [^\n]*)"),
                             "\n$1 --quiet --epochs " + epochs);
 }
@@ -383,6 +385,8 @@ TEST_CASE("docs/own-data.md: its commands for a table run as they stand", "[cli]
   CHECK(lines_of(file_bytes(folder / "answers.csv")).size() == 1501);
   CHECK(lines_of(file_bytes(folder / "probabilities.csv")).size() == 1501);
   CHECK(fs::exists(folder / "page.html"));
+  CHECK(fs::exists(folder / "tune/machines/tune.svg"));
+  CHECK(fs::exists(folder / "runs/tuned/model.ladder"));
   CHECK(fs::exists(folder / "machines.onnx"));
 }
 
