@@ -15,7 +15,8 @@ inline constexpr const char* kNoPython =
     "no Python packages to compare with (./bootstrap.sh test installs them in .venv-tests)";
 
 /// Path of the Python interpreter with the packages of tests/python/requirements.txt, if it is
-/// installed and has `module`. "torch" is there if the LibTorch of this build is a Python wheel.
+/// installed and has `module`. "torch" is there if the LibTorch of this build is a Python wheel that
+/// Python can load.
 ///
 ///     const auto python = testing::python("onnxruntime");
 ///     if (!python) LADDER_SKIP(kNoPython);
@@ -26,8 +27,11 @@ inline std::optional<std::string> python(const std::string& module = "numpy") {
   if (!std::filesystem::exists(environment / ".bootstrap")) return std::nullopt;
   auto found = known.find(module);
   if (found == known.end()) {
+    // PyTorch may be there without the CUDA libraries that its wheel wants.
     const std::string script =
-        "import importlib.util, sys\nsys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+        module == "torch"
+            ? "import torch"
+            : "import importlib.util, sys\nsys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
     const bool has = run_to_end({interpreter, "-c", script, module}).status == 0;
     found = known.emplace(module, has).first;
   }
