@@ -15,8 +15,8 @@ inline constexpr const char* kNoPython =
     "no Python packages to compare with (./bootstrap.sh test installs them in .venv-tests)";
 
 /// Path of the Python interpreter with the packages of tests/python/requirements.txt, if it is
-/// installed and has `module`. "torch" is there if the LibTorch of this build is a Python wheel that
-/// Python can load.
+/// installed and has `module`. "torch" is there if the LibTorch of this build is a Python wheel
+/// that Python can load.
 ///
 ///     const auto python = testing::python("onnxruntime");
 ///     if (!python) LADDER_SKIP(kNoPython);
