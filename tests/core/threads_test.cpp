@@ -27,11 +27,13 @@ using ladder::threads::share_tasks;
 
 namespace {
 
-void skip_under_thread_sanitizer() {
+// The thread sanitizer does not follow threads that a child starts after fork().
 #ifdef __SANITIZE_THREAD__
-  LADDER_SKIP("the thread sanitizer does not follow threads that a child starts after fork()");
+constexpr bool kFollowsForks = false;
+#else
+constexpr bool kFollowsForks = true;
 #endif
-}
+constexpr const char* kNoForks = "the thread sanitizer does not follow fork()";
 
 // Some microseconds of work that the compiler keeps.
 double busy(int64_t steps) {
@@ -180,7 +182,7 @@ TEST_CASE("share_tasks hands tasks to OpenMP's threads where these keep the core
 }
 
 TEST_CASE("share_tasks works in a child after fork, and in its parent", "[ops]") {
-  skip_under_thread_sanitizer();
+  if (!kFollowsForks) LADDER_SKIP(kNoForks);
   const ThreadsOfTest threads(3);
   REQUIRE(runs_of_tasks(500, 2) == std::vector<int>(500, 1));
   for (int i = 0; i < 5; ++i) {
@@ -202,7 +204,7 @@ TEST_CASE("share_tasks works in a child after fork, and in its parent", "[ops]")
 }
 
 TEST_CASE("share_tasks ends its threads when a process exits", "[ops]") {
-  skip_under_thread_sanitizer();
+  if (!kFollowsForks) LADDER_SKIP(kNoForks);
   runs_of_tasks(50, 2);
   std::fflush(nullptr);
   for (const bool idle : {false, true}) {  // threads that still keep their core, and that sleep
