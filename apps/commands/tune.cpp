@@ -29,7 +29,8 @@ using nlohmann::ordered_json;
 // Each rung keeps a third of the trials and gives them three times the epochs.
 constexpr int64_t kFactor = 3;
 constexpr int64_t kMostTrials = 729;
-// Of the labels, in each draw: few labels say little about an error, so many are held back.
+// Share of the labels that each draw holds back. It is large, since an error over a few rows varies
+// much.
 constexpr double kHeldBack = 0.3;
 
 struct TuneFlags {
@@ -111,7 +112,7 @@ bool given(const std::vector<std::string>& arguments, const std::string& flag) {
   });
 }
 
-// A setting that varies, and the values that it may have.
+// A flag of `ladder train` that trials vary, and its values.
 struct Dimension {
   std::string flag;
   std::vector<std::string> values;  // "" leaves the default

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "ladder/train/internal/unlabeled_loss.h"
+
 namespace ladder::train {
 namespace {
 
@@ -38,9 +40,7 @@ class LateralImpl : public torch::nn::Cloneable<LateralImpl>, public Combinator 
 
 std::vector<torch::Tensor> denoising_costs(Ladder& net, const torch::Tensor& x, uint64_t seed) {
   NoiseSource noise(seed);
-  // A step needs labeled rows; nothing of what it says of them is used.
-  const auto labels = torch::zeros({2}, x.options().dtype(torch::kInt64));
-  return net->loss({x.narrow(0, 0, 2), labels, x}, noise).denoising;
+  return unlabeled_loss(net, x, noise).denoising;
 }
 
 }  // namespace

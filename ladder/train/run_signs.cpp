@@ -10,6 +10,7 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/train/internal/unlabeled_loss.h"
 
 namespace ladder::train {
 namespace {
@@ -68,9 +69,7 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
     const auto begin = i * batch_size;
     const auto size = i + 1 < batches ? batch_size : x.size(0) - begin;
     const auto rows = x.narrow(0, begin, size);
-    // A step needs labeled rows; nothing of what it says of them is used.
-    const auto labels = at::zeros({2}, x.options().dtype(at::kLong));
-    const auto loss = net->loss({rows.narrow(0, 0, 2), labels, rows}, noise);
+    const auto loss = unlabeled_loss(net, rows, noise);
     TORCH_CHECK(loss.clean_logits.defined(),
                 "run_signs: expected a network with a denoising cost above level 0, which runs "
                 "clean rows, but got one without.");

@@ -197,7 +197,7 @@ TEST_CASE("RunFolder says so when the folder is removed under it", "[runs]") {
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE("RunFolder says so in a folder that it may not write to", "[runs]") {
+TEST_CASE("RunFolder refuses a folder without write permission", "[runs]") {
   const TemporaryFolder folder;
   const auto path = folder / "read-only";
   std::filesystem::create_directory(path);
