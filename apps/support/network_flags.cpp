@@ -73,6 +73,7 @@ void add_network_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("noise,noise-std", "STD", "noise standard deviation in the layers",
               network.noise_std);
   line.number("input-noise", "STD", "noise standard deviation on the input", network.input_noise);
+  line.toggle("detach-targets", "no gradient flows into the clean targets", network.detach_targets);
   line.flag("combinator", "NAME", "denoising function (gaussian, or the recipe's)",
             [&](const std::string&, const std::string& name) { set_combinator(config, name); });
   line.flag("activation", "relu|leaky-relu|tanh|gelu", "activation of the hidden layers",
@@ -125,6 +126,16 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
     throw UsageError(
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
+  }
+  if (config.pieces.lambda_ramp > 0 && !decoder) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
+        "denoising cost that could rise).");
+  }
+  if (config.network.detach_targets && !clean) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda after a layer for --detach-targets but got none (no "
+        "cost has clean targets).");
   }
   if (combinator_given && !decoder) {
     throw UsageError(

@@ -86,6 +86,12 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("mutual-information", "WEIGHT",
               "weight of sure and evenly spread predictions in the first 10 epochs",
               config.pieces.mutual_information);
+  line.number("lambda-ramp", "EPOCHS",
+              "time over which the weights of the denoising costs above the first layer rise",
+              config.pieces.lambda_ramp);
+  line.number("average-weights", "DECAY",
+              "measure and keep running means of the weights, 0.999 say",
+              config.pieces.average_weights, 0, 1);
   line.flag("seed", "N", "seed for initial weights, choice of labels, row order and noise (1)",
             [&](const std::string& flag, const std::string& text) {
               flags.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
@@ -218,6 +224,12 @@ void check_combinations(const TrainingFlags& flags) {
   if (config.warm_up > static_cast<double>(config.epochs)) {
     throw UsageError(fmt::format("expected --warm-up of at most the {} epochs but got {}.",
                                  config.epochs, config.warm_up));
+  }
+  if (config.pieces.average_weights >= 1) {
+    throw UsageError(
+        fmt::format("expected --average-weights below 1 but got {} (0.999 averages the last 1000 "
+                    "steps).",
+                    config.pieces.average_weights));
   }
   if (config.patience > 0 && config.validation == 0) {
     throw UsageError(

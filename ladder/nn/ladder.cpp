@@ -23,6 +23,11 @@ void check_lambda(const std::vector<double>& lambda, size_t levels) {
   }
 }
 
+ops::DenoisingTarget target_of(const StageOutput& output, const Pass& pass) {
+  constexpr auto kClean = RowRole::kUnlabeledClean;
+  return {output.z_of(pass, kClean), output.mean_of(pass, kClean), output.std_of(pass, kClean)};
+}
+
 bool any_above_zero(at::ArrayRef<double> weights) {
   return std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; });
 }
@@ -96,6 +101,21 @@ const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
   return tensor;
 }
 
+// Targets of levels 1 to L from clean rows `x` alone, without gradients; returns the top.
+torch::Tensor LadderImpl::run_constant_targets(
+    const torch::Tensor& x, std::vector<std::optional<ops::DenoisingTarget>>& targets) {
+  const torch::NoGradGuard no_gradients;
+  Pass pass{.groups = {{x.size(0), false, RowRole::kUnlabeledClean}}};
+  auto h = x;
+  for (size_t l = 1; l < shapes.size(); ++l) {
+    pass.compared = options.lambda[l] > 0;
+    auto output = stages[l - 1]->forward(h, pass);
+    h = std::move(output.h);
+    if (pass.compared) targets[l] = target_of(output, pass);
+  }
+  return h;
+}
+
 LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   check_options();
   const bool denoises = any_above_zero(options.lambda);
@@ -110,13 +130,14 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   const auto labeled = x_labeled.size(0);
   const auto unlabeled = denoises ? x_unlabeled.size(0) : 0;
   const bool clean = denoises && any_above_zero(at::ArrayRef<double>(options.lambda).slice(1));
-  auto pass = Pass::training(labeled, unlabeled, clean, noise);
+  const bool stacked_clean = clean && !options.detach_targets;
+  auto pass = Pass::training(labeled, unlabeled, stacked_clean, noise);
 
   std::vector<torch::Tensor> noisy_rows = {x_labeled};
   std::vector<torch::Tensor> clean_rows;
   if (denoises) {
     noisy_rows.push_back(x_unlabeled);
-    if (clean) {
+    if (stacked_clean) {
       clean_rows.push_back(x_unlabeled);
     }
   }
@@ -134,26 +155,27 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
       targets[0] = ops::DenoisingTarget{x_unlabeled};
     }
   }
+  LadderLoss result;
+  if (clean && !stacked_clean) {
+    result.clean_logits = run_constant_targets(x_unlabeled, targets);
+  }
   for (size_t l = 1; l < levels; ++l) {
     pass.compared = denoises && static_cast<int64_t>(l) >= decoder->options.lowest_level;
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
     if (pass.compared) {
       z_noisy[l] = output.z_of(pass, RowRole::kUnlabeledNoisy);
-      if (options.lambda[l] > 0) {
-        constexpr auto kClean = RowRole::kUnlabeledClean;
-        targets[l] = ops::DenoisingTarget{output.z_of(pass, kClean), output.mean_of(pass, kClean),
-                                          output.std_of(pass, kClean)};
+      if (options.lambda[l] > 0 && stacked_clean) {
+        targets[l] = target_of(output, pass);
       }
     }
   }
 
-  LadderLoss result;
   result.denoising.resize(levels);
   result.logits = h.narrow(0, 0, labeled);
   if (denoises) {
     result.unlabeled_logits = h.narrow(0, labeled, unlabeled);
-    if (clean) {
+    if (stacked_clean) {
       result.clean_logits = h.narrow(0, labeled + unlabeled, unlabeled);
     }
   }

@@ -22,6 +22,9 @@ struct LadderOptions {
   std::vector<double> lambda = {};
   double input_noise = 0.3;           ///< standard deviation of the noise on the input
   CombinatorFactory combinator = {};  ///< default: GaussianCombinator
+  /// Take the clean targets and their statistics for constants: no gradient flows into them, so
+  /// that clean rows need no backward pass. [Rasmus2015] lets gradients flow.
+  bool detach_targets = false;
 };
 
 /// Costs of one step. Training minimises `total`.
@@ -39,12 +42,13 @@ struct LadderLoss {
 ///
 /// One step runs the encoder once over the rows [labeled noisy | unlabeled noisy | unlabeled clean]
 /// and the decoder over the unlabeled noisy rows, and compares them with the clean ones. Gradients
-/// flow into the clean targets and their statistics too. Groups that no cost needs are not run: no
+/// flow into the clean targets and their statistics too, unless `options.detach_targets`: then the
+/// clean rows run by themselves, without gradients. Groups that no cost needs are not run: no
 /// clean labeled rows, no clean rows where only level 0 has a cost, no unlabeled rows where no
 /// level has one.
 ///
-/// `options.lambda` and `options.input_noise` may change between steps; `loss` checks them each
-/// time. The other options are fixed at construction.
+/// `options.lambda`, `options.input_noise` and `options.detach_targets` may change between steps;
+/// `loss` checks them each time. The other options are fixed at construction.
 ///
 /// Errors at construction: a stage that cannot take the rows before it (named by its place); a top
 /// that does not give [classes]; a number of lambdas other than levels; negative or infinite ones.
@@ -115,6 +119,8 @@ class LadderImpl : public torch::nn::Module {
   };
 
   void check_options() const;
+  torch::Tensor run_constant_targets(const torch::Tensor& x,
+                                     std::vector<std::optional<ops::DenoisingTarget>>& targets);
 
   std::vector<double> built_lambda_;
   Weights weights_;

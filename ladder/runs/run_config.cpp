@@ -6,9 +6,11 @@
 #include <ladder/io/internal/beginning.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
 #include <ladder/train/pieces/pseudo_labels.h>
 #include <ladder/train/pieces/row_projection.h>
+#include <ladder/train/pieces/weight_average.h>
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
@@ -67,6 +69,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("scaled_lambda", Role::kExperiment, config.scaled_lambda);
   visit("class_balance", Role::kExperiment, config.class_balance);
   visit("input_noise", Role::kExperiment, network.input_noise);
+  visit("detach_targets", Role::kExperiment, network.detach_targets);
   visit("noise_std", Role::kExperiment, network.noise_std);
   visit("combinator", Role::kExperiment, config.combinator);
   visit("activation", Role::kExperiment, network.activation);
@@ -78,6 +81,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("project_rows", Role::kExperiment, config.pieces.project_rows);
   visit("pseudo_labels", Role::kExperiment, config.pieces.pseudo_labels);
   visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
+  visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
+  visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
   visit("seed", Role::kExperiment, config.seed);
@@ -378,6 +383,13 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
   if (config.pieces.mutual_information > 0) {
     pieces.push_back(train::mutual_information(
         {.weight = config.pieces.mutual_information, .device = config.device}));
+  }
+  if (config.pieces.lambda_ramp > 0) {
+    pieces.push_back(
+        train::lambda_ramp({.epochs = config.pieces.lambda_ramp, .device = config.device}));
+  }
+  if (config.pieces.average_weights > 0) {
+    pieces.push_back(train::weight_average(*net, config.pieces.average_weights));
   }
   return pieces.empty() ? objective : train::with_pieces(objective, std::move(pieces));
 }

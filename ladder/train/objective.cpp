@@ -56,13 +56,34 @@ class LadderObjective : public Objective {
       const auto& cost = loss.denoising[static_cast<size_t>(level)];
       step.costs.push_back(cost.defined() ? cost : at::zeros_like(loss.total));  // lambda is 0 now
     }
-    step.values = {batch, loss.logits, loss.unlabeled_logits, loss.clean_logits};
+    step.values = {batch,
+                   loss.logits,
+                   loss.unlabeled_logits,
+                   loss.clean_logits,
+                   std::move(loss.denoising),
+                   lambda(loss.total)};
     return step;
   }
 
  private:
+  // Weights as scalars like `total`, made when they change: recorded steps take no numbers.
+  const std::vector<at::Tensor>& lambda(const at::Tensor& total) {
+    const auto& wanted = net_->options.lambda;
+    if (wanted != lambda_values_ || lambda_.size() != wanted.size() ||
+        (!lambda_.empty() && !lambda_[0].options().type_equal(total.options()))) {
+      lambda_values_ = wanted;
+      lambda_.clear();
+      for (const double value : wanted) {
+        lambda_.push_back(at::full({}, value, total.options().requires_grad(false)));
+      }
+    }
+    return lambda_;
+  }
+
   Ladder net_;
   std::vector<int64_t> levels_;  // with a denoising cost
+  std::vector<double> lambda_values_;
+  std::vector<at::Tensor> lambda_;
 };
 
 class AutoencoderObjective : public Objective {
@@ -155,6 +176,18 @@ class PiecedObjective : public Objective {
     for (const auto& piece : pieces_) piece->after_update();
   }
 
+  void begin_evaluation() override {
+    base_->begin_evaluation();
+    for (const auto& piece : pieces_) piece->begin_evaluation();
+  }
+
+  void end_evaluation() override {
+    for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
+      (*piece)->end_evaluation();
+    }
+    base_->end_evaluation();
+  }
+
   std::map<std::string, torch::Tensor> state() override {
     auto all = base_->state();
     for (const auto& piece : pieces_) {
@@ -186,6 +219,8 @@ std::string to_string(const CostTerm& term) {
 
 void StepHooks::before_step(const StepPosition&) {}
 void StepHooks::after_update() {}
+void StepHooks::begin_evaluation() {}
+void StepHooks::end_evaluation() {}
 std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
 Ladder Objective::classifier() { return nullptr; }
 size_t Objective::levels() const { return 0; }

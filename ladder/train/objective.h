@@ -44,6 +44,9 @@ struct StepValues {
   torch::Tensor logits = {};            ///< [N, classes], corrupted labeled rows
   torch::Tensor unlabeled_logits = {};  ///< [M, classes], corrupted unlabeled rows
   torch::Tensor clean_logits = {};      ///< [M, classes], clean unlabeled rows
+  /// Per level from 0: the denoising cost [], unweighted, and its weight [] in the total. Undefined
+  /// where a level has none.
+  std::vector<torch::Tensor> denoising = {}, lambda = {};
 };
 
 /// Costs of one step.
@@ -66,6 +69,12 @@ class StepHooks {
   /// Change parameters after each update, without gradients: project rows, average weights. It is
   /// part of a recorded step.
   virtual void after_update();
+
+  /// Put other parameters in place for an evaluation, their averages say, and put those of training
+  /// back. A run calls `begin_evaluation` once more when it ends: what it puts in place is the
+  /// result.
+  virtual void begin_evaluation();
+  virtual void end_evaluation();
 
   /// Return tensors that a resumed run needs beside the parameters, by name. They are shared: a
   /// checkpoint saves them, and resuming copies into them.

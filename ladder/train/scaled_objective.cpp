@@ -71,16 +71,26 @@ class ScaledObjective : public Objective {
                                 ? at::cross_entropy_loss(loss.logits, batch.y, class_weights_)
                                 : loss.supervised;
     StepLoss step{.total = supervised, .costs = {supervised}};
+    std::vector<at::Tensor> weights(loss.denoising.size());
     if (!levels_.empty()) {
       std::vector<at::Tensor> costs;
       for (const auto level : levels_) {
         costs.push_back(loss.denoising[static_cast<size_t>(level)]);
       }
       const auto stacked = at::stack(costs);
-      step.total = supervised + at::dot(stacked, lambda(stacked.detach()));
+      const auto now = lambda(stacked.detach());
+      for (size_t i = 0; i < levels_.size(); ++i) {
+        weights[static_cast<size_t>(levels_[i])] = now[static_cast<int64_t>(i)];
+      }
+      step.total = supervised + at::dot(stacked, now);
       step.costs.insert(step.costs.end(), costs.begin(), costs.end());
     }
-    step.values = {batch, loss.logits, loss.unlabeled_logits, loss.clean_logits};
+    step.values = {batch,
+                   loss.logits,
+                   loss.unlabeled_logits,
+                   loss.clean_logits,
+                   std::move(loss.denoising),
+                   std::move(weights)};
     return step;
   }
 

@@ -104,7 +104,9 @@ class Trainer::Run {
     Evaluation evaluation{.epoch = epoch(), .step = state_.step};
     evaluation.learning_rate = parts_.schedule(position(state_.step - 1));
     costs_.write_means(steps_per_epoch(), runner_.objective().levels(), evaluation);
+    runner_.objective().begin_evaluation();
     evaluator_.measure(evaluation, epoch() == options_.epochs);
+    runner_.objective().end_evaluation();
     evaluation.seconds = clock_.seconds();
     evaluation.steps_per_second = evaluation_meter_.look(state_.step, clock_.training_seconds());
     journal_.append(evaluation);
@@ -143,6 +145,7 @@ class Trainer::Run {
   }
 
   TrainResult finish() {
+    runner_.objective().begin_evaluation();  // the network stays as it was measured
     journal_.save(clock_);
     const auto result =
         leave(state_.step >= steps() ? TrainStatus::kFinished : TrainStatus::kStoppedEarly);

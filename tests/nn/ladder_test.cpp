@@ -99,6 +99,60 @@ TEST_CASE("Ladder gradient of the whole network passes central differences", "[n
                    net->parameters());
 }
 
+TEST_CASE("Ladder with detached targets has the same costs, and no gradient through targets",
+          "[nn][grad]") {
+  auto net = small({3, 2, 0, 0.5}, vanilla());
+  net->to(torch::kDouble);
+  auto b = batch(torch::kDouble);
+  const auto flowing = loss_of(net, b);
+  net->options.detach_targets = true;
+  const auto detached = loss_of(net, b);
+  // Products of other numbers of rows may round otherwise.
+  const auto bound = roundings(256, torch::kDouble);
+  require_close(detached.total, flowing.total, bound);
+  require_close(detached.clean_logits, flowing.clean_logits, bound);
+  CHECK_FALSE(detached.clean_logits.requires_grad());
+
+  // The step by hand: noisy rows with gradients, clean rows without.
+  NoiseSource noise(1);
+  auto pass = Pass::training(4, 7, /*clean=*/false, noise);
+  Pass clean{.groups = {{7, false, RowRole::kUnlabeledClean}}};
+  const auto draw = noise.draw(11, 6);
+  auto h = ops::stack_corrupted({b.x_labeled, b.x_unlabeled}, {}, 0.3, draw);
+  auto h_clean = b.x_unlabeled;
+  std::vector<torch::Tensor> z = {h.narrow(0, 4, 7)};
+  std::vector<std::optional<ops::DenoisingTarget>> targets = {ops::DenoisingTarget{b.x_unlabeled}};
+  for (size_t l = 1; l < 4; ++l) {
+    auto output = net->stages[l - 1]->forward(h, pass);
+    h = output.h;
+    z.push_back(output.z[1]);
+    auto of_clean = net->stages[l - 1]->forward(h_clean, clean);
+    h_clean = of_clean.h;
+    targets.emplace_back();
+    if (net->options.lambda[l] > 0) {
+      targets[l] = ops::DenoisingTarget{of_clean.z[0].detach(), of_clean.mean[0].detach(),
+                                        of_clean.std[0].detach()};
+    }
+  }
+  auto total = torch::cross_entropy_loss(h.narrow(0, 0, 4), b.y);
+  const auto decoded = net->decoder->forward(torch::softmax(h.narrow(0, 4, 7), 1), z, targets);
+  for (size_t l = 0; l < 4; ++l) {
+    if (decoded[l].cost.defined()) total = total + net->options.lambda[l] * decoded[l].cost;
+  }
+  const auto gradients = [&](const torch::Tensor& cost) {
+    return torch::autograd::grad({cost}, net->parameters(), {}, /*retain_graph=*/true);
+  };
+  const auto by_hand = gradients(total);
+  const auto ours = gradients(detached.total);
+  const auto through_targets = gradients(flowing.total);
+  double largest = 0;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    require_close(ours[i], by_hand[i]);
+    largest = std::max(largest, (ours[i] - through_targets[i]).abs().max().item<double>());
+  }
+  CHECK(largest > 1e-3);
+}
+
 TEST_CASE("Ladder lets gradients reach its inputs", "[nn][grad]") {
   torch::manual_seed(2);
   auto net = small({3, 2, 1, 0.5}, vanilla());

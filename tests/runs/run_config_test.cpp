@@ -47,13 +47,18 @@ RunConfig unusual() {
                     .noise_std = 0.45,
                     .activation = Activation::kLeakyRelu,
                     .leaky_slope = 0.2,
-                    .top_gamma = false};
+                    .top_gamma = false,
+                    .detach_targets = true};
   config.combinator = "amlp-2-2-2";
   config.epochs = 12;
   config.learning_rate = 1e-3;
   config.decay_from = 0.5;
   config.warm_up = 1.5;
-  config.pieces = {.project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.1};
+  config.pieces = {.project_rows = true,
+                   .pseudo_labels = 0.5,
+                   .mutual_information = 0.1,
+                   .lambda_ramp = 8,
+                   .average_weights = 0.999};
   config.unlabeled_batch = 64;
   config.labeled_batch = 32;
   config.seed = 18446744073709551615ULL;
@@ -127,7 +132,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 40);
+  CHECK(fields == 43);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -334,6 +339,9 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.project_rows = true; }));
   CHECK(without([](RunConfig& c) { c.pieces.pseudo_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
+  CHECK(without([](RunConfig& c) { c.pieces.average_weights = 0.999; }));
+  CHECK(without([](RunConfig& c) { c.network.detach_targets = true; }));
   CHECK(without([](RunConfig& c) { c.labels = 200; }));
   CHECK(without([](RunConfig& c) { c.unlabeled_batch = 50; }));
   CHECK(without([](RunConfig& c) { c.labeled_batch = 50; }));

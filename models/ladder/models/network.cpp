@@ -225,7 +225,8 @@ Ladder network(const NetworkOptions& options) {
   return Ladder(LadderOptions{.input_shape = options.input_shape,
                               .lambda = options.lambda,
                               .input_noise = options.input_noise,
-                              .combinator = options.combinator},
+                              .combinator = options.combinator,
+                              .detach_targets = options.detach_targets},
                 std::move(stages));
 }
 

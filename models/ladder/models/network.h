@@ -62,8 +62,9 @@ struct NetworkOptions {
   Activation activation = Activation::kRelu;  ///< activation of dense and convolutional layers
   double leaky_slope = 0.1;
   CombinatorFactory combinator =
-      {};                 ///< makes the combinator of a level; default: GaussianCombinator
-  bool top_gamma = true;  ///< false: no learned scale at the softmax top
+      {};                       ///< makes the combinator of a level; default: GaussianCombinator
+  bool top_gamma = true;        ///< false: no learned scale at the softmax top
+  bool detach_targets = false;  ///< no gradient flows into the clean targets, see LadderOptions
 };
 
 /// Make the ladder of these layers [Rasmus2015, section 4].

@@ -1,0 +1,83 @@
+#include "ladder/train/pieces/weight_average.h"
+
+#include <torch/torch.h>
+
+#include "ladder/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+TEST_CASE("weight_average is the plain mean at first and a running mean later", "[train]") {
+  auto weight = torch::tensor({5.0, -1.0}, torch::kDouble);
+  const auto piece = weight_average({weight}, 0.75);  // means of up to 4 steps
+  const auto value = [](int64_t t) {
+    return torch::tensor({1.0 / static_cast<double>(t), static_cast<double>(t * t)}, torch::kDouble);
+  };
+  auto expected = torch::zeros({2}, torch::kDouble);
+  for (int64_t t = 1; t <= 9; ++t) {
+    weight.copy_(value(t));
+    piece->after_update();
+    expected = t <= 4 ? expected + (value(t) - expected) / t : expected + 0.25 * (value(t) - expected);
+    require_close(piece->state().at("means.0"), expected, roundings(4 * t, torch::kDouble));
+  }
+  piece->begin_evaluation();
+  require_close(weight, expected, roundings(36, torch::kDouble));
+  piece->end_evaluation();
+  require_equal(weight, value(9));
+  require_close(piece->state().at("means.0"), expected, roundings(36, torch::kDouble));
+}
+
+TEST_CASE("Trainer measures and leaves averages, and trains on without them", "[train]") {
+  const OneThread one_thread;
+  auto plain = small_ladder();
+  Trainer(plain, blobs(), quick_options()).run();
+
+  auto net = small_ladder();
+  auto weight = net->parameters().front();
+  auto sum = torch::zeros_like(weight, torch::kDouble);
+  torch::Tensor last;
+  // 24 steps: a mean of all of them.
+  Trainer trainer(with_pieces(train::objective(net), {weight_average(*net)}), blobs(),
+                  quick_options());
+  trainer.callbacks.on_step = [&](int64_t) {
+    last = weight.detach().clone();
+    sum += last;
+  };
+  const auto result = trainer.run();
+  require_equal(last, plain->parameters().front());
+  require_close(weight.to(torch::kDouble), sum / 24, roundings(4 * 24, torch::kFloat));
+  // The network is calibrated for what it holds now.
+  REQUIRE(*result.last->test_error ==
+          error_rate(net, blobs().test_inputs, blobs().test_labels));
+}
+
+TEST_CASE("Trainer with weight_average resumes exactly", "[train]") {
+  const OneThread one_thread;
+  const auto train = [](int64_t stop) {
+    auto net = small_ladder();
+    Trainer trainer(with_pieces(train::objective(net), {weight_average(*net, 0.9)}), blobs(),
+                    quick_options());
+    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
+    trainer.run();
+    trainer.callbacks.stop_requested = {};
+    if (stop > 0) trainer.run();
+    return net->parameters().front().detach().clone();
+  };
+  const auto whole = train(0);
+  require_equal(train(4), whole);
+  require_equal(train(12), whole);  // at an evaluation
+}
+
+TEST_CASE("weight_average says what is wrong", "[train]") {
+  REQUIRE(error_text([] { weight_average(std::vector<torch::Tensor>{}); }) ==
+          "weight_average: expected parameters but got none.");
+  REQUIRE(error_text([] { weight_average({torch::ones({2}, torch::kLong)}); }) ==
+          "weight_average: expected floating parameters but got Long.");
+  REQUIRE(error_text([] { weight_average({torch::ones({2})}, 1); }) ==
+          "weight_average: expected a decay from 0 to below 1 but got 1.");
+}
