@@ -77,6 +77,7 @@
 #include "ladder/runs/run_folder.h"
 #include "ladder/runs/run_table.h"
 #include "ladder/runs/seed_summary.h"
+#include "ladder/train/agreed_labels.h"
 #include "ladder/train/awake_clock.h"
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/cost_buffer.h"

@@ -104,6 +104,12 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
                "short starts of a run; the one that agrees most with the others goes on",
                config.candidates, 1, 100);
   line.integer("candidate-epochs", "epochs of each start", config.candidate_epochs, 1);
+  line.integer("teachers",
+               "self-training: N runs from the same labels label the rows that they agree on for "
+               "one more run (0)",
+               config.teachers, 0, 100);
+  line.number("teacher-confidence", "P", "least probability of a class that they agree on",
+              config.teacher_confidence, 0, 1);
   line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", config.eval_every,
                0);
   line.flag("calibration", "training|labeled",
@@ -216,6 +222,10 @@ void check_combinations(const TrainingFlags& flags) {
   }
   if (config.candidates > 1 && flags.parallel_seeds) {
     throw UsageError("expected --candidates or --parallel-seeds but got both.");
+  }
+  if (config.teachers > 0 && (config.candidates > 1 || flags.parallel_seeds)) {
+    throw UsageError(fmt::format("expected --teachers or {} but got both.",
+                                 flags.parallel_seeds ? "--parallel-seeds" : "--candidates"));
   }
   if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
     throw UsageError(fmt::format("expected --candidate-epochs below the {} epochs but got {}.",

@@ -89,6 +89,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("candidates", Role::kExperiment, config.candidates);
   visit("candidate_epochs", Role::kExperiment, config.candidate_epochs);
   visit("candidate", Role::kExperiment, config.candidate);
+  visit("teachers", Role::kExperiment, config.teachers);
+  visit("teacher_confidence", Role::kExperiment, config.teacher_confidence);
   visit("eval_every", Role::kCircumstance, config.eval_every);
   visit("calibration", Role::kExperiment, config.calibration);
   visit("patience", Role::kExperiment, config.patience);

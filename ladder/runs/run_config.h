@@ -68,7 +68,9 @@ struct RunConfig {
   std::optional<uint64_t> seed = {};
   int64_t candidates = 1;                 ///< short starts, of which one goes on
   int64_t candidate_epochs = 4;           ///< of each
-  std::optional<int64_t> candidate = {};  ///< which start this is, from 1
+  std::optional<int64_t> candidate = {};  ///< which start this is, from 1; a teacher's as well
+  int64_t teachers = 0;                   ///< whole runs from the same labels, which label rows
+  double teacher_confidence = 0.95;       ///< least probability of a class that they agree on
 
   int64_t eval_every = 1;
   train::Calibration calibration = train::Calibration::kTrainingRows;

@@ -63,6 +63,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"top_gamma", true},
                          {"lambda", {10.0, 1.0, 0.1}},
                          {"input_noise", 0.3},
+                         {"detach_targets", false},
                          {"noise_std", 0.3},
                          {"combinator", "gaussian"},
                          {"activation", "relu"},
@@ -74,11 +75,15 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"project_rows", false},
                          {"pseudo_labels", 0.0},
                          {"mutual_information", 0.0},
+                         {"lambda_ramp", 0.0},
+                         {"average_weights", 0.0},
                          {"unlabeled_batch", 20},
                          {"labeled_batch", 20},
                          {"seed", 7},
                          {"candidates", 1},
                          {"candidate_epochs", 4},
+                         {"teachers", 0},
+                         {"teacher_confidence", 0.95},
                          {"eval_every", 1},
                          {"calibration", "training"},
                          {"patience", 0},
@@ -376,8 +381,9 @@ TEST_CASE("ladder-mnist: a folder that is removed under a run ends it with a sen
 
 TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", "[cli]") {
   const MnistPlace place;
-  const Arguments flags = {"--lambda=auto",           "--project-rows", "--pseudo-labels=1",
-                           "--mutual-information=.1", "--warm-up=1",    "--epochs=3"};
+  const Arguments flags = {"--lambda=auto",           "--project-rows",   "--pseudo-labels=1",
+                           "--mutual-information=.1", "--warm-up=1",      "--lambda-ramp=2",
+                           "--average-weights=.9",    "--detach-targets", "--epochs=3"};
   REQUIRE(place.run("straight", flags).status == 0);
   const auto settings = place.read("straight", "config.json");
   CHECK(settings.at("scaled_lambda") == true);
@@ -386,6 +392,7 @@ TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", 
   const auto last = place.read("straight", "result.json").at("last");
   CHECK(last.at("others").at("pseudo-label").get<double>() >= 0);
   CHECK(last.at("others").at("mutual information").get<double>() < 0);
+  CHECK(last.at("others").at("lambda ramp").get<double>() == 0);
 
   Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
   REQUIRE(cut.wait_until([&] {
@@ -432,4 +439,40 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
   require_same_run(place, "straight", "cut");
   CHECK(place.run("cut", flags).status == 2);
   CHECK(place.run("cut", flags + Arguments{"--resume", "--candidate-epochs=1"}).status == 2);
+}
+
+TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--teachers=2", "--teacher-confidence=.5", "--epochs=3",
+                           "--validation=50"};
+  const auto told = place.run("straight", flags);
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  std::smatch found;
+  REQUIRE(std::regex_search(told.out, found,
+                            std::regex(R"(2 teachers agree on the class of (\d+) of 150 rows)")));
+  const auto agreed = std::stol(found[1]);
+  CHECK(place.read("straight", "config.json").at("teachers") == 2);
+  CHECK_FALSE(place.read("straight", "config.json").contains("candidate"));
+  // Beside the rows that they agree on, those of the draw keep their labels.
+  const auto labels = place.read("straight", "result.json").at("labels").get<int64_t>();
+  CHECK(labels >= std::max<int64_t>(agreed, 20));
+  CHECK(labels <= agreed + 20);
+  CHECK(labels > 20);
+  CHECK(place.read("straight.teachers/2", "config.json").at("candidate") == 2);
+  CHECK(place.read("straight.teachers/2", "result.json").at("labels") == 20);
+
+  // Stopped in the second teacher.
+  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
+  REQUIRE(cut.wait_until([&] { return cut.out().find("teacher 2") != std::string::npos; }));
+  cut.send(SIGINT);
+  const auto status = cut.wait();
+  CHECK((status == 130 || status == 0));
+  if (status == 130) CHECK(place.run("cut", flags + Arguments{"--resume"}).status == 0);
+  require_same_run(place, "straight", "cut");
+
+  fs::remove(place.folder / "straight.teachers" / "1" / "checkpoint.pt");
+  const auto gone = place.run("straight", flags + Arguments{"--resume"});
+  CHECK(gone.status == 1);
+  CHECK(gone.err.find("expected the checkpoint of a teacher in ") != std::string::npos);
 }

@@ -245,6 +245,14 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--lambda", "none", "--mutual-information", "1"}) ==
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
+  CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
+        "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
+        "denoising cost that could rise).");
+  CHECK(sentence({"--recipe", "mnist-100-bottom", "--detach-targets"}) ==
+        "expected a weight above 0 in --lambda after a layer for --detach-targets but got none (no "
+        "cost has clean targets).");
+  CHECK(sentence({"--average-weights", "1"}) ==
+        "expected --average-weights below 1 but got 1 (0.999 averages the last 1000 steps).");
   CHECK(
       sentence({"--candidates", "2"}) ==
       "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says which "

@@ -63,6 +63,8 @@ RunConfig unusual() {
   config.labeled_batch = 32;
   config.seed = 18446744073709551615ULL;
   config.candidates = 3;
+  config.teachers = 2;
+  config.teacher_confidence = 0.9;
   config.candidate_epochs = 2;
   config.candidate = 2;
   config.eval_every = 5;
@@ -132,7 +134,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 43);
+  CHECK(fields == 45);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -340,6 +342,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.pseudo_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
+  CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.pieces.average_weights = 0.999; }));
   CHECK(without([](RunConfig& c) { c.network.detach_targets = true; }));
   CHECK(without([](RunConfig& c) { c.labels = 200; }));

@@ -34,8 +34,9 @@ class LambdaRamp : public ObjectivePiece {
 
   torch::Tensor cost(const StepValues& values) override {
     const auto levels = static_cast<int64_t>(values.denoising.size());
-    TORCH_CHECK(levels > 0, "lambda_ramp: expected an objective with denoising costs but got one "
-                            "without.");
+    TORCH_CHECK(levels > 0,
+                "lambda_ramp: expected an objective with denoising costs but got one "
+                "without.");
     torch::Tensor sum;
     for (int64_t level = options_.from_level; level < levels; ++level) {
       const auto& cost = values.denoising[static_cast<size_t>(level)];

@@ -67,13 +67,13 @@ std::shared_ptr<ObjectivePiece> weight_average(std::vector<torch::Tensor> parame
                                                double decay) {
   TORCH_CHECK(!parameters.empty(), "weight_average: expected parameters but got none.");
   for (const auto& parameter : parameters) {
-    TORCH_CHECK(parameter.defined() && at::isFloatingType(parameter.scalar_type()),
-                "weight_average: expected floating parameters but got ",
-                parameter.defined() ? c10::toString(parameter.scalar_type()) : "an undefined tensor",
-                ".");
+    TORCH_CHECK(
+        parameter.defined() && at::isFloatingType(parameter.scalar_type()),
+        "weight_average: expected floating parameters but got ",
+        parameter.defined() ? c10::toString(parameter.scalar_type()) : "an undefined tensor", ".");
   }
-  TORCH_CHECK(decay >= 0 && decay < 1, "weight_average: expected a decay from 0 to below 1 but got ",
-              decay, ".");
+  TORCH_CHECK(decay >= 0 && decay < 1,
+              "weight_average: expected a decay from 0 to below 1 but got ", decay, ".");
   return std::make_shared<WeightAverage>(std::move(parameters), decay);
 }
 

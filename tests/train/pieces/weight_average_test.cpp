@@ -16,13 +16,15 @@ TEST_CASE("weight_average is the plain mean at first and a running mean later", 
   auto weight = torch::tensor({5.0, -1.0}, torch::kDouble);
   const auto piece = weight_average({weight}, 0.75);  // means of up to 4 steps
   const auto value = [](int64_t t) {
-    return torch::tensor({1.0 / static_cast<double>(t), static_cast<double>(t * t)}, torch::kDouble);
+    return torch::tensor({1.0 / static_cast<double>(t), static_cast<double>(t * t)},
+                         torch::kDouble);
   };
   auto expected = torch::zeros({2}, torch::kDouble);
   for (int64_t t = 1; t <= 9; ++t) {
     weight.copy_(value(t));
     piece->after_update();
-    expected = t <= 4 ? expected + (value(t) - expected) / t : expected + 0.25 * (value(t) - expected);
+    expected =
+        t <= 4 ? expected + (value(t) - expected) / t : expected + 0.25 * (value(t) - expected);
     require_close(piece->state().at("means.0"), expected, roundings(4 * t, torch::kDouble));
   }
   piece->begin_evaluation();
@@ -52,8 +54,7 @@ TEST_CASE("Trainer measures and leaves averages, and trains on without them", "[
   require_equal(last, plain->parameters().front());
   require_close(weight.to(torch::kDouble), sum / 24, roundings(4 * 24, torch::kFloat));
   // The network is calibrated for what it holds now.
-  REQUIRE(*result.last->test_error ==
-          error_rate(net, blobs().test_inputs, blobs().test_labels));
+  REQUIRE(*result.last->test_error == error_rate(net, blobs().test_inputs, blobs().test_labels));
 }
 
 TEST_CASE("Trainer with weight_average resumes exactly", "[train]") {

@@ -1,0 +1,66 @@
+/// One run of an experiment: a seed, or one of several starts from it.
+#pragma once
+
+#include <ladder/data/split.h>
+#include <ladder/nn/ladder.h>
+#include <ladder/runs/run_config.h>
+#include <ladder/train/trainer.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "apps/support/experiment.h"
+#include "apps/support/progress.h"
+#include "apps/support/training_flags.h"
+
+namespace ladder::apps {
+
+/// Data on the device, shared by all runs.
+struct PlacedData {
+  torch::Tensor train_inputs, train_labels, test_inputs, test_labels;
+};
+
+PlacedData place(const data::TrainTest& data, const runs::RunConfig& config);
+
+/// Return the labeled, unlabeled and validation rows of a seed. Throws UsageError when the data
+/// cannot be divided as the settings ask.
+data::Split split_rows(const Experiment& experiment, const runs::RunConfig& config, uint64_t seed);
+
+/// Where a run is recorded, and what it differs by from the first start of its seed.
+struct RunPlace {
+  std::filesystem::path folder = {};
+  std::optional<int64_t> start = {};  ///< which of several, from 1
+  std::string name = {};              ///< before each of its lines
+  bool shows_progress = true;
+  /// Labels of training rows that teachers agree on, int64, -1 for others; undefined: none.
+  torch::Tensor taught = {};
+};
+
+/// A run that is ready to start, with its progress line; or the result of a run that has ended and
+/// whose checkpoint was deleted.
+struct SeedRun {
+  runs::RunConfig config = {};
+  Ladder net{nullptr};
+  std::unique_ptr<ProgressLine> line = {};
+  std::optional<train::Trainer> trainer = {};
+  std::optional<train::TrainResult> result = {};
+};
+
+/// Prepare a run, or continue the one in its folder. Throws UsageError when the folder holds a run
+/// and resuming was not asked for, and when that run has other settings or data.
+SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
+                 uint64_t seed, const RunPlace& place);
+
+/// Throws UsageError: the folder holds a run, and resuming was not asked for.
+[[noreturn]] void refuse_run_there(const std::filesystem::path& folder);
+
+/// A run that has ended.
+struct SeedResult {
+  runs::RunConfig config;
+  train::TrainResult result;
+};
+
+}  // namespace ladder::apps

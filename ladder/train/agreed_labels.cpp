@@ -1,0 +1,30 @@
+#include "ladder/train/agreed_labels.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+namespace ladder::train {
+
+torch::Tensor agreed_labels(const std::vector<torch::Tensor>& probabilities, double confidence) {
+  TORCH_CHECK(!probabilities.empty(), "agreed_labels: expected probabilities but got none.");
+  TORCH_CHECK(confidence >= 0 && confidence < 1,
+              "agreed_labels: expected a confidence from 0 to below 1 but got ", confidence, ".");
+  const auto& first = probabilities.front();
+  at::Tensor labels, agreed;
+  for (const auto& p : probabilities) {
+    TORCH_CHECK(p.defined() && p.dim() == 2 && at::isFloatingType(p.scalar_type()) &&
+                    p.sizes() == first.sizes(),
+                "agreed_labels: expected floating probabilities [rows, classes] of one shape but "
+                "got ",
+                p.defined() ? c10::str(c10::toString(p.scalar_type()), " ", p.sizes())
+                            : std::string("an undefined tensor"),
+                ".");
+    const auto [probability, label] = p.max(1);
+    const auto sure = probability.gt(confidence);
+    agreed = agreed.defined() ? agreed.logical_and(sure).logical_and(label.eq(labels)) : sure;
+    if (!labels.defined()) labels = label;
+  }
+  return labels.masked_fill(agreed.logical_not(), -1);
+}
+
+}  // namespace ladder::train
