@@ -236,6 +236,14 @@ Division division_of(const torch::Tensor& labels, const torch::Tensor& validatio
           .validation = validation};
 }
 
+// Rows as often as their weights say.
+Division weighted(Division division, const std::optional<torch::Tensor>& weights) {
+  if (!weights) return division;
+  division.labeled = data::repeat_weighted(division.labeled, *weights);
+  division.unlabeled = data::repeat_weighted(division.unlabeled, *weights);
+  return division;
+}
+
 std::vector<double> class_weights(const torch::Tensor& labels, int64_t classes) {
   const auto counts = at::bincount(labels, {}, classes);
   std::vector<double> weights;
@@ -297,8 +305,9 @@ struct Training {
     return train::scaled_objective(net, scaled);
   }
 
-  train::Trainer trainer(const Ladder& net, const Division& rows,
+  train::Trainer trainer(const Ladder& net, const Division& division,
                          const train::RunRecordFactory& record, int64_t epochs) const {
+    const auto rows = weighted(division, options.row_weights);
     auto labeled = rows.labeled;
     if (options.balance == ClassBalance::kSampling) {
       labeled = data::repeat_rare(labeled, labels, classes);
@@ -500,11 +509,22 @@ FitReport Classifier::fit_rows(Rows rows) {
   const auto fingerprint =
       train::data_fingerprint({.training = {.inputs = rows.inputs, .labels = rows.labels}});
   config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
+  int64_t drawn = used;  // rows of an epoch
+  if (options_.row_weights) {
+    const auto& weights = *options_.row_weights;
+    TORCH_CHECK(weights.dim() == 1 && weights.numel() == rows.labels.numel(),
+                "Classifier: expected a weight for each of ", rows.labels.numel(),
+                " rows but got weights of shape ", weights.sizes(), ".");
+    drawn = weighted(division, weights).unlabeled.numel();
+    const auto of_weights = train::data_fingerprint(
+        {.training = {.inputs = weights.to(at::kDouble).unsqueeze(1), .labels = rows.labels}});
+    *config.data += ", " + of_weights.at("inputs");
+  }
 
   const Training training{options_, config,           rows.inputs,     rows.labels,
                           classes,  rows.test_inputs, rows.test_labels};
   const int64_t steps_per_epoch =
-      used / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
+      drawn / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
   const auto stored = options_.folder.empty() ? std::nullopt : runs::read_config(options_.folder);
   if (options_.minutes > 0) {
     config.epochs = stored && options_.resume ? stored->epochs
@@ -512,7 +532,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   } else {
     config.epochs =
         options_.epochs > 0
-            ? options_.epochs
+            ? std::max<int64_t>(1, (options_.epochs * used + drawn - 1) / drawn)
             : std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
   }
   config.eval_every = std::max<int64_t>(1, config.epochs / kMostEvaluations);

@@ -57,6 +57,9 @@ struct ClassifierOptions {
   std::optional<int64_t> unlabeled_batch = {};  ///< rows a step; none: from the number of rows
   std::optional<int64_t> labeled_batch = {};
   ClassBalance balance = ClassBalance::kNone;
+  /// Weights of the rows that `fit` is given, float64 [N]: how often a row is drawn, with its label
+  /// and without it (data::repeat_weighted). None: all rows alike.
+  std::optional<torch::Tensor> row_weights = {};
   uint64_t seed = 1;
 
   /// Share of the labeled rows that is held back to measure the error. None: 0.1 where there are

@@ -452,3 +452,33 @@ TEST_CASE("Model file: cut at every length or changed at every byte it is refuse
   CHECK(count > 0);
   CHECK_FALSE(refused(whole));
 }
+
+TEST_CASE("Classifier: weights say how often rows are drawn, and are part of a run",
+          "[classifier]") {
+  auto data = clouds(60, 12);
+  const auto options = [](std::vector<double> first, const std::filesystem::path& folder = {}) {
+    auto weights = torch::ones({60}, torch::kDouble);
+    for (size_t i = 0; i < first.size(); ++i) weights[static_cast<int64_t>(i)] = first[i];
+    return ClassifierOptions{
+        .layers = {8}, .epochs = 8, .row_weights = weights, .folder = folder, .resume = true};
+  };
+  Classifier plain({.layers = {8}, .epochs = 8}), alike(options({})), twice(options({2, 2, 2}));
+  const auto steps = plain.fit(data.table, "kind").training.steps;
+  CHECK(alike.fit(data.table, "kind").training.steps == steps);
+  require_equal(alike.predict_proba(data.table), plain.predict_proba(data.table));
+  const auto report = twice.fit(data.table, "kind");
+  CHECK(report.rows == 60);
+  CHECK(report.labeled == 12);
+  // 63 rows are drawn in an epoch: 8 passes over 60 rows are 7.6 over these, rounded up.
+  CHECK(report.config.epochs == 8);
+  CHECK(!torch::equal(twice.predict_proba(data.table), plain.predict_proba(data.table)));
+
+  const TemporaryFolder folder;
+  Classifier(options({2, 2}, folder / "run")).fit(data.table, "kind");
+  CHECK_THAT(error_text([&] { Classifier(options({3}, folder / "run")).fit(data.table, "kind"); }),
+             Catch::Contains("expected the settings and data that the run in"));
+  Classifier short_weights(
+      {.layers = {8}, .epochs = 8, .row_weights = torch::ones({3}, torch::kDouble)});
+  CHECK(error_text([&] { short_weights.fit(data.table, "kind"); }) ==
+        "Classifier: expected a weight for each of 60 rows but got weights of shape [3].");
+}

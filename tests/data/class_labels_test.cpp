@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <limits>
 #include <set>
 #include <string>
@@ -149,4 +150,34 @@ TEST_CASE("Repeat rare: every class has as many rows as the largest", "[data]") 
   const auto labels = rows({0, 1, 0, 0, 2, 0, 2, -1});
   require_equal(data::repeat_rare(rows({0, 1, 2, 3, 4, 6}), labels, 4),
                 rows({0, 1, 1, 1, 2, 3, 4, 4, 6}));
+}
+
+TEST_CASE("Repeat weighted: rows come as often as their weights say", "[data]") {
+  const auto weights = torch::tensor({1.0, 0.5, 0.0, 1.5, 7.0}, torch::kDouble);
+  require_equal(data::repeat_weighted(rows({0, 1, 3}), weights), rows({0, 0, 1, 3, 3, 3}));
+  require_equal(data::repeat_weighted(rows({0, 2}), weights), rows({0}));
+  const auto alike = torch::full({3}, 0.3, torch::kDouble);
+  require_equal(data::repeat_weighted(rows({0, 1, 2}), alike), rows({0, 1, 2}));
+}
+
+TEST_CASE("Repeat weighted: other proportions are rounded, and no row is lost", "[data]") {
+  const auto weights = torch::tensor({1.0, 1.7, 0.001, 5.3}, torch::kDouble);
+  const auto counts = torch::bincount(data::repeat_weighted(rows({0, 1, 2, 3}), weights), {}, 4);
+  const double all = data::kMostRepeats * 4;
+  for (int64_t row : {0, 1, 3}) {
+    const double wanted = all * weights[row].item<double>() / weights.sum().item<double>();
+    CAPTURE(row);
+    CHECK(std::abs(static_cast<double>(counts[row].item<int64_t>()) - wanted) < 1);
+  }
+  CHECK(counts[2].item<int64_t>() == 1);
+}
+
+TEST_CASE("Repeat weighted: refuses weights below 0 and rows without a weight", "[data]") {
+  const auto of = [](std::vector<double> values) {
+    const auto weights = torch::tensor(values, torch::kDouble);
+    return error_text([&] { data::repeat_weighted(rows({0, 1}), weights); });
+  };
+  CHECK(of({1, -2}) ==
+        "repeat_weighted: expected finite weights of at least 0 but got -2 (row 1).");
+  CHECK(of({0, 0}) == "repeat_weighted: expected a row with a weight above 0 but got none of 2.");
 }
