@@ -22,6 +22,8 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   asan [FLAGS]       build and run all tests with address and undefined behaviour sanitizers
   tsan [FLAGS]       run the tests of threads, training and parallel prediction with the thread
                      sanitizer; FLAGS go to the test program
+  python [FLAGS]     build the Python package, install it in .venv-python and run its tests; FLAGS go
+                     to pytest
   fuzz [TARGET] [--runs N]
                      feed N random files (default 100000) to TARGET, or to every fuzz target
   bench [FLAGS]      build and run the benchmarks
@@ -29,7 +31,7 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
 
 Every command first installs what is missing: compilers and small libraries as Debian packages,
 LibTorch as a Python wheel in .venv, and for tests the Python packages that they compare with in
-.venv-tests. Put --cuda before COMMAND to install the large wheel with CUDA; it is installed anyway if
+.venv-tests. The Python package itself is installed by `pip install .` anywhere. Put --cuda before COMMAND to install the large wheel with CUDA; it is installed anyway if
 a CUDA compiler or an NVIDIA driver is found.
 
 Environment variables:
@@ -98,6 +100,16 @@ install_packages() {
   "${as_root[@]}" apt-get install --yes --no-install-recommends "$@"
 }
 
+# has_python_headers: true if the Python of .venv, or python3, can compile modules.
+has_python_headers() {
+  local python=$venv/bin/python
+  [ -x "$python" ] || python=python3
+  has "$python" && "$python" - 2>/dev/null <<'PYTHON'
+import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))
+PYTHON
+}
+
 ensure_packages() {
   local needed=(cmake ninja-build zlib1g-dev libfmt-dev libcxxopts-dev nlohmann-json3-dev catch2
     libpng-dev libprotozero-dev libturbojpeg0-dev)
@@ -106,6 +118,7 @@ ensure_packages() {
   if ! has python3 || ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     [ -x "$venv/bin/python" ] || needed+=(python3-venv)
   fi
+  has_python_headers || useful+=(python3-dev)
 
   if ! has dpkg-query; then
     local command
@@ -202,6 +215,21 @@ ensure_test_python() {
   else
     say "- Going on without them: tests that compare with Python are skipped (the reason is in $log)"
   fi
+}
+
+# install_package: makes .venv-python, which sees .venv-tests, from a wheel of the objects that are built.
+install_package() {
+  local wheels=$root/build/wheels package_venv=$root/.venv-python packages
+  rm -rf "$wheels"
+  LADDER_OBJECTS_OF="$root/build/$preset" Torch_DIR="$(torch_packages)/torch/share/cmake/Torch" \
+    "$test_venv/bin/python" -m pip wheel --disable-pip-version-check --no-build-isolation --no-deps \
+    --wheel-dir "$wheels" "$root" || return
+  [ -x "$package_venv/bin/python" ] || "$test_venv/bin/python" -m venv "$package_venv" || return
+  packages=$("$test_venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')
+  { printf '%s\n' "$packages"; torch_packages; } \
+    >"$("$package_venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')/packages.pth"
+  "$package_venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-index \
+    --force-reinstall "$wheels"/*.whl
 }
 
 # ---- Configuring and building
@@ -523,6 +551,15 @@ case "$command" in
     status=0
     "$root/build/tsan/bin/thread_tests" "$@" || status=$?
     [ "$status" -eq 4 ] || exit "$status" # 4: some were skipped
+    ;;
+  python)
+    build "$preset" ladder_python ladder-program
+    ensure_test_python
+    [ -e "$test_venv/.bootstrap" ] || fail "expected the Python packages of tests/python/requirements.txt" \
+      "but could not install them (the reason is in $log)."
+    step "Installing the Python package in .venv-python" install_package
+    export LADDER_PROGRAMS=$root/build/$preset/bin
+    exec "$root/.venv-python/bin/python" -m pytest "$root/tests/python" "$@"
     ;;
   fuzz) fuzz "$@" ;;
   bench)

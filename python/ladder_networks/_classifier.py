@@ -1,0 +1,502 @@
+"""The scikit-learn estimator."""
+
+from __future__ import annotations
+
+import numbers
+import os
+import pathlib
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+
+from ladder_networks import _core
+from ladder_networks._report import FitReport
+from ladder_networks._rows import (
+    Frame,
+    Rows,
+    classes_from_texts,
+    classes_of,
+    in_place,
+    is_images,
+    is_pandas,
+    is_polars,
+    labels_of,
+    table_of,
+    text_of,
+    validated,
+)
+
+def _refuse(name: str, expected: str, value: object) -> TypeError:
+    return TypeError(f"LadderClassifier: expected {expected} for {name} but got {value!r}.")
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise _refuse(name, "a whole number", value)
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise _refuse(name, "a number", value)
+    return float(value)
+
+
+def _names(count: int) -> list[str]:
+    """Return the names that the C++ library gives to columns without a name."""
+    return [f"x{i}" for i in range(count)]
+
+
+class _Bar:
+    """A progress bar of tqdm over training steps."""
+
+    def __init__(self) -> None:
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(unit="step", desc="LadderClassifier")
+
+    def __call__(self, step: int, steps: int, cost: float) -> None:
+        self.bar.total = steps
+        self.bar.set_postfix(cost=f"{cost:.4g}", refresh=False)
+        self.bar.update(step - self.bar.n)
+
+
+class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classifier that learns from a few labeled and many unlabeled rows by a ladder network.
+
+    The unlabeled rows are part of ``X``; their label is -1, None, NaN, or an empty text. Columns of
+    numbers, texts and categories are standardised and encoded by the estimator itself, and missing
+    values are allowed, so that no preprocessing is needed. A model that is saved is the file that
+    the program ``ladder`` and the C++ class ``ladder::Classifier`` read, and the other way round.
+
+    Parameters
+    ----------
+    layers : sequence of int, default=None
+        Units of the hidden layers. None: three layers whose width follows rows and columns.
+    noise : float, default=None
+        Standard deviation of the noise in training, in standard deviations of a column or hidden
+        unit. None: 0.3 for tables, 1.0 for images.
+    epochs : int, default=None
+        Passes over all rows. None: enough for 6000 steps.
+    minutes : float, default=None
+        Train for about this time instead of a number of epochs.
+    learning_rate : float, default=0.002
+        Learning rate of Adam; it falls to zero over the second half of the training.
+    batch_size : int, default=None
+        Rows of a step, labeled or not. None: from the number of rows.
+    labeled_batch_size : int, default=None
+        Labeled rows of a step. None: from their number.
+    activation : str, default="relu"
+        "identity", "relu", "leaky-relu", "tanh" or "gelu".
+    combinator : str, default="gaussian"
+        Denoising function, such as "gaussian", "vanilla" or "amlp-2-2-2".
+    denoising_weights : sequence of float, default=None
+        Weights of the denoising costs, one for each level from the input to the classes. None:
+        weights that follow the size of the costs.
+    input_weight : float, default=10.0
+        Weight of the input's denoising cost where `denoising_weights` is None.
+    labels_alone : bool, default=False
+        Train the same network on the labeled rows only: what the unlabeled rows bring is the
+        difference.
+    balance : str, default="none"
+        How classes with few labeled rows are treated: "none" (the smallest error), "sampling"
+        or "weights" (the best balanced accuracy).
+    validation : float, default=None
+        Share of the labeled rows that is held back to measure the error. None: 0.1 where there
+        are at least 100 labeled rows, else 0.
+    folds : int, default=0
+        Measure the error by so many stratified folds instead. Each fold is one more training.
+    convolutional : bool, default=False
+        Images: convolutions in place of dense layers.
+    precision : str, default="float32"
+        "float32", "bfloat16", "tf32" or "float64".
+    device : str, default="cpu"
+        Device to train on, such as "cuda". The trained model is on the CPU.
+    folder : path-like, default=None
+        Folder in which the run is recorded. ``ladder report FOLDER`` draws a page from it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, row order and noise. An integer is the seed of
+        ``ladder train --seed``.
+    progress : bool, default=False
+        Show a progress bar (needs tqdm).
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in the order of the probabilities.
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen during `fit`. Defined only when `X` has column names that are
+        all strings.
+    report_ : FitReport
+        What the training did.
+
+    See Also
+    --------
+    sklearn.semi_supervised.LabelSpreading : Spreads labels along a graph of neighbours.
+    sklearn.semi_supervised.SelfTrainingClassifier : Labels rows with another classifier's
+        predictions.
+
+    Notes
+    -----
+    Ctrl-C ends the training. The model so far is kept, `report_.status` is "interrupted", and a
+    warning says so. Other Python threads run during `fit` and `predict`.
+
+    References
+    ----------
+    A. Rasmus, H. Valpola, M. Honkala, M. Berglund, T. Raiko: "Semi-Supervised Learning with Ladder
+    Networks", NIPS 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ladder_networks import LadderClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> truth = np.arange(300) % 3
+    >>> X = np.array([[0, 0], [5, 0], [0, 5]])[truth] + rng.normal(size=(300, 2))
+    >>> y = np.where(np.arange(300) < 12, truth, -1)
+    >>> classifier = LadderClassifier(epochs=30, random_state=1).fit(X, y)
+    >>> classifier.predict([[0, 0], [5, 0], [0, 5]])
+    array([0, 1, 2])
+    >>> classifier.predict_proba(X).shape
+    (300, 3)
+    >>> bool(classifier.score(X, truth) > 0.95)
+    True
+    """
+
+    _model: _core.Classifier
+    classes_: npt.NDArray[Any]
+    n_features_in_: int
+    report_: FitReport
+
+    def __init__(
+        self,
+        *,
+        layers: Sequence[int] | None = None,
+        noise: float | None = None,
+        epochs: int | None = None,
+        minutes: float | None = None,
+        learning_rate: float = 0.002,
+        batch_size: int | None = None,
+        labeled_batch_size: int | None = None,
+        activation: str = "relu",
+        combinator: str = "gaussian",
+        denoising_weights: Sequence[float] | None = None,
+        input_weight: float = 10.0,
+        labels_alone: bool = False,
+        balance: str = "none",
+        validation: float | None = None,
+        folds: int = 0,
+        convolutional: bool = False,
+        precision: str = "float32",
+        device: str = "cpu",
+        folder: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.layers = layers
+        self.noise = noise
+        self.epochs = epochs
+        self.minutes = minutes
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.labeled_batch_size = labeled_batch_size
+        self.activation = activation
+        self.combinator = combinator
+        self.denoising_weights = denoising_weights
+        self.input_weight = input_weight
+        self.labels_alone = labels_alone
+        self.balance = balance
+        self.validation = validation
+        self.folds = folds
+        self.convolutional = convolutional
+        self.precision = precision
+        self.device = device
+        self.folder = folder
+        self.random_state = random_state
+        self.progress = progress
+
+    def _options(self) -> _core.Options:
+        options = _core.Options()
+        options.program = "ladder_networks"
+        if self.layers is not None:
+            options.layers = [_whole("layers", units) for units in self.layers]
+        if self.denoising_weights is not None:
+            weights = [_number("denoising_weights", w) for w in self.denoising_weights]
+            options.denoising_weights = weights
+        if self.noise is not None:
+            options.noise = _number("noise", self.noise)
+        if self.epochs is not None:
+            options.epochs = _whole("epochs", self.epochs)
+            if options.epochs < 1:
+                raise ValueError(
+                    f"LadderClassifier: expected at least 1 epoch but got {options.epochs}."
+                )
+        if self.minutes is not None:
+            options.minutes = _number("minutes", self.minutes)
+        if self.batch_size is not None:
+            options.batch_size = _whole("batch_size", self.batch_size)
+        if self.labeled_batch_size is not None:
+            options.labeled_batch_size = _whole("labeled_batch_size", self.labeled_batch_size)
+        if self.validation is not None:
+            options.validation = _number("validation", self.validation)
+        if self.folder is not None:
+            options.folder = os.fspath(self.folder)
+        options.learning_rate = _number("learning_rate", self.learning_rate)
+        options.input_weight = _number("input_weight", self.input_weight)
+        options.labels_alone = bool(self.labels_alone)
+        options.folds = _whole("folds", self.folds)
+        options.convolutional = bool(self.convolutional)
+        options.combinator = self.combinator
+        options.set_activation(self.activation)
+        options.set_balance(self.balance)
+        options.set_precision(self.precision)
+        options.set_device(self.device)
+        if isinstance(self.random_state, numbers.Integral):
+            options.seed = int(self.random_state)
+        else:
+            options.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return options
+
+    def fit(
+        self,
+        X: Rows,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> LadderClassifier:
+        """Train on all rows, of which some have a label.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows. An array holds numbers, in which NaN is a missing value; a frame of pandas or
+            polars may also have columns of texts and categories. Arrays that speak DLPack or the
+            buffer protocol are read where they lie. An array of uint8 with the shape
+            (n_samples, height, width) or (n_samples, channels, height, width) holds images.
+        y : array-like of shape (n_samples,)
+            Classes. -1, None, NaN or an empty text: the row has no label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often a row is drawn, in proportion to the others. Rows of weight 0 are left out.
+
+        Returns
+        -------
+        self : LadderClassifier
+            The trained classifier.
+        """
+        labels, unlabeled = labels_of(y)
+        options = self._options()
+        images = is_images(X)
+        if images:
+            self.n_features_in_ = int(np.prod(np.shape(X)[1:]))
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+            rows = X
+        else:
+            rows = validated(self, X, fitting=True)
+        check_consistent_length(rows, labels)
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, np.empty((len(labels), 0)), dtype=np.float64
+            )
+            if np.any(weights < 0):
+                raise ValueError(
+                    "LadderClassifier: expected sample_weight of at least 0 but got "
+                    f"{weights.min():g}."
+                )
+            if not np.any(weights > 0):
+                raise ValueError(
+                    "LadderClassifier: expected sample_weight with a weight above 0 but all of "
+                    f"the {len(weights)} weights are zero."
+                )
+            if np.any(weights == 0):
+                used = np.flatnonzero(weights)
+                weights, labels, unlabeled = weights[used], labels[used], unlabeled[used]
+                rows = rows.iloc[used] if is_pandas(rows) else rows[used]
+            options.set_row_weights(weights)
+        classes, codes = classes_of(labels, unlabeled)
+        names = [text_of(value) for value in classes]
+
+        bar = _Bar() if self.progress else None
+        try:
+            if images:
+                model, report = _core.fit_images(options, rows, codes, names, bar)
+            else:
+                columns = self._columns()
+                label = getattr(y, "name", None)
+                label = label if isinstance(label, str) and label else "label"
+                while label in columns:
+                    label += "_"
+                table = table_of(rows, columns)
+                table.add_texts(label, codes.astype(np.int32), names)
+                model, report = _core.fit_table(options, table, label, bar)
+        finally:
+            if bar is not None:
+                bar.bar.close()
+        self._model = model
+        # The library orders texts by bytes and numbers by value.
+        order = [names.index(name) for name in model.classes]
+        self.classes_ = classes[order]
+        self.report_ = FitReport._of(report, self.classes_)
+        if self.report_.status == "interrupted":
+            warnings.warn(
+                f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
+                "the model so far is kept.",
+                stacklevel=2,
+            )
+        return self
+
+    def predict_proba(self, X: Rows) -> npt.NDArray[np.float32]:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows of the kind that `fit` was given.
+
+        Returns
+        -------
+        probabilities : ndarray of float32, shape (n_samples, n_classes)
+            A row for each row of `X`, a column for each class in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        if self._model.image_shape is not None:
+            if not is_images(X):
+                raise ValueError(
+                    "LadderClassifier: expected images as uint8 (n_samples, height, width) or "
+                    f"(n_samples, channels, height, width) but got {type(X).__name__} "
+                    f"{getattr(X, 'dtype', '')} {getattr(X, 'shape', '')}."
+                )
+            return self._model.predict_images(np.asarray(X))
+        rows = validated(self, X, fitting=False)
+        return self._model.predict_table(table_of(rows, self._columns()))
+
+    def predict(self, X: Rows) -> npt.NDArray[Any]:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows of the kind that `fit` was given.
+
+        Returns
+        -------
+        classes : ndarray of shape (n_samples,)
+            Class labels, of the type of `classes_`.
+        """
+        best = np.argmax(self.predict_proba(X), axis=1)
+        classes: npt.NDArray[Any] = self.classes_[best]
+        return classes
+
+    def score(
+        self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Return the share of rows whose class is predicted right.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows of the kind that `fit` was given.
+        y : array-like of shape (n_samples,)
+            Classes. Rows without a label are left out, so that cross validation may divide rows
+            with and without label alike.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Mean accuracy of the rows with a label.
+        """
+        labels, unlabeled = labels_of(y)
+        right = self.predict(X)[~unlabeled] == labels[~unlabeled]
+        if len(right) == 0:
+            raise ValueError(
+                f"LadderClassifier: expected a row with a label but got none of {len(labels)}."
+            )
+        weights = None if sample_weight is None else np.asarray(sample_weight)[~unlabeled]
+        return float(np.average(right, weights=weights))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as one file that C++ and the program ``ladder`` read.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write, ``sensor.ladder`` say. It is written atomically.
+        """
+        check_is_fitted(self)
+        self._model.save(os.fspath(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LadderClassifier:
+        """Return the classifier of a model file, or of the run folder that holds one.
+
+        Classes that are whole numbers become integers, all others texts. The parameters of the
+        new estimator are the defaults: the file holds a model, not the wish to train one.
+
+        Parameters
+        ----------
+        path : path-like
+            A file that `save`, C++ or the program ``ladder`` wrote. It is read as data; nothing in
+            it is executed.
+
+        Returns
+        -------
+        classifier : LadderClassifier
+            A classifier that predicts.
+        """
+        if not pathlib.Path(path).exists():
+            raise FileNotFoundError(
+                f"LadderClassifier: expected a model file or run folder but found no {os.fspath(path)}."
+            )
+        classifier = cls()
+        model = _core.Classifier.load(os.fspath(path))
+        classifier._model = model
+        classifier.classes_ = classes_from_texts(model.classes)
+        shape = model.image_shape
+        if shape is not None:
+            classifier.n_features_in_ = int(np.prod(shape))
+        else:
+            names = [name for name, _, _ in model.inputs]
+            classifier.n_features_in_ = len(names)
+            if names != _names(len(names)):
+                classifier.feature_names_in_ = np.asarray(names, dtype=object)
+        return classifier
+
+    def _columns(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return _names(self.n_features_in_) if names is None else [str(name) for name in names]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "_model" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / "model.ladder"
+                self._model.save(path)
+                state["_model"] = path.read_bytes()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if "_model" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / "model.ladder"
+                path.write_bytes(state["_model"])
+                state["_model"] = _core.Classifier.load(path)
+        super().__setstate__(state)

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs tests of the Python package against a build: run.sh PYTHON PACKAGES PROGRAMS [PYTEST FLAGS].
+# Returns 77, which ctest takes for skipped, where the Python packages for tests are not installed.
+set -euo pipefail
+python=$1 packages=$2 programs=$3
+shift 3
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+if [ ! -e "$root/.venv-tests/.bootstrap" ]; then
+  echo "no Python packages for tests (./bootstrap.sh test installs them in .venv-tests)"
+  exit 77
+fi
+export PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 LADDER_PROGRAMS=$programs
+export OMP_NUM_THREADS=1 # the networks of these tests are small, and tests run beside each other
+cd "$root"
+exec "$python" -m pytest -q -p no:cacheprovider "$@"

@@ -1,0 +1,99 @@
+"""A model file is one and the same for Python, C++ and the program `ladder`."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, Clouds
+
+from ladder_networks import LadderClassifier
+
+DATA = REPOSITORY / "examples/data"
+
+
+@pytest.fixture(scope="module")
+def machines() -> tuple[pd.DataFrame, pd.Series]:
+    """Measurements of motors, and their state where it is known."""
+    frame = pd.read_csv(DATA / "machines.csv")
+    return frame.drop(columns=["machine", "state"]), frame["state"]
+
+
+@pytest.fixture(scope="module")
+def new_machines() -> pd.DataFrame:
+    return pd.read_csv(DATA / "machines-test.csv").drop(columns=["machine", "state"])
+
+
+@pytest.fixture(scope="module")
+def trained(machines) -> LadderClassifier:
+    frame, state = machines
+    return LadderClassifier(epochs=2, random_state=1).fit(frame, state)
+
+
+def run(programs: pathlib.Path, *flags: object) -> None:
+    command = [str(programs / "ladder"), *map(str, flags)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def predicted(programs: pathlib.Path, model: pathlib.Path, data: pathlib.Path) -> pd.DataFrame:
+    answers = model.parent / f"{model.stem}-answers.csv"
+    run(programs, "predict", model, data, "--probabilities", "-o", answers)
+    return pd.read_csv(answers)
+
+
+def test_the_program_reads_models_of_python(programs, trained, new_machines, tmp_path):
+    trained.save(tmp_path / "machines.ladder")
+    answers = predicted(programs, tmp_path / "machines.ladder", DATA / "machines-test.csv")
+    assert answers["class"].tolist() == trained.predict(new_machines).tolist()
+    columns = [f"p:{name}" for name in trained.classes_]
+    # The program prints the shortest decimal that gives the same float32.
+    np.testing.assert_array_equal(
+        answers[columns].to_numpy(np.float32), trained.predict_proba(new_machines)
+    )
+
+
+def test_python_reads_models_of_the_program(programs, new_machines, tmp_path):
+    run(
+        programs, "train", DATA / "machines.csv", "--label", "state", "--ignore", "machine",
+        "--epochs", 2, "--seed", 1, "--out", tmp_path / "run", "--no-baseline", "--no-report",
+    )  # fmt: skip
+    model = LadderClassifier.load(tmp_path / "run")
+    assert model.feature_names_in_.tolist() == list(new_machines.columns)
+    assert model.classes_.tolist() == ["good", "misaligned", "unbalanced", "worn bearing"]
+    answers = predicted(programs, tmp_path / "run/model.ladder", DATA / "machines-test.csv")
+    columns = [f"p:{name}" for name in model.classes_]
+    np.testing.assert_array_equal(
+        answers[columns].to_numpy(np.float32), model.predict_proba(new_machines)
+    )
+    model.save(tmp_path / "again.ladder")
+    assert (tmp_path / "again.ladder").read_bytes() == (tmp_path / "run/model.ladder").read_bytes()
+
+
+def test_python_and_the_program_train_one_network(programs, trained, new_machines, tmp_path):
+    # One seed, one table: the weights are the same, and so are the probabilities.
+    run(
+        programs, "train", DATA / "machines.csv", "--label", "state", "--ignore", "machine",
+        "--epochs", 2, "--seed", 1, "--out", tmp_path / "run", "--no-baseline", "--no-report",
+    )  # fmt: skip
+    by_program = LadderClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(
+        by_program.predict_proba(new_machines), trained.predict_proba(new_machines)
+    )
+
+
+def test_a_recorded_run_has_its_model_and_a_page(programs, clouds: Clouds, tmp_path):
+    model = LadderClassifier(epochs=3, random_state=1, folder=tmp_path / "run")
+    model.fit(clouds.X, clouds.y)
+    again = LadderClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.predict_proba(clouds.X), model.predict_proba(clouds.X))
+    assert again.classes_.tolist() == [0, 1, 2]
+    assert not hasattr(again, "feature_names_in_")
+    assert again.n_features_in_ == 2
+    run(programs, "report", tmp_path / "run", "-o", tmp_path / "page.html")
+    assert "<html" in (tmp_path / "page.html").read_text()
+    with pytest.raises(ValueError, match="run"):
+        LadderClassifier(epochs=3, random_state=1, folder=tmp_path / "run").fit(clouds.X, clouds.y)
