@@ -164,7 +164,9 @@ TEST_CASE("Recipes: the fast one is the full one with a schedule of its own", "[
   CHECK(fast.precision == models::Precision::kBFloat16);
   CHECK(fast.schedule.unlabeled_batch == 200);
   CHECK(fast.schedule.labeled_batch == 100);
-  CHECK(fast.schedule.epochs * 3 < full.schedule.epochs);
+  CHECK(fast.schedule.epochs * 4 < full.schedule.epochs);
+  CHECK(fast.pieces.project_rows);
+  CHECK(fast.pieces.pseudo_labels == 1);
   CHECK_FALSE(fast.published.has_value());
 }
 
