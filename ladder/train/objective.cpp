@@ -2,9 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
+#include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
 
 namespace ladder::train {
@@ -65,6 +67,16 @@ class LadderObjective : public Objective {
     return step;
   }
 
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+    const auto* costs = direct_.forward(net_, batch, noise);
+    if (costs == nullptr) return {};
+    std::vector<float> weights;
+    for (const auto level : costs->levels()) {
+      weights.push_back(static_cast<float>(net_->options.lambda[static_cast<size_t>(level)]));
+    }
+    return direct_.backward(at::tensor(weights, at::kFloat), levels_);
+  }
+
  private:
   // Weights as scalars like `total`, made when they change: recorded steps take no numbers.
   const std::vector<at::Tensor>& lambda(const at::Tensor& total) {
@@ -82,6 +94,7 @@ class LadderObjective : public Objective {
 
   Ladder net_;
   std::vector<int64_t> levels_;  // with a denoising cost
+  DirectStep direct_;
   std::vector<double> lambda_values_;
   std::vector<at::Tensor> lambda_;
 };
@@ -166,6 +179,12 @@ class PiecedObjective : public Objective {
     return step;
   }
 
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+    const bool costs = std::any_of(pieces_.begin(), pieces_.end(),
+                                   [](const auto& piece) { return piece->has_cost(); });
+    return costs ? torch::Tensor() : base_->direct_step(batch, noise);
+  }
+
   void before_step(const StepPosition& position) override {
     base_->before_step(position);
     for (const auto& piece : pieces_) piece->before_step(position);
@@ -223,6 +242,7 @@ void StepHooks::begin_evaluation() {}
 void StepHooks::end_evaluation() {}
 std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
 Ladder Objective::classifier() { return nullptr; }
+torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&) { return {}; }
 size_t Objective::levels() const { return 0; }
 std::map<std::string, std::string> Objective::settings() const { return {}; }
 bool ObjectivePiece::has_cost() const { return false; }

@@ -93,6 +93,12 @@ class Objective : public StepHooks {
 
   virtual StepLoss loss(const SemiBatch& batch, NoiseSource& noise) = 0;
 
+  /// Compute costs and gradients in one go, without autograd, where the objective can: return the
+  /// costs of `terms`, then the total, and leave the gradients in the parameters. They are those of
+  /// `loss(batch, noise).total.backward()`, bit for bit. Undefined, and nothing done, where it
+  /// cannot, as by default.
+  virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise);
+
   /// Return the number of levels that denoising costs may have, 0 up.
   virtual size_t levels() const;
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
 
 namespace ladder::train {
@@ -65,6 +66,14 @@ class ScaledObjective : public Objective {
     return {{"cost_means", means_}, {"cost_means_start", start_}};
   }
 
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+    if (class_weights_.defined() || !network_costs_the_same()) return {};
+    const auto* costs = direct_.forward(net_, batch, noise);
+    if (costs == nullptr) return {};
+    return direct_.backward(levels_.empty() ? costs->denoising() : lambda(costs->denoising()),
+                            levels_);
+  }
+
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto loss = net_->loss(batch, noise);
     const auto supervised = class_weights_.defined()
@@ -95,6 +104,17 @@ class ScaledObjective : public Objective {
   }
 
  private:
+  // True if the network has a denoising cost at the levels with a weight, and at no other.
+  bool network_costs_the_same() const {
+    const auto& lambda = net_->options.lambda;
+    size_t next = 0;
+    for (size_t level = 0; level < lambda.size(); ++level) {
+      if (lambda[level] <= 0) continue;
+      if (next == levels_.size() || levels_[next++] != static_cast<int64_t>(level)) return false;
+    }
+    return next == levels_.size();
+  }
+
   // lambda_l(t); takes the costs into their running means.
   at::Tensor lambda(const at::Tensor& costs) {
     const at::NoGradGuard no_gradients;
@@ -108,6 +128,7 @@ class ScaledObjective : public Objective {
   std::shared_ptr<Objective> plain_;
   std::vector<int64_t> levels_;  // with a weight above 0
   at::Tensor weights_, means_, start_, class_weights_;
+  DirectStep direct_;
 };
 
 }  // namespace

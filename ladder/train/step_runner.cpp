@@ -89,15 +89,18 @@ torch::Tensor StepRunner::run(const StepPosition& position, double learning_rate
 
 // Moves the parameters by one step; returns its costs.
 torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
-  const auto loss = objective_->loss(batch, noise);
-  loss.total.backward();
+  auto costs = objective_->direct_step(batch, noise);
+  if (!costs.defined()) {
+    auto loss = objective_->loss(batch, noise);
+    loss.total.backward();
+    loss.costs.push_back(loss.total);
+    costs = as_one_tensor(loss.costs);
+  }
   optimizer_->step();
   clear_gradients();
   const torch::NoGradGuard no_grad;
   objective_->after_update();
-  auto costs = loss.costs;
-  costs.push_back(loss.total);
-  return as_one_tensor(costs);
+  return costs;
 }
 
 torch::Tensor StepRunner::replay(int64_t step) {

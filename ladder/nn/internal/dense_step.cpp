@@ -1,0 +1,587 @@
+#include "ladder/nn/internal/dense_step.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <typeinfo>
+#include <utility>
+
+#include "ladder/core/internal/threads.h"
+#include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/maps/dense_map.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/ops/internal/elements.h"
+#include "ladder/ops/kernels/cpu/columns.h"
+#include "ladder/ops/kernels/cpu/run.h"
+#include "ladder/ops/normalise.h"
+#include "ladder/ops/product.h"
+
+namespace ladder {
+namespace {
+
+constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
+
+// A parameter, and the memory that its gradient is computed into.
+struct Learned {
+  at::Tensor value, gradient;
+
+  bool defined() const { return value.defined(); }
+  const float* data() const { return value.defined() ? value.const_data_ptr<float>() : nullptr; }
+  float* grad() const { return value.defined() ? gradient.mutable_data_ptr<float>() : nullptr; }
+};
+
+// Matrices [rows, columns], row-major.
+struct Matrix {
+  at::Tensor memory;
+
+  void resize(int64_t rows, int64_t columns) {
+    if (!memory.defined() || memory.size(0) != rows || memory.size(1) != columns) {
+      memory = at::empty({rows, columns}, at::kFloat);
+    }
+  }
+  float* data() const { return memory.mutable_data_ptr<float>(); }
+  float* row(int64_t index) const { return data() + index * memory.size(1); }
+};
+
+struct EncoderLevel {
+  NoisyBatchNormLinear stage{nullptr};
+  NoisyBatchNormLinearOptions options;  // as it was built
+  Learned weight, gamma, beta;
+  int64_t units = 0;
+  Matrix x, z, h, mean, std;  // of all rows
+  Matrix grad_x, grad_h, grad_mean, grad_std;
+  bool keeps_z = false;  // z is stored; else act' is computed from h
+};
+
+struct DecoderLevel {
+  GaussianCombinator combinator{nullptr};
+  GaussianCombinatorOptions options;  // as it was built
+  Learned weight, vertical;           // vertical: from the level above, none at the top
+  int64_t units = 0;
+  Matrix u, z_hat, statistics;  // statistics: mean and std of u
+  Matrix grad_z_noisy, grad_u, grad_z_hat, grad_target;
+  std::vector<double> costs;
+};
+
+bool usable(const at::Tensor& parameter) {
+  using torch::autograd::impl::grad_accumulator;
+  namespace impl = torch::autograd::impl;
+  if (!parameter.is_cpu() || parameter.scalar_type() != at::kFloat || !parameter.is_contiguous() ||
+      !parameter.requires_grad() || parameter.grad().defined() || !impl::hooks(parameter).empty()) {
+    return false;
+  }
+  const auto node = impl::try_get_grad_accumulator(parameter);
+  return !node || (node->pre_hooks().empty() && node->post_hooks().empty() &&
+                   node->tensor_pre_hooks().empty());
+}
+
+bool in_range(double value) { return value >= 0 && std::isfinite(value); }
+
+}  // namespace
+
+class DenseStep::Impl {
+ public:
+  explicit Impl(Ladder net) : net_(std::move(net)), shapes_(net_->shapes) {}
+
+  // False for a network of other parts.
+  bool build() {
+    if (net_->shapes.front().size() != 1) return false;
+    for (const auto& any : net_->stages) {
+      const auto* module = any.module().get();
+      if (typeid(*module) != typeid(NoisyBatchNormLinearImpl)) return false;
+      EncoderLevel level;
+      level.stage =
+          NoisyBatchNormLinear(std::dynamic_pointer_cast<NoisyBatchNormLinearImpl>(any.module()));
+      level.options = level.stage->options;
+      level.weight.value = level.stage->weight;
+      level.gamma.value = level.stage->normalization->gamma;
+      level.beta.value = level.stage->normalization->beta;
+      level.units = level.options.out_features;
+      encoder_.push_back(std::move(level));
+    }
+    return !net_->has_decoder() || build_decoder();
+  }
+
+  bool forward(const SemiBatch& batch, NoiseSource& noise) {
+    const at::NoGradGuard no_gradients;
+    if (!accepts(batch)) return false;
+    const auto precision = ops::product_plan().precision;
+    product_ = precision == ops::ProductPrecision::kBFloat16 ? &ops::cpu::bfloat16_product()
+                                                             : &ops::cpu::kernels().product;
+    batch_ = batch;
+    lay_out();
+    corrupt(noise);
+    for (size_t l = 1; l <= encoder_.size(); ++l) encode(l, noise);
+    supervise();
+    decode();
+    return true;
+  }
+
+  void backward(const at::Tensor& lambda) {
+    const at::NoGradGuard no_gradients;
+    const auto* weights = lambda.const_data_ptr<float>();
+    for (auto level = first_decoded(); level <= top(); ++level) denoise_backward(level, weights);
+    top_backward();
+    for (size_t l = encoder_.size(); l >= 1; --l) encode_backward(l);
+    hand_over();
+    batch_ = {};
+  }
+
+  float supervised() const { return supervised_.const_data_ptr<float>()[0]; }
+  const at::Tensor& denoising() const { return costs_; }
+  const std::vector<int64_t>& levels() const { return costed_; }
+
+ private:
+  int64_t top() const { return static_cast<int64_t>(encoder_.size()); }
+  int64_t lowest() const { return net_->decoder->options.lowest_level; }
+  int64_t first_decoded() const { return denoises_ ? lowest() : top() + 1; }
+  EncoderLevel& encoder(int64_t level) { return encoder_[static_cast<size_t>(level) - 1]; }
+  DecoderLevel& decoder(int64_t level) { return decoder_[static_cast<size_t>(level)]; }
+  const std::vector<double>& lambda() const { return net_->options.lambda; }
+  bool costs(int64_t level) const { return denoises_ && lambda()[static_cast<size_t>(level)] > 0; }
+
+  bool build_decoder() {
+    decoder_.resize(encoder_.size() + 1);
+    const auto modules = net_->decoder->named_modules("", /*include_self=*/false);
+    for (int64_t level = lowest(); level <= top(); ++level) {
+      auto& place = decoder(level);
+      const auto module = net_->decoder->combinator(level).module();
+      const auto* combinator = module.get();
+      if (typeid(*combinator) != typeid(GaussianCombinatorImpl)) return false;
+      place.combinator =
+          GaussianCombinator(std::dynamic_pointer_cast<GaussianCombinatorImpl>(module));
+      place.options = place.combinator->options;
+      place.weight.value = place.combinator->weight;
+      place.units = place.options.channels;
+      if (level == top()) continue;
+      const auto* vertical = modules.find("verticals." + std::to_string(level));
+      const auto* map =
+          vertical != nullptr ? dynamic_cast<DenseMapImpl*>(vertical->get()) : nullptr;
+      if (map == nullptr || typeid(*map) != typeid(DenseMapImpl) ||
+          map->options.out_shape.size() > 1) {
+        return false;
+      }
+      place.vertical.value = map->weight;
+    }
+    return true;
+  }
+
+  // ---- what a batch and the options of now allow
+
+  bool accepts(const SemiBatch& batch) {
+    const auto plan = ops::product_plan();
+    if (plan.route != ops::ProductRoute::kLadder || net_->options.detach_targets ||
+        !options_hold()) {
+      return false;
+    }
+    denoises_ = std::any_of(lambda().begin(), lambda().end(), [](double w) { return w > 0; });
+    const auto rows = [&](const at::Tensor& x) {
+      return x.defined() && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() &&
+             x.dim() == 2 && x.size(0) >= 2 && x.size(1) == encoder_.front().options.in_features &&
+             !x.requires_grad();
+    };
+    if (!rows(batch.x_labeled) || (denoises_ && !rows(batch.x_unlabeled))) return false;
+    if (denoises_ && lambda()[static_cast<size_t>(lowest())] == 0) return false;
+    const auto& y = batch.y;
+    if (!y.defined() || !y.is_cpu() || y.scalar_type() != at::kLong || y.dim() != 1 ||
+        !y.is_contiguous() || y.size(0) != batch.x_labeled.size(0)) {
+      return false;
+    }
+    const auto* labels = y.const_data_ptr<int64_t>();
+    if (std::any_of(labels, labels + y.size(0),
+                    [&](int64_t label) { return label < 0 || label >= net_->classes(); })) {
+      return false;
+    }
+    bool all = true;
+    for_each_learned([&](Learned& learned) { all = all && usable(learned.value); });
+    return all;
+  }
+
+  bool options_hold() const {
+    if (net_->options.input_shape != shapes_.front() || net_->stages.size() != encoder_.size() ||
+        net_->shapes != shapes_ || !in_range(net_->options.input_noise)) {
+      return false;
+    }
+    if (!lambda().empty()) {
+      if (lambda().size() != encoder_.size() + 1) return false;
+      if (!std::all_of(lambda().begin(), lambda().end(), in_range)) return false;
+      const auto reached = net_->has_decoder() ? lowest() : top() + 1;
+      for (int64_t level = 0; level < reached; ++level) {
+        if (lambda()[static_cast<size_t>(level)] != 0) return false;
+      }
+    } else if (net_->has_decoder()) {
+      return false;
+    }
+    for (const auto& level : encoder_) {
+      const auto& stage = *level.stage;
+      if (!(stage.options == level.options) || !stage.weight.is_same(level.weight.value) ||
+          !in_range(stage.normalization->options.noise_std)) {
+        return false;
+      }
+      auto norm = stage.normalization->options;
+      if (norm.channels != level.units || norm.leaky_slope != level.options.leaky_slope ||
+          norm.activation != activation(level)) {
+        return false;
+      }
+    }
+    return std::all_of(decoder_.begin(), decoder_.end(), [](const DecoderLevel& level) {
+      return level.combinator.is_empty() || (level.combinator->options == level.options &&
+                                             level.combinator->weight.is_same(level.weight.value));
+    });
+  }
+
+  static Activation activation(const EncoderLevel& level) {
+    return level.options.softmax_top ? Activation::kIdentity : level.options.activation;
+  }
+
+  template <class F>
+  void for_each_learned(const F& f) {
+    const auto visit = [&](Learned& learned) {
+      if (learned.defined()) f(learned);
+    };
+    for (auto& level : encoder_) {
+      visit(level.weight);
+      visit(level.gamma);
+      visit(level.beta);
+    }
+    for (auto& level : decoder_) {
+      if (denoises_) {
+        visit(level.weight);
+        visit(level.vertical);
+      }
+    }
+  }
+
+  // ---- memory
+
+  // The groups of rows and all memory, for the sizes of this batch.
+  void lay_out() {
+    labeled_ = batch_.x_labeled.size(0);
+    unlabeled_ = denoises_ ? batch_.x_unlabeled.size(0) : 0;
+    const bool clean = denoises_ && std::any_of(lambda().begin() + 1, lambda().end(),
+                                                [](double w) { return w > 0; });
+    noisy_ = labeled_ + unlabeled_;
+    rows_ = noisy_ + (clean ? unlabeled_ : 0);
+    group_count_ = denoises_ ? (clean ? 3 : 2) : 1;
+    costed_.clear();
+    for (int64_t level = 0; denoises_ && level <= top(); ++level) {
+      if (costs(level)) costed_.push_back(level);
+    }
+    const auto count = static_cast<int64_t>(costed_.size());
+    if (!costs_.defined() || costs_.size(0) != count) costs_ = at::zeros({count}, at::kFloat);
+    input_.resize(rows_, encoder_.front().options.in_features);
+    for (auto& level : encoder_) {
+      for (auto* matrix : {&level.x, &level.z, &level.h, &level.grad_x, &level.grad_h}) {
+        matrix->resize(rows_, level.units);
+      }
+      for (auto* matrix : {&level.mean, &level.std, &level.grad_mean, &level.grad_std}) {
+        matrix->resize(group_count_, level.units);
+      }
+    }
+    for (auto level = first_decoded(); level <= top(); ++level) {
+      auto& place = decoder(level);
+      for (auto* matrix : {&place.u, &place.z_hat, &place.grad_z_noisy, &place.grad_u,
+                           &place.grad_z_hat, &place.grad_target}) {
+        matrix->resize(unlabeled_, place.units);
+      }
+      place.statistics.resize(2, place.units);
+      place.costs.resize(static_cast<size_t>(place.units));
+    }
+    for_each_learned([](Learned& learned) {
+      // A gradient that someone still holds keeps its memory.
+      if (!learned.gradient.defined() || learned.gradient.use_count() > 1) {
+        learned.gradient = at::empty_like(learned.value);
+      }
+    });
+  }
+
+  std::vector<ops::GroupSpan> spans(double noise_std) const {
+    std::vector<ops::GroupSpan> groups = {{0, labeled_, noise_std, 0}};
+    if (group_count_ > 1)
+      groups.push_back({labeled_, noisy_, noise_std, noise_std != 0 ? labeled_ : 0});
+    if (group_count_ > 2) groups.push_back({noisy_, rows_, 0, noise_std != 0 ? noisy_ : 0});
+    return groups;
+  }
+
+  // c = a b^T by strides, as ops::linear multiplies.
+  void multiply(const ops::cpu::Operand& a, const ops::cpu::Operand& b, int64_t rows,
+                int64_t columns, int64_t depth, float* c) const {
+    ops::cpu::multiply({.a = a,
+                        .b = b,
+                        .rows = rows,
+                        .columns = columns,
+                        .depth = depth,
+                        .c = c,
+                        .c_row = columns},
+                       *product_);
+  }
+
+  // ---- forward
+
+  void corrupt(NoiseSource& noise) {
+    const auto cols = input_.memory.size(1);
+    const auto copy = [&](const at::Tensor& x, int64_t row) {
+      std::memcpy(input_.row(row), x.const_data_ptr<float>(),
+                  static_cast<size_t>(x.numel()) * sizeof(float));
+    };
+    copy(batch_.x_labeled, 0);
+    if (group_count_ > 1) copy(batch_.x_unlabeled, labeled_);
+    if (group_count_ > 2) copy(batch_.x_unlabeled, noisy_);
+    const double noise_std = net_->options.input_noise;
+    if (noise_std == 0) return;
+    const auto draw = noise.draw(noisy_, cols);
+    ops::cpu::run(ops::AddNoise<float>{.x = input_.data(),
+                                       .out = input_.data(),
+                                       .rows = noisy_,
+                                       .cols = cols,
+                                       .noise = values_of(draw),
+                                       .noise_std = noise_std});
+  }
+
+  // Given values have to be dense floats; they live until the next draw.
+  ops::Noise<float> values_of(const NoiseDraw& draw) {
+    auto dense = draw;
+    if (dense.values) dense.values = dense.values->to(at::kFloat).contiguous();
+    given_ = dense.values.value_or(at::Tensor());
+    return ops::noise_of<float>(dense, /*on_gpu=*/false);
+  }
+
+  bool compared(int64_t level) const { return denoises_ && level >= lowest(); }
+
+  void encode(size_t l, NoiseSource& noise) {
+    auto& level = encoder_[l - 1];
+    const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
+    const auto depth = level.options.in_features;
+    multiply({below.data(), depth, 1}, {level.weight.data(), depth, 1}, rows_, level.units, depth,
+             level.x.data());
+    const double noise_std = level.stage->normalization->options.noise_std;
+    const auto act = activation(level);
+    const bool by_value = act != Activation::kGelu &&
+                          (act != Activation::kLeakyRelu || level.options.leaky_slope > 0);
+    level.keeps_z = compared(static_cast<int64_t>(l)) || level.gamma.defined() || !by_value;
+    const auto groups = spans(noise_std);
+    ops::Noise<float> values;
+    if (noise_std != 0) values = values_of(noise.draw(noisy_, level.units));
+    ops::cpu::run(ops::NormaliseForward<float>{.x = level.x.data(),
+                                               .cols = level.units,
+                                               .groups = groups.data(),
+                                               .group_count = group_count_,
+                                               .noise = values,
+                                               .gamma = level.gamma.data(),
+                                               .beta = level.beta.data(),
+                                               .activation = act,
+                                               .slope = level.options.leaky_slope,
+                                               .eps = kVarianceEpsilon,
+                                               .stored = false,
+                                               .mean = level.mean.data(),
+                                               .std = level.std.data(),
+                                               .z = level.keeps_z ? level.z.data() : nullptr,
+                                               .h = level.h.data()});
+  }
+
+  void supervise() {
+    const threads::OneThread serial;
+    log_p_ = at::log_softmax(encoder_.back().h.memory.narrow(0, 0, labeled_), 1);
+    std::tie(supervised_, weight_of_rows_) =
+        at::nll_loss_forward(log_p_, batch_.y, {}, at::Reduction::Mean, kNoIgnoredClass);
+    if (denoises_) {
+      probabilities_ = at::softmax(encoder_.back().h.memory.narrow(0, labeled_, unlabeled_), 1);
+    }
+  }
+
+  const float* z_noisy(int64_t level) {
+    return level == 0 ? input_.row(labeled_) : encoder(level).z.row(labeled_);
+  }
+  const float* target(int64_t level) {
+    return level == 0 ? batch_.x_unlabeled.const_data_ptr<float>() : encoder(level).z.row(noisy_);
+  }
+
+  void decode() {
+    if (!denoises_) return;
+    auto* next_cost = costs_.mutable_data_ptr<float>() + costs_.size(0);
+    for (int64_t level = top(); level >= lowest(); --level) {
+      auto& place = decoder(level);
+      if (level < top()) {
+        const auto depth = decoder(level + 1).units;
+        multiply({decoder(level + 1).z_hat.data(), depth, 1}, {place.vertical.data(), depth, 1},
+                 unlabeled_, place.units, depth, place.u.data());
+      }
+      const bool cost = costs(level);
+      const bool rescaled = cost && level > 0;
+      ops::cpu::run(
+          ops::DenoiseForward<float>{.z_noisy = z_noisy(level),
+                                     .u = u(level),
+                                     .rows = unlabeled_,
+                                     .cols = place.units,
+                                     .function = function(place),
+                                     .mlp = {},
+                                     .weight = place.weight.data(),
+                                     .eps = kVarianceEpsilon,
+                                     .target = cost ? target(level) : nullptr,
+                                     .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
+                                     .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
+                                     .u_mean = place.statistics.row(0),
+                                     .u_std = place.statistics.row(1),
+                                     .z_hat = place.z_hat.data(),
+                                     .cost = place.costs.data()});
+      if (cost) {
+        const double sum = std::accumulate(place.costs.begin(), place.costs.end(), 0.0);
+        *--next_cost = static_cast<float>(sum / static_cast<double>(unlabeled_ * place.units));
+      }
+    }
+  }
+
+  const float* u(int64_t level) {
+    return level == top() ? probabilities_.const_data_ptr<float>() : decoder(level).u.data();
+  }
+
+  static ops::CombinatorFunction function(const DecoderLevel& place) {
+    return place.options.sigmoid_v ? ops::CombinatorFunction::kGaussianSigmoid
+                                   : ops::CombinatorFunction::kGaussian;
+  }
+
+  // ---- backward
+
+  void denoise_backward(int64_t level, const float* weights) {
+    auto& place = decoder(level);
+    const bool cost = costs(level);
+    const bool rescaled = cost && level > 0;
+    double share = 0;
+    if (cost) {
+      const auto index = std::find(costed_.begin(), costed_.end(), level) - costed_.begin();
+      share = static_cast<double>(weights[index]) / static_cast<double>(unlabeled_ * place.units);
+    }
+    if (rescaled) {  // of the noisy groups they are 0
+      encoder(level).grad_mean.memory.narrow(0, 0, 2).zero_();
+      encoder(level).grad_std.memory.narrow(0, 0, 2).zero_();
+    }
+    ops::cpu::run(ops::DenoiseBackward<float>{
+        .z_noisy = z_noisy(level),
+        .u = u(level),
+        .z_hat = place.z_hat.data(),
+        .rows = unlabeled_,
+        .cols = place.units,
+        .function = function(place),
+        .mlp = {},
+        .weight = place.weight.data(),
+        .target = cost ? target(level) : nullptr,
+        .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
+        .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
+        .u_mean = place.statistics.row(0),
+        .u_std = place.statistics.row(1),
+        .grad_z_hat = level > lowest() ? place.grad_z_hat.data() : nullptr,
+        .grad_cost = share,
+        .grad_z_noisy = place.grad_z_noisy.data(),
+        .grad_u = place.grad_u.data(),
+        .grad_weight = place.weight.grad(),
+        .grad_target = rescaled ? place.grad_target.data() : nullptr,
+        .grad_target_mean = rescaled ? encoder(level).grad_mean.row(2) : nullptr,
+        .grad_target_std = rescaled ? encoder(level).grad_std.row(2) : nullptr});
+    if (level == top()) return;
+    auto& above = decoder(level + 1);
+    multiply({place.grad_u.data(), place.units, 1}, {place.vertical.data(), 1, above.units},
+             unlabeled_, above.units, place.units, above.grad_z_hat.data());
+    multiply({place.grad_u.data(), 1, place.units}, {above.z_hat.data(), 1, above.units},
+             place.units, above.units, unlabeled_, place.vertical.grad());
+  }
+
+  // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u.
+  void top_backward() {
+    const threads::OneThread serial;
+    const auto one = at::ones({}, at::kFloat);
+    const auto slope = at::nll_loss_backward(one, log_p_, batch_.y, {}, at::Reduction::Mean,
+                                             kNoIgnoredClass, weight_of_rows_);
+    auto& grad = encoder_.back().grad_h.memory;
+    grad.narrow(0, 0, labeled_).copy_(at::_log_softmax_backward_data(slope, log_p_, 1, at::kFloat));
+    if (group_count_ > 2) grad.narrow(0, noisy_, rows_ - noisy_).zero_();
+    if (!denoises_) return;
+    grad.narrow(0, labeled_, unlabeled_)
+        .copy_(at::_softmax_backward_data(decoder(top()).grad_u.memory, probabilities_, 1,
+                                          at::kFloat));
+  }
+
+  void encode_backward(size_t l) {
+    auto& level = encoder_[l - 1];
+    const auto number = static_cast<int64_t>(l);
+    const bool cost = costs(number);
+    const auto groups = spans(level.stage->normalization->options.noise_std);
+    const std::array<const float*, 3> grad_z = {
+        nullptr, compared(number) ? decoder(number).grad_z_noisy.data() : nullptr,
+        cost ? decoder(number).grad_target.data() : nullptr};
+    ops::cpu::run(
+        ops::NormaliseBackward<float>{.x = level.x.data(),
+                                      .z = level.keeps_z ? level.z.data() : nullptr,
+                                      .h = level.keeps_z ? nullptr : level.h.data(),
+                                      .mean = level.mean.data(),
+                                      .std = level.std.data(),
+                                      .cols = level.units,
+                                      .groups = groups.data(),
+                                      .group_count = group_count_,
+                                      .gamma = level.gamma.data(),
+                                      .beta = level.beta.data(),
+                                      .activation = activation(level),
+                                      .slope = level.options.leaky_slope,
+                                      .stored = false,
+                                      .grad_h = level.grad_h.data(),
+                                      .grad_z = grad_z.data(),
+                                      .grad_mean = cost ? level.grad_mean.data() : nullptr,
+                                      .grad_std = cost ? level.grad_std.data() : nullptr,
+                                      .grad_x = level.grad_x.data(),
+                                      .grad_gamma = level.gamma.grad(),
+                                      .grad_beta = level.beta.grad()});
+    const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
+    const auto depth = level.options.in_features;
+    multiply({level.grad_x.data(), 1, level.units}, {below.data(), 1, depth}, level.units, depth,
+             rows_, level.weight.grad());
+    if (l == 1) return;
+    multiply({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows_, depth,
+             level.units, encoder_[l - 2].grad_h.data());
+  }
+
+  void hand_over() {
+    for_each_learned([](Learned& learned) { learned.value.mutable_grad() = learned.gradient; });
+  }
+
+  Ladder net_;
+  std::vector<std::vector<int64_t>> shapes_;
+  std::vector<EncoderLevel> encoder_;  // levels 1 to L
+  std::vector<DecoderLevel> decoder_;  // levels 0 to L; those below the lowest are empty
+  const ops::cpu::ProductKernel* product_ = nullptr;
+
+  SemiBatch batch_;
+  bool denoises_ = false;
+  int64_t labeled_ = 0, unlabeled_ = 0;
+  int64_t noisy_ = 0;  // rows with noise, which come first
+  int64_t rows_ = 0;
+  int64_t group_count_ = 0;
+  std::vector<int64_t> costed_;
+  at::Tensor costs_;
+  Matrix input_;
+  at::Tensor given_;  // noise that was given and not drawn
+  at::Tensor log_p_, supervised_, weight_of_rows_, probabilities_;
+};
+
+DenseStep::DenseStep(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DenseStep::~DenseStep() = default;
+
+std::unique_ptr<DenseStep> DenseStep::of(const Ladder& net) {
+  auto impl = std::make_unique<Impl>(net);
+  if (!impl->build()) return nullptr;
+  return std::unique_ptr<DenseStep>(new DenseStep(std::move(impl)));
+}
+
+bool DenseStep::forward(const SemiBatch& batch, NoiseSource& noise) {
+  return impl_->forward(batch, noise);
+}
+void DenseStep::backward(const at::Tensor& lambda) { impl_->backward(lambda); }
+float DenseStep::supervised() const { return impl_->supervised(); }
+const at::Tensor& DenseStep::denoising() const { return impl_->denoising(); }
+const std::vector<int64_t>& DenseStep::levels() const { return impl_->levels(); }
+
+}  // namespace ladder

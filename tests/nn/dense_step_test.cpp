@@ -1,0 +1,266 @@
+#include "ladder/nn/internal/dense_step.h"
+
+#include <torch/torch.h>
+
+#include "ladder/nn/combinators/vanilla_combinator.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/nn/stages/noisy_stage.h"
+#include "ladder/ops/product.h"
+#include "ladder/train/objective.h"
+#include "ladder/train/pieces/pseudo_labels.h"
+#include "ladder/train/pieces/row_projection.h"
+#include "ladder/train/scaled_objective.h"
+#include "tests/support/catch.h"
+#include "tests/support/require_close.h"
+#include "tests/support/threads.h"
+
+using namespace ladder;
+using namespace ladder::testing;
+
+namespace {
+
+constexpr ops::ProductPlan kLadderPlan{.route = ops::ProductRoute::kLadder};
+
+struct Variant {
+  std::vector<double> lambda = {3, 2, 1, 0.5};
+  Activation activation = Activation::kRelu;
+  bool affine = false;
+  bool top_gamma = true;
+  double noise_std = 0.3, input_noise = 0.3;
+  bool sigmoid_v = false;
+};
+
+Ladder dense_ladder(const Variant& v) {
+  const auto stage = [&](int64_t in, int64_t out, bool top) {
+    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = in,
+                                                            .out_features = out,
+                                                            .noise_std = v.noise_std,
+                                                            .activation = v.activation,
+                                                            .softmax_top = top,
+                                                            .gamma = v.top_gamma,
+                                                            .affine = v.affine});
+  };
+  Ladder net(LadderOptions{.input_shape = {20},
+                           .lambda = v.lambda,
+                           .input_noise = v.input_noise,
+                           .combinator =
+                               [&](int64_t channels) {
+                                 return GaussianCombinator(GaussianCombinatorOptions{
+                                     .channels = channels, .sigmoid_v = v.sigmoid_v});
+                               }},
+             Stages{stage(20, 33, false), stage(33, 16, false), stage(16, 5, true)});
+  reset_parameters(*net, 3);
+  // Away from initial values, where many gradients are 0.
+  uint64_t seed = 100;
+  const torch::NoGradGuard no_grad;
+  for (auto& parameter : net->parameters()) {
+    const auto numbers =
+        ops::standard_normal(NoiseDraw{seed++, 0, {}}, 1, parameter.numel(), torch::kFloat);
+    parameter.add_(0.1 * numbers.view(parameter.sizes()));
+  }
+  return net;
+}
+
+SemiBatch dense_batch(int64_t labeled = 12, int64_t unlabeled = 18) {
+  const auto x = ops::standard_normal(NoiseDraw{5, 0, {}}, labeled + unlabeled, 20, torch::kFloat);
+  return {x.narrow(0, 0, labeled).contiguous(), torch::arange(labeled).remainder(5),
+          x.narrow(0, labeled, unlabeled).contiguous()};
+}
+
+struct Outcome {
+  std::vector<torch::Tensor> costs, gradients;
+  uint64_t offset = 0;  // of the noise afterwards
+};
+
+std::vector<torch::Tensor> take_gradients(torch::nn::Module& net) {
+  std::vector<torch::Tensor> all;
+  for (auto& parameter : net.parameters()) {
+    all.push_back(parameter.grad().defined() ? parameter.grad().clone() : torch::Tensor());
+    parameter.mutable_grad().reset();
+  }
+  return all;
+}
+
+Outcome by_autograd(train::Objective& objective, const SemiBatch& batch) {
+  NoiseSource noise(7);
+  auto step = objective.loss(batch, noise);
+  step.total.backward();
+  Outcome outcome{.costs = step.costs, .offset = noise.offset()};
+  outcome.costs.push_back(step.total);
+  for (auto& cost : outcome.costs) cost = cost.detach();
+  outcome.gradients = take_gradients(objective.module());
+  return outcome;
+}
+
+void require_same_step(train::Objective& direct, train::Objective& plain, const SemiBatch& batch) {
+  const auto expected = by_autograd(plain, batch);
+  NoiseSource noise(7);
+  const auto costs = direct.direct_step(batch, noise);
+  REQUIRE(costs.defined());
+  require_equal(costs, torch::stack(expected.costs));
+  REQUIRE(noise.offset() == expected.offset);
+  const auto gradients = take_gradients(direct.module());
+  const auto names = direct.module().named_parameters().keys();
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    INFO(names[i]);
+    REQUIRE(gradients[i].defined() == expected.gradients[i].defined());
+    if (gradients[i].defined()) require_equal(gradients[i], expected.gradients[i]);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("DenseStep gives the bits of autograd", "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  const auto variant = GENERATE(
+      values<Variant>({{},
+                       {.lambda = {0, 0, 0, 1}},
+                       {.lambda = {1, 0, 0, 0}},
+                       {.lambda = {0, 2, 0, 0.5}},
+                       {.lambda = {}},
+                       {.lambda = {}, .affine = true},
+                       {.activation = Activation::kLeakyRelu, .noise_std = 0},
+                       {.activation = Activation::kTanh, .affine = true},
+                       {.lambda = {}, .activation = Activation::kGelu},
+                       {.activation = Activation::kGelu, .input_noise = 0, .sigmoid_v = true},
+                       {.top_gamma = false}}));
+  auto net = dense_ladder(variant);
+  const auto objective = train::objective(net);
+  require_same_step(*objective, *objective, dense_batch());
+  require_same_step(*objective, *objective, dense_batch());  // on memory that is there
+  require_same_step(*objective, *objective, dense_batch(3, 40));
+}
+
+TEST_CASE("DenseStep follows options and parameters that change between steps", "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  const auto objective = train::objective(net);
+  require_same_step(*objective, *objective, dense_batch());
+  net->options.lambda = {1, 0, 7, 0};
+  net->options.input_noise = 0.1;
+  dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module())
+      .normalization->options.noise_std = 0;
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : net->parameters()) parameter.mul_(1.1);
+  }
+  require_same_step(*objective, *objective, dense_batch());
+}
+
+TEST_CASE("DenseStep multiplies by the plan in use", "[nn][grad]") {
+  auto net = dense_ladder({});
+  const auto objective = train::objective(net);
+  const ops::ProductScope products(
+      {.precision = ops::ProductPrecision::kBFloat16, .route = ops::ProductRoute::kLadder});
+  require_same_step(*objective, *objective, dense_batch());
+}
+
+TEST_CASE("DenseStep with scaled lambda gives the bits of autograd over several steps",
+          "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  const train::ScaledObjectiveOptions options{.weights = {10, 1, 0.03, 0.03}};
+  const auto direct = train::scaled_objective(net, options);
+  const auto plain = train::scaled_objective(net, options);
+  for (int step = 0; step < 3; ++step) require_same_step(*direct, *plain, dense_batch());
+}
+
+TEST_CASE("DenseStep takes given noise", "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  const auto draws = [] {
+    std::vector<torch::Tensor> all;
+    for (const int64_t columns : {20, 33, 16, 5}) {
+      all.push_back(ops::standard_normal(NoiseDraw{9, 0, {}}, 30, columns, torch::kDouble));
+    }
+    return NoiseSource::replay(all);
+  };
+  auto first = draws(), second = draws();
+  auto loss = net->loss(dense_batch(), first);
+  const auto step = DenseStep::of(net);
+  REQUIRE(step->forward(dense_batch(), second));
+  REQUIRE(step->supervised() == loss.supervised.item<float>());
+  for (int64_t l = 0; l < 4; ++l) {
+    require_equal(step->denoising()[l], loss.denoising[static_cast<size_t>(l)].detach());
+  }
+}
+
+TEST_CASE("DenseStep gives the same bits on any number of threads", "[nn][threads]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  const auto objective = train::objective(net);
+  check_same_on_threads([&] {
+    NoiseSource noise(7);
+    objective->direct_step(dense_batch(60, 200), noise);
+    return take_gradients(*net);
+  });
+}
+
+TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", "[nn]") {
+  const auto leaves = [](Ladder net, const SemiBatch& batch) {
+    const auto objective = train::objective(net);
+    NoiseSource noise(7);
+    const bool left = !objective->direct_step(batch, noise).defined();
+    return left && noise.offset() == 0 && !net->parameters().front().grad().defined();
+  };
+  const auto changed = [&](const std::function<void(Ladder&)>& change) {
+    auto net = dense_ladder({});
+    change(net);
+    return leaves(net, dense_batch());
+  };
+  {
+    const ops::ProductScope other({.route = ops::ProductRoute::kAten});
+    CHECK(leaves(dense_ladder({}), dense_batch()));
+  }
+  const ops::ProductScope products(kLadderPlan);
+  CHECK_FALSE(changed([](Ladder&) {}));
+  CHECK(changed([](Ladder& net) { net->options.detach_targets = true; }));
+  CHECK(changed([](Ladder& net) { net->options.lambda = {1, 2}; }));
+  CHECK(changed([](Ladder& net) { net->options.lambda[1] = -1; }));
+  CHECK(changed([](Ladder& net) { net->options.lambda[0] = 0; }));  // the lowest of its decoder
+  CHECK(changed([](Ladder& net) { net->options.input_noise = NAN; }));
+  CHECK(changed([](Ladder& net) { net->to(torch::kDouble); }));
+  CHECK(changed([](Ladder& net) { net->parameters()[2].set_requires_grad(false); }));
+  CHECK(changed([](Ladder& net) {
+    net->parameters()[2].register_hook([](const torch::Tensor& grad) { return 2 * grad; });
+  }));
+  CHECK(changed([](Ladder& net) {
+    dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module()).options.leaky_slope = 0.3;
+  }));
+  {
+    auto net = dense_ladder({});
+    const auto objective = train::objective(net);
+    NoiseSource noise(7);
+    net->parameters()[1].mutable_grad() = torch::ones_like(net->parameters()[1]);
+    CHECK_FALSE(objective->direct_step(dense_batch(), noise).defined());
+  }
+  auto batch = dense_batch();
+  batch.y[3] = 5;
+  CHECK(leaves(dense_ladder({}), batch));
+  CHECK(leaves(dense_ladder({}), {dense_batch().x_labeled, dense_batch().y, {}}));
+  CHECK(leaves(dense_ladder({}), dense_batch(1, 18)));
+  Ladder vanilla(
+      LadderOptions{.input_shape = {20},
+                    .lambda = {1, 1},
+                    .combinator =
+                        [](int64_t channels) {
+                          return VanillaCombinator(VanillaCombinatorOptions{.channels = channels});
+                        }},
+      Stages{NoisyBatchNormLinear(
+          NoisyBatchNormLinearOptions{.in_features = 20, .out_features = 5, .softmax_top = true})});
+  CHECK(leaves(vanilla, dense_batch()));
+}
+
+TEST_CASE("Objectives with pieces take the direct step where no piece has a cost", "[train]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  NoiseSource noise(7);
+  const auto step = [&](std::shared_ptr<train::ObjectivePiece> piece) {
+    auto objective = train::with_pieces(train::objective(net), {std::move(piece)});
+    const auto costs = objective->direct_step(dense_batch(), noise);
+    take_gradients(*net);
+    return costs.defined();
+  };
+  CHECK(step(train::row_projection(*net)));
+  CHECK_FALSE(step(train::pseudo_labels()));
+}
