@@ -39,6 +39,7 @@ constexpr Command kCommands[] = {
      export_command},
     {"report", "RUN... -o FILE.html", "write a page about one run or several", report_command},
     {"reproduce", "--table NAME", "run a published table with several seeds", reproduce_command},
+    {"launch", "-n N -- COMMAND ...", "run a command as N ranks on this machine", launch_command},
 };
 
 std::string help_text() {
@@ -54,8 +55,9 @@ std::string help_text() {
 }
 
 int run(int argc, char** argv) {
-  check_arguments(argc, argv);
   const std::string_view first = argc > 1 ? argv[1] : "--help";
+  if (first == "launch") return launch_command(argc - 1, argv + 1);  // takes "--"
+  check_arguments(argc, argv);
   if (first == "--help" || first == "-h" || first == "help") {
     print(help_text());
     return argc > 1 ? 0 : kWrongUse;

@@ -13,6 +13,7 @@
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/ranks.h"
 #include "apps/support/run_queue.h"
 #include "apps/support/table_text.h"
 #include "apps/support/training_flags.h"
@@ -74,7 +75,8 @@ CommandLine command_line(Flags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
-      "interrupted by a signal (the same command continues).");
+      "interrupted by a signal (the same command continues). Under ladder launch, torchrun, mpirun "
+      "or Slurm, each rank takes its share of the runs and rank 0 prints the table.");
   return line;
 }
 
@@ -171,19 +173,48 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const run
   return {fmt::format("{}, seed {}", recipe, seed), folder, std::move(command)};
 }
 
-// Order the runs seed by seed, so that each row has a number early.
-std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program,
-                                const Flags& flags) {
-  std::vector<PlannedRun> plan;
+// Call `visit(index, row, run)` for each run that is not finished. Runs are counted seed by seed,
+// so that each row has a number early; finished ones count, so that all ranks count alike.
+template <typename Visit>
+void for_each_open_run(const RunTable& table, const Visit& visit) {
+  size_t index = 0;
   for (size_t i = 0; i < table.seeds.size(); ++i) {
     for (const auto& row : table.rows) {
       const auto& run = row.runs[i];
       if (run.state != runs::RunState::kFinished && run.state != runs::RunState::kForeign) {
-        plan.push_back(planned(program, row.recipe.name, run, flags));
+        visit(index, row, run);
       }
+      ++index;
     }
   }
+}
+
+std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program, const Flags& flags,
+                                const Rank& rank) {
+  std::vector<PlannedRun> plan;
+  for_each_open_run(table, [&](size_t index, const auto& row, const auto& run) {
+    if (rank.takes(index)) plan.push_back(planned(program, row.recipe.name, run, flags));
+  });
   return plan;
+}
+
+// Wait for the runs of the other ranks; those that ended without them are named.
+void wait_for_others(const RunTable& table, const Flags& flags, RankGroup& ranks) {
+  std::vector<std::vector<fs::path>> results(static_cast<size_t>(ranks.rank().size));
+  for_each_open_run(table, [&](size_t index, const auto& row, const auto& run) {
+    results[static_cast<size_t>(ranks.rank().owner(index))].push_back(
+        runs::run_path(flags.out, row.recipe.name, run.seed) / "result.json");
+  });
+  const auto pending = [&](int64_t rank) {
+    const auto& files = results[static_cast<size_t>(rank)];
+    return !std::all_of(files.begin(), files.end(),
+                        [](const auto& file) { return fs::exists(file); });
+  };
+  const auto lost = ranks.wait(pending, stop_requested);
+  if (!lost.empty()) {
+    print(fmt::format("{} ended before all runs were finished; the same command goes on\n",
+                      ranks_text(lost)));
+  }
 }
 
 bool complete(const RunTable& table) {
@@ -200,6 +231,8 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     throw UsageError(
         fmt::format("expected a folder of runs in --out but got {}.", flags.out.string()));
   }
+  const auto rank = rank_of_environment();
+  if (flags.report && !rank.first()) return 0;
   const auto program = program_of(table);
   std::map<std::string, runs::RunConfig> known;
   const auto read = [&] {
@@ -211,10 +244,14 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     });
   };
   if (!flags.report) {
-    const auto plan = plan_of(read(), program, flags);
+    RankGroup ranks(rank, flags.out);
+    const auto before = read();
+    const auto plan = plan_of(before, program, flags, rank);
     const auto end =
         run_queue(plan, {.jobs = flags.jobs, .stop_requested = stop_requested, .say = say});
-    if (end == QueueEnd::kStopped) {
+    if (!rank.first() && end != QueueEnd::kStopped) return 0;
+    if (end != QueueEnd::kStopped) wait_for_others(before, flags, ranks);
+    if (end == QueueEnd::kStopped || stop_requested()) {
       const auto signal = stop_signal();
       say((signal.empty() ? "" : signal + ": ") + "interrupted; the same command goes on");
       return kInterrupted;

@@ -27,6 +27,7 @@
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
+#include "apps/support/ranks.h"
 #include "apps/support/training_flags.h"
 
 namespace ladder::apps {
@@ -378,6 +379,11 @@ c10::Device device_of(const std::string& name) {
   return gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
 }
 
+// True if the run in the folder has ended and its model is written.
+bool has_ended(const fs::path& folder) {
+  return fs::exists(folder / "result.json") && fs::exists(folder / kModelFile);
+}
+
 int interrupted(const TrainFlags& flags, const std::string& command, const fs::path& folder) {
   const auto signal = stop_signal();
   print(fmt::format("interrupted{}, saved in {}; to go on:\n  {}{}\n",
@@ -417,6 +423,13 @@ int train_command(int argc, const char* const* argv) {
     return 0;
   }
   check(flags);
+  const auto rank = rank_of_environment();
+  if (rank.size > 1 && flags.seeds.empty()) {
+    throw UsageError(fmt::format(
+        "expected --seeds for the {} ranks of the launcher, which divide the seeds, but got one "
+        "run.",
+        rank.size));
+  }
   catch_interruption();
   set_threads(flags.threads);
   const auto command = "ladder " + shell_command(argc, argv);
@@ -433,16 +446,65 @@ int train_command(int argc, const char* const* argv) {
                   fs::path(flags.data));
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{options.seed};
+  const auto folder_of = [&](uint64_t seed) {
+    return several ? out / fmt::format("seed-{}", seed) : out;
+  };
+  RankGroup ranks(rank, out);
   std::vector<Trained> runs;
-  for (const auto seed : seeds) {
+  const auto train = [&](uint64_t seed, const std::optional<std::string>& name) {
     options.seed = seed;
-    options.folder = several ? out / fmt::format("seed-{}", seed) : out;
+    options.folder = folder_of(seed);
     make_folder(options.folder);
-    runs.push_back(train_one(flags, options, rows, test,
-                             several ? fmt::format("seed {}", seed) : std::string()));
-    if (runs.back().fit.training.status == train::TrainStatus::kInterrupted) {
+    runs.push_back(train_one(flags, options, rows, test, name));
+    return runs.back().fit.training.status != train::TrainStatus::kInterrupted;
+  };
+  for (size_t i = 0; i < seeds.size(); ++i) {
+    if (!rank.takes(i)) continue;
+    if (!train(seeds[i], !rank.first() ? std::optional<std::string>()
+                         : several     ? fmt::format("seed {}", seeds[i])
+                                       : std::string())) {
       return interrupted(flags, command, options.folder);
     }
+    if (!rank.first() && !flags.quiet) {
+      const auto* metrics = outcome_of(runs.back());
+      print(fmt::format("seed {}: {}, by rank {}\n", seeds[i],
+                        metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
+                        rank.rank));
+    }
+  }
+  if (!rank.first()) return 0;
+  if (rank.size > 1) {
+    const auto pending = [&](int64_t one) {
+      for (size_t i = 0; i < seeds.size(); ++i) {
+        if (rank.owner(i) == one && !has_ended(folder_of(seeds[i]))) return true;
+      }
+      return false;
+    };
+    const auto lost = ranks.wait(pending, stop_requested);
+    if (stop_requested()) return interrupted(flags, command, out);
+    std::vector<std::string> missing;
+    options.resume = true;  // a run that has ended gives its recorded result
+    for (size_t i = 0; i < seeds.size(); ++i) {
+      if (rank.takes(i)) continue;
+      if (!has_ended(folder_of(seeds[i]))) {
+        missing.push_back(std::to_string(seeds[i]));
+      } else if (!train(seeds[i], {})) {
+        return interrupted(flags, command, options.folder);
+      }
+    }
+    if (!missing.empty()) {
+      throw std::runtime_error(fmt::format(
+          "expected the runs of all ranks but {} ended before seed{} {} {} trained (the same "
+          "command with --resume goes on).",
+          ranks_text(lost), missing.size() > 1 ? "s" : "", fmt::join(missing, ", "),
+          missing.size() > 1 ? "were" : "was"));
+    }
+    std::sort(runs.begin(), runs.end(), [&](const Trained& a, const Trained& b) {
+      const auto place = [&](const Trained& run) {
+        return std::find(seeds.begin(), seeds.end(), run.seed);
+      };
+      return place(a) < place(b);
+    });
   }
 
   const auto& best = best_of(runs);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/ranks.h"
 #include "apps/support/run_queue.h"
 #include "apps/support/svg_panel.h"
 
@@ -59,7 +61,8 @@ CommandLine tune_line(TuneFlags& flags) {
       "All other flags are those of `ladder train` (ladder train --help) and go to each run: "
       "--epochs is the length of the last ones, --seed decides what is tried. What they set, "
       "--noise say, is not varied. The same command continues after an interruption. It ends with "
-      "a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train --config`.");
+      "a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train --config`. "
+      "Under a launcher (ladder launch), each rank takes its share of the runs.");
   return line;
 }
 
@@ -211,18 +214,22 @@ class Tuner {
                           {"arguments", std::vector(training_.begin() + 1, training_.end())}};
     check_same_command(flags_.out / "tune.json", asked);
     make_folder(flags_.out);
+    const auto rank = rank_of_environment();
+    ranks_ = std::make_unique<RankGroup>(rank, flags_.out);
     asked_ = std::move(asked);
     write_record();
     std::vector<size_t> left(trials_.size());
     std::iota(left.begin(), left.end(), size_t{0});
-    print(fmt::format("{} settings, {} run{} each, up to {} epochs\n", trials_.size(), flags_.draws,
-                      flags_.draws == 1 ? "" : "s", epochs_));
+    if (rank.first()) {
+      print(fmt::format("{} settings, {} run{} each, up to {} epochs\n", trials_.size(),
+                        flags_.draws, flags_.draws == 1 ? "" : "s", epochs_));
+    }
     for (int64_t number = 1; number <= rungs_; ++number) {
       const auto shorter = std::pow(static_cast<double>(kFactor), rungs_ - number);
       const auto epochs = static_cast<double>(epochs_) / shorter;
       const Rung rung{number, std::max<int64_t>(std::llround(epochs), 1), left};
       if (run_rung(rung) == QueueEnd::kStopped) {
-        print("interrupted; the same command goes on\n");
+        if (rank.first()) print("interrupted; the same command goes on\n");
         return kInterrupted;
       }
       std::stable_sort(left.begin(), left.end(), [&](size_t a, size_t b) {
@@ -233,7 +240,7 @@ class Tuner {
       // The defaults stay, to be compared with at every length.
       if (std::find(left.begin(), left.end(), size_t{0}) == left.end()) left.push_back(0);
     }
-    finish();
+    if (rank.first()) finish();
     return 0;
   }
 
@@ -249,11 +256,15 @@ class Tuner {
 
   QueueEnd run_rung(const Rung& rung) {
     std::vector<PlannedRun> plan;
+    std::vector<std::vector<fs::path>> evaluations(static_cast<size_t>(ranks_->rank().size));
+    size_t count = 0;  // with the runs of other ranks
     for (const auto place : rung.trials) {
       const auto& trial = trials_[place];
       for (int64_t draw = 0; draw < flags_.draws; ++draw) {
         const auto evaluation = evaluation_of(rung, trial, draw);
-        if (fs::exists(evaluation)) continue;
+        const auto index = count++;
+        evaluations[static_cast<size_t>(ranks_->rank().owner(index))].push_back(evaluation);
+        if (fs::exists(evaluation) || !ranks_->rank().takes(index)) continue;
         std::vector<std::string> command = {(program_folder() / "ladder").string(), "train"};
         command.insert(command.end(), training_.begin() + 1, training_.end());
         for (const auto& [flag, value] : trial.flags) {
@@ -288,6 +299,19 @@ class Tuner {
                                       .ended = ended});
     if (failure) throw std::runtime_error(*failure);
     if (end == QueueEnd::kStopped) return end;
+    const auto pending = [&](int64_t rank) {
+      const auto& files = evaluations[static_cast<size_t>(rank)];
+      return !std::all_of(files.begin(), files.end(),
+                          [](const auto& file) { return fs::exists(file); });
+    };
+    const auto lost = ranks_->wait(pending, stop_requested);
+    if (stop_requested()) return QueueEnd::kStopped;
+    if (!lost.empty()) {
+      throw std::runtime_error(
+          fmt::format("expected the runs of rung {} from {} but it ended without them (the same "
+                      "command goes on).",
+                      rung.number, ranks_text(lost)));
+    }
     for (const auto place : rung.trials) {
       std::vector<double> errors;
       for (int64_t draw = 0; draw < flags_.draws; ++draw) {
@@ -310,6 +334,7 @@ class Tuner {
   }
 
   void write_record() const {
+    if (!ranks_->rank().first()) return;
     auto trials = ordered_json::array();
     for (const auto& trial : trials_) {
       trials.push_back(
@@ -405,6 +430,7 @@ class Tuner {
   std::vector<int64_t> epochs_of_rung_;
   ordered_json asked_;
   size_t best_ = 0;
+  std::unique_ptr<RankGroup> ranks_;
 };
 
 void check(const TrainRequest& request, const std::vector<std::string>& training) {

@@ -5,12 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "apps/support/ranks.h"
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -42,12 +45,39 @@ std::string error_text() { return std::generic_category().message(errno); }
 
 void say_in_child(const char* text) { (void)!::write(STDERR_FILENO, text, std::strlen(text)); }
 
-pid_t start(const std::vector<std::string>& command, int in, int out) {
-  std::vector<char*> words;
-  for (const auto& word : command) {
-    words.push_back(const_cast<char*>(word.c_str()));
+std::vector<char*> as_pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (const auto& text : texts) {
+    all.push_back(const_cast<char*>(text.c_str()));
   }
-  words.push_back(nullptr);
+  all.push_back(nullptr);
+  return all;
+}
+
+// This environment with the changes of `options`.
+std::vector<std::string> environment_of(const ChildOptions& options) {
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string variable = *entry;
+    const auto name = variable.substr(0, variable.find('='));
+    const auto& without = options.without;
+    if (!options.variables.contains(name) &&
+        std::find(without.begin(), without.end(), name) == without.end()) {
+      all.push_back(variable);
+    }
+  }
+  for (const auto& [name, value] : options.variables) {
+    all.push_back(name + "=" + value);
+  }
+  return all;
+}
+
+// `out`: below 0 for the output of this process.
+pid_t start(const std::vector<std::string>& command, int in, int out,
+            const ChildOptions& options = {}) {
+  const auto words = as_pointers(command);
+  const auto variables = environment_of(options);
+  const auto environment = as_pointers(variables);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) {
@@ -69,9 +99,11 @@ pid_t start(const std::vector<std::string>& command, int in, int out) {
     std::signal(ignored, SIG_DFL);
   }
   ::dup2(in, STDIN_FILENO);
-  ::dup2(out, STDOUT_FILENO);
-  ::dup2(out, STDERR_FILENO);
-  ::execv(words[0], words.data());
+  if (out >= 0) {
+    ::dup2(out, STDOUT_FILENO);
+    ::dup2(out, STDERR_FILENO);
+  }
+  ::execve(words[0], words.data(), environment.data());
   const char* reason = std::strerror(errno);
   say_in_child("expected to run ");
   say_in_child(words[0]);
@@ -92,14 +124,16 @@ int wait_for(pid_t pid) {
 
 }  // namespace
 
-ChildProcess::ChildProcess(const std::vector<std::string>& command, const fs::path& log) {
+ChildProcess::ChildProcess(const std::vector<std::string>& command, const ChildOptions& options) {
   const Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const Descriptor out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (out.get() < 0) {
+  const auto& log = options.log;
+  const Descriptor out(
+      log.empty() ? -1 : ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (out.get() < 0 && !log.empty()) {
     throw std::runtime_error(
         fmt::format("expected to write {} but got \"{}\".", log.string(), error_text()));
   }
-  pid_ = start(command, in.get(), out.get());
+  pid_ = start(command, in.get(), out.get(), options);
 }
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
@@ -135,7 +169,7 @@ std::string output_of(const std::vector<std::string>& command) {
   const Descriptor from(ends[0]);
   Descriptor to(ends[1]);
   const Descriptor in(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const pid_t pid = start(command, in.get(), to.get());
+  const pid_t pid = start(command, in.get(), to.get(), {.without = rank_variables()});
   to.close();
   std::string text;
   char buffer[4096];

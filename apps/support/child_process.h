@@ -4,22 +4,30 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace ladder::apps {
 
-/// A child process without input, whose output is appended to a file.
+/// How a child process differs from this one.
+struct ChildOptions {
+  std::filesystem::path log = {};  ///< file that its output is appended to; empty: our output
+  std::map<std::string, std::string> variables = {};  ///< added to the environment
+  std::vector<std::string> without = {};              ///< variables that it does not get
+};
+
+/// A child process without input.
 ///
 /// It has its own process group: Ctrl-C in a terminal reaches only this program, which passes it on
 /// once. The child gets SIGTERM when this program ends, however it ends.
 class ChildProcess {
  public:
   /// Start `command`; its first word is the path of a program. A program that cannot be run ends
-  /// with status 127 and a sentence in `log`. Errors: `log` cannot be written, no process can
+  /// with status 127 and a sentence in its output. Errors: `log` cannot be written, no process can
   /// start.
-  ChildProcess(const std::vector<std::string>& command, const std::filesystem::path& log);
+  ChildProcess(const std::vector<std::string>& command, const ChildOptions& options);
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) = delete;
   /// End a child that still runs by SIGTERM and wait for it.

@@ -167,6 +167,8 @@ std::string stop_signal() {
   return "";
 }
 
+int stop_signal_number() { return g_stop; }
+
 bool is_stop_signal(int signal) {
   return std::any_of(std::begin(kStopSignals), std::end(kStopSignals),
                      [&](const StopSignal& stop) { return stop.number == signal; });

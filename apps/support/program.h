@@ -29,6 +29,8 @@ void catch_interruption();
 bool stop_requested();
 /// Name of the signal that asked to stop, such as "SIGTERM"; "" before.
 std::string stop_signal();
+/// The same as its number; 0 before.
+int stop_signal_number();
 /// True for the signals that `catch_interruption` takes.
 bool is_stop_signal(int signal);
 

@@ -20,6 +20,7 @@
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
+#include "apps/support/ranks.h"
 #include "ladder/runs/run_table.h"
 
 namespace ladder::apps {
@@ -53,7 +54,8 @@ Running start(const PlannedRun& run) {
   runs::forget_failure(run.folder);
   std::error_code none;
   const auto size = fs::file_size(log_of(run), none);
-  return {&run, Clock::now(), none ? 0 : size, ChildProcess(run.command, log_of(run))};
+  return {&run, Clock::now(), none ? 0 : size,
+          ChildProcess(run.command, {.log = log_of(run), .without = rank_variables()})};
 }
 
 std::string last_words(const Running& running, int status) {

@@ -29,8 +29,9 @@ enum class QueueEnd { kAllEnded, kStopped };
 /// Start the runs in their order. What a run prints is appended to run.log in its folder. A run
 /// that fails leaves its status and its last line there (see runs::record_failure), and the others
 /// go on. A run that someone else interrupts stays unfinished, and a folder in which another
-/// process trains is left to it. When a stop is requested, no further run is started, each running
-/// one gets one SIGINT, and the queue waits for their ends.
+/// process trains is left to it. A run is no rank of a launcher (see Rank). When a stop is
+/// requested, no further run is started, each running one gets one SIGINT, and the queue waits for
+/// their ends.
 QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& options);
 
 }  // namespace ladder::apps

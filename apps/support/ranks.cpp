@@ -1,0 +1,245 @@
+#include "apps/support/ranks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using Instant = std::chrono::steady_clock::time_point;
+
+constexpr auto kBeat = std::chrono::seconds(1);
+constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr int64_t kMostRanks = 1 << 20;
+
+struct Launcher {
+  const char* rank;
+  const char* size;
+  const char* local;
+};
+constexpr std::array<Launcher, 3> kLaunchers = {
+    {{"RANK", "WORLD_SIZE", "LOCAL_RANK"},
+     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+     {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"}}};
+
+std::optional<std::string> variable(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == '\0' ? std::nullopt : std::optional<std::string>(text);
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+// What a rank writes about itself, in one line.
+struct Beat {
+  std::string session = "-";  // as rank 0 named it
+  std::string host = {};
+  int64_t count = 0;
+  bool ended = false;
+};
+
+std::string to_line(const Beat& beat) {
+  return fmt::format("{} {} {} {}\n", beat.session, beat.host, beat.count,
+                     beat.ended ? "ended" : "works");
+}
+
+std::optional<std::string> text_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string line;
+  return std::getline(in, line) ? std::optional(line) : std::nullopt;
+}
+
+std::optional<Beat> read_beat(const fs::path& path) {
+  const auto line = text_of(path);
+  Beat beat;
+  std::string state;
+  std::istringstream words(line.value_or(""));
+  if (!(words >> beat.session >> beat.host >> beat.count >> state)) return std::nullopt;
+  beat.ended = state == "ended";
+  return beat;
+}
+
+// True if a process of this machine holds the lock of the file.
+bool is_locked(const fs::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool held = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(file);
+  return held;
+}
+
+}  // namespace
+
+Rank rank_of_environment() {
+  for (const auto& names : kLaunchers) {
+    const auto rank = variable(names.rank);
+    const auto size = variable(names.size);
+    if (!rank && !size) continue;
+    // Slurm's SLURM_PROCID is there in a batch script too.
+    if (!size && names.rank == kLaunchers.back().rank) continue;
+    if (!rank || !size) {
+      throw UsageError(fmt::format("expected {} beside {} in the environment but got none.",
+                                   rank ? names.size : names.rank, rank ? names.rank : names.size));
+    }
+    Rank found;
+    found.size = parse_integer(names.size, *size, 1, kMostRanks);
+    found.rank = parse_integer(names.rank, *rank, 0, found.size - 1);
+    const auto local = variable(names.local);
+    found.local = local ? parse_integer(names.local, *local, 0, kMostRanks) : 0;
+    return found;
+  }
+  return {};
+}
+
+const std::vector<std::string>& rank_variables() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& one : kLaunchers) all.insert(all.end(), {one.rank, one.size, one.local});
+    return all;
+  }();
+  return names;
+}
+
+std::string ranks_text(const std::vector<int64_t>& ranks) {
+  if (ranks.size() == 1) return fmt::format("rank {}", ranks.front());
+  const std::vector<int64_t> firsts(ranks.begin(), ranks.end() - 1);
+  return fmt::format("ranks {} and {}", fmt::join(firsts, ", "), ranks.back());
+}
+
+struct RankGroup::State {
+  State(Rank of, fs::path in, double seconds)
+      : rank(of), folder(std::move(in)), silence(seconds), beat{.host = host_name()} {
+    make_folder(folder);
+    if (rank.first()) {
+      std::random_device random;
+      write_text(folder / "session", fmt::format("{:08x}{:08x}\n", random(), random()));
+    }
+    const auto path = file_of(rank.rank);
+    file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) {
+      throw std::runtime_error(fmt::format("expected to write {} but got \"{}\".", path.string(),
+                                           std::generic_category().message(errno)));
+    }
+    ::flock(file, LOCK_EX | LOCK_NB);
+    write();
+    beats = std::thread([this] {
+      std::unique_lock lock(mutex);
+      while (!wake.wait_for(lock, kBeat, [this] { return ending; })) write();
+    });
+  }
+
+  ~State() {
+    {
+      const std::lock_guard lock(mutex);
+      ending = true;
+    }
+    wake.notify_all();
+    beats.join();
+    beat.ended = true;
+    write();
+    ::close(file);
+  }
+
+  fs::path file_of(int64_t one) const { return folder / fmt::format("rank-{}", one); }
+
+  void write() {
+    beat.session = text_of(folder / "session").value_or("-");
+    ++beat.count;
+    const auto line = to_line(beat);
+    // A failure shows as silence.
+    (void)!::ftruncate(file, 0);
+    (void)!::pwrite(file, line.data(), line.size(), 0);
+    ::fdatasync(file);
+  }
+
+  Rank rank;
+  fs::path folder;
+  double silence;
+  Beat beat;
+  int file = -1;
+  bool ending = false;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::thread beats;
+};
+
+RankGroup::RankGroup(Rank rank, fs::path folder, double silence) {
+  if (rank.size == 1) return;
+  state_ = std::make_unique<State>(rank, std::move(folder) / ".ranks", silence);
+}
+
+RankGroup::~RankGroup() = default;
+
+const Rank& RankGroup::rank() const {
+  static const Rank alone;
+  return state_ ? state_->rank : alone;
+}
+
+std::vector<int64_t> RankGroup::wait(const std::function<bool(int64_t rank)>& pending,
+                                     const std::function<bool()>& stop_requested) {
+  if (!state_) return {};
+  struct Heard {
+    std::string last = {};
+    Instant at = std::chrono::steady_clock::now();
+  };
+  std::map<int64_t, Heard> heard;
+  std::vector<int64_t> waited_for, lost;
+  for (int64_t rank = 0; rank < state_->rank.size; ++rank) {
+    if (rank == state_->rank.rank) continue;
+    waited_for.push_back(rank);
+    heard[rank];
+  }
+  const auto session = [&] { return text_of(state_->folder / "session").value_or("-"); };
+  // Whether a rank has ended: asked before its runs are looked at, so that none of them is missed.
+  const auto has_ended = [&](int64_t rank) {
+    const auto path = state_->file_of(rank);
+    const auto beat = read_beat(path);
+    const auto now = std::chrono::steady_clock::now();
+    auto& known = heard[rank];
+    const auto line = beat ? to_line(*beat) : std::string();
+    if (line != known.last) known = {line, now};
+    if (beat && beat->session == session()) {
+      if (beat->ended) return true;
+      if (beat->host == state_->beat.host && !is_locked(path)) return true;
+    }
+    return std::chrono::duration<double>(now - known.at).count() > state_->silence;
+  };
+  while (!waited_for.empty() && !stop_requested()) {
+    std::erase_if(waited_for, [&](int64_t rank) {
+      const bool ended = has_ended(rank);
+      if (!pending(rank)) return true;
+      if (ended) lost.push_back(rank);
+      return ended;
+    });
+    if (!waited_for.empty()) std::this_thread::sleep_for(kLook);
+  }
+  return lost;
+}
+
+}  // namespace ladder::apps

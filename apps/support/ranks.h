@@ -1,0 +1,64 @@
+/// Processes that a launcher (ladder launch, torchrun, mpirun, Slurm) started for one command.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ladder::apps {
+
+/// Place of this process among those of one command.
+struct Rank {
+  int64_t rank = 0;
+  int64_t size = 1;
+  int64_t local = 0;  ///< rank on this machine
+
+  bool first() const { return rank == 0; }
+  /// True if this rank takes run `index` of the command: those whose index is `rank` modulo `size`.
+  bool takes(size_t index) const { return static_cast<int64_t>(index) % size == rank; }
+  /// Return the rank that takes run `index`.
+  int64_t owner(size_t index) const { return static_cast<int64_t>(index) % size; }
+};
+
+/// Return the rank that the environment names: RANK, WORLD_SIZE and LOCAL_RANK (ladder launch,
+/// torchrun), else OMPI_COMM_WORLD_RANK, _SIZE and _LOCAL_RANK (mpirun), else SLURM_PROCID,
+/// SLURM_STEP_NUM_TASKS and SLURM_LOCALID (srun; a batch script itself is no rank). Rank 0 of 1
+/// without them. Error (UsageError): a variable that is missing beside the others or no number, a
+/// rank that is not below the size.
+Rank rank_of_environment();
+
+/// Names of those variables: a process that a rank starts for itself gets none of them.
+const std::vector<std::string>& rank_variables();
+
+/// Ranks that divide the runs of one command and share the folder that these are written to.
+///
+/// They exchange no messages. Each rank holds a lock on FOLDER/.ranks/rank-N and writes to it once
+/// a second; rank 0 names the session there. A rank counts as lost if its process has ended (known
+/// at once on the same machine, by the lock) or if it has not written for `silence` seconds.
+class RankGroup {
+ public:
+  /// A group of one rank does nothing and writes nothing. Error: the folder cannot be written.
+  RankGroup(Rank rank, std::filesystem::path folder, double silence = 60);
+  RankGroup(const RankGroup&) = delete;
+  /// Tell the others that this rank has ended.
+  ~RankGroup();
+
+  const Rank& rank() const;
+
+  /// Wait until no other rank has runs that `pending(rank)` says are unfinished, or until
+  /// `stop_requested`. Return the ranks that have ended or were lost before theirs were done.
+  std::vector<int64_t> wait(const std::function<bool(int64_t rank)>& pending,
+                            const std::function<bool()>& stop_requested);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Return "rank 1" or "ranks 1 and 3".
+std::string ranks_text(const std::vector<int64_t>& ranks);
+
+}  // namespace ladder::apps
