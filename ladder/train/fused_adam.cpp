@@ -57,6 +57,12 @@ struct AdamCall {
   }
 };
 
+// Add 1 to each counter. On the CPU that takes less time than a call of LibTorch.
+void count_step(const std::vector<at::Tensor>& steps) {
+  if (!steps.front().is_cpu()) return at::_foreach_add_(steps, 1);
+  for (const auto& step : steps) *step.mutable_data_ptr<float>() += 1;
+}
+
 // The lists in parts of some kPart values: a large tensor in several pieces, small ones together.
 std::vector<Lists> parts_of_lists(const Lists& lists) {
   constexpr int64_t kPart = 1 << 17;
@@ -172,7 +178,7 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
       lists.steps.push_back(state.step);
     }
     for (auto& [key, lists] : calls) {
-      at::_foreach_add_(lists.steps, 1);
+      count_step(lists.steps);
       const AdamCall call{options.lr(), beta1, beta2, options.weight_decay(), options.eps()};
       const auto device = lists.parameters.front().device();
       if (device.is_cuda()) {
