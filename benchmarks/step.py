@@ -59,7 +59,11 @@ DENSE = {
     "gamma": f"{MLP}, Gamma-model",
     "bottom": f"{MLP}, denoising cost at the bottom",
     "baseline": f"{MLP}, no denoising cost",
+    "table": "20-100-50-3, full ladder",
+    "wide-table": "16-200-100-50-10, full ladder",
 }
+# Units of the networks for tables, from the input to the classes; peers read them as problem.SIZES.
+TABLES = {"table": (20, 100, 50, 3), "wide-table": (16, 200, 100, 50, 10)}
 NETWORKS = DENSE | {
     "conv-fc": "conv-fc on 1x28x28, full ladder",
     "conv-small": "conv-small on 1x28x28, Gamma-model",
@@ -85,7 +89,7 @@ def stop(*_) -> None:
 class Runner:
     """An implementation in its own process."""
 
-    def __init__(self, name: str, command: list[str], log: Path):
+    def __init__(self, name: str, command: list[str], log: Path, environment: dict[str, str]):
         self.name = name
         self.seconds: list[float] = []
         self._log = log
@@ -98,7 +102,7 @@ class Runner:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=os.environ | MALLOC,
+                env=os.environ | MALLOC | environment,
             )
 
     def ask(self, line: str):
@@ -131,12 +135,16 @@ class Runner:
 
 def command_of(name: str, options: argparse.Namespace) -> list[str]:
     precision = "bfloat16" if name in BFLOAT16 else options.precision
-    flags = ["--network", options.network, "--precision", precision]
+    table = TABLES.get(options.network)
+    flags = ["--network", "full" if table else options.network, "--precision", precision]
     if options.device == "cuda":
         flags += ["--device", "cuda"]
     else:
         flags += ["--threads", str(options.threads)]
     if name in PROGRAM_FLAGS:
+        if table:
+            inputs, *layers = table
+            flags += ["--inputs", str(inputs), "--layers", ",".join(map(str, layers))]
         return [str(options.program), "--serve", *PROGRAM_FLAGS[name], *flags]
     return [sys.executable, str(SERVER), name, *flags]
 
@@ -149,7 +157,11 @@ def start(options: argparse.Namespace) -> tuple[list[Runner], dict[str, str], di
         try:
             if name not in available(options):
                 raise Missing("there is none of this network, device and precision")
-            runner = Runner(name, command_of(name, options), RESULTS / f"{name}.log")
+            sizes = TABLES.get(options.network)
+            environment = {"LADDER_BENCH_SIZES": ",".join(map(str, sizes))} if sizes else {}
+            runner = Runner(
+                name, command_of(name, options), RESULTS / f"{name}.log", environment
+            )
             runner.run(options.warmup)
             versions |= runner.versions()
         except Missing as reason:
@@ -331,7 +343,7 @@ def available(options: argparse.Namespace) -> list[str]:
 
     def there(name: str) -> bool:
         if name == "jax":
-            full = options.network == "full" and options.precision != "bfloat16"
+            full = options.network in ("full", *TABLES) and options.precision != "bfloat16"
             return full and (options.device == "cpu" or jax_has_cuda())
         if name in CUDA_ONLY and options.device == "cpu":
             return False

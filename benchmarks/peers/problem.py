@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 
 import numpy as np
 
-SIZES = (784, 1000, 500, 250, 250, 250, 10)
+# Units from the input to the classes; step.py sets the variable for other networks.
+SIZES = tuple(
+    map(int, os.environ.get("LADDER_BENCH_SIZES", "784,1000,500,250,250,250,10").split(","))
+)
 TOP = len(SIZES) - 1
 LAMBDA = {
-    "full": (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1),
+    "full": (1000.0, 10.0) + (0.1,) * (TOP - 1),
     "gamma": (0.0,) * TOP + (0.5,),
     "bottom": (5000.0,) + (0.0,) * TOP,
     "baseline": (0.0,) * len(SIZES),
