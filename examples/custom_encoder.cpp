@@ -13,6 +13,7 @@
 #include <torch/torch.h>
 
 #include <iostream>
+#include <utility>
 
 // [block]
 // normalise(skip(h) + second(relu(first(h)))), noise, relu; half the rows and columns.
@@ -59,8 +60,9 @@ ladder::Ladder make_network(std::vector<double> lambda) {
   // [network]
   const ladder::NoisyBatchNormLinear top(ladder::NoisyBatchNormLinearOptions{
       .in_features = 32 * 7 * 7, .out_features = kClasses, .softmax_top = true});
-  return ladder::Ladder(ladder::LadderOptions{.input_shape = {1, 28, 28}, .lambda = lambda},
-                        ladder::Stages{Residual(1, 16), Residual(16, 32), top});
+  return ladder::Ladder(
+      ladder::LadderOptions{.input_shape = {1, 28, 28}, .lambda = std::move(lambda)},
+      ladder::Stages{Residual(1, 16), Residual(16, 32), top});
   // [/network]
 }
 

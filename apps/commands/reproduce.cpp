@@ -126,7 +126,7 @@ std::vector<std::string> command_of(const fs::path& program, const std::string& 
 runs::RunConfig settings_of(const fs::path& program, const std::string& recipe,
                             const Flags& flags) {
   auto command = command_of(program, recipe, flags);
-  command.push_back("--settings");
+  command.emplace_back("--settings");
   const auto text = output_of(command);
   const auto begin = text.find('{');
   try {

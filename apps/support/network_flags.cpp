@@ -22,7 +22,7 @@ void set_layers(runs::RunConfig& config, const std::string& flag, const std::str
   }
   config.network.layers.clear();
   for (const auto units : parse_integers(flag, text, 1, kMaxUnits)) {
-    config.network.layers.push_back(models::Dense{units});
+    config.network.layers.emplace_back(models::Dense{units});
   }
 }
 

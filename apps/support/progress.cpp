@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <utility>
 
 #include "apps/support/output.h"
 
@@ -55,7 +56,7 @@ std::string TimeLeft::text(int64_t step, int64_t steps, double seconds, double s
 ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name)
     : epochs_(epochs),
       quiet_(quiet),
-      name_(name.empty() ? name : name + "  "),
+      name_(name.empty() ? std::move(name) : name + "  "),
       terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() { clear(); }

@@ -35,7 +35,10 @@ double tick_step(double low, double high, int most) {
 
 std::vector<double> multiples(double step, double low, double high) {
   std::vector<double> ticks;
-  for (double k = std::ceil(low / step - 1e-6); k * step <= high + 1e-6 * step; ++k) {
+  const double first = std::ceil(low / step - 1e-6);
+  const auto count = static_cast<int64_t>(std::floor(high / step + 1e-6) - first) + 1;
+  for (int64_t i = 0; i < count; ++i) {
+    const double k = first + static_cast<double>(i);
     ticks.push_back(k == 0 ? 0 : k * step);  // never -0
   }
   return ticks;
@@ -62,7 +65,8 @@ std::vector<double> log_ticks(const SvgAxis& axis) {
   if (decades < 2) factors = {1, 3};
   if (decades < 1) factors = {1, 2, 3, 5};
   std::vector<double> ticks;
-  for (double power = first - 1; power <= last; ++power) {
+  for (int64_t i = -1; i <= static_cast<int64_t>(last - first); ++i) {
+    const double power = first + static_cast<double>(i);
     if (power >= first && std::fmod(power - first, every) != 0) continue;
     for (const double factor : factors) {
       const double tick = factor * std::pow(10, power);
@@ -386,13 +390,14 @@ std::string SvgPanel::page(const std::vector<SvgPanel>& panels, int columns) {
       "</style>\n<rect class='card' width='100%' height='100%'/>\n",
       pixels(columns * step_x + kGap), pixels(rows * step_y + kGap), svg_style());
   for (size_t i = 0; i < panels.size(); ++i) {
-    const int place = static_cast<int>(i);
+    const int column = static_cast<int>(i) % columns;
+    const int row = static_cast<int>(i) / columns;
     svg += fmt::format(
         "<g transform='translate({},{})'><text class='name' y='12'>{}</text><svg y='{}' width='{}' "
         "height='{}'>{}</svg></g>\n",
-        pixels(kGap + place % columns * step_x), pixels(kGap + place / columns * step_y),
-        escaped(panels[i].title_), pixels(kTitle), pixels(panels[i].size_.width),
-        pixels(panels[i].size_.height), panels[i].body());
+        pixels(kGap + column * step_x), pixels(kGap + row * step_y), escaped(panels[i].title_),
+        pixels(kTitle), pixels(panels[i].size_.width), pixels(panels[i].size_.height),
+        panels[i].body());
   }
   return svg + "</svg>\n";
 }

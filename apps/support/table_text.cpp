@@ -87,7 +87,7 @@ std::string overview(const runs::RunTable& table) {
   std::vector<Cells> rows(1, Cells{""});
   for (const auto count : labels) {
     rows[0].push_back(fmt::format("{} labels: ours", runs::labels_text(count)));
-    rows[0].push_back("published");
+    rows[0].emplace_back("published");
   }
   for (const auto& kind : kinds) {
     Cells cells = {kind};

@@ -191,7 +191,8 @@ void check_memory(const fs::path& folder, int64_t rows, int64_t bytes_per_row) {
 }
 
 // Writes pixels [H, W, C] to the row [channels, height, width] of the result.
-void put_pixels(const std::vector<uint8_t>& pixels, const ImageInfo& info, torch::Tensor row) {
+void put_pixels(const std::vector<uint8_t>& pixels, const ImageInfo& info,
+                const torch::Tensor& row) {
   const torch::Tensor image = at::from_blob(const_cast<uint8_t*>(pixels.data()),
                                             {info.height, info.width, info.channels}, at::kByte)
                                   .permute({2, 0, 1});  // [C, H, W]

@@ -29,10 +29,12 @@ constexpr size_t kMostDimensions = 32;
 constexpr uint64_t kMostArrayBytes = uint64_t{1} << 62;
 
 // What is wrong with an array. The caller adds its name.
-struct NpyFault {
-  std::string expected;
-  std::string got;
-  std::string hint = {};
+struct NpyFault : std::exception {
+  NpyFault(std::string expected_, std::string got_, std::string hint_ = {})
+      : expected(std::move(expected_)), got(std::move(got_)), hint(std::move(hint_)) {}
+  const char* what() const noexcept override { return got.c_str(); }
+
+  std::string expected, got, hint;
 };
 
 struct NpyHeader {
@@ -154,11 +156,13 @@ const char* refused_kind(char kind) {
 
 // Reads a dtype such as <f8.
 void read_dtype(std::string_view text, NpyHeader& header) {
-  const NpyFault refused = {
-      "real numbers",
-      std::string(refused_kind(text.size() > 1 ? text[1] : ' ')) + " (" + std::string(text) + ")",
-      "save them as numbers, as array.astype(float) makes them"};
-  if (text.size() != 3) throw refused;  // such as <f16 and <U10
+  const auto refused = [&] {
+    return NpyFault(
+        "real numbers",
+        std::string(refused_kind(text.size() > 1 ? text[1] : ' ')) + " (" + std::string(text) + ")",
+        "save them as numbers, as array.astype(float) makes them");
+  };
+  if (text.size() != 3) throw refused();  // such as <f16 and <U10
   header.kind = text[1];
   header.width = static_cast<uint64_t>(text[2] - '0');
   const bool known =
@@ -166,7 +170,7 @@ void read_dtype(std::string_view text, NpyHeader& header) {
       ((header.kind == 'i' || header.kind == 'u') &&
        (header.width == 1 || header.width == 2 || header.width == 4 || header.width == 8)) ||
       (header.kind == 'f' && (header.width == 2 || header.width == 4 || header.width == 8));
-  if (!known || "<>=|"sv.find(text[0]) == std::string_view::npos) throw refused;
+  if (!known || "<>=|"sv.find(text[0]) == std::string_view::npos) throw refused();
   header.swapped = text[0] == '>' && header.width > 1;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -55,7 +56,7 @@ uint64_t from_little_endian(std::string_view bytes) {
 uint32_t masked_crc(std::string_view bytes) {
   constexpr uint32_t kMask = 0xA282EAD8;
   const uint32_t crc = crc32c(bytes);
-  return ((crc >> 15) | (crc << 17)) + kMask;
+  return std::rotr(crc, 15) + kMask;
 }
 
 std::string record_of(const std::string& event) {
@@ -94,7 +95,7 @@ void append_bytes(const std::filesystem::path& path, const std::string& bytes, i
 // The part of a run that a file in a folder of events is; none for other files.
 std::optional<int64_t> part_of(const std::filesystem::path& path) {
   const auto name = path.filename().string();
-  if (name.rfind(kEventPrefix, 0) != 0) return std::nullopt;
+  if (!name.starts_with(kEventPrefix)) return std::nullopt;
   const char* begin = name.data() + kEventPrefix.size();
   const char* end = name.data() + name.size();
   int32_t part = 0;
@@ -166,10 +167,8 @@ void cut_file(const std::filesystem::path& path, int64_t step) {
   }
   if (!has_summary) {
     if (::unlink(path.c_str()) != 0) fail_events("remove", path, errno);
-  } else if (kept < bytes.size()) {
-    if (::truncate(path.c_str(), static_cast<off_t>(kept)) != 0) {
-      fail_events("shorten", path, errno);
-    }
+  } else if (kept < bytes.size() && ::truncate(path.c_str(), static_cast<off_t>(kept)) != 0) {
+    fail_events("shorten", path, errno);
   }
 }
 

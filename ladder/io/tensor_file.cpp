@@ -173,8 +173,9 @@ class TensorReader {
 PickleValue read_content(ZipReader& zip) {
   const std::string* pickle = zip.find(kPickleRecord);
   if (pickle == nullptr) throw ReadFault("it has no record data.pkl");
-  if (const std::string* order = zip.find("byteorder"); order != nullptr) {
-    if (zip.read(*order) != "little") throw ReadFault("its numbers are big-endian");
+  const std::string* order = zip.find("byteorder");
+  if (order != nullptr && zip.read(*order) != "little") {
+    throw ReadFault("its numbers are big-endian");
   }
   return read_pickle(zip.read(*pickle));
 }

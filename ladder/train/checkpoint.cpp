@@ -21,7 +21,9 @@ constexpr std::string_view kBuffers = "buffers.";
 constexpr std::string_view kPieces = "pieces.";
 constexpr size_t kNamedDifferences = 3;
 
-torch::Tensor integers(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
+torch::Tensor integers(const std::vector<int64_t>& values) {
+  return torch::tensor(values, torch::kInt64);
+}
 
 torch::Tensor doubles(const std::vector<double>& values) {
   return torch::tensor(values, torch::kFloat64);

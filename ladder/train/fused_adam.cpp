@@ -141,7 +141,8 @@ FusedAdam::FusedAdam(const torch::nn::Module& module, AdamOptions options)
 FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, AdamOptions options)
     : FusedAdam({torch::optim::OptimizerParamGroup(std::move(parameters))}, std::move(options)) {}
 
-FusedAdam::FusedAdam(std::vector<torch::optim::OptimizerParamGroup> groups, AdamOptions options)
+FusedAdam::FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                     const AdamOptions& options)
     : Optimizer(groups, std::make_unique<AdamOptions>(options)) {
   for (const auto& group : param_groups_) {
     check_options(static_cast<const AdamOptions&>(group.options()));

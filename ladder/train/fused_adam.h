@@ -41,8 +41,8 @@ class FusedAdam : public torch::optim::Optimizer {
   explicit FusedAdam(const torch::nn::Module& module, torch::optim::AdamOptions options = {});
   /// Take parameters without names; their names are their places: "0", "1", ...
   explicit FusedAdam(std::vector<torch::Tensor> parameters, torch::optim::AdamOptions options = {});
-  explicit FusedAdam(std::vector<torch::optim::OptimizerParamGroup> groups,
-                     torch::optim::AdamOptions options = {});
+  explicit FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& groups,
+                     const torch::optim::AdamOptions& options = {});
 
   torch::Tensor step(LossClosure closure = nullptr) override;
 

@@ -4,7 +4,7 @@
 #include <c10/util/Type.h>
 #include <torch/serialize/archive.h>
 
-#include <cstring>
+#include <algorithm>
 #include <sstream>
 
 #include "ladder/io/tensor_file.h"
@@ -72,7 +72,7 @@ Tensors optimizer_state(const Optimizer& optimizer) {
               ", which writes nothing (override save and load of torch::optim::Optimizer).");
   tensors[kName] = io::text_tensor(optimizer_name(optimizer));
   tensors[kArchive] = at::empty({static_cast<int64_t>(bytes.size())}, torch::kUInt8);
-  std::memcpy(tensors[kArchive].mutable_data_ptr(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), tensors[kArchive].mutable_data_ptr<uint8_t>());
   return tensors;
 }
 

@@ -50,7 +50,7 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
     : objective_(std::move(objective)),
       optimizer_(std::move(optimizer)),
       sampler_(std::move(sampler)),
-      noise_(noise),
+      noise_(std::move(noise)),
       products_(options.products.value_or(ops::product_plan())),
       parameters_(objective_->module().parameters()),
       warm_up_(kWarmUpSteps) {

@@ -160,7 +160,7 @@ inline Bound rounding_of_operands(const torch::Tensor& a, const torch::Tensor& b
 /// infinity.
 inline torch::Tensor winograd_by_definition(const torch::Tensor& x, const torch::Tensor& w,
                                             int64_t padding) {
-  const auto matrix = [](std::vector<double> values, int64_t columns) {
+  const auto matrix = [](const std::vector<double>& values, int64_t columns) {
     return torch::tensor(values, torch::kDouble).reshape({-1, columns});
   };
   // clang-format off

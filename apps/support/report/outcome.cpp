@@ -164,7 +164,7 @@ std::string tiles(const ReportData& data) {
   std::string out;
   if (data.metrics) {
     const auto& m = *data.metrics;
-    const auto note = [&](std::string text) {
+    const auto note = [&](const char* text) -> std::string {
       return data.runs.size() > 1 ? "of " + data.runs.front().name : text;
     };
     add_tile(out, "Balanced accuracy", decimal_text(100 * m.balanced_accuracy, 1) + " %",

@@ -123,8 +123,7 @@ void count_errors(FolderRun& one, bool test) {
   if (!one.config || one.run.evaluations.empty()) return;
   const auto& last = one.run.evaluations.back();
   const auto error = test ? last.test_error : last.validation_error;
-  const auto rows =
-      test ? one.config->test_rows.value_or(0) : static_cast<int64_t>(one.config->validation);
+  const auto rows = test ? one.config->test_rows.value_or(0) : one.config->validation;
   if (!error || rows < 1) return;
   one.run.rows = rows;
   one.run.wrong = std::llround(*error / 100 * static_cast<double>(rows));

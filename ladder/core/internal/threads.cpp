@@ -4,12 +4,14 @@
 
 #include <ATen/Parallel.h>
 #include <pthread.h>
-#include <signal.h>
+#include <signal.h>  // NOLINT: sigset_t, which <csignal> need not have
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <system_error>

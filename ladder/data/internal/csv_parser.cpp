@@ -453,11 +453,9 @@ void CsvParser::read_header(bool header) {
     }
     names_.push_back(std::move(name));
   }
-  if (header) {
-    if (scan_row(true) == Step::kEnd) {
-      fail("rows", "only a header in " + name_,
-           "say that the file has no header if its line is a row");
-    }
+  if (header && scan_row(true) == Step::kEnd) {
+    fail("rows", "only a header in " + name_,
+         "say that the file has no header if its line is a row");
   }
 }
 

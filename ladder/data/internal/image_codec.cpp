@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <utility>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "ladder/io/internal/file_kind.h"
 
