@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 #include <ladder/runs/seed_summary.h>
+#include <ladder/train/evaluate.h>
+#include <ladder/train/run_signs.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "apps/support/output.h"
@@ -27,6 +30,15 @@ void announce(const TrainingFlags& flags, uint64_t seed) {
   }
 }
 
+// What a run that has ended says of the first training rows, for the comparison of several.
+void add_classes(const TrainingFlags& flags, const PlacedData& placed, Ladder& net,
+                 SeedResult& run) {
+  constexpr int64_t kComparedRows = 10'000;
+  if (flags.seeds.size() < 3 || run.result.status == train::TrainStatus::kInterrupted) return;
+  const auto& rows = placed.train_inputs;
+  run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
+}
+
 // Train all seeds side by side; return their results in order.
 std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedData& placed,
                                     const TrainingFlags& flags) {
@@ -47,6 +59,7 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
   auto next = results.begin();
   for (auto& run : seed_runs) {
     all.push_back({run.config, run.trainer ? std::move(*next++) : std::move(*run.result)});
+    if (run.trainer) add_classes(flags, placed, run.net, all.back());
   }
   return all;
 }
@@ -73,7 +86,10 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     place.taught = taught.labels;
   }
   auto run = seed_run(experiment, placed, here, seed, place);
-  return {run.config, run.trainer ? run.trainer->run() : std::move(*run.result)};
+  if (!run.trainer) return {run.config, std::move(*run.result)};
+  SeedResult ended{run.config, run.trainer->run()};
+  add_classes(flags, placed, run.net, ended);
+  return ended;
 }
 
 std::string beside_published(const runs::RunConfig& config) {
@@ -105,6 +121,27 @@ int interrupted(const Experiment& experiment, const TrainingFlags& flags, const 
   return kInterrupted;
 }
 
+// "seeds 3, 7 look left behind ..."; empty where none does.
+std::string left_behind_text(const TrainingFlags& flags, const std::vector<SeedResult>& runs) {
+  std::vector<torch::Tensor> classes;
+  std::vector<uint64_t> seeds;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (!runs[i].classes.defined()) continue;
+    classes.push_back(runs[i].classes);
+    seeds.push_back(flags.seeds[i]);
+  }
+  if (classes.size() < 3) return {};
+  const auto shares = train::disagreements(classes);
+  std::string text;
+  for (const auto place : train::left_behind(shares)) {
+    text += fmt::format(
+        "seed {} looks left behind: the others disagree with it on {:.2f} % of the "
+        "training rows (docs/runs-left-behind.md)\n",
+        seeds[place], shares[place]);
+  }
+  return text;
+}
+
 void print_table(const TrainingFlags& flags, const std::vector<SeedResult>& runs) {
   std::vector<double> values;
   for (const auto& run : runs) {
@@ -118,10 +155,12 @@ void print_table(const TrainingFlags& flags, const std::vector<SeedResult>& runs
       text += fmt::format("{:>6}  {:.2f}\n", flags.seeds[i], values[i]);
     }
   }
-  print(text + fmt::format("mean {:.3f}  std {}  median {:.3f}  over {} seed{}{}\n", summary.mean,
-                           values.size() > 1 ? fmt::format("{:.3f}", summary.std) : "-",
-                           summary.median, values.size(), values.size() > 1 ? "s" : "",
-                           beside_published(runs.front().config)));
+  print(text +
+        fmt::format("mean {:.3f}  std {}  median {:.3f}  over {} seed{}{}\n", summary.mean,
+                    values.size() > 1 ? fmt::format("{:.3f}", summary.std) : "-", summary.median,
+                    values.size(), values.size() > 1 ? "s" : "",
+                    beside_published(runs.front().config)) +
+        left_behind_text(flags, runs));
 }
 
 }  // namespace

@@ -59,8 +59,9 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
 
 /// A run that has ended.
 struct SeedResult {
-  runs::RunConfig config;
-  train::TrainResult result;
+  runs::RunConfig config = {};
+  train::TrainResult result = {};
+  torch::Tensor classes = {};  ///< of the first training rows; undefined where nobody asked
 };
 
 }  // namespace ladder::apps

@@ -20,6 +20,9 @@ struct ImageInputs {
   bool flat = false;               ///< the network takes rows [C H W] in place of [C, H, W]
 };
 
+/// Return them as a JSON object, one key a field.
+std::string to_json(const ImageInputs& images);
+
 /// A trained network between raw rows and class names. Either `features` or `images` is set, or
 /// neither where the network takes its inputs as they are.
 struct PredictionModel {

@@ -31,14 +31,7 @@ io::TensorMap state_of(const Ladder& net) {
 std::map<std::string, std::string> texts_of(const PredictionModel& model) {
   std::map<std::string, std::string> texts = {{"classes", json_array(class_names(model))}};
   if (model.features) texts["features"] = data::to_json(*model.features);
-  if (model.images) {
-    const auto& images = *model.images;
-    texts["images"] =
-        nlohmann::ordered_json{{"channels", images.channels}, {"height", images.height},
-                               {"width", images.width},       {"mean", images.mean},
-                               {"scale", images.scale},       {"flat", images.flat}}
-            .dump();
-  }
+  if (model.images) texts["images"] = to_json(*model.images);
   nlohmann::ordered_json facts = nlohmann::ordered_json::object();
   for (const auto& [name, text] : model.facts) facts[name] = text;
   texts["facts"] = facts.dump();
@@ -84,6 +77,13 @@ void check_weight(const std::string& file, const std::string& name, const torch:
 }
 
 }  // namespace
+
+std::string to_json(const ImageInputs& images) {
+  return nlohmann::ordered_json{{"channels", images.channels}, {"height", images.height},
+                                {"width", images.width},       {"mean", images.mean},
+                                {"scale", images.scale},       {"flat", images.flat}}
+      .dump();
+}
 
 io::TensorMap model_tensors(const PredictionModel& model) {
   check_model("model_tensors", model);

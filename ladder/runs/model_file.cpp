@@ -23,11 +23,6 @@ constexpr const char* kText = "model.json";
 constexpr const char* kPrefix = "network.";
 constexpr int64_t kFormat = 1;
 
-ordered_json images_json(const exports::ImageInputs& images) {
-  return {{"channels", images.channels}, {"height", images.height}, {"width", images.width},
-          {"mean", images.mean},         {"scale", images.scale},   {"flat", images.flat}};
-}
-
 exports::ImageInputs images_from(const ordered_json& json) {
   exports::ImageInputs images{.channels = json.at("channels").get<int64_t>(),
                               .height = json.at("height").get<int64_t>(),
@@ -167,7 +162,9 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
   if (stored.model.features) {
     json["features"] = ordered_json::parse(data::to_json(*stored.model.features));
   }
-  if (stored.model.images) json["images"] = images_json(*stored.model.images);
+  if (stored.model.images) {
+    json["images"] = ordered_json::parse(exports::to_json(*stored.model.images));
+  }
   json["facts"] = ordered_json::array();
   for (const auto& [name, text] : stored.model.facts) {
     json["facts"].push_back(ordered_json::array({name, text}));

@@ -107,4 +107,20 @@ std::vector<double> disagreements(const std::vector<torch::Tensor>& classes) {
   return means;
 }
 
+std::vector<size_t> left_behind(const std::vector<double>& disagreements) {
+  constexpr double kFactor = 1.5;
+  constexpr double kPoints = 0.3;
+  std::vector<size_t> places;
+  if (disagreements.size() < 3) return places;
+  auto sorted = disagreements;
+  std::sort(sorted.begin(), sorted.end());
+  const auto half = sorted.size() / 2;
+  const double median =
+      sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  for (size_t i = 0; i < disagreements.size(); ++i) {
+    if (disagreements[i] > std::max(kFactor * median, median + kPoints)) places.push_back(i);
+  }
+  return places;
+}
+
 }  // namespace ladder::train

@@ -45,4 +45,10 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed = 1,
 /// sizes.
 std::vector<double> disagreements(const std::vector<torch::Tensor>& classes);
 
+/// Return the places of the runs that look left behind: those whose disagreement with the others,
+/// as `disagreements` returns it, is more than 1.5 times the median and .3 points above it. Runs
+/// that ended well differ by a fifth of the median; a cluster in the wrong class adds all its rows.
+/// None for fewer than 3 runs: of two that disagree nothing says which is right.
+std::vector<size_t> left_behind(const std::vector<double>& disagreements);
+
 }  // namespace ladder::train
