@@ -10,6 +10,7 @@
 #include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/internal/operator_call.h"
 #include "ladder/ops/internal/run_kernel.h"
+#include "ladder/ops/internal/traced.h"
 #include "ladder/ops/normalise.h"
 
 namespace ladder::ops {
@@ -177,6 +178,49 @@ struct DenoiseOutputs {
   auto fields() { return std::tie(z_hat, cost); }
 };
 
+// Fill those gradients of `result` that are defined. Those of the target become undefined where the
+// cost has no gradient.
+void denoise_backward(const DenoiseTrace& t, const DenoisingFunction& function,
+                      const DenoiseOutputs& grads, DenoiseInputs& result) {
+  const auto rows = t.u.size(0);
+  const auto cols = t.u.size(1);
+  const auto grad_z_hat = grads.z_hat.defined() ? grads.z_hat.contiguous() : at::Tensor();
+  const bool costed = t.target.defined() && grads.cost.defined();
+  if (!costed) {
+    result.target = result.target_mean = result.target_std = at::Tensor();
+  }
+  // The kernel needs these as memory.
+  const auto grad_z_noisy = result.z_noisy.defined() ? result.z_noisy : at::empty_like(t.u);
+  const auto grad_u = result.u.defined() ? result.u : at::empty_like(t.u);
+  const auto grad_cost = costed ? grads.cost : at::Tensor();
+  with_element(t.u, [&]<class T>(T*) {
+    const double cost_share =
+        costed && t.u.is_cpu() ? grads.cost.item<double>() / static_cast<double>(rows * cols) : 0;
+    run_kernel(DenoiseBackward<T>{.z_noisy = data_or_null<T>(t.z_noisy),
+                                  .u = data_or_null<T>(t.u),
+                                  .z_hat = data_or_null<T>(t.z_hat),
+                                  .rows = rows,
+                                  .cols = cols,
+                                  .function = fixed_function(function),
+                                  .mlp = shape_of(function),
+                                  .weight = data_or_null<T>(t.weight),
+                                  .target = costed ? data_or_null<T>(t.target) : nullptr,
+                                  .target_mean = data_or_null<T>(t.target_mean),
+                                  .target_std = data_or_null<T>(t.target_std),
+                                  .u_mean = data_or_null<T>(t.u_mean),
+                                  .u_std = data_or_null<T>(t.u_std),
+                                  .grad_z_hat = data_or_null<T>(grad_z_hat),
+                                  .grad_cost = cost_share,
+                                  .grad_z_noisy = mutable_data_or_null<T>(grad_z_noisy),
+                                  .grad_u = mutable_data_or_null<T>(grad_u),
+                                  .grad_weight = mutable_data_or_null<T>(result.weight),
+                                  .grad_target = mutable_data_or_null<T>(result.target),
+                                  .grad_target_mean = mutable_data_or_null<T>(result.target_mean),
+                                  .grad_target_std = mutable_data_or_null<T>(result.target_std)},
+               t.u, grad_cost);
+  });
+}
+
 class DenoiseAutograd : public torch::autograd::Function<DenoiseAutograd> {
  public:
   static variable_list forward(AutogradContext* ctx, const OptionalTensor& /*z_noisy*/,
@@ -199,46 +243,153 @@ class DenoiseAutograd : public torch::autograd::Function<DenoiseAutograd> {
     const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
     const auto function = kept<DenoisingFunction>(ctx);
     const auto grads = from_list<DenoiseOutputs>(grad_list);
-    const auto rows = t.u.size(0);
-    const auto cols = t.u.size(1);
-    const auto grad_z_hat = grads.z_hat.defined() ? grads.z_hat.contiguous() : at::Tensor();
-    const bool costed = t.target.defined() && grads.cost.defined();
     auto result = wanted_gradients(
         ctx, DenoiseInputs{t.z_noisy, t.u, t.weight, t.target, t.target_mean, t.target_std});
-    if (!costed) {
-      result.target = result.target_mean = result.target_std = at::Tensor();
-    }
-    // The kernel needs these as memory.
-    const auto grad_z_noisy = result.z_noisy.defined() ? result.z_noisy : at::empty_like(t.u);
-    const auto grad_u = result.u.defined() ? result.u : at::empty_like(t.u);
-    const auto grad_cost = costed ? grads.cost : at::Tensor();
-    with_element(t.u, [&]<class T>(T*) {
-      const double cost_share =
-          costed && t.u.is_cpu() ? grads.cost.item<double>() / static_cast<double>(rows * cols) : 0;
-      run_kernel(DenoiseBackward<T>{.z_noisy = data_or_null<T>(t.z_noisy),
-                                    .u = data_or_null<T>(t.u),
-                                    .z_hat = data_or_null<T>(t.z_hat),
-                                    .rows = rows,
-                                    .cols = cols,
-                                    .function = fixed_function(function),
-                                    .mlp = shape_of(function),
-                                    .weight = data_or_null<T>(t.weight),
-                                    .target = costed ? data_or_null<T>(t.target) : nullptr,
-                                    .target_mean = data_or_null<T>(t.target_mean),
-                                    .target_std = data_or_null<T>(t.target_std),
-                                    .u_mean = data_or_null<T>(t.u_mean),
-                                    .u_std = data_or_null<T>(t.u_std),
-                                    .grad_z_hat = data_or_null<T>(grad_z_hat),
-                                    .grad_cost = cost_share,
-                                    .grad_z_noisy = mutable_data_or_null<T>(grad_z_noisy),
-                                    .grad_u = mutable_data_or_null<T>(grad_u),
-                                    .grad_weight = mutable_data_or_null<T>(result.weight),
-                                    .grad_target = mutable_data_or_null<T>(result.target),
-                                    .grad_target_mean = mutable_data_or_null<T>(result.target_mean),
-                                    .grad_target_std = mutable_data_or_null<T>(result.target_std)},
-                 t.u, grad_cost);
-    });
+    denoise_backward(t, function, grads, result);
     return to_list(result, /*more=*/1);
+  }
+};
+
+// ---- tracing ------------------------------------------------------------------------------------
+
+// The forward and the backward pass as operators of their own, as for `normalise`.
+
+struct DenoiseForwardCall : DenoiseCall {
+  using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+  static constexpr const char* kOperator = "ladder::denoise_forward";
+  static constexpr const char* kSchema =
+      "denoise_forward(Tensor z_noisy, Tensor u, Tensor weight, int combinator, int[] mlp_hidden, "
+      "bool mlp_augmented, float mlp_slope, Tensor? target, Tensor? target_mean, "
+      "Tensor? target_std) -> (Tensor z_hat, Tensor cost, Tensor u_mean, Tensor u_std)";
+};
+
+struct DenoiseBackwardCall {
+  using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+  static constexpr const char* kOperator = "ladder::denoise_backward";
+  static constexpr const char* kSchema =
+      "denoise_backward(Tensor z_noisy, Tensor u, Tensor weight, int combinator, "
+      "int[] mlp_hidden, bool mlp_augmented, float mlp_slope, Tensor? target, "
+      "Tensor? target_mean, Tensor? target_std, Tensor u_mean, Tensor u_std, Tensor z_hat, "
+      "Tensor? grad_z_hat, Tensor? grad_cost) -> (Tensor grad_z_noisy, Tensor grad_u, "
+      "Tensor grad_weight, Tensor grad_target, Tensor grad_target_mean, Tensor grad_target_std)";
+
+  DenoiseCall call;
+  at::Tensor u_mean, u_std, z_hat;
+  OptionalTensor grad_z_hat, grad_cost;
+
+  auto fields() const {
+    return std::tuple_cat(call.fields(), std::tie(u_mean, u_std, z_hat, grad_z_hat, grad_cost));
+  }
+};
+
+DenoiseForwardCall::Result denoise_forward_kernel(const DenoiseForwardCall& call) {
+  const auto result = forward_kernel(call, function_of(call));
+  return {result.trace.z_hat, result.cost, result.trace.u_mean, result.trace.u_std};
+}
+
+DenoiseForwardCall::Result denoise_forward_shapes(const DenoiseForwardCall& call) {
+  const auto column = at::empty_symint({call.u.sym_size(1)}, call.u.options());
+  return {dense_like(call.u), at::empty({}, call.u.options()), column, at::empty_like(column)};
+}
+
+DenoiseBackwardCall::Result denoise_backward_shapes(const DenoiseBackwardCall& call) {
+  const auto& of = call.call;
+  return {dense_like(of.u),
+          dense_like(of.u),
+          dense_like(of.weight),
+          dense_like(of.target, of.u),
+          dense_like(of.target_mean, of.u),
+          dense_like(of.target_std, of.u)};
+}
+
+DenoiseBackwardCall::Result denoise_backward_kernel(const DenoiseBackwardCall& call) {
+  const auto& of = call.call;
+  const DenoiseTrace t{.z_noisy = of.z_noisy.contiguous(),
+                       .u = of.u.contiguous(),
+                       .weight = of.weight.contiguous(),
+                       .target = dense_or_none(of.target),
+                       .target_mean = dense_or_none(of.target_mean),
+                       .target_std = dense_or_none(of.target_std),
+                       .u_mean = call.u_mean.contiguous(),
+                       .u_std = call.u_std.contiguous(),
+                       .z_hat = call.z_hat.contiguous()};
+  auto result = denoise_backward_shapes(call);
+  const auto wanted = [](const OptionalTensor& input, const at::Tensor& gradient) {
+    return input ? gradient : at::Tensor();
+  };
+  DenoiseInputs filled{std::get<0>(result),
+                       std::get<1>(result),
+                       std::get<2>(result),
+                       wanted(of.target, std::get<3>(result)),
+                       wanted(of.target_mean, std::get<4>(result)),
+                       wanted(of.target_std, std::get<5>(result))};
+  if (!call.grad_cost) {
+    for (auto* gradient : {&std::get<3>(result), &std::get<4>(result), &std::get<5>(result)}) {
+      gradient->zero_();
+    }
+  }
+  denoise_backward(
+      t, function_of(of),
+      {.z_hat = dense_or_none(call.grad_z_hat), .cost = call.grad_cost.value_or(at::Tensor())},
+      filled);
+  return result;
+}
+
+// What the backward pass of a traced call needs beside tensors.
+struct TracedDenoiseSettings {
+  int64_t combinator;
+  std::vector<int64_t> mlp_hidden;
+  bool mlp_augmented;
+  double mlp_slope;
+};
+
+class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const OptionalTensor& z_noisy,
+                               const OptionalTensor& u, const OptionalTensor& weight,
+                               const OptionalTensor& target, const OptionalTensor& target_mean,
+                               const OptionalTensor& target_std, const DenoiseCall& call) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto [z_hat, cost, u_mean, u_std] = Operator<DenoiseForwardCall>::call({call});
+    ctx->set_materialize_grads(false);
+    const auto kept_or_none = [](const OptionalTensor& t) { return t.value_or(at::Tensor()); };
+    ctx->save_for_backward({*z_noisy, *u, *weight, kept_or_none(target), kept_or_none(target_mean),
+                            kept_or_none(target_std), u_mean, u_std, z_hat});
+    keep(ctx, TracedDenoiseSettings{call.combinator, call.mlp_hidden.vec(), call.mlp_augmented,
+                                    call.mlp_slope});
+    return {z_hat, cost};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
+    const auto settings = kept<TracedDenoiseSettings>(ctx);
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto result =
+        Operator<DenoiseBackwardCall>::call({.call = {.z_noisy = t.z_noisy,
+                                                      .u = t.u,
+                                                      .weight = t.weight,
+                                                      .combinator = settings.combinator,
+                                                      .mlp_hidden = settings.mlp_hidden,
+                                                      .mlp_augmented = settings.mlp_augmented,
+                                                      .mlp_slope = settings.mlp_slope,
+                                                      .target = if_defined(t.target),
+                                                      .target_mean = if_defined(t.target_mean),
+                                                      .target_std = if_defined(t.target_std)},
+                                             .u_mean = t.u_mean,
+                                             .u_std = t.u_std,
+                                             .z_hat = t.z_hat,
+                                             .grad_z_hat = if_defined(grads[0]),
+                                             .grad_cost = if_defined(grads[1])});
+    const auto of = [](const at::Tensor& input, const at::Tensor& gradient) {
+      return input.defined() ? gradient : at::Tensor();
+    };
+    return {std::get<0>(result),
+            std::get<1>(result),
+            std::get<2>(result),
+            of(t.target, std::get<3>(result)),
+            of(t.target_mean, std::get<4>(result)),
+            of(t.target_std, std::get<5>(result)),
+            at::Tensor()};
   }
 };
 
@@ -252,7 +403,9 @@ DenoiseTensors denoise_autograd(const DenoiseCall& call) {
                              call.target.value_or(at::Tensor()),
                              call.target_mean.value_or(at::Tensor()),
                              call.target_std.value_or(at::Tensor())};
-  const auto outputs = from_list<DenoiseOutputs>(apply_function<DenoiseAutograd>(inputs, call));
+  const auto outputs =
+      from_list<DenoiseOutputs>(is_traced(call.u) ? apply_function<TracedDenoise>(inputs, call)
+                                                  : apply_function<DenoiseAutograd>(inputs, call));
   return {outputs.z_hat, outputs.cost};
 }
 
@@ -420,9 +573,19 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
 
 }  // namespace reference
 
-TORCH_LIBRARY_FRAGMENT(ladder, m) { m.def(DenoiseCall::kSchema); }
+TORCH_LIBRARY_FRAGMENT(ladder, m) {
+  m.def(DenoiseCall::kSchema);
+  m.def(DenoiseForwardCall::kSchema);
+  m.def(DenoiseBackwardCall::kSchema);
+}
+TORCH_LIBRARY_IMPL(ladder, Meta, m) {
+  m.impl("denoise_forward", Operator<DenoiseForwardCall>::unpacked<denoise_forward_shapes>);
+  m.impl("denoise_backward", Operator<DenoiseBackwardCall>::unpacked<denoise_backward_shapes>);
+}
 TORCH_LIBRARY_IMPL(ladder, CPU, m) {
   m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_kernel>);
+  m.impl("denoise_forward", Operator<DenoiseForwardCall>::unpacked<denoise_forward_kernel>);
+  m.impl("denoise_backward", Operator<DenoiseBackwardCall>::unpacked<denoise_backward_kernel>);
 }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
   m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_autograd>);
@@ -430,6 +593,8 @@ TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
 #ifdef LADDER_CUDA
 TORCH_LIBRARY_IMPL(ladder, CUDA, m) {
   m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_kernel>);
+  m.impl("denoise_forward", Operator<DenoiseForwardCall>::unpacked<denoise_forward_kernel>);
+  m.impl("denoise_backward", Operator<DenoiseBackwardCall>::unpacked<denoise_backward_kernel>);
 }
 TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) {
   m.impl("denoise", Operator<DenoiseCall>::unpacked<denoise_autograd>);

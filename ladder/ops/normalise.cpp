@@ -9,6 +9,7 @@
 #include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/internal/operator_call.h"
 #include "ladder/ops/internal/run_kernel.h"
+#include "ladder/ops/internal/traced.h"
 
 namespace ladder::ops {
 namespace {
@@ -201,6 +202,41 @@ struct NormaliseSettings {
   bool stored;
 };
 
+// Fill those gradients of `result` that are defined.
+void backward_kernel(const NormaliseTrace& t, const NormaliseSettings& settings,
+                     const NormaliseOutputs& grads, const NormaliseInputs& result) {
+  const auto& groups = settings.groups;
+  // The kernel needs this one as memory.
+  const auto grad_x = result.x.defined() ? result.x : at::empty_like(t.x);
+  with_element(t.x, [&]<class T>(T*) {
+    std::vector<const T*> grad_z(groups.size(), nullptr);
+    for (size_t g = 0; g < grads.z.size(); ++g) {
+      grad_z[g] = data_or_null<T>(grads.z[g]);
+    }
+    run_kernel(NormaliseBackward<T>{.x = data_or_null<T>(t.x),
+                                    .z = data_or_null<T>(t.z),
+                                    .h = data_or_null<T>(t.h),
+                                    .mean = data_or_null<T>(t.mean),
+                                    .std = data_or_null<T>(t.std),
+                                    .cols = t.x.size(1),
+                                    .groups = groups.data(),
+                                    .group_count = static_cast<int64_t>(groups.size()),
+                                    .gamma = data_or_null<T>(t.gamma),
+                                    .beta = data_or_null<T>(t.beta),
+                                    .activation = settings.activation,
+                                    .slope = settings.leaky_slope,
+                                    .stored = settings.stored,
+                                    .grad_h = data_or_null<T>(grads.h),
+                                    .grad_z = grad_z.data(),
+                                    .grad_mean = data_or_null<T>(grads.mean),
+                                    .grad_std = data_or_null<T>(grads.std),
+                                    .grad_x = mutable_data_or_null<T>(grad_x),
+                                    .grad_gamma = mutable_data_or_null<T>(result.gamma),
+                                    .grad_beta = mutable_data_or_null<T>(result.beta)},
+               t.x);
+  });
+}
+
 class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const OptionalTensor& /*x*/,
@@ -230,44 +266,216 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
                 "(use ops::reference::normalise where you need it).");
     const auto t = from_list<NormaliseTrace>(ctx->get_saved_variables());
     const auto settings = kept<NormaliseSettings>(ctx);
-    const auto& groups = settings.groups;
     for (auto& grad : grad_list) {
       grad = grad.defined() ? grad.contiguous() : grad;
     }
     const auto grads = NormaliseOutputs::from(grad_list);
     auto result = wanted_gradients(ctx, NormaliseInputs{t.x, t.gamma, t.beta});
-    // The kernel needs this one as memory.
-    const auto grad_x = result.x.defined() ? result.x : at::empty_like(t.x);
-    with_element(t.x, [&]<class T>(T*) {
-      std::vector<const T*> grad_z(groups.size(), nullptr);
-      for (size_t g = 0; g < grads.z.size(); ++g) {
-        grad_z[g] = data_or_null<T>(grads.z[g]);
-      }
-      run_kernel(NormaliseBackward<T>{.x = data_or_null<T>(t.x),
-                                      .z = data_or_null<T>(t.z),
-                                      .h = data_or_null<T>(t.h),
-                                      .mean = data_or_null<T>(t.mean),
-                                      .std = data_or_null<T>(t.std),
-                                      .cols = t.x.size(1),
-                                      .groups = groups.data(),
-                                      .group_count = static_cast<int64_t>(groups.size()),
-                                      .gamma = data_or_null<T>(t.gamma),
-                                      .beta = data_or_null<T>(t.beta),
-                                      .activation = settings.activation,
-                                      .slope = settings.leaky_slope,
-                                      .stored = settings.stored,
-                                      .grad_h = data_or_null<T>(grads.h),
-                                      .grad_z = grad_z.data(),
-                                      .grad_mean = data_or_null<T>(grads.mean),
-                                      .grad_std = data_or_null<T>(grads.std),
-                                      .grad_x = mutable_data_or_null<T>(grad_x),
-                                      .grad_gamma = mutable_data_or_null<T>(result.gamma),
-                                      .grad_beta = mutable_data_or_null<T>(result.beta)},
-                 t.x);
-    });
+    backward_kernel(t, settings, grads, result);
     return to_list(result, /*more=*/1);
   }
 };
+
+// ---- tracing ------------------------------------------------------------------------------------
+
+// The forward and the backward pass as operators of their own, with what lies between them as
+// tensors: torch.compile records these two, and they compute shapes on tensors without memory.
+
+constexpr const char* kNormaliseForwardSchema =
+    "normalise_forward(Tensor x, int[] rows, float[] noise_std, Tensor? noise, int seed, "
+    "int offset, Tensor? position, Tensor? gamma, Tensor? beta, int activation, "
+    "float leaky_slope, Tensor? mean, Tensor? std) -> (Tensor h, Tensor z, Tensor mean, "
+    "Tensor std)";
+constexpr const char* kNormaliseBackwardSchema =
+    "normalise_backward(Tensor x, Tensor z, Tensor mean, Tensor std, int[] rows, "
+    "float[] noise_std, Tensor? gamma, Tensor? beta, int activation, float leaky_slope, "
+    "bool stored, Tensor? grad_h, Tensor? grad_z, Tensor? grad_mean, Tensor? grad_std) -> "
+    "(Tensor grad_x, Tensor grad_gamma, Tensor grad_beta)";
+
+using NormaliseForwardTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+using NormaliseGradients = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+
+struct NormaliseForwardCall {
+  using Result = NormaliseForwardTensors;
+  static constexpr const char* kOperator = "ladder::normalise_forward";
+
+  at::Tensor x;
+  at::IntArrayRef rows;
+  at::ArrayRef<double> noise_std;
+  OptionalTensor noise;
+  int64_t seed, offset;
+  OptionalTensor position, gamma, beta;
+  int64_t activation;
+  double leaky_slope;
+  OptionalTensor mean, std;
+
+  auto fields() const {
+    return std::tie(x, rows, noise_std, noise, seed, offset, position, gamma, beta, activation,
+                    leaky_slope, mean, std);
+  }
+};
+
+struct NormaliseBackwardCall {
+  using Result = NormaliseGradients;
+  static constexpr const char* kOperator = "ladder::normalise_backward";
+
+  at::Tensor x, z, mean, std;
+  at::IntArrayRef rows;
+  at::ArrayRef<double> noise_std;
+  OptionalTensor gamma, beta;
+  int64_t activation;
+  double leaky_slope;
+  bool stored;
+  OptionalTensor grad_h, grad_z, grad_mean, grad_std;
+
+  auto fields() const {
+    return std::tie(x, z, mean, std, rows, noise_std, gamma, beta, activation, leaky_slope, stored,
+                    grad_h, grad_z, grad_mean, grad_std);
+  }
+};
+
+NormaliseCall whole_call(const NormaliseForwardCall& call) {
+  return {.x = call.x,
+          .rows = call.rows,
+          .noise_std = call.noise_std,
+          .noise = call.noise,
+          .seed = call.seed,
+          .offset = call.offset,
+          .position = call.position,
+          .gamma = call.gamma,
+          .beta = call.beta,
+          .activation = call.activation,
+          .leaky_slope = call.leaky_slope,
+          .mean = call.mean,
+          .std = call.std,
+          .keep_z = true};
+}
+
+NormaliseForwardTensors normalise_forward_kernel(const NormaliseForwardCall& call) {
+  const auto t = forward_kernel(whole_call(call), /*store_z=*/true);
+  return {t.h, t.z, t.mean, t.std};
+}
+
+NormaliseForwardTensors normalise_forward_shapes(const NormaliseForwardCall& call) {
+  const c10::SymInt groups(static_cast<int64_t>(call.rows.size()));
+  const auto statistics = at::empty_symint({groups, call.x.sym_size(1)}, call.x.options());
+  return {dense_like(call.x), dense_like(call.x), statistics, at::empty_like(statistics)};
+}
+
+NormaliseGradients normalise_backward_shapes(const NormaliseBackwardCall& call) {
+  return {dense_like(call.x), dense_like(call.gamma, call.x), dense_like(call.beta, call.x)};
+}
+
+NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) {
+  const NormaliseCall forward{.x = call.x,
+                              .rows = call.rows,
+                              .noise_std = call.noise_std,
+                              .noise = {},
+                              .seed = 0,
+                              .offset = 0,
+                              .position = {},
+                              .gamma = call.gamma,
+                              .beta = call.beta,
+                              .activation = call.activation,
+                              .leaky_slope = call.leaky_slope,
+                              .mean = {},
+                              .std = {},
+                              .keep_z = true};
+  const NormaliseTrace t{.x = call.x.contiguous(),
+                         .gamma = dense(call.gamma),
+                         .beta = dense(call.beta),
+                         .z = call.z.contiguous(),
+                         .h = {},
+                         .mean = call.mean.contiguous(),
+                         .std = call.std.contiguous()};
+  NormaliseOutputs grads{
+      .h = dense(call.grad_h), .mean = dense(call.grad_mean), .std = dense(call.grad_std), .z = {}};
+  if (const auto grad_z = dense(call.grad_z); grad_z.defined()) {
+    grads.z = z_of_groups(grad_z, forward);
+  }
+  auto result = normalise_backward_shapes(call);
+  backward_kernel(t, {groups_of(forward), activation_of(forward), call.leaky_slope, call.stored},
+                  grads,
+                  {.x = std::get<0>(result),
+                   .gamma = call.gamma ? std::get<1>(result) : at::Tensor(),
+                   .beta = call.beta ? std::get<2>(result) : at::Tensor()});
+  return result;
+}
+
+// What the backward pass of a traced call needs beside tensors.
+struct TracedNormaliseSettings {
+  std::vector<int64_t> rows;
+  std::vector<double> noise_std;
+  int64_t activation;
+  double leaky_slope;
+  bool stored, has_gamma, has_beta;
+};
+
+class TracedNormalise : public torch::autograd::Function<TracedNormalise> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const OptionalTensor& x,
+                               const OptionalTensor& gamma, const OptionalTensor& beta,
+                               const NormaliseCall& call) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto [h, z, mean, std] = Operator<NormaliseForwardCall>::call({.x = *x,
+                                                                   .rows = call.rows,
+                                                                   .noise_std = call.noise_std,
+                                                                   .noise = call.noise,
+                                                                   .seed = call.seed,
+                                                                   .offset = call.offset,
+                                                                   .position = call.position,
+                                                                   .gamma = gamma,
+                                                                   .beta = beta,
+                                                                   .activation = call.activation,
+                                                                   .leaky_slope = call.leaky_slope,
+                                                                   .mean = call.mean,
+                                                                   .std = call.std});
+    ctx->set_materialize_grads(false);
+    ctx->save_for_backward(
+        {*x, gamma.value_or(at::Tensor()), beta.value_or(at::Tensor()), z, mean, std});
+    keep(ctx, TracedNormaliseSettings{call.rows.vec(), call.noise_std.vec(), call.activation,
+                                      call.leaky_slope, call.mean.has_value(), gamma.has_value(),
+                                      beta.has_value()});
+    return {h, z, mean, std};
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto settings = kept<TracedNormaliseSettings>(ctx);
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto [grad_x, grad_gamma, grad_beta] =
+        Operator<NormaliseBackwardCall>::call({.x = saved[0],
+                                               .z = saved[3],
+                                               .mean = saved[4],
+                                               .std = saved[5],
+                                               .rows = settings.rows,
+                                               .noise_std = settings.noise_std,
+                                               .gamma = if_defined(saved[1]),
+                                               .beta = if_defined(saved[2]),
+                                               .activation = settings.activation,
+                                               .leaky_slope = settings.leaky_slope,
+                                               .stored = settings.stored,
+                                               .grad_h = if_defined(grads[0]),
+                                               .grad_z = if_defined(grads[1]),
+                                               .grad_mean = if_defined(grads[2]),
+                                               .grad_std = if_defined(grads[3])});
+    return {grad_x, settings.has_gamma ? grad_gamma : at::Tensor(),
+            settings.has_beta ? grad_beta : at::Tensor(), at::Tensor()};
+  }
+};
+
+NormaliseTensors normalise_traced(const NormaliseCall& call) {
+  const auto outputs = apply_function<TracedNormalise>(
+      NormaliseInputs{call.x, call.gamma.value_or(at::Tensor()), call.beta.value_or(at::Tensor())},
+      call);
+  std::vector<at::Tensor> z;
+  int64_t row = 0;
+  for (const auto count : call.rows) {
+    if (call.keep_z) z.push_back(outputs[1].narrow(0, row, count));
+    row += count;
+  }
+  return {outputs[0], std::move(z), outputs[2], outputs[3]};
+}
 
 bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
@@ -275,6 +483,7 @@ NormaliseTensors normalise_autograd(const NormaliseCall& call) {
   if (!has_normalise_kernel(call.x, call.rows.size())) {  // called by name
     return normalise_composite(call);
   }
+  if (is_traced(call.x)) return normalise_traced(call);
   if (!at::GradMode::is_enabled() ||
       !(call.x.requires_grad() || requires_grad(call.gamma) || requires_grad(call.beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
@@ -421,9 +630,21 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
 
 }  // namespace reference
 
-TORCH_LIBRARY_FRAGMENT(ladder, m) { m.def(NormaliseCall::kSchema); }
+TORCH_LIBRARY_FRAGMENT(ladder, m) {
+  m.def(NormaliseCall::kSchema);
+  m.def(kNormaliseForwardSchema);
+  m.def(kNormaliseBackwardSchema);
+}
 TORCH_LIBRARY_IMPL(ladder, CPU, m) {
   m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_kernel>);
+  m.impl("normalise_forward", Operator<NormaliseForwardCall>::unpacked<normalise_forward_kernel>);
+  m.impl("normalise_backward",
+         Operator<NormaliseBackwardCall>::unpacked<normalise_backward_kernel>);
+}
+TORCH_LIBRARY_IMPL(ladder, Meta, m) {
+  m.impl("normalise_forward", Operator<NormaliseForwardCall>::unpacked<normalise_forward_shapes>);
+  m.impl("normalise_backward",
+         Operator<NormaliseBackwardCall>::unpacked<normalise_backward_shapes>);
 }
 TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
   m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_autograd>);
@@ -431,6 +652,9 @@ TORCH_LIBRARY_IMPL(ladder, AutogradCPU, m) {
 #ifdef LADDER_CUDA
 TORCH_LIBRARY_IMPL(ladder, CUDA, m) {
   m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_kernel>);
+  m.impl("normalise_forward", Operator<NormaliseForwardCall>::unpacked<normalise_forward_kernel>);
+  m.impl("normalise_backward",
+         Operator<NormaliseBackwardCall>::unpacked<normalise_backward_kernel>);
 }
 TORCH_LIBRARY_IMPL(ladder, AutogradCUDA, m) {
   m.impl("normalise", Operator<NormaliseCall>::unpacked<normalise_autograd>);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "ladder/ops/internal/traced.h"
 #include "ladder/ops/kernels/cpu/columns.h"
 
 #ifdef LADDER_KERNELS_X86
@@ -228,6 +229,7 @@ at::Tensor linear_kernel(const at::Tensor& x, const at::Tensor& weight) {
 }
 
 at::Tensor linear_autograd(const at::Tensor& x, const at::Tensor& weight) {
+  if (is_traced(x)) return at::linear(x, weight);  // what records it may choose the product
   return LinearFunction::apply(x, weight);
 }
 
