@@ -7,7 +7,7 @@ import os
 import pathlib
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from ladder_networks import _core
 from ladder_networks._report import FitReport
 from ladder_networks._rows import (
-    Frame,
     Rows,
     classes_from_texts,
     classes_of,
@@ -293,14 +292,14 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         labels, unlabeled = labels_of(y)
         options = self._options()
-        images = is_images(X)
+        rows = in_place(X)
+        images = is_images(rows)
         if images:
-            self.n_features_in_ = int(np.prod(np.shape(X)[1:]))
+            self.n_features_in_ = int(np.prod(rows.shape[1:]))
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
-            rows = X
         else:
-            rows = validated(self, X, fitting=True)
+            rows = validated(self, rows, fitting=True)
         check_consistent_length(rows, labels)
         if sample_weight is not None:
             weights = _check_sample_weight(
@@ -368,13 +367,14 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if self._model.image_shape is not None:
-            if not is_images(X):
+            images = in_place(X)
+            if not is_images(images):
                 raise ValueError(
                     "LadderClassifier: expected images as uint8 (n_samples, height, width) or "
                     f"(n_samples, channels, height, width) but got {type(X).__name__} "
                     f"{getattr(X, 'dtype', '')} {getattr(X, 'shape', '')}."
                 )
-            return self._model.predict_images(np.asarray(X))
+            return self._model.predict_images(images)
         rows = validated(self, X, fitting=False)
         return self._model.predict_table(table_of(rows, self._columns()))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.metadata
+import importlib.util
+import pathlib
 
 from ladder_networks._build import TORCH_SERIES
 
@@ -39,16 +42,30 @@ def check_series(version: str | None) -> None:
         )
 
 
+def _load_libraries() -> None:
+    """Load the CPU libraries of the wheel, wherever Python finds it."""
+    spec = importlib.util.find_spec("torch")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        for name in ("libc10.so", "libtorch_cpu.so"):
+            library = pathlib.Path(place) / "lib" / name
+            if library.exists():
+                ctypes.CDLL(str(library))
+
+
 def load_libtorch() -> None:
     """Check the series of torch and load the compiled module with its LibTorch.
 
-    PyTorch itself is imported only where the module does not find LibTorch beside itself, as in a
-    virtual environment that sees the packages of another one. The classifier needs LibTorch only,
-    and so it also works where the wheel lacks the CUDA libraries that ``import torch`` asks for.
+    The module looks for LibTorch beside itself. Where it is elsewhere, as in a virtual environment
+    that sees the packages of another one, its libraries are loaded first. PyTorch itself is only
+    imported as a last resort: the classifier needs LibTorch alone, and so it also works where the
+    wheel lacks the CUDA libraries that ``import torch`` asks for.
     """
     check_series(_found_version())
-    try:
-        importlib.import_module("ladder_networks._core")
-    except ImportError:
-        importlib.import_module("torch")
-        importlib.import_module("ladder_networks._core")
+    for prepare in (lambda: None, _load_libraries, lambda: importlib.import_module("torch")):
+        try:
+            prepare()
+            importlib.import_module("ladder_networks._core")
+            return
+        except (ImportError, OSError) as error:
+            last = error
+    raise last

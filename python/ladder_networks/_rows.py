@@ -6,7 +6,7 @@ import math
 import numbers
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,14 @@ class Frame(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
-Rows: TypeAlias = npt.ArrayLike | Frame
+class DLPackArray(Protocol):
+    """An array of another library, a tensor of PyTorch say."""
+
+    def __dlpack__(self) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+Rows: TypeAlias = npt.ArrayLike | Frame | DLPackArray
 
 # Types of values that the compiled module reads where they lie.
 _READ_IN_PLACE = frozenset(
@@ -76,7 +83,7 @@ def is_polars(rows: object) -> bool:
     return polars is not None and isinstance(rows, polars.DataFrame)
 
 
-def is_images(rows: object) -> bool:
+def is_images(rows: object) -> TypeGuard[npt.NDArray[np.uint8]]:
     """Return whether rows are images: uint8 [N, H, W] or [N, C, H, W]."""
     return isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim in (3, 4)
 
@@ -86,8 +93,9 @@ def in_place(rows: Rows) -> Any:
     if isinstance(rows, np.ndarray) or is_pandas(rows) or is_polars(rows):
         return rows
     if hasattr(rows, "__dlpack__"):
+        exporter: Any = rows
         try:
-            return np.from_dlpack(rows)
+            return np.from_dlpack(exporter)
         except (BufferError, RuntimeError, TypeError) as error:
             raise ValueError(
                 f"LadderClassifier: expected an array in the memory of the CPU, without gradient, "
@@ -188,24 +196,24 @@ def validated(estimator: Any, rows: Rows, *, fitting: bool) -> Any:
     Sets or checks `n_features_in_` and `feature_names_in_`. A frame of numbers, texts and
     categories stays a frame; arrays become matrices of numbers, in which NaN is a missing value.
     """
-    rows = in_place(rows)
-    if is_pandas(rows) or is_polars(rows):
-        validate_data(estimator, rows, reset=fitting, skip_check_array=True)
+    checked = in_place(rows)
+    if is_pandas(checked) or is_polars(checked):
+        validate_data(estimator, checked, reset=fitting, skip_check_array=True)
         least = 2 if fitting else 1
-        if len(rows) < least:
+        if len(checked) < least:
             raise ValueError(
-                f"LadderClassifier: expected at least {least} rows but got {len(rows)} sample(s) "
-                f"(shape={rows.shape})."
+                f"LadderClassifier: expected at least {least} rows but got {len(checked)} sample(s) "
+                f"(shape={checked.shape})."
             )
-        if rows.shape[1] == 0:
+        if checked.shape[1] == 0:
             raise ValueError(
-                f"0 feature(s) (shape={rows.shape}) while a minimum of 1 is required by "
+                f"0 feature(s) (shape={checked.shape}) while a minimum of 1 is required by "
                 "LadderClassifier."
             )
-        return rows
+        return checked
     return validate_data(
         estimator,
-        rows,
+        checked,
         reset=fitting,
         ensure_all_finite="allow-nan",
         ensure_min_samples=2 if fitting else 1,

@@ -1,0 +1,3 @@
+"""What the compiled module was built with."""
+
+TORCH_SERIES: str
