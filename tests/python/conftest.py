@@ -31,6 +31,6 @@ def clouds() -> Clouds:
 def programs() -> pathlib.Path:
     """The folder of the programs of this build."""
     folder = os.environ.get("LADDER_PROGRAMS")
-    if not folder:
+    if not folder or not pathlib.Path(folder, "ladder").exists():
         pytest.skip("no programs to compare with (set LADDER_PROGRAMS to a build's folder bin)")
     return pathlib.Path(folder)

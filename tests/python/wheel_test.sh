@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds a wheel from the objects of a build, installs it in a new virtual environment and uses it
-# there: wheel_test.sh PYTHON BUILD_FOLDER WORK_FOLDER TORCH_DIR.
+# there: wheel_test.sh BUILD_FOLDER WORK_FOLDER TORCH_DIR.
 set -euo pipefail
-python=$1 build=$2 work=$3 torch=$4
+build=$1 work=$2 torch=$3
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=$root/.venv-tests/bin/python
 if [ ! -e "$root/.venv-tests/.bootstrap" ]; then
   echo "no Python packages for tests (./bootstrap.sh test installs them in .venv-tests)"
   exit 77
