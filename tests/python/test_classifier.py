@@ -211,28 +211,44 @@ def test_report(clouds):
 # ---- Long trainings
 
 
-def test_ctrl_c_stops_and_keeps_the_model(clouds):
-    endless = quick(epochs=100_000)
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+class Soon:
+    """A progress bar that sends a signal to the training that it is told of."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self.number = number
+        self.bar = self
+        self.timer: threading.Timer | None = None
+
+    def __call__(self, step: int, steps: int, cost: float) -> None:
+        if self.timer is None:
+            self.timer = threading.Timer(0.2, os.kill, (os.getpid(), self.number))
+            self.timer.start()
+
+    def close(self) -> None:
+        assert self.timer is not None, "the training was over before it was told of"
+        self.timer.join()
+
+
+def test_ctrl_c_stops_and_keeps_the_model(clouds, monkeypatch):
+    monkeypatch.setattr("ladder_networks._classifier._Bar", lambda: Soon(signal.SIGINT))
+    endless = quick(epochs=100_000, progress=True)
     with pytest.warns(UserWarning, match="training was interrupted after [0-9]+ steps; the model"):
         endless.fit(clouds.X, clouds.y)
     assert endless.report_.status == "interrupted"
     assert endless.score(clouds.X, clouds.truth) > 0.9
 
 
-def test_an_error_of_a_signal_handler_ends_fit(clouds):
+def test_an_error_of_a_signal_handler_ends_fit(clouds, monkeypatch):
     def handler(number: int, frame: object) -> None:
         raise TimeoutError("too long")
 
-    before = signal.signal(signal.SIGALRM, handler)
+    monkeypatch.setattr("ladder_networks._classifier._Bar", lambda: Soon(signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises(TimeoutError, match="too long"):
-            quick(epochs=100_000).fit(clouds.X, clouds.y)
+            quick(epochs=100_000, progress=True).fit(clouds.X, clouds.y)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_other_threads_run_during_fit_and_predict(clouds):
