@@ -2,7 +2,7 @@
 _ladder() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-}
   if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W "train tune predict evaluate inspect export report reproduce launch" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "train tune predict evaluate inspect export report reproduce convert launch" -- "$word")
     return
   fi
   if [[ $word == -* ]]; then

@@ -39,6 +39,8 @@ constexpr Command kCommands[] = {
      export_command},
     {"report", "RUN... -o FILE.html", "write a page about one run or several", report_command},
     {"reproduce", "--table NAME", "run a published table with several seeds", reproduce_command},
+    {"convert", "DATA... -o SHARDS", "write tables of any length as shards to train on",
+     convert_command},
     {"launch", "-n N -- COMMAND ...", "run a command as N ranks on this machine", launch_command},
 };
 

@@ -225,15 +225,29 @@ double share_right(const torch::Tensor& probabilities, const torch::Tensor& labe
 
 // Rows and how they are divided.
 struct Division {
-  torch::Tensor labeled, unlabeled, validation;
+  torch::Tensor labeled;
+  torch::Tensor unlabeled;  // undefined for rows of a source: all but the validation rows
+  torch::Tensor validation;
+  int64_t used = 0;  // number of unlabeled rows
 };
 
 Division division_of(const torch::Tensor& labels, const torch::Tensor& validation) {
   auto used = at::ones({labels.numel()}, at::kBool);
   if (validation.defined() && validation.numel() > 0) used.index_fill_(0, validation, false);
-  return {.labeled = used.logical_and(labels.ge(0)).nonzero().squeeze(1),
-          .unlabeled = used.nonzero().squeeze(1),
-          .validation = validation};
+  Division division{.labeled = used.logical_and(labels.ge(0)).nonzero().squeeze(1),
+                    .unlabeled = used.nonzero().squeeze(1),
+                    .validation = validation};
+  division.used = division.unlabeled.numel();
+  return division;
+}
+
+// The same for `rows` of a source, of which `labeled` have labels; `validation` are some of these.
+Division division_of_source(int64_t rows, const torch::Tensor& labeled,
+                            const torch::Tensor& validation) {
+  return {.labeled = labeled.masked_select(at::isin(labeled, validation).logical_not()),
+          .unlabeled = {},
+          .validation = validation,
+          .used = rows - validation.numel()};
 }
 
 // Rows as often as their weights say.
@@ -241,6 +255,7 @@ Division weighted(Division division, const std::optional<torch::Tensor>& weights
   if (!weights) return division;
   division.labeled = data::repeat_weighted(division.labeled, *weights);
   division.unlabeled = data::repeat_weighted(division.unlabeled, *weights);
+  division.used = division.unlabeled.numel();
   return division;
 }
 
@@ -260,6 +275,9 @@ std::vector<double> class_weights(const torch::Tensor& labels, int64_t classes) 
 struct Classifier::Rows {
   torch::Tensor inputs = {};  // float32 [N, ...]
   torch::Tensor labels = {};  // int64 [N]
+  // Rows that are read when they are needed, in place of `inputs`: `labels` are those of `labeled`.
+  std::shared_ptr<const data::RowSource> from = {};
+  torch::Tensor labeled = {};  // int64 [n], ascending
   std::vector<std::string> classes = {};
   std::optional<data::Features> features = {};
   std::optional<exports::ImageInputs> images = {};
@@ -275,6 +293,7 @@ struct Training {
   const runs::RunConfig& config;
   const torch::Tensor& inputs;
   const torch::Tensor& labels;
+  std::shared_ptr<const data::RowSource> from;
   int64_t classes;
   torch::Tensor test_inputs = {}, test_labels = {};
 
@@ -290,6 +309,13 @@ struct Training {
                                       : tensor.to(config.device);
   }
 
+  torch::Tensor labels_at(const torch::Tensor& rows) const {
+    return from ? from->labels(rows) : labels.index_select(0, rows);
+  }
+  torch::Tensor inputs_at(const torch::Tensor& rows) const {
+    return from ? from->inputs(rows) : inputs.index_select(0, rows);
+  }
+
   std::shared_ptr<train::Objective> objective_of(const Ladder& net,
                                                  const torch::Tensor& labeled) const {
     if (!config.scaled_lambda.value_or(false)) {
@@ -300,7 +326,7 @@ struct Training {
     }
     train::ScaledObjectiveOptions scaled{.weights = config.network.lambda};
     if (options.balance == ClassBalance::kWeights) {
-      scaled.class_weights = class_weights(labels.index_select(0, labeled), classes);
+      scaled.class_weights = class_weights(labels_at(labeled), classes);
     }
     return train::scaled_objective(net, scaled);
   }
@@ -310,20 +336,26 @@ struct Training {
     const auto rows = weighted(division, options.row_weights);
     auto labeled = rows.labeled;
     if (options.balance == ClassBalance::kSampling) {
-      labeled = data::repeat_rare(labeled, labels, classes);
+      labeled = labeled.index_select(
+          0, data::repeat_rare(at::arange(labeled.numel()), labels_at(labeled), classes));
     }
-    train::TrainData data{.training = {.inputs = placed(inputs),
-                                       .labels = placed(labels),
-                                       .labeled = placed(labeled),
-                                       .unlabeled = placed(rows.unlabeled)}};
+    train::TrainData data;
+    if (from) {
+      data.training = {.labeled = labeled, .source = from, .held_out = rows.validation};
+    } else {
+      data.training = {.inputs = placed(inputs),
+                       .labels = placed(labels),
+                       .labeled = placed(labeled),
+                       .unlabeled = placed(rows.unlabeled)};
+    }
     if (rows.validation.defined() && rows.validation.numel() > 0) {
-      data.validation = placed(rows.validation);
+      data.validation = from ? rows.validation : placed(rows.validation);
     }
     if (test_inputs.defined()) {
       data.test_inputs = placed(test_inputs);
       data.test_labels = placed(test_labels);
     }
-    const int64_t all = rows.unlabeled.numel();
+    const int64_t all = rows.used;
     train::TrainOptions train{
         .epochs = epochs,
         .learning_rate = config.learning_rate,
@@ -445,6 +477,12 @@ FitReport Classifier::fit(const data::Samples& samples, const std::string& label
                           const std::vector<std::string>& except) {
   const c10::InferenceMode off(false);
   if (samples.table) return fit(*samples.table, label, except);
+  if (samples.shards) {
+    TORCH_CHECK(label.empty() || label == samples.shards->label(),
+                "Classifier: expected the labels that ", samples.source, " was written with ('",
+                samples.shards->label(), "') but got '", label, "'.");
+    return fit_shards(samples.shards, except);
+  }
   TORCH_CHECK(except.empty(), "Classifier: expected no columns to leave out of images but got '",
               fmt::format("{}", fmt::join(except, "', '")), "'.");
   Rows rows{.labels = samples.labels, .classes = samples.classes, .source = samples.source};
@@ -458,6 +496,40 @@ FitReport Classifier::fit(const data::Samples& samples, const std::string& label
                 " but got ", test.classes.size(), " others.");
     rows.test_inputs = image_rows(*rows.images, test.images);
     rows.test_labels = test.labels;
+  }
+  return fit_rows(std::move(rows));
+}
+
+FitReport Classifier::fit_shards(const std::shared_ptr<const data::Shards>& shards,
+                                 const std::vector<std::string>& except) {
+  TORCH_CHECK(!shards->label().empty(), "Classifier: expected shards with labels but got none in ",
+              shards->folder().string(), " (write them with a label column).");
+  TORCH_CHECK(options_.folds == 0, "Classifier: expected no folds for shards but got ",
+              options_.folds, " (rows that are held back measure the error).");
+  TORCH_CHECK(!options_.row_weights,
+              "Classifier: expected no row weights for shards but got some.");
+  shards->verify();
+  auto features = data::fit_features(shards->sample(kFeatureRows, /*seed=*/1), except);
+  for (auto& feature : features.columns) {
+    for (const auto& column : shards->columns()) {  // the sample may lack missing values
+      if (column.name == feature.name && feature.dropped.empty()) {
+        feature.indicator = feature.indicator || column.missing;
+      }
+    }
+  }
+  Rows rows{.labels = {},
+            .from = data::row_source(shards, features),
+            .labeled = shards->labeled_rows(),
+            .classes = shards->classes(),
+            .features = features,
+            .source = shards->folder().string(),
+            .label = shards->label()};
+  rows.labels = shards->labels(rows.labeled);
+  if (options_.test) {
+    TORCH_CHECK(options_.test->table, "Classifier: expected a table to test on but got ",
+                options_.test->shards ? "shards." : "images.");
+    rows.test_inputs = features.apply(*options_.test->table);
+    rows.test_labels = data::labels_of(options_.test->table->column(rows.label), rows.classes);
   }
   return fit_rows(std::move(rows));
 }
@@ -476,20 +548,22 @@ FitReport Classifier::fit_rows(Rows rows) {
   FitReport report;
   const double share = options_.validation.value_or(
       options_.folds == 0 && labeled >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
-  const auto validation = data::hold_back(rows.labels, classes, share, options_.seed);
-  const auto division = division_of(rows.labels, validation);
-  const int64_t used = division.unlabeled.numel();
+  auto validation = data::hold_back(rows.labels, classes, share, options_.seed);
+  if (rows.from) validation = rows.labeled.index_select(0, validation);
+  const auto division = rows.from ? division_of_source(rows.from->rows(), rows.labeled, validation)
+                                  : division_of(rows.labels, validation);
+  const int64_t used = division.used;
 
   auto& config = report.config;
   config.program = options_.program;
   config.dataset = rows.source;
-  config.train_rows = rows.labels.numel();
+  config.train_rows = rows.from ? rows.from->rows() : rows.labels.numel();
   if (rows.test_labels.defined()) config.test_rows = rows.test_labels.numel();
   config.classes = classes;
   config.labels = division.labeled.numel();
   config.balanced = false;
   config.validation = validation.numel();
-  const auto shape = rows.inputs.sizes().slice(1).vec();
+  const auto shape = rows.from ? rows.from->row_shape() : rows.inputs.sizes().slice(1).vec();
   config.network = network_of(options_, shape, used, classes, rows.images.has_value());
   config.combinator = options_.combinator;
   config.scaled_lambda = options_.lambda.empty() || options_.labels_alone;
@@ -506,8 +580,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.device = options_.device;
   config.precision = options_.precision;
   config.network.combinator = {};
-  const auto fingerprint =
-      train::data_fingerprint({.training = {.inputs = rows.inputs, .labels = rows.labels}});
+  const auto fingerprint = train::data_fingerprint(
+      {.training = {.inputs = rows.inputs, .labels = rows.labels, .source = rows.from}});
   config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
   int64_t drawn = used;  // rows of an epoch
   if (options_.row_weights) {
@@ -521,8 +595,8 @@ FitReport Classifier::fit_rows(Rows rows) {
     *config.data += ", " + of_weights.at("inputs");
   }
 
-  const Training training{options_, config,           rows.inputs,     rows.labels,
-                          classes,  rows.test_inputs, rows.test_labels};
+  const Training training{options_,  config,  rows.inputs,      rows.labels,
+                          rows.from, classes, rows.test_inputs, rows.test_labels};
   const int64_t steps_per_epoch =
       drawn / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
   const auto stored = options_.folder.empty() ? std::nullopt : runs::read_config(options_.folder);
@@ -563,8 +637,9 @@ FitReport Classifier::fit_rows(Rows rows) {
   const bool interrupted = report.training.status == train::TrainStatus::kInterrupted;
   if (interrupted) {  // the model so far
     const int64_t calibrated = std::min(used, kMostCalibrationRows);
-    net->calibrate(
-        training.placed(rows.inputs.index_select(0, division.unlabeled.narrow(0, 0, calibrated))));
+    net->calibrate(training.placed(
+        training.inputs_at(rows.from ? data::rows_besides(validation, at::arange(calibrated))
+                                     : division.unlabeled.narrow(0, 0, calibrated))));
   }
   net->eval();
   report.rows = used;
@@ -574,8 +649,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   if (validation.numel() > 0) {
     held_back = {.method = "held-back rows",
                  .rows = validation,
-                 .labels = rows.labels.index_select(0, validation),
-                 .probabilities = probabilities_of(net, rows.inputs.index_select(0, validation))};
+                 .labels = training.labels_at(validation),
+                 .probabilities = probabilities_of(net, training.inputs_at(validation))};
   }
   if (options_.folds > 0 && !interrupted) {
     const auto fold = data::stratified_folds(rows.labels, classes, options_.folds, options_.seed);
@@ -631,6 +706,8 @@ FitReport Classifier::fit_rows(Rows rows) {
 
 torch::Tensor Classifier::inputs(const data::Samples& samples) const {
   const auto& trained = model();
+  TORCH_CHECK(!samples.shards, "Classifier: expected rows in memory but got the shards in ",
+              samples.source, " (predict them in blocks: Shards::table).");
   if (trained.features) {
     TORCH_CHECK(samples.table, "Classifier: expected a table but got images in ", samples.source,
                 ".");

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -92,6 +93,9 @@ inline constexpr double kImageNoise = 1.0;
 /// Default length of training in steps.
 inline constexpr int64_t kDefaultSteps = 6000;
 
+/// Rows of shards that features are measured on, drawn at random, the same in every run.
+inline constexpr int64_t kFeatureRows = 100'000;
+
 /// Probabilities of rows that were held back, to measure with (train/metrics.h).
 struct HeldBack {
   std::string method = "none";       ///< "none", "held-back rows" or "N folds"
@@ -134,7 +138,9 @@ class Classifier {
   /// (uint8), with labels y, int64 [N]: 0 to classes - 1, or -1 for a row without label.
   FitReport fit(const torch::Tensor& x, const torch::Tensor& y);
 
-  /// Train on what a reader returned: a table with the column `label`, or images with labels.
+  /// Train on what a reader returned: a table with the column `label`, images with labels, or
+  /// shards, which have labels of their own. Rows of shards are read when a step needs them;
+  /// features are measured on kFeatureRows of them.
   FitReport fit(const data::Samples& samples, const std::string& label = "",
                 const std::vector<std::string>& except = {});
 
@@ -177,6 +183,8 @@ class Classifier {
 
  private:
   struct Rows;
+  FitReport fit_shards(const std::shared_ptr<const data::Shards>& shards,
+                       const std::vector<std::string>& except);
   FitReport fit_rows(Rows rows);
 
   ClassifierOptions options_;

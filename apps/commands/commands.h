@@ -12,6 +12,7 @@ int inspect_command(int argc, const char* const* argv);
 int export_command(int argc, const char* const* argv);
 int report_command(int argc, const char* const* argv);
 int reproduce_command(int argc, const char* const* argv);
+int convert_command(int argc, const char* const* argv);
 int launch_command(int argc, const char* const* argv);
 
 }  // namespace ladder::apps

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/data/shards.h>
 #include <ladder/train/metrics.h>
 
 #include "apps/commands/commands.h"
@@ -41,6 +42,17 @@ CommandLine evaluate_line(EvaluateFlags& flags) {
   return line;
 }
 
+// The labels of `rows` as a column of texts.
+data::Column label_column(const data::Shards& shards, const torch::Tensor& rows) {
+  data::Column column{
+      .name = shards.label(), .kind = data::ColumnKind::kText, .levels = shards.classes()};
+  const auto labels = shards.labels(rows);
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    column.codes.push_back(static_cast<int32_t>(labels.const_data_ptr<int64_t>()[i]));
+  }
+  return column;
+}
+
 }  // namespace
 
 int evaluate_command(int argc, const char* const* argv) {
@@ -57,7 +69,13 @@ int evaluate_command(int argc, const char* const* argv) {
   const auto label = flags.label.empty() ? classifier.label() : flags.label;
   auto read = flags_for(classifier, flags.read);
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
-  const auto samples = read_data(flags.data, read, label);
+  auto samples = read_data(flags.data, read, label);
+  if (samples.shards) {
+    const auto rows = samples.shards->labeled_rows();
+    samples.table = samples.shards->table(rows);
+    samples.table->columns.push_back(label_column(*samples.shards, rows));
+    samples.shards = {};
+  }
   const auto metrics = train::classification_metrics(classifier.predict_proba(samples),
                                                      labels_for(classifier, samples, label));
   print(flags.json ? metrics_json(metrics, classifier.classes()).dump(2) + "\n"

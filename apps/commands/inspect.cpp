@@ -116,7 +116,23 @@ std::string table_text(const data::Table& table, const std::string& label) {
   return text;
 }
 
+std::string shards_text(const data::Shards& shards) {
+  auto text =
+      fmt::format("{} rows, {} columns in shards\n\n", shards.rows(), shards.columns().size());
+  for (const auto& column : shards.columns()) {
+    text += fmt::format("  {:<24} {}{}\n", column.name,
+                        column.kind == data::ColumnKind::kNumber
+                            ? std::string("number")
+                            : fmt::format("text, {} levels", column.levels.size()),
+                        column.missing ? ", may be missing" : "");
+  }
+  if (shards.label().empty()) return text + "no labels\n";
+  return text + fmt::format("label {}\n", shards.label()) +
+         classes_text(shards.classes(), shards.labels(shards.labeled_rows()));
+}
+
 std::string samples_text(const data::Samples& samples, const std::string& label) {
+  if (samples.shards) return shards_text(*samples.shards);
   if (samples.table) return table_text(*samples.table, label);
   return fmt::format("{} images of {} x {} pixels, {}\n", samples.images.size(0),
                      samples.images.size(2), samples.images.size(3),

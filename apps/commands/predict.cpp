@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
 #include <ladder/data/csv.h>
+#include <ladder/data/shards.h>
 
 #include <algorithm>
 #include <memory>
@@ -156,9 +157,27 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
   return 0;
 }
 
+// Shards are read in parts too.
+int predict_shards(const Classifier& classifier, const PredictFlags& flags,
+                   const data::Shards& shards) {
+  const Answers answers(flags, classifier.classes(), flags.id);
+  RowWriter out(flags.out);
+  std::string header = answers.header();
+  for (int64_t begin = 0; begin < shards.rows(); begin += kRowsAtOnce) {
+    const auto table = shards.table(begin, std::min(begin + kRowsAtOnce, shards.rows()));
+    out.write(std::exchange(header, "") +
+              answers.lines(classifier.predict_proba(table), ids_of(table, flags.id)));
+    if (output_failure()) return 1;
+    if (stop_requested()) return kInterrupted;
+  }
+  out.commit();
+  return 0;
+}
+
 int predict_at_once(const Classifier& classifier, const PredictFlags& flags,
                     const DataFlags& read) {
   const auto samples = read_data(flags.data, read, "");
+  if (samples.shards) return predict_shards(classifier, flags, *samples.shards);
   const bool named = !samples.table && flags.id.empty() && !samples.names.empty();
   const Answers answers(flags, classifier.classes(), named ? "file" : flags.id);
   const auto probabilities = classifier.predict_proba(samples);

@@ -116,8 +116,10 @@ CommandLine train_line(TrainFlags& flags) {
   CommandLine line("ladder train",
                    "Train a classifier on rows of which some have a label. Leave the label cell "
                    "empty (or -1) where there is none.");
-  line.word("DATA", "a table, or a folder of pictures with a subfolder for each class", true,
-            [&](const auto&, const auto& text) { flags.data = text; });
+  line.word("DATA",
+            "a table, a folder of pictures with a subfolder for each class, or shards (ladder "
+            "convert)",
+            true, [&](const auto&, const auto& text) { flags.data = text; });
   line.flag("label", "COL", "column of the labels",
             [&](const auto&, const auto& text) { flags.label = text; });
   line.flag("unlabeled", "DATA", "further rows; labels in them are not used",
@@ -167,6 +169,15 @@ void refuse_several_labels(const data::Table& table, const std::string& label) {
 
 data::Samples training_rows(const TrainFlags& flags) {
   auto rows = read_data(flags.data, flags.read, flags.label);
+  if (rows.shards) {
+    if (!flags.unlabeled.empty()) {
+      throw UsageError(
+          fmt::format("expected no --unlabeled beside shards but got {} (convert all rows "
+                      "together: ladder convert DATA MORE -o SHARDS).",
+                      flags.unlabeled.front()));
+    }
+    return rows;
+  }
   if (rows.table && flags.label.empty()) {
     std::vector<std::string> names;
     for (const auto& column : rows.table->columns) names.push_back(column.name);
@@ -176,7 +187,7 @@ data::Samples training_rows(const TrainFlags& flags) {
         "'{}'; `ladder inspect {}` lists all).",
         flags.data, last, flags.data));
   }
-  if (!rows.table && !flags.label.empty()) {
+  if (rows.images.defined() && !flags.label.empty()) {
     throw UsageError(
         fmt::format("expected no --label for images, whose folders are the classes, but got '{}'.",
                     flags.label));
@@ -198,6 +209,17 @@ data::Samples training_rows(const TrainFlags& flags) {
 // Test rows are measured after training: what would fail then is refused now.
 void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
                      const data::Samples& test) {
+  if (rows.shards) {
+    const auto& label = rows.shards->label();
+    if (!test.table || !data::labels_of(test.table->column(label), rows.shards->classes())
+                            .ge(0)
+                            .any()
+                            .item<bool>()) {
+      throw std::runtime_error(fmt::format(
+          "expected a table with labels in column '{}' in --test but got {}.", label, test.source));
+    }
+    return;
+  }
   if (rows.table.has_value() != test.table.has_value()) {
     throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
                                          rows.table ? "a table" : "images", test.source,
@@ -232,8 +254,13 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
       read.read.csv.kinds[column.name] = column.kind;
     }
   }
+  if (rows.shards) {
+    for (const auto& column : rows.shards->columns()) {
+      read.read.csv.kinds[column.name] = column.kind;
+    }
+  }
   read.read.part = data::Part::kTest;
-  auto test = read_data(flags.test, read, flags.label);
+  auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);
   check_test_rows(flags, rows, test);
   return test;
 }
@@ -247,14 +274,15 @@ struct Trained {
   std::optional<train::ClassificationMetrics> held_back = {}, test = {};
 };
 
-void measure(Trained& run, const TrainFlags& flags, const std::optional<data::Samples>& test) {
+void measure(Trained& run, const std::optional<data::Samples>& test) {
   const auto& rows = run.fit.held_back;
   if (rows.labels.defined() && rows.labels.numel() > 0) {
     run.held_back = train::classification_metrics(rows.probabilities, rows.labels);
   }
   if (test) {
-    run.test = train::classification_metrics(run.classifier.predict_proba(*test),
-                                             labels_for(run.classifier, *test, flags.label));
+    run.test =
+        train::classification_metrics(run.classifier.predict_proba(*test),
+                                      labels_for(run.classifier, *test, run.classifier.label()));
   }
 }
 
@@ -294,7 +322,7 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
   Trained run{.seed = options.seed, .folder = options.folder, .classifier = Classifier(options)};
   run.fit = run.classifier.fit(rows, flags.label, flags.ignore);
   line.reset();
-  if (run.fit.training.status != train::TrainStatus::kInterrupted) measure(run, flags, test);
+  if (run.fit.training.status != train::TrainStatus::kInterrupted) measure(run, test);
   return run;
 }
 
@@ -527,7 +555,8 @@ int train_command(int argc, const char* const* argv) {
     best.classifier.save(out / kModelFile);
     write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
   }
-  if (!flags.no_report) {
+  const bool report = !flags.no_report && !rows.shards;  // it shows rows, which are in memory
+  if (report) {
     std::vector<fs::path> folders = {best.folder};
     for (const auto& run : runs) {
       if (&run != &best) folders.push_back(run.folder);
@@ -546,7 +575,7 @@ int train_command(int argc, const char* const* argv) {
                         .command = command});
   }
   print((several && !flags.quiet ? seeds_text(runs) + "\n" : "") +
-        outcome_text(best, beside, out, !flags.no_report));
+        outcome_text(best, beside, out, report));
   return 0;
 }
 

@@ -123,7 +123,7 @@ struct Dimension {
 
 std::vector<Dimension> dimensions_of(const TrainRequest& request, const runs::RunConfig& config,
                                      const std::vector<std::string>& arguments) {
-  const bool images = !request.rows.table.has_value();
+  const bool images = request.rows.images.defined();
   std::vector<Dimension> all;
   const auto add = [&](const std::string& flag, std::vector<std::string> values) {
     if (!given(arguments, flag)) all.push_back({flag, std::move(values)});

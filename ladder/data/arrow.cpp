@@ -20,7 +20,11 @@ bool has_arrow() {
 #endif
 }
 
-Table read_arrow(const std::filesystem::path& path) {
+namespace {
+
+// Calls `read(format)` with the format of the file, and throws what is wrong in a sentence.
+template <typename Read>
+void reading_arrow(const std::filesystem::path& path, [[maybe_unused]] const Read& read) {
   const std::string name = path.string();
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
@@ -50,7 +54,7 @@ Table read_arrow(const std::filesystem::path& path) {
   }
 #ifdef LADDER_ARROW
   try {
-    return read_arrow_file(path, parquet ? ArrowFormat::kParquet : ArrowFormat::kIpc);
+    read(parquet ? ArrowFormat::kParquet : ArrowFormat::kIpc);
   } catch (const ArrowFault& fault) {
     TORCH_CHECK(false, "read_arrow: expected ", fault.expected, " but got ", fault.got, " in ",
                 name, fault.hint.empty() ? "" : " (" + fault.hint + ")", ".");
@@ -61,6 +65,28 @@ Table read_arrow(const std::filesystem::path& path) {
               ", but got one built without (pip install pyarrow, then configure with "
               "-DLADDER_ARROW=ON; or save the table as CSV).");
 #endif
+}
+
+}  // namespace
+
+Table read_arrow(const std::filesystem::path& path) {
+  Table table;
+  reading_arrow(path, [&]([[maybe_unused]] ArrowFormat format) {
+#ifdef LADDER_ARROW
+    table = read_arrow_file(path, format);
+#endif
+  });
+  return table;
+}
+
+void read_arrow_blocks(const std::filesystem::path& path,
+                       [[maybe_unused]] const std::function<bool(const Table&)>& take,
+                       [[maybe_unused]] int64_t least_rows) {
+  reading_arrow(path, [&]([[maybe_unused]] ArrowFormat format) {
+#ifdef LADDER_ARROW
+    read_arrow_file(path, format, least_rows, [&](Table&& table) { return take(table); });
+#endif
+  });
 }
 
 }  // namespace ladder::data

@@ -1,7 +1,9 @@
 /// Tables from Parquet and Feather files.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "ladder/data/table.h"
 
@@ -23,5 +25,11 @@ bool has_arrow();
 ///
 ///     Table table = read_arrow("people.parquet");
 Table read_arrow(const std::filesystem::path& path);
+
+/// Read the same files block by block, in memory for one block of whole batches, at least
+/// `least_rows` rows but for the last, until `take` returns false. Texts are numbered anew in each
+/// block. Errors: those of `read_arrow`, and what `take` throws.
+void read_arrow_blocks(const std::filesystem::path& path,
+                       const std::function<bool(const Table&)>& take, int64_t least_rows = 100'000);
 
 }  // namespace ladder::data

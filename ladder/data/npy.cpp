@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/data/internal/npy_header.h"
 #include "ladder/io/internal/file_kind.h"
 #include "ladder/io/internal/zip_reader.h"
 
@@ -35,16 +36,6 @@ struct NpyFault : std::exception {
   const char* what() const noexcept override { return got.c_str(); }
 
   std::string expected, got, hint;
-};
-
-struct NpyHeader {
-  char kind = 'f';  // of NumPy: b, i, u or f
-  uint64_t width = 0;
-  bool swapped = false;
-  bool fortran = false;
-  std::vector<int64_t> shape = {};
-  uint64_t data = 0;   // position of the values
-  uint64_t bytes = 0;  // of the values
 };
 
 // Reads a Python dictionary of a text, a bool and a tuple of integers.
@@ -316,7 +307,26 @@ uint64_t array_file_size(const char* component, const std::filesystem::path& pat
               where, fault.hint.empty() ? "" : " (" + fault.hint + ")", ".");
 }
 
+std::string head_of_array(std::ifstream& in, uint64_t total) {
+  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(in.gcount()));
+  return head;
+}
+
 }  // namespace
+
+NpyHeader read_npy_header(const char* component, const std::filesystem::path& path) {
+  const uint64_t total = array_file_size(component, path);
+  std::ifstream in(path, std::ios::binary);
+  TORCH_CHECK(in.is_open(), component, ": expected a readable file but could not open ",
+              path.string(), " (check its permissions).");
+  try {
+    return read_header(head_of_array(in, total), total);
+  } catch (const NpyFault& fault) {
+    throw_fault(component, fault, path.string());
+  }
+}
 
 torch::Tensor read_npy(const std::filesystem::path& path) {
   const uint64_t total = array_file_size("read_npy", path);
@@ -326,10 +336,7 @@ torch::Tensor read_npy(const std::filesystem::path& path) {
   TORCH_CHECK(in.is_open(), "read_npy: expected a readable file but could not open ", path.string(),
               " (check its permissions).");
   try {
-    std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
-    in.read(head.data(), static_cast<std::streamsize>(head.size()));
-    head.resize(static_cast<size_t>(in.gcount()));
-    const NpyHeader header = read_header(head, total);
+    const NpyHeader header = read_header(head_of_array(in, total), total);
     at::Tensor bytes = byte_tensor(header.bytes);
     in.clear();
     in.seekg(static_cast<std::streamoff>(header.data));

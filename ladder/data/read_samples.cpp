@@ -391,6 +391,9 @@ Samples read_samples(const std::filesystem::path& path, const ReadOptions& optio
   const auto status = fs::status(path, error);
   TORCH_CHECK(fs::exists(status), kTaken, "nothing at ", path.string(), " (check the path).");
   if (options.size) check_image_size("read_samples", *options.size);
+  if (is_shards(path)) {
+    return {.source = path.string(), .shards = std::make_shared<const Shards>(path)};
+  }
   Samples samples =
       fs::is_directory(status) ? folder_samples(path, options) : file_samples(path, options);
   if (options.size && !samples.table) samples.images = scale_images(samples.images, *options.size);

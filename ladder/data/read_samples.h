@@ -27,8 +27,9 @@ struct ReadOptions {
 /// | CSV or TSV, plain or gzip (`read_csv`) | table |
 /// | Parquet, Feather, Arrow (`read_arrow`) | table |
 /// | NPZ with x and y, or x.npy and y.npy | images if x is uint8 [N, H, W], [N, C, H, W] or [N, H,
-/// W, C], else a table with columns x0, x1, ... and y | | folder of images, a single image
-/// (`read_image_folder`) | images | | folder of IDX files, one of its files of images
+/// W, C], else a table with columns x0, x1, ... and y | | folder of shards (`Shards`) | shards | |
+/// folder of images, a single image (`read_image_folder`) | images | | folder of IDX files, one of
+/// its files of images
 /// (`read_idx_folder`) | images | | folder of CIFAR-10 or CIFAR-100, one of its files
 /// (`read_cifar_folder`) | images |
 ///

@@ -12,6 +12,7 @@
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 #include "ladder/data/internal/row_checks.h"
+#include "ladder/data/keyed_order.h"
 
 namespace ladder::data {
 namespace {
@@ -27,31 +28,46 @@ std::string describe(const torch::Tensor& tensor) {
   return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
 }
 
-torch::Tensor checked_rows(const char* name, const torch::Tensor& rows,
-                           const torch::Tensor& inputs) {
-  if (!rows.defined()) return torch::empty({0}, inputs.options().dtype(torch::kInt64));
+// `count`, `device`: number of all rows, and where they are.
+torch::Tensor checked_rows(const char* name, const torch::Tensor& rows, int64_t count,
+                           torch::Device device) {
+  if (!rows.defined()) return torch::empty({0}, torch::dtype(torch::kInt64).device(device));
   TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == torch::kInt64,
               "SemiSampler: expected int64 ", name, " rows [n] but got ", describe(rows), ".");
   if (rows.numel() > 0) {
     const auto lowest = rows.min().item<int64_t>();
     const auto highest = rows.max().item<int64_t>();
-    TORCH_CHECK(lowest >= 0 && highest < inputs.size(0), "SemiSampler: expected ", name,
-                " rows in 0..", inputs.size(0) - 1, " but got ", lowest < 0 ? lowest : highest,
-                " (the inputs have ", inputs.size(0), " rows).");
+    TORCH_CHECK(lowest >= 0 && highest < count, "SemiSampler: expected ", name, " rows in 0..",
+                count - 1, " but got ", lowest < 0 ? lowest : highest, " (the inputs have ", count,
+                " rows).");
   }
-  return rows.to(inputs.device()).contiguous();
+  return rows.to(device).contiguous();
 }
 
 }  // namespace
 
 SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
-    : inputs_(std::move(data.inputs)), shuffle_seed_(stream_seed(options.seed, "shuffle")) {
-  TORCH_CHECK(inputs_.defined() && inputs_.dim() >= 1 &&
-                  (inputs_.is_floating_point() || inputs_.scalar_type() == torch::kUInt8),
-              "SemiSampler: expected floating or uint8 inputs [rows, ...] but got ",
-              describe(inputs_), ".");
-  labeled_ = checked_rows("labeled", data.labeled, inputs_);
-  unlabeled_ = checked_rows("unlabeled", data.unlabeled, inputs_);
+    : source_(std::move(data.source)),
+      placed_(data.placed),
+      keyed_order_above_(options.keyed_order_above),
+      inputs_(std::move(data.inputs)),
+      shuffle_seed_(stream_seed(options.seed, "shuffle")) {
+  if (source_) {
+    TORCH_CHECK(!inputs_.defined() && !data.labels.defined() && !data.unlabeled.defined(),
+                "SemiSampler: expected rows of a source or rows in memory but got both.");
+    labeled_ = checked_rows("labeled", data.labeled, source_->rows(), torch::kCPU);
+    held_out_ =
+        std::get<0>(checked_rows("held-out", data.held_out, source_->rows(), torch::kCPU).sort());
+  } else {
+    TORCH_CHECK(inputs_.defined() && inputs_.dim() >= 1 &&
+                    (inputs_.is_floating_point() || inputs_.scalar_type() == torch::kUInt8),
+                "SemiSampler: expected floating or uint8 inputs [rows, ...] but got ",
+                describe(inputs_), ".");
+    TORCH_CHECK(!data.held_out.defined(),
+                "SemiSampler: expected held-out rows beside a source only but got some.");
+    labeled_ = checked_rows("labeled", data.labeled, inputs_.size(0), inputs_.device());
+    unlabeled_ = checked_rows("unlabeled", data.unlabeled, inputs_.size(0), inputs_.device());
+  }
 
   unlabeled_batch_ = options.unlabeled_batch;
   labeled_batch_ = options.labeled_batch.value_or(std::min(kDefaultLabeledBatch, labeled_.numel()));
@@ -71,28 +87,31 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
   if (labeled_batch_ > 0) {
     TORCH_CHECK(labeled_.numel() > 0, "SemiSampler: expected labeled rows for a labeled_batch of ",
                 labeled_batch_, " but got none.");
-    TORCH_CHECK(data.labels.defined() && data.labels.dim() == 1 &&
-                    data.labels.scalar_type() == torch::kInt64 &&
-                    data.labels.size(0) == inputs_.size(0),
-                "SemiSampler: expected int64 labels [", inputs_.size(0),
-                "], one for each row of the inputs, but got ", describe(data.labels), ".");
-    labels_ = data.labels.to(inputs_.device()).contiguous();
-    const auto lowest = labels_.index_select(0, labeled_).min().item<int64_t>();
+    if (!source_) {
+      TORCH_CHECK(data.labels.defined() && data.labels.dim() == 1 &&
+                      data.labels.scalar_type() == torch::kInt64 &&
+                      data.labels.size(0) == inputs_.size(0),
+                  "SemiSampler: expected int64 labels [", inputs_.size(0),
+                  "], one for each row of the inputs, but got ", describe(data.labels), ".");
+      labels_ = data.labels.to(inputs_.device()).contiguous();
+    }
+    const auto known = source_ ? source_->labels(labeled_) : labels_.index_select(0, labeled_);
+    const auto lowest = known.min().item<int64_t>();
     TORCH_CHECK(lowest >= 0, "SemiSampler: expected a class for every labeled row but got label ",
                 lowest, ".");
     if (options.classes > 0) {
-      check_labels("SemiSampler", "labeled", labels_, labeled_, options.classes,
-                   /*missing=*/false);
+      check_labels("SemiSampler", "labeled", source_ ? known : labels_,
+                   source_ ? torch::Tensor() : labeled_, options.classes, /*missing=*/false);
     }
   }
 
   if (unlabeled_batch_ > 0) {
-    steps_per_epoch_ = unlabeled_.numel() / unlabeled_batch_;
+    steps_per_epoch_ = unlabeled_count() / unlabeled_batch_;
     TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", unlabeled_batch_,
-                " unlabeled rows, one batch, but got ", unlabeled_.numel(),
+                " unlabeled rows, one batch, but got ", unlabeled_count(),
                 " (lower unlabeled_batch).");
   } else {
-    const int64_t rows = unlabeled_.numel() > 0 ? unlabeled_.numel() : labeled_.numel();
+    const int64_t rows = unlabeled_count() > 0 ? unlabeled_count() : labeled_.numel();
     steps_per_epoch_ = rows / labeled_batch_;
     TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", labeled_batch_,
                 " rows, one batch, but got ", rows, " (lower labeled_batch).");
@@ -100,7 +119,9 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
 }
 
 SemiBatch SemiSampler::batch(int64_t step) {
-  return gather(labeled_rows(step), unlabeled_rows(step));
+  auto out = gather(labeled_rows(step), unlabeled_rows(step));
+  if (source_ && unlabeled_batch_ > 0) source_->expect(unlabeled_rows(step + 1));
+  return out;
 }
 
 SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
@@ -108,7 +129,8 @@ SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
   SemiBatch out;
   if (labeled_batch_ > 0) {
     out.x_labeled = inputs_of(labeled_rows);
-    out.y = labels_.index_select(0, labeled_rows);
+    out.y = source_ ? source_->labels(labeled_rows).to(placed_.device())
+                    : labels_.index_select(0, labeled_rows);
   }
   if (unlabeled_batch_ > 0) out.x_unlabeled = inputs_of(unlabeled_rows);
   return out;
@@ -137,19 +159,39 @@ torch::Tensor SemiSampler::labeled_rows(int64_t step) {
 
 torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
   TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
-  if (unlabeled_batch_ == 0) return unlabeled_.narrow(0, 0, 0);
+  if (unlabeled_batch_ == 0) return torch::empty({0}, labeled_.options());
+  if (source_ && unlabeled_count() > keyed_order_above_) return keyed_rows(step);
   const int64_t epoch = step / steps_per_epoch_;
   if (unlabeled_order_.index != epoch) {
     const uint64_t stream = stream_seed(shuffle_seed_, "unlabeled");
     const torch::Tensor order =
-        permutation(unlabeled_.numel(), stream_seed(stream, static_cast<uint64_t>(epoch)));
-    unlabeled_order_ = {epoch, unlabeled_.index_select(0, order.to(unlabeled_.device()))};
+        permutation(unlabeled_count(), stream_seed(stream, static_cast<uint64_t>(epoch)));
+    unlabeled_order_ = {epoch, source_ ? rows_besides(held_out_, order)
+                                       : unlabeled_.index_select(0, order.to(unlabeled_.device()))};
   }
   return unlabeled_order_.rows.narrow(0, step % steps_per_epoch_ * unlabeled_batch_,
                                       unlabeled_batch_);
 }
 
+int64_t SemiSampler::unlabeled_count() const {
+  return source_ ? source_->rows() - held_out_.numel() : unlabeled_.numel();
+}
+
+torch::Tensor SemiSampler::keyed_rows(int64_t step) const {
+  const auto epoch = static_cast<uint64_t>(step / steps_per_epoch_);
+  const KeyedOrder order(static_cast<uint64_t>(unlabeled_count()),
+                         stream_seed(stream_seed(shuffle_seed_, "unlabeled"), epoch));
+  auto places = torch::empty({unlabeled_batch_}, torch::kInt64);
+  const auto begin = static_cast<uint64_t>(step % steps_per_epoch_ * unlabeled_batch_);
+  auto* out = places.data_ptr<int64_t>();
+  for (int64_t i = 0; i < unlabeled_batch_; ++i) {
+    out[i] = static_cast<int64_t>(order(begin + static_cast<uint64_t>(i)));
+  }
+  return rows_besides(held_out_, places);
+}
+
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {
+  if (source_) return source_->inputs(rows).to(placed_);
   const auto values = rows.numel() * (inputs_.numel() / std::max<int64_t>(inputs_.size(0), 1));
   const threads::OneThread serial(values < threads::kSerialValues);
   return floating_rows(inputs_.index_select(0, rows));

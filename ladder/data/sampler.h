@@ -4,9 +4,11 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "ladder/core/semi_batch.h"
+#include "ladder/data/row_source.h"
 
 namespace ladder::data {
 
@@ -17,6 +19,12 @@ struct SemiData {
   torch::Tensor labels = {};     ///< int64 [rows]; only the labels of the labeled rows are read
   torch::Tensor labeled = {};    ///< int64 [n], rows whose label is used; undefined: none
   torch::Tensor unlabeled = {};  ///< int64 [m], rows used without label; undefined: none
+
+  /// Rows that are not in memory, in place of `inputs`, `labels` and `unlabeled`, which stay
+  /// undefined: all rows of the source but `held_out` are unlabeled ones.
+  std::shared_ptr<const RowSource> source = {};
+  torch::Tensor held_out = {};       ///< int64 [v], ascending; undefined: none
+  torch::TensorOptions placed = {};  ///< type and device of batches from a source
 };
 
 /// Batch sizes and seed of a `SemiSampler`.
@@ -27,6 +35,9 @@ struct SamplerOptions {
   std::optional<int64_t> labeled_batch = std::nullopt;
   int64_t classes = 0;  ///< error for labels that are not below it; 0: not checked
   uint64_t seed = 1;    ///< seed of the run
+  /// Unlabeled rows of a source above which their order is a KeyedOrder, which takes no memory, in
+  /// place of a permutation in memory (8 bytes a row).
+  int64_t keyed_order_above = 10'000'000;
 };
 
 /// Draw the batches of semi-supervised training.
@@ -41,6 +52,9 @@ struct SamplerOptions {
 /// of the next. Epochs are therefore counted in unlabeled rows, even with few labels [Rasmus2015].
 /// If the unlabeled batch is 0, an epoch has floor(rows / labeled batch) steps, where rows is the
 /// number of unlabeled rows, or of labeled rows if there are no unlabeled ones.
+///
+/// Rows of a source are read batch by batch; in the same order they give the same batches as rows
+/// in memory.
 ///
 /// A batch of one row is refused: it has no statistics, and normalising it gives 0.
 ///
@@ -65,6 +79,8 @@ class SemiSampler {
   /// uses the device, so a recorded step can gather its rows (train::StepGraph).
   SemiBatch gather(const torch::Tensor& labeled_rows, const torch::Tensor& unlabeled_rows) const;
 
+  /// True if batches come from a source.
+  bool reads_source() const { return source_ != nullptr; }
   int64_t steps_per_epoch() const { return steps_per_epoch_; }
   int64_t labeled_batch() const { return labeled_batch_; }
   int64_t unlabeled_batch() const { return unlabeled_batch_; }
@@ -81,7 +97,13 @@ class SemiSampler {
   };
 
   torch::Tensor inputs_of(const torch::Tensor& rows) const;
+  int64_t unlabeled_count() const;
+  torch::Tensor keyed_rows(int64_t step) const;
 
+  std::shared_ptr<const RowSource> source_;
+  torch::Tensor held_out_;
+  torch::TensorOptions placed_;
+  int64_t keyed_order_above_ = 0;
   torch::Tensor inputs_;
   torch::Tensor labels_;
   torch::Tensor labeled_;

@@ -8,6 +8,7 @@
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/data/internal/row_checks.h"
+#include "ladder/data/keyed_order.h"
 #include "ladder/train/internal/row_batches.h"
 
 namespace ladder::train {
@@ -41,6 +42,26 @@ torch::Tensor over_batches(Ladder& net, const RowBatches& rows, int64_t batch_si
   return at::cat(parts);
 }
 
+// Rows of a source to calibrate on, ascending. Of many, a seeded sample is drawn: rows at equal
+// distances could all be of one kind.
+torch::Tensor source_rows(const data::SemiData& data, int64_t rows) {
+  const auto held_out = data.held_out.defined() ? data.held_out.numel() : 0;
+  const auto count = data.source->rows() - held_out;
+  TORCH_CHECK(count > 0, "calibration_rows: expected training rows but got none.");
+  auto places = at::arange(rows == 0 ? count : std::min(rows, count));
+  if (rows > 0 && count > data::SamplerOptions().keyed_order_above) {
+    const data::KeyedOrder order(static_cast<uint64_t>(count), /*seed=*/1);
+    auto* place = places.data_ptr<int64_t>();
+    for (int64_t i = 0; i < places.numel(); ++i) {
+      place[i] = static_cast<int64_t>(order(static_cast<uint64_t>(i)));
+    }
+    places = std::get<0>(places.sort());
+  } else if (rows > 0 && rows < count) {
+    places = places.mul(count).div(rows, "floor");
+  }
+  return data::rows_besides(data.held_out, places);
+}
+
 // Check what every function takes.
 void check_rows(const char* component, const torch::Tensor& inputs, int64_t batch_size) {
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 1 && inputs.size(0) >= 1, component,
@@ -59,6 +80,7 @@ torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibrati
   const auto has_rows = [](const torch::Tensor& tensor) {
     return tensor.defined() && tensor.numel() > 0;
   };
+  if (data.source && calibration == Calibration::kTrainingRows) return source_rows(data, rows);
   const auto& all = calibration == Calibration::kTrainingRows && has_rows(data.unlabeled)
                         ? data.unlabeled
                         : data.labeled;

@@ -20,6 +20,7 @@ torch::Tensor network_inputs(const torch::Tensor& inputs);
 
 /// Return the rows [n] of `data` that `calibration` names, ascending; without unlabeled rows in
 /// training these are the labeled ones. `rows` above 0 keeps that many, evenly spread; 0 keeps all.
+/// Of a source with more than 10^7 rows, `rows` are drawn at random, the same in every run.
 /// Errors: 1 row, or no rows.
 torch::Tensor calibration_rows(const data::SemiData& data, Calibration calibration,
                                int64_t rows = 0);

@@ -12,11 +12,22 @@ Evaluator::Evaluator(TrainData data, Ladder net, EvaluatorOptions options)
     : data_(std::move(data)), net_(std::move(net)), options_(options) {
   if (net_.is_empty()) return;
   const auto& training = data_.training;
-  const auto device = training.inputs.device();
   const auto rows =
       train::calibration_rows(training, options_.calibration, options_.calibration_rows);
-  if (!rows.cpu().equal(at::arange(training.inputs.size(0)))) calibration_rows_ = rows.to(device);
-  if (data_.validation.defined()) {
+  if (training.source) {
+    calibration_rows_ = rows;
+    if (data_.validation.defined()) {
+      data_.validation = data_.validation.cpu();
+      validation_labels_ = training.source->labels(data_.validation);
+      check_evaluation_labels("Trainer", "validation", validation_labels_, {},
+                              validation_labels_.numel(), net_->classes());
+    }
+  } else if (const auto device = training.inputs.device();
+             !rows.cpu().equal(at::arange(training.inputs.size(0)))) {
+    calibration_rows_ = rows.to(device);
+  }
+  if (data_.validation.defined() && !training.source) {
+    const auto device = training.inputs.device();
     check_evaluation_labels("Trainer", "validation", training.labels, data_.validation,
                             training.inputs.size(0), net_->classes());
     validation_labels_ =
@@ -30,7 +41,8 @@ Evaluator::Evaluator(TrainData data, Ladder net, EvaluatorOptions options)
 }
 
 void Evaluator::calibrate() {
-  const RowBatches rows{data_.training.inputs, calibration_rows_};
+  const auto& training = data_.training;
+  const RowBatches rows{training.inputs, calibration_rows_, training.source, training.placed};
   net_->calibrate(rows.size(), rows, options_.batch);
 }
 
@@ -39,8 +51,10 @@ void Evaluator::measure(Evaluation& evaluation, bool always) {
   if (net_.is_empty() || (!rows && !always)) return;
   calibrate();
   if (data_.validation.defined()) {
-    evaluation.validation_error = error_of_rows(net_, {data_.training.inputs, data_.validation},
-                                                validation_labels_, options_.batch);
+    const auto& training = data_.training;
+    evaluation.validation_error =
+        error_of_rows(net_, {training.inputs, data_.validation, training.source, training.placed},
+                      validation_labels_, options_.batch);
   }
   if (data_.test_inputs.defined()) {
     evaluation.test_error =

@@ -61,7 +61,11 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
   TORCH_CHECK(recordable || !options.graph.value_or(false),
               "Trainer: expected FusedAdam, whose step can be recorded, but got ",
               optimizer_name(*optimizer_), " (train without a graph).");
-  if (options.graph.value_or(recordable && device.is_cuda() && StepGraph::available(device) &&
+  TORCH_CHECK(!sampler_.reads_source() || !options.graph.value_or(false),
+              "Trainer: expected rows in memory, whose step can be recorded, but got a source "
+              "(train without a graph).");
+  if (options.graph.value_or(recordable && !sampler_.reads_source() && device.is_cuda() &&
+                             StepGraph::available(device) &&
                              parameter.scalar_type() == torch::kFloat32)) {
     graph_ = std::make_unique<StepGraph>(device);
   }

@@ -37,10 +37,13 @@ std::string fingerprint_of(const torch::Tensor& tensor) {
 }  // namespace
 
 std::map<std::string, std::string> data_fingerprint(const TrainData& data) {
-  return {{"inputs", fingerprint_of(data.training.inputs)},
-          {"labels", fingerprint_of(data.training.labels)},
-          {"labeled", fingerprint_of(data.training.labeled)},
-          {"unlabeled", fingerprint_of(data.training.unlabeled)},
+  const auto& training = data.training;
+  const auto& source = training.source;
+  return {{"inputs", source ? source->fingerprint() : fingerprint_of(training.inputs)},
+          {"labels", fingerprint_of(training.labels)},
+          {"labeled", fingerprint_of(training.labeled)},
+          {"unlabeled", source ? "all but " + fingerprint_of(training.held_out)
+                               : fingerprint_of(training.unlabeled)},
           {"validation", fingerprint_of(data.validation)},
           {"test_inputs", fingerprint_of(data.test_inputs)},
           {"test_labels", fingerprint_of(data.test_labels)}};

@@ -11,7 +11,7 @@
 namespace ladder::train {
 
 /// Rows to train and evaluate on, all on the network's device. uint8 inputs are taken as x / 255, a
-/// batch at a time.
+/// batch at a time. Rows of a source (SemiData::source) are read where they are used.
 struct TrainData {
   data::SemiData training;
   torch::Tensor validation = {};   ///< int64 [v], rows of `training.inputs`; undefined for none
@@ -22,7 +22,8 @@ struct TrainData {
 /// Return type, shape and CRC-32 of each tensor of `data`, "Float [600, 784] 1f2e3d4c", by its
 /// name: inputs, labels, labeled, unlabeled, validation, test_inputs, test_labels; "none" for one
 /// that is undefined. Equal data have equal fingerprints on any device and in any layout, and uint8
-/// inputs the same as x / 255 in float32. Takes about 1 s per GB.
+/// inputs the same as x / 255 in float32. A source gives its own fingerprint. Takes about 1 s per
+/// GB.
 std::map<std::string, std::string> data_fingerprint(const TrainData& data);
 
 }  // namespace ladder::train

@@ -326,8 +326,8 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
 
 TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   const LadderPlace place;
-  for (const char* command :
-       {"train", "predict", "evaluate", "inspect", "export", "report", "reproduce", "launch"}) {
+  for (const char* command : {"train", "predict", "evaluate", "inspect", "export", "report",
+                              "reproduce", "convert", "launch"}) {
     const auto help = place.run({command, "--help"});
     INFO(command << "\n" << help.out);
     CHECK(help.status == 0);

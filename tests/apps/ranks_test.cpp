@@ -321,3 +321,71 @@ TEST_CASE("ladder tune: ranks divide the runs of each rung", "[ranks]") {
   REQUIRE(header != std::string::npos);
   CHECK(both.out.find("\ntrial ", header + 1) == std::string::npos);
 }
+
+TEST_CASE("ladder convert: writes shards that train, resume and predict as the table does",
+          "[ranks]") {
+  const NoRanks none;
+  const TemporaryFolder folder;
+  const auto at = [&](const std::string& name) { return (folder / name).string(); };
+  // Rows of two clouds whose numbers float32 holds, in two files.
+  for (const int part : {0, 1}) {
+    std::string text = "id,x,y,kind\n";
+    for (int i = 150 * part; i < 150 * (part + 1); ++i) {
+      text += "r" + std::to_string(i) + "," + std::to_string(4 * (i % 2) + i * 37 % 16 * 0.125) +
+              "," + (i % 9 == 0 ? "" : std::to_string(i * 53 % 32 * 0.0625)) + "," +
+              (i % 4 < 2 ? (i % 2 == 0 ? "left" : "right") : "") + "\n";
+    }
+    write_file(folder / ("part-" + std::to_string(part) + ".csv"), text);
+    const auto body = text.substr(text.find('\n') + 1);
+    if (part == 0) write_file(folder / "all.csv", text);
+    if (part == 1) write_file(folder / "all.csv", file_bytes(folder / "all.csv") + body);
+  }
+  const auto converted = run_to_end({kProgram, "convert", at("part-0.csv"), at("part-1.csv"),
+                                     "--label=kind", "--ignore=id", "--rows=70", "-o", at("s")});
+  INFO(converted.out << converted.err);
+  REQUIRE(converted.status == 0);
+  CHECK(converted.out == "shards    300 rows of 2 columns in " + at("s") +
+                             "\nlabels    150 rows, 2 classes\nnext      ladder train " + at("s") +
+                             "\n");
+  const auto train = [&](const Arguments& data, const std::string& out) {
+    return run_to_end(Arguments{kProgram, "train"} + data +
+                      Arguments{"--epochs=4", "--layers=10", "--threads=1", "--device=cpu",
+                                "--no-baseline", "--quiet", "--no-report", "--out", at(out)});
+  };
+  const auto of_table = train({at("all.csv"), "--label=kind", "--ignore=id"}, "table");
+  INFO(of_table.err);
+  REQUIRE(of_table.status == 0);
+  const auto of_shards = train({at("s")}, "shards");
+  INFO(of_shards.err);
+  REQUIRE(of_shards.status == 0);
+  const auto predicted = [&](const std::string& run, const std::string& data) {
+    const auto outcome = run_to_end({kProgram, "predict", at(run), at(data), "--probabilities"});
+    INFO(outcome.err);
+    CHECK(outcome.status == 0);
+    return outcome.out;
+  };
+  CHECK(predicted("shards", "s") == predicted("table", "all.csv"));
+  CHECK(read_json(folder / "shards/evaluation.json") ==
+        read_json(folder / "table/evaluation.json"));
+  const auto inspected = run_to_end({kProgram, "inspect", at("s")});
+  CHECK(inspected.out.starts_with("300 rows, 2 columns in shards\n"));
+  const auto evaluated = run_to_end({kProgram, "evaluate", at("shards"), at("s"), "--json"});
+  INFO(evaluated.err);
+  CHECK(nlohmann::json::parse(evaluated.out).at("rows") == 150);
+
+  const auto sentence = [](const Outcome& outcome, int status) {
+    CHECK(outcome.status == status);
+    return one_sentence("ladder", outcome.err);
+  };
+  CHECK(sentence(run_to_end({kProgram, "convert", at("all.csv")}), 2) ==
+        "expected the folder to write in -o but got none.");
+  CHECK(sentence(run_to_end({kProgram, "convert", at("all.csv"), "-o", at("s")}), 1)
+            .find("expected a folder without shards but got some in " + at("s")) !=
+        std::string::npos);
+  CHECK(sentence(run_to_end({kProgram, "train", at("s"), "--unlabeled", at("all.csv")}), 2)
+            .find("expected no --unlabeled beside shards") != std::string::npos);
+  fs::remove(folder / "s/rows-00001.npy");
+  CHECK(sentence(train({at("s")}, "none"), 1) ==
+        "Shards: expected the shard " + at("s/rows-00001.npy") +
+            " but got no file (put it back, or convert the data again).");
+}

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <set>
@@ -230,9 +231,10 @@ class Batches {
   int index_ = 0;
 };
 
-Table read_batches(const std::filesystem::path& path, ArrowFormat format) {
+void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t least_rows,
+                  const std::function<bool(Table&&)>& take) {
   Batches batches(path, format);
-  std::vector<ArrowColumn> columns;
+  std::vector<ArrowColumn> first;  // without rows
   std::set<std::string> names;
   for (const auto& field : batches.schema()->fields()) {
     if (!names.insert(field->name()).second) {
@@ -247,9 +249,19 @@ Table read_batches(const std::filesystem::path& path, ArrowFormat format) {
     ArrowColumn column;
     column.column.name = field->name();
     column.column.kind = text ? ColumnKind::kText : ColumnKind::kNumber;
-    columns.push_back(std::move(column));
+    first.push_back(std::move(column));
   }
+  int64_t rows_before = 0;  // those of earlier blocks
+  auto columns = first;
   Table table{.source = path.string()};
+  const auto hand_over = [&] {
+    for (auto& column : columns) table.columns.push_back(std::move(column.column));
+    rows_before += table.rows;
+    const bool more = take(std::move(table));
+    columns = first;
+    table = {.source = path.string()};
+    return more;
+  };
   while (const auto batch = batches.next()) {
     for (size_t c = 0; c < columns.size(); ++c) {
       const arrow::Array& values = *batch->column(static_cast<int>(c));
@@ -264,29 +276,50 @@ Table read_batches(const std::filesystem::path& path, ArrowFormat format) {
         if (std::isinf(numbers[row])) {
           throw ArrowFault{"finite numbers",
                            std::string(numbers[row] < 0 ? "-inf" : "inf") + " in row " +
-                               std::to_string(row + 1) + ", column '" + columns[c].column.name +
-                               "'",
+                               std::to_string(rows_before + static_cast<int64_t>(row) + 1) +
+                               ", column '" + columns[c].column.name + "'",
                            "save it as null if it is missing"};
         }
       }
     }
     table.rows += batch->num_rows();
+    if (table.rows >= least_rows && !hand_over()) return;
   }
-  if (table.rows == 0) throw ArrowFault{"rows", "none"};
-  for (auto& column : columns) table.columns.push_back(std::move(column.column));
-  return table;
+  if (rows_before + table.rows == 0) throw ArrowFault{"rows", "none"};
+  if (table.rows > 0) hand_over();
 }
 
 }  // namespace
 
 Table read_arrow_file(const std::filesystem::path& path, ArrowFormat format) {
+  Table all;
+  read_arrow_file(path, format, std::numeric_limits<int64_t>::max(), [&](Table&& table) {
+    all = std::move(table);
+    return true;
+  });
+  return all;
+}
+
+void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int64_t least_rows,
+                     const std::function<bool(Table&&)>& take) {
+  // What `take` throws is no fault of the file.
+  std::exception_ptr thrown;
+  const auto guarded = [&](Table&& table) {
+    try {
+      return take(std::move(table));
+    } catch (...) {
+      thrown = std::current_exception();
+      return false;
+    }
+  };
   try {
-    return read_batches(path, format);
+    read_batches(path, format, least_rows, guarded);
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
     throw ArrowFault{"a whole file", "\"" + std::string(error.what()) + "\"", "save it again"};
   }
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace ladder::data

@@ -2,20 +2,25 @@
 
 #include <torch/types.h>
 
+#include <memory>
 #include <string>
 
+#include "ladder/data/row_source.h"
 #include "ladder/train/evaluate.h"
 
 namespace ladder::train {
 
 /// Rows for a network, a batch at a time: all of `inputs`, or those at `rows`. Bytes stay bytes:
-/// the network scales them to its own type.
+/// the network scales them to its own type. Rows of a source are read.
 struct RowBatches {
   torch::Tensor inputs;
   torch::Tensor rows = {};  ///< int64 [n] on the device of the inputs; undefined: all
+  std::shared_ptr<const data::RowSource> source = {};  ///< in place of `inputs`, with `rows`
+  torch::TensorOptions placed = {};                    ///< type and device of its rows
 
   int64_t size() const { return rows.defined() ? rows.size(0) : inputs.size(0); }
   torch::Tensor operator()(int64_t begin, int64_t end) const {
+    if (source) return source->inputs(rows.slice(0, begin, end)).to(placed);
     return rows.defined() ? inputs.index_select(0, rows.slice(0, begin, end))
                           : inputs.slice(0, begin, end);
   }

@@ -46,12 +46,13 @@ void check_validation(TrainData& data, const TrainOptions& options) {
     return;
   }
   const auto& validation = data.validation;
-  const auto rows = data.training.inputs.size(0);
+  const auto& source = data.training.source;
+  const auto rows = source ? source->rows() : data.training.inputs.size(0);
   TORCH_CHECK(validation.dim() == 1 && validation.scalar_type() == torch::kInt64 &&
                   validation.min().item<int64_t>() >= 0 && validation.max().item<int64_t>() < rows,
               "Trainer: expected validation rows as int64 [v] in 0..", rows - 1, " but got ",
               c10::toString(validation.scalar_type()), " ", validation.sizes(), ".");
-  TORCH_CHECK(data.training.labels.defined(),
+  TORCH_CHECK(source || data.training.labels.defined(),
               "Trainer: expected labels of the validation rows but got none.");
 }
 
@@ -121,7 +122,11 @@ TrainParts completed(TrainParts parts, const TrainOptions& options) {
 
 TrainData checked(TrainData data, Objective& objective, const TrainOptions& options) {
   const auto parameter = first_parameter(objective.module());
-  check_inputs("training inputs", data.training.inputs, parameter);
+  if (data.training.source) {
+    data.training.placed = parameter.options().requires_grad(false);
+  } else {
+    check_inputs("training inputs", data.training.inputs, parameter);
+  }
   check_validation(data, options);
   TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
               "Trainer: expected test inputs and test labels, or neither, but got ",
@@ -140,7 +145,9 @@ data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
                                             .labeled_batch = options.labeled_batch,
                                             .classes = net.is_empty() ? 0 : net->classes(),
                                             .seed = start_seed(options.seed, options.start)});
-  data::check_finite("Trainer", "training inputs", data.training.inputs, used_rows(data));
+  if (!data.training.source) {
+    data::check_finite("Trainer", "training inputs", data.training.inputs, used_rows(data));
+  }
   if (data.test_inputs.defined()) {
     data::check_finite("Trainer", "test inputs", data.test_inputs);
   }

@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+#include <ladder/data/arrow.h>
+#include <ladder/data/csv.h>
+#include <ladder/data/shards.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/support/command_line.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
+
+namespace ladder::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kBlockRows = 100'000;
+
+struct ConvertFlags {
+  std::vector<std::string> data = {};
+  data::ShardWriterOptions shards = {};
+  fs::path out = {};
+  DataFlags read = {};
+  bool quiet = false;
+  bool help = false;
+};
+
+CommandLine convert_line(ConvertFlags& flags) {
+  CommandLine line("ladder convert",
+                   "Write tables of any length as shards, which `ladder train` and `ladder "
+                   "predict` read in constant memory.");
+  line.word(
+      "DATA", "tables with the same columns (CSV, Parquet, NPZ)", true,
+      [&](const auto&, const auto& text) { flags.data.push_back(text); }, /*repeated=*/true);
+  line.flag("out,o", "SHARDS", "folder to write",
+            [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
+  line.flag("label", "COL", "column of the labels (none: rows to predict)",
+            [&](const auto&, const auto& text) { flags.shards.label = text; });
+  line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
+            [&](const auto&, const auto& text) { flags.shards.except = parse_words(text); });
+  line.integer("rows", "rows in a shard (4000000)", flags.shards.rows_per_shard, 1);
+  add_data_flags(line, flags.read);
+  line.toggle("quiet", "print nothing", flags.quiet);
+  line.toggle("help", "print this and exit", flags.help);
+  line.footer(
+      "Numbers are rounded to float32. CSV files are read in blocks and Parquet and Feather files "
+      "batch by batch; an NPZ file is read whole.");
+  return line;
+}
+
+bool is_arrow(const fs::path& path) {
+  const auto ending = path.extension().string();
+  return ending == ".parquet" || ending == ".feather" || ending == ".arrow";
+}
+
+bool is_array(const fs::path& path) {
+  const auto ending = path.extension().string();
+  std::error_code none;
+  return ending == ".npz" || ending == ".npy" || fs::is_directory(path, none);
+}
+
+// Hand the rows of a file to `take`, block by block, until it returns false.
+template <typename Take>
+void for_each_block(const std::string& path, const ConvertFlags& flags, const data::CsvOptions& csv,
+                    const Take& take) {
+  if (is_arrow(path)) {
+    data::read_arrow_blocks(path, take);
+    return;
+  }
+  if (is_array(path)) {
+    const auto samples = read_data(path, flags.read, flags.shards.label);
+    if (!samples.table) {
+      throw UsageError(fmt::format("expected tables in DATA but got {} in {}.",
+                                   samples.shards ? "shards" : "images", path));
+    }
+    take(*samples.table);
+    return;
+  }
+  data::CsvReader reader(path, csv);
+  while (const auto block = reader.next(kBlockRows)) {
+    if (!take(*block)) return;
+  }
+}
+
+}  // namespace
+
+int convert_command(int argc, const char* const* argv) {
+  ConvertFlags flags;
+  auto line = convert_line(flags);
+  line.parse(argc, argv);
+  line.apply();
+  if (flags.help) {
+    print(line.help());
+    return 0;
+  }
+  if (flags.out.empty()) throw UsageError("expected the folder to write in -o but got none.");
+  catch_interruption();
+  auto csv = flags.read.read.csv;
+  if (!flags.shards.label.empty()) csv.text_columns.push_back(flags.shards.label);
+  data::ShardWriter writer(flags.out, flags.shards);
+  for (const auto& path : flags.data) {
+    for_each_block(path, flags, csv, [&](const data::Table& block) {
+      if (stop_requested()) return false;
+      for (const auto& column : block.columns) csv.kinds[column.name] = column.kind;
+      writer.add(block);
+      return true;
+    });
+    if (stop_requested()) {
+      print(fmt::format("interrupted; {} is not finished\n", flags.out.string()));
+      return kInterrupted;
+    }
+  }
+  writer.finish();
+  if (flags.quiet) return 0;
+  const data::Shards shards(flags.out);
+  print(fmt::format("shards    {} rows of {} columns in {}\n", shards.rows(),
+                    shards.columns().size(), flags.out.string()));
+  if (!shards.label().empty()) {
+    print(fmt::format("labels    {} rows, {} classes\n", shards.labeled_rows().numel(),
+                      shards.classes().size()));
+    print(fmt::format("next      ladder train {}\n", flags.out.string()));
+  }
+  return 0;
+}
+
+}  // namespace ladder::apps

@@ -1,0 +1,254 @@
+#include "ladder/data/shards.h"
+
+#include <ladder/classifier.h>
+#include <ladder/data/read_samples.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "ladder/data/npy.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace ladder;
+using namespace ladder::data;
+using namespace ladder::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Rows first..first+rows-1 of a table: two clouds, a text, a value that is missing in each 5th row.
+// Numbers are floats, as shards keep them.
+Table cloud_table(int64_t rows, int64_t labeled, int64_t first = 0) {
+  Table table{.source = "clouds", .rows = rows};
+  Column x{.name = "x"}, y{.name = "y"};
+  Column color{.name = "color", .kind = ColumnKind::kText};
+  Column kind{.name = "kind", .kind = ColumnKind::kText};
+  color.levels = {"red", "green"};
+  kind.levels = {"right", "left"};
+  for (int64_t i = first; i < first + rows; ++i) {
+    const auto a = static_cast<double>(i * 7919 % 101), b = static_cast<double>(i * 104729 % 97);
+    x.numbers.push_back(static_cast<float>(4 * (i % 2) + (a - 50) / 40));
+    y.numbers.push_back(i % 5 == 0 ? std::numeric_limits<double>::quiet_NaN()
+                                   : static_cast<float>((b - 48) / 40));
+    color.codes.push_back(i % 3 == 0 ? 0 : i % 7 == 0 ? -1 : 1);
+    kind.codes.push_back(i < labeled ? (i % 2 == 0 ? 1 : 0) : -1);
+  }
+  table.columns = {x, kind, y, color};
+  return table;
+}
+
+// 1000 rows in shards of 300, written in blocks of 170.
+void write_shards(const fs::path& folder, int64_t labeled = 100) {
+  ShardWriter writer(folder, {.label = "kind", .rows_per_shard = 300});
+  for (int64_t first = 0; first < 1000; first += 170) {
+    writer.add(cloud_table(std::min<int64_t>(170, 1000 - first), labeled, first));
+  }
+  writer.finish();
+}
+
+void require_same_numbers(const Column& left, const Column& right, int64_t offset = 0) {
+  for (size_t i = 0; i < left.numbers.size(); ++i) {
+    const double there = right.numbers[i + static_cast<size_t>(offset)];
+    REQUIRE((left.numbers[i] == there || (std::isnan(left.numbers[i]) && std::isnan(there))));
+  }
+}
+
+ClassifierOptions quick() {
+  return {.layers = {12}, .epochs = 2, .unlabeled_batch = 50, .validation = 0.2};
+}
+
+}  // namespace
+
+TEST_CASE("Shards: hold the rows that were written", "[data]") {
+  const TemporaryFolder folder;
+  CHECK_FALSE(is_shards(folder.path()));
+  write_shards(folder / "s");
+  REQUIRE(is_shards(folder / "s"));
+  const Shards shards(folder / "s");
+  CHECK(shards.rows() == 1000);
+  CHECK(shards.label() == "kind");
+  CHECK(shards.classes() == std::vector<std::string>{"left", "right"});
+  REQUIRE(shards.columns().size() == 3);
+  CHECK(shards.columns()[0].name == "x");
+  CHECK_FALSE(shards.columns()[0].missing);
+  CHECK(shards.columns()[1].missing);
+  CHECK(shards.columns()[2].levels == std::vector<std::string>{"red", "green"});
+  for (const int part : {0, 1, 2, 3}) {
+    const auto array = read_npy(folder / "s" / ("rows-0000" + std::to_string(part) + ".npy"));
+    CHECK(array.sizes() == at::IntArrayRef({part < 3 ? 300 : 100, 3}));
+  }
+
+  const auto whole = cloud_table(1000, 100);
+  const auto all = shards.table(0, 1000);
+  require_same_numbers(all.column("x"), whole.column("x"));
+  require_same_numbers(all.column("y"), whole.column("y"));
+  CHECK(all.column("color").codes == whole.column("color").codes);
+  const auto rows = torch::tensor({999, 0, 299, 300, 301, 5, 5}, torch::kInt64);
+  const auto some = shards.table(rows);
+  const auto labels = shards.labels(rows);
+  for (int64_t i = 0; i < rows.numel(); ++i) {
+    const auto row = static_cast<size_t>(rows[i].item<int64_t>());
+    CHECK(some.column("x").numbers[static_cast<size_t>(i)] == whole.column("x").numbers[row]);
+    CHECK(some.column("color").codes[static_cast<size_t>(i)] == whole.column("color").codes[row]);
+    CHECK(labels[i].item<int64_t>() == (row >= 100 ? -1 : row % 2 == 0 ? 0 : 1));
+  }
+  CHECK(torch::equal(shards.labeled_rows(), torch::arange(100)));
+  CHECK(shards.sample(40, 1).rows == 40);
+  CHECK(shards.sample(40, 1).column("x").numbers == shards.sample(40, 1).column("x").numbers);
+  CHECK(shards.sample(40, 1).column("x").numbers != shards.sample(40, 2).column("x").numbers);
+  CHECK_NOTHROW(shards.verify());
+  CHECK_THROWS_WITH(shards.table(torch::tensor({1000}, torch::kInt64)),
+                    Catch::Contains("Shards: expected rows in 0..999 but got 1000."));
+}
+
+TEST_CASE("Shards: train the network that the rows in memory train", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  Classifier in_memory(quick()), from_shards(quick());
+  const auto expected = in_memory.fit(cloud_table(1000, 100), "kind");
+  const auto report = from_shards.fit(read_samples(folder / "s"));
+  CHECK(report.rows == expected.rows);
+  CHECK(report.labeled == expected.labeled);
+  CHECK(torch::equal(report.held_back.rows, expected.held_back.rows));
+  CHECK(torch::equal(report.held_back.probabilities, expected.held_back.probabilities));
+  const auto parameters = in_memory.model().net->named_parameters();
+  for (const auto& parameter : from_shards.model().net->named_parameters()) {
+    INFO(parameter.key());
+    CHECK(torch::equal(parameter.value(), parameters[parameter.key()]));
+  }
+  CHECK(torch::equal(from_shards.predict_proba(cloud_table(50, 0, 2000)),
+                     in_memory.predict_proba(cloud_table(50, 0, 2000))));
+}
+
+TEST_CASE("Shards: a run goes on where it stopped, and notices other shards", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  auto options = quick();
+  options.folder = folder / "whole";
+  Classifier whole(options);
+  whole.fit(read_samples(folder / "s"));
+  options.folder = folder / "parts";
+  options.resume = true;
+  int64_t left = 20;
+  options.callbacks.stop_requested = [&] { return left-- == 0; };
+  CHECK(Classifier(options).fit(read_samples(folder / "s")).training.status ==
+        train::TrainStatus::kInterrupted);
+  options.callbacks.stop_requested = {};
+  Classifier rest(options);
+  rest.fit(read_samples(folder / "s"));
+  CHECK(file_bytes(folder / "whole/model.ladder") == file_bytes(folder / "parts/model.ladder"));
+
+  write_shards(folder / "other", 90);
+  CHECK_THROWS_WITH(Classifier(options).fit(read_samples(folder / "other")),
+                    Catch::Contains("expected the settings and data that the run in"));
+}
+
+TEST_CASE("Shards: what is damaged, missing or changed is named", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  const auto shard = folder / "s/rows-00002.npy";
+  const auto name = shard.string();
+  const auto bytes = file_bytes(shard);
+
+  SECTION("missing") {
+    fs::remove(shard);
+    CHECK_THROWS_WITH(
+        Shards(folder / "s"),
+        Catch::Contains("Shards: expected the shard " + name +
+                        " but got no file (put it back, or convert the data again)."));
+  }
+  SECTION("cut short") {
+    fs::resize_file(shard, bytes.size() - 4);
+    CHECK_THROWS_WITH(Shards(folder / "s"),
+                      Catch::Contains("Shards: expected 3600 bytes of values for the shape [300, "
+                                      "3] but got 3596 in " +
+                                      name + " (it is truncated)."));
+  }
+  SECTION("one bit") {
+    auto other = bytes;
+    other[1000] = static_cast<char>(other[1000] ^ 1);
+    write_file(shard, other);
+    const Shards shards(folder / "s");
+    CHECK_THROWS_WITH(shards.verify(), Catch::Contains("of " + name + " but got ") &&
+                                           Catch::Contains("(the shard is damaged or was changed"));
+    CHECK_THROWS_WITH(Classifier(quick()).fit(read_samples(folder / "s")),
+                      Catch::Contains("the shard is damaged"));
+  }
+  SECTION("another array") {
+    fs::copy_file(folder / "s/rows-00003.npy", shard, fs::copy_options::overwrite_existing);
+    CHECK_THROWS_WITH(Shards(folder / "s"),
+                      Catch::Contains("Shards: expected float32 [300, 3] in C order in " + name +
+                                      " but got f32 [100, 3]"));
+  }
+  SECTION("changed while it is read") {
+    const Shards shards(folder / "s");
+    CHECK(shards.table(0, 10).rows == 10);
+    {
+      std::fstream file(shard, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(500);
+      file.put('x');
+    }
+    fs::last_write_time(shard, fs::file_time_type::clock::now() + std::chrono::seconds(5));
+    CHECK_THROWS_WITH(shards.table(0, 10),
+                      Catch::Contains("Shards: expected " + name +
+                                      " as it was when it was opened but it has changed since"));
+  }
+  SECTION("cut short while it is read") {
+    const Shards shards(folder / "s");
+    fs::resize_file(shard, 200);
+    CHECK_THROWS_WITH(shards.table(850, 860),
+                      Catch::Contains("bytes in " + name + " but it ends at "));
+  }
+  SECTION("an index that points elsewhere") {
+    auto index = nlohmann::json::parse(file_bytes(folder / "s/index.json"));
+    index["shards"][0]["inputs"] = "../rows-00000.npy";
+    write_file(folder / "s/index.json", index.dump());
+    CHECK_THROWS_WITH(Shards(folder / "s"), Catch::Contains("Shards: expected names of files in "));
+  }
+}
+
+TEST_CASE("ShardWriter: refuses what shards cannot hold", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  CHECK_THROWS_WITH(ShardWriter(folder / "s"),
+                    Catch::Contains("ShardWriter: expected a folder without shards but got some"));
+  ShardWriter writer(folder / "t", {.label = "kind"});
+  CHECK_THROWS_WITH(writer.finish(), Catch::Contains("ShardWriter: expected rows but got none."));
+  writer.add(cloud_table(10, 10));
+  auto large = cloud_table(1, 1);
+  large.columns[0].numbers[0] = 1e39;
+  CHECK_THROWS_WITH(
+      writer.add(large),
+      Catch::Contains("ShardWriter: expected numbers that float32 holds in column 'x' "
+                      "of clouds but got 1e+39."));
+  auto text = cloud_table(1, 1);
+  text.columns[0] = {.name = "x", .kind = ColumnKind::kText, .codes = {0}, .levels = {"a"}};
+  CHECK_THROWS_WITH(writer.add(text),
+                    Catch::Contains("ShardWriter: expected numbers in column 'x' of clouds as in "
+                                    "the rows before but got texts."));
+  auto other = cloud_table(1, 1);
+  other.columns[0].name = "z";
+  CHECK_THROWS_WITH(writer.add(other), Catch::Contains("'x'"));
+  Table ids{.source = "ids", .rows = kMostShardLevels + 1};
+  Column id{.name = "id", .kind = ColumnKind::kText};
+  for (int64_t i = 0; i < ids.rows; ++i) {
+    id.levels.push_back(std::to_string(i));
+    id.codes.push_back(static_cast<int32_t>(i));
+  }
+  ids.columns = {id};
+  ShardWriter wide(folder / "w");
+  CHECK_THROWS_WITH(wide.add(ids),
+                    Catch::Contains("ShardWriter: expected at most 10000 different texts in column "
+                                    "'id' of ids but got more (an identifier? --ignore leaves it "
+                                    "out)."));
+  CHECK_FALSE(is_shards(folder / "t"));  // not finished
+}
