@@ -27,48 +27,6 @@ namespace {
 
 constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
 
-// A parameter, and the memory that its gradient is computed into.
-struct Learned {
-  at::Tensor value, gradient;
-
-  bool defined() const { return value.defined(); }
-  const float* data() const { return value.defined() ? value.const_data_ptr<float>() : nullptr; }
-  float* grad() const { return value.defined() ? gradient.mutable_data_ptr<float>() : nullptr; }
-};
-
-// Matrices [rows, columns], row-major.
-struct Matrix {
-  at::Tensor memory;
-
-  void resize(int64_t rows, int64_t columns) {
-    if (!memory.defined() || memory.size(0) != rows || memory.size(1) != columns) {
-      memory = at::empty({rows, columns}, at::kFloat);
-    }
-  }
-  float* data() const { return memory.mutable_data_ptr<float>(); }
-  float* row(int64_t index) const { return data() + index * memory.size(1); }
-};
-
-struct EncoderLevel {
-  NoisyBatchNormLinear stage{nullptr};
-  NoisyBatchNormLinearOptions options;  // as it was built
-  Learned weight, gamma, beta;
-  int64_t units = 0;
-  Matrix x, z, h, mean, std;  // of all rows
-  Matrix grad_x, grad_h, grad_mean, grad_std;
-  bool keeps_z = false;  // z is stored; else act' is computed from h
-};
-
-struct DecoderLevel {
-  GaussianCombinator combinator{nullptr};
-  GaussianCombinatorOptions options;  // as it was built
-  Learned weight, vertical;           // vertical: from the level above, none at the top
-  int64_t units = 0;
-  Matrix u, z_hat, statistics;  // statistics: mean and std of u
-  Matrix grad_z_noisy, grad_u, grad_z_hat, grad_target;
-  std::vector<double> costs;
-};
-
 bool usable(const at::Tensor& parameter) {
   using torch::autograd::impl::grad_accumulator;
   namespace impl = torch::autograd::impl;
@@ -86,6 +44,48 @@ bool in_range(double value) { return value >= 0 && std::isfinite(value); }
 }  // namespace
 
 class DenseStep::Impl {
+  // A parameter, and the memory that its gradient is computed into.
+  struct Learned {
+    at::Tensor value, gradient;
+
+    bool defined() const { return value.defined(); }
+    const float* data() const { return value.defined() ? value.const_data_ptr<float>() : nullptr; }
+    float* grad() const { return value.defined() ? gradient.mutable_data_ptr<float>() : nullptr; }
+  };
+
+  // Matrices [rows, columns], row-major.
+  struct Matrix {
+    at::Tensor memory;
+
+    void resize(int64_t rows, int64_t columns) {
+      if (!memory.defined() || memory.size(0) != rows || memory.size(1) != columns) {
+        memory = at::empty({rows, columns}, at::kFloat);
+      }
+    }
+    float* data() const { return memory.mutable_data_ptr<float>(); }
+    float* row(int64_t index) const { return data() + index * memory.size(1); }
+  };
+
+  struct EncoderLevel {
+    NoisyBatchNormLinear stage{nullptr};
+    NoisyBatchNormLinearOptions options;  // as it was built
+    Learned weight, gamma, beta;
+    int64_t units = 0;
+    Matrix x, z, h, mean, std;  // of all rows
+    Matrix grad_x, grad_h, grad_mean, grad_std;
+    bool keeps_z = false;  // z is stored; else act' is computed from h
+  };
+
+  struct DecoderLevel {
+    GaussianCombinator combinator{nullptr};
+    GaussianCombinatorOptions options;  // as it was built
+    Learned weight, vertical;           // vertical: from the level above, none at the top
+    int64_t units = 0;
+    Matrix u, z_hat, statistics;  // statistics: mean and std of u
+    Matrix grad_z_noisy, grad_u, grad_z_hat, grad_target;
+    std::vector<double> costs;
+  };
+
  public:
   explicit Impl(Ladder net) : net_(std::move(net)), shapes_(net_->shapes) {}
 
