@@ -26,6 +26,14 @@
 #include "apps/support/output.h"
 
 namespace ladder::apps {
+// What a rank writes about itself, in one line.
+struct RankBeat {
+  std::string session = "-";  // as rank 0 named it
+  std::string host = {};
+  int64_t count = 0;
+  bool ended = false;
+};
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -56,15 +64,7 @@ std::string host_name() {
   return name.data();
 }
 
-// What a rank writes about itself, in one line.
-struct Beat {
-  std::string session = "-";  // as rank 0 named it
-  std::string host = {};
-  int64_t count = 0;
-  bool ended = false;
-};
-
-std::string to_line(const Beat& beat) {
+std::string to_line(const RankBeat& beat) {
   return fmt::format("{} {} {} {}\n", beat.session, beat.host, beat.count,
                      beat.ended ? "ended" : "works");
 }
@@ -75,9 +75,9 @@ std::optional<std::string> text_of(const fs::path& path) {
   return std::getline(in, line) ? std::optional(line) : std::nullopt;
 }
 
-std::optional<Beat> read_beat(const fs::path& path) {
+std::optional<RankBeat> read_beat(const fs::path& path) {
   const auto line = text_of(path);
-  Beat beat;
+  RankBeat beat;
   std::string state;
   std::istringstream words(line.value_or(""));
   if (!(words >> beat.session >> beat.host >> beat.count >> state)) return std::nullopt;
@@ -181,7 +181,7 @@ struct RankGroup::State {
   Rank rank;
   fs::path folder;
   double silence;
-  Beat beat;
+  RankBeat beat;
   int file = -1;
   bool ending = false;
   std::mutex mutex;

@@ -68,7 +68,7 @@ SemiBatch dense_batch(int64_t labeled = 12, int64_t unlabeled = 18) {
 }
 
 struct Outcome {
-  std::vector<torch::Tensor> costs, gradients;
+  std::vector<torch::Tensor> costs = {}, gradients = {};
   uint64_t offset = 0;  // of the noise afterwards
 };
 
