@@ -484,6 +484,8 @@ std::optional<models::Published> published_error(const RunConfig& config) {
   expected.validation = usual.validation;
   expected.calibration = usual.calibration;
   expected.patience = usual.patience;
+  expected.candidates = usual.candidates;
+  expected.teachers = usual.teachers;
   return diff(expected, config, Compare::kExperiment).empty() ? recipe->published : std::nullopt;
 }
 

@@ -343,6 +343,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
+  CHECK(without([](RunConfig& c) { c.candidates = 3; }));
   CHECK(without([](RunConfig& c) { c.pieces.average_weights = 0.999; }));
   CHECK(without([](RunConfig& c) { c.network.detach_targets = true; }));
   CHECK(without([](RunConfig& c) { c.labels = 200; }));
