@@ -1,6 +1,7 @@
 #include "ladder/train/fused_adam.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/optim/serialize.h>
 #include <torch/serialize/archive.h>
@@ -139,7 +140,7 @@ FusedAdam::FusedAdam(const torch::nn::Module& module, AdamOptions options)
 }
 
 FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, AdamOptions options)
-    : FusedAdam({torch::optim::OptimizerParamGroup(std::move(parameters))}, std::move(options)) {}
+    : FusedAdam({torch::optim::OptimizerParamGroup(std::move(parameters))}, options) {}
 
 FusedAdam::FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                      const AdamOptions& options)

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -201,9 +202,7 @@ class PiecedObjective : public Objective {
   }
 
   void end_evaluation() override {
-    for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
-      (*piece)->end_evaluation();
-    }
+    for (const auto& piece : pieces_ | std::views::reverse) piece->end_evaluation();
     base_->end_evaluation();
   }
 

@@ -107,12 +107,11 @@ class ScaledObjective : public Objective {
   // True if the network has a denoising cost at the levels with a weight, and at no other.
   bool network_costs_the_same() const {
     const auto& lambda = net_->options.lambda;
-    size_t next = 0;
+    std::vector<int64_t> costed;
     for (size_t level = 0; level < lambda.size(); ++level) {
-      if (lambda[level] <= 0) continue;
-      if (next == levels_.size() || levels_[next++] != static_cast<int64_t>(level)) return false;
+      if (lambda[level] > 0) costed.push_back(static_cast<int64_t>(level));
     }
-    return next == levels_.size();
+    return costed == levels_;
   }
 
   // lambda_l(t); takes the costs into their running means.
