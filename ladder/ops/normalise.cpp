@@ -5,6 +5,7 @@
 
 #include <tuple>
 
+#include "ladder/ops/internal/activation_slope.h"
 #include "ladder/ops/internal/alias.h"
 #include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/internal/operator_call.h"
@@ -73,12 +74,6 @@ std::vector<GroupSpan> groups_of(const NormaliseCall& call) {
 
 at::Tensor dense(const OptionalTensor& t) {
   return t && t->defined() ? t->contiguous() : at::Tensor();
-}
-
-// True if act'(a) can be computed from act(a).
-bool has_slope_at_value(Activation activation, double leaky_slope) {
-  return activation != Activation::kGelu &&
-         (activation != Activation::kLeakyRelu || leaky_slope > 0);
 }
 
 // ---- kernels ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "ladder/nn/internal/costed_levels.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
 
@@ -32,12 +33,8 @@ std::map<std::string, std::string> network_settings(const Options& options) {
 
 class LadderObjective : public Objective {
  public:
-  explicit LadderObjective(Ladder net) : net_(std::move(net)) {
-    const auto& lambda = net_->options.lambda;
-    for (size_t l = 0; l < lambda.size(); ++l) {
-      if (lambda[l] > 0) levels_.push_back(static_cast<int64_t>(l));
-    }
-  }
+  explicit LadderObjective(Ladder net)
+      : net_(std::move(net)), levels_(costed_levels(net_->options.lambda)) {}
 
   torch::nn::Module& module() override { return *net_; }
   Ladder classifier() override { return net_; }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ladder/nn/internal/costed_levels.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
 
@@ -105,14 +106,7 @@ class ScaledObjective : public Objective {
 
  private:
   // True if the network has a denoising cost at the levels with a weight, and at no other.
-  bool network_costs_the_same() const {
-    const auto& lambda = net_->options.lambda;
-    std::vector<int64_t> costed;
-    for (size_t level = 0; level < lambda.size(); ++level) {
-      if (lambda[level] > 0) costed.push_back(static_cast<int64_t>(level));
-    }
-    return costed == levels_;
-  }
+  bool network_costs_the_same() const { return costed_levels(net_->options.lambda) == levels_; }
 
   // lambda_l(t); takes the costs into their running means.
   at::Tensor lambda(const at::Tensor& costs) {

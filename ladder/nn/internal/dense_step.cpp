@@ -1,7 +1,6 @@
 #include "ladder/nn/internal/dense_step.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
@@ -14,8 +13,11 @@
 
 #include "ladder/core/internal/threads.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/internal/costed_levels.h"
 #include "ladder/nn/maps/dense_map.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/ops/internal/activation_slope.h"
+#include "ladder/ops/internal/classes.h"
 #include "ladder/ops/internal/elements.h"
 #include "ladder/ops/kernels/cpu/columns.h"
 #include "ladder/ops/kernels/cpu/run.h"
@@ -25,10 +27,7 @@
 namespace ladder {
 namespace {
 
-constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
-
 bool usable(const at::Tensor& parameter) {
-  using torch::autograd::impl::grad_accumulator;
   namespace impl = torch::autograd::impl;
   if (!parameter.is_cpu() || parameter.scalar_type() != at::kFloat || !parameter.is_contiguous() ||
       !parameter.requires_grad() || parameter.grad().defined() || !impl::hooks(parameter).empty()) {
@@ -133,7 +132,7 @@ class DenseStep::Impl {
     batch_ = {};
   }
 
-  float supervised() const { return supervised_.const_data_ptr<float>()[0]; }
+  float supervised() const { return supervised_.cost.const_data_ptr<float>()[0]; }
   const at::Tensor& denoising() const { return costs_; }
   const std::vector<int64_t>& levels() const { return costed_; }
 
@@ -180,14 +179,15 @@ class DenseStep::Impl {
         !options_hold()) {
       return false;
     }
-    denoises_ = std::any_of(lambda().begin(), lambda().end(), [](double w) { return w > 0; });
+    costed_ = costed_levels(lambda());
+    denoises_ = !costed_.empty();
     const auto rows = [&](const at::Tensor& x) {
       return x.defined() && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() &&
              x.dim() == 2 && x.size(0) >= 2 && x.size(1) == encoder_.front().options.in_features &&
              !x.requires_grad();
     };
     if (!rows(batch.x_labeled) || (denoises_ && !rows(batch.x_unlabeled))) return false;
-    if (denoises_ && lambda()[static_cast<size_t>(lowest())] == 0) return false;
+    if (denoises_ && costed_.front() != lowest()) return false;
     const auto& y = batch.y;
     if (!y.defined() || !y.is_cpu() || y.scalar_type() != at::kLong || y.dim() != 1 ||
         !y.is_contiguous() || y.size(0) != batch.x_labeled.size(0)) {
@@ -264,15 +264,10 @@ class DenseStep::Impl {
   void lay_out() {
     labeled_ = batch_.x_labeled.size(0);
     unlabeled_ = denoises_ ? batch_.x_unlabeled.size(0) : 0;
-    const bool clean = denoises_ && std::any_of(lambda().begin() + 1, lambda().end(),
-                                                [](double w) { return w > 0; });
+    const bool clean = denoises_ && costed_.back() > 0;
     noisy_ = labeled_ + unlabeled_;
     rows_ = noisy_ + (clean ? unlabeled_ : 0);
     group_count_ = denoises_ ? (clean ? 3 : 2) : 1;
-    costed_.clear();
-    for (int64_t level = 0; denoises_ && level <= top(); ++level) {
-      if (costs(level)) costed_.push_back(level);
-    }
     const auto count = static_cast<int64_t>(costed_.size());
     if (!costs_.defined() || costs_.size(0) != count) costs_ = at::zeros({count}, at::kFloat);
     input_.resize(rows_, encoder_.front().options.in_features);
@@ -362,9 +357,8 @@ class DenseStep::Impl {
              level.x.data());
     const double noise_std = level.stage->normalization->options.noise_std;
     const auto act = activation(level);
-    const bool by_value = act != Activation::kGelu &&
-                          (act != Activation::kLeakyRelu || level.options.leaky_slope > 0);
-    level.keeps_z = compared(static_cast<int64_t>(l)) || level.gamma.defined() || !by_value;
+    level.keeps_z = compared(static_cast<int64_t>(l)) || level.gamma.defined() ||
+                    !ops::has_slope_at_value(act, level.options.leaky_slope);
     const auto groups = spans(noise_std);
     ops::Noise<float> values;
     if (noise_std != 0) values = values_of(noise.draw(noisy_, level.units));
@@ -387,9 +381,7 @@ class DenseStep::Impl {
 
   void supervise() {
     const threads::OneThread serial;
-    log_p_ = at::log_softmax(encoder_.back().h.memory.narrow(0, 0, labeled_), 1);
-    std::tie(supervised_, weight_of_rows_) =
-        at::nll_loss_forward(log_p_, batch_.y, {}, at::Reduction::Mean, kNoIgnoredClass);
+    supervised_ = ops::cross_entropy(encoder_.back().h.memory.narrow(0, 0, labeled_), batch_.y);
     if (denoises_) {
       probabilities_ = at::softmax(encoder_.back().h.memory.narrow(0, labeled_, unlabeled_), 1);
     }
@@ -495,10 +487,9 @@ class DenseStep::Impl {
   void top_backward() {
     const threads::OneThread serial;
     const auto one = at::ones({}, at::kFloat);
-    const auto slope = at::nll_loss_backward(one, log_p_, batch_.y, {}, at::Reduction::Mean,
-                                             kNoIgnoredClass, weight_of_rows_);
     auto& grad = encoder_.back().grad_h.memory;
-    grad.narrow(0, 0, labeled_).copy_(at::_log_softmax_backward_data(slope, log_p_, 1, at::kFloat));
+    grad.narrow(0, 0, labeled_)
+        .copy_(ops::cross_entropy_backward(one, supervised_.log_p, batch_.y, supervised_.rows));
     if (group_count_ > 2) grad.narrow(0, noisy_, rows_ - noisy_).zero_();
     if (!denoises_) return;
     grad.narrow(0, labeled_, unlabeled_)
@@ -564,7 +555,8 @@ class DenseStep::Impl {
   at::Tensor costs_;
   Matrix input_;
   at::Tensor given_;  // noise that was given and not drawn
-  at::Tensor log_p_, supervised_, weight_of_rows_, probabilities_;
+  ops::CrossEntropy supervised_;
+  at::Tensor probabilities_;
 };
 
 DenseStep::DenseStep(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

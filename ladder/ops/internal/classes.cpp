@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <tuple>
+
 #include "ladder/core/internal/threads.h"
 
 namespace ladder::ops {
@@ -34,26 +36,38 @@ constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are nev
 class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& logits, const at::Tensor& y) {
-    const threads::OneThread serial(is_small(logits));
-    const auto log_p = at::log_softmax(logits, 1);
-    auto [cost, rows] = at::nll_loss_forward(log_p, y, {}, at::Reduction::Mean, kNoIgnoredClass);
-    ctx->save_for_backward({logits, y, log_p, rows});
-    return cost;
+    const auto result = cross_entropy(logits, y);
+    ctx->save_for_backward({logits, y, result.log_p, result.rows});
+    return result.cost;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const auto& logits = saved[0];
-    const threads::OneThread serial(is_small(logits));
+    const threads::OneThread serial(is_small(saved[0]));
     // Where a graph of the gradient is wanted, log_p has to be part of it.
-    const auto log_p = at::GradMode::is_enabled() ? at::log_softmax(logits, 1) : saved[2];
-    const auto slope = at::nll_loss_backward(grads[0], log_p, saved[1], {}, at::Reduction::Mean,
-                                             kNoIgnoredClass, saved[3]);
-    return {at::_log_softmax_backward_data(slope, log_p, 1, logits.scalar_type()), at::Tensor()};
+    const auto log_p = at::GradMode::is_enabled() ? at::log_softmax(saved[0], 1) : saved[2];
+    return {cross_entropy_backward(grads[0], log_p, saved[1], saved[3]), at::Tensor()};
   }
 };
 
 }  // namespace
+
+CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y) {
+  const threads::OneThread serial(is_small(logits));
+  CrossEntropy result;
+  result.log_p = at::log_softmax(logits, 1);
+  std::tie(result.cost, result.rows) =
+      at::nll_loss_forward(result.log_p, y, {}, at::Reduction::Mean, kNoIgnoredClass);
+  return result;
+}
+
+at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
+                                  const at::Tensor& y, const at::Tensor& rows) {
+  const threads::OneThread serial(is_small(log_p));
+  const auto slope =
+      at::nll_loss_backward(grad_cost, log_p, y, {}, at::Reduction::Mean, kNoIgnoredClass, rows);
+  return at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type());
+}
 
 at::Tensor softmax_of_rows(const at::Tensor& x) { return SoftmaxFunction::apply(x); }
 

@@ -12,4 +12,15 @@ at::Tensor softmax_of_rows(const at::Tensor& x);
 /// the gradient of torch::cross_entropy_loss. Differentiable in the logits.
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y);
 
+/// The same without autograd, in two calls.
+struct CrossEntropy {
+  at::Tensor cost;   ///< []
+  at::Tensor log_p;  ///< [R, C]
+  at::Tensor rows;   ///< [], number of rows, as LibTorch returns it
+};
+CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y);
+/// Return the gradient of the logits; `log_p` and `rows` are those of `cross_entropy`.
+at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
+                                  const at::Tensor& y, const at::Tensor& rows);
+
 }  // namespace ladder::ops
