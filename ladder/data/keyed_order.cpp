@@ -1,5 +1,6 @@
 #include "ladder/data/keyed_order.h"
 
+#include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
@@ -43,6 +44,15 @@ uint64_t KeyedOrder::operator()(uint64_t i) const {
     i = high << low_bits_ | low;
   } while (i >= n_);
   return i;
+}
+
+at::Tensor KeyedOrder::elements(int64_t begin, int64_t count) const {
+  auto all = at::empty({count}, at::kLong);
+  auto* out = all.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = static_cast<int64_t>((*this)(static_cast<uint64_t>(begin + i)));
+  }
+  return all;
 }
 
 }  // namespace ladder::data

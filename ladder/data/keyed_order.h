@@ -1,6 +1,8 @@
 /// A permutation that takes no memory.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <array>
 #include <cstdint>
 
@@ -21,6 +23,8 @@ class KeyedOrder {
 
   /// Return element `i`. Error: `i` is not below n.
   uint64_t operator()(uint64_t i) const;
+  /// Return the elements `begin` to `begin` + `count` - 1, int64 [count].
+  at::Tensor elements(int64_t begin, int64_t count) const;
   uint64_t size() const { return n_; }
 
  private:

@@ -181,13 +181,8 @@ torch::Tensor SemiSampler::keyed_rows(int64_t step) const {
   const auto epoch = static_cast<uint64_t>(step / steps_per_epoch_);
   const KeyedOrder order(static_cast<uint64_t>(unlabeled_count()),
                          stream_seed(stream_seed(shuffle_seed_, "unlabeled"), epoch));
-  auto places = torch::empty({unlabeled_batch_}, torch::kInt64);
-  const auto begin = static_cast<uint64_t>(step % steps_per_epoch_ * unlabeled_batch_);
-  auto* out = places.data_ptr<int64_t>();
-  for (int64_t i = 0; i < unlabeled_batch_; ++i) {
-    out[i] = static_cast<int64_t>(order(begin + static_cast<uint64_t>(i)));
-  }
-  return rows_besides(held_out_, places);
+  const auto begin = step % steps_per_epoch_ * unlabeled_batch_;
+  return rows_besides(held_out_, order.elements(begin, unlabeled_batch_));
 }
 
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {

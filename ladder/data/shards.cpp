@@ -360,11 +360,7 @@ Table Shards::table(int64_t begin, int64_t end) const {
 Table Shards::sample(int64_t count, uint64_t seed) const {
   if (count >= rows()) return table(0, rows());
   const KeyedOrder order(static_cast<uint64_t>(rows()), stream_seed(seed, "sample"));
-  auto drawn = at::empty({count}, at::kLong);
-  for (int64_t i = 0; i < count; ++i) {
-    drawn.data_ptr<int64_t>()[i] = static_cast<int64_t>(order(static_cast<uint64_t>(i)));
-  }
-  return table(std::get<0>(drawn.sort()));
+  return table(std::get<0>(order.elements(0, count).sort()));
 }
 
 torch::Tensor Shards::labels(const torch::Tensor& rows) const {
@@ -592,7 +588,6 @@ struct ShardWriter::State {
   std::vector<int32_t> labels_of_block(const Table& block) {
     std::vector<int32_t> found(static_cast<size_t>(block.rows), -1);
     const auto& column = block.column(options.label);
-    std::unordered_map<std::string, int32_t> known;
     for (int64_t row = 0; row < block.rows; ++row) {
       const auto text = cell_text(column, row);
       if (is_unlabeled(text)) continue;

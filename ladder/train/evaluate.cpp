@@ -51,11 +51,7 @@ torch::Tensor source_rows(const data::SemiData& data, int64_t rows) {
   auto places = at::arange(rows == 0 ? count : std::min(rows, count));
   if (rows > 0 && count > data::SamplerOptions().keyed_order_above) {
     const data::KeyedOrder order(static_cast<uint64_t>(count), /*seed=*/1);
-    auto* place = places.data_ptr<int64_t>();
-    for (int64_t i = 0; i < places.numel(); ++i) {
-      place[i] = static_cast<int64_t>(order(static_cast<uint64_t>(i)));
-    }
-    places = std::get<0>(places.sort());
+    places = std::get<0>(order.elements(0, places.numel()).sort());
   } else if (rows > 0 && rows < count) {
     places = places.mul(count).div(rows, "floor");
   }
