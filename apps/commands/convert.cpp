@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "apps/commands/commands.h"
@@ -54,26 +53,15 @@ CommandLine convert_line(ConvertFlags& flags) {
   return line;
 }
 
-bool is_arrow(const fs::path& path) {
-  const auto ending = path.extension().string();
-  return ending == ".parquet" || ending == ".feather" || ending == ".arrow";
-}
-
-bool is_array(const fs::path& path) {
-  const auto ending = path.extension().string();
-  std::error_code none;
-  return ending == ".npz" || ending == ".npy" || fs::is_directory(path, none);
-}
-
 // Hand the rows of a file to `take`, block by block, until it returns false.
 template <typename Take>
 void for_each_block(const std::string& path, const ConvertFlags& flags, const data::CsvOptions& csv,
                     const Take& take) {
-  if (is_arrow(path)) {
+  if (is_arrow_file(path)) {
     data::read_arrow_blocks(path, take);
     return;
   }
-  if (is_array(path)) {
+  if (!is_text_table(path)) {
     const auto samples = read_data(path, flags.read, flags.shards.label);
     if (!samples.table) {
       throw UsageError(fmt::format("expected tables in DATA but got {} in {}.",

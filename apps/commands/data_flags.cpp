@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <stdexcept>
+#include <system_error>
 
 namespace ladder::apps {
 namespace {
@@ -73,6 +74,18 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
 }
 
 }  // namespace
+
+bool is_arrow_file(const fs::path& path) {
+  const auto ending = path.extension().string();
+  return ending == ".parquet" || ending == ".feather" || ending == ".arrow";
+}
+
+bool is_text_table(const fs::path& path) {
+  std::error_code none;
+  const auto ending = path.extension().string();
+  return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
+         !is_arrow_file(path);
+}
 
 void add_data_flags(CommandLine& line, DataFlags& flags) {
   auto& csv = flags.read.csv;

@@ -21,6 +21,11 @@ struct DataFlags {
 /// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
+/// Return whether a file is named as one that Arrow reads.
+bool is_arrow_file(const std::filesystem::path& path);
+/// Return whether a path is one that data::CsvReader takes, or refuses with a sentence.
+bool is_text_table(const std::filesystem::path& path);
+
 /// Read DATA, report files that could not be read on the standard error, and check that the label
 /// column is there if `label` is not empty. Errors: those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);

@@ -57,14 +57,6 @@ CommandLine predict_line(PredictFlags& flags) {
   return line;
 }
 
-// True for a file that CsvReader takes, or refuses with a sentence.
-bool is_text_table(const fs::path& path) {
-  std::error_code none;
-  const auto ending = path.extension().string();
-  return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
-         ending != ".parquet" && ending != ".feather" && ending != ".arrow";
-}
-
 // A cell of CSV, quoted where it must be.
 std::string cell(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;

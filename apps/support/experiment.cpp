@@ -33,7 +33,6 @@ void announce(const TrainingFlags& flags, uint64_t seed) {
 // What a run that has ended says of the first training rows, for the comparison of several.
 void add_classes(const TrainingFlags& flags, const PlacedData& placed, Ladder& net,
                  SeedResult& run) {
-  constexpr int64_t kComparedRows = 10'000;
   if (flags.seeds.size() < 3 || run.result.status == train::TrainStatus::kInterrupted) return;
   const auto& rows = placed.train_inputs;
   run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();

@@ -20,7 +20,6 @@ namespace fs = std::filesystem;
 std::optional<SeedResult> choose_candidate(const Experiment& experiment, const PlacedData& placed,
                                            const TrainingFlags& flags, uint64_t seed,
                                            const fs::path& folder) {
-  constexpr int64_t kComparedRows = 10'000;
   if (fs::exists(folder / "config.json")) return std::nullopt;
   auto starts = folder;
   starts += ".candidates";
