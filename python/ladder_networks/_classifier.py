@@ -111,7 +111,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Share of the labeled rows that is held back to measure the error. None: 0.1 where there
         are at least 100 labeled rows, else 0.
     folds : int, default=0
-        Measure the error by so many stratified folds instead. Each fold is one more training.
+        Measure the error by this number of stratified folds instead. Each fold trains one more model.
     convolutional : bool, default=False
         Images: convolutions in place of dense layers.
     precision : str, default="float32"

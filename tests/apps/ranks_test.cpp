@@ -127,7 +127,7 @@ TEST_CASE("RankGroup: learns that a rank has ended, is dead or is silent", "[ran
   SECTION("its process is killed") {
     const auto pid = ::fork();
     if (pid == 0) {
-      // The lock and a line of this session, and no end.
+      // The lock, and a line of this launch without an end.
       const auto path = (folder / ".ranks/rank-1").string();
       const auto session = file_bytes(folder / ".ranks/session");
       write_file(
@@ -238,7 +238,7 @@ TEST_CASE("ladder train: ranks divide the seeds, and a second call takes what is
     words.front() = kProgram;
     Program second(words, as_rank(1, 2));
     REQUIRE(second.wait_until([&] { return fs::exists(folder / "lost/seed-2/config.json"); }));
-    // It must have written that it is of this session.
+    // It must have written a line of this launch.
     const auto session = [&] {
       const auto text = file_bytes(folder / "lost/.ranks/session");
       return text.substr(0, text.find('\n'));

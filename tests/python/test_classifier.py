@@ -212,7 +212,7 @@ def test_report(clouds):
 
 
 class Soon:
-    """A progress bar that sends a signal to the training that it is told of."""
+    """Sends a signal as soon as the training reports progress."""
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
