@@ -41,6 +41,9 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
 /// The model file of MODEL: the file itself, or the one in a run folder. Error: a folder without.
 std::filesystem::path model_path(const std::string& model);
 
+/// Return the rows of a table, or the images, at the places `rows`, int64 [n].
+data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows);
+
 /// Append the rows of `more` to `rows`; columns are found by name. Errors: a column that is missing
 /// (the label column may be), a column of another kind, images of another size.
 void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label);

@@ -18,35 +18,6 @@ namespace {
 // Rows that pictures of the network are drawn from.
 constexpr int64_t kMostShownRows = 5000;
 
-data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows) {
-  data::Samples some{.source = samples.source, .classes = samples.classes};
-  if (!samples.table) {
-    some.images = samples.images.index_select(0, rows);
-    some.labels = samples.labels.index_select(0, rows);
-    for (int64_t i = 0; i < rows.numel() && !samples.names.empty(); ++i) {
-      some.names.push_back(samples.names[static_cast<size_t>(rows[i].item<int64_t>())]);
-    }
-    return some;
-  }
-  const auto contiguous = rows.contiguous();
-  const int64_t* row = contiguous.const_data_ptr<int64_t>();
-  data::Table table{.source = samples.table->source, .rows = rows.numel()};
-  for (const auto& column : samples.table->columns) {
-    data::Column picked{.name = column.name, .kind = column.kind, .levels = column.levels};
-    for (int64_t i = 0; i < rows.numel(); ++i) {
-      const auto at = static_cast<size_t>(row[i]);
-      if (column.kind == data::ColumnKind::kNumber) {
-        picked.numbers.push_back(column.numbers[at]);
-      } else {
-        picked.codes.push_back(column.codes[at]);
-      }
-    }
-    table.columns.push_back(std::move(picked));
-  }
-  some.table = std::move(table);
-  return some;
-}
-
 std::vector<std::string> row_names(const data::Samples& samples, const torch::Tensor& rows) {
   if (!samples.names.empty()) return samples.names;
   std::vector<std::string> names;

@@ -24,6 +24,7 @@
 #include "apps/commands/model_report.h"
 #include "apps/commands/train_request.h"
 #include "apps/support/command_line.h"
+#include "apps/support/compared_seeds.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
@@ -372,6 +373,31 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
   return text + fmt::format("next      ladder predict {} NEW_DATA\n", out.string());
 }
 
+// Classes of rows that lie evenly among those in memory; undefined for shards.
+torch::Tensor compared_classes(const Classifier& classifier, const data::Samples& rows) {
+  if (rows.shards) return {};
+  const auto count = std::min(rows.rows(), kComparedRows);
+  const auto places = torch::arange(count) * rows.rows() / count;
+  return classifier.predict_proba(some_rows(rows, places.to(torch::kLong))).argmax(1);
+}
+
+// Compare the runs with each other; return a line for each that looks left behind.
+std::string left_behind_text(const std::vector<Trained>& runs, const data::Samples& rows,
+                             const fs::path& out) {
+  if (runs.size() < 3) return {};
+  std::vector<uint64_t> seeds;
+  std::vector<torch::Tensor> classes;
+  for (const auto& run : runs) {
+    seeds.push_back(run.seed);
+    classes.push_back(compared_classes(run.classifier, rows));
+  }
+  const auto compared = compare_seeds(seeds, classes);
+  write_compared_seeds(out, compared);
+  std::string text;
+  for (const auto& sentence : left_behind_sentences(compared)) text += sentence + "\n";
+  return text;
+}
+
 std::string seeds_text(const std::vector<Trained>& runs) {
   std::vector<double> errors;
   std::string text = fmt::format("\n{:>6}  error, %\n", "seed");
@@ -555,7 +581,8 @@ int train_command(int argc, const char* const* argv) {
     best.classifier.save(out / kModelFile);
     write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
   }
-  const bool report = !flags.no_report && !rows.shards;  // it shows rows, which are in memory
+  const auto left_behind = left_behind_text(runs, rows, out);  // read by the report
+  const bool report = !flags.no_report && !rows.shards;        // it shows rows, which are in memory
   if (report) {
     std::vector<fs::path> folders = {best.folder};
     for (const auto& run : runs) {
@@ -574,8 +601,8 @@ int train_command(int argc, const char* const* argv) {
                                             : std::optional(outcome_of(*beside)->error),
                         .command = command});
   }
-  print((several && !flags.quiet ? seeds_text(runs) + "\n" : "") +
-        outcome_text(best, beside, out, report));
+  print((several && !flags.quiet ? seeds_text(runs) : "") + left_behind +
+        (several && !flags.quiet ? "\n" : "") + outcome_text(best, beside, out, report));
   return 0;
 }
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/evaluate.h>
-#include <ladder/train/run_signs.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "apps/support/compared_seeds.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
@@ -120,23 +120,15 @@ int interrupted(const Experiment& experiment, const TrainingFlags& flags, const 
   return kInterrupted;
 }
 
-// "seeds 3, 7 look left behind ..."; empty where none does.
+// "seed 3 looks left behind ..."; empty where none does. Writes seeds.json.
 std::string left_behind_text(const TrainingFlags& flags, const std::vector<SeedResult>& runs) {
   std::vector<torch::Tensor> classes;
-  std::vector<uint64_t> seeds;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    if (!runs[i].classes.defined()) continue;
-    classes.push_back(runs[i].classes);
-    seeds.push_back(flags.seeds[i]);
-  }
-  if (classes.size() < 3) return {};
-  const auto shares = train::disagreements(classes);
+  for (const auto& run : runs) classes.push_back(run.classes);
+  const auto compared = compare_seeds(flags.seeds, classes);
+  write_compared_seeds(flags.out, compared);
   std::string text;
-  for (const auto place : train::left_behind(shares)) {
-    text += fmt::format(
-        "seed {} looks left behind: the others disagree with it on {:.2f} % of the "
-        "training rows (docs/runs-left-behind.md)\n",
-        seeds[place], shares[place]);
+  for (const auto& sentence : left_behind_sentences(compared)) {
+    text += sentence + " (docs/runs-left-behind.md)\n";
   }
   return text;
 }

@@ -57,9 +57,6 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
 /// Throws UsageError: the folder holds a run, and resuming was not asked for.
 [[noreturn]] void refuse_run_there(const std::filesystem::path& folder);
 
-/// Training rows on which several runs are compared with each other.
-inline constexpr int64_t kComparedRows = 10'000;
-
 /// A run that has ended.
 struct SeedResult {
   runs::RunConfig config = {};

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/support/compared_seeds.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 

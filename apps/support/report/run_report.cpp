@@ -13,7 +13,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
+#include "apps/support/compared_seeds.h"
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
 
@@ -247,6 +249,19 @@ std::string with_sign(std::string text) {
   return at == std::string::npos ? text : text.replace(at, 2, "±");
 }
 
+// Seeds that their experiment found to look left behind.
+void add_left_behind(ReportData& data, const std::vector<FolderRun>& all) {
+  std::set<fs::path> experiments;
+  for (const auto& one : all)
+    experiments.insert(fs::absolute(one.folder).lexically_normal().parent_path());
+  for (const auto& experiment : experiments) {
+    for (auto sentence : left_behind_sentences(read_compared_seeds(experiment))) {
+      sentence.front() = 'S';
+      data.warnings.push_back(sentence + ".");
+    }
+  }
+}
+
 void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
   for (size_t i = 1; i < all.size(); ++i) {
     if (!all[0].config || !all[i].config) continue;
@@ -328,6 +343,7 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   }
   add_commands(data, all);
   add_warnings(data, all);
+  add_left_behind(data, all);
   return data;
 }
 
