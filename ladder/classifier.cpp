@@ -459,7 +459,7 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
   if (x.scalar_type() == at::kByte) {
     samples.images = with_channels(x).cpu();
     samples.labels = y.cpu();
-    samples.classes = names;
+    samples.classes = std::move(names);
     return fit(samples);
   }
   TORCH_CHECK(!options_.test,

@@ -189,9 +189,9 @@ struct RankGroup::State {
   std::thread beats;
 };
 
-RankGroup::RankGroup(Rank rank, fs::path folder, double silence) {
+RankGroup::RankGroup(Rank rank, const fs::path& folder, double silence) {
   if (rank.size == 1) return;
-  state_ = std::make_unique<State>(rank, std::move(folder) / ".ranks", silence);
+  state_ = std::make_unique<State>(rank, folder / ".ranks", silence);
 }
 
 RankGroup::~RankGroup() = default;

@@ -41,7 +41,7 @@ const std::vector<std::string>& rank_variables();
 class RankGroup {
  public:
   /// A group of one rank does nothing and writes nothing. Error: the folder cannot be written.
-  RankGroup(Rank rank, std::filesystem::path folder, double silence = 60);
+  explicit RankGroup(Rank rank, const std::filesystem::path& folder, double silence = 60);
   RankGroup(const RankGroup&) = delete;
   /// Tell the others that this rank has ended.
   ~RankGroup();

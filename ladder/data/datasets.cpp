@@ -110,7 +110,7 @@ Dataset load_part(const fs::path& dir, const char* images, const char* labels, s
 
 }  // namespace
 
-TrainTest load_mnist(const std::filesystem::path& dir, std::string name) {
+TrainTest load_mnist(const std::filesystem::path& dir, const std::string& name) {
   return {load_part(dir, kTrainImages, kTrainLabels, name),
           load_part(dir, kTestImages, kTestLabels, name)};
 }

@@ -37,7 +37,7 @@ struct TrainTest {
 /// 28 x 28, if the numbers of labels and images differ, or if a label is not in 0..9.
 ///
 ///     auto [train, test] = load_mnist(find_mnist());
-TrainTest load_mnist(const std::filesystem::path& dir, std::string name = "mnist");
+TrainTest load_mnist(const std::filesystem::path& dir, const std::string& name = "mnist");
 
 /// Return the folder that holds MNIST's four files: the first of `data_dir` and its `mnist` and
 /// `MNIST/raw` (torchvision's layout). Without `data_dir`, search `$LADDER_DATA` in the same way,

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "ladder/core/internal/threads.h"
@@ -47,8 +48,8 @@ bool is_unlabeled_folder(const std::string& name) {
 // Collects the files below a folder.
 class Walk {
  public:
-  Walk(const fs::path& root, std::vector<std::string>& problems)
-      : root_(root), problems_(problems) {}
+  Walk(fs::path root, std::vector<std::string>& problems)
+      : root_(std::move(root)), problems_(problems) {}
 
   enum class Kind { kFile, kFolder, kOther };
 

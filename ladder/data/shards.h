@@ -103,7 +103,7 @@ inline constexpr int64_t kMostShardLevels = 10'000;
 /// kMostShardLevels levels of a text column (leave it out) or classes.
 class ShardWriter {
  public:
-  ShardWriter(std::filesystem::path folder, ShardWriterOptions options = {});
+  explicit ShardWriter(std::filesystem::path folder, ShardWriterOptions options = {});
   ShardWriter(ShardWriter&&) noexcept;
   ShardWriter& operator=(ShardWriter&&) = delete;
   ~ShardWriter();

@@ -63,8 +63,7 @@ torch::Tensor storable(const std::string& name, const torch::Tensor& tensor) {
               "that every PyTorch reads for \"", name, "\" but got ",
               c10::toString(tensor.scalar_type()), " (convert it first).");
   torch::Tensor dense = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous();
-  const bool owns_all = dense.storage_offset() == 0 &&
-                        dense.storage().nbytes() == static_cast<size_t>(dense.nbytes());
+  const bool owns_all = dense.storage_offset() == 0 && dense.storage().nbytes() == dense.nbytes();
   return owns_all ? dense : dense.clone(torch::MemoryFormat::Contiguous);
 }
 

@@ -134,12 +134,12 @@ void FusedAdamParamState::serialize(torch::serialize::OutputArchive& archive) co
   archive.write("exp_avg_sq", exp_avg_sq, /*is_buffer=*/true);
 }
 
-FusedAdam::FusedAdam(const torch::nn::Module& module, AdamOptions options)
-    : FusedAdam(module.parameters(), std::move(options)) {
+FusedAdam::FusedAdam(const torch::nn::Module& module, const AdamOptions& options)
+    : FusedAdam(module.parameters(), options) {
   names_ = module.named_parameters().keys();
 }
 
-FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, AdamOptions options)
+FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, const AdamOptions& options)
     : FusedAdam({torch::optim::OptimizerParamGroup(std::move(parameters))}, options) {}
 
 FusedAdam::FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& groups,

@@ -38,9 +38,11 @@ struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAda
 class FusedAdam : public torch::optim::Optimizer {
  public:
   /// Take the parameters of a module, under their names in it.
-  explicit FusedAdam(const torch::nn::Module& module, torch::optim::AdamOptions options = {});
+  explicit FusedAdam(const torch::nn::Module& module,
+                     const torch::optim::AdamOptions& options = {});
   /// Take parameters without names; their names are their places: "0", "1", ...
-  explicit FusedAdam(std::vector<torch::Tensor> parameters, torch::optim::AdamOptions options = {});
+  explicit FusedAdam(std::vector<torch::Tensor> parameters,
+                     const torch::optim::AdamOptions& options = {});
   explicit FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& groups,
                      const torch::optim::AdamOptions& options = {});
 

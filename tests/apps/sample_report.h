@@ -44,7 +44,7 @@ class SampleReport {
     if (o.levels > 0) {
       data.lambda = {1000, 10};
       data.lambda.resize(static_cast<size_t>(o.levels) + 1, 0.1);
-      data.levels.push_back("input");
+      data.levels.emplace_back("input");
       for (int64_t l = 1; l <= o.levels; ++l)
         data.levels.push_back("dense " + std::to_string(100 * l));
     } else {
@@ -85,7 +85,7 @@ class SampleReport {
   double normal() { return std::normal_distribution<double>()(generator_); }
   double uniform() { return std::uniform_real_distribution<double>()(generator_); }
 
-  std::vector<std::string> names() {
+  std::vector<std::string> names() const {
     std::vector<std::string> names;
     for (int64_t c = 0; c < options_.classes; ++c) {
       names.push_back(options_.long_names
@@ -221,7 +221,7 @@ class SampleReport {
                               (clean + 0.05 * torch::randn(clean.sizes())).clamp(0, 1), clean};
   }
 
-  void add_data(apps::ReportData& data) {
+  void add_data(apps::ReportData& data) const {
     auto& rows = data.data;
     rows.source = options_.columns > 0 ? "crops.csv" : "a folder of images";
     rows.inputs = options_.columns > 0 ? "" : "Images of 28 x 28 pixels with 1 channel";

@@ -32,7 +32,9 @@ data::Column numbers(std::vector<double> values) {
   return {.name = "kind", .kind = data::ColumnKind::kNumber, .numbers = std::move(values)};
 }
 
-torch::Tensor rows(std::vector<int64_t> values) { return torch::tensor(values, torch::kInt64); }
+torch::Tensor rows(const std::vector<int64_t>& values) {
+  return torch::tensor(values, torch::kInt64);
+}
 
 }  // namespace
 
@@ -173,7 +175,7 @@ TEST_CASE("Repeat weighted: other proportions are rounded, and no row is lost", 
 }
 
 TEST_CASE("Repeat weighted: refuses weights below 0 and rows without a weight", "[data]") {
-  const auto of = [](std::vector<double> values) {
+  const auto of = [](const std::vector<double>& values) {
     const auto weights = torch::tensor(values, torch::kDouble);
     return error_text([&] { data::repeat_weighted(rows({0, 1}), weights); });
   };

@@ -46,7 +46,7 @@ std::vector<std::string> blocks_of(const fs::path& page, const Language& languag
   std::vector<std::string> blocks;
   bool inside = false;
   for (std::string line; std::getline(in, line);) {
-    if (line.rfind("```", 0) == 0) {
+    if (line.starts_with("```")) {
       inside = !inside && line == "```" + language.name;
       if (inside) {
         blocks.emplace_back();

@@ -28,7 +28,7 @@ std::string python_of(const fs::path& page) {
   std::string script;
   bool inside = false;
   for (std::string line; std::getline(in, line);) {
-    if (line.rfind("```", 0) == 0) {
+    if (line.starts_with("```")) {
       inside = line == "```python";
     } else if (inside) {
       script += line + "\n";

@@ -49,10 +49,10 @@ inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torc
 /// hardly differ between images, and a normalisation by their standard deviation would bring out
 /// nothing but rounding.
 inline torch::Tensor random_images(const exports::ImageInputs& images, int64_t rows) {
-  namespace F = torch::nn::functional;
-  const auto patches = F::interpolate(
+  namespace functional = torch::nn::functional;
+  const auto patches = functional::interpolate(
       torch::rand({rows, images.channels, 4, 4}),
-      F::InterpolateFuncOptions().size(std::vector<int64_t>{images.height, images.width}));
+      functional::InterpolateFuncOptions().size(std::vector<int64_t>{images.height, images.width}));
   return (255 * (0.8 * patches + 0.2 * torch::rand_like(patches))).to(torch::kUInt8);
 }
 

@@ -67,7 +67,7 @@ TEST_CASE("TensorBoard reads what EventFile wrote", "[io][slow]") {
 
 TEST_CASE("EventFile writes what its page shows", "[io]") {
   const TemporaryFolder place;
-  const auto folder = place.path();
+  const auto& folder = place.path();
   ladder::io::EventFile events(folder);
   events.add_text(0, "config", "width 200");
   events.add_scalars(100, {{"cost/total", 0.5}, {"error/test", 3.1}});

@@ -161,7 +161,7 @@ TEST_CASE("load_safetensors says what is wrong with a file", "[io]") {
   const auto fault = [&](const std::string& bytes) {
     write_file(path, bytes);
     const auto text = error_text([&] { load_safetensors(path); });
-    if (text.rfind(before, 0) != 0) return text;
+    if (!text.starts_with(before)) return text;
     return text.substr(before.size(), text.size() - before.size() - 2);
   };
   const auto one = [&](const std::string& description, size_t bytes = 8) {

@@ -338,8 +338,8 @@ TEST_CASE("Ladder over any mix of convolutional and dense stages has a full deco
     const auto loss = net->loss(batch, noise);
     loss.total.backward();
     CHECK(std::isfinite(loss.total.item<double>()));
-    for (size_t l = 0; l < loss.denoising.size(); ++l) {
-      CHECK(loss.denoising[l].defined());
+    for (const auto& cost : loss.denoising) {
+      CHECK(cost.defined());
     }
     for (const auto& p : net->named_parameters()) {
       INFO(p.key());

@@ -54,9 +54,10 @@ CombinatorFactory combinator_of(int64_t code) {
       return [](int64_t channels) {
         return MlpCombinator(MlpCombinatorOptions{.channels = channels, .hidden = {2, 2, 2}});
       };
+    default:
+      FAIL("no combinator of code " << code);
+      return {};
   }
-  FAIL("no combinator of code " << code);
-  return {};
 }
 
 struct DenseFixture : Fixture {

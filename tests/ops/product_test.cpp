@@ -48,7 +48,7 @@ TEST_CASE("linear agrees with at::linear in value and gradient on every route", 
       y.retain_grad();
       weighted_sum({y}).backward();
       weighted_sum({yd}).backward();
-      const auto grad = y.grad();  // rounded to float32, which is one rounding of each term
+      const auto& grad = y.grad();  // rounded to float32, which is one rounding of each term
       require_close(x.grad().to(torch::kDouble), xd.grad(), product_bound(grad, w));
       require_close(w.grad().to(torch::kDouble), wd.grad(), product_bound(grad.t(), x));
     }

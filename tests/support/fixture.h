@@ -21,7 +21,7 @@ class Fixture {
       : dtype_(dtype), tensors_(io::load_tensors(fixture_folder() / (name + ".pt"))) {}
 
   torch::Dtype dtype() const { return dtype_; }
-  bool has(const std::string& key) const { return tensors_.count(key) > 0; }
+  bool has(const std::string& key) const { return tensors_.contains(key); }
 
   torch::Tensor operator[](const std::string& key) const {
     INFO(key);
@@ -51,7 +51,7 @@ class Fixture {
     }
     size_t expected = 0;
     for (const auto& [key, value] : tensors_) {
-      expected += key.rfind("param.", 0) == 0 ? 1 : 0;
+      expected += key.starts_with("param.") ? 1 : 0;
     }
     REQUIRE(net->named_parameters().size() == expected);
     return net;

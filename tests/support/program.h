@@ -30,7 +30,8 @@ inline Arguments operator+(Arguments left, const Arguments& right) {
 /// A program that runs beside the test, with what it prints caught in files.
 class Program {
  public:
-  Program(const Arguments& command, const std::map<std::string, std::string>& environment = {}) {
+  explicit Program(const Arguments& command,
+                   const std::map<std::string, std::string>& environment = {}) {
     std::vector<std::string> variables;
     for (char** entry = environ; *entry != nullptr; ++entry) {
       const std::string variable = *entry;

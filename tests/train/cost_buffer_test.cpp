@@ -17,7 +17,9 @@ const std::vector<CostTerm> kTerms = {{.kind = CostKind::kSupervised},
                                       {.kind = CostKind::kDenoising, .level = 2},
                                       {.kind = CostKind::kOther, .name = "pseudo-label"}};
 
-torch::Tensor costs(std::vector<double> values) { return torch::tensor(values, torch::kFloat64); }
+torch::Tensor costs(const std::vector<double>& values) {
+  return torch::tensor(values, torch::kFloat64);
+}
 
 }  // namespace
 
@@ -52,7 +54,8 @@ TEST_CASE("CostBuffer reads by itself every 100 steps", "[train]") {
   CostBuffer buffer({{.kind = CostKind::kSupervised}});
   for (int64_t step = 1; step <= 250; ++step) {
     buffer.add(costs({1, 1}), step);
-    REQUIRE(buffer.sums()[0] == static_cast<double>(step / 100 * 100));
+    const auto summed = step / 100 * 100;
+    REQUIRE(buffer.sums()[0] == static_cast<double>(summed));
   }
 }
 

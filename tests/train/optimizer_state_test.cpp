@@ -15,22 +15,22 @@ using torch::optim::Optimizer;
 
 namespace {
 
-using Make = std::function<std::shared_ptr<Optimizer>(std::vector<torch::Tensor>)>;
+using Make = std::function<std::shared_ptr<Optimizer>(const std::vector<torch::Tensor>&)>;
 
 const std::vector<std::pair<std::string, Make>> kOptimizers = {
     {"ladder::train::FusedAdam",
-     [](auto parameters) { return std::make_shared<FusedAdam>(parameters); }},
+     [](const auto& parameters) { return std::make_shared<FusedAdam>(parameters); }},
     {"torch::optim::Adam",
-     [](auto parameters) {
+     [](const auto& parameters) {
        return std::make_shared<torch::optim::Adam>(parameters, torch::optim::AdamOptions(0.1));
      }},
     {"torch::optim::SGD",
-     [](auto parameters) {
+     [](const auto& parameters) {
        return std::make_shared<torch::optim::SGD>(parameters,
                                                   torch::optim::SGDOptions(0.1).momentum(0.9));
      }},
     {"ladder::testing::SignMomentum",
-     [](auto parameters) { return std::make_shared<SignMomentum>(parameters, 0.1); }}};
+     [](const auto& parameters) { return std::make_shared<SignMomentum>(parameters, 0.1); }}};
 
 void take_step(Optimizer& optimizer, const torch::Tensor& weight) {
   optimizer.zero_grad();

@@ -35,7 +35,7 @@ TEST_CASE("nearest_neighbours finds the nearest rows, and not the row itself", "
 
 TEST_CASE("neighbour_cut is the share of neighbours in another class", "[train]") {
   const auto neighbours = torch::tensor({{1, 2}, {0, 2}, {1, 3}, {2, 1}}, torch::kInt64);
-  const auto cut = [&](std::vector<int64_t> classes) {
+  const auto cut = [&](const std::vector<int64_t>& classes) {
     return neighbour_cut(neighbours, torch::tensor(classes));
   };
   CHECK(cut({0, 0, 0, 0}) == 0);

@@ -35,14 +35,14 @@ namespace {
 
 // What happens before one thread tells comes before what happens after another hears it. To the
 // thread sanitizer only: it does not see the barriers of OpenMP, which order the same things.
-inline void tell(void* address) {
+[[maybe_unused]] inline void tell(void* address) {
 #ifdef __SANITIZE_THREAD__
   __tsan_release(address);
 #else
   (void)address;
 #endif
 }
-inline void hear(void* address) {
+[[maybe_unused]] inline void hear(void* address) {
 #ifdef __SANITIZE_THREAD__
   __tsan_acquire(address);
 #else

@@ -27,7 +27,7 @@ namespace {
 
 // Every form of a combinator, as its options.
 template <class Impl>
-std::vector<typename std::decay<decltype(Impl::options)>::type> forms() {
+std::vector<std::decay_t<decltype(Impl::options)>> forms() {
   if constexpr (std::is_same_v<Impl, GaussianCombinatorImpl>) {
     return {{.channels = 3}, {.channels = 3, .sigmoid_v = true}};
   } else if constexpr (std::is_same_v<Impl, VanillaCombinatorImpl>) {

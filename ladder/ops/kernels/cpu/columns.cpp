@@ -44,8 +44,8 @@ void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f, int64_t work) 
 float* product_scratch() {
   thread_local std::vector<float> memory(static_cast<size_t>(kProductScratch) + 16);
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
-  const auto bytes = (64 - address % 64) % 64;  // to the next line of the cache
-  return memory.data() + bytes / sizeof(float);
+  const auto floats = (64 - address % 64) % 64 / sizeof(float);  // to the next line of the cache
+  return memory.data() + floats;
 }
 
 void multiply(const Product& product, const ProductKernel& kernel) {

@@ -42,8 +42,8 @@ __device__ double combine_rows(const DenoiseForward<T>& a, int64_t begin, int64_
   }
   __syncthreads();
   double total = 0;
-  for (int column = 0; column < kStrip; ++column) {
-    total += columns[column];
+  for (const auto of_one : columns) {
+    total += of_one;
   }
   return total;
 }

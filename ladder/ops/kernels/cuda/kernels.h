@@ -33,7 +33,7 @@ constexpr int kMaxGroups = 8;         ///< groups of rows in one call
 constexpr int64_t kFusedRows = 2048;  ///< rows that one launch takes
 
 /// Floats of workspace that an operator needs; 0 if it takes one launch.
-int64_t normalise_workspace(const GroupSpan* groups, int64_t group_count, int64_t cols);
+int64_t normalise_workspace(const GroupSpan* spans, int64_t count, int64_t cols);
 int64_t denoise_workspace(int64_t rows, int64_t cols);
 
 template <class T>
