@@ -105,6 +105,10 @@ class LadderImpl : public torch::nn::Module {
   int64_t classes() const { return shapes.back()[0]; }
   /// True where a lambda was above 0 at construction: a step takes unlabeled rows.
   bool has_decoder() const { return !decoder.is_empty(); }
+  /// Check options that may have changed since construction; `forward`, `loss` and `calibrate` do
+  /// so by themselves. Errors: another input_shape or number of stages; a noise or lambda below 0
+  /// or not finite; a lambda above 0 at a level that the decoder does not reach.
+  void check_options() const;
 
   LadderOptions options;
   Stages stages;
@@ -118,7 +122,6 @@ class LadderImpl : public torch::nn::Module {
     const torch::Tensor& like(const torch::Tensor& costs, const std::vector<double>& wanted);
   };
 
-  void check_options() const;
   torch::Tensor run_constant_targets(const torch::Tensor& x,
                                      std::vector<std::optional<ops::DenoisingTarget>>& targets);
 

@@ -11,6 +11,7 @@
 #include "ladder/train/pieces/row_projection.h"
 #include "ladder/train/scaled_objective.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
@@ -215,10 +216,7 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
   const ops::ProductScope products(kLadderPlan);
   CHECK_FALSE(changed([](Ladder&) {}));
   CHECK(changed([](Ladder& net) { net->options.detach_targets = true; }));
-  CHECK(changed([](Ladder& net) { net->options.lambda = {1, 2}; }));
-  CHECK(changed([](Ladder& net) { net->options.lambda[1] = -1; }));
   CHECK(changed([](Ladder& net) { net->options.lambda[0] = 0; }));  // the lowest of its decoder
-  CHECK(changed([](Ladder& net) { net->options.input_noise = NAN; }));
   CHECK(changed([](Ladder& net) { net->to(torch::kDouble); }));
   CHECK(changed([](Ladder& net) { net->parameters()[2].set_requires_grad(false); }));
   CHECK(changed([](Ladder& net) {
@@ -249,6 +247,27 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
       Stages{NoisyBatchNormLinear(
           NoisyBatchNormLinearOptions{.in_features = 20, .out_features = 5, .softmax_top = true})});
   CHECK(leaves(vanilla, dense_batch()));
+}
+
+TEST_CASE("DenseStep refuses the options that Ladder::loss refuses", "[nn]") {
+  const ops::ProductScope products(kLadderPlan);
+  const std::vector<std::function<void(LadderOptions&)>> changes = {
+      [](auto& options) {
+        options.lambda = {1, 2};
+      },
+      [](auto& options) { options.lambda[1] = -1; }, [](auto& options) { options.lambda.clear(); },
+      [](auto& options) { options.input_noise = NAN; },
+      [](auto& options) { options.input_shape = {21}; }};
+  for (const auto& change : changes) {
+    auto net = dense_ladder({});
+    change(net->options);
+    const auto objective = train::objective(net);
+    NoiseSource noise(7);
+    const auto refused = error_text([&] { net->loss(dense_batch(), noise); });
+    CHECK(refused != "(no error)");
+    CHECK(error_text([&] { objective->direct_step(dense_batch(), noise); }) == refused);
+    CHECK(noise.offset() == 0);
+  }
 }
 
 TEST_CASE("Objectives with pieces take the direct step where no piece has a cost", "[train]") {

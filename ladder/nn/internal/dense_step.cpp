@@ -174,9 +174,10 @@ class DenseStep::Impl {
   // ---- what a batch and the options of now allow
 
   bool accepts(const SemiBatch& batch) {
+    net_->check_options();
     const auto plan = ops::product_plan();
     if (plan.route != ops::ProductRoute::kLadder || net_->options.detach_targets ||
-        !options_hold()) {
+        !stages_hold()) {
       return false;
     }
     costed_ = costed_levels(lambda());
@@ -203,21 +204,9 @@ class DenseStep::Impl {
     return all;
   }
 
-  bool options_hold() const {
-    if (net_->options.input_shape != shapes_.front() || net_->stages.size() != encoder_.size() ||
-        net_->shapes != shapes_ || !in_range(net_->options.input_noise)) {
-      return false;
-    }
-    if (!lambda().empty()) {
-      if (lambda().size() != encoder_.size() + 1) return false;
-      if (!std::all_of(lambda().begin(), lambda().end(), in_range)) return false;
-      const auto reached = net_->has_decoder() ? lowest() : top() + 1;
-      for (int64_t level = 0; level < reached; ++level) {
-        if (lambda()[static_cast<size_t>(level)] != 0) return false;
-      }
-    } else if (net_->has_decoder()) {
-      return false;
-    }
+  // What makes up the network is as it was built.
+  bool stages_hold() const {
+    if (net_->shapes != shapes_) return false;
     for (const auto& level : encoder_) {
       const auto& stage = *level.stage;
       if (!(stage.options == level.options) || !stage.weight.is_same(level.weight.value) ||

@@ -35,8 +35,9 @@ class DenseStep {
 
   /// Compute the costs of a batch. Return false, and draw no noise, where the step has to be taken
   /// by `Ladder::loss`: products by another route than kLadder, parameters of another type or on
-  /// another device, without gradients, with gradients already or with hooks; options that `loss`
-  /// would refuse; detached targets; rows of another type than float32.
+  /// another device, without gradients, with gradients already or with hooks; stages whose options
+  /// were changed; detached targets; rows of another type than float32. Errors: those of
+  /// Ladder::check_options.
   bool forward(const SemiBatch& batch, NoiseSource& noise);
 
   /// Supervised cost of the last `forward`.
