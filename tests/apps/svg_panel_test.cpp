@@ -52,7 +52,7 @@ TEST_CASE("SvgAxis: logarithmic ranges hold all positive values", "[apps]") {
   for (const double tick : ticks) CHECK((tick >= axis.low && tick <= axis.high * 1.0001));
   const auto narrow = log_axis_over({2.0, 2.1});
   CHECK(axis_ticks(narrow).size() >= 2);
-  CHECK(axis_ticks(log_axis_over({})).size() >= 1);
+  CHECK_FALSE(axis_ticks(log_axis_over({})).empty());
 }
 
 TEST_CASE("SvgPanel: leaves out what is not a number", "[apps]") {

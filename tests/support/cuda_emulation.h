@@ -16,7 +16,7 @@
 #include <vector>
 
 // Names that CUDA gives.
-// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,google-explicit-constructor)
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming,*-explicit-constructor)
 #define __global__
 #define __device__
 #define __shared__ static
@@ -147,4 +147,4 @@ inline void sincospif(float x, float* sine, float* cosine) {
   *sine = static_cast<float>(std::sin(3.141592653589793 * x));
   *cosine = static_cast<float>(std::cos(3.141592653589793 * x));
 }
-// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,google-explicit-constructor)
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming,*-explicit-constructor)

@@ -61,10 +61,10 @@ TEST_CASE("CostBuffer reads by itself every 100 steps", "[train]") {
 
 TEST_CASE("CostBuffer names the cost that is not finite, its step, and what to change", "[train]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const auto text = [&](std::vector<double> values) {
+  const auto text = [&](const std::vector<double>& values) {
     CostBuffer buffer(kTerms);
     buffer.add(costs({1, 1, 1, 1, 1}), 41);
-    buffer.add(costs(std::move(values)), 42);
+    buffer.add(costs(values), 42);
     return error_text([&] { buffer.read(); });
   };
   REQUIRE(text({nan, nan, nan, nan, nan}) ==

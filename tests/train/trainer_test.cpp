@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kSteps = 24;  // 4 epochs of 6
 
-Ladder trained(TrainOptions options = quick_options(), TrainData data = blobs()) {
+Ladder trained(const TrainOptions& options = quick_options(), TrainData data = blobs()) {
   auto net = small_ladder(options.seed);
   Trainer trainer(net, std::move(data), options);
   REQUIRE(trainer.run().status == TrainStatus::kFinished);
