@@ -138,7 +138,7 @@ TEST_CASE("load_mnist finds files under the names of other copies", "[data]") {
       copy_as("folders", [](const std::string& stem,
                             const std::string& ending) { return stem + "/" + stem + ending; }),
       copy_as("dotted-folders",
-              [](std::string stem, const std::string& ending) {
+              [](const std::string& stem, const std::string& ending) {
                 return stem + "/" + std::string(stem).replace(stem.find("-idx"), 1, ".") + ending;
               }),
       copy_as("idx", [](const std::string& stem,

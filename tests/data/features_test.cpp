@@ -54,8 +54,8 @@ std::vector<double> random_values(int64_t count, double mean, double std) {
   return {x.data_ptr<double>(), x.data_ptr<double>() + count};
 }
 
-torch::Tensor tensor_of(std::vector<double> values) {
-  return torch::tensor(std::move(values), torch::kDouble);
+torch::Tensor tensor_of(const std::vector<double>& values) {
+  return torch::tensor(values, torch::kDouble);
 }
 
 // Column `index` of the inputs, in float64.

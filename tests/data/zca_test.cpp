@@ -67,8 +67,8 @@ TEST_CASE("ZcaWhitening: closed form in two dimensions", "[data]") {
 TEST_CASE("ZcaWhitening: the covariance becomes e / (e + ridge)", "[data]") {
   const auto x = correlated(500, 6);
   const auto zca = ZcaWhitening::fit(x, {.ridge = 0.1});
-  const auto u = zca.eigenvectors();
-  const auto e = zca.eigenvalues();
+  const auto& u = zca.eigenvectors();
+  const auto& e = zca.eigenvalues();
   const auto whitened = [](const torch::Tensor& rows, double ridge) {
     const auto y = ZcaWhitening::fit(rows, {.ridge = ridge}).apply(rows);
     return std::vector{covariance(y), y.mean(0)};

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ladder::data {
@@ -13,8 +14,8 @@ namespace ladder::data {
 class ImageFault : public std::runtime_error {
  public:
   /// `what()` is "expected X but got Y"; `hint` says what to do about it, or is empty.
-  explicit ImageFault(const std::string& fault, const std::string& hint = "")
-      : std::runtime_error(fault), hint_(hint) {}
+  explicit ImageFault(const std::string& fault, std::string hint = "")
+      : std::runtime_error(fault), hint_(std::move(hint)) {}
 
   const std::string& hint() const { return hint_; }
 
