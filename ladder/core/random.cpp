@@ -95,6 +95,15 @@ NoiseSource NoiseSource::from(uint64_t seed, at::Tensor position) {
   return source;
 }
 
+NoiseSource NoiseSource::part(int64_t index, int64_t parts) const {
+  TORCH_CHECK(parts >= 1 && index >= 0 && index < parts, "NoiseSource: expected a part from 0 to ",
+              parts - 1, " but got ", index, ".");
+  auto source = *this;
+  source.part_ = static_cast<uint64_t>(index);
+  source.parts_ = static_cast<uint64_t>(parts);
+  return source;
+}
+
 uint64_t NoiseDraw::offset_now() const {
   return offset + (position ? static_cast<uint64_t>(position->item<int64_t>()) : 0);
 }
@@ -109,8 +118,9 @@ NoiseDraw NoiseSource::draw(int64_t rows, int64_t columns) {
                 " numbers but got shape ", values.sizes(), ".");
     return {.values = values.reshape({rows, columns})};
   }
-  const NoiseDraw result{.seed = seed_, .offset = offset_, .position = position_};
-  offset_ += static_cast<uint64_t>((rows + 3) / 4 * columns);
+  const auto blocks = static_cast<uint64_t>((rows + 3) / 4 * columns);
+  const NoiseDraw result{.seed = seed_, .offset = offset_ + part_ * blocks, .position = position_};
+  offset_ += parts_ * blocks;
   return result;
 }
 

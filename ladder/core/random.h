@@ -81,6 +81,12 @@ class NoiseSource {
   /// noise if `position` has changed (train::StepGraph). Error: another dtype or shape.
   static NoiseSource from(uint64_t seed, at::Tensor position);
 
+  /// Return the part `index` of `parts` sources that draw the rows of one matrix together, in as
+  /// many processes say: part i draws rows i * R up, where R is its number of rows, rounded up to a
+  /// multiple of 4. All parts stand at the same offset after each draw. Given matrices are not
+  /// divided. Error: an index that is not below `parts`.
+  NoiseSource part(int64_t index, int64_t parts) const;
+
   NoiseDraw draw(int64_t rows, int64_t columns);
 
   uint64_t seed() const { return seed_; }
@@ -89,6 +95,7 @@ class NoiseSource {
  private:
   uint64_t seed_;
   uint64_t offset_;
+  uint64_t part_ = 0, parts_ = 1;
   std::optional<std::vector<at::Tensor>> replay_;
   std::optional<at::Tensor> position_;
 };

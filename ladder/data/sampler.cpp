@@ -116,6 +116,13 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", labeled_batch_,
                 " rows, one batch, but got ", rows, " (lower labeled_batch).");
   }
+  rank_ = options.rank;
+  ranks_ = options.ranks;
+  TORCH_CHECK(ranks_ >= 1 && rank_ >= 0 && rank_ < ranks_,
+              "SemiSampler: expected a rank from 0 to ", ranks_ - 1, " but got ", rank_, ".");
+  TORCH_CHECK(steps_per_epoch_ >= ranks_, "SemiSampler: expected at least ", ranks_,
+              " batches of rows, one for each rank, but got ", steps_per_epoch_,
+              " (lower the batch or the number of ranks).");
 }
 
 SemiBatch SemiSampler::batch(int64_t step) {
@@ -138,6 +145,7 @@ SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
 
 torch::Tensor SemiSampler::labeled_rows(int64_t step) {
   TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
+  step = step_of_one(step);
   if (labeled_batch_ == 0) return labeled_.narrow(0, 0, 0);
   const int64_t block = step / kBlockSteps;
   if (labeled_order_.index != block) {
@@ -159,6 +167,7 @@ torch::Tensor SemiSampler::labeled_rows(int64_t step) {
 
 torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
   TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
+  step = step_of_one(step);
   if (unlabeled_batch_ == 0) return torch::empty({0}, labeled_.options());
   if (source_ && unlabeled_count() > keyed_order_above_) return keyed_rows(step);
   const int64_t epoch = step / steps_per_epoch_;

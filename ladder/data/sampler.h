@@ -38,6 +38,10 @@ struct SamplerOptions {
   /// Unlabeled rows of a source above which their order is a KeyedOrder, which takes no memory, in
   /// place of a permutation in memory (8 bytes a row).
   int64_t keyed_order_above = 10'000'000;
+  /// Samplers that share the rows, one in each of `ranks` processes: a step takes as many batches,
+  /// of which this one gives number `rank`.
+  int64_t rank = 0;
+  int64_t ranks = 1;
 };
 
 /// Draw the batches of semi-supervised training.
@@ -81,7 +85,12 @@ class SemiSampler {
 
   /// True if batches come from a source.
   bool reads_source() const { return source_ != nullptr; }
-  int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  /// Return the steps of an epoch: those of one process divided by the number of ranks.
+  int64_t steps_per_epoch() const { return steps_per_epoch_ / ranks_; }
+  int64_t rank() const { return rank_; }
+  int64_t ranks() const { return ranks_; }
+  /// Return the steps of an epoch of one process.
+  int64_t steps_of_one() const { return steps_per_epoch_; }
   int64_t labeled_batch() const { return labeled_batch_; }
   int64_t unlabeled_batch() const { return unlabeled_batch_; }
 
@@ -95,6 +104,12 @@ class SemiSampler {
     int64_t index = -1;
     torch::Tensor rows;
   };
+
+  // Step of one process whose batch this rank takes at `step`.
+  int64_t step_of_one(int64_t step) const {
+    const auto steps = steps_per_epoch();
+    return step / steps * steps_per_epoch_ + step % steps * ranks_ + rank_;
+  }
 
   torch::Tensor inputs_of(const torch::Tensor& rows) const;
   int64_t unlabeled_count() const;
@@ -110,7 +125,8 @@ class SemiSampler {
   torch::Tensor unlabeled_;
   int64_t labeled_batch_ = 0;
   int64_t unlabeled_batch_ = 0;
-  int64_t steps_per_epoch_ = 0;
+  int64_t steps_per_epoch_ = 0;  // of one process
+  int64_t rank_ = 0, ranks_ = 1;
   uint64_t shuffle_seed_ = 0;
   Order labeled_order_;
   Order unlabeled_order_;

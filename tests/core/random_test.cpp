@@ -7,6 +7,7 @@
 
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
+#include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
@@ -157,6 +158,32 @@ TEST_CASE("NoiseSource replays given draws in order", "[ops]") {
   CHECK_THROWS_WITH(source.draw(2, 3),
                     Catch::Contains("expected draw 1 to hold 2 x 3 numbers but got shape [1, 3]"));
   CHECK_THROWS_WITH(source.draw(1, 3), Catch::Contains("expected at most 2 draws"));
+}
+
+TEST_CASE("NoiseSource: parts draw the rows of one matrix together", "[ops]") {
+  constexpr int64_t kColumns = 3;
+  for (const int64_t parts : {1, 2, 3}) {
+    NoiseSource whole(5, 7);
+    std::vector<NoiseSource> sources;
+    for (int64_t i = 0; i < parts; ++i) sources.push_back(NoiseSource(5, 7).part(i, parts));
+    for (const int64_t rows : {8, 6, 1}) {
+      const int64_t padded = (rows + 3) / 4 * 4;
+      const auto all = ladder::ops::standard_normal(whole.draw(parts * padded, kColumns),
+                                                    parts * padded, kColumns, torch::kFloat);
+      for (int64_t i = 0; i < parts; ++i) {
+        auto& source = sources[static_cast<size_t>(i)];
+        const auto some = ladder::ops::standard_normal(source.draw(rows, kColumns), rows, kColumns,
+                                                       torch::kFloat);
+        CHECK(some.equal(all.narrow(0, i * padded, rows)));
+        CHECK(source.offset() == whole.offset());
+      }
+    }
+  }
+  const NoiseSource source(1);
+  CHECK(ladder::testing::error_text([&] { source.part(2, 2); }) ==
+        "NoiseSource: expected a part from 0 to 1 but got 2.");
+  CHECK(ladder::testing::error_text([&] { source.part(0, 0); }) ==
+        "NoiseSource: expected a part from 0 to -1 but got 0.");
 }
 
 TEST_CASE("A noise source with a position draws from where that stands", "[ops]") {
