@@ -366,6 +366,7 @@ struct Training {
         .eval_every = config.eval_every,
         .calibration_rows = all > kMostCalibrationRows ? kMostCalibrationRows : 0,
         .products = ops::default_product_plan(models::product_precision(config.precision)),
+        .ranks = options.ranks,
         .record = record,
         .checkpoint_every_seconds = options.checkpoint_every_seconds};
     return {train::TrainParts{.objective = objective_of(net, rows.labeled)}, std::move(data),
@@ -599,10 +600,19 @@ FitReport Classifier::fit_rows(Rows rows) {
                           rows.from, classes, rows.test_inputs, rows.test_labels};
   const int64_t steps_per_epoch =
       drawn / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
-  const auto stored = options_.folder.empty() ? std::nullopt : runs::read_config(options_.folder);
+  const bool writes = !options_.folder.empty() && (!options_.ranks || options_.ranks->rank() == 0);
+  const auto stored = !writes ? std::nullopt : runs::read_config(options_.folder);
+  const auto of_first_rank = [&](int64_t value) {
+    if (!options_.ranks) return value;
+    auto told = at::tensor({value}, at::kLong);
+    options_.ranks->broadcast(told);
+    return told.item<int64_t>();
+  };
   if (options_.minutes > 0) {
-    config.epochs = stored && options_.resume ? stored->epochs
-                                              : training.epochs_within(options_.minutes, division);
+    config.epochs = of_first_rank(stored && options_.resume ? stored->epochs : 0);
+    if (config.epochs == 0) {
+      config.epochs = of_first_rank(training.epochs_within(options_.minutes, division));
+    }
   } else {
     config.epochs =
         options_.epochs > 0
@@ -613,7 +623,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.environment = options_.environment;
 
   train::RunRecordFactory record;
-  if (!options_.folder.empty()) {
+  if (writes) {
     auto json = runs::to_json(config);
     if (stored && options_.resume) {
       const auto differences = runs::diff(*stored, config);
@@ -698,7 +708,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   facts.emplace_back("seed", std::to_string(options_.seed));
   label_ = rows.label;
   config_ = config;
-  if (!options_.folder.empty() && report.training.status != train::TrainStatus::kInterrupted) {
+  if (writes && report.training.status != train::TrainStatus::kInterrupted) {
     save(options_.folder / kModelFile);
   }
   return report;

@@ -80,6 +80,10 @@ struct ClassifierOptions {
   std::optional<runs::Environment> environment = {};
   std::string program = "ladder";
 
+  /// Processes that train this classifier together, see train::TrainOptions::ranks. All of them
+  /// call `fit` with the same rows and options; only rank 0 writes into `folder`.
+  std::shared_ptr<train::Communicator> ranks = {};
+
   train::TrainCallbacks callbacks = {};
   /// Called once before training with all settings, defaults filled in.
   std::function<void(const runs::RunConfig& config, int64_t steps)> on_start = {};

@@ -83,6 +83,7 @@
 #include "ladder/train/agreed_labels.h"
 #include "ladder/train/awake_clock.h"
 #include "ladder/train/checkpoint.h"
+#include "ladder/train/communicator.h"
 #include "ladder/train/cost_buffer.h"
 #include "ladder/train/evaluate.h"
 #include "ladder/train/evaluation.h"

@@ -106,6 +106,7 @@ void for_each_environment_field(Environment& environment, Visit&& visit) {
   visit("libtorch", environment.libtorch);
   visit("cpu", environment.cpu);
   visit("threads", environment.threads);
+  visit("ranks", environment.ranks);
   visit("kernels", environment.kernels);
   visit("instruction_set", environment.instruction_set);
   visit("product_route", environment.product_route);
@@ -401,7 +402,7 @@ std::string to_json(const RunConfig& config) {
   if (config.environment) {
     auto& environment = object["environment"] = ordered_json::object();
     for_each_environment_field(*config.environment, [&](const char* name, const auto& field) {
-      if (auto value = json_of(field); value != "") {
+      if (auto value = json_of(field); !value.is_null() && value != "") {
         environment[name] = std::move(value);
       }
     });

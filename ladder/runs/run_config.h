@@ -26,10 +26,11 @@ struct Environment {
   std::string libtorch = {};  ///< version of LibTorch
   std::string cpu = {};       ///< model of the processor
   int64_t threads = 0;
-  std::string kernels = {};          ///< CPU kernels in use, such as "avx512" (ops::kernel_info)
-  std::string instruction_set = {};  ///< theirs, such as "AVX-512"
-  std::string product_route = {};    ///< library of the matrix products in use
-  std::string data_dir = {};         ///< absolute path of the data; empty if unknown
+  std::optional<int64_t> ranks = {};  ///< processes that train together; none: one
+  std::string kernels = {};           ///< CPU kernels in use, such as "avx512" (ops::kernel_info)
+  std::string instruction_set = {};   ///< theirs, such as "AVX-512"
+  std::string product_route = {};     ///< library of the matrix products in use
+  std::string data_dir = {};          ///< absolute path of the data; empty if unknown
 };
 
 /// The settings of one run.

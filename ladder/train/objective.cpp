@@ -213,6 +213,15 @@ class PiecedObjective : public Objective {
     return all;
   }
 
+  std::vector<torch::Tensor> row_statistics() override {
+    auto all = base_->row_statistics();
+    for (const auto& piece : pieces_) {
+      const auto some = piece->row_statistics();
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  }
+
  private:
   std::shared_ptr<Objective> base_;
   std::vector<std::shared_ptr<ObjectivePiece>> pieces_;
@@ -237,6 +246,7 @@ void StepHooks::after_update() {}
 void StepHooks::begin_evaluation() {}
 void StepHooks::end_evaluation() {}
 std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
+std::vector<torch::Tensor> StepHooks::row_statistics() { return {}; }
 Ladder Objective::classifier() { return nullptr; }
 torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&) { return {}; }
 size_t Objective::levels() const { return 0; }

@@ -79,6 +79,10 @@ class StepHooks {
   /// Return tensors that a resumed run needs beside the parameters, by name. They are shared: a
   /// checkpoint saves them, and resuming copies into them.
   virtual std::map<std::string, torch::Tensor> state();
+
+  /// Return those tensors of `state` that a step changes by its rows, running means of costs say.
+  /// Processes that train together take their means over all ranks after each step.
+  virtual std::vector<torch::Tensor> row_statistics();
 };
 
 /// What training minimises. `loss` may not wait for the device (no `item()`), so that the step can

@@ -67,6 +67,8 @@ class ScaledObjective : public Objective {
     return {{"cost_means", means_}, {"cost_means_start", start_}};
   }
 
+  std::vector<torch::Tensor> row_statistics() override { return {means_, start_}; }
+
   torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
     if (class_weights_.defined() || !network_costs_the_same()) return {};
     const auto* costs = direct_.forward(net_, batch, noise);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ladder/train/fused_adam.h"
+#include "ladder/train/internal/gradient_exchange.h"
 #include "ladder/train/optimizer_state.h"
 
 namespace ladder::train {
@@ -50,7 +51,7 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
     : objective_(std::move(objective)),
       optimizer_(std::move(optimizer)),
       sampler_(std::move(sampler)),
-      noise_(std::move(noise)),
+      noise_(std::move(noise).part(sampler_.rank(), sampler_.ranks())),
       products_(options.products.value_or(ops::product_plan())),
       parameters_(objective_->module().parameters()),
       warm_up_(kWarmUpSteps) {
@@ -64,11 +65,37 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
   TORCH_CHECK(!sampler_.reads_source() || !options.graph.value_or(false),
               "Trainer: expected rows in memory, whose step can be recorded, but got a source "
               "(train without a graph).");
-  if (options.graph.value_or(recordable && !sampler_.reads_source() && device.is_cuda() &&
-                             StepGraph::available(device) &&
+  const int64_t ranks = options.ranks ? options.ranks->size() : 1;
+  TORCH_CHECK(sampler_.ranks() == ranks, "Trainer: expected a sampler of ", ranks,
+              " ranks but got one of ", sampler_.ranks(), ".");
+  TORCH_CHECK(ranks == 1 || !options.graph.value_or(false),
+              "Trainer: expected one rank, whose step ", "can be recorded, but got ", ranks,
+              " (train without a graph).");
+  if (ranks > 1) {
+    exchange_ = std::make_unique<GradientExchange>(options.ranks, parameters_,
+                                                   objective_->row_statistics());
+  }
+  if (options.graph.value_or(!exchange_ && recordable && !sampler_.reads_source() &&
+                             device.is_cuda() && StepGraph::available(device) &&
                              parameter.scalar_type() == torch::kFloat32)) {
     graph_ = std::make_unique<StepGraph>(device);
   }
+}
+
+StepRunner::~StepRunner() = default;
+
+void StepRunner::set_noise(const NoiseSource& noise) {
+  noise_ = noise.part(sampler_.rank(), sampler_.ranks());
+}
+
+void StepRunner::request_stop(bool stop) {
+  if (exchange_) exchange_->request_stop(stop);
+}
+
+bool StepRunner::stop_agreed() const { return exchange_ && exchange_->stop_agreed(); }
+
+std::optional<ExchangeTimes> StepRunner::exchange_times() const {
+  return exchange_ ? exchange_->times() : std::nullopt;
 }
 
 void StepRunner::enter() {
@@ -88,7 +115,11 @@ torch::Tensor StepRunner::run(const StepPosition& position, double learning_rate
   objective_->before_step(position);
   if (graph_ && warm_up_ == 0) return replay(position.step);
   warm_up_ = std::max<int64_t>(warm_up_ - 1, 0);
-  return update(sampler_.batch(position.step), noise_);
+  if (exchange_) exchange_->begin_step();
+  auto noise = noise_;  // of a step that fails nothing stays
+  auto costs = update(sampler_.batch(position.step), noise);
+  noise_ = std::move(noise);
+  return costs;
 }
 
 // Moves the parameters by one step; returns its costs.
@@ -100,6 +131,7 @@ torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
     loss.costs.push_back(loss.total);
     costs = as_one_tensor(loss.costs);
   }
+  if (exchange_) exchange_->average(costs);
   optimizer_->step();
   clear_gradients();
   const torch::NoGradGuard no_grad;
@@ -112,7 +144,7 @@ torch::Tensor StepRunner::replay(int64_t step) {
   recorded_.labeled_rows.copy_(sampler_.labeled_rows(step));
   recorded_.unlabeled_rows.copy_(sampler_.unlabeled_rows(step));
   graph_->run();
-  noise_ = NoiseSource(noise_.seed(), noise_.offset() + recorded_.noise_blocks);
+  set_noise(NoiseSource(noise_.seed(), noise_.offset() + recorded_.noise_blocks));
   return recorded_.costs.clone();
 }
 

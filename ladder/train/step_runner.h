@@ -11,10 +11,13 @@
 #include "ladder/core/random.h"
 #include "ladder/data/sampler.h"
 #include "ladder/ops/product.h"
+#include "ladder/train/communicator.h"
 #include "ladder/train/objective.h"
 #include "ladder/train/step_graph.h"
 
 namespace ladder::train {
+
+class GradientExchange;
 
 struct StepRunnerOptions {
   /// Plan of products; by default the one in use on the thread that makes the runner.
@@ -22,6 +25,9 @@ struct StepRunnerOptions {
   /// Record the step and replay it as a CUDA graph, see StepGraph: the same numbers in less time.
   /// By default on CUDA with float32 parameters and FusedAdam. On the CPU it changes nothing.
   std::optional<bool> graph = {};
+  /// Ranks that take the steps together: gradients and costs are means over them, and the sampler
+  /// gives each its own rows. None, or one: this process alone.
+  std::shared_ptr<Communicator> ranks = {};
 };
 
 /// Runs training steps. What a step does is a function of the parameters, the state of the
@@ -32,8 +38,13 @@ struct StepRunnerOptions {
 /// the options that the network had: what changes them from step to step needs `graph = false`, or
 /// `StepHooks::before_step` with tensors that stay.
 ///
+/// With several ranks, each draws its own part of the noise (NoiseSource::part). A rank that is
+/// lost ends the step with a CommunicationError; parameters, optimiser and noise are then those
+/// before the step.
+///
 /// Errors at construction: an objective without parameters, an optimiser that holds none of them,
-/// `graph` with another optimiser than FusedAdam.
+/// `graph` with another optimiser than FusedAdam or with several ranks, a sampler of another number
+/// of ranks.
 ///
 /// Example:
 ///
@@ -49,6 +60,7 @@ class StepRunner {
   StepRunner(std::shared_ptr<Objective> objective,
              std::shared_ptr<torch::optim::Optimizer> optimizer, data::SemiSampler sampler,
              NoiseSource noise, StepRunnerOptions options = {});
+  ~StepRunner();
   StepRunner(const StepRunner&) = delete;  // a recorded step refers to it
   StepRunner& operator=(const StepRunner&) = delete;
 
@@ -73,11 +85,19 @@ class StepRunner {
   /// on the device: those of the terms, then the total.
   torch::Tensor run(const StepPosition& position, double learning_rate);
 
+  /// Ask all ranks to stop, with the next step.
+  void request_stop(bool stop);
+  /// True if some rank had asked when the last step was taken; false for one rank.
+  bool stop_agreed() const;
+  /// Return how long ranks exchange gradients, after some 20 steps; none before, or for one rank.
+  std::optional<ExchangeTimes> exchange_times() const;
+
   Objective& objective() { return *objective_; }
   torch::optim::Optimizer& optimizer() { return *optimizer_; }
   const data::SemiSampler& sampler() const { return sampler_; }
   const NoiseSource& noise() const { return noise_; }
-  void set_noise(const NoiseSource& noise) { noise_ = noise; }
+  /// Continue from the place of `noise`.
+  void set_noise(const NoiseSource& noise);
   const ops::ProductPlan& products() const { return products_; }
   void set_products(const ops::ProductPlan& products) { products_ = products; }
 
@@ -104,6 +124,7 @@ class StepRunner {
   std::unique_ptr<StepGraph> graph_;
   Recorded recorded_;
   int64_t warm_up_;
+  std::unique_ptr<GradientExchange> exchange_;  // null for one rank
 };
 
 }  // namespace ladder::train

@@ -8,12 +8,19 @@
 #include "ladder/train/cost_buffer.h"
 #include "ladder/train/evaluator.h"
 #include "ladder/train/internal/run_journal.h"
+#include "ladder/train/internal/step_reports.h"
 #include "ladder/train/internal/training_checks.h"
-#include "ladder/train/process_memory.h"
 #include "ladder/train/run_clock.h"
 #include "ladder/train/step_runner.h"
 
 namespace ladder::train {
+namespace {
+
+bool stop_requested(const TrainCallbacks& callbacks) {
+  return callbacks.stop_requested && callbacks.stop_requested();
+}
+
+}  // namespace
 
 class Trainer::Run {
  public:
@@ -24,14 +31,15 @@ class Trainer::Run {
         data_(checked(std::move(data), *parts_.objective, options_)),
         runner_(parts_.objective, parts_.optimizer, sampler_of(data_, net_, options_),
                 NoiseSource(stream_seed(start_seed(options_.seed, options_.start), "noise")),
-                {.products = options_.products, .graph = options_.graph}),
+                {.products = options_.products, .graph = options_.graph, .ranks = options_.ranks}),
         costs_(parts_.objective->terms()),
         evaluator_(data_, net_,
                    {.calibration = options_.calibration,
                     .calibration_rows = options_.calibration_rows,
                     .batch = options_.evaluation_batch}),
         state_(first_state(parts_, data_, runner_.sampler(), options_)),
-        journal_(options_, runner_, costs_, state_) {}
+        journal_(options_, runner_, costs_, state_),
+        reports_(options_, runner_, costs_) {}
 
   int64_t steps_per_epoch() const { return runner_.sampler().steps_per_epoch(); }
   int64_t steps() const { return options_.epochs * steps_per_epoch(); }
@@ -46,7 +54,7 @@ class Trainer::Run {
     runner_.enter();
     net.train();
     clock_.start(state_.seconds, state_.training_seconds);
-    progress_meter_.start(state_.step, clock_.seconds());
+    reports_.start(state_.step, clock_.seconds());
     evaluation_meter_.start(state_.step, clock_.training_seconds());
     journal_.begin(clock_.now());
     return std::nullopt;
@@ -54,17 +62,20 @@ class Trainer::Run {
 
   std::optional<TrainResult> advance(const TrainCallbacks& callbacks) {
     const StepRunner::Scope scope(runner_);
-    if (at_evaluation() && state_.evaluated_epoch < epoch()) {  // stopped before it was written
-      evaluate(callbacks);
-    } else if (!ended()) {
-      train_step();
-      if (callbacks.on_step) callbacks.on_step(state_.step);
-      const auto waited = clock_.seconds() - progress_meter_.last_look();
-      if (callbacks.on_progress && waited >= options_.progress_every_seconds) report(callbacks);
-      if (at_evaluation()) evaluate(callbacks);
+    try {
+      if (at_evaluation() && state_.evaluated_epoch < epoch()) {  // stopped before it was written
+        evaluate(callbacks);
+      } else if (!ended()) {
+        train_step(callbacks);
+        if (at_evaluation()) evaluate(callbacks);
+      }
+    } catch (const CommunicationError& error) {  // nothing of the step stays
+      const auto lost = journal_.save_after(error, clock_);
+      leave(TrainStatus::kInterrupted);
+      throw lost;
     }
     if (ended()) return finish();
-    if (callbacks.stop_requested && callbacks.stop_requested()) {
+    if (several_ranks(options_) ? runner_.stop_agreed() : stop_requested(callbacks)) {
       journal_.save(clock_);
       return leave(TrainStatus::kInterrupted);
     }
@@ -82,22 +93,24 @@ class Trainer::Run {
            (options_.eval_every > 0 && epoch() % options_.eval_every == 0);
   }
 
-  bool stopped_early() const {
-    return options_.patience > 0 && state_.best_epoch > 0 &&
-           state_.evaluated_epoch - state_.best_epoch >= options_.patience;
+  bool ended() const {
+    const bool early = options_.patience > 0 && state_.best_epoch > 0 &&
+                       state_.evaluated_epoch - state_.best_epoch >= options_.patience;
+    return early || state_.step >= steps();
   }
 
-  bool ended() const { return state_.step >= steps() || stopped_early(); }
-
-  void train_step() {
+  void train_step(const TrainCallbacks& callbacks) {
     if (state_.step % steps_per_epoch() == 0) costs_.start_epoch();
     const auto at = position(state_.step);
+    runner_.request_stop(stop_requested(callbacks));
     auto costs = runner_.run(at, parts_.schedule(at));
     costs_.add(std::move(costs), ++state_.step);
+    reports_.tell(callbacks, position(state_.step), clock_.seconds());
   }
 
   void evaluate(const TrainCallbacks& callbacks) {
     costs_.read();
+    check_same_parameters(options_.ranks, runner_.objective().module(), state_.step);
     journal_.save_first(clock_);
     clock_.pause();
     check_parameters(runner_.objective().module(), state_.step);
@@ -107,6 +120,7 @@ class Trainer::Run {
     runner_.objective().begin_evaluation();
     evaluator_.measure(evaluation, epoch() == options_.epochs);
     runner_.objective().end_evaluation();
+    agree_on_validation(options_.ranks, evaluation);
     evaluation.seconds = clock_.seconds();
     evaluation.steps_per_second = evaluation_meter_.look(state_.step, clock_.training_seconds());
     journal_.append(evaluation);
@@ -114,34 +128,10 @@ class Trainer::Run {
     clock_.go();
   }
 
-  void report(const TrainCallbacks& callbacks) {
-    costs_.read();
-    const auto in_epoch = (state_.step - 1) % steps_per_epoch() + 1;
-    callbacks.on_progress({.epoch = (state_.step - 1) / steps_per_epoch() + 1,
-                           .epochs = options_.epochs,
-                           .step = state_.step,
-                           .steps = steps(),
-                           .steps_per_second = progress_meter_.look(state_.step, clock_.seconds()),
-                           .total = costs_.sums().back() / static_cast<double>(in_epoch),
-                           .seconds = clock_.seconds()});
-  }
-
   TrainResult leave(TrainStatus status) {
     runner_.objective().module().eval();
     runner_.leave();
-    clock_.pause();
-    state_.seconds = clock_.seconds();
-    state_.training_seconds = clock_.training_seconds();
-    const auto training = state_.training_seconds;
-    return {.status = status,
-            .last = journal_.last(),
-            .best_validation_error = state_.best_validation_error,
-            .best_epoch = state_.best_epoch,
-            .steps = state_.step,
-            .seconds = state_.seconds,
-            .training_seconds = training,
-            .steps_per_second = training > 0 ? static_cast<double>(state_.step) / training : 0,
-            .peak_memory_mib = peak_memory_mib()};
+    return journal_.result(status, clock_);
   }
 
   TrainResult finish() {
@@ -164,15 +154,11 @@ class Trainer::Run {
   CostBuffer costs_;
   Evaluator evaluator_;
   RunClock clock_;
-  StepMeter progress_meter_, evaluation_meter_;
+  StepMeter evaluation_meter_;
   TrainState state_;
   RunJournal journal_;
+  StepReports reports_;
 };
-
-uint64_t start_seed(uint64_t seed, int64_t start) {
-  TORCH_CHECK(start >= 1, "start_seed: expected a start of at least 1 but got ", start, ".");
-  return start == 1 ? seed : stream_seed(seed, "start " + std::to_string(start));
-}
 
 Trainer::Trainer(Ladder net, TrainData data, TrainOptions options)
     : Trainer(train::objective(net), std::move(data), std::move(options)) {}

@@ -12,6 +12,7 @@
 
 #include "ladder/nn/ladder.h"
 #include "ladder/ops/product.h"
+#include "ladder/train/communicator.h"
 #include "ladder/train/evaluate.h"
 #include "ladder/train/evaluation.h"
 #include "ladder/train/objective.h"
@@ -56,6 +57,13 @@ struct TrainOptions {
   /// noise of a stage) need `graph = false`.
   std::optional<bool> graph = {};
 
+  /// Processes that train this network together (train/communicator.h). Each takes its own rows of
+  /// a step, as many as one process would; the gradient is the mean over ranks, and an epoch has
+  /// fewer steps. Each normalises by the statistics of its own rows. All ranks make the same
+  /// trainer. Only rank 0 opens the record, and hands what it resumes to the others. None: this
+  /// process alone.
+  std::shared_ptr<Communicator> ranks = {};
+
   /// Where the run is recorded, in a folder say: runs::in_folder("runs/a", {.resume = true}). None:
   /// no files. It is opened once the options and data have been checked.
   RunRecordFactory record = {};
@@ -84,6 +92,8 @@ struct TrainCallbacks {
   std::function<void(const Evaluation&)> on_evaluation = {};
   /// Asked after each step; true ends the run with a checkpoint and TrainStatus::kInterrupted.
   std::function<bool()> stop_requested = {};
+  /// Called once, after some 20 steps of several ranks.
+  std::function<void(const ExchangeTimes&)> on_exchange = {};
 };
 
 /// The learning rate of a step.
@@ -111,6 +121,11 @@ struct TrainParts {
 /// CUDA the whole of it is one graph after the first steps (StepRunner). A cost that is not finite
 /// ends the run with an error, and so does a parameter that is not finite when the network is
 /// evaluated or saved: a checkpoint never holds one.
+///
+/// Several ranks have the same parameters, bit for bit, after each step, and in every run with as
+/// many ranks; they compare them at each evaluation. If one rank is asked to stop, all stop. If a
+/// rank is lost, the others end with a CommunicationError after rank 0 has written a checkpoint of
+/// the last whole step, from which any number of ranks goes on.
 ///
 /// Errors at construction: options out of range; rows on another device or of another type than the
 /// network's parameters; values that are not finite (the first row and column are named); labels

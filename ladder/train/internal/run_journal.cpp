@@ -1,13 +1,19 @@
 #include "ladder/train/internal/run_journal.h"
 
+#include <ATen/ATen.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
 
+#include "ladder/train/internal/broadcast_file.h"
 #include "ladder/train/internal/training_checks.h"
 #include "ladder/train/optimizer_state.h"
+#include "ladder/train/process_memory.h"
 
 namespace ladder::train {
 namespace {
@@ -31,17 +37,87 @@ std::string text_differences(const Texts& there, const Texts& here) {
   return differences;
 }
 
+// Ranks that wrote a checkpoint.
+int64_t ranks_of(const TrainState& state) {
+  const auto found = state.settings.find(kRanks);
+  return found == state.settings.end() ? 1 : std::stoll(found->second);
+}
+
+// Takes a state of another number of ranks for one of these: the epoch goes on behind the rows that
+// it has had, and the sums of its costs keep their means.
+void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
+  const auto before = ranks_of(state);
+  if (before == sampler.ranks()) return;
+  const auto done = state.step % state.steps_per_epoch;
+  const auto steps = sampler.steps_per_epoch();
+  const auto now = std::min(done * before / sampler.ranks(), steps - 1);
+  state.step = state.step / state.steps_per_epoch * steps + now;
+  state.steps_per_epoch = steps;
+  for (auto& sum : state.cost_sums) {
+    if (done > 0) sum *= static_cast<double>(now) / static_cast<double>(done);
+  }
+}
+
+Texts without_ranks(Texts settings) {
+  settings.erase(kRanks);
+  return settings;
+}
+
 }  // namespace
 
 RunJournal::RunJournal(const TrainOptions& options, StepRunner& runner, CostBuffer& costs,
                        TrainState& state)
     : options_(options), runner_(runner), costs_(costs), state_(state) {
-  if (!options_.record) return;
-  optimizer_state(runner_.optimizer());  // throws where it could not be saved
-  record_ = options_.record();
-  TORCH_CHECK(record_, "Trainer: expected a record of the run but got none.");
-  state_.config = record_->config();
-  resume();
+  if (options_.record && runner_.sampler().rank() == 0) {
+    optimizer_state(runner_.optimizer());  // throws where it could not be saved
+    record_ = options_.record();
+    TORCH_CHECK(record_, "Trainer: expected a record of the run but got none.");
+    state_.config = record_->config();
+    resume();
+  }
+  if (several_ranks(options_)) share();
+  check_same_parameters(options_.ranks, runner_.objective().module(), state_.step);
+}
+
+// Hands the state of rank 0 to the others: its checkpoint, and what the record says beside it.
+void RunJournal::share() {
+  auto& ranks = *options_.ranks;
+  const bool resumed = record_ && record_->has_checkpoint();
+  broadcast_file(ranks, resumed ? record_->checkpoint_path() : "",
+                 [this](const std::filesystem::path& copy) { restore(copy, {}); });
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  auto facts = at::tensor(
+      {static_cast<double>(state_.evaluated_epoch), static_cast<double>(state_.best_epoch),
+       state_.best_validation_error.value_or(none),
+       result_ ? static_cast<double>(result_->status) : none},
+      at::kDouble);
+  ranks.broadcast(facts);
+  if (ranks.rank() == 0) return;
+  const auto* fact = facts.const_data_ptr<double>();
+  state_.evaluated_epoch = static_cast<int64_t>(fact[0]);
+  state_.best_epoch = static_cast<int64_t>(fact[1]);
+  if (!std::isnan(fact[2])) state_.best_validation_error = fact[2];
+  if (!std::isnan(fact[3])) {
+    result_ = TrainResult{.status = static_cast<TrainStatus>(static_cast<int>(fact[3])),
+                          .steps = state_.step};
+  }
+}
+
+void RunJournal::restore(const std::filesystem::path& path,
+                         const std::function<void(const TrainState&)>& check) {
+  auto& objective = runner_.objective();
+  auto there = load_checkpoint(path, objective.module(), runner_.optimizer(), check);
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& [name, tensor] : objective.state()) tensor.copy_(there.pieces.at(name));
+  }
+  runner_.set_noise(NoiseSource(there.noise_seed, there.noise_offset));
+  runner_.set_products(there.products);
+  count_steps_of(runner_.sampler(), there);
+  costs_.restore(there.cost_sums);
+  there.settings = std::move(state_.settings);
+  there.data = std::move(state_.data);
+  state_ = std::move(there);
 }
 
 void RunJournal::resume() {
@@ -58,22 +134,16 @@ void RunJournal::resume() {
                 "back or choose another folder).");
     return;
   }
-  auto& objective = runner_.objective();
-  auto there = load_checkpoint(record_->checkpoint_path(), objective.module(), runner_.optimizer(),
-                               [this](const TrainState& found) { check(found); });
-  {
-    const torch::NoGradGuard no_grad;
-    for (auto& [name, tensor] : objective.state()) tensor.copy_(there.pieces.at(name));
-  }
-  runner_.set_noise(NoiseSource(there.noise_seed, there.noise_offset));
-  runner_.set_products(there.products);
-  costs_.restore(there.cost_sums);
-  there.settings = std::move(state_.settings);
-  there.data = std::move(state_.data);
-  state_ = std::move(there);
-  for (const auto& evaluation : evaluations) {
+  bool recount = false;
+  restore(record_->checkpoint_path(), [&](const TrainState& found) {
+    check(found);
+    recount = ranks_of(found) != runner_.sampler().ranks();
+  });
+  for (auto evaluation : evaluations) {
+    if (recount) evaluation.step = evaluation.epoch * runner_.sampler().steps_per_epoch();
     if (evaluation.step > state_.step) continue;
     last_ = evaluation;
+    if (recount) recounted_.push_back(evaluation);
     // Recorded after the checkpoint was written, at the same step.
     if (evaluation.epoch > state_.evaluated_epoch) take(evaluation);
   }
@@ -96,8 +166,11 @@ void RunJournal::check(const TrainState& there) const {
               " to be of this configuration but got another one: ", config, ".");
   TORCH_CHECK(there.noise_seed == runner_.noise().seed(), "Trainer: expected ", path,
               " to be of a run with seed ", options_.seed, " but got one with another.");
-  const auto steps_per_epoch = runner_.sampler().steps_per_epoch();
-  TORCH_CHECK(there.steps_per_epoch == steps_per_epoch && there.step <= steps() &&
+  const auto& sampler = runner_.sampler();
+  const auto ranks = ranks_of(there);
+  const auto steps_per_epoch = sampler.steps_of_one() / ranks;
+  TORCH_CHECK(there.steps_per_epoch == steps_per_epoch &&
+                  there.step <= options_.epochs * steps_per_epoch &&
                   there.cost_sums.size() == costs_.sums().size(),
               "Trainer: expected ", path, " to be of a run of ", options_.epochs, " epochs of ",
               steps_per_epoch, " steps but got step ", there.step, " of one with ",
@@ -107,8 +180,9 @@ void RunJournal::check(const TrainState& there) const {
               to_string(there.products),
               " (leave products unset: a run keeps those that it was started with).");
   // Checkpoints of older versions hold neither settings nor data.
-  const auto settings =
-      there.settings.empty() ? "" : text_differences(there.settings, state_.settings);
+  const auto settings = there.settings.empty() ? ""
+                                               : text_differences(without_ranks(there.settings),
+                                                                  without_ranks(state_.settings));
   TORCH_CHECK(settings.empty(), "Trainer: expected ", path,
               " to be of a run with these settings but got one with others: ", settings, ".");
   const auto data = there.data.empty() ? "" : text_differences(there.data, state_.data);
@@ -129,7 +203,9 @@ void RunJournal::check(const TrainState& there) const {
 
 void RunJournal::begin(double now) {
   saved_ = now;
-  if (record_) record_->keep_evaluations(state_.step);
+  if (!record_) return;
+  record_->keep_evaluations(recounted_.empty() ? state_.step : 0);
+  for (const auto& evaluation : recounted_) record_->append(evaluation);
 }
 
 void RunJournal::append(const Evaluation& evaluation) {
@@ -155,12 +231,33 @@ void RunJournal::save(RunClock& clock) {
   clock.go();
 }
 
+CommunicationError RunJournal::save_after(const CommunicationError& error, RunClock& clock) {
+  save(clock);
+  return CommunicationError(c10::str(error.what(), ", after step ", state_.step,
+                                     record_ ? ", which is saved (resume goes on)." : "."));
+}
+
 void RunJournal::save_first(RunClock& clock) {
   if (record_ && !record_->has_checkpoint()) save(clock);
 }
 
 void RunJournal::save_if_due(RunClock& clock) {
   if (record_ && clock.now() - saved_ >= options_.checkpoint_every_seconds) save(clock);
+}
+
+TrainResult RunJournal::result(TrainStatus status, const RunClock& clock) {
+  state_.seconds = clock.seconds();
+  state_.training_seconds = clock.training_seconds();
+  const auto training = state_.training_seconds;
+  return {.status = status,
+          .last = last_,
+          .best_validation_error = state_.best_validation_error,
+          .best_epoch = state_.best_epoch,
+          .steps = state_.step,
+          .seconds = state_.seconds,
+          .training_seconds = training,
+          .steps_per_second = training > 0 ? static_cast<double>(state_.step) / training : 0,
+          .peak_memory_mib = peak_memory_mib()};
 }
 
 void RunJournal::finish(const TrainResult& result, const RunAbout& about) {

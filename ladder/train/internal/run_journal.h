@@ -1,7 +1,10 @@
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "ladder/train/checkpoint.h"
 #include "ladder/train/cost_buffer.h"
@@ -15,13 +18,13 @@ namespace ladder::train {
 /// Writes a run to its record and continues it from there. Without a record it writes nothing.
 class RunJournal {
  public:
-  /// Opens the record, and continues the run in it: parameters, optimiser, noise, products, costs
-  /// and `state`. `state` brings the settings and data that a checkpoint must be of.
+  /// Opens the record and continues the run in it: parameters, optimiser, noise, products, costs
+  /// and `state`. `state` brings the settings and data that a checkpoint must be of. Of several
+  /// ranks the first opens the record, and hands what it continues to the others.
   RunJournal(const TrainOptions& options, StepRunner& runner, CostBuffer& costs, TrainState& state);
 
   /// The result of a run that has ended before; none where it has not.
   const std::optional<TrainResult>& earlier_result() const { return result_; }
-  const std::optional<Evaluation>& last() const { return last_; }
 
   /// Training goes on from the step of the state.
   void begin(double now);
@@ -29,14 +32,21 @@ class RunJournal {
   void append(const Evaluation& evaluation);
   /// Write a checkpoint, outside of the training time.
   void save(RunClock& clock);
+  /// The same where a rank was lost; return the error with what was saved.
+  CommunicationError save_after(const CommunicationError& error, RunClock& clock);
   /// The same before the first evaluation is recorded: no history without weights.
   void save_first(RunClock& clock);
   /// The same every `checkpoint_every_seconds`.
   void save_if_due(RunClock& clock);
+  /// Return the result of the run so far.
+  TrainResult result(TrainStatus status, const RunClock& clock);
   void finish(const TrainResult& result, const RunAbout& about);
 
  private:
   void resume();
+  void restore(const std::filesystem::path& path,
+               const std::function<void(const TrainState&)>& check);
+  void share();
   void check(const TrainState& there) const;
   void take(const Evaluation& evaluation);
   int64_t steps() const { return options_.epochs * runner_.sampler().steps_per_epoch(); }
@@ -48,6 +58,8 @@ class RunJournal {
   std::shared_ptr<RunRecord> record_;
   std::optional<TrainResult> result_;
   std::optional<Evaluation> last_;
+  // Those of a run that another number of ranks began, with steps as these ranks count them.
+  std::vector<Evaluation> recounted_;
   double saved_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <torch/utils.h>
+#include <zlib.h>
 
 #include <utility>
 
@@ -86,7 +87,21 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
   return settings;
 }
 
+int64_t check_sum(const torch::nn::Module& net) {
+  auto crc = ::crc32_z(0, nullptr, 0);
+  for (const auto& parameter : net.parameters()) {
+    const auto values = parameter.detach().cpu().contiguous();
+    crc = ::crc32_z(crc, static_cast<const Bytef*>(values.const_data_ptr()), values.nbytes());
+  }
+  return static_cast<int64_t>(crc);
+}
+
 }  // namespace
+
+uint64_t start_seed(uint64_t seed, int64_t start) {
+  TORCH_CHECK(start >= 1, "start_seed: expected a start of at least 1 but got ", start, ".");
+  return start == 1 ? seed : stream_seed(seed, "start " + std::to_string(start));
+}
 
 TrainOptions checked(TrainOptions options) {
   const auto at_least = [](const char* name, auto value, auto least) {
@@ -144,7 +159,9 @@ data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
   data::SemiSampler sampler(data.training, {.unlabeled_batch = options.unlabeled_batch,
                                             .labeled_batch = options.labeled_batch,
                                             .classes = net.is_empty() ? 0 : net->classes(),
-                                            .seed = start_seed(options.seed, options.start)});
+                                            .seed = start_seed(options.seed, options.start),
+                                            .rank = options.ranks ? options.ranks->rank() : 0,
+                                            .ranks = options.ranks ? options.ranks->size() : 1});
   if (!data.training.source) {
     data::check_finite("Trainer", "training inputs", data.training.inputs, used_rows(data));
   }
@@ -157,9 +174,10 @@ data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
 TrainState first_state(const TrainParts& parts, const TrainData& data,
                        const data::SemiSampler& sampler, const TrainOptions& options) {
   TrainState state{.steps_per_epoch = sampler.steps_per_epoch()};
-  if (options.record) {
+  if (options.record && sampler.rank() == 0) {
     state.settings = settings_of(parts, sampler, options);
     state.data = data_fingerprint(data);
+    if (sampler.ranks() > 1) state.settings[kRanks] = std::to_string(sampler.ranks());
   }
   return state;
 }
@@ -177,6 +195,25 @@ void check_parameters(const torch::nn::Module& net, int64_t step) {
                 parameters[i].key(), " is not finite after step ", step,
                 " (lower lambda or the learning rate).");
   }
+}
+
+void check_same_parameters(const std::shared_ptr<Communicator>& ranks, const torch::nn::Module& net,
+                           int64_t step) {
+  if (!ranks || ranks->size() == 1) return;
+  const auto sums = ranks->all_gather(at::tensor({check_sum(net)}, at::kLong));
+  for (size_t rank = 1; rank < sums.size(); ++rank) {
+    TORCH_CHECK(sums[rank].equal(sums.front()),
+                "Trainer: expected the same parameters on all ranks after step ", step,
+                " but rank ", rank, " has others than rank 0 (have all ranks the same options, ",
+                "data and program?).");
+  }
+}
+
+void agree_on_validation(const std::shared_ptr<Communicator>& ranks, Evaluation& evaluation) {
+  if (!ranks || ranks->size() == 1 || !evaluation.validation_error) return;
+  auto error = at::tensor({*evaluation.validation_error}, at::kDouble);
+  ranks->broadcast(error);
+  evaluation.validation_error = error.item<double>();
 }
 
 }  // namespace ladder::train

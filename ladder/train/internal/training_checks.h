@@ -6,6 +6,13 @@
 
 namespace ladder::train {
 
+/// Name of the number of ranks among the settings of a checkpoint, which lacks it if there is one.
+inline constexpr const char* kRanks = "ranks";
+
+inline bool several_ranks(const TrainOptions& options) {
+  return options.ranks && options.ranks->size() > 1;
+}
+
 /// Return `options`; throw what is wrong with them, in a sentence.
 TrainOptions checked(TrainOptions options);
 
@@ -27,5 +34,13 @@ TrainState first_state(const TrainParts& parts, const TrainData& data,
 
 /// Error: a parameter that is not finite, which an activation may hide from the costs.
 void check_parameters(const torch::nn::Module& net, int64_t step);
+
+/// Error: a rank whose parameters differ from those of rank 0 in a bit. Ranks that round otherwise
+/// would drift apart. Nothing for one rank.
+void check_same_parameters(const std::shared_ptr<Communicator>& ranks, const torch::nn::Module& net,
+                           int64_t step);
+
+/// Replace the validation error by that of rank 0, which decides for all ranks when to stop.
+void agree_on_validation(const std::shared_ptr<Communicator>& ranks, Evaluation& evaluation);
 
 }  // namespace ladder::train

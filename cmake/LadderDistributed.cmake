@@ -1,0 +1,42 @@
+# ladder_find_distributed()
+#
+# Sets LADDER_DISTRIBUTED, whether processes can train one network together by c10d and Gloo, and the
+# definitions and flags of the one source that includes their headers: LADDER_DISTRIBUTED_DEFINITIONS
+# and LADDER_DISTRIBUTED_FLAGS.
+#
+# c10d is no public interface of LibTorch: its headers are taken in the series that they were tried
+# with. LibTorch ships them without what they include from Gloo, which is declared here.
+# TorchConfig.cmake defines both macros, LibTorch's libraries by name do not.
+function(ladder_find_distributed)
+  set(declarations "${PROJECT_SOURCE_DIR}/ladder/train/internal/gloo_declarations")
+  set(LADDER_DISTRIBUTED_DEFINITIONS USE_C10D_GLOO USE_DISTRIBUTED LADDER_DISTRIBUTED=1 PARENT_SCOPE)
+  set(LADDER_DISTRIBUTED_FLAGS "-idirafter;${declarations}" PARENT_SCOPE)
+  if(NOT LADDER_TORCH_VERSION MATCHES "^2[.]11([.]|$)")
+    set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
+    message(STATUS "Ladder: no training by several processes, which expects LibTorch 2.11 but got "
+      "${LADDER_TORCH_VERSION}")
+    return()
+  endif()
+  if(NOT LADDER_C10D_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
+    set(probe "${PROJECT_BINARY_DIR}/c10d_probe.cpp")
+    file(WRITE "${probe}" "#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\n")
+    get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
+    try_compile(LADDER_C10D_PROBE "${PROJECT_BINARY_DIR}/c10d_probe" "${probe}"
+      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
+      COMPILE_DEFINITIONS -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}"
+      LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so"
+      CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
+    file(WRITE "${PROJECT_BINARY_DIR}/c10d_probe.log" "${output}")
+    set(works "${LADDER_C10D_PROBE}")
+    unset(LADDER_C10D_PROBE CACHE)
+    if(NOT works)
+      set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
+      message(STATUS "Ladder: no training by several processes, which expects c10d with Gloo in LibTorch "
+        "but got errors (c10d_probe.log)")
+      return()
+    endif()
+    set(LADDER_C10D_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch whose c10d works")
+  endif()
+  set(LADDER_DISTRIBUTED ON PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,82 @@
+/// Exchange of tensors between the processes that train one network.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace ladder::train {
+
+/// A rank that was lost, does not answer, or was never there; the sentence says which.
+class CommunicationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Processes, called ranks, that call the same functions in the same order. Every function waits
+/// for all ranks. A tensor has the same shape and type on all ranks; one on a GPU is exchanged
+/// through the memory of the CPU.
+///
+/// Errors: CommunicationError; the communicator cannot be used after it.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int64_t rank() const = 0;
+  virtual int64_t size() const = 0;
+
+  /// Replace `tensor` by the one of rank 0.
+  virtual void broadcast(torch::Tensor& tensor) = 0;
+  /// Replace `tensor` by the sum over all ranks: the same bits on all ranks, and in every run with
+  /// as many ranks.
+  virtual void all_reduce(torch::Tensor& tensor) = 0;
+  /// Return the tensors of all ranks, in the order of ranks.
+  virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
+  /// Wait until all ranks are here.
+  virtual void barrier() = 0;
+};
+
+/// What the ranks of a run exchange in a step, and how long that takes.
+struct ExchangeTimes {
+  int64_t ranks = 1;
+  int64_t bytes = 0;            ///< exchanged by each rank in a step
+  double exchange_seconds = 0;  ///< median of the exchanges, waiting for slower ranks included
+  double step_seconds = 0;      ///< median of the steps without the exchange
+};
+
+/// Where the ranks meet, and which of them this process is.
+struct CommunicatorOptions {
+  int64_t rank = 0;
+  int64_t size = 1;
+  std::string address = {};  ///< host of rank 0, by name or number
+  int64_t port = 0;          ///< free port there
+  /// A process of the launcher answers at that port (torchrun), not rank 0.
+  bool launcher_answers = false;
+  /// In place of address and port: a file that does not exist yet, for ranks on one machine.
+  std::filesystem::path file = {};
+  /// Count of starts of a launcher that starts all ranks again where one was lost.
+  int64_t attempt = 0;
+  /// Network interface to exchange over, "eth1" say; by default the one that leads to rank 0.
+  std::string interface = {};
+  /// Seconds that a rank waits for the others, at the start and in each call.
+  double timeout = 300;
+};
+
+/// True if the library was built with a LibTorch whose c10d it knows.
+bool has_communicator();
+
+/// Meet the other ranks by c10d, LibTorch's library of distributed training, with Gloo.
+///
+/// Errors: CommunicationError where they do not meet within the timeout; c10::Error for a rank that
+/// is not below the size, no place to meet, or a library built without c10d.
+///
+///     auto ranks = train::connect({.rank = 1, .size = 4, .address = "node1", .port = 29500});
+///     ranks->all_reduce(sum);
+std::shared_ptr<Communicator> connect(const CommunicatorOptions& options);
+
+}  // namespace ladder::train

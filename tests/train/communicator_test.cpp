@@ -1,0 +1,196 @@
+#include "ladder/train/communicator.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <mutex>
+
+#include "ladder/core/random.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/ranks.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+namespace {
+
+// A port of this machine that is free now.
+int64_t free_port() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(listener, raw, size) == 0);
+  REQUIRE(::getsockname(listener, raw, &size) == 0);
+  ::close(listener);
+  return ntohs(address.sin_port);
+}
+
+torch::Tensor drawn(int64_t rank, int64_t values, torch::Dtype dtype = torch::kFloat32) {
+  return ops::standard_normal(NoiseDraw{static_cast<uint64_t>(rank + 1), 0, {}}, values, 1, dtype)
+      .flatten();
+}
+
+}  // namespace
+
+TEST_CASE("Communicator: broadcasts, adds up and gathers over 2, 3 and 4 ranks", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  for (const int64_t size : {2, 3, 4}) {
+    CHECK_NOTHROW(on_ranks(size, [&](const std::shared_ptr<Communicator>& ranks) {
+      const auto rank = ranks->rank();
+      for (const auto dtype : {torch::kFloat32, torch::kFloat64, torch::kInt64}) {
+        auto told = torch::full({3}, 10 + rank, dtype);
+        ranks->broadcast(told);
+        auto sum = torch::full({2, 2}, 1 + rank, dtype);
+        ranks->all_reduce(sum);
+        // Columns of a matrix, which are not contiguous.
+        auto matrix = torch::full({4, 4}, rank, dtype);
+        auto columns = matrix.slice(1, 1, 3);
+        ranks->all_reduce(columns);
+        const auto all = ranks->all_gather(torch::full({2}, rank * rank, dtype));
+        ranks->barrier();
+        expect(ranks->size() == size, "the number of ranks");
+        expect(told.equal(torch::full({3}, 10, dtype)), "the tensor of rank 0");
+        expect(sum.equal(torch::full({2, 2}, size * (size + 1) / 2, dtype)), "a sum");
+        expect(columns.equal(torch::full({4, 2}, size * (size - 1) / 2, dtype)), "sums");
+        expect(matrix.select(1, 0).equal(torch::full({4}, rank, dtype)), "other columns as before");
+        expect(all.size() == static_cast<size_t>(size), "a tensor of each rank");
+        for (int64_t i = 0; i < size; ++i) {
+          expect(all[static_cast<size_t>(i)].equal(torch::full({2}, i * i, dtype)),
+                 "the tensors in order");
+        }
+      }
+    }));
+  }
+}
+
+TEST_CASE("Communicator: sums have the same bits on all ranks and in every run", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  for (const int64_t size : {2, 3, 4}) {
+    std::mutex mutex;
+    std::vector<torch::Tensor> sums;
+    for (int run = 0; run < 2; ++run) {
+      on_ranks(size, [&](const std::shared_ptr<Communicator>& ranks) {
+        auto sum = drawn(ranks->rank(), 100003);
+        ranks->all_reduce(sum);
+        const std::lock_guard lock(mutex);
+        sums.push_back(sum);
+      });
+    }
+    REQUIRE(sums.size() == static_cast<size_t>(2 * size));
+    for (const auto& sum : sums) CHECK(sum.equal(sums.front()));
+    // Against float64: each of the N - 1 additions rounds by at most half a unit in the last place
+    // of a partial sum, which is at most the sum of magnitudes.
+    auto exact = torch::zeros({100003}, torch::kFloat64);
+    auto magnitudes = exact.clone();
+    for (int64_t rank = 0; rank < size; ++rank) {
+      exact += drawn(rank, 100003).to(torch::kFloat64);
+      magnitudes += drawn(rank, 100003).to(torch::kFloat64).abs();
+    }
+    const auto error = (sums.front().to(torch::kFloat64) - exact).abs();
+    CHECK((error <= magnitudes * (static_cast<double>(size - 1) * 0x1p-23)).all().item<bool>());
+  }
+}
+
+TEST_CASE("Communicator: ranks meet at an address and a port, and one rank alone", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const auto port = free_port();
+  std::vector<std::thread> threads;
+  std::vector<double> sums(2);
+  for (int64_t rank = 0; rank < 2; ++rank) {
+    threads.emplace_back([&, rank] {
+      const auto ranks =
+          connect({.rank = rank, .size = 2, .address = "localhost", .port = port, .timeout = 30});
+      auto sum = torch::tensor(1.5 + static_cast<double>(rank), torch::kFloat64);
+      ranks->all_reduce(sum);
+      sums[static_cast<size_t>(rank)] = sum.item<double>();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(sums == std::vector<double>{4, 4});
+  on_ranks(1, [](const std::shared_ptr<Communicator>& ranks) {
+    auto one = torch::ones({2});
+    ranks->all_reduce(one);
+    ranks->broadcast(one);
+    expect(one.equal(torch::ones({2})) && ranks->all_gather(one).size() == 1, "its own tensor");
+  });
+}
+
+TEST_CASE("Communicator: says what is wrong with a place, and which rank is missing", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  CHECK(error_text([] { connect({.rank = 2, .size = 2, .address = "a", .port = 1}); }) ==
+        "connect: expected a rank from 0 to 1 but got 2.");
+  CHECK(error_text([] { connect({.rank = 0, .size = 2}); }) ==
+        "connect: expected the address and a port (1 to 65535) of rank 0 but got '' and 0.");
+  CHECK(error_text([] { connect({.size = 1, .address = "a", .port = 1, .timeout = 0}); }) ==
+        "connect: expected a timeout above 0 but got 0.");
+  const auto alone = [](int64_t rank) {
+    try {
+      connect(
+          {.rank = rank, .size = 2, .address = "127.0.0.1", .port = free_port(), .timeout = 0.5});
+    } catch (const CommunicationError& error) {
+      return std::string(error.what());
+    }
+    return std::string("(no error)");
+  };
+  for (const int64_t rank : {0, 1}) {
+    const auto text = alone(rank);
+    INFO(text);
+    CHECK(text.starts_with("Communicator: expected 2 ranks to meet at 127.0.0.1:"));
+    CHECK(text.find(" within 0.5 s but rank " + std::to_string(rank) + " got \"") !=
+          std::string::npos);
+    CHECK(text.ends_with(
+        "\" (are all ranks started, with the same address, and is the port open?)."));
+    CHECK(text.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("Communicator: a rank that ends or hangs is an error on the others", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const auto reduce = [](Communicator& ranks) {
+    auto values = torch::ones({1000});
+    ranks.all_reduce(values);
+  };
+  SECTION("it ends") {
+    const auto errors = errors_of_ranks(3, [&](const std::shared_ptr<Communicator>& ranks) {
+      reduce(*ranks);
+      if (ranks->rank() == 2) return;
+      const auto again = [&] { reduce(*ranks); };
+      try {
+        again();
+      } catch (const CommunicationError& error) {
+        expect(error_text(again) ==
+                   "Communicator: expected a communicator but got one that has failed.",
+               "an error again");
+        throw;
+      }
+    });
+    for (size_t rank : {0, 1}) {
+      CHECK(errors[rank] == "Communicator: rank " + std::to_string(rank) +
+                                " of 3 lost its connection to another rank, which has ended");
+    }
+    CHECK(errors[2].empty());
+  }
+  SECTION("it hangs") {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto errors = errors_of_ranks(
+        2,
+        [&](const std::shared_ptr<Communicator>& ranks) {
+          reduce(*ranks);
+          if (ranks->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(3));
+          reduce(*ranks);
+        },
+        /*timeout=*/1);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(20));
+    CHECK(errors[0] ==
+          "Communicator: rank 0 of 2 expected an answer of another rank within 1 s but got none");
+    CHECK_FALSE(errors[1].empty());
+  }
+}
