@@ -39,7 +39,8 @@ CommandLine launch_line(LaunchFlags& flags) {
   CommandLine line(
       "ladder launch",
       "Run a command as several ranks on this machine. `ladder train --seeds`, `ladder "
-      "reproduce` and `ladder tune` divide their runs by rank.");
+      "reproduce` and `ladder tune` divide their runs by rank; `ladder train`, ladder-mnist and "
+      "ladder-cifar10 train one network together.");
   line.integer("ranks,n", "number of ranks, behind which -- and the command follow", flags.ranks, 1,
                4096);
   line.toggle("help", "print this and exit", flags.help);

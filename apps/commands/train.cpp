@@ -47,6 +47,7 @@ struct TrainFlags {
   bool no_baseline = false;
   bool no_report = false;
   bool quiet = false;
+  double rank_timeout = 300;
   std::string device = "auto";
   int64_t threads = 0;
   ClassifierOptions options = {};
@@ -144,6 +145,9 @@ CommandLine train_line(TrainFlags& flags) {
               flags.options.precision =
                   models::precision_from_string(parse_choice(flag, text, kPrecisions));
             });
+  line.positive_number("rank-timeout", "SECONDS",
+                       "time that the ranks of a launcher wait for each other (300)",
+                       flags.rank_timeout);
   line.toggle("no-report", "do not write report.html", flags.no_report);
   line.toggle("quiet", "print the outcome only", flags.quiet);
   line.toggle("help", "print this and exit", flags.help);
@@ -310,6 +314,9 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
       steps = all;
       line.emplace(config.epochs, flags.quiet, *name);
       line->print(start_text(config));
+    };
+    options.callbacks.on_exchange = [&](const train::ExchangeTimes& times) {
+      line->print(exchange_text(times));
     };
     options.callbacks.on_progress = [&](const train::Progress& at) { line->progress(at); };
     options.callbacks.on_evaluation = [&](const train::Evaluation& at) {
@@ -478,12 +485,6 @@ int train_command(int argc, const char* const* argv) {
   }
   check(flags);
   const auto rank = rank_of_environment();
-  if (rank.size > 1 && flags.seeds.empty()) {
-    throw UsageError(fmt::format(
-        "expected --seeds for the {} ranks of the launcher, which divide the seeds, but got one "
-        "run.",
-        rank.size));
-  }
   catch_interruption();
   set_threads(flags.threads);
   const auto command = "ladder " + shell_command(argc, argv);
@@ -503,23 +504,27 @@ int train_command(int argc, const char* const* argv) {
   const auto folder_of = [&](uint64_t seed) {
     return several ? out / fmt::format("seed-{}", seed) : out;
   };
-  RankGroup ranks(rank, out);
+  // Several seeds are divided among the ranks; one run is trained by all of them.
+  if (!several) options.ranks = connect_ranks(rank, flags.rank_timeout);
+  if (options.ranks) options.environment->ranks = rank.size;
+  const auto divided = several ? rank : Rank();
+  RankGroup ranks(divided, out);
   std::vector<Trained> runs;
   const auto train = [&](uint64_t seed, const std::optional<std::string>& name) {
     options.seed = seed;
     options.folder = folder_of(seed);
-    make_folder(options.folder);
+    if (rank.first() || several) make_folder(options.folder);
     runs.push_back(train_one(flags, options, rows, test, name));
     return runs.back().fit.training.status != train::TrainStatus::kInterrupted;
   };
   for (size_t i = 0; i < seeds.size(); ++i) {
-    if (!rank.takes(i)) continue;
+    if (!divided.takes(i)) continue;
     if (!train(seeds[i], !rank.first() ? std::optional<std::string>()
                          : several     ? fmt::format("seed {}", seeds[i])
                                        : std::string())) {
-      return interrupted(flags, command, options.folder);
+      return rank.first() || several ? interrupted(flags, command, options.folder) : kInterrupted;
     }
-    if (!rank.first() && !flags.quiet) {
+    if (!divided.first() && !flags.quiet) {
       const auto* metrics = outcome_of(runs.back());
       print(fmt::format("seed {}: {}, by rank {}\n", seeds[i],
                         metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
@@ -527,7 +532,7 @@ int train_command(int argc, const char* const* argv) {
     }
   }
   if (!rank.first()) return 0;
-  if (rank.size > 1) {
+  if (divided.size > 1) {
     const auto pending = [&](int64_t one) {
       for (size_t i = 0; i < seeds.size(); ++i) {
         if (rank.owner(i) == one && !has_ended(folder_of(seeds[i]))) return true;
@@ -567,6 +572,7 @@ int train_command(int argc, const char* const* argv) {
     auto alone = options;
     alone.seed = best.seed;
     alone.labels_alone = true;
+    alone.ranks = {};
     alone.lambda.clear();
     alone.folder.clear();
     alone.resume = false;

@@ -11,6 +11,7 @@
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
+#include "apps/support/ranks.h"
 #include "apps/support/seed_run.h"
 #include "apps/support/starts.h"
 
@@ -28,6 +29,20 @@ void announce(const TrainingFlags& flags, uint64_t seed) {
     print(fmt::format("{}, seed {}, in {}\n", flags.config.recipe, seed,
                       seed_folder(flags, seed).string()));
   }
+}
+
+// Several ranks train one network.
+void check_ranks(const Rank& rank, const TrainingFlags& flags) {
+  if (rank.size == 1) return;
+  const std::string several = !flags.seeds.empty()          ? "--seeds"
+                              : flags.config.candidates > 1 ? "--candidates"
+                              : flags.config.teachers > 0   ? "--teachers"
+                                                            : "";
+  if (several.empty()) return;
+  throw UsageError(
+      fmt::format("expected one run for the {} ranks of the launcher, which train it together, but "
+                  "got {} (`ladder reproduce` divides seeds among ranks).",
+                  rank.size, several));
 }
 
 // What a run that has ended says of the first training rows, for the comparison of several.
@@ -64,9 +79,10 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
 }
 
 SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
-                     const TrainingFlags& flags, uint64_t seed) {
-  announce(flags, seed);
-  RunPlace place{.folder = seed_folder(flags, seed)};
+                     const TrainingFlags& flags, uint64_t seed,
+                     const std::shared_ptr<train::Communicator>& ranks) {
+  RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
+  if (place.first_rank()) announce(flags, seed);
   auto here = flags;
   const bool several = flags.config.candidates > 1 || flags.config.teachers > 0;
   if (several && fs::exists(place.folder / "config.json") && !flags.resume) {
@@ -157,6 +173,9 @@ void print_table(const TrainingFlags& flags, const std::vector<SeedResult>& runs
 }  // namespace
 
 int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
+  const auto rank = rank_of_environment();
+  check_ranks(rank, flags);
+  const auto ranks = connect_ranks(rank, flags.rank_timeout);
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
   const auto placed = place(experiment.data, flags.config);
@@ -166,13 +185,14 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   }
   for (size_t i = 0; i < seeds.size(); ++i) {
     if (!flags.parallel_seeds) {
-      results.push_back(run_alone(experiment, placed, flags, seeds[i]));
+      results.push_back(run_alone(experiment, placed, flags, seeds[i], ranks));
     }
     const auto& run = results[i];
     if (run.result.status == train::TrainStatus::kInterrupted) {
+      if (!rank.first()) return kInterrupted;
       return interrupted(experiment, flags, seed_folder(flags, seeds[i]), run.result.steps);
     }
-    if (!several || !flags.quiet) {
+    if (rank.first() && (!several || !flags.quiet)) {
       print(outcome(run));
     }
   }

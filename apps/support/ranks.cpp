@@ -1,5 +1,6 @@
 #include "apps/support/ranks.h"
 
+#include <c10/util/Logging.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -41,6 +42,7 @@ using Instant = std::chrono::steady_clock::time_point;
 
 constexpr auto kBeat = std::chrono::seconds(1);
 constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr const char* kRestarts = "TORCHELASTIC_RESTART_COUNT";
 constexpr int64_t kMostRanks = 1 << 20;
 
 struct Launcher {
@@ -124,6 +126,42 @@ const std::vector<std::string>& rank_variables() {
     return all;
   }();
   return names;
+}
+
+std::shared_ptr<train::Communicator> connect_ranks(const Rank& rank, double timeout) {
+  if (rank.size == 1) return {};
+  const auto address = variable("MASTER_ADDR");
+  const auto port = variable("MASTER_PORT");
+  if (!address || !port) {
+    throw UsageError(fmt::format(
+        "expected MASTER_ADDR and MASTER_PORT, where rank 0 can be reached, in the environment of "
+        "{} ranks that train one network but got no {} (ladder launch and torchrun set them).",
+        rank.size, address ? "MASTER_PORT" : "MASTER_ADDR"));
+  }
+  // c10d prints what it tries, with a list of calls; our sentences say how it ends.
+  ::setenv("TORCH_CPP_LOG_LEVEL", "FATAL", /*overwrite=*/0);
+  c10::initLogging();
+  return train::connect(
+      {.rank = rank.rank,
+       .size = rank.size,
+       .address = *address,
+       .port = parse_integer("MASTER_PORT", *port, 1, 65535),
+       .launcher_answers = variable("TORCHELASTIC_USE_AGENT_STORE") == "True",
+       .attempt = parse_integer(kRestarts, variable(kRestarts).value_or("0"), 0, kMostRanks),
+       .interface = variable("GLOO_SOCKET_IFNAME").value_or(""),
+       .timeout = timeout});
+}
+
+std::string exchange_text(const train::ExchangeTimes& times) {
+  // A step of N ranks takes the rows of N steps.
+  const auto factor = static_cast<double>(times.ranks) * times.step_seconds /
+                      (times.step_seconds + times.exchange_seconds);
+  return fmt::format(
+      "{} ranks: a step takes {:.1f} ms and the exchange of {:.3g} MB {:.1f} ms, {:.2f} times the "
+      "rows per second of one rank{}",
+      times.ranks, 1e3 * times.step_seconds, static_cast<double>(times.bytes) / 1e6,
+      1e3 * times.exchange_seconds, factor,
+      factor < 1 ? "; the network is too slow for this model: one process would be faster" : "");
 }
 
 std::string ranks_text(const std::vector<int64_t>& ranks) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apps/support/program.h"
+#include "apps/support/ranks.h"
 
 namespace ladder::apps {
 namespace {
@@ -48,6 +49,8 @@ void note_changes(const runs::Environment& there, const runs::Environment& here,
                   ProgressLine* line) {
   note_change("cpu", quoted(there.cpu), quoted(here.cpu), line);
   note_change("threads", std::to_string(there.threads), std::to_string(here.threads), line);
+  note_change("ranks", std::to_string(there.ranks.value_or(1)),
+              std::to_string(here.ranks.value_or(1)), line);
   note_change("kernels", quoted(there.kernels), quoted(here.kernels), line);
   note_change("libtorch", quoted(there.libtorch), quoted(here.libtorch), line);
   note_change("commit", quoted(there.commit), quoted(here.commit), line);
@@ -89,12 +92,14 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
   config.candidate = place.start;
+  if (!place.first_rank()) return run;  // the first hands on what it continues
   const auto stored = runs::read_config(folder);
   if (stored && !flags.resume) {
     refuse_run_there(folder);
   }
   if (!stored) {
     config.environment = environment(run.products, experiment.data_dir);
+    if (place.ranks) config.environment->ranks = place.ranks->size();
     run.json = runs::to_json(config);
     return run;
   }
@@ -111,7 +116,9 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
         run.products.route = route;
       }
     }
-    note_changes(*stored->environment, environment(run.products, experiment.data_dir), told);
+    auto now = environment(run.products, experiment.data_dir);
+    if (place.ranks) now.ranks = place.ranks->size();
+    note_changes(*stored->environment, now, told);
   }
   return run;
 }
@@ -184,7 +191,8 @@ void refuse_run_there(const fs::path& folder) {
 SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
                  uint64_t seed, const RunPlace& place) {
   const auto& folder = place.folder;
-  auto told = std::make_unique<ProgressLine>(flags.config.epochs, flags.quiet, place.name);
+  const bool quiet = flags.quiet || !place.first_rank();
+  auto told = std::make_unique<ProgressLine>(flags.config.epochs, quiet, place.name);
   auto& line = *told;
   auto split = split_rows(experiment, flags.config, seed);
   auto labels = placed.train_labels;
@@ -192,10 +200,11 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   check_batch_size(flags.config.unlabeled_batch, split.unlabeled.numel());
   const auto run = settle_run(experiment, flags, place, seed, split.labeled.numel(), line);
   if (flags.seeds.empty() || seed == flags.seeds.front()) {
-    ProgressLine(0, flags.quiet).print(machine_text(run.config, run.products));
+    ProgressLine(0, quiet).print(machine_text(run.config, run.products));
   }
-  make_folder(folder);
-  if (!fs::exists(folder / "checkpoint.pt") && fs::exists(folder / "result.json")) {
+  if (place.first_rank()) make_folder(folder);
+  if (place.first_rank() && !fs::exists(folder / "checkpoint.pt") &&
+      fs::exists(folder / "result.json")) {
     std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
                            folder.string())
                    .c_str(),
@@ -219,6 +228,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     rows.validation = split.validation.to(device);
   }
   auto options = train_options(flags, run, net->has_decoder());
+  options.ranks = place.ranks;
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
   train::Trainer trainer(runs::objective_of(run.config, net), std::move(rows), options);
   const auto steps = trainer.steps();
@@ -230,6 +240,9 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   }
   trainer.callbacks.on_evaluation = [&line, steps](const train::Evaluation& at) {
     line.evaluation(at, steps);
+  };
+  trainer.callbacks.on_exchange = [&line](const train::ExchangeTimes& times) {
+    line.print(exchange_text(times));
   };
   trainer.callbacks.stop_requested = stop_requested;
   return {.config = run.config, .net = net, .line = std::move(told), .trainer = std::move(trainer)};

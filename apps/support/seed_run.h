@@ -37,6 +37,10 @@ struct RunPlace {
   bool shows_progress = true;
   /// Labels of training rows that teachers agree on, int64, -1 for others; undefined: none.
   torch::Tensor taught = {};
+  /// Processes that train the run together; none: this one alone. Only rank 0 writes and prints.
+  std::shared_ptr<train::Communicator> ranks = {};
+
+  bool first_rank() const { return !ranks || ranks->rank() == 0; }
 };
 
 /// A run that is ready to start, with its progress line; or the result of a run that has ended and

@@ -147,6 +147,9 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
             });
   line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
               flags.no_graph);
+  line.positive_number("rank-timeout", "SECONDS",
+                       "time that the ranks of a launcher wait for each other (300)",
+                       flags.rank_timeout);
   line.toggle("parallel-seeds", "train the runs of --seeds side by side on a GPU",
               flags.parallel_seeds);
 }

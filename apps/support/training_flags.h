@@ -34,6 +34,7 @@ struct TrainingFlags {
   ops::ProductPlan products = {};            ///< set by `settle`
   bool no_graph = false;
   bool parallel_seeds = false;
+  double rank_timeout = 300;  ///< seconds that ranks wait for each other
   std::filesystem::path out = {};
   double checkpoint_seconds = 60;
   bool resume = false;

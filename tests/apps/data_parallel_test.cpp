@@ -1,0 +1,391 @@
+// One network trained by several processes: launchers, lost and hanging ranks, networks.
+#include <ladder/train/communicator.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/support/ranks.h"
+#include "tests/apps/mnist_place.h"
+#include "tests/support/catch.h"
+#include "tests/support/environment.h"
+#include "tests/support/paths.h"
+#include "tests/support/program.h"
+#include "tests/support/ranks.h"
+#include "tests/support/run_files.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace ladder::testing;
+using namespace ladder::apps;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kLadder = program_path("ladder");
+const std::string kMachines = (source_folder() / "examples/data/machines.csv").string();
+// No rank but what a test sets.
+struct NoLauncher {
+  std::vector<std::unique_ptr<Environment>> variables;
+  NoLauncher() {
+    for (const auto& name : rank_variables()) {
+      variables.push_back(std::make_unique<Environment>(name, std::nullopt));
+    }
+  }
+};
+
+Arguments shared_training(const fs::path& out, const Arguments& more = {}) {
+  return Arguments{kLadder,       "train",          kMachines,       "--label",
+                   "state",       "--layers=20,10", "--epochs=12",   "--validation=0.3",
+                   "--threads=1", "--device=cpu",   "--no-baseline", "--no-report",
+                   "--out",       out.string()} +
+         more;
+}
+
+int port_of_this_machine() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(listener, raw, size) == 0);
+  REQUIRE(::getsockname(listener, raw, &size) == 0);
+  ::close(listener);
+  return ntohs(address.sin_port);
+}
+
+// Ranks that a person starts by hand.
+std::vector<std::unique_ptr<Program>> start_by_hand(int ranks, const Arguments& command,
+                                                    const std::string& address = "127.0.0.1") {
+  const auto port = std::to_string(port_of_this_machine());
+  std::vector<std::unique_ptr<Program>> programs;
+  for (int rank = 0; rank < ranks; ++rank) {
+    programs.push_back(std::make_unique<Program>(
+        command, std::map<std::string, std::string>{{"RANK", std::to_string(rank)},
+                                                    {"WORLD_SIZE", std::to_string(ranks)},
+                                                    {"MASTER_ADDR", address},
+                                                    {"MASTER_PORT", port}}));
+  }
+  return programs;
+}
+
+Outcome launched(int ranks, Arguments command) {
+  command.front() = "ladder";
+  return run_to_end(Arguments{kLadder, "launch", "-n", std::to_string(ranks), "--"} + command);
+}
+
+int64_t evaluations_in(const fs::path& folder) {
+  return fs::exists(folder / "metrics.jsonl")
+             ? static_cast<int64_t>(lines_of(file_bytes(folder / "metrics.jsonl")).size())
+             : 0;
+}
+
+}  // namespace
+
+TEST_CASE("ladder train: ranks train one network, and only the first writes and prints",
+          "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const auto first = launched(2, shared_training(folder / "first"));
+  INFO(first.out << first.err);
+  REQUIRE(first.status == 0);
+  CHECK(first.err.empty());
+  CHECK(first.out.find("trained   ") == first.out.rfind("trained   "));
+  CHECK(first.out.find("2 ranks: a step takes ") != std::string::npos);
+  CHECK(read_json(folder / "first/config.json").at("environment").at("ranks") == 2);
+  // By hand, again, and on three ranks.
+  const auto programs = start_by_hand(2, shared_training(folder / "again"));
+  CHECK(programs[1]->wait() == 0);
+  CHECK(programs[0]->wait() == 0);
+  CHECK(programs[1]->out().empty());
+  CHECK(programs[1]->err().empty());
+  require_same_run(folder / "first", folder / "again");
+  const auto three = launched(3, shared_training(folder / "three"));
+  INFO(three.err);
+  REQUIRE(three.status == 0);
+  for (const auto* name : {"first", "three"}) {
+    CHECK(read_json(folder / name / "evaluation.json").at("held_back").at("error") < 20);
+    CHECK_FALSE(fs::exists(folder / name / ".ranks"));
+  }
+  // A launcher of one rank changes nothing.
+  auto words = shared_training(folder / "alone");
+  REQUIRE(run_to_end(words).status == 0);
+  REQUIRE(launched(1, shared_training(folder / "one")).status == 0);
+  require_same_run(folder / "alone", folder / "one");
+  CHECK(file_bytes(folder / "alone/model.ladder") == file_bytes(folder / "one/model.ladder"));
+
+  // Ranks that cannot meet say so.
+  const auto sentence = [](const std::map<std::string, std::string>& variables,
+                           const Arguments& command) {
+    const auto outcome = run_to_end(command, variables);
+    CHECK(outcome.status != 0);
+    return one_sentence("ladder", outcome.err);
+  };
+  CHECK(sentence({{"RANK", "0"}, {"WORLD_SIZE", "2"}}, shared_training(folder / "none")) ==
+        "expected MASTER_ADDR and MASTER_PORT, where rank 0 can be reached, in the environment of "
+        "2 ranks that train one network but got no MASTER_ADDR (ladder launch and torchrun set "
+        "them).");
+  const auto missing = sentence({{"RANK", "0"},
+                                 {"WORLD_SIZE", "2"},
+                                 {"MASTER_ADDR", "127.0.0.1"},
+                                 {"MASTER_PORT", std::to_string(port_of_this_machine())}},
+                                shared_training(folder / "none", {"--rank-timeout=1"}));
+  CHECK(missing.starts_with("Communicator: expected 2 ranks to meet at 127.0.0.1:"));
+  CHECK_FALSE(fs::exists(folder / "none/checkpoint.pt"));
+}
+
+TEST_CASE("ladder train: a killed or stopped rank ends the others, and any number goes on",
+          "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const auto whole = launched(2, shared_training(folder / "whole"));
+  REQUIRE(whole.status == 0);
+  struct Loss {
+    int rank;
+    int signal;
+    int resumed_on;
+  };
+  int number = 0;
+  for (const auto loss :
+       {Loss{1, SIGKILL, 2}, Loss{1, SIGSTOP, 2}, Loss{0, SIGKILL, 2}, Loss{1, SIGKILL, 1}}) {
+    const auto out = folder / ("lost-" + std::to_string(number));
+    const auto ranks = start_by_hand(2, shared_training(out, {"--rank-timeout=3"}));
+    // Some steps behind an evaluation.
+    const int64_t evaluations = 2 + number++;
+    REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= evaluations; }));
+    REQUIRE(ranks[static_cast<size_t>(loss.rank)]->running());
+    ranks[static_cast<size_t>(loss.rank)]->send(loss.signal);
+    const auto begin = std::chrono::steady_clock::now();
+    auto& other = *ranks[static_cast<size_t>(1 - loss.rank)];
+    CHECK(other.wait() == 1);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(30));
+    const auto text = one_sentence("ladder", other.err());
+    INFO(text);
+    const auto self = "Communicator: rank " + std::to_string(1 - loss.rank) + " of 2 ";
+    CHECK(text.starts_with(
+        loss.signal == SIGSTOP
+            ? self + "expected an answer of another rank within 3 s but got none, after step "
+            : self + "lost its connection to another rank, which has ended, after step "));
+    CHECK(text.ends_with(loss.rank == 1 ? ", which is saved (resume goes on)." : "."));
+    if (loss.signal == SIGSTOP) {
+      ranks[1]->send(SIGCONT);
+      CHECK(ranks[1]->wait() == 1);
+      CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
+    }
+    auto again = shared_training(out, {"--resume"});
+    const auto resumed = loss.resumed_on == 1 ? run_to_end(again) : launched(2, again);
+    INFO(resumed.out << resumed.err);
+    CHECK(resumed.status == 0);
+    if (loss.resumed_on == 2) {
+      require_same_run(folder / "whole", out);
+    } else {
+      CHECK(read_json(out / "result.json").at("status") == "finished");
+      CHECK(read_json(out / "evaluation.json").at("held_back").at("error") < 20);
+    }
+  }
+}
+
+TEST_CASE("ladder-mnist: ranks train one network, and resume it on another number", "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const NoLauncher none;
+  const MnistPlace place;
+  const auto on_two = [&](const std::string& out, const Arguments& more = {}) {
+    return run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
+                      place.command(out, Arguments{"--epochs=6"} + more));
+  };
+  const auto first = on_two("first");
+  INFO(first.out << first.err);
+  REQUIRE(first.status == 0);
+  CHECK(first.err.empty());
+  CHECK(first.out.find("test error ") != std::string::npos);
+  CHECK(place.read("first", "result.json").at("steps") == 6 * 5);
+  CHECK(place.read("first", "config.json").at("environment").at("ranks") == 2);
+  REQUIRE(on_two("again").status == 0);
+  require_same_run(place, "first", "again");
+
+  // Half of it on two ranks, the rest on one.
+  const auto ranks = start_by_hand(2, place.command("part", {"--epochs=6"}));
+  REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(place.folder / "part") >= 2; }));
+  ranks[0]->send(SIGTERM);
+  ranks[0]->wait();
+  ranks[1]->wait();
+  const auto rest = place.run("part", {"--epochs=6", "--resume"});
+  INFO(rest.out << rest.err);
+  CHECK(rest.status == 0);
+  CHECK(rest.out.find("note: started with ranks 2, continued with 1: ") != std::string::npos);
+  CHECK(place.read("part", "result.json").at("steps") == 6 * 10);
+
+  const auto seeds = on_two("seeds", {"--seeds=1..2"});
+  CHECK(seeds.status == 1);
+  const auto alone =
+      run_to_end(place.command("seeds", {"--seeds=1..2"}), {{"RANK", "0"}, {"WORLD_SIZE", "2"}});
+  CHECK(alone.status == 2);
+  CHECK(mnist_sentence(alone.err) ==
+        "expected one run for the 2 ranks of the launcher, which train it together, but got "
+        "--seeds (`ladder reproduce` divides seeds among ranks).");
+}
+
+TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const auto out = folder / "run";
+  const auto ranks = start_by_hand(2, shared_training(out));
+  REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 1; }));
+  ranks[1]->send(SIGTERM);
+  CHECK(ranks[0]->wait() == 130);
+  CHECK(ranks[1]->wait() == 130);
+  CHECK(ranks[0]->out().find("saved in " + out.string()) != std::string::npos);
+  CHECK(ranks[1]->out().empty());
+  CHECK(fs::exists(out / "checkpoint.pt"));
+  REQUIRE(launched(2, shared_training(out, {"--resume"})).status == 0);
+  REQUIRE(launched(2, shared_training(folder / "whole")).status == 0);
+  require_same_run(folder / "whole", out);
+}
+
+namespace {
+
+// Two network namespaces, two machines as it were, joined by a cable.
+class TwoMachines {
+ public:
+  static std::optional<std::string> reason_against() {
+    if (::geteuid() != 0) return "making network namespaces takes root";
+    if (run_to_end({"/bin/sh", "-c", "command -v ip && command -v tc"}).status != 0) {
+      return "ip and tc are missing (Debian: iproute2)";
+    }
+    const auto name = "ladder-try-" + std::to_string(::getpid());
+    const auto made = shell("ip netns add " + name + " && ip netns exec " + name + " true");
+    shell("ip netns del " + name);
+    return made ? std::nullopt : std::optional<std::string>("network namespaces are not allowed");
+  }
+
+  TwoMachines() {
+    const auto suffix = std::to_string(::getpid() % 100000);
+    for (const size_t i : {0, 1}) {
+      names_[i] = "ladder-" + std::to_string(i) + "-" + suffix;
+      ends_[i] = "l" + std::to_string(i) + "-" + suffix;
+      REQUIRE(shell("ip netns add " + names_[i]));
+      // The first machine knows its own name as a loopback address, as Debian's do.
+      fs::create_directories("/etc/netns/" + names_[i]);
+      write_file("/etc/netns/" + names_[i] + "/hosts",
+                 std::string("127.0.0.1 localhost\n") +
+                     (i == 0 ? "127.0.1.1 first-machine\n" : "10.77.0.1 first-machine\n"));
+    }
+    REQUIRE(shell("ip link add " + ends_[0] + " netns " + names_[0] + " type veth peer name " +
+                  ends_[1] + " netns " + names_[1]));
+    for (const size_t i : {0, 1}) {
+      const auto ip = "ip -n " + names_[i] + " ";
+      REQUIRE(shell(ip + "addr add 10.77.0." + std::to_string(i + 1) + "/24 dev " + ends_[i] +
+                    " && " + ip + "link set " + ends_[i] + " up && " + ip + "link set lo up"));
+    }
+  }
+  TwoMachines(const TwoMachines&) = delete;
+  ~TwoMachines() {
+    for (const size_t i : {0, 1}) {
+      shell("ip netns del " + names_[i] + "; rm -r /etc/netns/" + names_[i]);
+    }
+  }
+
+  void slow_down(const std::string& rate) const {
+    for (const size_t i : {0, 1}) {
+      REQUIRE(shell("ip netns exec " + names_[i] + " tc qdisc replace dev " + ends_[i] +
+                    " root tbf rate " + rate + " burst 4k latency 1s"));
+    }
+  }
+  void cut() const { REQUIRE(shell("ip -n " + names_[0] + " link set " + ends_[0] + " down")); }
+
+  // One rank on each machine, which meet at a name of the first.
+  std::vector<std::unique_ptr<Program>> start(const Arguments& command) const {
+    std::vector<std::unique_ptr<Program>> programs;
+    for (const size_t rank : {0, 1}) {
+      programs.push_back(std::make_unique<Program>(
+          Arguments{"/bin/sh", "-c", "exec ip netns exec " + names_[rank] + " \"$@\"", "sh"} +
+              command,
+          std::map<std::string, std::string>{{"RANK", std::to_string(rank)},
+                                             {"WORLD_SIZE", "2"},
+                                             {"MASTER_ADDR", "first-machine"},
+                                             {"MASTER_PORT", "29417"}}));
+    }
+    return programs;
+  }
+
+ private:
+  static bool shell(const std::string& command) {
+    return run_to_end({"/bin/sh", "-c", command}).status == 0;
+  }
+
+  std::array<std::string, 2> names_, ends_;
+};
+
+}  // namespace
+
+TEST_CASE("ladder train: machines meet by a name that is a loopback address on one of them",
+          "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const TwoMachines machines;
+  const auto ranks = machines.start(shared_training(folder / "run", {"--rank-timeout=20"}));
+  CHECK(ranks[1]->wait() == 0);
+  CHECK(ranks[0]->wait() == 0);
+  INFO(ranks[0]->err() << ranks[1]->err());
+  REQUIRE(fs::exists(folder / "run/result.json"));
+  REQUIRE(launched(2, shared_training(folder / "same-machine")).status == 0);
+  require_same_run(folder / "run", folder / "same-machine");
+}
+
+TEST_CASE("ladder train: a slow network is told with figures", "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const TwoMachines machines;
+  machines.slow_down("500kbit");
+  const auto ranks =
+      machines.start(shared_training(folder / "run", {"--rank-timeout=20", "--epochs=2"}));
+  CHECK(ranks[1]->wait() == 0);
+  CHECK(ranks[0]->wait() == 0);
+  INFO(ranks[0]->out());
+  CHECK(ranks[0]->out().find("; the network is too slow for this model: one process would be "
+                             "faster\n") != std::string::npos);
+}
+
+TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
+  const NoLauncher none;
+  const TemporaryFolder folder;
+  const auto out = folder / "run";
+  {
+    const TwoMachines machines;
+    const auto ranks = machines.start(shared_training(out, {"--rank-timeout=3"}));
+    REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 2; }));
+    machines.cut();
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(ranks[0]->wait() == 1);
+    CHECK(ranks[1]->wait() == 1);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
+    const auto text = one_sentence("ladder", ranks[0]->err());
+    INFO(text);
+    CHECK(text.starts_with("Communicator: rank 0 of 2 "));
+    CHECK(text.ends_with(", which is saved (resume goes on)."));
+    CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
+  }
+  REQUIRE(launched(2, shared_training(out, {"--resume"})).status == 0);
+  REQUIRE(launched(2, shared_training(folder / "whole")).status == 0);
+  require_same_run(folder / "whole", out);
+}
