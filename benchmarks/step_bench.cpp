@@ -11,6 +11,7 @@
 // standard input and answers with the seconds of each step as a JSON list; step.py uses this to
 // interleave it with other implementations. On CUDA, where steps are queued, every step of a line
 // has the mean of the line. Data are synthetic, bytes / 255: 60,000 rows, or 2,000 feature maps.
+// Under a launcher the ranks take their steps together; ranks.py uses this.
 
 #include <fmt/format.h>
 #include <ladder/data/sampler.h>
@@ -40,6 +41,7 @@
 #include <vector>
 
 #include "apps/support/program.h"
+#include "apps/support/ranks.h"
 #include "benchmarks/machine_flags.h"
 
 namespace {
@@ -86,6 +88,8 @@ struct Rows {
 // Return a step as train::Trainer runs it.
 Step training_step(const ladder::models::NetworkOptions& options, Rows batch, torch::Device device,
                    bool graph) {
+  const auto rank = ladder::apps::rank_of_environment();
+  const auto ranks = ladder::apps::connect_ranks(rank, /*timeout=*/120);
   auto net = ladder::models::network(options);
   ladder::reset_parameters(*net, 1);
   net->to(device);
@@ -101,12 +105,16 @@ Step training_step(const ladder::models::NetworkOptions& options, Rows batch, to
                               .labeled = torch::arange(batch.labeled),
                               .unlabeled = torch::arange(rows)};
   const ladder::data::SamplerOptions sizes{
-      .unlabeled_batch = net->has_decoder() ? batch.unlabeled : 0, .labeled_batch = batch.labeled};
+      .unlabeled_batch = net->has_decoder() ? batch.unlabeled : 0,
+      .labeled_batch = batch.labeled,
+      .rank = rank.rank,
+      .ranks = rank.size};
   auto adam =
       std::make_shared<ladder::train::FusedAdam>(*net, torch::optim::AdamOptions(kLearningRate));
   auto runner = std::make_shared<ladder::train::StepRunner>(
       ladder::train::objective(net), adam, ladder::data::SemiSampler(data, sizes),
-      ladder::NoiseSource(1), ladder::train::StepRunnerOptions{.graph = graph});
+      ladder::NoiseSource(1),
+      ladder::train::StepRunnerOptions{.graph = graph && !ranks, .ranks = ranks});
   runner->enter();
   const Step step = [runner, next = int64_t{0}]() mutable {
     const ladder::train::StepRunner::Scope scope(*runner);

@@ -26,7 +26,9 @@ NAMES = ("eager", "compiled", "compiled-graphs", "compiled-captured", "graphs", 
 def limit_threads(name: str, threads: int) -> None:
     """Restrict the process to this many cores, from which JAX takes its number of threads."""
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))[:threads]
+        cores = sorted(os.sched_getaffinity(0))
+        first = int(os.environ.get("LOCAL_RANK", "0")) * threads % len(cores)
+        cores = cores[first : first + threads]
         os.sched_setaffinity(0, cores)
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
     if name != "jax":

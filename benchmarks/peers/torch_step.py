@@ -5,9 +5,11 @@ On CUDA data, rows and noise are on the device and nothing waits for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
 
 import conv_network
@@ -151,6 +153,10 @@ def make_step(
         fused=True,
         capturable=recorded,
     )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # ranks.py
+        torch.distributed.init_process_group("gloo")
+        torch.manual_seed(torch.distributed.get_rank())
+        cost = nn.parallel.DistributedDataParallel(training, broadcast_buffers=False)
     rows = Rows(training.images, training.network.groups)
 
     def step(place: Tensor) -> None:
