@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <ranges>
 #include <set>
 #include <utility>
 
@@ -199,7 +198,10 @@ class PiecedObjective : public Objective {
   }
 
   void end_evaluation() override {
-    for (const auto& piece : pieces_ | std::views::reverse) piece->end_evaluation();
+    // Not by std::views::reverse: clang before 16 does not compile it with GCC's library.
+    for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
+      (*piece)->end_evaluation();
+    }
     base_->end_evaluation();
   }
 
