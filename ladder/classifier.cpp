@@ -477,7 +477,7 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
 FitReport Classifier::fit(const data::Samples& samples, const std::string& label,
                           const std::vector<std::string>& except) {
   const c10::InferenceMode off(false);
-  if (samples.table) return fit(*samples.table, label, except);
+  if (samples.table) return fit(*samples.table, label.empty() ? samples.label : label, except);
   if (samples.shards) {
     TORCH_CHECK(label.empty() || label == samples.shards->label(),
                 "Classifier: expected the labels that ", samples.source, " was written with ('",
@@ -781,6 +781,9 @@ void Classifier::save(const fs::path& path) const {
 
 Classifier Classifier::load(const fs::path& path) {
   const auto file = fs::is_directory(path) ? path / kModelFile : path;
+  TORCH_CHECK(fs::exists(file),
+              "Classifier: expected a model file or the folder of a run but got nothing at ",
+              file.string(), " (check the path).");
   auto stored = runs::load_model(file);
   Classifier classifier;
   classifier.model_ = std::move(stored.model);

@@ -142,9 +142,9 @@ class Classifier {
   /// (uint8), with labels y, int64 [N]: 0 to classes - 1, or -1 for a row without label.
   FitReport fit(const torch::Tensor& x, const torch::Tensor& y);
 
-  /// Train on what a reader returned: a table with the column `label`, images with labels, or
-  /// shards, which have labels of their own. Rows of shards are read when a step needs them;
-  /// features are measured on kFeatureRows of them.
+  /// Train on what a reader returned: a table with the column `label` (by default the one that the
+  /// reader names), images with labels, or shards, which have labels of their own. Rows of shards
+  /// are read when a step needs them; features are measured on kFeatureRows of them.
   FitReport fit(const data::Samples& samples, const std::string& label = "",
                 const std::vector<std::string>& except = {});
 

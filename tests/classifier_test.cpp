@@ -306,8 +306,23 @@ TEST_CASE("Classifier: several threads predict at once", "[classifier][threads]"
   CHECK(equal == 20);
 }
 
+TEST_CASE("Classifier: takes the label that a reader names", "[classifier]") {
+  const auto rows = clouds(60, 6);
+  const data::Samples samples{.source = "clouds", .table = rows.table, .label = "kind"};
+  Classifier named(quick(1));
+  named.fit(samples);
+  CHECK(named.label() == "kind");
+  CHECK(named.classes().size() == 3);
+  Classifier chosen(quick(1));
+  chosen.fit(samples, "color");
+  CHECK(chosen.label() == "color");
+}
+
 TEST_CASE("Classifier: names what does not fit", "[classifier]") {
   const auto rows = clouds(60, 6);
+  CHECK(error_text([] { Classifier::load("nowhere/model"); }) ==
+        "Classifier: expected a model file or the folder of a run but got nothing at nowhere/model "
+        "(check the path).");
   CHECK(error_text([] {
           Classifier().predict(torch::randn({2, 2}));
         }) == "Classifier: expected a trained classifier (call fit or load first).");

@@ -193,9 +193,12 @@ int inspect_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
-  print(is_model(flags.what)
-            ? model_text(Classifier::load(model_path(flags.what)))
-            : samples_text(read_data(flags.what, flags.read, flags.label), flags.label));
+  if (is_model(flags.what)) {
+    print(model_text(Classifier::load(model_path(flags.what))));
+  } else {
+    const auto samples = read_data(flags.what, flags.read, flags.label);
+    print(samples_text(samples, flags.label.empty() ? samples.label : flags.label));
+  }
   return 0;
 }
 

@@ -172,8 +172,10 @@ void refuse_several_labels(const data::Table& table, const std::string& label) {
       label));
 }
 
-data::Samples training_rows(const TrainFlags& flags) {
+// Reads the rows of `flags`; arrays name their label, which then is that of `flags` by default.
+data::Samples training_rows(TrainFlags& flags) {
   auto rows = read_data(flags.data, flags.read, flags.label);
+  if (flags.label.empty()) flags.label = rows.label;
   if (rows.shards) {
     if (!flags.unlabeled.empty()) {
       throw UsageError(

@@ -161,7 +161,9 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
     table.columns.push_back({.name = "y", .numbers = {data, data + values.numel()}});
     make_text(table, "y");
   }
-  return table_samples(std::move(table), path, options);
+  Samples samples = table_samples(std::move(table), path, options);
+  if (y.defined()) samples.label = "y";
+  return samples;
 }
 
 using Names = std::vector<std::string>;

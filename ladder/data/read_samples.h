@@ -22,16 +22,14 @@ struct ReadOptions {
 
 /// Read the rows of a file or folder. Content and names decide what it is:
 ///
-/// | source | becomes |
-/// |---|---|
-/// | CSV or TSV, plain or gzip (`read_csv`) | table |
-/// | Parquet, Feather, Arrow (`read_arrow`) | table |
-/// | NPZ with x and y, or x.npy and y.npy | images if x is uint8 [N, H, W], [N, C, H, W] or [N, H,
-/// W, C], else a table with columns x0, x1, ... and y | | folder of shards (`Shards`) | shards | |
-/// folder of images, a single image (`read_image_folder`) | images | | folder of IDX files, one of
-/// its files of images
-/// (`read_idx_folder`) | images | | folder of CIFAR-10 or CIFAR-100, one of its files
-/// (`read_cifar_folder`) | images |
+/// - CSV or TSV, plain or gzip (`read_csv`): a table.
+/// - Parquet, Feather, Arrow (`read_arrow`): a table.
+/// - NPZ with x and y, or x.npy and y.npy: images if x is uint8 [N, H, W], [N, C, H, W] or
+///   [N, H, W, C], else a table with columns x0, x1, ... and the label y.
+/// - Folder of shards (`Shards`): shards.
+/// - Folder of images, a single image (`read_image_folder`): images.
+/// - Folder of IDX files, one of its files of images (`read_idx_folder`): images.
+/// - Folder of CIFAR-10 or CIFAR-100, one of its files (`read_cifar_folder`): images.
 ///
 /// Arrays of an NPZ file may also be named x_train, x_test, train_images, labels and so on. The
 /// label column of a table stays in the table, as text. Labels of arrays are numbers, one a row; -1

@@ -24,7 +24,8 @@ enum class Part { kTrain, kTest };
 struct Samples {
   std::string source = {};          ///< file or folder that was read
   std::optional<Table> table = {};  ///< rows of a table
-  torch::Tensor images = {};        ///< uint8 [N, C, H, W], C is 1 or 3; undefined for a table
+  std::string label = {};  ///< column of a table that its source says are the labels; empty if none
+  torch::Tensor images = {};  ///< uint8 [N, C, H, W], C is 1 or 3; undefined for a table
   std::shared_ptr<const Shards> shards = {};  ///< rows of a table in files, with their labels
   torch::Tensor labels = {};  ///< int64 [N] of images, -1 for none; undefined for a table
   std::vector<std::string> classes = {};   ///< class names of images, in the order of their labels

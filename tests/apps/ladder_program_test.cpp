@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/data/npy_files.h"
 #include "tests/support/catch.h"
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
@@ -263,6 +264,33 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
             place.at("m.h5") + "'.\n");
 }
 
+TEST_CASE("ladder: arrays need no --label", "[cli]") {
+  const LadderPlace place;
+  std::vector<float> x;
+  std::vector<int64_t> y;
+  for (int row = 0; row < 100; ++row) {
+    for (int column = 0; column < 2; ++column) {
+      x.push_back(static_cast<float>(row % 2 == 0 ? -2 : 2) + .01F * static_cast<float>(row));
+    }
+    y.push_back(row < 20 ? row % 2 : -1);
+  }
+  const auto raw = [](const auto& values) {
+    return std::string(reinterpret_cast<const char*>(values.data()),
+                       values.size() * sizeof(values[0]));
+  };
+  write_file(place.folder / "x.npy", npy_file("<f4", "(100, 2)", raw(x)));
+  write_file(place.folder / "y.npy", npy_file("<i8", "(100,)", raw(y)));
+  const auto seen = place.run({"inspect", place.at("x.npy")});
+  CHECK(seen.out.find("2 classes, 20 labeled rows of 100\n") != std::string::npos);
+  const auto trained =
+      place.run({"train", place.at("x.npy"), "--epochs", "2", "--layers", "4", "--out",
+                 place.at("run"), "--no-baseline", "--no-report", "--quiet"});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(trained.out.find("trained   100 rows, 20 of them labeled, 2 classes") != std::string::npos);
+  CHECK(place.run({"evaluate", place.at("run"), place.at("x.npy")}).status == 0);
+}
+
 TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   const LadderPlace place;
   const auto error = [&](const Arguments& arguments, int status = 2) {
@@ -319,6 +347,9 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
             .find("expected a column 'it'") != std::string::npos);
   CHECK(error(place.train("run"), 1).find("which holds one (continue it with --resume") !=
         std::string::npos);
+  CHECK(error({"predict", place.at("none"), place.at("test.csv")}, 1)
+            .find("expected a model file or the folder of a run but got nothing at " +
+                  place.at("none")) != std::string::npos);
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);

@@ -194,6 +194,7 @@ TEST_CASE("read_samples reads arrays as a table with columns x0, x1, ... and y",
     REQUIRE(samples.table);
     REQUIRE(samples.table->columns.size() == 3);
     CHECK(samples.rows() == 3);
+    CHECK(samples.label == "y");
     CHECK(cell_texts(samples.table->column("x0"), 3) == Strings{"1", "-3", ""});
     CHECK(cell_texts(samples.table->column("x1"), 3) == Strings{"2.5", "4", "6"});
     CHECK(samples.table->column("y").kind == ColumnKind::kText);
@@ -201,6 +202,7 @@ TEST_CASE("read_samples reads arrays as a table with columns x0, x1, ... and y",
   }
   put(folder / "alone/x.npy", x);
   CHECK(read_samples(folder / "alone/x.npy").table->columns.size() == 2);
+  CHECK(read_samples(folder / "alone/x.npy").label.empty());
   put(folder / "alone/y.npy", npy_file("<f8", "(2,)", raw_bytes<double>({2, -1})));
   CHECK(error_of(folder / "alone/x.npy") ==
         "read_samples: expected labels [3], one for each row, but got [2] in " +
