@@ -19,7 +19,10 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr size_t kCsvBlock = size_t{1} << 20;    // bytes
+#ifndef LADDER_CSV_BLOCK
+#define LADDER_CSV_BLOCK (size_t{1} << 20)
+#endif
+constexpr size_t kCsvBlock = LADDER_CSV_BLOCK;   // bytes; a fuzz target has smaller ones
 constexpr size_t kMostSample = size_t{8} << 20;  // bytes, to hold two lines
 constexpr size_t kMostCell = size_t{1} << 20;    // bytes
 constexpr size_t kMostRow = size_t{64} << 20;    // bytes
