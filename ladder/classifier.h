@@ -20,11 +20,11 @@
 
 namespace ladder {
 
-/// How classes with few labeled rows are treated.
+/// How classes with few labeled rows are treated (measured in docs/results.md).
 enum class ClassBalance {
   kNone,      ///< each labeled row counts the same: the smallest error
-  kSampling,  ///< labeled rows of rare classes are drawn more often: the best balanced accuracy
-  kWeights,   ///< the same by weights in the supervised cost
+  kSampling,  ///< rare classes are drawn more often: rows of common classes go wrong for it
+  kWeights,   ///< rare classes weigh more in the supervised cost: found for little more error
 };
 
 /// "none", "sampling", "weights".

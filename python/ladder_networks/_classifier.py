@@ -105,8 +105,9 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Train the same network on the labeled rows only: what the unlabeled rows bring is the
         difference.
     balance : str, default="none"
-        How classes with few labeled rows are treated: "none" (the smallest error), "sampling"
-        or "weights" (the best balanced accuracy).
+        How classes with few labeled rows are treated: "none" (the smallest error), "weights"
+        (they weigh more in the supervised cost: better balanced accuracy for little more error)
+        or "sampling" (they are drawn more often, which costs rows of common classes).
     validation : float, default=None
         Share of the labeled rows that is held back to measure the error. None: 0.1 where there
         are at least 100 labeled rows, else 0.
