@@ -420,6 +420,11 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
   const auto tensors = ladder::io::load_tensors(folder / "a.ladder");
   for (const auto& [name, tensor] : tensors) {
     if (name == "model.json") continue;
+    if (name.ends_with(".batches")) {
+      CHECK(with(name, torch::zeros_like(tensor)) ==
+            begin + "expected stored statistics, counted by " + name +
+                ", but got none (the network was saved before `calibrate`).");
+    }
     CHECK(with(name, {}) == begin + "expected a tensor " + name + " but found none.");
     if (tensor.is_floating_point()) {
       CHECK(with(name, torch::full_like(tensor, std::numeric_limits<double>::quiet_NaN())) ==

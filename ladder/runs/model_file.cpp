@@ -69,6 +69,9 @@ void copy_into(Ladder& net, const io::TensorMap& tensors) {
                 "expected finite numbers in ", key, " but got others");
     TORCH_CHECK(!key.ends_with(".running_var") || from.ge(0).all().item<bool>(),
                 "expected variances of at least 0 in ", key, " but got others");
+    TORCH_CHECK(!key.ends_with(".batches") || from.gt(0).all().item<bool>(),
+                "expected stored statistics, counted by ", key,
+                ", but got none (the network was saved before `calibrate`)");
     to.copy_(from);
     known.insert(key);
   };

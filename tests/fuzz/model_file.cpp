@@ -19,7 +19,7 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
 
 namespace {
 
-// Tensors of the network of 1 input and 2 classes that the texts of the corpus describe.
+// Tensors of the calibrated network of 1 input and 2 classes that the texts of the corpus describe.
 ladder::io::TensorMap small_network() {
   ladder::models::NetworkOptions options;
   options.input_shape = {1};
@@ -30,7 +30,10 @@ ladder::io::TensorMap small_network() {
   for (const auto& item : net->named_parameters()) {
     tensors["network." + item.key()] = item.value().detach();
   }
-  for (const auto& item : net->named_buffers()) tensors["network." + item.key()] = item.value();
+  for (const auto& item : net->named_buffers()) {
+    const bool count = item.key().ends_with(".batches");  // of calibration
+    tensors["network." + item.key()] = count ? torch::ones_like(item.value()) : item.value();
+  }
   return tensors;
 }
 
