@@ -83,13 +83,13 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 # ---- Debian packages
 
+# missing_packages PACKAGE...: those that are not installed for this machine's own architecture.
 missing_packages() {
-  local package
+  local package native
+  native=$(dpkg --print-architecture)
   for package in "$@"; do
-    case "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" in
-      installed) ;;
-      *) printf '%s\n' "$package" ;;
-    esac
+    dpkg-query -W -f='${Architecture} ${db:Status-Status}\n' "$package" 2>/dev/null |
+      grep -Ex "($native|all) installed" >/dev/null || printf '%s\n' "$package"
   done
 }
 

@@ -30,3 +30,24 @@ TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", 
   CHECK(error_of({"fuzz", "csv", "--runs", "many"}) ==
         "bootstrap: expected a number of runs but got 'many'.");
 }
+
+TEST_CASE("bootstrap.sh finds the packages that are missing for this architecture", "[cli]") {
+  const std::string script = R"(set -euo pipefail
+    dpkg() { echo amd64; }
+    dpkg-query() {
+      case "${*: -1}" in
+        both) printf 'amd64 installed\narm64 installed\n' ;;
+        other) printf 'amd64 not-installed\narm64 installed\n' ;;
+        headers) printf 'all installed\n' ;;
+        removed) printf 'amd64 config-files\n' ;;
+        unknown) return 1 ;;
+      esac
+    }
+    eval "$(sed -n '/^missing_packages() {/,/^}/p' "$1")"
+    missing_packages both other headers removed unknown)";
+  const auto outcome = run_to_end(
+      Arguments{"/bin/bash", "-c", script, "bash", (source_folder() / "bootstrap.sh").string()});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err.empty());
+  CHECK(lines_of(outcome.out) == std::vector<std::string>{"other", "removed", "unknown"});
+}
