@@ -32,7 +32,7 @@ TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", 
 }
 
 TEST_CASE("bootstrap.sh finds the packages that are missing for this architecture", "[cli]") {
-  const std::string script = R"(set -euo pipefail
+  const std::string script = R"sh(set -euo pipefail
     dpkg() { echo amd64; }
     dpkg-query() {
       case "${*: -1}" in
@@ -44,7 +44,7 @@ TEST_CASE("bootstrap.sh finds the packages that are missing for this architectur
       esac
     }
     eval "$(sed -n '/^missing_packages() {/,/^}/p' "$1")"
-    missing_packages both other headers removed unknown)";
+    missing_packages both other headers removed unknown)sh";
   const auto outcome = run_to_end(
       Arguments{"/bin/bash", "-c", script, "bash", (source_folder() / "bootstrap.sh").string()});
   CHECK(outcome.status == 0);
