@@ -102,7 +102,7 @@ class Trainer::Run {
   void train_step(const TrainCallbacks& callbacks) {
     if (state_.step % steps_per_epoch() == 0) costs_.start_epoch();
     const auto at = position(state_.step);
-    runner_.request_stop(stop_requested(callbacks));
+    if (several_ranks(options_)) runner_.request_stop(stop_requested(callbacks));
     auto costs = runner_.run(at, parts_.schedule(at));
     costs_.add(std::move(costs), ++state_.step);
     reports_.tell(callbacks, position(state_.step), clock_.seconds());

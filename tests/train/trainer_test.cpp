@@ -277,6 +277,16 @@ TEST_CASE_METHOD(OneThread, "Trainer returns the result of a run that has ended"
   require_same_network(*net, *other);
 }
 
+TEST_CASE_METHOD(OneThread, "Trainer asks once after each step whether to stop", "[train]") {
+  Trainer trainer(small_ladder(), blobs(), quick_options());
+  int64_t asked = 0;
+  trainer.callbacks.stop_requested = [&] { return ++asked == 5; };
+  const auto result = trainer.run();
+  REQUIRE(result.status == TrainStatus::kInterrupted);
+  REQUIRE(result.steps == 5);
+  REQUIRE(asked == 5);
+}
+
 TEST_CASE_METHOD(OneThread, "Trainer goes on when it is run again after a stop", "[train]") {
   auto net = small_ladder();
   Trainer trainer(net, blobs(), quick_options());
