@@ -199,6 +199,7 @@ class PiecedObjective : public Objective {
 
   void end_evaluation() override {
     // Not by std::views::reverse: clang before 16 does not compile it with GCC's library.
+    // NOLINTNEXTLINE(modernize-loop-convert)
     for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
       (*piece)->end_evaluation();
     }

@@ -47,11 +47,12 @@ torch::Tensor as_one_tensor(const std::vector<torch::Tensor>& scalars) {
 
 StepRunner::StepRunner(std::shared_ptr<Objective> objective,
                        std::shared_ptr<torch::optim::Optimizer> optimizer,
-                       data::SemiSampler sampler, NoiseSource noise, StepRunnerOptions options)
+                       data::SemiSampler sampler, const NoiseSource& noise,
+                       const StepRunnerOptions& options)
     : objective_(std::move(objective)),
       optimizer_(std::move(optimizer)),
       sampler_(std::move(sampler)),
-      noise_(std::move(noise).part(sampler_.rank(), sampler_.ranks())),
+      noise_(noise.part(sampler_.rank(), sampler_.ranks())),
       products_(options.products.value_or(ops::product_plan())),
       parameters_(objective_->module().parameters()),
       warm_up_(kWarmUpSteps) {

@@ -59,7 +59,7 @@ class StepRunner {
  public:
   StepRunner(std::shared_ptr<Objective> objective,
              std::shared_ptr<torch::optim::Optimizer> optimizer, data::SemiSampler sampler,
-             NoiseSource noise, StepRunnerOptions options = {});
+             const NoiseSource& noise, const StepRunnerOptions& options = {});
   ~StepRunner();
   StepRunner(const StepRunner&) = delete;  // a recorded step refers to it
   StepRunner& operator=(const StepRunner&) = delete;

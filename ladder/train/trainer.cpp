@@ -72,7 +72,7 @@ class Trainer::Run {
     } catch (const CommunicationError& error) {  // nothing of the step stays
       const auto lost = journal_.save_after(error, clock_);
       leave(TrainStatus::kInterrupted);
-      throw lost;
+      throw CommunicationError(lost);
     }
     if (ended()) return finish();
     if (several_ranks(options_) ? runner_.stop_agreed() : stop_requested(callbacks)) {

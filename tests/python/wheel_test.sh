@@ -14,7 +14,7 @@ mkdir -p "$work"
 cd "$work"
 export PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1 LADDER_OBJECTS_OF=$build Torch_DIR=$torch
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-  -C build-dir="$work/build" --wheel-dir "$work" "$root"
+  --config-settings=build-dir="$work/build" --wheel-dir "$work" "$root"
 wheel=$(echo ladder_networks-*.whl)
 
 "$python" - "$wheel" <<'PYTHON'
