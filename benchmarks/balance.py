@@ -113,13 +113,10 @@ def main():
     for draw in range(0 if flags.report else flags.draws):
         for ratio in (int(text) for text in flags.ratios.split(",")):
             for name in flags.tables.split(","):
-                path = flags.out / f"{name}-{ratio}-{draw}.json"
-                if path.exists():
+                result = tables.recorded_once(flags.out / f"{name}-{ratio}-{draw}.json",
+                                              lambda: measure(name, ratio, draw, flags))
+                if result is None:
                     continue
-                result = measure(name, ratio, draw, flags)
-                part = path.with_suffix(".part")
-                part.write_text(json.dumps(result) + "\n")
-                part.rename(path)
                 print(f"{name}, {ratio} : 1, draw {draw}: " + ", ".join(
                     f"{choice} {found['balanced']:.1f}" for choice, found in result["choices"].items()),
                     flush=True)

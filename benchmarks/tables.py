@@ -252,6 +252,17 @@ def report(folder, labels):
             f"{sum(draw['methods'][m][1] for draw in draws) / len(draws):.1f}" for m in timed) + " |")
 
 
+def recorded_once(path, measure):
+    """Measure, write the result to path as JSON and return it; return None where path is there already."""
+    if path.exists():
+        return None
+    result = measure()
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(result) + "\n")
+    part.rename(path)
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="build/release/bin/ladder")
@@ -276,13 +287,10 @@ def main():
     for draw in range(flags.first_draw, 0 if flags.report else flags.first_draw + flags.draws):
         for labels in kinds:
             for name in flags.tables.split(","):
-                path = flags.out / f"{name}-{labels}-{draw}.json"
-                if path.exists():
+                result = recorded_once(flags.out / f"{name}-{labels}-{draw}.json",
+                                       lambda: compare(name, draw, labels, flags))
+                if result is None:
                     continue
-                result = compare(name, draw, labels, flags)
-                part = path.with_suffix(".part")
-                part.write_text(json.dumps(result) + "\n")
-                part.rename(path)
                 print(f"{name}, {labels} labels, draw {draw}: " + ", ".join(
                     f"{m} {result['methods'][m][0]:.2f}" for m in METHODS), flush=True)
     for labels in kinds:

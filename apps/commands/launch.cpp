@@ -1,7 +1,5 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +19,7 @@
 #include "apps/commands/commands.h"
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
+#include "apps/support/free_port.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
@@ -52,24 +51,6 @@ CommandLine launch_line(LaunchFlags& flags) {
       "is reported, and the others go on. Exit status: 0 if every rank ends with 0, else 1, 2 for "
       "wrong use, 130 if interrupted by a signal.");
   return line;
-}
-
-// A port of this machine that is free now.
-int free_port() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  const bool found =
-      listener >= 0 && ::bind(listener, raw, size) == 0 && ::getsockname(listener, raw, &size) == 0;
-  const auto reason = std::generic_category().message(errno);
-  ::close(listener);
-  if (!found) {
-    throw std::runtime_error(fmt::format("expected a free port but got \"{}\".", reason));
-  }
-  return ntohs(address.sin_port);
 }
 
 // Path of a program as a shell finds it; `ladder` is this one.

@@ -382,23 +382,19 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
   return text + fmt::format("next      ladder predict {} NEW_DATA\n", out.string());
 }
 
-// Classes of rows that lie evenly among those in memory; undefined for shards.
-torch::Tensor compared_classes(const Classifier& classifier, const data::Samples& rows) {
-  if (rows.shards) return {};
-  const auto count = std::min(rows.rows(), kComparedRows);
-  const auto places = torch::arange(count) * rows.rows() / count;
-  return classifier.predict_proba(some_rows(rows, places.to(torch::kLong))).argmax(1);
-}
-
-// Compare the runs with each other; return a line for each that looks left behind.
+// Compare the runs on rows that lie evenly among those in memory; return a line for each that looks
+// left behind.
 std::string left_behind_text(const std::vector<Trained>& runs, const data::Samples& rows,
                              const fs::path& out) {
-  if (runs.size() < 3) return {};
+  if (runs.size() < 3 || rows.shards) return {};
+  const auto count = std::min(rows.rows(), kComparedRows);
+  const auto places = torch::arange(count) * rows.rows() / count;
+  const auto some = some_rows(rows, places.to(torch::kLong));
   std::vector<uint64_t> seeds;
   std::vector<torch::Tensor> classes;
   for (const auto& run : runs) {
     seeds.push_back(run.seed);
-    classes.push_back(compared_classes(run.classifier, rows));
+    classes.push_back(run.classifier.predict_proba(some).argmax(1));
   }
   const auto compared = compare_seeds(seeds, classes);
   write_compared_seeds(out, compared);

@@ -93,13 +93,17 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.seed = seed;
   config.candidate = place.start;
   if (!place.first_rank()) return run;  // the first hands on what it continues
+  const auto environment_here = [&] {
+    auto here = environment(run.products, experiment.data_dir);
+    if (place.ranks) here.ranks = place.ranks->size();
+    return here;
+  };
   const auto stored = runs::read_config(folder);
   if (stored && !flags.resume) {
     refuse_run_there(folder);
   }
   if (!stored) {
-    config.environment = environment(run.products, experiment.data_dir);
-    if (place.ranks) config.environment->ranks = place.ranks->size();
+    config.environment = environment_here();
     run.json = runs::to_json(config);
     return run;
   }
@@ -116,9 +120,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
         run.products.route = route;
       }
     }
-    auto now = environment(run.products, experiment.data_dir);
-    if (place.ranks) now.ranks = place.ranks->size();
-    note_changes(*stored->environment, now, told);
+    note_changes(*stored->environment, environment_here(), told);
   }
   return run;
 }

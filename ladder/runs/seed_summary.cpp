@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+#include "ladder/core/internal/median.h"
+
 namespace ladder::runs {
 
 SeedSummary summarize(std::vector<double> values) {
@@ -27,13 +29,10 @@ SeedSummary summarize(std::vector<double> values) {
   }
   summary.std = values.size() > 1 ? std::sqrt(squares / (count - 1))
                                   : std::numeric_limits<double>::quiet_NaN();
-  auto sorted = values;
-  std::sort(sorted.begin(), sorted.end());
-  const auto middle = sorted.size() / 2;
-  summary.median =
-      sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  summary.min = sorted.front();
-  summary.max = sorted.back();
+  summary.median = median(values);
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  summary.min = *least;
+  summary.max = *most;
   summary.values = std::move(values);
   return summary;
 }

@@ -10,6 +10,7 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/median.h"
 #include "ladder/train/internal/unlabeled_loss.h"
 
 namespace ladder::train {
@@ -112,13 +113,9 @@ std::vector<size_t> left_behind(const std::vector<double>& disagreements) {
   constexpr double kPoints = 0.3;
   std::vector<size_t> places;
   if (disagreements.size() < 3) return places;
-  auto sorted = disagreements;
-  std::sort(sorted.begin(), sorted.end());
-  const auto half = sorted.size() / 2;
-  const double median =
-      sorted.size() % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  const double usual = median(disagreements);
   for (size_t i = 0; i < disagreements.size(); ++i) {
-    if (disagreements[i] > std::max(kFactor * median, median + kPoints)) places.push_back(i);
+    if (disagreements[i] > std::max(kFactor * usual, usual + kPoints)) places.push_back(i);
   }
   return places;
 }

@@ -59,7 +59,7 @@ struct TrainOptions {
 
   /// Processes that train this network together (train/communicator.h). Each takes its own rows of
   /// a step, as many as one process would; the gradient is the mean over ranks, and an epoch has
-  /// fewer steps. Each normalises by the statistics of its own rows. All ranks make the same
+  /// fewer steps. Each rank normalises its rows by their own statistics. All ranks make the same
   /// trainer. Only rank 0 opens the record, and hands what it resumes to the others. None: this
   /// process alone.
   std::shared_ptr<Communicator> ranks = {};

@@ -1,7 +1,5 @@
 // One network trained by several processes: launchers, lost and hanging ranks, networks.
 #include <ladder/train/communicator.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,8 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "apps/support/free_port.h"
 #include "apps/support/ranks.h"
 #include "tests/apps/mnist_place.h"
+#include "tests/apps/no_ranks.h"
 #include "tests/support/catch.h"
 #include "tests/support/environment.h"
 #include "tests/support/paths.h"
@@ -34,15 +34,6 @@ namespace fs = std::filesystem;
 
 const std::string kLadder = program_path("ladder");
 const std::string kMachines = (source_folder() / "examples/data/machines.csv").string();
-// No rank but what a test sets.
-struct NoLauncher {
-  std::vector<std::unique_ptr<Environment>> variables;
-  NoLauncher() {
-    for (const auto& name : rank_variables()) {
-      variables.push_back(std::make_unique<Environment>(name, std::nullopt));
-    }
-  }
-};
 
 Arguments shared_training(const fs::path& out, const Arguments& more = {}) {
   return Arguments{kLadder,       "train",          kMachines,       "--label",
@@ -52,23 +43,10 @@ Arguments shared_training(const fs::path& out, const Arguments& more = {}) {
          more;
 }
 
-int port_of_this_machine() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  REQUIRE(::bind(listener, raw, size) == 0);
-  REQUIRE(::getsockname(listener, raw, &size) == 0);
-  ::close(listener);
-  return ntohs(address.sin_port);
-}
-
 // Ranks that a person starts by hand.
 std::vector<std::unique_ptr<Program>> start_by_hand(int ranks, const Arguments& command,
                                                     const std::string& address = "127.0.0.1") {
-  const auto port = std::to_string(port_of_this_machine());
+  const auto port = std::to_string(free_port());
   std::vector<std::unique_ptr<Program>> programs;
   for (int rank = 0; rank < ranks; ++rank) {
     programs.push_back(std::make_unique<Program>(
@@ -96,7 +74,7 @@ int64_t evaluations_in(const fs::path& folder) {
 TEST_CASE("ladder train: ranks train one network, and only the first writes and prints",
           "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const auto first = launched(2, shared_training(folder / "first"));
   INFO(first.out << first.err);
@@ -140,7 +118,7 @@ TEST_CASE("ladder train: ranks train one network, and only the first writes and 
   const auto missing = sentence({{"RANK", "0"},
                                  {"WORLD_SIZE", "2"},
                                  {"MASTER_ADDR", "127.0.0.1"},
-                                 {"MASTER_PORT", std::to_string(port_of_this_machine())}},
+                                 {"MASTER_PORT", std::to_string(free_port())}},
                                 shared_training(folder / "none", {"--rank-timeout=1"}));
   CHECK(missing.starts_with("Communicator: expected 2 ranks to meet at 127.0.0.1:"));
   CHECK_FALSE(fs::exists(folder / "none/checkpoint.pt"));
@@ -149,7 +127,7 @@ TEST_CASE("ladder train: ranks train one network, and only the first writes and 
 TEST_CASE("ladder train: a killed or stopped rank ends the others, and any number goes on",
           "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const auto whole = launched(2, shared_training(folder / "whole"));
   REQUIRE(whole.status == 0);
@@ -200,7 +178,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
 
 TEST_CASE("ladder-mnist: ranks train one network, and resume it on another number", "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const NoLauncher none;
+  const NoRanks none;
   const MnistPlace place;
   const auto on_two = [&](const std::string& out, const Arguments& more = {}) {
     return run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
@@ -240,7 +218,7 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
 
 TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const auto out = folder / "run";
   const auto ranks = start_by_hand(2, shared_training(out));
@@ -336,7 +314,7 @@ TEST_CASE("ladder train: machines meet by a name that is a loopback address on o
           "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const TwoMachines machines;
   const auto ranks = machines.start(shared_training(folder / "run", {"--rank-timeout=20"}));
@@ -348,10 +326,10 @@ TEST_CASE("ladder train: machines meet by a name that is a loopback address on o
   require_same_run(folder / "run", folder / "same-machine");
 }
 
-TEST_CASE("ladder train: a slow network is told with figures", "[ranks]") {
+TEST_CASE("ladder train: rank 0 prints what the exchange costs on a slow network", "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const TwoMachines machines;
   machines.slow_down("500kbit");
@@ -367,7 +345,7 @@ TEST_CASE("ladder train: a slow network is told with figures", "[ranks]") {
 TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   if (const auto reason = TwoMachines::reason_against()) LADDER_SKIP(*reason);
-  const NoLauncher none;
+  const NoRanks none;
   const TemporaryFolder folder;
   const auto out = folder / "run";
   {

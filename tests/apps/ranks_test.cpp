@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/support/command_line.h"
+#include "tests/apps/no_ranks.h"
 #include "tests/apps/reproduce_place.h"
 #include "tests/support/catch.h"
 #include "tests/support/environment.h"
@@ -26,16 +27,6 @@ namespace fs = std::filesystem;
 
 const std::string kProgram = program_path("ladder");
 const std::string kTable = (source_folder() / "examples/data/machines.csv").string();
-
-// No rank but what a test sets.
-struct NoRanks {
-  std::vector<std::unique_ptr<Environment>> variables;
-  NoRanks() {
-    for (const auto& name : rank_variables()) {
-      variables.push_back(std::make_unique<Environment>(name, std::nullopt));
-    }
-  }
-};
 
 Rank rank_with(const std::map<std::string, std::string>& variables) {
   std::vector<std::unique_ptr<Environment>> set;

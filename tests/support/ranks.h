@@ -1,6 +1,6 @@
 #pragma once
 
-#include <ATen/Parallel.h>
+#include <ladder/core/internal/threads.h>
 #include <ladder/train/communicator.h>
 
 #include <exception>
@@ -24,16 +24,17 @@ inline void expect(bool holds, const std::string& what) {
 
 using RankWork = std::function<void(const std::shared_ptr<train::Communicator>&)>;
 
-/// Call `work` on `count` ranks that meet in a file, each on a thread of its own as if it were a
-/// process: the library keeps nothing for the whole process. Return their errors, empty for none.
+/// Run `work` once for each of `count` ranks, which meet in a file. Each rank is a thread, which
+/// serves as a process does, since the library keeps nothing for the whole process. Return the
+/// error of each rank, empty for none.
 inline std::vector<std::string> errors_of_ranks(int64_t count, const RankWork& work,
                                                 double timeout = 60) {
   const TemporaryFolder folder;
   std::vector<std::string> errors(static_cast<size_t>(count));
-  std::vector<std::thread> threads;
+  std::vector<std::thread> running;
   for (int64_t rank = 0; rank < count; ++rank) {
-    threads.emplace_back([&, rank] {
-      at::set_num_threads(1);
+    running.emplace_back([&, rank] {
+      const threads::OneThread serial;
       try {
         auto ranks = train::connect(
             {.rank = rank, .size = count, .file = folder / "store", .timeout = timeout});
@@ -45,7 +46,7 @@ inline std::vector<std::string> errors_of_ranks(int64_t count, const RankWork& w
       }
     });
   }
-  for (auto& thread : threads) thread.join();
+  for (auto& thread : running) thread.join();
   return errors;
 }
 

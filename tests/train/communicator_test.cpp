@@ -1,13 +1,11 @@
 #include "ladder/train/communicator.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <mutex>
 
+#include "apps/support/free_port.h"
 #include "ladder/core/random.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -18,20 +16,6 @@ using namespace ladder::train;
 using namespace ladder::testing;
 
 namespace {
-
-// A port of this machine that is free now.
-int64_t free_port() {
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  REQUIRE(::bind(listener, raw, size) == 0);
-  REQUIRE(::getsockname(listener, raw, &size) == 0);
-  ::close(listener);
-  return ntohs(address.sin_port);
-}
 
 torch::Tensor drawn(int64_t rank, int64_t values, torch::Dtype dtype = torch::kFloat32) {
   return ops::standard_normal(NoiseDraw{static_cast<uint64_t>(rank + 1), 0, {}}, values, 1, dtype)
@@ -101,7 +85,7 @@ TEST_CASE("Communicator: sums have the same bits on all ranks and in every run",
 
 TEST_CASE("Communicator: ranks meet at an address and a port, and one rank alone", "[ranks]") {
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const auto port = free_port();
+  const auto port = apps::free_port();
   std::vector<std::thread> threads;
   std::vector<double> sums(2);
   for (int64_t rank = 0; rank < 2; ++rank) {
@@ -133,8 +117,11 @@ TEST_CASE("Communicator: says what is wrong with a place, and which rank is miss
         "connect: expected a timeout above 0 but got 0.");
   const auto alone = [](int64_t rank) {
     try {
-      connect(
-          {.rank = rank, .size = 2, .address = "127.0.0.1", .port = free_port(), .timeout = 0.5});
+      connect({.rank = rank,
+               .size = 2,
+               .address = "127.0.0.1",
+               .port = apps::free_port(),
+               .timeout = 0.5});
     } catch (const CommunicationError& error) {
       return std::string(error.what());
     }

@@ -3,19 +3,14 @@
 #include <ATen/ATen.h>
 #include <torch/utils.h>
 
-#include <algorithm>
 #include <utility>
+
+#include "ladder/core/internal/median.h"
 
 namespace ladder::train {
 namespace {
 
 constexpr size_t kTimedSteps = 20;
-
-double median_of(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 }  // namespace
 
@@ -81,8 +76,8 @@ std::optional<ExchangeTimes> GradientExchange::times() const {
   if (step_seconds_.size() < kTimedSteps) return std::nullopt;
   return ExchangeTimes{.ranks = ranks_->size(),
                        .bytes = static_cast<int64_t>(bucket_.nbytes()),
-                       .exchange_seconds = median_of(exchange_seconds_),
-                       .step_seconds = median_of(step_seconds_)};
+                       .exchange_seconds = median(exchange_seconds_),
+                       .step_seconds = median(step_seconds_)};
 }
 
 }  // namespace ladder::train
