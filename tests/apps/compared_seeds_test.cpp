@@ -45,7 +45,7 @@ TEST_CASE("seeds.json is read as it was written, and its runs stand in the repor
   const auto seed = folder / "seed-1";
   std::filesystem::create_directory(seed);
   for (const auto* file : {"config.json", "metrics.jsonl", "result.json"}) {
-    const auto recorded = source_folder() / "results" / "mnist-100-fast" / "seed-1" / file;
+    const auto recorded = source_folder() / "results" / "mnist-100-full" / "seed-1" / file;
     std::filesystem::copy_file(recorded, seed / file);
   }
   REQUIRE(report_of_runs({seed}).warnings.empty());

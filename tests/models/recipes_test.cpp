@@ -163,8 +163,8 @@ TEST_CASE("Recipes: the fast one is the full one with a schedule of its own", "[
   CHECK(fast.network.lambda == std::vector<double>{2000, 20, 0.2, 0.2, 0.2, 0.2, 0.2});
   CHECK(fast.precision == models::Precision::kBFloat16);
   CHECK(fast.schedule.unlabeled_batch == 200);
-  CHECK(fast.schedule.labeled_batch == 100);
-  CHECK(fast.schedule.epochs * 4 < full.schedule.epochs);
+  CHECK(fast.schedule.labeled_batch == 50);
+  CHECK(fast.schedule.epochs * 3 < full.schedule.epochs);
   CHECK(fast.pieces.project_rows);
   CHECK(fast.pieces.pseudo_labels == 1);
   CHECK_FALSE(fast.published.has_value());

@@ -79,7 +79,7 @@ std::vector<Recipe> recipe_table() {
 
       {.name = "mnist-100-fast", .dataset = "mnist", .labels = 100,
        .network = full(2000, 20, 0.2),
-       .schedule = {.epochs = 32, .decay_from = 0.5, .unlabeled_batch = 200},
+       .schedule = {.epochs = 48, .decay_from = 0.5, .unlabeled_batch = 200, .labeled_batch = 50},
        .pieces = {.project_rows = true, .pseudo_labels = 1},
        .precision = Precision::kBFloat16, .source = kOursFast},
 
