@@ -22,8 +22,6 @@ endif()
 set(checked 0)
 foreach(header IN LISTS headers)
   file(STRINGS "${PREFIX}/include/${header}" lines REGEX "^[ \t]*#[ \t]*include")
-  string(MAKE_C_IDENTIFIER "${header}" id)
-  set(own_${id} "")
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"]*)[>\"].*" "\\1" name "${line}")
     if(name STREQUAL "torch/torch.h" OR name STREQUAL "torch/extension.h")
@@ -32,7 +30,6 @@ foreach(header IN LISTS headers)
       if(NOT EXISTS "${PREFIX}/include/${name}")
         message(FATAL_ERROR "${header}: expected installed headers but got ${name}")
       endif()
-      list(APPEND own_${id} "${name}")
     elseif(name MATCHES "^(ATen|c10|torch)/")
       list(APPEND libtorch "#include <${name}>\n")
     elseif(NOT name MATCHES "^[a-z_]+$")
@@ -45,60 +42,12 @@ if(checked LESS 100)
   message(FATAL_ERROR "expected over 100 includes in ${PREFIX} but found ${checked}")
 endif()
 
-# Each header compiles alone: in a unit only headers that it includes itself come before it. A unit is
-# a chain of such headers, the last of which includes all others, and then the same chain again. (A
-# unit spends seconds on LibTorch's templates, however little it includes.)
-set(todo ${headers})
-foreach(header IN LISTS headers)  # all that it includes
-  string(MAKE_C_IDENTIFIER "${header}" id)
-  set(all_${id} "")
-  set(open ${own_${id}})
-  while(open)
-    list(POP_FRONT open next)
-    if(NOT next IN_LIST all_${id})
-      list(APPEND all_${id} "${next}")
-      string(MAKE_C_IDENTIFIER "${next}" next_id)
-      list(APPEND open ${own_${next_id}})
-    endif()
-  endwhile()
-endforeach()
-
-# take_largest(<variable> <header>...): the header not yet taken that includes most
-macro(take_largest variable)
-  set(${variable} "")
-  set(_most -1)
-  foreach(_header IN ITEMS ${ARGN})
-    if(_header IN_LIST todo)
-      string(MAKE_C_IDENTIFIER "${_header}" _id)
-      list(LENGTH all_${_id} _count)
-      if(_count GREATER _most)
-        set(_most "${_count}")
-        set(${variable} "${_header}")
-      endif()
-    endif()
-  endforeach()
-  list(REMOVE_ITEM todo "${${variable}}")
-endmacro()
-
-set(units "")
-while(todo)
-  take_largest(header ${todo})
-  string(MAKE_C_IDENTIFIER "${header}" unit)
-  set(lines "")
-  while(header)
-    set(lines "#include <${header}>\n${lines}")
-    string(MAKE_C_IDENTIFIER "${header}" id)
-    take_largest(header ${all_${id}})
-  endwhile()
-  file(WRITE "${WORK_DIR}/alone/${unit}.cpp" "${lines}${lines}")
-  list(APPEND units "${WORK_DIR}/alone/${unit}.cpp")
-endwhile()
-
-# LibTorch's headers come precompiled, by the flags of this build: to parse them for every unit would
-# take minutes. They are those that the headers include and no others, since each unit spends time on
-# all templates that were precompiled. (The test "Headers include what they name" reads the include
-# lines for what this cannot see; the target ladder_verify_interface_header_sets compiles every header
-# without a precompiled one.)
+# Each header compiles alone, and a second time. LibTorch's headers come precompiled, by the flags of
+# this build: to parse them for every unit would take minutes. They are those that the headers include
+# and no others. (The test "Headers include what they name" reads the include lines for what this
+# cannot see; the target ladder_verify_interface_header_sets compiles every header without a
+# precompiled one.) A unit ends with an error: the compiler stops at the first one, before it spends
+# seconds on all templates of LibTorch that were named and never used.
 file(STRINGS "${BUILD_DIR}/compile_commands.json" command
   REGEX "\"command\".*CMakeFiles/ladder_precompiled.dir/[^ ]*precompiled.cpp.o")
 string(REGEX REPLACE "^ *\"command\": *\"(.*)\",?$" "\\1" command "${command}")
@@ -112,24 +61,23 @@ list(REMOVE_DUPLICATES libtorch)
 list(JOIN libtorch "" lines)
 file(WRITE "${WORK_DIR}/libtorch.h" "${lines}")
 run(${command} -x c++-header "${WORK_DIR}/libtorch.h" -o "${WORK_DIR}/libtorch.h.gch")
-list(APPEND command -include "${WORK_DIR}/libtorch.h")
+list(APPEND command -include "${WORK_DIR}/libtorch.h" "-I${PREFIX}/include" -fsyntax-only -Wfatal-errors)
 
-cmake_host_system_information(RESULT jobs QUERY NUMBER_OF_LOGICAL_CORES)
-if(jobs GREATER 4)  # a job takes a gigabyte
-  set(jobs 4)
+# compile_unit(<lines>): the compiler's first error
+function(compile_unit lines)
+  file(WRITE "${WORK_DIR}/unit.cpp" "${lines}end_of_the_unit;\n")
+  execute_process(COMMAND ${command} "${WORK_DIR}/unit.cpp" WORKING_DIRECTORY "${BUILD_DIR}"
+    ERROR_VARIABLE messages)
+  set(messages "${messages}" PARENT_SCOPE)
+endfunction()
+
+compile_unit("no_such_name name;\n")
+if(NOT messages MATCHES "error: [^\n]*no_such_name" OR messages MATCHES "end_of_the_unit")
+  message(FATAL_ERROR "expected an error about no_such_name but got\n${messages}")
 endif()
-while(units)
-  set(commands "")
-  foreach(job RANGE 1 ${jobs})  # several commands run at the same time
-    list(POP_FRONT units unit)
-    if(unit)
-      list(APPEND commands COMMAND ${command} -fsyntax-only "-I${PREFIX}/include" "${unit}")
-    endif()
-  endforeach()
-  execute_process(${commands} WORKING_DIRECTORY "${BUILD_DIR}"
-    ERROR_VARIABLE output RESULTS_VARIABLE statuses)
-  list(REMOVE_DUPLICATES statuses)
-  if(NOT statuses STREQUAL "0")
-    message(FATAL_ERROR "expected headers to compile alone but got\n${output}")
+foreach(header IN LISTS headers)
+  compile_unit("#include <${header}>\n#include <${header}>\n")
+  if(messages MATCHES "warning:" OR NOT messages MATCHES "error: [^\n]*end_of_the_unit")
+    message(FATAL_ERROR "expected ${header} to compile alone but got\n${messages}")
   endif()
-endwhile()
+endforeach()
