@@ -1,5 +1,6 @@
 # Runs the commands of docs/linking.md as they stand there, in a copy of the source tree. Only the
-# folder /opt/ladder is replaced, and the library is linked from the objects of the tested build.
+# folder /opt/ladder is replaced, and the library is linked from the objects of the tested build, with
+# Arrow if that has it.
 
 include("${CMAKE_CURRENT_LIST_DIR}/common.cmake")
 
@@ -14,6 +15,7 @@ string(REPLACE ";" "" script "${script}")
 if(NOT script MATCHES "cmake --install .*-DCMAKE_PREFIX_PATH=/opt/ladder")
   message(FATAL_ERROR "expected an installation and a program that finds it but got ${script}")
 endif()
+string(REPLACE "--preset release" "--preset release -DLADDER_ARROW=${ARROW}" script "${script}")
 string(REPLACE "/opt/ladder" "${WORK_DIR}/opt/ladder" script "${script}")
 file(WRITE "${WORK_DIR}/commands.sh" "set -eux\n${script}")
 
@@ -23,9 +25,11 @@ list(REMOVE_ITEM entries .git .venv .venv-tests build results runs)
 foreach(entry IN LISTS entries)
   file(COPY "${SOURCE_DIR}/${entry}" DESTINATION "${WORK_DIR}/source")
 endforeach()
-if(EXISTS "${SOURCE_DIR}/.venv/bin/python")
-  file(CREATE_LINK "${SOURCE_DIR}/.venv" "${WORK_DIR}/source/.venv" SYMBOLIC)
-endif()
+foreach(environment IN ITEMS .venv .venv-tests)
+  if(EXISTS "${SOURCE_DIR}/${environment}/bin/python")
+    file(CREATE_LINK "${SOURCE_DIR}/${environment}" "${WORK_DIR}/source/${environment}" SYMBOLIC)
+  endif()
+endforeach()
 
 hand_over_torch()
 set(ENV{LADDER_OBJECTS_OF} "${BUILD_DIR}")
