@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ CommandLine convert_line(ConvertFlags& flags) {
       [&](const auto&, const auto& text) { flags.data.push_back(text); }, /*repeated=*/true);
   line.flag("out,o", "SHARDS", "folder to write",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
-  line.flag("label", "COL", "column of the labels (none: rows to predict)",
+  line.flag("label", "COL", "column of the labels (that of NPZ; none: rows to predict)",
             [&](const auto&, const auto& text) { flags.shards.label = text; });
   line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
             [&](const auto&, const auto& text) { flags.shards.except = parse_words(text); });
@@ -53,12 +54,13 @@ CommandLine convert_line(ConvertFlags& flags) {
   return line;
 }
 
-// Hand the rows of a file to `take`, block by block, until it returns false.
+// Hand the rows of a file to `take`, block by block, until it returns false, with the column that
+// the file itself says are the labels.
 template <typename Take>
 void for_each_block(const std::string& path, const ConvertFlags& flags, const data::CsvOptions& csv,
                     const Take& take) {
   if (is_arrow_file(path)) {
-    data::read_arrow_blocks(path, take);
+    data::read_arrow_blocks(path, [&](const data::Table& block) { return take(block, ""); });
     return;
   }
   if (!is_text_table(path)) {
@@ -67,12 +69,12 @@ void for_each_block(const std::string& path, const ConvertFlags& flags, const da
       throw UsageError(fmt::format("expected tables in DATA but got {} in {}.",
                                    samples.shards ? "shards" : "images", path));
     }
-    take(*samples.table);
+    take(*samples.table, samples.label);
     return;
   }
   data::CsvReader reader(path, csv);
   while (const auto block = reader.next(kBlockRows)) {
-    if (!take(*block)) return;
+    if (!take(*block, "")) return;
   }
 }
 
@@ -91,12 +93,16 @@ int convert_command(int argc, const char* const* argv) {
   catch_interruption();
   auto csv = flags.read.read.csv;
   if (!flags.shards.label.empty()) csv.text_columns.push_back(flags.shards.label);
-  data::ShardWriter writer(flags.out, flags.shards);
+  std::optional<data::ShardWriter> writer;
   for (const auto& path : flags.data) {
-    for_each_block(path, flags, csv, [&](const data::Table& block) {
+    for_each_block(path, flags, csv, [&](const data::Table& block, const std::string& label) {
       if (stop_requested()) return false;
       for (const auto& column : block.columns) csv.kinds[column.name] = column.kind;
-      writer.add(block);
+      if (!writer) {
+        if (flags.shards.label.empty()) flags.shards.label = label;
+        writer.emplace(flags.out, flags.shards);
+      }
+      writer->add(block);
       return true;
     });
     if (stop_requested()) {
@@ -104,7 +110,8 @@ int convert_command(int argc, const char* const* argv) {
       return kInterrupted;
     }
   }
-  writer.finish();
+  if (!writer) writer.emplace(flags.out, flags.shards);  // it says that there is no row
+  writer->finish();
   if (flags.quiet) return 0;
   const data::Shards shards(flags.out);
   print(fmt::format("shards    {} rows of {} columns in {}\n", shards.rows(),

@@ -1,6 +1,8 @@
 // Runs divided by rank: the ranks of the environment, `ladder launch`, and commands under it.
 #include "apps/support/ranks.h"
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <filesystem>
 #include <map>
@@ -322,9 +324,11 @@ TEST_CASE("ladder convert: writes shards that train, resume and predict as the t
   for (const int part : {0, 1}) {
     std::string text = "id,x,y,kind\n";
     for (int i = 150 * part; i < 150 * (part + 1); ++i) {
-      text += "r" + std::to_string(i) + "," + std::to_string(4 * (i % 2) + i * 37 % 16 * 0.125) +
-              "," + (i % 9 == 0 ? "" : std::to_string(i * 53 % 32 * 0.0625)) + "," +
-              (i % 4 < 2 ? (i % 2 == 0 ? "left" : "right") : "") + "\n";
+      text += fmt::format("r{},{},{},{}\n", i, 4 * (i % 2) + i * 37 % 16 * 0.125,
+                          i % 9 == 0 ? "" : fmt::format("{}", i * 53 % 32 * 0.0625),
+                          i % 4 >= 2   ? ""
+                          : i % 2 == 0 ? "left"
+                                       : "right");
     }
     write_file(folder / ("part-" + std::to_string(part) + ".csv"), text);
     const auto body = text.substr(text.find('\n') + 1);
@@ -364,12 +368,23 @@ TEST_CASE("ladder convert: writes shards that train, resume and predict as the t
   INFO(evaluated.err);
   CHECK(nlohmann::json::parse(evaluated.out).at("rows") == 150);
 
+  // Arrays say themselves which of them holds the labels.
+  std::filesystem::copy_file(folder / "s/rows-00000.npy", folder / "x.npy");
+  std::filesystem::copy_file(folder / "s/labels-00000.npy", folder / "y.npy");
+  const auto arrays = run_to_end({kProgram, "convert", at("x.npy"), "-o", at("arrays")});
+  INFO(arrays.err);
+  CHECK(arrays.out.starts_with("shards    70 rows of 2 columns in " + at("arrays") +
+                               "\nlabels    36 rows, 2 classes\n"));
+  write_file(folder / "none.csv", "x,y\n");
+
   const auto sentence = [](const Outcome& outcome, int status) {
     CHECK(outcome.status == status);
     return one_sentence("ladder", outcome.err);
   };
   CHECK(sentence(run_to_end({kProgram, "convert", at("all.csv")}), 2) ==
         "expected the folder to write in -o but got none.");
+  CHECK(sentence(run_to_end({kProgram, "convert", at("none.csv"), "-o", at("none")}), 1)
+            .find("expected") != std::string::npos);
   CHECK(sentence(run_to_end({kProgram, "convert", at("all.csv"), "-o", at("s")}), 1)
             .find("expected a folder without shards but got some in " + at("s")) !=
         std::string::npos);
