@@ -7,6 +7,7 @@
 
 #include "ladder/classifier.h"
 #include "ladder/core/activation.h"
+#include "ladder/core/batch_ranks.h"
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/nearest_name.h"

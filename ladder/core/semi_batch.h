@@ -4,6 +4,10 @@
 #include <ATen/core/Tensor.h>
 #include <torch/types.h>
 
+#include <memory>
+
+#include "ladder/core/batch_ranks.h"
+
 namespace ladder {
 
 /// N labeled rows with their classes and M unlabeled rows. A ladder computes its supervised cost
@@ -15,6 +19,11 @@ struct SemiBatch {
   torch::Tensor x_labeled;    ///< [N, ...], floating or uint8
   torch::Tensor y;            ///< [N], int64: class of each labeled row, from 0
   torch::Tensor x_unlabeled;  ///< [M, ...], like x_labeled; undefined in supervised training
+  /// Processes that each hold as many rows of one larger batch. Statistics of rows are then those
+  /// of all their rows, and the mean of a cost over the ranks is the cost of the larger batch; so
+  /// is that of the gradients. A cost that is no mean over rows needs `mean_over` for this. None: a
+  /// batch of its own.
+  std::shared_ptr<BatchRanks> ranks = {};
 };
 
 }  // namespace ladder

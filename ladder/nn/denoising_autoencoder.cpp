@@ -66,14 +66,15 @@ void DenoisingAutoencoderImpl::check_options() const {
   check_weights();
 }
 
-AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSource& noise) {
+AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSource& noise,
+                                               const std::shared_ptr<BatchRanks>& ranks) {
   check_options();
   const auto x =
       accept_rows(kAutoencoder, "x", x_, options.input_shape, any_tensor(stages), RowUse::kMeasure);
   const bool features = compares_features();
   const auto rows = x.size(0);
   const auto levels = shapes.size();
-  Pass pass{.groups = {{rows, true, RowRole::kUnlabeledNoisy}}, .noise = &noise};
+  Pass pass{.groups = {{rows, true, RowRole::kUnlabeledNoisy}}, .noise = &noise, .ranks = ranks};
   if (features) {
     pass.groups.push_back({rows, false, RowRole::kUnlabeledClean});
   }
@@ -99,7 +100,7 @@ AutoencoderLoss DenoisingAutoencoderImpl::loss(const torch::Tensor& x_, NoiseSou
     }
   }
   const auto decoded =
-      decoder->forward(h.narrow(0, 0, rows), std::vector<torch::Tensor>(levels), targets);
+      decoder->forward(h.narrow(0, 0, rows), std::vector<torch::Tensor>(levels), targets, ranks);
   AutoencoderLoss result;
   result.denoising.resize(levels);
   for (size_t l = 0; l < levels; ++l) {

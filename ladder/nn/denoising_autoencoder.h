@@ -58,7 +58,9 @@ class DenoisingAutoencoderImpl : public torch::nn::Module {
 
   /// Costs of one batch of rows x [R, *input_shape], uint8 rows as x / 255. Draws the noise of
   /// level 0 first, then of each level up. Errors: rows as in Ladder::loss; changed options.
-  AutoencoderLoss loss(const torch::Tensor& x, NoiseSource& noise);
+  /// With ranks, all normalise by the statistics of all their rows (see SemiBatch::ranks).
+  AutoencoderLoss loss(const torch::Tensor& x, NoiseSource& noise,
+                       const std::shared_ptr<BatchRanks>& ranks = {});
 
   /// Reconstruction x^ of x without noise, with the statistics of the batch. Errors: rows as in
   /// Ladder::loss; a kFeatureDifference autoencoder, whose decoder ends at level 1.

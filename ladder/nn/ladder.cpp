@@ -103,9 +103,10 @@ const torch::Tensor& LadderImpl::Weights::like(const torch::Tensor& costs,
 
 // Targets of levels 1 to L from clean rows `x` alone, without gradients; returns the top.
 torch::Tensor LadderImpl::run_constant_targets(
-    const torch::Tensor& x, std::vector<std::optional<ops::DenoisingTarget>>& targets) {
+    const torch::Tensor& x, const std::shared_ptr<BatchRanks>& ranks,
+    std::vector<std::optional<ops::DenoisingTarget>>& targets) {
   const torch::NoGradGuard no_gradients;
-  Pass pass{.groups = {{x.size(0), false, RowRole::kUnlabeledClean}}};
+  Pass pass{.groups = {{x.size(0), false, RowRole::kUnlabeledClean}}, .ranks = ranks};
   auto h = x;
   for (size_t l = 1; l < shapes.size(); ++l) {
     pass.compared = options.lambda[l] > 0;
@@ -132,6 +133,7 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   const bool clean = denoises && any_above_zero(at::ArrayRef<double>(options.lambda).slice(1));
   const bool stacked_clean = clean && !options.detach_targets;
   auto pass = Pass::training(labeled, unlabeled, stacked_clean, noise);
+  pass.ranks = batch.ranks;
 
   std::vector<torch::Tensor> noisy_rows = {x_labeled};
   std::vector<torch::Tensor> clean_rows;
@@ -157,7 +159,7 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   }
   LadderLoss result;
   if (clean && !stacked_clean) {
-    result.clean_logits = run_constant_targets(x_unlabeled, targets);
+    result.clean_logits = run_constant_targets(x_unlabeled, batch.ranks, targets);
   }
   for (size_t l = 1; l < levels; ++l) {
     pass.compared = denoises && static_cast<int64_t>(l) >= decoder->options.lowest_level;
@@ -183,7 +185,7 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   result.total = result.supervised;
   if (denoises) {
     const auto top = ops::softmax_of_rows(result.unlabeled_logits);
-    const auto decoded = decoder->forward(top, z_noisy, targets);
+    const auto decoded = decoder->forward(top, z_noisy, targets, batch.ranks);
     std::vector<torch::Tensor> costs;
     std::vector<double> weights;
     for (size_t l = 0; l < levels; ++l) {

@@ -5,6 +5,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -74,7 +75,8 @@ class LadderImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x);
 
   /// Costs of one batch. Draws the noise of level 0 first, then of each level up, over the labeled
-  /// and unlabeled rows together. Takes uint8 rows as x / 255.
+  /// and unlabeled rows together. Takes uint8 rows as x / 255. With `batch.ranks`, all normalise by
+  /// the statistics of all their rows.
   ///
   /// Errors: rows as in `forward`; fewer than 2 rows in a group; labels of another number, type or
   /// device, and on the CPU labels outside 0..classes - 1; missing unlabeled rows where a lambda is
@@ -123,6 +125,7 @@ class LadderImpl : public torch::nn::Module {
   };
 
   torch::Tensor run_constant_targets(const torch::Tensor& x,
+                                     const std::shared_ptr<BatchRanks>& ranks,
                                      std::vector<std::optional<ops::DenoisingTarget>>& targets);
 
   std::vector<double> built_lambda_;

@@ -5,8 +5,24 @@
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/ops/convolve.h"
+#include "ladder/ops/normalise.h"
 
 namespace ladder {
+namespace {
+
+// Combinator::denoise with the statistics of u over all ranks.
+ops::DenoiseResult denoise_over(const std::shared_ptr<BatchRanks>& ranks, Combinator& combinator,
+                                const torch::Tensor& z_noisy, const torch::Tensor& u,
+                                const std::optional<ops::DenoisingTarget>& target) {
+  ops::DenoiseResult result{
+      combinator.forward(z_noisy, ops::standardise_over(ranks, u, {u.size(0)}).x), {}};
+  if (target) {
+    result.cost = ops::denoising_cost(result.z_hat, *target);
+  }
+  return result;
+}
+
+}  // namespace
 
 LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_, const Stages& stages)
     : options(std::move(options_)) {
@@ -71,7 +87,8 @@ const AnyCombinator& LadderDecoderImpl::combinator(int64_t level) const {
 
 std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
     const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
-    const std::vector<std::optional<ops::DenoisingTarget>>& targets) {
+    const std::vector<std::optional<ops::DenoisingTarget>>& targets,
+    const std::shared_ptr<BatchRanks>& ranks) {
   check_options();
   const auto levels = options.shapes.size();
   TORCH_CHECK(z_noisy.size() == levels && targets.size() == levels, "LadderDecoder: expected ",
@@ -98,7 +115,10 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
       target->z = ops::maps_to_matrix(target->z);
     }
     const auto lateral = z_noisy[l].defined() ? ops::maps_to_matrix(z_noisy[l]) : torch::Tensor();
-    results[l] = combinators_.at(level)->denoise(lateral, ops::maps_to_matrix(u), target);
+    const auto rows = ops::maps_to_matrix(u);
+    results[l] = several(ranks)
+                     ? denoise_over(ranks, *combinators_.at(level), lateral, rows, target)
+                     : combinators_.at(level)->denoise(lateral, rows, target);
     if (u.dim() > 2) {
       results[l].z_hat = ops::matrix_to_maps(results[l].z_hat, u.sizes().slice(2));
     }

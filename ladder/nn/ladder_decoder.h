@@ -6,9 +6,11 @@
 #include <torch/nn/pimpl.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "ladder/core/batch_ranks.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/nn/stage.h"
 
@@ -41,11 +43,15 @@ class LadderDecoderImpl : public torch::nn::Module {
   /// level 0..L; those below the lowest level are ignored and may be undefined. A level without a
   /// target has no cost. Returns z^ and cost per level, undefined below the lowest level.
   ///
+  /// With several ranks u is normalised by the statistics of its rows on all of them (see
+  /// SemiBatch::ranks); then each level calls `Combinator::forward`.
+  ///
   /// Errors: M < 2, since u is normalised over the M rows; another number of levels; shapes that do
   /// not fit (named by the level); changed options.
   std::vector<ops::DenoiseResult> forward(
       const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
-      const std::vector<std::optional<ops::DenoisingTarget>>& targets);
+      const std::vector<std::optional<ops::DenoisingTarget>>& targets,
+      const std::shared_ptr<BatchRanks>& ranks = {});
 
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<torch::Device>& device = std::nullopt) const override;

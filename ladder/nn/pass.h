@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <vector>
 
+#include "ladder/core/batch_ranks.h"
 #include "ladder/core/random.h"
 
 namespace ladder {
@@ -78,6 +80,9 @@ struct Pass {
   NoiseSource* noise = nullptr;  ///< required where a group is noisy; not owned
   bool compared = true;          ///< false: nobody reads StageOutput::z, which may stay empty
   CalibrationRun* calibration = nullptr;  ///< the calibration of a kCalibrate pass; not owned
+  /// With Statistics::kBatch: processes whose rows count in the statistics of a group, see
+  /// SemiBatch::ranks. A NoisyNormalization takes them from the pass.
+  std::shared_ptr<BatchRanks> ranks = {};
 
   /// Rows [labeled noisy | unlabeled noisy | unlabeled clean] of a training step. Omit the last
   /// group without `clean`, and the last two for unlabeled = 0.

@@ -4,6 +4,7 @@
 #include <torch/library.h>
 
 #include <tuple>
+#include <utility>
 
 #include "ladder/ops/internal/activation_slope.h"
 #include "ladder/ops/internal/alias.h"
@@ -529,10 +530,31 @@ void check(const at::Tensor& x, const NormaliseArguments& a) {
               "normalise: expected both stored mean and std or neither.");
 }
 
+// The statistics over all ranks first; then noise, scale and activation as for stored statistics.
+NormaliseResult normalise_over(const at::Tensor& x, const NormaliseArguments& a) {
+  std::vector<int64_t> rows;
+  for (const auto& group : a.groups) {
+    rows.push_back(group.rows);
+  }
+  auto measured = standardise_over(a.ranks, x, rows);
+  auto rest = a;
+  rest.ranks = nullptr;
+  const auto options = x.options().requires_grad(false);
+  rest.mean = at::zeros({x.size(1)}, options);
+  rest.std = at::ones({x.size(1)}, options);
+  auto result = normalise(measured.x, rest);
+  result.mean = std::move(measured.mean);
+  result.std = std::move(measured.std);
+  return result;
+}
+
 }  // namespace
 
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   check(x, a);
+  if (several(a.ranks) && !a.mean) {
+    return normalise_over(x, a);
+  }
   if (!has_normalise_kernel(x, a.groups.size())) {
     return reference::normalise(x, a);
   }

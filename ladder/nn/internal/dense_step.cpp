@@ -177,7 +177,7 @@ class DenseStep::Impl {
     net_->check_options();
     const auto plan = ops::product_plan();
     if (plan.route != ops::ProductRoute::kLadder || net_->options.detach_targets ||
-        !stages_hold()) {
+        several(batch.ranks) || !stages_hold()) {
       return false;
     }
     costed_ = costed_levels(lambda());

@@ -36,8 +36,8 @@ class DenseStep {
   /// Compute the costs of a batch. Return false, and draw no noise, where the step has to be taken
   /// by `Ladder::loss`: products by another route than kLadder, parameters of another type or on
   /// another device, without gradients, with gradients already or with hooks; stages whose options
-  /// were changed; detached targets; rows of another type than float32. Errors: those of
-  /// Ladder::check_options.
+  /// were changed; detached targets; rows of another type than float32, or shared with other ranks
+  /// (SemiBatch::ranks). Errors: those of Ladder::check_options.
   bool forward(const SemiBatch& batch, NoiseSource& noise);
 
   /// Supervised cost of the last `forward`.

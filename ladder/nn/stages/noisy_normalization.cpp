@@ -95,11 +95,13 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
   const auto spatial = x.sizes().slice(2);
   const auto positions = c10::multiply_integers(spatial);
 
-  ops::NormaliseArguments arguments{.gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
-                                    .beta = beta.defined() ? std::optional(beta) : std::nullopt,
-                                    .activation = options.activation,
-                                    .leaky_slope = options.leaky_slope,
-                                    .keep_z = pass.compared};
+  ops::NormaliseArguments arguments{
+      .gamma = gamma.defined() ? std::optional(gamma) : std::nullopt,
+      .beta = beta.defined() ? std::optional(beta) : std::nullopt,
+      .activation = options.activation,
+      .leaky_slope = options.leaky_slope,
+      .keep_z = pass.compared,
+      .ranks = pass.statistics == Statistics::kBatch ? pass.ranks : std::shared_ptr<BatchRanks>()};
   int64_t noisy_rows = 0;
   for (const auto& group : pass.groups) {
     const auto values = group.rows * positions;  // per channel

@@ -1,0 +1,148 @@
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "ladder/ops/internal/autograd.h"
+#include "ladder/ops/normalise.h"
+
+namespace ladder::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct SharedGroups {
+  std::shared_ptr<BatchRanks> ranks;
+  std::vector<int64_t> rows;     // of each group, here
+  std::vector<double> all = {};  // on all ranks
+
+  int64_t count() const { return static_cast<int64_t>(rows.size()); }
+
+  // Calls `work(g, rows of group g)` for matrices of all rows.
+  template <class Work>
+  void each(const at::Tensor& x, const Work& work) const {
+    int64_t row = 0;
+    for (int64_t g = 0; g < count(); ++g) {
+      const auto size = rows[static_cast<size_t>(g)];
+      work(g, x.narrow(0, row, size));
+      row += size;
+    }
+  }
+};
+
+at::ScalarType precise_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+struct GroupMoments {
+  at::Tensor mean, std;  // [G, C], in double
+};
+
+// The moments of all ranks from those of each. Sets the numbers of rows.
+GroupMoments gathered_moments(const at::Tensor& x, SharedGroups& groups) {
+  const auto cols = x.size(1);
+  const auto count = groups.count();
+  const auto values = count * cols;
+  auto own = at::empty({2 * values + count}, at::kDouble);
+  auto means = own.narrow(0, 0, values).view({count, cols});
+  auto squares = own.narrow(0, values, values).view({count, cols});
+  groups.each(x, [&](int64_t g, const at::Tensor& part) {
+    const auto exact = part.to(precise_type(x));
+    const auto near = exact.mean(0);  // rounded: the deviations say by how much
+    auto deviations = exact - near;
+    const auto rest = deviations.sum(0).to(at::kDouble);
+    const auto size = static_cast<double>(part.size(0));
+    means[g].copy_(near.to(at::kDouble) + rest / size);
+    const auto sum = deviations.square_().sum(0).to(at::kDouble);
+    squares[g].copy_((sum - rest.square() / size).clamp_min_(0));
+    own[2 * values + g].fill_(size);
+  });
+  std::vector<at::Tensor> counts, all_means, all_squares;
+  for (const auto& one : groups.ranks->all_gather(own)) {
+    const auto there = one.cpu();
+    all_means.push_back(there.narrow(0, 0, values).view({count, cols}));
+    all_squares.push_back(there.narrow(0, values, values).view({count, cols}));
+    counts.push_back(there.narrow(0, 2 * values, count).unsqueeze(1));
+  }
+  auto rows = at::zeros({count, 1}, at::kDouble);
+  auto mean = at::zeros({count, cols}, at::kDouble);
+  auto square = at::zeros({count, cols}, at::kDouble);
+  for (size_t r = 0; r < counts.size(); ++r) {
+    rows += counts[r];
+    mean += counts[r] * all_means[r];
+  }
+  mean /= rows;
+  for (size_t r = 0; r < counts.size(); ++r) {
+    square += all_squares[r] + counts[r] * (all_means[r] - mean).square();
+  }
+  groups.all.assign(rows.const_data_ptr<double>(), rows.const_data_ptr<double>() + count);
+  return {mean, (square / rows + kVarianceEpsilon).sqrt()};
+}
+
+class StandardiseFunction : public torch::autograd::Function<StandardiseFunction> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, SharedGroups groups) {
+    const auto moments = gathered_moments(x, groups);
+    const auto mean = moments.mean.to(x.options());
+    const auto std = moments.std.to(x.options());
+    auto result = at::empty(x.sizes(), x.options());
+    int64_t row = 0;
+    groups.each(x, [&](int64_t g, const at::Tensor& part) {
+      auto out = result.narrow(0, row, part.size(0));
+      at::sub_out(out, part, mean[g]);
+      out.div_(std[g]);
+      row += part.size(0);
+    });
+    ctx->set_materialize_grads(false);
+    ctx->save_for_backward({result, std.clone()});
+    keep(ctx, std::move(groups));
+    return {result, mean, std};
+  }
+
+  // x' = (x - mean) / std; d mean / d x_i = 1 / n, d std / d x_i = x'_i / n.
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto& x = saved[0];
+    const auto& std = saved[1];
+    const auto groups = kept<SharedGroups>(ctx);
+    // What flows into mean and std, here and then on all ranks.
+    auto sums = at::zeros({2, groups.count(), x.size(1)}, x.options().dtype(precise_type(x)));
+    if (grads[1].defined()) sums[0] += grads[1];
+    if (grads[2].defined()) sums[1] += grads[2];
+    if (grads[0].defined()) {
+      int64_t row = 0;
+      groups.each(x, [&](int64_t g, const at::Tensor& part) {
+        const auto grad = grads[0].narrow(0, row, part.size(0)).to(sums.scalar_type());
+        sums[0][g] -= grad.sum(0) / std[g];
+        sums[1][g] -= (grad * part).sum(0) / std[g];
+        row += part.size(0);
+      });
+    }
+    groups.ranks->all_reduce(sums);
+    auto result = at::empty(x.sizes(), x.options());
+    int64_t row = 0;
+    groups.each(x, [&](int64_t g, const at::Tensor& part) {
+      auto out = result.narrow(0, row, part.size(0));
+      const auto share = (sums.select(1, g) / groups.all[static_cast<size_t>(g)]).to(x.options());
+      at::mul_out(out, part, share[1]);
+      out.add_(share[0]);
+      if (grads[0].defined()) {
+        out.addcdiv_(grads[0].narrow(0, row, part.size(0)), std[g]);
+      }
+      row += part.size(0);
+    });
+    return {result, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+Standardised standardise_over(const std::shared_ptr<BatchRanks>& ranks, const at::Tensor& x,
+                              const std::vector<int64_t>& rows) {
+  const auto outputs = StandardiseFunction::apply(x, SharedGroups{.ranks = ranks, .rows = rows});
+  return {outputs[0], outputs[1], outputs[2]};
+}
+
+}  // namespace ladder::ops
