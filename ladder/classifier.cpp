@@ -367,6 +367,7 @@ struct Training {
         .calibration_rows = all > kMostCalibrationRows ? kMostCalibrationRows : 0,
         .products = ops::default_product_plan(models::product_precision(config.precision)),
         .ranks = options.ranks,
+        .statistics = config.statistics.value_or(train::RankStatistics::kLocal),
         .record = record,
         .checkpoint_every_seconds = options.checkpoint_every_seconds};
     return {train::TrainParts{.objective = objective_of(net, rows.labeled)}, std::move(data),
@@ -608,6 +609,12 @@ FitReport Classifier::fit_rows(Rows rows) {
     options_.ranks->broadcast(told);
     return told.item<int64_t>();
   };
+  config.statistics = options_.statistics;
+  if (stored && options_.resume && !config.statistics) config.statistics = stored->statistics;
+  if (options_.ranks) {
+    config.statistics = static_cast<train::RankStatistics>(of_first_rank(
+        static_cast<int64_t>(config.statistics.value_or(train::RankStatistics::kLocal))));
+  }
   if (options_.minutes > 0) {
     config.epochs = of_first_rank(stored && options_.resume ? stored->epochs : 0);
     if (config.epochs == 0) {

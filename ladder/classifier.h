@@ -83,6 +83,9 @@ struct ClassifierOptions {
   /// Processes that train this classifier together, see train::TrainOptions::ranks. All of them
   /// call `fit` with the same rows and options; only rank 0 writes into `folder`.
   std::shared_ptr<train::Communicator> ranks = {};
+  /// Rows that normalise those of a rank, see train::TrainOptions::statistics. None: those of the
+  /// run that is continued, else local.
+  std::optional<train::RankStatistics> statistics = {};
 
   train::TrainCallbacks callbacks = {};
   /// Called once before training with all settings, defaults filled in.

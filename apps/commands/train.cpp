@@ -145,6 +145,12 @@ CommandLine train_line(TrainFlags& flags) {
               flags.options.precision =
                   models::precision_from_string(parse_choice(flag, text, kPrecisions));
             });
+  line.flag("statistics", "NAME",
+            "rows that normalise those of a rank: its own (local), or those of all (synchronised)",
+            [&](const auto& flag, const auto& text) {
+              flags.options.statistics =
+                  train::rank_statistics_from_string(parse_choice(flag, text, kRankStatistics));
+            });
   line.positive_number("rank-timeout", "SECONDS",
                        "time that the ranks of a launcher wait for each other (300)",
                        flags.rank_timeout);
@@ -430,12 +436,13 @@ const Trained& best_of(const std::vector<Trained>& runs) {
   });
 }
 
-c10::Device device_of(const std::string& name) {
+c10::Device device_of(const std::string& name, const Rank& rank) {
   if (name == "cuda" && !torch::cuda::is_available()) {
     throw UsageError("expected a GPU for --device cuda but found none (LibTorch sees no device).");
   }
   const bool gpu = name != "cpu" && torch::cuda::is_available();
-  return gpu ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+  return gpu ? gpu_of(rank, static_cast<int64_t>(torch::cuda::device_count()))
+             : c10::Device(c10::kCPU);
 }
 
 // True if the run in the folder has ended and its model is written.
@@ -493,7 +500,7 @@ int train_command(int argc, const char* const* argv) {
   if (!flags.test.empty()) test = test_rows(flags, rows);
 
   auto options = flags.options;
-  options.device = device_of(flags.device);
+  options.device = device_of(flags.device, rank);
   options.environment =
       environment(ops::default_product_plan(models::product_precision(options.precision)),
                   fs::path(flags.data));

@@ -128,6 +128,10 @@ const std::vector<std::string>& rank_variables() {
   return names;
 }
 
+c10::Device gpu_of(const Rank& rank, int64_t gpus) {
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(rank.local % gpus)};
+}
+
 std::shared_ptr<train::Communicator> connect_ranks(const Rank& rank, double timeout) {
   if (rank.size == 1) return {};
   const auto address = variable("MASTER_ADDR");

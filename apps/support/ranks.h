@@ -1,6 +1,7 @@
 /// Processes that a launcher (ladder launch, torchrun, mpirun, Slurm) started for one command.
 #pragma once
 
+#include <c10/core/Device.h>
 #include <ladder/train/communicator.h>
 
 #include <cstdint>
@@ -31,6 +32,10 @@ struct Rank {
 /// without them. Error (UsageError): a variable that is missing beside the others or no number, a
 /// rank that is not below the size.
 Rank rank_of_environment();
+
+/// Return the GPU, of `gpus` on this machine, that the rank takes: each its own where there are as
+/// many.
+c10::Device gpu_of(const Rank& rank, int64_t gpus);
 
 /// Meet the other ranks, to train one network, at MASTER_ADDR:MASTER_PORT of the environment; there
 /// torchrun answers if it says so in TORCHELASTIC_USE_AGENT_STORE. GLOO_SOCKET_IFNAME names the

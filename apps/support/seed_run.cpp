@@ -80,6 +80,17 @@ struct SettledRun {
   ops::ProductPlan products;
 };
 
+// Sets the statistics to those of the first rank, which knows the run that it continues.
+void agree_on_statistics(const std::shared_ptr<train::Communicator>& ranks,
+                         runs::RunConfig& config) {
+  if (!ranks) return;
+  auto told = torch::tensor(
+      {static_cast<int64_t>(config.statistics.value_or(train::RankStatistics::kLocal))},
+      torch::kInt64);
+  ranks->broadcast(told);
+  config.statistics = static_cast<train::RankStatistics>(told.item<int64_t>());
+}
+
 SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
                       const RunPlace& place, uint64_t seed, int64_t labeled_rows,
                       ProgressLine& line) {
@@ -92,13 +103,16 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
   config.candidate = place.start;
+  const auto stored =
+      place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
+  if (stored && flags.resume && !config.statistics) config.statistics = stored->statistics;
+  agree_on_statistics(place.ranks, config);
   if (!place.first_rank()) return run;  // the first hands on what it continues
   const auto environment_here = [&] {
     auto here = environment(run.products, experiment.data_dir);
     if (place.ranks) here.ranks = place.ranks->size();
     return here;
   };
-  const auto stored = runs::read_config(folder);
   if (stored && !flags.resume) {
     refuse_run_there(folder);
   }
@@ -231,6 +245,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   }
   auto options = train_options(flags, run, net->has_decoder());
   options.ranks = place.ranks;
+  options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
   train::Trainer trainer(runs::objective_of(run.config, net), std::move(rows), options);
   const auto steps = trainer.steps();

@@ -13,6 +13,7 @@
 #include "apps/support/network_flags.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/ranks.h"
 
 namespace ladder::apps {
 namespace {
@@ -147,6 +148,12 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
             });
   line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
               flags.no_graph);
+  line.flag("statistics", "local|synchronised",
+            "rows that normalise those of a rank of a launcher: its own, or those of all (local)",
+            [&](const std::string& flag, const std::string& text) {
+              config.statistics =
+                  train::rank_statistics_from_string(parse_choice(flag, text, kRankStatistics));
+            });
   line.positive_number("rank-timeout", "SECONDS",
                        "time that the ranks of a launcher wait for each other (300)",
                        flags.rank_timeout);
@@ -281,6 +288,9 @@ void settle_device(TrainingFlags& flags) {
     throw UsageError(fmt::format("expected a CUDA device from 0 to {} but got --device {}.",
                                  count - 1, config.device.str()));
   }
+  // Ranks of a machine take a GPU each, where there are enough.
+  const auto rank = rank_of_environment();
+  if (!config.device.has_index() && rank.size > 1) config.device = gpu_of(rank, count);
 }
 
 void settle_products(TrainingFlags& flags) {

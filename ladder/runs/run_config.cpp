@@ -91,6 +91,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("candidate", Role::kExperiment, config.candidate);
   visit("teachers", Role::kExperiment, config.teachers);
   visit("teacher_confidence", Role::kExperiment, config.teacher_confidence);
+  visit("statistics", Role::kExperiment, config.statistics);
   visit("eval_every", Role::kCircumstance, config.eval_every);
   visit("calibration", Role::kExperiment, config.calibration);
   visit("patience", Role::kExperiment, config.patience);
@@ -224,6 +225,10 @@ void read_value(const std::string& where, const ordered_json& json, Activation& 
 void read_value(const std::string& where, const ordered_json& json,
                 train::Calibration& calibration) {
   read_text(where, json, calibration, calibration_from_string);
+}
+void read_value(const std::string& where, const ordered_json& json,
+                train::RankStatistics& statistics) {
+  read_text(where, json, statistics, train::rank_statistics_from_string);
 }
 void read_value(const std::string& where, const ordered_json& json, models::Precision& precision) {
   read_text(where, json, precision, models::precision_from_string);

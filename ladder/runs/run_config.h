@@ -6,6 +6,7 @@
 #include <ladder/models/recipes.h>
 #include <ladder/nn/ladder.h>
 #include <ladder/ops/product.h>
+#include <ladder/train/communicator.h>
 #include <ladder/train/evaluate.h>
 #include <ladder/train/objective.h>
 
@@ -73,6 +74,7 @@ struct RunConfig {
   int64_t teachers = 0;                   ///< whole runs from the same labels, which label rows
   double teacher_confidence = 0.95;       ///< least probability of a class that they agree on
 
+  std::optional<train::RankStatistics> statistics = {};  ///< of ranks; none: local
   int64_t eval_every = 1;
   train::Calibration calibration = train::Calibration::kTrainingRows;
   int64_t patience = 0;

@@ -37,6 +37,17 @@ void check_place(const CommunicatorOptions& options) {
 
 }  // namespace
 
+std::string to_string(RankStatistics statistics) {
+  return statistics == RankStatistics::kLocal ? "local" : "synchronised";
+}
+
+RankStatistics rank_statistics_from_string(const std::string& name) {
+  for (const auto statistics : {RankStatistics::kLocal, RankStatistics::kSynchronised}) {
+    if (to_string(statistics) == name) return statistics;
+  }
+  TORCH_CHECK(false, "RankStatistics: expected local or synchronised but got '", name, "'.");
+}
+
 #ifndef LADDER_DISTRIBUTED
 
 bool has_communicator() { return false; }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "ladder/core/batch_ranks.h"
+
 namespace ladder::train {
 
 /// A rank that was lost, does not answer, or was never there; the sentence says which.
@@ -23,29 +25,32 @@ class CommunicationError : public std::runtime_error {
 /// through the memory of the CPU.
 ///
 /// Errors: CommunicationError; the communicator cannot be used after it.
-class Communicator {
+class Communicator : public BatchRanks {
  public:
-  virtual ~Communicator() = default;
-
   virtual int64_t rank() const = 0;
-  virtual int64_t size() const = 0;
 
   /// Replace `tensor` by the one of rank 0.
   virtual void broadcast(torch::Tensor& tensor) = 0;
-  /// Replace `tensor` by the sum over all ranks: the same bits on all ranks, and in every run with
-  /// as many ranks.
-  virtual void all_reduce(torch::Tensor& tensor) = 0;
-  /// Return the tensors of all ranks, in the order of ranks.
-  virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
   /// Wait until all ranks are here.
   virtual void barrier() = 0;
 };
+
+/// Rows whose mean and variance normalise the rows of a rank in training.
+enum class RankStatistics {
+  kLocal,         ///< its own
+  kSynchronised,  ///< those of all ranks: they compute what one process with all batches computes
+};
+
+/// Return "local" or "synchronised".
+std::string to_string(RankStatistics statistics);
+/// Error: another name.
+RankStatistics rank_statistics_from_string(const std::string& name);
 
 /// What the ranks of a run exchange in a step, and how long that takes.
 struct ExchangeTimes {
   int64_t ranks = 1;
   int64_t bytes = 0;            ///< exchanged by each rank in a step
-  double exchange_seconds = 0;  ///< median of the exchanges, waiting for slower ranks included
+  double exchange_seconds = 0;  ///< median of their sum, waiting for slower ranks included
   double step_seconds = 0;      ///< median of the steps without the exchange
 };
 

@@ -117,8 +117,8 @@ class AutoencoderObjective : public Objective {
   }
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
-    auto loss =
-        net_->loss(batch.x_unlabeled.defined() ? batch.x_unlabeled : batch.x_labeled, noise);
+    auto loss = net_->loss(batch.x_unlabeled.defined() ? batch.x_unlabeled : batch.x_labeled, noise,
+                           batch.ranks);
     StepLoss step{.total = loss.total};
     for (const auto level : levels_) {
       step.costs.push_back(loss.denoising[static_cast<size_t>(level)]);

@@ -100,7 +100,7 @@ class Objective : public StepHooks {
   /// Compute costs and gradients in one go, without autograd, where the objective can: return the
   /// costs of `terms`, then the total, and leave the gradients in the parameters. They are those of
   /// `loss(batch, noise).total.backward()`, bit for bit. Undefined, and nothing done, where it
-  /// cannot, as by default.
+  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`).
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise);
 
   /// Return the number of levels that denoising costs may have, 0 up.
@@ -131,7 +131,10 @@ class ObjectivePiece : public StepHooks {
   /// Return whether `cost` adds a cost; false by default.
   virtual bool has_cost() const;
 
-  /// Return the cost [] that is added to the total, its weight included.
+  /// Return the cost [] that is added to the total, its weight included. Where several ranks share
+  /// the rows (`values.batch.ranks`), the mean of what they return is the cost of all rows: the
+  /// mean of a cost of each row is so by itself; another function of means takes them by
+  /// `mean_over`.
   virtual torch::Tensor cost(const StepValues& values);
 
   /// Return values that a resumed run must have again, as texts by name.

@@ -79,9 +79,8 @@ class ScaledObjective : public Objective {
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto loss = net_->loss(batch, noise);
-    const auto supervised = class_weights_.defined()
-                                ? at::cross_entropy_loss(loss.logits, batch.y, class_weights_)
-                                : loss.supervised;
+    const auto supervised =
+        class_weights_.defined() ? weighted_cross_entropy(loss.logits, batch) : loss.supervised;
     StepLoss step{.total = supervised, .costs = {supervised}};
     std::vector<at::Tensor> weights(loss.denoising.size());
     if (!levels_.empty()) {
@@ -90,7 +89,7 @@ class ScaledObjective : public Objective {
         costs.push_back(loss.denoising[static_cast<size_t>(level)]);
       }
       const auto stacked = at::stack(costs);
-      const auto now = lambda(stacked.detach());
+      const auto now = lambda(mean_over(batch.ranks, stacked.detach()));
       for (size_t i = 0; i < levels_.size(); ++i) {
         weights[static_cast<size_t>(levels_[i])] = now[static_cast<int64_t>(i)];
       }
@@ -109,6 +108,13 @@ class ScaledObjective : public Objective {
  private:
   // True if the network has a denoising cost at the levels with a weight, and at no other.
   bool network_costs_the_same() const { return costed_levels(net_->options.lambda) == levels_; }
+
+  // The mean of this over the ranks is that of all their rows, whose weights it divides by.
+  at::Tensor weighted_cross_entropy(const at::Tensor& logits, const SemiBatch& batch) const {
+    if (!several(batch.ranks)) return at::cross_entropy_loss(logits, batch.y, class_weights_);
+    const auto sum = at::cross_entropy_loss(logits, batch.y, class_weights_, at::Reduction::Sum);
+    return sum / mean_over(batch.ranks, class_weights_.index_select(0, batch.y).sum());
+  }
 
   // lambda_l(t); takes the costs into their running means.
   at::Tensor lambda(const at::Tensor& costs) {

@@ -55,7 +55,8 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
       noise_(noise.part(sampler_.rank(), sampler_.ranks())),
       products_(options.products.value_or(ops::product_plan())),
       parameters_(objective_->module().parameters()),
-      warm_up_(kWarmUpSteps) {
+      warm_up_(kWarmUpSteps),
+      statistics_(options.statistics) {
   check_optimizer(*optimizer_, parameters_);
   const auto& parameter = parameters_.front();
   const auto device = parameter.device();
@@ -73,6 +74,7 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
               "Trainer: expected one rank, whose step ", "can be recorded, but got ", ranks,
               " (train without a graph).");
   if (ranks > 1) {
+    check_same_statistics(*options.ranks);
     exchange_ = std::make_unique<GradientExchange>(options.ranks, parameters_,
                                                    objective_->row_statistics());
   }
@@ -84,6 +86,20 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
 }
 
 StepRunner::~StepRunner() = default;
+
+// Ranks with others would wait for exchanges that never come.
+void StepRunner::check_same_statistics(Communicator& ranks) const {
+  const auto all = ranks.all_gather(
+      at::tensor({static_cast<int64_t>(statistics_)}, at::TensorOptions(at::kLong)));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    const auto text = [&](size_t of) {
+      return to_string(static_cast<RankStatistics>(all[of].item<int64_t>()));
+    };
+    TORCH_CHECK(text(rank) == text(0), "Trainer: expected ", text(0),
+                " statistics on all ranks, as on rank 0, but got ", text(rank), " on rank ", rank,
+                ".");
+  }
+}
 
 void StepRunner::set_noise(const NoiseSource& noise) {
   noise_ = noise.part(sampler_.rank(), sampler_.ranks());
@@ -116,11 +132,23 @@ torch::Tensor StepRunner::run(const StepPosition& position, double learning_rate
   objective_->before_step(position);
   if (graph_ && warm_up_ == 0) return replay(position.step);
   warm_up_ = std::max<int64_t>(warm_up_ - 1, 0);
-  if (exchange_) exchange_->begin_step();
   auto noise = noise_;  // of a step that fails nothing stays
-  auto costs = update(sampler_.batch(position.step), noise);
+  auto batch = sampler_.batch(position.step);
+  auto costs = exchange_ ? shared_step(std::move(batch), noise) : update(batch, noise);
   noise_ = std::move(noise);
   return costs;
+}
+
+torch::Tensor StepRunner::shared_step(SemiBatch batch, NoiseSource& noise) {
+  if (statistics_ == RankStatistics::kSynchronised) batch.ranks = exchange_->row_ranks();
+  exchange_->begin_step();
+  try {
+    return update(batch, noise);
+  } catch (const CommunicationError&) {
+    exchange_->undo_step();
+    clear_gradients();
+    throw;
+  }
 }
 
 // Moves the parameters by one step; returns its costs.

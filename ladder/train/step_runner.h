@@ -28,6 +28,8 @@ struct StepRunnerOptions {
   /// Ranks that take the steps together: gradients and costs are means over them, and the sampler
   /// gives each its own rows. None, or one: this process alone.
   std::shared_ptr<Communicator> ranks = {};
+  /// Rows that normalise those of a rank, the same on all ranks. For one rank it changes nothing.
+  RankStatistics statistics = RankStatistics::kLocal;
 };
 
 /// Runs training steps. What a step does is a function of the parameters, the state of the
@@ -44,7 +46,7 @@ struct StepRunnerOptions {
 ///
 /// Errors at construction: an objective without parameters, an optimiser that holds none of them,
 /// `graph` with another optimiser than FusedAdam or with several ranks, a sampler of another number
-/// of ranks.
+/// of ranks, ranks with other statistics.
 ///
 /// Example:
 ///
@@ -102,6 +104,8 @@ class StepRunner {
   void set_products(const ops::ProductPlan& products) { products_ = products; }
 
  private:
+  void check_same_statistics(Communicator& ranks) const;
+  torch::Tensor shared_step(SemiBatch batch, NoiseSource& noise);
   torch::Tensor update(const SemiBatch& batch, NoiseSource& noise);
   torch::Tensor replay(int64_t step);
   void record(int64_t step);
@@ -124,6 +128,7 @@ class StepRunner {
   std::unique_ptr<StepGraph> graph_;
   Recorded recorded_;
   int64_t warm_up_;
+  RankStatistics statistics_;
   std::unique_ptr<GradientExchange> exchange_;  // null for one rank
 };
 

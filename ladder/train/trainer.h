@@ -59,10 +59,15 @@ struct TrainOptions {
 
   /// Processes that train this network together (train/communicator.h). Each takes its own rows of
   /// a step, as many as one process would; the gradient is the mean over ranks, and an epoch has
-  /// fewer steps. Each rank normalises its rows by their own statistics. All ranks make the same
+  /// fewer steps. All ranks make the same
   /// trainer. Only rank 0 opens the record, and hands what it resumes to the others. None: this
   /// process alone.
   std::shared_ptr<Communicator> ranks = {};
+  /// Rows whose mean and variance normalise those of a rank. Synchronised, N ranks compute what one
+  /// process with their N batches joined computes, up to the rounding of sums in another order;
+  /// each normalisation takes two more exchanges a step, and dense networks take the step with
+  /// autograd. For one rank it changes nothing.
+  RankStatistics statistics = RankStatistics::kLocal;
 
   /// Where the run is recorded, in a folder say: runs::in_folder("runs/a", {.resume = true}). None:
   /// no files. It is opened once the options and data have been checked.

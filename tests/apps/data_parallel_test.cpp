@@ -176,6 +176,50 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
   }
 }
 
+TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a resumed run",
+          "[ranks]") {
+  if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const NoRanks none;
+  const TemporaryFolder folder;
+  const Arguments synchronised = {"--statistics=synchronised"};
+  const auto whole = launched(2, shared_training(folder / "whole", synchronised));
+  INFO(whole.out << whole.err);
+  REQUIRE(whole.status == 0);
+  CHECK(read_json(folder / "whole/config.json").at("statistics") == "synchronised");
+  const auto local = launched(2, shared_training(folder / "local"));
+  REQUIRE(local.status == 0);
+  CHECK(read_json(folder / "local/config.json").at("statistics") == "local");
+  CHECK(file_bytes(folder / "whole/model.ladder") != file_bytes(folder / "local/model.ladder"));
+
+  // A rank is killed, and the others take the statistics of the run without being told.
+  const auto out = folder / "lost";
+  const auto ranks = start_by_hand(2, shared_training(out, synchronised));
+  REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 2; }));
+  ranks[1]->send(SIGKILL);
+  CHECK(ranks[0]->wait() == 1);
+  CHECK(one_sentence("ladder", ranks[0]->err())
+            .starts_with("Communicator: rank 0 of 2 lost its connection to another rank, which "
+                         "has ended, after step "));
+  const auto other = run_to_end(shared_training(out, {"--resume", "--statistics=local"}));
+  CHECK(other.status != 0);
+  CHECK(one_sentence("ladder", other.err)
+            .find("statistics (\"synchronised\" there, \"local\" here)") != std::string::npos);
+  const auto resumed = launched(2, shared_training(out, {"--resume"}));
+  INFO(resumed.out << resumed.err);
+  REQUIRE(resumed.status == 0);
+  require_same_run(folder / "whole", out);
+
+  // For one rank they change nothing.
+  REQUIRE(run_to_end(shared_training(folder / "alone")).status == 0);
+  REQUIRE(run_to_end(shared_training(folder / "one", synchronised)).status == 0);
+  require_same_run(folder / "alone", folder / "one");
+
+  const auto unknown = run_to_end(shared_training(folder / "none", {"--statistics=global"}));
+  CHECK(unknown.status == 2);
+  CHECK(one_sentence("ladder", unknown.err) ==
+        "expected local or synchronised for --statistics but got 'global' (did you mean local?).");
+}
+
 TEST_CASE("ladder-mnist: ranks train one network, and resume it on another number", "[ranks]") {
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const NoRanks none;
@@ -193,6 +237,10 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
   CHECK(place.read("first", "config.json").at("environment").at("ranks") == 2);
   REQUIRE(on_two("again").status == 0);
   require_same_run(place, "first", "again");
+  const auto joined = on_two("joined", {"--statistics=synchronised"});
+  INFO(joined.out << joined.err);
+  REQUIRE(joined.status == 0);
+  CHECK(place.read("joined", "config.json").at("statistics") == "synchronised");
 
   // Half of it on two ranks, the rest on one.
   const auto ranks = start_by_hand(2, place.command("part", {"--epochs=6"}));

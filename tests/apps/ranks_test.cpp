@@ -57,6 +57,12 @@ std::map<std::string, std::string> as_rank(int rank, int size) {
 
 }  // namespace
 
+TEST_CASE("Ranks of a machine take a GPU each where there are enough", "[ranks]") {
+  CHECK(gpu_of({.rank = 5, .size = 8, .local = 1}, 4) == c10::Device(c10::kCUDA, 1));
+  CHECK(gpu_of({.rank = 3, .size = 4, .local = 3}, 2) == c10::Device(c10::kCUDA, 1));
+  CHECK(gpu_of({}, 2) == c10::Device(c10::kCUDA, 0));
+}
+
 TEST_CASE("Rank: is read from the variables of torchrun, mpirun or Slurm", "[ranks]") {
   const NoRanks none;
   CHECK(rank_of_environment().size == 1);

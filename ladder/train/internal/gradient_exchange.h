@@ -1,4 +1,4 @@
-/// Means of gradients over the ranks of a run.
+/// What the ranks of a run exchange in a step: means of gradients, statistics of rows.
 #pragma once
 
 #include <torch/types.h>
@@ -22,9 +22,14 @@ class GradientExchange {
 
   /// Before the forward pass: note the statistics.
   void begin_step();
-  /// Between the backward pass and the update. Error: CommunicationError, with the statistics as
-  /// they were before the step.
+  /// Put the statistics back as they were before the step, which has failed.
+  void undo_step();
+  /// Between the backward pass and the update. Error: CommunicationError.
   void average(torch::Tensor& costs);
+
+  /// Return the ranks as those that share the rows of a batch. What they exchange counts in
+  /// `times`.
+  std::shared_ptr<BatchRanks> row_ranks() const;
 
   void request_stop(bool stop) { stop_requested_ = stop; }
   /// True if some rank had asked to stop at the last exchange.
@@ -35,13 +40,16 @@ class GradientExchange {
 
  private:
   using Instant = std::chrono::steady_clock::time_point;
+  class RowRanks;
 
   std::shared_ptr<Communicator> ranks_;
+  std::shared_ptr<RowRanks> row_ranks_;
   std::vector<torch::Tensor> parameters_, statistics_, statistics_before_;
   torch::Tensor bucket_;  // gradients, statistics, costs, the number of requests to stop
   bool stop_requested_ = false, stop_agreed_ = false;
   std::optional<Instant> last_;  // end of the last exchange
   std::vector<double> exchange_seconds_, step_seconds_;
+  int64_t bytes_ = 0;  // of the last step
 };
 
 }  // namespace ladder::train

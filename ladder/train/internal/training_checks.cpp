@@ -81,6 +81,9 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
   settings["labeled_batch"] = std::to_string(sampler.labeled_batch());
   settings["unlabeled_batch"] = std::to_string(sampler.unlabeled_batch());
   settings["optimizer"] = optimizer_name(*parts.optimizer);
+  if (options.statistics != RankStatistics::kLocal) {
+    settings["statistics"] = to_string(options.statistics);
+  }
   for (const auto& term : parts.objective->terms()) {
     settings["costs"] += (settings["costs"].empty() ? "" : ", ") + to_string(term);
   }

@@ -44,7 +44,7 @@ class MutualInformation : public ObjectivePiece {
                 "mutual_information: expected a network with a denoising cost, which runs "
                 "unlabeled rows, but got one without.");
     const auto p = ops::softmax_of_rows(values.unlabeled_logits);
-    return weight_ * (entropy(p).mean() - entropy(p.mean(0)));
+    return weight_ * (entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0))));
   }
 
  private:
