@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build="$root/build/gpu"
 python=${PYTHON:-python3}
-all_phases=(build test sanitize bench train)
+all_phases=(build test sanitize bench ranks train)
 all_networks=full,gamma,bottom,baseline,conv-fc,conv-small,conv-small-full,conv-large
 all_runs=full,no-graph,tf32,seeds,conv-small,conv-large
 
@@ -17,6 +17,7 @@ usage: benchmarks/gpu_check.sh [FLAGS] [PHASE...]
   test        the tests that need a GPU
   sanitize    compute-sanitizer on those tests and on a few training steps, where it is installed
   bench       the training step beside other implementations (benchmarks/step.py)
+  ranks       exchanges between GPUs, and a network that two ranks train
   train       published recipes from the first step to the test error
 
 Without a PHASE all of them, in this order. Phases need the build alone and may come in calls of
@@ -342,6 +343,31 @@ trained() {
 # has_data mnist|cifar10
 has_data() { "$build/bin/ladder-$1" --find-data >/dev/null 2>&1; }
 
+# Two ranks take a GPU each, and exchange by NCCL; on a single GPU they exchange through the CPU.
+phase_ranks() {
+  local gpus statistics
+  gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l)
+  if needs ranks_tests; then
+    skipped_status=4
+    attempt 300 "Exchanges of a GPU" "$build/bin/ranks_tests" "[cuda]" || true
+    skipped_status=none
+    note_tests
+  fi
+  needs ladder && needs ladder-mnist || return 0
+  has_data mnist || {
+    left_out "no MNIST in '${LADDER_DATA:-}' (--data DIR)"
+    return 0
+  }
+  for statistics in local synchronised; do
+    rm -rf "$build/runs/ranks-$statistics"
+    attempt 600 "Two ranks on $gpus GPUs, 3 epochs, $statistics statistics" \
+      "$build/bin/ladder" launch -n 2 -- "$build/bin/ladder-mnist" --recipe mnist-100-full --epochs 3 \
+      --device cuda --statistics "$statistics" --out "$build/runs/ranks-$statistics" || continue
+    note "$(grep -E '^2 ranks: ' "$scratch/printed" || echo no times)"
+    note "$(run_facts "$build/runs/ranks-$statistics")"
+  done
+}
+
 phase_train() {
   local full=(ladder-mnist --recipe mnist-100-full --eval-every 10) one=(--seed 1)
   if has_data mnist; then
@@ -407,7 +433,7 @@ while [ $# -gt 0 ]; do
       ;;
     --whole-suite) whole_suite=yes ;;
     -h | --help) usage && exit 0 ;;
-    build | test | sanitize | bench | train) phases+=("$1") ;;
+    build | test | sanitize | bench | ranks | train) phases+=("$1") ;;
     *)
       usage >&2
       fail "expected a flag or a phase but got '$1'."

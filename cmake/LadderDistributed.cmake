@@ -6,6 +6,9 @@
 #
 # c10d is no public interface of LibTorch: its headers are taken in the series that they were tried
 # with. LibTorch ships them without what they include from Gloo, which is declared here.
+# NCCL, which exchanges tensors between GPUs, is added where the library has CUDA kernels and the wheel
+# of NCCL lies beside that of LibTorch: another version has other structures than LibTorch was built
+# with.
 # TorchConfig.cmake defines both macros, LibTorch's libraries by name do not.
 function(ladder_find_distributed)
   set(declarations "${PROJECT_SOURCE_DIR}/ladder/train/internal/gloo_declarations")
@@ -17,11 +20,11 @@ function(ladder_find_distributed)
       "${LADDER_TORCH_VERSION}")
     return()
   endif()
+  get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
   if(NOT LADDER_C10D_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
     set(probe "${PROJECT_BINARY_DIR}/c10d_probe.cpp")
     file(WRITE "${probe}" "#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\n")
-    get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
     try_compile(LADDER_C10D_PROBE "${PROJECT_BINARY_DIR}/c10d_probe" "${probe}"
       CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
       COMPILE_DEFINITIONS -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}"
@@ -39,4 +42,29 @@ int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\
     set(LADDER_C10D_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch whose c10d works")
   endif()
   set(LADDER_DISTRIBUTED ON PARENT_SCOPE)
+
+  get_filename_component(nccl "${root}/../nvidia/nccl/include" ABSOLUTE)
+  if(LADDER_CUDA AND EXISTS "${nccl}/nccl.h")
+    if(NOT LADDER_NCCL_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
+      set(probe "${PROJECT_BINARY_DIR}/nccl_probe.cpp")
+      file(WRITE "${probe}" "#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+bool made() { return c10d::ProcessGroupNCCL::Options::create() != nullptr; }\n")
+      set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+      try_compile(LADDER_NCCL_PROBE "${PROJECT_BINARY_DIR}/nccl_probe" "${probe}"
+        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include;${CUDAToolkit_INCLUDE_DIRS};${nccl}"
+        COMPILE_DEFINITIONS -DUSE_C10D_NCCL -DUSE_DISTRIBUTED
+        CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
+      file(WRITE "${PROJECT_BINARY_DIR}/nccl_probe.log" "${output}")
+      set(works "${LADDER_NCCL_PROBE}")
+      unset(LADDER_NCCL_PROBE CACHE)
+      if(NOT works)
+        message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")
+        return()
+      endif()
+      set(LADDER_NCCL_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch whose NCCL works")
+    endif()
+    set(LADDER_DISTRIBUTED_DEFINITIONS USE_C10D_GLOO USE_C10D_NCCL USE_DISTRIBUTED LADDER_DISTRIBUTED=1
+      LADDER_NCCL=1 PARENT_SCOPE)
+    set(LADDER_DISTRIBUTED_FLAGS "-idirafter;${declarations};-isystem;${nccl}" PARENT_SCOPE)
+  endif()
 endfunction()

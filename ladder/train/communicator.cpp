@@ -19,6 +19,14 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #endif
+#ifdef LADDER_NCCL
+#include <ATen/cuda/CUDAContext.h>
+
+#include <cstring>
+#include <set>
+#include <thread>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
 
 namespace ladder::train {
 namespace {
@@ -106,9 +114,10 @@ bool is_loopback(const std::string& address) {
   return address.empty() || address.starts_with("127.") || address == "::1";
 }
 
-class GlooCommunicator : public Communicator {
+// c10d with Gloo, and with NCCL between GPUs where each rank has its own.
+class C10dCommunicator : public Communicator {
  public:
-  explicit GlooCommunicator(const CommunicatorOptions& options) : options_(options) {
+  explicit C10dCommunicator(const CommunicatorOptions& options) : options_(options) {
     try {
       meet();
     } catch (const std::exception& error) {
@@ -121,8 +130,8 @@ class GlooCommunicator : public Communicator {
           "port open?)."));
     }
   }
-  GlooCommunicator(const GlooCommunicator&) = delete;
-  ~GlooCommunicator() override {
+  C10dCommunicator(const C10dCommunicator&) = delete;
+  ~C10dCommunicator() override {
     if (broken_) forget();
   }
 
@@ -130,23 +139,29 @@ class GlooCommunicator : public Communicator {
   int64_t size() const override { return options_.size; }
 
   void broadcast(torch::Tensor& tensor) override {
-    exchange(tensor, [&](std::vector<at::Tensor>& there) { return group_->broadcast(there); });
+    exchange(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
+      return group.broadcast(there);
+    });
   }
 
   void all_reduce(torch::Tensor& tensor) override {
-    exchange(tensor, [&](std::vector<at::Tensor>& there) { return group_->allreduce(there); });
+    exchange(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
+      return group.allreduce(there);
+    });
   }
 
   std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override {
-    std::vector<at::Tensor> own = {tensor.detach().cpu().contiguous()};
+    auto& group = group_of(tensor);
+    const auto whole = tensor.detach().contiguous();
+    std::vector<at::Tensor> own = {&group == group_.get() ? whole.cpu() : whole};
     std::vector<std::vector<at::Tensor> > all(1);
     for (int64_t i = 0; i < size(); ++i) all.front().push_back(at::empty_like(own.front()));
-    wait([&] { return group_->allgather(all, own); });
+    wait([&] { return group.allgather(all, own); }, &group);
     return all.front();
   }
 
   void barrier() override {
-    wait([&] { return group_->barrier(); });
+    wait([&] { return group_->barrier(); }, group_.get());
   }
 
  private:
@@ -203,20 +218,70 @@ class GlooCommunicator : public Communicator {
   template <typename Call>
   void exchange(torch::Tensor& tensor, const Call& call) {
     const torch::NoGradGuard no_grad;
-    std::vector<at::Tensor> there = {tensor.is_cpu() && tensor.is_contiguous()
-                                         ? tensor.detach()
-                                         : tensor.detach().cpu().contiguous()};
-    wait([&] { return call(there); });
+    auto& group = group_of(tensor);
+    const auto whole = tensor.detach().contiguous();
+    std::vector<at::Tensor> there = {&group == group_.get() ? whole.cpu() : whole};
+    wait([&] { return call(group, there); }, &group);
     if (there.front().const_data_ptr() != tensor.const_data_ptr()) {
       tensor.detach().copy_(there.front());
     }
   }
 
+  // The group that a tensor is exchanged by. All ranks ask for one on a GPU at the same time.
+  c10d::Backend& group_of([[maybe_unused]] const at::Tensor& tensor) {
+#ifdef LADDER_NCCL
+    if (tensor.is_cuda()) {
+      if (!asked_for_gpus_) meet_on_gpus(tensor.device());
+      if (gpus_) return *gpus_;
+    }
+#endif
+    return *group_;
+  }
+
+#ifdef LADDER_NCCL
+  // NCCL refuses ranks that share a GPU: they go on through the memory of the CPU.
+  void meet_on_gpus(c10::Device device) {
+    asked_for_gpus_ = true;
+    const auto& uuid = at::cuda::getDeviceProperties(device.index())->uuid;
+    auto own = at::empty({2}, at::kLong);
+    static_assert(sizeof uuid == 2 * sizeof(int64_t));
+    std::memcpy(own.mutable_data_ptr(), &uuid, sizeof uuid);
+    std::set<std::pair<int64_t, int64_t> > all;
+    for (const auto& one : all_gather(own)) {
+      all.emplace(one[0].item<int64_t>(), one[1].item<int64_t>());
+    }
+    if (static_cast<int64_t>(all.size()) < size()) return;
+    auto options = c10d::ProcessGroupNCCL::Options::create();
+    // Its own watch ends the process, without a checkpoint: it is to come after ours.
+    options->timeout = 2 * timeout() + std::chrono::minutes(1);
+    gpus_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(
+        c10::make_intrusive<c10d::PrefixStore>("gpus", store_), static_cast<int>(rank()),
+        static_cast<int>(size()), options);
+  }
+#endif
+
+  // Work on a GPU is only queued, and its wait does not see a lost rank.
+  void finish(c10d::Work& work, [[maybe_unused]] const c10d::Backend* group) {
+#ifdef LADDER_NCCL
+    if (group == gpus_.get()) {
+      const auto end = std::chrono::steady_clock::now() + timeout();
+      while (!work.isCompleted()) {
+        if (std::chrono::steady_clock::now() > end) {
+          gpus_->abort();
+          throw std::runtime_error("timeout");
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+      }
+    }
+#endif
+    work.wait();
+  }
+
   template <typename Call>
-  void wait(const Call& call) {
+  void wait(const Call& call, [[maybe_unused]] const c10d::Backend* group) {
     TORCH_CHECK(!broken_, "Communicator: expected a communicator but got one that has failed.");
     try {
-      call()->wait();
+      finish(*call(), group);
     } catch (const std::exception& error) {
       broken_ = true;
       const auto text = text_of(error);
@@ -236,6 +301,9 @@ class GlooCommunicator : public Communicator {
 
   // Gloo's threads may wait for a lost rank for ever: the process ends with them.
   void forget() {
+#ifdef LADDER_NCCL
+    (void)gpus_.release();
+#endif
     (void)group_.release();
     (void)store_.release();
   }
@@ -243,6 +311,10 @@ class GlooCommunicator : public Communicator {
   CommunicatorOptions options_;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+#ifdef LADDER_NCCL
+  c10::intrusive_ptr<c10d::ProcessGroupNCCL> gpus_;  // null where ranks share a GPU
+  bool asked_for_gpus_ = false;
+#endif
   bool broken_ = false;
 };
 
@@ -252,7 +324,7 @@ bool has_communicator() { return true; }
 
 std::shared_ptr<Communicator> connect(const CommunicatorOptions& options) {
   check_place(options);
-  return std::make_shared<GlooCommunicator>(options);
+  return std::make_shared<C10dCommunicator>(options);
 }
 
 #endif

@@ -21,8 +21,9 @@ class CommunicationError : public std::runtime_error {
 };
 
 /// Processes, called ranks, that call the same functions in the same order. Every function waits
-/// for all ranks. A tensor has the same shape and type on all ranks; one on a GPU is exchanged
-/// through the memory of the CPU.
+/// for all ranks. A tensor has the same shape and type on all ranks. Those on GPUs are exchanged by
+/// NCCL where each rank has a GPU of its own, else through the memory of the CPU; then what
+/// all_gather returns is there.
 ///
 /// Errors: CommunicationError; the communicator cannot be used after it.
 class Communicator : public BatchRanks {

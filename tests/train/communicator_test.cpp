@@ -55,6 +55,31 @@ TEST_CASE("Communicator: broadcasts, adds up and gathers over 2, 3 and 4 ranks",
   }
 }
 
+TEST_CASE("Communicator: tensors on a GPU are exchanged there", "[ranks][cuda]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  // One rank: NCCL takes a GPU of its own for each.
+  CHECK_NOTHROW(on_ranks(1, [](const std::shared_ptr<Communicator>& ranks) {
+    const auto values = drawn(0, 1000).to(torch::kCUDA);
+    auto sum = values.clone();
+    ranks->all_reduce(sum);
+    auto told = values.clone();
+    ranks->broadcast(told);
+    // Columns of a matrix, which are not contiguous.
+    auto matrix = torch::ones({4, 4}, torch::kCUDA);
+    auto columns = matrix.slice(1, 1, 3);
+    ranks->all_reduce(columns);
+    const auto all = ranks->all_gather(values);
+    ranks->barrier();
+    expect(sum.equal(values) && told.equal(values), "the tensor of the only rank");
+    expect(matrix.equal(torch::ones({4, 4}, torch::kCUDA)), "columns as before");
+    expect(all.size() == 1 && all[0].equal(values) && all[0].is_cuda(), "a copy on the GPU");
+    auto here = torch::ones({3});
+    ranks->all_reduce(here);
+    expect(here.equal(torch::ones({3})), "tensors of the CPU beside them");
+  }));
+}
+
 TEST_CASE("Communicator: sums have the same bits on all ranks and in every run", "[ranks]") {
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
   for (const int64_t size : {2, 3, 4}) {
