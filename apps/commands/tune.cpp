@@ -410,7 +410,7 @@ class Tuner {
     for (size_t i = 1; i < training_.size(); ++i) {
       words += " " + shell_command(1, pointers({training_[i]}).data());
     }
-    auto chosen = " --config " + (flags_.out / "best.json").string();
+    auto chosen = fmt::format(" --config {}", (flags_.out / "best.json").string());
     if (given(training_, "config")) {  // a second file would take the place of the first
       chosen.clear();
       for (const auto& [flag, value] : best.flags) chosen += fmt::format(" --{} {}", flag, value);
