@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ladder/nn/internal/costed_levels.h"
+#include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
 
@@ -111,8 +112,10 @@ class ScaledObjective : public Objective {
 
   // The mean of this over the ranks is that of all their rows, whose weights it divides by.
   at::Tensor weighted_cross_entropy(const at::Tensor& logits, const SemiBatch& batch) const {
-    if (!several(batch.ranks)) return at::cross_entropy_loss(logits, batch.y, class_weights_);
-    const auto sum = at::cross_entropy_loss(logits, batch.y, class_weights_, at::Reduction::Sum);
+    if (!several(batch.ranks)) {
+      return ops::weighted_mean_cross_entropy(logits, batch.y, class_weights_);
+    }
+    const auto sum = ops::weighted_sum_of_cross_entropies(logits, batch.y, class_weights_);
     return sum / mean_over(batch.ranks, class_weights_.index_select(0, batch.y).sum());
   }
 

@@ -37,6 +37,41 @@ TEST_CASE("softmax_of_rows and mean_cross_entropy are LibTorch's in value and gr
   }
 }
 
+TEST_CASE("Weighted cross entropies are LibTorch's in value and gradient", "[ops][grad]") {
+  torch::manual_seed(3);
+  for (const int64_t rows : {1, 7, 300}) {
+    const auto x = torch::randn({rows, 5}, torch::kDouble) * 5;
+    const auto y = torch::randint(5, {rows});
+    const auto weights = torch::rand({5}, torch::kDouble) + 0.1;
+    const auto run = [&](torch::Dtype dtype, const auto& cost) {
+      const auto a = x.to(dtype).detach().requires_grad_();
+      const auto c = cost(a, weights.to(dtype));
+      (3 * c).backward();
+      return std::vector<torch::Tensor>{c, a.grad()};
+    };
+    const auto plain = [&](int64_t reduction) {
+      return [&run, &y, reduction] {
+        return run(torch::kDouble, [&](const auto& t, const auto& w) {
+          return at::cross_entropy_loss(t, y, w, reduction);
+        });
+      };
+    };
+    for (const auto dtype : {torch::kDouble, torch::kFloat}) {
+      INFO(rows << " rows in " << dtype);
+      require_rounded(run(dtype,
+                          [&](const auto& t, const auto& w) {
+                            return ladder::ops::weighted_mean_cross_entropy(t, y, w);
+                          }),
+                      plain(at::Reduction::Mean));
+      require_rounded(run(dtype,
+                          [&](const auto& t, const auto& w) {
+                            return ladder::ops::weighted_sum_of_cross_entropies(t, y, w);
+                          }),
+                      plain(at::Reduction::Sum));
+    }
+  }
+}
+
 TEST_CASE("softmax_of_rows and mean_cross_entropy pass central differences", "[ops][grad]") {
   torch::manual_seed(2);
   const auto y = torch::randint(4, {5});

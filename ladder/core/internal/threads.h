@@ -1,6 +1,7 @@
 /// Threads that help a call with its tasks, and cost it nothing where they get no core.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/util/FunctionRef.h>
 
 #include <cstdint>
@@ -38,6 +39,11 @@ bool cores_are_taken();
 /// LibTorch's loops over fewer values are better off on one thread: some of them take several from
 /// two values on, and its threads wait for each other, however busy their cores are.
 inline constexpr int64_t kSerialValues = 1 << 20;
+
+/// True for a tensor on the CPU of fewer values than that.
+inline bool is_small(const at::Tensor& values) {
+  return values.is_cpu() && values.numel() < kSerialValues;
+}
 
 /// Set the number of LibTorch's threads to 1 for the calling thread while it lives, if `wanted`.
 class OneThread {

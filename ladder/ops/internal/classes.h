@@ -12,7 +12,15 @@ at::Tensor softmax_of_rows(const at::Tensor& x);
 /// the gradient of torch::cross_entropy_loss. Differentiable in the logits.
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y);
 
-/// The same without autograd, in two calls.
+/// Sum over rows of -w[y] log softmax(logits)[y] with a weight w [C] of each class, or that sum
+/// divided by the sum of w[y]: the value and the gradient of torch::cross_entropy_loss.
+/// Differentiable in the logits.
+at::Tensor weighted_sum_of_cross_entropies(const at::Tensor& logits, const at::Tensor& y,
+                                           const at::Tensor& weights);
+at::Tensor weighted_mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y,
+                                       const at::Tensor& weights);
+
+/// mean_cross_entropy without autograd, in two calls.
 struct CrossEntropy {
   at::Tensor cost;   ///< []
   at::Tensor log_p;  ///< [R, C]

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
 
@@ -16,7 +17,8 @@ namespace {
 // Sum over the last dimension of -p log p, where 0 log 0 is 0.
 at::Tensor entropy(const at::Tensor& p) {
   const auto least = static_cast<double>(std::numeric_limits<float>::min());
-  return -(p * p.clamp_min(least).log()).sum(-1);
+  // Not log: MKL takes its own number of threads for it, and then keeps their cores.
+  return -at::xlogy(p, p.clamp_min(least)).sum(-1);
 }
 
 class MutualInformation : public ObjectivePiece {
@@ -43,6 +45,7 @@ class MutualInformation : public ObjectivePiece {
     TORCH_CHECK(values.unlabeled_logits.defined(),
                 "mutual_information: expected a network with a denoising cost, which runs "
                 "unlabeled rows, but got one without.");
+    const threads::OneThread serial(threads::is_small(values.unlabeled_logits));
     const auto p = ops::softmax_of_rows(values.unlabeled_logits);
     return weight_ * (entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0))));
   }

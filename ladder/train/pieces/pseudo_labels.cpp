@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
 
@@ -44,13 +45,15 @@ class PseudoLabels : public ObjectivePiece {
     TORCH_CHECK(values.clean_logits.defined() && values.unlabeled_logits.defined(),
                 "pseudo_labels: expected a network with a denoising cost above level 0, which runs "
                 "clean unlabeled rows, but got one without.");
+    const threads::OneThread serial(threads::is_small(values.clean_logits));
     const auto [probability, label] =
         ops::softmax_of_rows(values.clean_logits.detach()).max(1, /*keepdim=*/true);
     const auto sure = probability.gt(options_.threshold).to(probability.scalar_type());
     // Below the least normal number a probability is 0, and log has no gradient.
     const auto least = static_cast<double>(std::numeric_limits<float>::min());
     const auto noisy = ops::softmax_of_rows(values.unlabeled_logits).gather(1, label);
-    return weight_ * -(sure * noisy.clamp_min(least).log()).mean();
+    // Not log: MKL takes its own number of threads for it, and then keeps their cores.
+    return weight_ * -at::xlogy(sure, noisy.clamp_min(least)).mean();
   }
 
  private:

@@ -1,12 +1,19 @@
 // Costs of class probabilities: pseudo_labels and mutual_information.
 #include <torch/torch.h>
 
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <thread>
+#include <vector>
+
 #include "ladder/train/pieces/mutual_information.h"
 #include "ladder/train/pieces/pseudo_labels.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder;
@@ -52,6 +59,36 @@ TEST_CASE("pseudo_labels is the cross entropy against sure clean predictions", "
     require_close(piece->cost({.unlabeled_logits = noisy, .clean_logits = clean}),
                   torch::tensor(3 * sum / 40, torch::kDouble));
   }
+}
+
+// OpenMP's threads, once started, keep the cores that the next product's helpers would need.
+TEST_CASE("Costs of classes start no thread", "[train]") {
+  const auto count = [] {
+    const std::filesystem::directory_iterator threads("/proc/self/task");
+    return std::distance(begin(threads), end(threads));
+  };
+  std::vector<std::shared_ptr<ObjectivePiece>> pieces;
+  for (const auto& make : {+[] { return pseudo_labels({.threshold = 0.5}); },
+                           +[] { return mutual_information({}); }}) {
+    pieces.push_back(make());
+    pieces.back()->before_step({.step = 0, .steps_per_epoch = 10, .steps = 100});
+  }
+  const auto values = [] {
+    auto noisy = ops::standard_normal(NoiseDraw{1, 0, {}}, 600, 50, torch::kFloat32);
+    return StepValues{
+        .unlabeled_logits = noisy.requires_grad_(),
+        .clean_logits = ops::standard_normal(NoiseDraw{2, 0, {}}, 600, 50, torch::kFloat32)};
+  }();
+  ptrdiff_t before = 0;
+  ptrdiff_t after = 0;
+  // A thread has threads of OpenMP of its own.
+  std::thread([&] {
+    const ThreadsOfTest two(2);  // of LibTorch and of MKL
+    before = count();
+    for (const auto& piece : pieces) piece->cost(values).backward();
+    after = count();
+  }).join();
+  REQUIRE(after == before);
 }
 
 TEST_CASE("pseudo_labels has the gradient of its corrupted predictions alone", "[train]") {
