@@ -1,3 +1,28 @@
+# _ladder_probe(<name> <variable> <source> <flag of try_compile>...)
+#
+# Sets whether a source compiles with LibTorch's headers, and remembers that it did for this LibTorch.
+# The compiler's output is in <name>_probe.log.
+function(_ladder_probe name variable source)
+  if(NOT LADDER_${name}_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
+    get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
+    string(TOLOWER "${name}" file)
+    set(file "${PROJECT_BINARY_DIR}/${file}_probe")
+    file(WRITE "${file}.cpp" "${source}")
+    try_compile(LADDER_PROBE "${file}" "${file}.cpp"
+      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
+      ${ARGN} CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
+    file(WRITE "${file}.log" "${output}")
+    set(works "${LADDER_PROBE}")
+    unset(LADDER_PROBE CACHE)
+    if(NOT works)
+      set(${variable} OFF PARENT_SCOPE)
+      return()
+    endif()
+    set(LADDER_${name}_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch that ${name} works with")
+  endif()
+  set(${variable} ON PARENT_SCOPE)
+endfunction()
+
 # ladder_find_distributed()
 #
 # Sets LADDER_DISTRIBUTED, whether processes can train one network together by c10d and Gloo, and the
@@ -21,47 +46,29 @@ function(ladder_find_distributed)
     return()
   endif()
   get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
-  if(NOT LADDER_C10D_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
-    set(probe "${PROJECT_BINARY_DIR}/c10d_probe.cpp")
-    file(WRITE "${probe}" "#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\n")
-    try_compile(LADDER_C10D_PROBE "${PROJECT_BINARY_DIR}/c10d_probe" "${probe}"
-      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
-      COMPILE_DEFINITIONS -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}"
-      LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so"
-      CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
-    file(WRITE "${PROJECT_BINARY_DIR}/c10d_probe.log" "${output}")
-    set(works "${LADDER_C10D_PROBE}")
-    unset(LADDER_C10D_PROBE CACHE)
-    if(NOT works)
-      set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
-      message(STATUS "Ladder: no training by several processes, which expects c10d with Gloo in LibTorch "
-        "but got errors (c10d_probe.log)")
-      return()
-    endif()
-    set(LADDER_C10D_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch whose c10d works")
+  _ladder_probe(C10D works "#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\n"
+    COMPILE_DEFINITIONS -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}"
+    LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so")
+  if(NOT works)
+    set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
+    message(STATUS "Ladder: no training by several processes, which expects c10d with Gloo in LibTorch "
+      "but got errors (c10d_probe.log)")
+    return()
   endif()
   set(LADDER_DISTRIBUTED ON PARENT_SCOPE)
 
   get_filename_component(nccl "${root}/../nvidia/nccl/include" ABSOLUTE)
   if(LADDER_CUDA AND EXISTS "${nccl}/nccl.h")
-    if(NOT LADDER_NCCL_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
-      set(probe "${PROJECT_BINARY_DIR}/nccl_probe.cpp")
-      file(WRITE "${probe}" "#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
-bool made() { return c10d::ProcessGroupNCCL::Options::create() != nullptr; }\n")
-      set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-      try_compile(LADDER_NCCL_PROBE "${PROJECT_BINARY_DIR}/nccl_probe" "${probe}"
-        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include;${CUDAToolkit_INCLUDE_DIRS};${nccl}"
-        COMPILE_DEFINITIONS -DUSE_C10D_NCCL -DUSE_DISTRIBUTED
-        CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
-      file(WRITE "${PROJECT_BINARY_DIR}/nccl_probe.log" "${output}")
-      set(works "${LADDER_NCCL_PROBE}")
-      unset(LADDER_NCCL_PROBE CACHE)
-      if(NOT works)
-        message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")
-        return()
-      endif()
-      set(LADDER_NCCL_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch whose NCCL works")
+    set(includes "${nccl}" ${CUDAToolkit_INCLUDE_DIRS})
+    list(TRANSFORM includes PREPEND "-I")
+    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+    _ladder_probe(NCCL works "#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+bool made() { return c10d::ProcessGroupNCCL::Options::create() != nullptr; }\n"
+      COMPILE_DEFINITIONS -DUSE_C10D_NCCL -DUSE_DISTRIBUTED ${includes})
+    if(NOT works)
+      message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")
+      return()
     endif()
     set(LADDER_DISTRIBUTED_DEFINITIONS USE_C10D_GLOO USE_C10D_NCCL USE_DISTRIBUTED LADDER_DISTRIBUTED=1
       LADDER_NCCL=1 PARENT_SCOPE)

@@ -145,15 +145,7 @@ CommandLine train_line(TrainFlags& flags) {
               flags.options.precision =
                   models::precision_from_string(parse_choice(flag, text, kPrecisions));
             });
-  line.flag("statistics", "NAME",
-            "rows that normalise those of a rank: its own (local), or those of all (synchronised)",
-            [&](const auto& flag, const auto& text) {
-              flags.options.statistics =
-                  train::rank_statistics_from_string(parse_choice(flag, text, kRankStatistics));
-            });
-  line.positive_number("rank-timeout", "SECONDS",
-                       "time that the ranks of a launcher wait for each other (300)",
-                       flags.rank_timeout);
+  add_rank_flags(line, flags.options.statistics, flags.rank_timeout);
   line.toggle("no-report", "do not write report.html", flags.no_report);
   line.toggle("quiet", "print the outcome only", flags.quiet);
   line.toggle("help", "print this and exit", flags.help);

@@ -128,6 +128,18 @@ const std::vector<std::string>& rank_variables() {
   return names;
 }
 
+void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,
+                    double& timeout) {
+  line.flag("statistics", "local|synchronised",
+            "rows that normalise those of a rank of a launcher: its own, or those of all (local)",
+            [&](const std::string& flag, const std::string& text) {
+              statistics = train::rank_statistics_from_string(
+                  parse_choice(flag, text, {"local", "synchronised"}));
+            });
+  line.positive_number("rank-timeout", "SECONDS",
+                       "time that the ranks of a launcher wait for each other (300)", timeout);
+}
+
 c10::Device gpu_of(const Rank& rank, int64_t gpus) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(rank.local % gpus)};
 }

@@ -8,10 +8,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace ladder::apps {
+
+class CommandLine;
 
 /// Place of this process among those of one command.
 struct Rank {
@@ -32,6 +35,10 @@ struct Rank {
 /// without them. Error (UsageError): a variable that is missing beside the others or no number, a
 /// rank that is not below the size.
 Rank rank_of_environment();
+
+/// Add `--statistics` and `--rank-timeout`.
+void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,
+                    double& timeout);
 
 /// Return the GPU, of `gpus` on this machine, that the rank takes: each its own where there are as
 /// many.

@@ -148,15 +148,7 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
             });
   line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
               flags.no_graph);
-  line.flag("statistics", "local|synchronised",
-            "rows that normalise those of a rank of a launcher: its own, or those of all (local)",
-            [&](const std::string& flag, const std::string& text) {
-              config.statistics =
-                  train::rank_statistics_from_string(parse_choice(flag, text, kRankStatistics));
-            });
-  line.positive_number("rank-timeout", "SECONDS",
-                       "time that the ranks of a launcher wait for each other (300)",
-                       flags.rank_timeout);
+  add_rank_flags(line, config.statistics, flags.rank_timeout);
   line.toggle("parallel-seeds", "train the runs of --seeds side by side on a GPU",
               flags.parallel_seeds);
 }

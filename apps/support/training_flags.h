@@ -19,9 +19,6 @@ namespace ladder::apps {
 /// Values of `--precision`.
 inline const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf32", "float64"};
 
-/// Values of `--statistics`.
-inline const std::vector<std::string> kRankStatistics = {"local", "synchronised"};
-
 /// The settings of a run as the flags edit them, and how to run it.
 struct TrainingFlags {
   /// The settings of the recipe `name`.

@@ -3,16 +3,12 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <utility>
+#include <memory>
+
+#include "ladder/core/internal/kept_value.h"
 
 namespace ladder {
 namespace {
-
-// Keeps the ranks from the forward to the backward pass.
-struct KeptRanks : torch::CustomClassHolder {
-  explicit KeptRanks(std::shared_ptr<BatchRanks> ranks_) : ranks(std::move(ranks_)) {}
-  std::shared_ptr<BatchRanks> ranks;
-};
 
 at::Tensor mean_of(BatchRanks& ranks, const at::Tensor& tensor) {
   auto mean = tensor.detach().clone();
@@ -24,15 +20,13 @@ class MeanOverRanks : public torch::autograd::Function<MeanOverRanks> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& tensor,
                             const std::shared_ptr<BatchRanks>& ranks) {
-    ctx->saved_data["ranks"] = c10::IValue::make_capsule(c10::make_intrusive<KeptRanks>(ranks));
+    keep(ctx, ranks);
     return mean_of(*ranks, tensor);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    const auto kept =
-        c10::static_intrusive_pointer_cast<KeptRanks>(ctx->saved_data.at("ranks").toCapsule());
-    return {mean_of(*kept->ranks, grads[0]), at::Tensor()};
+    return {mean_of(*kept<std::shared_ptr<BatchRanks>>(ctx), grads[0]), at::Tensor()};
   }
 };
 

@@ -21,8 +21,8 @@ struct SemiBatch {
   torch::Tensor x_unlabeled;  ///< [M, ...], like x_labeled; undefined in supervised training
   /// Processes that each hold as many rows of one larger batch. Statistics of rows are then those
   /// of all their rows, and the mean of a cost over the ranks is the cost of the larger batch; so
-  /// is that of the gradients. A cost that is no mean over rows needs `mean_over` for this. None: a
-  /// batch of its own.
+  /// is that of the gradients. A cost that is no mean over rows needs `mean_over` for this. None:
+  /// the batch is whole.
   std::shared_ptr<BatchRanks> ranks = {};
 };
 

@@ -20,13 +20,13 @@ struct SharedGroups {
 
   int64_t count() const { return static_cast<int64_t>(rows.size()); }
 
-  // Calls `work(g, rows of group g)` for matrices of all rows.
+  // Calls `work(g, part)` for each group; `part(t)` are its rows in a matrix t of all rows.
   template <class Work>
-  void each(const at::Tensor& x, const Work& work) const {
+  void each(const Work& work) const {
     int64_t row = 0;
     for (int64_t g = 0; g < count(); ++g) {
       const auto size = rows[static_cast<size_t>(g)];
-      work(g, x.narrow(0, row, size));
+      work(g, [row, size](const at::Tensor& t) { return t.narrow(0, row, size); });
       row += size;
     }
   }
@@ -48,12 +48,12 @@ GroupMoments gathered_moments(const at::Tensor& x, SharedGroups& groups) {
   auto own = at::empty({2 * values + count}, at::kDouble);
   auto means = own.narrow(0, 0, values).view({count, cols});
   auto squares = own.narrow(0, values, values).view({count, cols});
-  groups.each(x, [&](int64_t g, const at::Tensor& part) {
-    const auto exact = part.to(precise_type(x));
+  groups.each([&](int64_t g, const auto& part) {
+    const auto exact = part(x).to(precise_type(x));
     const auto near = exact.mean(0);  // rounded: the deviations say by how much
     auto deviations = exact - near;
     const auto rest = deviations.sum(0).to(at::kDouble);
-    const auto size = static_cast<double>(part.size(0));
+    const auto size = static_cast<double>(exact.size(0));
     means[g].copy_(near.to(at::kDouble) + rest / size);
     const auto sum = deviations.square_().sum(0).to(at::kDouble);
     squares[g].copy_((sum - rest.square() / size).clamp_min_(0));
@@ -88,12 +88,10 @@ class StandardiseFunction : public torch::autograd::Function<StandardiseFunction
     const auto mean = moments.mean.to(x.options());
     const auto std = moments.std.to(x.options());
     auto result = at::empty(x.sizes(), x.options());
-    int64_t row = 0;
-    groups.each(x, [&](int64_t g, const at::Tensor& part) {
-      auto out = result.narrow(0, row, part.size(0));
-      at::sub_out(out, part, mean[g]);
+    groups.each([&](int64_t g, const auto& part) {
+      auto out = part(result);
+      at::sub_out(out, part(x), mean[g]);
       out.div_(std[g]);
-      row += part.size(0);
     });
     ctx->set_materialize_grads(false);
     ctx->save_for_backward({result, std.clone()});
@@ -112,26 +110,22 @@ class StandardiseFunction : public torch::autograd::Function<StandardiseFunction
     if (grads[1].defined()) sums[0] += grads[1];
     if (grads[2].defined()) sums[1] += grads[2];
     if (grads[0].defined()) {
-      int64_t row = 0;
-      groups.each(x, [&](int64_t g, const at::Tensor& part) {
-        const auto grad = grads[0].narrow(0, row, part.size(0)).to(sums.scalar_type());
+      groups.each([&](int64_t g, const auto& part) {
+        const auto grad = part(grads[0]).to(sums.scalar_type());
         sums[0][g] -= grad.sum(0) / std[g];
-        sums[1][g] -= (grad * part).sum(0) / std[g];
-        row += part.size(0);
+        sums[1][g] -= (grad * part(x)).sum(0) / std[g];
       });
     }
     groups.ranks->all_reduce(sums);
     auto result = at::empty(x.sizes(), x.options());
-    int64_t row = 0;
-    groups.each(x, [&](int64_t g, const at::Tensor& part) {
-      auto out = result.narrow(0, row, part.size(0));
+    groups.each([&](int64_t g, const auto& part) {
+      auto out = part(result);
       const auto share = (sums.select(1, g) / groups.all[static_cast<size_t>(g)]).to(x.options());
-      at::mul_out(out, part, share[1]);
+      at::mul_out(out, part(x), share[1]);
       out.add_(share[0]);
       if (grads[0].defined()) {
-        out.addcdiv_(grads[0].narrow(0, row, part.size(0)), std[g]);
+        out.addcdiv_(part(grads[0]), std[g]);
       }
-      row += part.size(0);
     });
     return {result, at::Tensor()};
   }

@@ -21,9 +21,9 @@ class CommunicationError : public std::runtime_error {
 };
 
 /// Processes, called ranks, that call the same functions in the same order. Every function waits
-/// for all ranks. A tensor has the same shape and type on all ranks. Those on GPUs are exchanged by
-/// NCCL where each rank has a GPU of its own, else through the memory of the CPU; then what
-/// all_gather returns is there.
+/// for all ranks. A tensor has the same shape and type on all ranks. Tensors on GPUs are exchanged
+/// by NCCL if no two ranks share a GPU, else through the memory of the CPU; all_gather then returns
+/// tensors on the CPU.
 ///
 /// Errors: CommunicationError; the communicator cannot be used after it.
 class Communicator : public BatchRanks {

@@ -59,9 +59,9 @@ struct TrainOptions {
 
   /// Processes that train this network together (train/communicator.h). Each takes its own rows of
   /// a step, as many as one process would; the gradient is the mean over ranks, and an epoch has
-  /// fewer steps. All ranks make the same
-  /// trainer. Only rank 0 opens the record, and hands what it resumes to the others. None: this
-  /// process alone.
+  /// fewer steps. All ranks make the same trainer. Only rank 0 opens the record, and hands what it
+  /// resumes to the others.
+  /// None: this process alone.
   std::shared_ptr<Communicator> ranks = {};
   /// Rows whose mean and variance normalise those of a rank. Synchronised, N ranks compute what one
   /// process with their N batches joined computes, up to the rounding of sums in another order;

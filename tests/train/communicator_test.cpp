@@ -58,7 +58,7 @@ TEST_CASE("Communicator: broadcasts, adds up and gathers over 2, 3 and 4 ranks",
 TEST_CASE("Communicator: tensors on a GPU are exchanged there", "[ranks][cuda]") {
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
   if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
-  // One rank: NCCL takes a GPU of its own for each.
+  // One rank: NCCL refuses ranks that share a GPU.
   CHECK_NOTHROW(on_ranks(1, [](const std::shared_ptr<Communicator>& ranks) {
     const auto values = drawn(0, 1000).to(torch::kCUDA);
     auto sum = values.clone();

@@ -10,7 +10,6 @@
 #include "ladder/models/network.h"
 #include "ladder/nn/combinators/mlp_combinator.h"
 #include "ladder/nn/denoising_autoencoder.h"
-#include "ladder/runs/run_folder.h"
 #include "ladder/train/pieces/mutual_information.h"
 #include "ladder/train/pieces/pseudo_labels.h"
 #include "ladder/train/scaled_objective.h"
@@ -22,6 +21,7 @@
 #include "tests/support/run_files.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
+#include "tests/train/rank_training.h"
 
 using namespace ladder;
 using namespace ladder::train;
@@ -291,13 +291,10 @@ TEST_CASE_METHOD(OneThread, "standardise_over: statistics far from 0 keep their 
 
 namespace {
 
-TrainOptions synchronised_options(const std::shared_ptr<Communicator>& ranks = {}) {
-  return {.epochs = 8,
-          .learning_rate = 0.01,
-          .unlabeled_batch = 15,
-          .evaluation_batch = 100,
-          .ranks = ranks,
-          .statistics = RankStatistics::kSynchronised};
+TrainOptions synchronised_options() {
+  auto options = shared_options();
+  options.statistics = RankStatistics::kSynchronised;
+  return options;
 }
 
 // Gives up in the exchange `call`, counted from `arm`.
@@ -331,55 +328,6 @@ class GivingUp : public Communicator {
   std::optional<int64_t> left_;
 };
 
-struct Trained {
-  Ladder net{nullptr};
-  TrainResult result;
-};
-
-struct Run {
-  std::optional<std::filesystem::path> folder = {};
-  bool scaled = false;
-  std::optional<int64_t> stop_step = {};
-  std::optional<int64_t> lost_call = {};  // of rank 1, behind step 13
-};
-
-std::shared_ptr<Objective> objective_of(const Ladder& net, bool scaled) {
-  return scaled ? scaled_objective(net, {.weights = {10, 1, 0.1, 0.1}}) : train::objective(net);
-}
-
-Trained train_one(const std::shared_ptr<Communicator>& ranks, const Run& run,
-                  TrainOptions options) {
-  const auto net = small_ladder();
-  std::shared_ptr<GivingUp> lost;
-  if (run.lost_call && ranks->rank() == 1) {
-    lost = std::make_shared<GivingUp>(ranks, *run.lost_call);
-    options.ranks = lost;
-  }
-  if (run.folder) {
-    options.record = runs::in_folder(*run.folder, {.config = "{}", .resume = true});
-  }
-  Trainer trainer(objective_of(net, run.scaled), blobs(), options);
-  int64_t step = trainer.step();
-  trainer.callbacks.on_step = [&](int64_t done) {
-    step = done;
-    if (lost && done == 13) lost->arm();
-  };
-  trainer.callbacks.stop_requested = [&] { return run.stop_step && step >= *run.stop_step; };
-  const auto result = trainer.run();
-  return {net, result};
-}
-
-std::map<int64_t, Trained> train_ranks(int64_t size, const Run& run = {}) {
-  std::mutex mutex;
-  std::map<int64_t, Trained> all;
-  on_ranks(size, [&](const std::shared_ptr<Communicator>& ranks) {
-    auto one = train_one(ranks, run, synchronised_options(ranks));
-    const std::lock_guard lock(mutex);
-    all[ranks->rank()] = one;
-  });
-  return all;
-}
-
 }  // namespace
 
 TEST_CASE_METHOD(OneThread, "Trainer: synchronised ranks have the same bits, and go on as one",
@@ -388,17 +336,22 @@ TEST_CASE_METHOD(OneThread, "Trainer: synchronised ranks have the same bits, and
   for (const bool scaled : {false, true}) {
     for (const int64_t size : {2, 3}) {
       const TemporaryFolder folder;
-      const auto whole = train_ranks(size, {.folder = folder / "whole", .scaled = scaled});
-      const auto again = train_ranks(size, {.scaled = scaled});
+      const auto whole = train_on(
+          size, {.folder = folder / "whole", .scaled = scaled, .options = synchronised_options()});
+      const auto again = train_on(size, {.scaled = scaled, .options = synchronised_options()});
       for (int64_t rank = 0; rank < size; ++rank) {
         require_same_network(*whole.at(rank).net, *whole.at(0).net);
         require_same_network(*again.at(rank).net, *whole.at(0).net);
       }
       CHECK(*whole.at(0).result.last->test_error < 10);
-      Run part{.folder = folder / "part", .scaled = scaled, .stop_step = 7};
-      CHECK(train_ranks(size, part).at(0).result.status == TrainStatus::kInterrupted);
-      part.stop_step.reset();
-      const auto resumed = train_ranks(size, part);
+      Setup part{.folder = folder / "part",
+                 .stop_rank = 0,
+                 .stop_step = 7,
+                 .scaled = scaled,
+                 .options = synchronised_options()};
+      CHECK(train_on(size, part).at(0).result.status == TrainStatus::kInterrupted);
+      part.stop_rank.reset();
+      const auto resumed = train_on(size, part);
       require_same_network(*resumed.at(size - 1).net, *whole.at(0).net);
       require_same_run(folder / "whole", folder / "part");
     }
@@ -408,11 +361,10 @@ TEST_CASE_METHOD(OneThread, "Trainer: synchronised ranks have the same bits, and
 TEST_CASE_METHOD(OneThread, "Trainer: for one rank synchronised statistics change no bit",
                  "[ranks]") {
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
-  auto plain = synchronised_options();
-  plain.statistics = RankStatistics::kLocal;
-  const auto alone = train_one({}, {}, plain);
-  require_same_network(*train_one({}, {}, synchronised_options()).net, *alone.net);
-  require_same_network(*train_ranks(1).at(0).net, *alone.net);
+  const auto alone = train_rank({}, {});
+  const Setup synchronised{.options = synchronised_options()};
+  require_same_network(*train_rank({}, synchronised).net, *alone.net);
+  require_same_network(*train_on(1, synchronised).at(0).net, *alone.net);
 }
 
 TEST_CASE_METHOD(OneThread,
@@ -429,20 +381,28 @@ TEST_CASE_METHOD(OneThread,
                           Loss{true, 5}, Loss{true, 10}}) {
     INFO("call " << loss.call);
     const TemporaryFolder folder;
-    Run run{.folder = folder / "lost", .scaled = loss.scaled, .lost_call = loss.call};
+    Setup setup{
+        .folder = folder / "lost", .scaled = loss.scaled, .options = synchronised_options()};
     const auto lost = errors_of_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
-      auto own = run;
-      if (ranks->rank() == 1) own.folder.reset();
-      train_one(ranks, own, synchronised_options(ranks));
+      if (ranks->rank() == 0) {
+        train_rank(ranks, setup);
+        return;
+      }
+      const auto giving_up = std::make_shared<GivingUp>(ranks, loss.call);
+      auto own = setup;
+      own.folder.reset();
+      own.on_step = [&](int64_t done) {
+        if (done == 13) giving_up->arm();
+      };
+      train_rank(giving_up, own);
     });
     CHECK(lost[1] == "gone");
     CHECK(lost[0] ==
           "Communicator: rank 0 of 2 lost its connection to another rank, which has ended, after "
           "step 13, which is saved (resume goes on).");
-    run.lost_call.reset();
-    const auto resumed = train_ranks(2, run);
-    run.folder = folder / "whole";
-    require_same_network(*resumed.at(1).net, *train_ranks(2, run).at(0).net);
+    const auto resumed = train_on(2, setup);
+    setup.folder = folder / "whole";
+    require_same_network(*resumed.at(1).net, *train_on(2, setup).at(0).net);
     require_same_run(folder / "whole", folder / "lost");
   }
 }
@@ -455,18 +415,17 @@ TEST_CASE_METHOD(OneThread,
   CHECK(error_text([] { rank_statistics_from_string("global"); }) ==
         "RankStatistics: expected local or synchronised but got 'global'.");
   const TemporaryFolder folder;
-  auto options = synchronised_options();
-  train_one({}, {.folder = folder / "run", .stop_step = 5}, options);
-  options.statistics = RankStatistics::kLocal;
-  CHECK(error_text([&] { train_one({}, {.folder = folder / "run"}, options); }) ==
+  train_rank({}, {.folder = folder / "run",
+                  .stop_rank = 0,
+                  .stop_step = 5,
+                  .options = synchronised_options()});
+  CHECK(error_text([&] { train_rank({}, {.folder = folder / "run"}); }) ==
         "Trainer: expected " + (folder / "run/checkpoint.pt").string() +
             " to be of a run with these settings but got one with others: statistics (synchronised "
             "there, absent here).");
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
   const auto differing = errors_of_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
-    auto own = synchronised_options(ranks);
-    if (ranks->rank() == 1) own.statistics = RankStatistics::kLocal;
-    train_one(ranks, {}, own);
+    train_rank(ranks, {.options = ranks->rank() == 1 ? shared_options() : synchronised_options()});
   });
   for (const auto& error : differing) {
     CHECK(error ==

@@ -10,12 +10,13 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/core/ivalue.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 #include <tuple>
 #include <utility>
+
+#include "ladder/core/internal/kept_value.h"
 
 namespace ladder::ops {
 
@@ -61,23 +62,6 @@ Inputs wanted_gradients(torch::autograd::AutogradContext* ctx, Inputs inputs) {
   };
   std::apply([&](auto&... fields) { (allocate(fields), ...); }, inputs.fields());
   return inputs;
-}
-
-/// Keep a value without tensors from forward to backward.
-template <class T>
-struct KeptValue : torch::CustomClassHolder {
-  explicit KeptValue(T value_) : value(std::move(value_)) {}
-  T value;
-};
-template <class T>
-void keep(torch::autograd::AutogradContext* ctx, T value) {
-  ctx->saved_data["kept"] =
-      c10::IValue::make_capsule(c10::make_intrusive<KeptValue<T>>(std::move(value)));
-}
-template <class T>
-T kept(torch::autograd::AutogradContext* ctx) {
-  return c10::static_intrusive_pointer_cast<KeptValue<T>>(ctx->saved_data.at("kept").toCapsule())
-      ->value;
 }
 
 }  // namespace ladder::ops

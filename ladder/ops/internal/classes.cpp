@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <limits>
 #include <optional>
 #include <tuple>
 
@@ -88,6 +89,11 @@ at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const at::Tensor&
 }
 
 at::Tensor softmax_of_rows(const at::Tensor& x) { return SoftmaxFunction::apply(x); }
+
+at::Tensor times_log(const at::Tensor& a, const at::Tensor& p) {
+  // Not log: MKL takes its own number of threads for it, and then keeps their cores.
+  return at::xlogy(a, p.clamp_min(static_cast<double>(std::numeric_limits<float>::min())));
+}
 
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y) {
   return CrossEntropyFunction::apply(logits, y, Weights(), at::Reduction::Mean);

@@ -8,6 +8,10 @@ namespace ladder::ops {
 /// softmax(x) over the columns of x [R, C]. Differentiable.
 at::Tensor softmax_of_rows(const at::Tensor& x);
 
+/// a log p for probabilities p. A p below the least normal number of float32 counts as that number
+/// and has no gradient; 0 log p is 0. Differentiable.
+at::Tensor times_log(const at::Tensor& a, const at::Tensor& p);
+
 /// Mean over rows of -log softmax(logits)[y], logits [R, C] and classes y int64 [R]: the value and
 /// the gradient of torch::cross_entropy_loss. Differentiable in the logits.
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y);

@@ -4,7 +4,6 @@
 #include <c10/util/Exception.h>
 
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "ladder/core/internal/threads.h"
@@ -15,11 +14,7 @@ namespace ladder::train {
 namespace {
 
 // Sum over the last dimension of -p log p, where 0 log 0 is 0.
-at::Tensor entropy(const at::Tensor& p) {
-  const auto least = static_cast<double>(std::numeric_limits<float>::min());
-  // Not log: MKL takes its own number of threads for it, and then keeps their cores.
-  return -at::xlogy(p, p.clamp_min(least)).sum(-1);
-}
+at::Tensor entropy(const at::Tensor& p) { return -ops::times_log(p, p).sum(-1); }
 
 class MutualInformation : public ObjectivePiece {
  public:

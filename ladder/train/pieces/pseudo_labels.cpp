@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "ladder/core/internal/threads.h"
@@ -49,11 +48,8 @@ class PseudoLabels : public ObjectivePiece {
     const auto [probability, label] =
         ops::softmax_of_rows(values.clean_logits.detach()).max(1, /*keepdim=*/true);
     const auto sure = probability.gt(options_.threshold).to(probability.scalar_type());
-    // Below the least normal number a probability is 0, and log has no gradient.
-    const auto least = static_cast<double>(std::numeric_limits<float>::min());
     const auto noisy = ops::softmax_of_rows(values.unlabeled_logits).gather(1, label);
-    // Not log: MKL takes its own number of threads for it, and then keeps their cores.
-    return weight_ * -at::xlogy(sure, noisy.clamp_min(least)).mean();
+    return weight_ * -ops::times_log(sure, noisy).mean();
   }
 
  private:

@@ -81,7 +81,7 @@ TEST_CASE("Costs of classes start no thread", "[train]") {
   }();
   ptrdiff_t before = 0;
   ptrdiff_t after = 0;
-  // A thread has threads of OpenMP of its own.
+  // OpenMP starts threads anew for each thread that calls it.
   std::thread([&] {
     const ThreadsOfTest two(2);  // of LibTorch and of MKL
     before = count();
