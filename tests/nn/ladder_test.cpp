@@ -101,16 +101,29 @@ TEST_CASE("Ladder gradient of the whole network passes central differences", "[n
 
 TEST_CASE("Ladder with detached targets has the same costs, and no gradient through targets",
           "[nn][grad]") {
+  torch::manual_seed(3);
   auto net = small({3, 2, 0, 0.5}, vanilla());
   net->to(torch::kDouble);
   auto b = batch(torch::kDouble);
+  const auto gradients = [&](const torch::Tensor& cost) {
+    return torch::autograd::grad({cost}, net->parameters(), {}, /*retain_graph=*/true);
+  };
   const auto flowing = loss_of(net, b);
   net->options.detach_targets = true;
   const auto detached = loss_of(net, b);
-  // Products of other numbers of rows may round otherwise.
-  const auto bound = roundings(256, torch::kDouble);
-  require_close(detached.total, flowing.total, bound);
-  require_close(detached.clean_logits, flowing.clean_logits, bound);
+  const auto ours = gradients(detached.total);
+  // Products of other numbers of rows round otherwise, and the normalisation of few rows enlarges
+  // that: both sides are as far from the exact result as the expression lets them.
+  const auto bounds = rounding_of(
+      [&] {
+        const auto loss = loss_of(net, b);
+        std::vector<torch::Tensor> results = {loss.total, loss.clean_logits};
+        for (const auto& gradient : gradients(loss.total)) results.push_back(gradient);
+        return results;
+      },
+      torch::kDouble);
+  require_close(detached.total, flowing.total, bounds[0] * 2);
+  require_close(detached.clean_logits, flowing.clean_logits, bounds[1] * 2);
   CHECK_FALSE(detached.clean_logits.requires_grad());
 
   // The step by hand: noisy rows with gradients, clean rows without.
@@ -139,15 +152,11 @@ TEST_CASE("Ladder with detached targets has the same costs, and no gradient thro
   for (size_t l = 0; l < 4; ++l) {
     if (decoded[l].cost.defined()) total = total + net->options.lambda[l] * decoded[l].cost;
   }
-  const auto gradients = [&](const torch::Tensor& cost) {
-    return torch::autograd::grad({cost}, net->parameters(), {}, /*retain_graph=*/true);
-  };
   const auto by_hand = gradients(total);
-  const auto ours = gradients(detached.total);
   const auto through_targets = gradients(flowing.total);
   double largest = 0;
   for (size_t i = 0; i < ours.size(); ++i) {
-    require_close(ours[i], by_hand[i]);
+    require_close(ours[i], by_hand[i], bounds[i + 2] * 2);
     largest = std::max(largest, (ours[i] - through_targets[i]).abs().max().item<double>());
   }
   CHECK(largest > 1e-3);
@@ -566,18 +575,19 @@ TEST_CASE("Ladder takes bytes as the sampler scales them", "[nn]") {
     const auto y = torch::arange(23) % 3;
     CHECK(torch::equal(loss_of(net, {bytes, y, bytes}).total,
                        loss_of(net, {scaled, y, scaled}).total));
-    net->calibrate(scaled, 5);
+    // Eight rows begin at a multiple of 64 bytes: products of a BLAS may round by alignment.
+    net->calibrate(scaled, 8);
     net->eval();
     const auto logits = net->forward(scaled);
-    net->calibrate(bytes, 5);
+    net->calibrate(bytes, 8);
     CHECK(torch::equal(net->forward(bytes), logits));
     std::vector<int64_t> sizes;
     const auto by_batch = [&](int64_t begin, int64_t end) {
       sizes.push_back(end - begin);
       return bytes.slice(0, begin, end);
     };
-    net->calibrate(23, by_batch, 5);
-    CHECK(sizes == std::vector<int64_t>{5, 5, 5, 5, 3});
+    net->calibrate(23, by_batch, 8);
+    CHECK(sizes == std::vector<int64_t>{8, 8, 7});
     CHECK(torch::equal(net->forward(bytes), logits));
     CHECK(error_text([&] { net->calibrate(1, by_batch, 5); }) ==
           "Ladder: expected at least 2 rows and a batch size of at least 2 to calibrate but got 1 "

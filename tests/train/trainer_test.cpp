@@ -488,7 +488,8 @@ TEST_CASE_METHOD(OneThread, "Trainer names the cost that is not finite", "[train
             "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");
   }
   SECTION("in sum alone") {
-    auto heavy = small_ladder(1, {1e39, 0, 0, 0});
+    // Each weight is a float32 number; their costs in sum are not.
+    auto heavy = small_ladder(1, {3e38, 3e38, 3e38, 3e38});
     Trainer trainer(heavy, data, quick_options());
     REQUIRE(error_text([&] { trainer.run(); }) ==
             "Trainer: the total cost is not finite at step 1 (lower lambda).");
