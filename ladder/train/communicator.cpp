@@ -43,7 +43,17 @@ void check_place(const CommunicatorOptions& options) {
               ".");
 }
 
+class Done : public PendingExchange {
+ public:
+  void wait() override {}
+};
+
 }  // namespace
+
+std::unique_ptr<PendingExchange> Communicator::start_all_reduce(torch::Tensor tensor) {
+  all_reduce(tensor);
+  return std::make_unique<Done>();
+}
 
 std::string to_string(RankStatistics statistics) {
   return statistics == RankStatistics::kLocal ? "local" : "synchronised";
@@ -139,13 +149,15 @@ class C10dCommunicator : public Communicator {
   int64_t size() const override { return options_.size; }
 
   void broadcast(torch::Tensor& tensor) override {
-    exchange(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
+    start(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
       return group.broadcast(there);
-    });
+    })->wait();
   }
 
-  void all_reduce(torch::Tensor& tensor) override {
-    exchange(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
+  void all_reduce(torch::Tensor& tensor) override { start_all_reduce(tensor)->wait(); }
+
+  std::unique_ptr<PendingExchange> start_all_reduce(torch::Tensor tensor) override {
+    return start(tensor, [](c10d::Backend& group, std::vector<at::Tensor>& there) {
       return group.allreduce(there);
     });
   }
@@ -156,12 +168,12 @@ class C10dCommunicator : public Communicator {
     std::vector<at::Tensor> own = {&group == group_.get() ? whole.cpu() : whole};
     std::vector<std::vector<at::Tensor> > all(1);
     for (int64_t i = 0; i < size(); ++i) all.front().push_back(at::empty_like(own.front()));
-    wait([&] { return group.allgather(all, own); }, &group);
+    guarded([&] { finish(*group.allgather(all, own), group); });
     return all.front();
   }
 
   void barrier() override {
-    wait([&] { return group_->barrier(); }, group_.get());
+    guarded([&] { finish(*group_->barrier(), *group_); });
   }
 
  private:
@@ -215,16 +227,36 @@ class C10dCommunicator : public Communicator {
     return own.empty() ? "127.0.0.1" : own;
   }
 
+  // Work of c10d, and the tensor to copy its result to.
+  class Pending : public PendingExchange {
+   public:
+    Pending(C10dCommunicator& owner, const c10d::Backend& group, torch::Tensor tensor)
+        : owner_(owner), group_(group), tensor_(std::move(tensor)) {}
+
+    void wait() override {
+      const torch::NoGradGuard no_grad;
+      owner_.guarded([&] { owner_.finish(*work, group_); });
+      if (there.front().const_data_ptr() != tensor_.const_data_ptr()) tensor_.copy_(there.front());
+    }
+
+    std::vector<at::Tensor> there;  // where the group exchanges it
+    c10::intrusive_ptr<c10d::Work> work;
+
+   private:
+    C10dCommunicator& owner_;
+    const c10d::Backend& group_;
+    torch::Tensor tensor_;
+  };
+
   template <typename Call>
-  void exchange(torch::Tensor& tensor, const Call& call) {
+  std::unique_ptr<Pending> start(const torch::Tensor& tensor, const Call& call) {
     const torch::NoGradGuard no_grad;
     auto& group = group_of(tensor);
+    auto pending = std::make_unique<Pending>(*this, group, tensor.detach());
     const auto whole = tensor.detach().contiguous();
-    std::vector<at::Tensor> there = {&group == group_.get() ? whole.cpu() : whole};
-    wait([&] { return call(group, there); }, &group);
-    if (there.front().const_data_ptr() != tensor.const_data_ptr()) {
-      tensor.detach().copy_(there.front());
-    }
+    pending->there = {&group == group_.get() ? whole.cpu() : whole};
+    guarded([&] { pending->work = call(group, pending->there); });
+    return pending;
   }
 
   // The group that a tensor is exchanged by. All ranks ask for one on a GPU at the same time.
@@ -261,9 +293,9 @@ class C10dCommunicator : public Communicator {
 #endif
 
   // Work on a GPU is only queued, and its wait does not see a lost rank.
-  void finish(c10d::Work& work, [[maybe_unused]] const c10d::Backend* group) {
+  void finish(c10d::Work& work, [[maybe_unused]] const c10d::Backend& group) {
 #ifdef LADDER_NCCL
-    if (group == gpus_.get()) {
+    if (&group == gpus_.get()) {
       const auto end = std::chrono::steady_clock::now() + timeout();
       while (!work.isCompleted()) {
         if (std::chrono::steady_clock::now() > end) {
@@ -277,11 +309,12 @@ class C10dCommunicator : public Communicator {
     work.wait();
   }
 
+  // Calls of c10d: their errors become sentences.
   template <typename Call>
-  void wait(const Call& call, [[maybe_unused]] const c10d::Backend* group) {
+  void guarded(const Call& call) {
     TORCH_CHECK(!broken_, "Communicator: expected a communicator but got one that has failed.");
     try {
-      finish(*call(), group);
+      call();
     } catch (const std::exception& error) {
       broken_ = true;
       const auto text = text_of(error);

@@ -20,10 +20,18 @@ class CommunicationError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Processes, called ranks, that call the same functions in the same order. Every function waits
-/// for all ranks. A tensor has the same shape and type on all ranks. Tensors on GPUs are exchanged
-/// by NCCL if no two ranks share a GPU, else through the memory of the CPU; all_gather then returns
-/// tensors on the CPU.
+/// An exchange that goes on while its rank computes.
+class PendingExchange {
+ public:
+  virtual ~PendingExchange() = default;
+  /// Wait until the tensor holds the result. Error: CommunicationError.
+  virtual void wait() = 0;
+};
+
+/// Processes, called ranks, that call the same functions in the same order. Every function but
+/// start_all_reduce waits for all ranks. A tensor has the same shape and type on all ranks. Tensors
+/// on GPUs are exchanged by NCCL if no two ranks share a GPU, else through the memory of the CPU;
+/// all_gather then returns tensors on the CPU.
 ///
 /// Errors: CommunicationError; the communicator cannot be used after it.
 class Communicator : public BatchRanks {
@@ -32,6 +40,11 @@ class Communicator : public BatchRanks {
 
   /// Replace `tensor` by the one of rank 0.
   virtual void broadcast(torch::Tensor& tensor) = 0;
+  /// Begin `all_reduce`. The memory of `tensor`, contiguous, is neither read nor written until the
+  /// wait for it ends, which comes before the end of the communicator. Several may be under way;
+  /// all ranks begin them in the same order, and wait in any. By default the exchange is done when
+  /// this returns.
+  virtual std::unique_ptr<PendingExchange> start_all_reduce(torch::Tensor tensor);
   /// Wait until all ranks are here.
   virtual void barrier() = 0;
 };

@@ -64,14 +64,15 @@ class LadderObjective : public Objective {
     return step;
   }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
+                            const GradientReady& ready) override {
     const auto* costs = direct_.forward(net_, batch, noise);
     if (costs == nullptr) return {};
     std::vector<float> weights;
     for (const auto level : costs->levels()) {
       weights.push_back(static_cast<float>(net_->options.lambda[static_cast<size_t>(level)]));
     }
-    return direct_.backward(at::tensor(weights, at::kFloat), levels_);
+    return direct_.backward(at::tensor(weights, at::kFloat), levels_, ready);
   }
 
  private:
@@ -176,10 +177,11 @@ class PiecedObjective : public Objective {
     return step;
   }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
+                            const GradientReady& ready) override {
     const bool costs = std::any_of(pieces_.begin(), pieces_.end(),
                                    [](const auto& piece) { return piece->has_cost(); });
-    return costs ? torch::Tensor() : base_->direct_step(batch, noise);
+    return costs ? torch::Tensor() : base_->direct_step(batch, noise, ready);
   }
 
   void before_step(const StepPosition& position) override {
@@ -251,7 +253,9 @@ void StepHooks::end_evaluation() {}
 std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
 std::vector<torch::Tensor> StepHooks::row_statistics() { return {}; }
 Ladder Objective::classifier() { return nullptr; }
-torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&) { return {}; }
+torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&, const GradientReady&) {
+  return {};
+}
 size_t Objective::levels() const { return 0; }
 std::map<std::string, std::string> Objective::settings() const { return {}; }
 bool ObjectivePiece::has_cost() const { return false; }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ladder/core/gradient_ready.h"
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
 #include "ladder/nn/denoising_autoencoder.h"
@@ -100,8 +101,10 @@ class Objective : public StepHooks {
   /// Compute costs and gradients in one go, without autograd, where the objective can: return the
   /// costs of `terms`, then the total, and leave the gradients in the parameters. They are those of
   /// `loss(batch, noise).total.backward()`, bit for bit. Undefined, and nothing done, where it
-  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`).
-  virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise);
+  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`). `ready`, if
+  /// given, is told of each gradient.
+  virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
+                                    const GradientReady& ready = {});
 
   /// Return the number of levels that denoising costs may have, 0 up.
   virtual size_t levels() const;

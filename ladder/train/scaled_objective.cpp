@@ -70,12 +70,13 @@ class ScaledObjective : public Objective {
 
   std::vector<torch::Tensor> row_statistics() override { return {means_, start_}; }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise) override {
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
+                            const GradientReady& ready) override {
     if (class_weights_.defined() || !network_costs_the_same()) return {};
     const auto* costs = direct_.forward(net_, batch, noise);
     if (costs == nullptr) return {};
     return direct_.backward(levels_.empty() ? costs->denoising() : lambda(costs->denoising()),
-                            levels_);
+                            levels_, ready);
   }
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {

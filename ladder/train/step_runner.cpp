@@ -153,9 +153,11 @@ torch::Tensor StepRunner::shared_step(SemiBatch batch, NoiseSource& noise) {
 
 // Moves the parameters by one step; returns its costs.
 torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
-  auto costs = objective_->direct_step(batch, noise);
+  auto costs =
+      objective_->direct_step(batch, noise, exchange_ ? exchange_->ready() : GradientReady());
   if (!costs.defined()) {
     auto loss = objective_->loss(batch, noise);
+    const auto watch = exchange_ ? exchange_->watch_autograd() : nullptr;
     loss.total.backward();
     loss.costs.push_back(loss.total);
     costs = as_one_tensor(loss.costs);

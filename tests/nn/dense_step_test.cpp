@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <map>
+
 #include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
@@ -96,9 +98,19 @@ Outcome by_autograd(train::Objective& objective, const SemiBatch& batch) {
 void require_same_step(train::Objective& direct, train::Objective& plain, const SemiBatch& batch) {
   const auto expected = by_autograd(plain, batch);
   NoiseSource noise(7);
-  const auto costs = direct.direct_step(batch, noise);
+  // What is told of each gradient is what the parameter holds in the end.
+  std::map<const void*, torch::Tensor> told;
+  const auto costs = direct.direct_step(
+      batch, noise, [&](const torch::Tensor& parameter, const torch::Tensor& gradient) {
+        REQUIRE(told.emplace(parameter.unsafeGetTensorImpl(), gradient.clone()).second);
+      });
   REQUIRE(costs.defined());
   require_equal(costs, torch::stack(expected.costs));
+  for (const auto& parameter : direct.module().parameters()) {
+    const auto found = told.find(parameter.unsafeGetTensorImpl());
+    REQUIRE((found != told.end()) == parameter.grad().defined());
+    if (found != told.end()) require_equal(found->second, parameter.grad());
+  }
   REQUIRE(noise.offset() == expected.offset);
   const auto gradients = take_gradients(direct.module());
   const auto names = direct.module().named_parameters().keys();

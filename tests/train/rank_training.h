@@ -52,10 +52,11 @@ struct Setup {
   bool scaled = false;
   TrainOptions options = shared_options();
   std::function<void(int64_t done)> on_step = {};
+  std::function<Ladder(torch::Dtype)> network = ladder_of;
 };
 
 inline Ended train_rank(const std::shared_ptr<Communicator>& ranks, const Setup& setup) {
-  const auto net = ladder_of(setup.dtype);
+  const auto net = setup.network(setup.dtype);
   auto options = setup.options;
   options.ranks = ranks;
   if (setup.folder) {

@@ -122,12 +122,23 @@ class DenseStep::Impl {
     return true;
   }
 
-  void backward(const at::Tensor& lambda) {
+  void backward(const at::Tensor& lambda, const GradientReady& ready) {
     const at::NoGradGuard no_gradients;
     const auto* weights = lambda.const_data_ptr<float>();
-    for (auto level = first_decoded(); level <= top(); ++level) denoise_backward(level, weights);
+    const auto tell = [&](const Learned& learned) {
+      if (ready && learned.defined()) ready(learned.value, learned.gradient);
+    };
+    for (auto level = first_decoded(); level <= top(); ++level) {
+      denoise_backward(level, weights);
+      tell(decoder(level).weight);
+      tell(decoder(level).vertical);
+    }
     top_backward();
-    for (size_t l = encoder_.size(); l >= 1; --l) encode_backward(l);
+    for (size_t l = encoder_.size(); l >= 1; --l) {
+      auto& level = encoder_[l - 1];
+      encode_backward(l);
+      for (const auto* learned : {&level.gamma, &level.beta, &level.weight}) tell(*learned);
+    }
     hand_over();
     batch_ = {};
   }
@@ -560,7 +571,9 @@ std::unique_ptr<DenseStep> DenseStep::of(const Ladder& net) {
 bool DenseStep::forward(const SemiBatch& batch, NoiseSource& noise) {
   return impl_->forward(batch, noise);
 }
-void DenseStep::backward(const at::Tensor& lambda) { impl_->backward(lambda); }
+void DenseStep::backward(const at::Tensor& lambda, const GradientReady& ready) {
+  impl_->backward(lambda, ready);
+}
 float DenseStep::supervised() const { return impl_->supervised(); }
 const at::Tensor& DenseStep::denoising() const { return impl_->denoising(); }
 const std::vector<int64_t>& DenseStep::levels() const { return impl_->levels(); }

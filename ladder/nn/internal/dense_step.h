@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "ladder/core/gradient_ready.h"
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
 #include "ladder/nn/ladder.h"
@@ -48,8 +49,9 @@ class DenseStep {
   const std::vector<int64_t>& levels() const;
 
   /// Compute the gradients of supervised() + sum of lambda_i denoising()_i, and put them into the
-  /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU.
-  void backward(const at::Tensor& lambda);
+  /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU. `ready`,
+  /// if given, is told of each gradient before the next one is computed.
+  void backward(const at::Tensor& lambda, const GradientReady& ready = {});
 
  private:
   class Impl;

@@ -15,9 +15,9 @@ const DenseStep* DirectStep::forward(const Ladder& net, const SemiBatch& batch,
   return step_ && step_->forward(batch, noise) ? step_.get() : nullptr;
 }
 
-torch::Tensor DirectStep::backward(const torch::Tensor& lambda,
-                                   const std::vector<int64_t>& levels) {
-  step_->backward(lambda);
+torch::Tensor DirectStep::backward(const torch::Tensor& lambda, const std::vector<int64_t>& levels,
+                                   const GradientReady& ready) {
+  step_->backward(lambda, ready);
   const auto& denoising = step_->denoising();
   const auto& costed = step_->levels();
   auto costs = at::zeros({static_cast<int64_t>(levels.size()) + 2}, at::kFloat);

@@ -21,7 +21,9 @@ class DirectStep {
 
   /// Compute the gradients with the weights `lambda` of the costs, float32. Return the supervised
   /// cost, the denoising costs of `levels`, 0 where they are not computed now, and the total.
-  torch::Tensor backward(const torch::Tensor& lambda, const std::vector<int64_t>& levels);
+  /// `ready` as in DenseStep::backward.
+  torch::Tensor backward(const torch::Tensor& lambda, const std::vector<int64_t>& levels,
+                         const GradientReady& ready);
 
  private:
   std::unique_ptr<DenseStep> step_;
