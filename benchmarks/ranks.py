@@ -1,6 +1,7 @@
 """Time the training step of several ranks, beside PyTorch's DistributedDataParallel.
 
     python3 benchmarks/ranks.py [--networks full,conv-small] [--ranks 1,2,4] [--rate 1gbit]
+        [--program ladder-step-bench] [--beside ladder-step-bench of another commit]
 
 Every implementation on every number of ranks is a group of processes with one thread each, which wait on
 their standard input. After a warm-up, rounds of a few steps go through all groups in turn, so that whatever
@@ -26,7 +27,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "build" / "release" / "bin" / "ladder-step-bench"
 SERVER = ROOT / "benchmarks" / "peers" / "server.py"
-TITLES = {"ladder": "this library", "ddp": "PyTorch DistributedDataParallel"}
+TITLES = {
+    "ladder": "this library",
+    "beside": "this library, the other program",
+    "ddp": "PyTorch DistributedDataParallel",
+}
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 MEGABYTES = {"full": 12.42, "conv-small": 0.5}  # of gradients
 MACHINES = (8, 64)
@@ -78,14 +83,16 @@ class Machines:
 class Group:
     """The ranks of one implementation, which take steps on request."""
 
-    def __init__(self, name: str, network: str, ranks: int, machines: Machines):
+    def __init__(
+        self, name: str, network: str, ranks: int, machines: Machines, programs: dict[str, Path]
+    ):
         self.name, self.network, self.ranks = name, network, ranks
         self.seconds: list[float] = []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        if name == "ladder":
-            command = [str(PROGRAM), "--serve", "--network", network, "--threads", "1"]
+        if name in programs:
+            command = [str(programs[name]), "--serve", "--network", network, "--threads", "1"]
         else:
             command = [sys.executable, str(SERVER), "eager", "--network", network, "--threads", "1"]
         self.processes = []
@@ -133,10 +140,15 @@ class Group:
 
 
 def measure(network: str, options: argparse.Namespace, machines: Machines) -> dict:
+    programs = {"ladder": options.program}
+    if options.beside:
+        programs["beside"] = options.beside
+    names = [name for name in TITLES if name in programs or name == "ddp"]
     groups = [
-        Group(name, network, ranks, machines)
+        Group(name, network, ranks, machines, programs)
         for ranks in options.ranks
-        for name in options.only
+        for name in names
+        if name in options.only or (name == "beside" and "ladder" in options.only)
     ]
     try:
         for group in groups:
@@ -188,6 +200,8 @@ def main() -> int:
     parser.add_argument("--ranks", type=lambda t: [int(n) for n in t.split(",")], default=[1, 2, 4])
     parser.add_argument("--only", type=words, default=["ladder", "ddp"], help="ladder, ddp or both")
     parser.add_argument("--rate", help="of a cable between two network namespaces, 1gbit say")
+    parser.add_argument("--program", type=Path, default=PROGRAM, help="of this library")
+    parser.add_argument("--beside", type=Path, help="another build of it, of an older commit say")
     parser.add_argument("--warm-up", type=int, default=3, help="steps (default 3)")
     parser.add_argument("--steps", type=int, default=3, help="in a round (default 3)")
     parser.add_argument("--rounds", type=int, default=5, help="(default 5)")

@@ -602,24 +602,17 @@ FitReport Classifier::fit_rows(Rows rows) {
   const int64_t steps_per_epoch =
       drawn / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
   const bool writes = !options_.folder.empty() && (!options_.ranks || options_.ranks->rank() == 0);
-  const auto stored = !writes ? std::nullopt : runs::read_config(options_.folder);
-  const auto of_first_rank = [&](int64_t value) {
-    if (!options_.ranks) return value;
-    auto told = at::tensor({value}, at::kLong);
-    options_.ranks->broadcast(told);
-    return told.item<int64_t>();
-  };
+  const auto continued =
+      writes && options_.resume ? runs::read_config(options_.folder) : std::nullopt;
   config.statistics = options_.statistics;
-  if (stored && options_.resume && !config.statistics) config.statistics = stored->statistics;
-  if (options_.ranks) {
-    config.statistics = static_cast<train::RankStatistics>(of_first_rank(
-        static_cast<int64_t>(config.statistics.value_or(train::RankStatistics::kLocal))));
-  }
+  runs::settle_statistics(config, continued, options_.ranks);
   if (options_.minutes > 0) {
-    config.epochs = of_first_rank(stored && options_.resume ? stored->epochs : 0);
-    if (config.epochs == 0) {
-      config.epochs = of_first_rank(training.epochs_within(options_.minutes, division));
-    }
+    const auto agreed = [&](int64_t epochs) {
+      return train::value_of_first_rank(options_.ranks, epochs);
+    };
+    config.epochs = agreed(continued ? continued->epochs : 0);
+    if (config.epochs == 0)
+      config.epochs = agreed(training.epochs_within(options_.minutes, division));
   } else {
     config.epochs =
         options_.epochs > 0
@@ -632,8 +625,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   train::RunRecordFactory record;
   if (writes) {
     auto json = runs::to_json(config);
-    if (stored && options_.resume) {
-      const auto differences = runs::diff(*stored, config);
+    if (continued) {
+      const auto differences = runs::diff(*continued, config);
       TORCH_CHECK(differences.empty(),
                   "Classifier: expected the settings and data that the run in ",
                   options_.folder.string(),

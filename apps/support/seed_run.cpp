@@ -80,17 +80,6 @@ struct SettledRun {
   ops::ProductPlan products;
 };
 
-// Sets the statistics to those of the first rank, which knows the run that it continues.
-void agree_on_statistics(const std::shared_ptr<train::Communicator>& ranks,
-                         runs::RunConfig& config) {
-  if (!ranks) return;
-  auto told = torch::tensor(
-      {static_cast<int64_t>(config.statistics.value_or(train::RankStatistics::kLocal))},
-      torch::kInt64);
-  ranks->broadcast(told);
-  config.statistics = static_cast<train::RankStatistics>(told.item<int64_t>());
-}
-
 SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
                       const RunPlace& place, uint64_t seed, int64_t labeled_rows,
                       ProgressLine& line) {
@@ -105,8 +94,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.candidate = place.start;
   const auto stored =
       place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
-  if (stored && flags.resume && !config.statistics) config.statistics = stored->statistics;
-  agree_on_statistics(place.ranks, config);
+  runs::settle_statistics(config, flags.resume ? stored : std::nullopt, place.ranks);
   if (!place.first_rank()) return run;  // the first hands on what it continues
   const auto environment_here = [&] {
     auto here = environment(run.products, experiment.data_dir);

@@ -402,6 +402,15 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
   return pieces.empty() ? objective : train::with_pieces(objective, std::move(pieces));
 }
 
+void settle_statistics(RunConfig& config, const std::optional<RunConfig>& continued,
+                       const std::shared_ptr<train::Communicator>& ranks) {
+  if (!config.statistics && continued) config.statistics = continued->statistics;
+  if (!ranks) return;
+  const auto own = config.statistics.value_or(train::RankStatistics::kLocal);
+  config.statistics = static_cast<train::RankStatistics>(
+      train::value_of_first_rank(ranks, static_cast<int64_t>(own)));
+}
+
 std::string to_json(const RunConfig& config) {
   auto object = object_of(config);
   if (config.environment) {

@@ -97,6 +97,12 @@ models::NetworkOptions network_of(const RunConfig& config);
 /// the pieces. Initialise the parameters first: row projection keeps their norms.
 std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net);
 
+/// Set the statistics of ranks to those that were asked for, else those of the run that is
+/// continued, if one is, else local. Rank 0, which knows that run, decides for all; without ranks
+/// none may stay none.
+void settle_statistics(RunConfig& config, const std::optional<RunConfig>& continued,
+                       const std::shared_ptr<train::Communicator>& ranks);
+
 /// JSON of the settings: an object with one key a field, layers as text ("dense 1000"), labels as a
 /// number or "all". Fields that are not known are left out.
 std::string to_json(const RunConfig& config);

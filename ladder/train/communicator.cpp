@@ -55,6 +55,13 @@ std::unique_ptr<PendingExchange> Communicator::start_all_reduce(torch::Tensor te
   return std::make_unique<Done>();
 }
 
+int64_t value_of_first_rank(const std::shared_ptr<Communicator>& ranks, int64_t value) {
+  if (!ranks) return value;
+  auto told = at::tensor({value}, at::kLong);
+  ranks->broadcast(told);
+  return told.item<int64_t>();
+}
+
 std::string to_string(RankStatistics statistics) {
   return statistics == RankStatistics::kLocal ? "local" : "synchronised";
 }

@@ -49,6 +49,9 @@ class Communicator : public BatchRanks {
   virtual void barrier() = 0;
 };
 
+/// Return the `value` of rank 0, on all ranks; without ranks `value` itself.
+int64_t value_of_first_rank(const std::shared_ptr<Communicator>& ranks, int64_t value);
+
 /// Rows whose mean and variance normalise the rows of a rank in training.
 enum class RankStatistics {
   kLocal,         ///< its own

@@ -10,6 +10,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
+#include "tests/support/ranks.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace ladder;
@@ -17,6 +18,7 @@ using ladder::runs::Compare;
 using ladder::runs::diff;
 using ladder::runs::run_config_from_json;
 using ladder::runs::RunConfig;
+using ladder::runs::settle_statistics;
 using ladder::testing::error_text;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
@@ -382,4 +384,33 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information");
   CHECK(all.at("pseudo-label.weight") == "0.5");
   CHECK(all.at("mutual information.weight") == "0.25");
+}
+
+TEST_CASE("settle_statistics takes what was asked for, else what the run had, else none",
+          "[runs]") {
+  using train::RankStatistics;
+  RunConfig continued;
+  continued.statistics = RankStatistics::kSynchronised;
+  const auto settled = [&](std::optional<RankStatistics> asked, bool continues) {
+    RunConfig config;
+    config.statistics = asked;
+    settle_statistics(config, continues ? std::optional(continued) : std::nullopt, {});
+    return config.statistics;
+  };
+  CHECK(settled(RankStatistics::kLocal, true) == RankStatistics::kLocal);
+  CHECK(settled(std::nullopt, true) == RankStatistics::kSynchronised);
+  CHECK_FALSE(settled(std::nullopt, false));
+  if (!train::has_communicator()) return;
+  // Of ranks, only the first knows the run; the others do as it does, whatever they were asked for.
+  testing::on_ranks(2, [&](const std::shared_ptr<train::Communicator>& ranks) {
+    for (const bool continues : {true, false}) {
+      RunConfig config;
+      if (ranks->rank() == 1) config.statistics = RankStatistics::kLocal;
+      const bool knows = continues && ranks->rank() == 0;
+      settle_statistics(config, knows ? std::optional(continued) : std::nullopt, ranks);
+      testing::expect(
+          config.statistics == (continues ? RankStatistics::kSynchronised : RankStatistics::kLocal),
+          "the statistics of rank 0");
+    }
+  });
 }
