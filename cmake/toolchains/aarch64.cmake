@@ -4,7 +4,12 @@
 #   apt-get install g++-aarch64-linux-gnu qemu-user zlib1g-dev:arm64 libpng-dev:arm64 libturbojpeg0-dev:arm64 \
 #     libfmt-dev:arm64
 #   pip download --no-deps --only-binary :all: --platform manylinux_2_28_aarch64 torch==2.11.0
-#   python3 -m zipfile -e torch-*.whl build/torch-aarch64
+#   pip download --no-deps --only-binary :all: --platform manylinux2014_aarch64 nvidia-cuda-runtime==13.0.96
+#   pip download --no-deps --only-binary :all: --platform manylinux_2_25_aarch64 nvidia-cuda-cupti==13.0.85
+#   for wheel in *.whl; do python3 -m zipfile -e "$wheel" build/torch-aarch64; done
+#
+# The wheel of torch needs the two libraries of CUDA to be loaded, though no GPU.
+#
 #   cmake --preset release -B build/aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64.cmake \
 #     -DTorch_DIR=$PWD/build/torch-aarch64/torch/share/cmake/Torch
 #   cmake --build build/aarch64 --target ladder_tests
