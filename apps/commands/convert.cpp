@@ -90,6 +90,7 @@ int convert_command(int argc, const char* const* argv) {
     return 0;
   }
   if (flags.out.empty()) throw UsageError("expected the folder to write in -o but got none.");
+  data::check_no_shards(flags.out);
   catch_interruption();
   auto csv = flags.read.read.csv;
   if (!flags.shards.label.empty()) csv.text_columns.push_back(flags.shards.label);

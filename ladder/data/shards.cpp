@@ -685,14 +685,18 @@ struct ShardWriter::State {
   }
 };
 
+void check_no_shards(const std::filesystem::path& folder) {
+  TORCH_CHECK(!std::filesystem::exists(folder / kShardIndex),
+              "ShardWriter: expected a folder without shards but got some in ", folder.string(),
+              " (choose another folder, or remove it).");
+}
+
 ShardWriter::ShardWriter(std::filesystem::path folder, ShardWriterOptions options)
     : state_(std::make_unique<State>()) {
   TORCH_CHECK(options.rows_per_shard >= 1,
               "ShardWriter: expected at least 1 row in a shard but got ", options.rows_per_shard,
               ".");
-  TORCH_CHECK(!std::filesystem::exists(folder / kShardIndex),
-              "ShardWriter: expected a folder without shards but got some in ", folder.string(),
-              " (choose another folder, or remove it).");
+  check_no_shards(folder);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   TORCH_CHECK(std::filesystem::is_directory(folder), "ShardWriter: expected to create ",

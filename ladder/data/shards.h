@@ -90,6 +90,10 @@ struct ShardWriterOptions {
 /// Most levels of a text column, and most classes, that shards may have.
 inline constexpr int64_t kMostShardLevels = 10'000;
 
+/// Error: `folder` holds shards. ShardWriter asks itself; ask before rows are read that it would
+/// not write.
+void check_no_shards(const std::filesystem::path& folder);
+
 /// Writes shards block by block, in constant memory.
 ///
 ///     ShardWriter writer("shards", {.label = "state"});
