@@ -26,9 +26,12 @@ if(LADDER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-find_program(LADDER_MOLD mold)
-mark_as_advanced(LADDER_MOLD)
-if(LADDER_MOLD AND (CMAKE_CXX_COMPILER_ID STREQUAL "Clang"
-    OR (CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)))
-  add_link_options(-fuse-ld=mold)
+# A cross compiler looks for it among the tools of its own target.
+if(NOT CMAKE_CROSSCOMPILING)
+  find_program(LADDER_MOLD mold)
+  mark_as_advanced(LADDER_MOLD)
+  if(LADDER_MOLD AND (CMAKE_CXX_COMPILER_ID STREQUAL "Clang"
+      OR (CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)))
+    add_link_options(-fuse-ld=mold)
+  endif()
 endif()
