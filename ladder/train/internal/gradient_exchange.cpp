@@ -163,8 +163,8 @@ void GradientExchange::start_next() {
   bucket.exchange = ranks_->start_all_reduce(bucket.values);
 }
 
-// Buckets in the order of the gradients on rank 0. `others` values follow those of the last one.
-void GradientExchange::make_buckets(int64_t others) {
+// Buckets in the order of the gradients on rank 0; what is no gradient follows those of the last.
+void GradientExchange::make_buckets(const std::vector<torch::Tensor>& others) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     if (!taken_[i]) order_.push_back(i);
   }
@@ -175,6 +175,8 @@ void GradientExchange::make_buckets(int64_t others) {
   const auto* const end = next + agreed.numel();
   const auto options = parameters_.front().options().requires_grad(false);
   const auto item_bytes = static_cast<int64_t>(options.dtype().itemsize());
+  int64_t other_values = 0;
+  for (const auto& other : others) other_values += other.numel();
   places_.resize(parameters_.size());
   while (next != end) {
     Bucket bucket;
@@ -185,12 +187,17 @@ void GradientExchange::make_buckets(int64_t others) {
       bucket.parameters.push_back(parameter);
       values += parameters_[parameter].numel();
     }
-    bucket.values = at::empty({values + (next == end ? others : 0)}, options);
-    int64_t at = 0;
+    bucket.values = at::empty({values + (next == end ? other_values : 0)}, options);
+    int64_t used = 0;
+    const auto place_for = [&](const torch::Tensor& like) {
+      used += like.numel();
+      return bucket.values.narrow(0, used - like.numel(), like.numel()).view(like.sizes());
+    };
     for (const auto parameter : bucket.parameters) {
-      const auto& like = parameters_[parameter];
-      bucket.places.push_back(bucket.values.narrow(0, at, like.numel()).view(like.sizes()));
-      at += like.numel();
+      bucket.places.push_back(place_for(parameters_[parameter]));
+    }
+    if (next == end) {
+      for (const auto& other : others) other_places_.push_back(place_for(other));
     }
     buckets_.push_back(std::move(bucket));
   }
@@ -203,9 +210,7 @@ void GradientExchange::average(torch::Tensor& costs) {
   others.push_back(costs);
   others.push_back(at::full({}, stop_requested_ ? 1 : 0, costs.options()));
   if (buckets_.empty()) {
-    int64_t values = 0;
-    for (const auto& other : others) values += other.numel();
-    make_buckets(values);
+    make_buckets(others);
     taken_.assign(parameters_.size(), false);
   }
   // What no pass told of: gradients of the first step, and of parameters without one.
@@ -215,15 +220,7 @@ void GradientExchange::average(torch::Tensor& costs) {
     const auto& gradient = parameters_[i].grad();
     gradient.defined() ? place.copy_(gradient) : place.zero_();
   }
-  auto& last = buckets_.back().values;
-  const auto rest = [&](const auto& use) {
-    int64_t at = last.numel();
-    for (auto other = others.rbegin(); other != others.rend(); ++other) {
-      at -= other->numel();
-      use(last.narrow(0, at, other->numel()).view(other->sizes()), *other);
-    }
-  };
-  rest([](torch::Tensor place, const torch::Tensor& other) { place.copy_(other); });
+  for (size_t i = 0; i < others.size(); ++i) other_places_[i].copy_(others[i]);
   while (started_ < buckets_.size()) start_next();
 
   bytes_ = row_ranks_->bytes;
@@ -240,7 +237,7 @@ void GradientExchange::average(torch::Tensor& costs) {
       if (gradient.defined()) gradient.copy_(bucket.places[i]);
     }
   }
-  rest([](const torch::Tensor& place, torch::Tensor other) { other.copy_(place); });
+  for (size_t i = 0; i < others.size(); ++i) others[i].copy_(other_places_[i]);
   stop_agreed_ = others.back().item<double>() > 0;
 
   const auto end = std::chrono::steady_clock::now();

@@ -71,7 +71,7 @@ class GradientExchange {
   };
 
   void take(size_t parameter, const torch::Tensor& gradient);
-  void make_buckets(int64_t others);
+  void make_buckets(const std::vector<torch::Tensor>& others);
   void start_next();
 
   std::shared_ptr<Communicator> ranks_;
@@ -81,6 +81,7 @@ class GradientExchange {
   int64_t bucket_bytes_;
   std::vector<Bucket> buckets_;                    // none before the first exchange
   std::vector<std::pair<size_t, size_t>> places_;  // of a parameter: bucket, place in it
+  std::vector<torch::Tensor> other_places_;        // in the last bucket
   size_t started_ = 0;                             // buckets of this step
   std::vector<size_t> order_;                      // in which gradients came
   std::vector<bool> taken_;                        // by parameter, in this step
