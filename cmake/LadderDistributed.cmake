@@ -1,16 +1,19 @@
-# _ladder_probe(<name> <variable> <source> <flag of try_compile>...)
+# _ladder_probe(<name> <variable> <header> <flag of try_compile>...)
 #
-# Sets whether a source compiles with LibTorch's headers, and remembers that it did for this LibTorch.
-# The compiler's output is in <name>_probe.log.
-function(_ladder_probe name variable source)
+# Sets whether a header of LibTorch and all that it includes are there, and remembers that they are for this
+# LibTorch. They are only preprocessed: to compile one of them takes ten seconds, and what they declare is known
+# from the series. The compiler's output is in <name>_probe.log.
+function(_ladder_probe name variable header)
   if(NOT LADDER_${name}_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
     get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
     string(TOLOWER "${name}" file)
     set(file "${PROJECT_BINARY_DIR}/${file}_probe")
-    file(WRITE "${file}.cpp" "${source}")
+    file(WRITE "${file}.cpp" "#include <${header}>\n")
+    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # not linked
     try_compile(LADDER_PROBE "${file}" "${file}.cpp"
       CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
-      ${ARGN} CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
+      COMPILE_DEFINITIONS -E -P ${ARGN}
+      CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
     file(WRITE "${file}.log" "${output}")
     set(works "${LADDER_PROBE}")
     unset(LADDER_PROBE CACHE)
@@ -19,6 +22,32 @@ function(_ladder_probe name variable source)
       return()
     endif()
     set(LADDER_${name}_TRIED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch that ${name} works with")
+  endif()
+  set(${variable} ON PARENT_SCOPE)
+endfunction()
+
+# Sets whether LibTorch was built with Gloo, and remembers that it was.
+function(_ladder_links_gloo variable)
+  if(NOT LADDER_GLOO_LINKED_WITH STREQUAL "${LADDER_TORCH_DIR}")
+    get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
+    set(file "${PROJECT_BINARY_DIR}/gloo_probe")
+    file(WRITE "${file}.cpp" "#include <memory>
+namespace gloo::transport { class Device; }
+namespace c10d {
+struct ProcessGroupGloo { static std::shared_ptr<gloo::transport::Device> createDefaultDevice(bool); };
+}
+int main() { return c10d::ProcessGroupGloo::createDefaultDevice(false) == nullptr; }\n")
+    try_compile(LADDER_PROBE "${file}" "${file}.cpp"
+      LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so"
+      CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
+    file(WRITE "${file}.log" "${output}")
+    set(works "${LADDER_PROBE}")
+    unset(LADDER_PROBE CACHE)
+    if(NOT works)
+      set(${variable} OFF PARENT_SCOPE)
+      return()
+    endif()
+    set(LADDER_GLOO_LINKED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch that Gloo is linked with")
   endif()
   set(${variable} ON PARENT_SCOPE)
 endfunction()
@@ -46,14 +75,15 @@ function(ladder_find_distributed)
     return()
   endif()
   get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
-  _ladder_probe(C10D works "#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\n"
-    COMPILE_DEFINITIONS -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}"
-    LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so")
+  _ladder_probe(C10D works torch/csrc/distributed/c10d/ProcessGroupGloo.hpp
+    -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}")
+  if(works)
+    _ladder_links_gloo(works)
+  endif()
   if(NOT works)
     set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
     message(STATUS "Ladder: no training by several processes, which expects c10d with Gloo in LibTorch "
-      "but got errors (c10d_probe.log)")
+      "but got errors (c10d_probe.log, gloo_probe.log)")
     return()
   endif()
   set(LADDER_DISTRIBUTED ON PARENT_SCOPE)
@@ -62,10 +92,8 @@ int main() { return c10d::ProcessGroupGloo::createDefaultDevice() == nullptr; }\
   if(LADDER_CUDA AND EXISTS "${nccl}/nccl.h")
     set(includes "${nccl}" ${CUDAToolkit_INCLUDE_DIRS})
     list(TRANSFORM includes PREPEND "-I")
-    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-    _ladder_probe(NCCL works "#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
-bool made() { return c10d::ProcessGroupNCCL::Options::create() != nullptr; }\n"
-      COMPILE_DEFINITIONS -DUSE_C10D_NCCL -DUSE_DISTRIBUTED ${includes})
+    _ladder_probe(NCCL works torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp
+      -DUSE_C10D_NCCL -DUSE_DISTRIBUTED ${includes})
     if(NOT works)
       message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")
       return()
