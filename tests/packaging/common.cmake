@@ -5,13 +5,15 @@
 #   install_moved(<build tree>)                    installs, then moves the prefix to ${PREFIX}
 #   configure_program(<source> <flag>...)          configures a project in ${WORK_DIR}
 #   build_program(<source> <flag>...)              configures and builds it
+#   forget_settings(<name>)                        the next configuration of a project knows compilers alone
 #   check_installed()                              what must hold of any kind of library
 #
 # Nothing tells the programs where LibTorch is: an installed package must know it.
 
 set(PREFIX "${WORK_DIR}/a prefix")
 set(CONSUMER "${SOURCE_DIR}/examples/consumer")
-set(CONFIGURE_FLAGS -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
+# Of no build type that has flags: what is compiled here calls the library, which is optimised.
+set(CONFIGURE_FLAGS -G Ninja -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}"
   "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE}")
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
@@ -62,6 +64,11 @@ endmacro()
 macro(configure_program source)
   get_filename_component(_name "${source}" NAME)
   run("${CMAKE_COMMAND}" -S "${source}" -B "${WORK_DIR}/${_name}" ${CONFIGURE_FLAGS} ${ARGN})
+endmacro()
+
+# What CMake found out about compilers, for CUDA in seconds, is beside the cache.
+macro(forget_settings name)
+  file(REMOVE "${WORK_DIR}/${name}/CMakeCache.txt")
 endmacro()
 
 macro(build_program source)

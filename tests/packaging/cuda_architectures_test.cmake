@@ -7,7 +7,7 @@ hand_over_torch()
 make_project(fetched)
 
 macro(expect_architectures wanted)
-  file(REMOVE_RECURSE "${WORK_DIR}/fetched")
+  forget_settings(fetched)
   configure_program("${WORK_DIR}/source/fetched" "-DFETCHCONTENT_SOURCE_DIR_LADDER=${SOURCE_DIR}"
     -DCMAKE_EXPORT_COMPILE_COMMANDS=ON ${ARGN})
   file(STRINGS "${WORK_DIR}/fetched/compile_commands.json" lines REGEX "\"command\".*[.]cu ")

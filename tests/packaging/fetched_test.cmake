@@ -14,7 +14,7 @@ if(GIT AND EXISTS "${SOURCE_DIR}/.git")
   if(status EQUAL 0)
     string(STRIP "${output}" commit)
     set(ENV{Torch_DIR} "${TORCH_DIR}")  # a clone has no .venv
-    file(REMOVE_RECURSE "${WORK_DIR}/fetched")
+    forget_settings(fetched)
     configure_program("${WORK_DIR}/source/fetched" "-DLADDER_REPOSITORY=file://${SOURCE_DIR}"
       "-DLADDER_TAG=${commit}")
     expect_libraries_alone(fetched)

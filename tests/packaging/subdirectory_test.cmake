@@ -20,7 +20,7 @@ macro(flags_of regex)
 endmacro()
 
 # Without a build type the library is optimised and says so; the project stays as it is.
-file(REMOVE_RECURSE "${WORK_DIR}/subdirectory")
+forget_settings(subdirectory)
 configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_BUILD_TYPE=
   -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
 expect("Ladder: compiled with -O2, since CMAKE_BUILD_TYPE is not set")
