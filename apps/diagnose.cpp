@@ -190,5 +190,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return apps::run_program(kProgram, [&] { return run(argc, argv); });
+  apps::run_program(kProgram, [&] { return run(argc, argv); });
 }

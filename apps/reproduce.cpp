@@ -13,6 +13,6 @@
 #include "apps/support/program.h"
 
 int main(int argc, char** argv) {
-  return ladder::apps::run_program("ladder-reproduce",
-                                   [&] { return ladder::apps::reproduce_command(argc, argv); });
+  ladder::apps::run_program("ladder-reproduce",
+                            [&] { return ladder::apps::reproduce_command(argc, argv); });
 }

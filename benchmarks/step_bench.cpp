@@ -309,5 +309,5 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   ladder::apps::keep_freed_memory();
-  return ladder::apps::run_program("ladder-step-bench", [&] { return run(argc, argv); });
+  ladder::apps::run_program("ladder-step-bench", [&] { return run(argc, argv); });
 }

@@ -73,5 +73,5 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   keep_freed_memory();
-  return run_program(kProgram, [&] { return run(argc, argv); });
+  run_program(kProgram, [&] { return run(argc, argv); });
 }

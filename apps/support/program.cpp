@@ -121,13 +121,7 @@ std::string processor() {
   return "unknown";
 }
 
-}  // namespace
-
-int run_program(const std::string& name, const std::function<int()>& body) {
-  occupy_closed_streams();
-  // Writing to a closed pipe or past a limit is an error of the write.
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
+int run_body(const std::string& name, const std::function<int()>& body) {
   try {
     return check_output(name, body());
   } catch (const UsageError& error) {
@@ -139,6 +133,18 @@ int run_program(const std::string& name, const std::function<int()>& body) {
   } catch (const std::exception& error) {
     return report(name, error.what(), 1);
   }
+}
+
+}  // namespace
+
+void run_program(const std::string& name, const std::function<int()>& body) {
+  occupy_closed_streams();
+  // Writing to a closed pipe or past a limit is an error of the write.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const int status = run_body(name, body);
+  std::fflush(nullptr);
+  ::_exit(status);
 }
 
 void catch_interruption() {
