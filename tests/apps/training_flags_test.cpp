@@ -13,7 +13,7 @@ using namespace ladder::testing;
 
 TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, status 2", "[cli]") {
   check_wrong_commands(
-      kMnistProgram, "ladder-mnist",
+      ladder_mnist_main, "ladder-mnist",
       {
           {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
           {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
@@ -178,7 +178,7 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 
   const auto help = run_to_end({kMnistProgram, "--epochs", "1", "--help"});
   CHECK(help.status == 0);
-  CHECK(run_to_end({kMnistProgram, "-h"}).out == help.out);
+  CHECK(answer_of(ladder_mnist_main, {kMnistProgram, "-h"}).out == help.out);
   for (const char* flag : {"--recipe",      "--list",       "--labels",        "--layers",
                            "--lambda",      "--noise",      "--input-noise",   "--combinator",
                            "--activation",  "--epochs",     "--batch-size",    "--lr",
@@ -194,7 +194,9 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 
   const auto labeled_batch = [](std::vector<std::string> flags) {
     flags.insert(flags.begin(), {kMnistProgram, "--settings"});
-    return nlohmann::json::parse(run_to_end(flags).out).at("labeled_batch").get<int>();
+    return nlohmann::json::parse(answer_of(ladder_mnist_main, flags).out)
+        .at("labeled_batch")
+        .get<int>();
   };
   CHECK(labeled_batch({"--batch-size=40"}) == 40);
   CHECK(labeled_batch({"--labeled-batch=30", "--batch-size=40"}) == 30);
@@ -209,7 +211,8 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 }
 
 TEST_CASE("ladder-mnist: spaces in lists are taken", "[cli]") {
-  const auto settings = run_to_end(
+  const auto settings = answer_of(
+      ladder_mnist_main,
       {kMnistProgram, "--settings", "--layers", "500, 250, 10", "--lambda", " 1000, 10 , .1, 1"});
   INFO(settings.err);
   REQUIRE(settings.status == 0);
@@ -233,7 +236,8 @@ TEST_CASE("Programs: the help text fits 80 columns and says how a program ends",
 
 TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[cli]") {
   const auto sentence = [](const Arguments& flags) {
-    const auto outcome = run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
+    const auto outcome =
+        answer_of(ladder_mnist_main, Arguments{kMnistProgram, "--settings"} + flags);
     CHECK(outcome.status == 2);
     return mnist_sentence(outcome.err);
   };

@@ -232,7 +232,7 @@ TEST_CASE("denoise counts the parameters of its functions", "[ops]") {
   CHECK(parameter_count(MlpFunction{.hidden = {}, .augmented = true}) == 4);
 }
 
-TEST_CASE("denoise kernels agree between instruction sets", "[ops]") {
+TEST_CASE("denoise kernels agree between instruction sets", "[ops][every-kernel]") {
   torch::manual_seed(8);
   namespace cpu = ladder::ops::cpu;
   const auto tables = cpu::runnable_kernels();

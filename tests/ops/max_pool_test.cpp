@@ -45,7 +45,7 @@ TEST_CASE("max_pool and its gradient are those of max_pool2d, bit for bit", "[op
   }
 }
 
-TEST_CASE("max_pool kernels agree between instruction sets", "[ops]") {
+TEST_CASE("max_pool kernels agree between instruction sets", "[ops][every-kernel]") {
   torch::manual_seed(2);
   namespace cpu = ladder::ops::cpu;
   const auto tables = cpu::runnable_kernels();

@@ -321,7 +321,7 @@ TEST_CASE("normalise runs in bfloat16 through the composite", "[ops]") {
   CHECK(result.h.scalar_type() == torch::kBFloat16);
 }
 
-TEST_CASE("normalise kernels agree between instruction sets", "[ops]") {
+TEST_CASE("normalise kernels agree between instruction sets", "[ops][every-kernel]") {
   torch::manual_seed(7);
   const auto tables = ladder::ops::cpu::runnable_kernels();
   const auto x = torch::randn({8, 45});

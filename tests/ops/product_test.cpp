@@ -130,7 +130,8 @@ void multiply_odd_sizes(
 
 }  // namespace
 
-TEST_CASE("linear by every kernel of this machine agrees with double precision", "[ops]") {
+TEST_CASE("linear by every kernel of this machine agrees with double precision",
+          "[ops][every-kernel]") {
   torch::manual_seed(6);
   const auto all = ladder::ops::cpu::runnable_kernels();
   for (int t = 0; t < all.count; ++t) {
@@ -142,7 +143,8 @@ TEST_CASE("linear by every kernel of this machine agrees with double precision",
   }
 }
 
-TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else", "[ops]") {
+TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else",
+          "[ops][every-kernel]") {
   torch::manual_seed(7);
   const auto all = ladder::ops::cpu::runnable_kernels();
   std::vector<const ladder::ops::cpu::ProductKernel*> kernels = {
@@ -161,7 +163,7 @@ TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else", "[
   }
 }
 
-TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops]") {
+TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops][every-kernel]") {
   const double infinity = std::numeric_limits<double>::infinity();
   // The second has all bits of its fraction, the third rounds up to infinity.
   for (const uint32_t word : {0x7f800000U, 0x7fffffffU, 0x7f7fffffU}) {

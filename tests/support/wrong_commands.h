@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/program.h"
+#include "tests/support/linked_program.h"
+#include "tests/support/paths.h"
 #include "tests/support/run_files.h"
 
 namespace ladder::testing {
@@ -17,16 +19,19 @@ struct WrongCommand {
   std::string sentence;
 };
 
-/// Checks that `binary`, called `name`, answers each with its sentence alone and status 2, and
-/// writes nothing.
-inline void check_wrong_commands(const std::string& binary, const std::string& name,
+/// Checks that the program `name`, whose main function is `main`, answers each with its sentence
+/// alone and status 2, and writes nothing. The first is answered by the program itself.
+inline void check_wrong_commands(Main main, const std::string& name,
                                  const std::vector<WrongCommand>& all) {
   const TemporaryFolder folder;
+  const std::map<std::string, std::string> environment = {
+      {"LADDER_DATA", (folder / "none").string()}};
   for (const auto& wrong : all) {
-    const auto outcome =
-        run_to_end(Arguments{binary} + wrong.flags + Arguments{"--out", (folder / "run").string()},
-                   {{"LADDER_DATA", (folder / "none").string()}});
     INFO(wrong.sentence);
+    const auto command =
+        Arguments{program_path(name)} + wrong.flags + Arguments{"--out", (folder / "run").string()};
+    const auto outcome = &wrong == &all.front() ? run_to_end(command, environment)
+                                                : answer_of(main, command, environment);
     CHECK(one_sentence(name, outcome.err) == wrong.sentence);
     CHECK(outcome.status == 2);
     CHECK(outcome.out.empty());

@@ -76,7 +76,7 @@ std::array<Bound, 3> winograd_bounds(const WinogradCase& c, const WinogradOperan
 
 }  // namespace
 
-TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops]") {
+TEST_CASE("Winograd's kernels convolve, in every instruction set", "[ops][every-kernel]") {
   torch::manual_seed(1);
   const auto tables = cpu::runnable_kernels();
   for (const auto& c : kWinogradCases) {
