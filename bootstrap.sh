@@ -240,8 +240,28 @@ cmake_is_new_enough() {
   [ "$(printf '%s\n' 3.24 "$version" | sort -V | head -n 1)" = 3.24 ]
 }
 
+# jobs_that_fit: prints one job for each core, fewer where each could not have 2 GiB, which a translation unit that
+# includes LibTorch takes.
+jobs_that_fit() {
+  local jobs fit
+  jobs=$(nproc 2>/dev/null || echo 2)
+  if [ -r /proc/meminfo ]; then
+    fit=$(awk '/^MemAvailable/ { print int($2 / 2097152) }' /proc/meminfo)
+    [ "${fit:-1}" -ge 1 ] || fit=1
+    [ "$jobs" -le "$fit" ] || jobs=$fit
+  fi
+  printf '%s\n' "$jobs"
+}
+
+# run_tests PRESET FLAGS...: by ctest, one more than there are cores, since some wait for time-outs.
+run_tests() {
+  local preset=$1
+  shift
+  exec ctest --test-dir "$root/build/$preset" -j "$(($(jobs_that_fit) + 1))" --output-on-failure "$@"
+}
+
 build() {
-  local preset=$1 jobs
+  local preset=$1
   shift
   mkdir -p "$root/build"
   : >"$log"
@@ -263,17 +283,9 @@ build() {
     printf '%s\n' "$state" >"$folder/.bootstrap"
   fi
 
-  # A translation unit that includes LibTorch takes about 2 GiB.
-  jobs=$(nproc 2>/dev/null || echo 2)
-  if [ -r /proc/meminfo ]; then
-    local fit
-    fit=$(awk '/^MemAvailable/ { print int($2 / 2097152) }' /proc/meminfo)
-    [ "${fit:-1}" -ge 1 ] || fit=1
-    [ "$jobs" -le "$fit" ] || jobs=$fit
-  fi
   local hint=""
   [ -e "$folder/ladder/libladder.a" ] || hint=", which takes minutes the first time"
-  step "Building build/$preset$hint" cmake --build "$folder" -j "$jobs" --target "$@"
+  step "Building build/$preset$hint" cmake --build "$folder" -j "$(jobs_that_fit)" --target "$@"
 }
 
 # ---- Data
@@ -536,13 +548,13 @@ case "$command" in
   test)
     build "$preset" all
     ensure_test_python
-    exec ctest --test-dir "$root/build/$preset" -j 2 --output-on-failure "$@"
+    run_tests "$preset" "$@"
     ;;
   asan)
     build asan all
     ensure_test_python
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-    exec ctest --test-dir "$root/build/asan" -j 2 --output-on-failure "$@"
+    run_tests asan "$@"
     ;;
   tsan)
     build tsan thread_tests
