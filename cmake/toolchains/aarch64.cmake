@@ -18,6 +18,7 @@ set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64)
+# QEMU 7.2 offers more by default than it runs: LibTorch meets an illegal instruction.
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -cpu neoverse-n1)
 set(LADDER_CUDA OFF CACHE BOOL "Compile CUDA kernels")
 set(LADDER_BUILD_PYTHON OFF CACHE BOOL "Build the Python package")
