@@ -6,6 +6,8 @@
 #include <ladder/data/features.h>
 #include <ladder/exports/model_card.h>
 #include <ladder/models/combinators.h>
+#include <ladder/ops/product.h>
+#include <ladder/runs/run_config.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/metrics.h>
 #include <torch/cuda.h>

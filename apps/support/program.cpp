@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <ladder/ops/kernel_info.h>
 #include <ladder/ops/product.h>
+#include <ladder/runs/run_config.h>
 #include <ladder/version.h>
 #include <torch/version.h>
 #include <unistd.h>

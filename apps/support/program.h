@@ -1,13 +1,18 @@
 /// What all programs share: errors as sentences, signals, the machine.
 #pragma once
 
-#include <ladder/ops/product.h>
-#include <ladder/runs/run_config.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+
+// Their headers need LibTorch's, whose templates take a file ten seconds to compile.
+namespace ladder::ops {
+struct ProductPlan;
+}
+namespace ladder::runs {
+struct Environment;
+}
 
 namespace ladder::apps {
 
