@@ -25,6 +25,7 @@
 
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
+#include "apps/support/program.h"
 
 namespace ladder::apps {
 // What a rank writes about itself, in one line.
@@ -214,10 +215,21 @@ struct RankGroup::State {
       ending = true;
     }
     wake.notify_all();
+    await_session();
     beats.join();
     beat.ended = true;
     write();
     ::close(file);
+  }
+
+  // Rank 0 knows the line of a rank by the name of the session, which it gives at its start: one
+  // that ends before without that name would be silent to it.
+  void await_session() const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(silence);
+    while (!rank.first() && !fs::exists(folder / "session") && !stop_requested() &&
+           std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(kLook);
+    }
   }
 
   fs::path file_of(int64_t one) const { return folder / fmt::format("rank-{}", one); }

@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "apps/support/command_line.h"
@@ -152,6 +154,18 @@ TEST_CASE("RankGroup: learns that a rank has ended, is dead or is silent", "[ran
     { const RankGroup second({.rank = 1, .size = 2}, folder.path(), 0.3); }
     CHECK(first.wait([](int64_t) { return false; }, never).empty());
   }
+}
+
+TEST_CASE("RankGroup: learns that a rank has ended before rank 0 started", "[ranks]") {
+  const TemporaryFolder folder;
+  std::thread second([&] { const RankGroup early({.rank = 1, .size = 2}, folder.path(), 60); });
+  while (!fs::exists(folder / ".ranks/rank-1")) std::this_thread::yield();
+  const auto start = std::chrono::steady_clock::now();
+  RankGroup first({.rank = 0, .size = 2}, folder.path(), 60);
+  const auto never = [] { return false; };
+  CHECK(first.wait([](int64_t) { return true; }, never) == std::vector<int64_t>{1});
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
+  second.join();
 }
 
 TEST_CASE("ladder launch: starts ranks, passes their environment and reports failures", "[ranks]") {
