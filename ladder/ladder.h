@@ -10,6 +10,7 @@
 #include "ladder/core/batch_ranks.h"
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/gradient_ready.h"
 #include "ladder/core/nearest_name.h"
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
