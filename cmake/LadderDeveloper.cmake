@@ -26,7 +26,7 @@ if(LADDER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# A cross compiler looks for it among the tools of its own target.
+# Link by mold where it is found, but not for another machine: a cross compiler does not find it.
 if(NOT CMAKE_CROSSCOMPILING)
   find_program(LADDER_MOLD mold)
   mark_as_advanced(LADDER_MOLD)

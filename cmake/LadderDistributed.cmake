@@ -1,18 +1,16 @@
-# _ladder_probe(<name> <variable> <header> <flag of try_compile>...)
+# _ladder_probe(<name> <variable> <source> <argument of try_compile>...)
 #
-# Sets whether a header of LibTorch and all that it includes are there, and remembers that they are for this
-# LibTorch. They are only preprocessed: to compile one of them takes ten seconds, and what they declare is known
-# from the series. The compiler's output is in <name>_probe.log.
-function(_ladder_probe name variable header)
+# Sets whether a source compiles with this LibTorch, and remembers that it does. The compiler's output is in
+# <name>_probe.log.
+function(_ladder_probe name variable source)
   if(NOT LADDER_${name}_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
     get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
     string(TOLOWER "${name}" file)
     set(file "${PROJECT_BINARY_DIR}/${file}_probe")
-    file(WRITE "${file}.cpp" "#include <${header}>\n")
-    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # not linked
+    file(WRITE "${file}.cpp" "${source}")
     try_compile(LADDER_PROBE "${file}" "${file}.cpp"
       CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
-      COMPILE_DEFINITIONS -E -P ${ARGN}
+      ${ARGN}
       CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
     file(WRITE "${file}.log" "${output}")
     set(works "${LADDER_PROBE}")
@@ -26,30 +24,27 @@ function(_ladder_probe name variable header)
   set(${variable} ON PARENT_SCOPE)
 endfunction()
 
-# Sets whether LibTorch was built with Gloo, and remembers that it was.
-function(_ladder_links_gloo variable)
-  if(NOT LADDER_GLOO_LINKED_WITH STREQUAL "${LADDER_TORCH_DIR}")
-    get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
-    set(file "${PROJECT_BINARY_DIR}/gloo_probe")
-    file(WRITE "${file}.cpp" "#include <memory>
+# _ladder_probe_header(<name> <variable> <header> <flag of the compiler>...)
+#
+# Sets whether a header of LibTorch and all that it includes are there. They are only preprocessed: to compile one
+# of them takes ten seconds, and what they declare is known from the series.
+function(_ladder_probe_header name variable header)
+  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # not linked
+  _ladder_probe(${name} works "#include <${header}>\n" COMPILE_DEFINITIONS -E -P ${ARGN})
+  set(${variable} ${works} PARENT_SCOPE)
+endfunction()
+
+# Sets whether LibTorch was built with Gloo.
+function(_ladder_probe_gloo variable)
+  get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
+  _ladder_probe(GLOO works "#include <memory>
 namespace gloo::transport { class Device; }
 namespace c10d {
 struct ProcessGroupGloo { static std::shared_ptr<gloo::transport::Device> createDefaultDevice(bool); };
 }
-int main() { return c10d::ProcessGroupGloo::createDefaultDevice(false) == nullptr; }\n")
-    try_compile(LADDER_PROBE "${file}" "${file}.cpp"
-      LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so"
-      CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
-    file(WRITE "${file}.log" "${output}")
-    set(works "${LADDER_PROBE}")
-    unset(LADDER_PROBE CACHE)
-    if(NOT works)
-      set(${variable} OFF PARENT_SCOPE)
-      return()
-    endif()
-    set(LADDER_GLOO_LINKED_WITH "${LADDER_TORCH_DIR}" CACHE INTERNAL "LibTorch that Gloo is linked with")
-  endif()
-  set(${variable} ON PARENT_SCOPE)
+int main() { return c10d::ProcessGroupGloo::createDefaultDevice(false) == nullptr; }\n"
+    LINK_LIBRARIES "${root}/lib/libtorch_cpu.so" "${root}/lib/libc10.so")
+  set(${variable} ${works} PARENT_SCOPE)
 endfunction()
 
 # ladder_find_distributed()
@@ -75,10 +70,10 @@ function(ladder_find_distributed)
     return()
   endif()
   get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
-  _ladder_probe(C10D works torch/csrc/distributed/c10d/ProcessGroupGloo.hpp
+  _ladder_probe_header(C10D works torch/csrc/distributed/c10d/ProcessGroupGloo.hpp
     -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}")
   if(works)
-    _ladder_links_gloo(works)
+    _ladder_probe_gloo(works)
   endif()
   if(NOT works)
     set(LADDER_DISTRIBUTED OFF PARENT_SCOPE)
@@ -92,7 +87,7 @@ function(ladder_find_distributed)
   if(LADDER_CUDA AND EXISTS "${nccl}/nccl.h")
     set(includes "${nccl}" ${CUDAToolkit_INCLUDE_DIRS})
     list(TRANSFORM includes PREPEND "-I")
-    _ladder_probe(NCCL works torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp
+    _ladder_probe_header(NCCL works torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp
       -DUSE_C10D_NCCL -DUSE_DISTRIBUTED ${includes})
     if(NOT works)
       message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")

@@ -171,8 +171,7 @@ class C10dCommunicator : public Communicator {
 
   std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override {
     auto& group = group_of(tensor);
-    const auto whole = tensor.detach().contiguous();
-    std::vector<at::Tensor> own = {&group == group_.get() ? whole.cpu() : whole};
+    std::vector<at::Tensor> own = {whole_for(group, tensor)};
     std::vector<std::vector<at::Tensor> > all(1);
     for (int64_t i = 0; i < size(); ++i) all.front().push_back(at::empty_like(own.front()));
     guarded([&] { finish(*group.allgather(all, own), group); });
@@ -255,13 +254,18 @@ class C10dCommunicator : public Communicator {
     torch::Tensor tensor_;
   };
 
+  // The tensor as the group exchanges it: contiguous, for Gloo in the memory of the CPU.
+  at::Tensor whole_for(const c10d::Backend& group, const at::Tensor& tensor) const {
+    const auto whole = tensor.detach().contiguous();
+    return &group == group_.get() ? whole.cpu() : whole;
+  }
+
   template <typename Call>
   std::unique_ptr<Pending> start(const torch::Tensor& tensor, const Call& call) {
     const torch::NoGradGuard no_grad;
     auto& group = group_of(tensor);
     auto pending = std::make_unique<Pending>(*this, group, tensor.detach());
-    const auto whole = tensor.detach().contiguous();
-    pending->there = {&group == group_.get() ? whole.cpu() : whole};
+    pending->there = {whole_for(group, tensor)};
     guarded([&] { pending->work = call(group, pending->there); });
     return pending;
   }

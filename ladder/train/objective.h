@@ -101,8 +101,8 @@ class Objective : public StepHooks {
   /// Compute costs and gradients in one go, without autograd, where the objective can: return the
   /// costs of `terms`, then the total, and leave the gradients in the parameters. They are those of
   /// `loss(batch, noise).total.backward()`, bit for bit. Undefined, and nothing done, where it
-  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`). `ready`, if
-  /// given, is told of each gradient.
+  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`). Call `ready`,
+  /// if given, with each gradient as soon as it is whole.
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
                                     const GradientReady& ready = {});
 

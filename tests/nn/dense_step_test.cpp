@@ -98,7 +98,7 @@ Outcome by_autograd(train::Objective& objective, const SemiBatch& batch) {
 void require_same_step(train::Objective& direct, train::Objective& plain, const SemiBatch& batch) {
   const auto expected = by_autograd(plain, batch);
   NoiseSource noise(7);
-  // What is told of each gradient is what the parameter holds in the end.
+  // `ready` is called once for each parameter, with the gradient that it holds in the end.
   std::map<const void*, torch::Tensor> told;
   const auto costs = direct.direct_step(
       batch, noise, [&](const torch::Tensor& parameter, const torch::Tensor& gradient) {

@@ -49,8 +49,8 @@ class DenseStep {
   const std::vector<int64_t>& levels() const;
 
   /// Compute the gradients of supervised() + sum of lambda_i denoising()_i, and put them into the
-  /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU. `ready`,
-  /// if given, is told of each gradient before the next one is computed.
+  /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU. Call
+  /// `ready`, if given, with each gradient before the next one is computed.
   void backward(const at::Tensor& lambda, const GradientReady& ready = {});
 
  private:
