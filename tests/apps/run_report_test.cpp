@@ -31,8 +31,14 @@ std::string setting(const apps::ReportData& data, const std::string& name) {
 }  // namespace
 
 TEST_CASE("report_of_runs: reads seeds, their baseline and the published error", "[apps]") {
+  const TemporaryFolder folder;  // named seeds: more may be recorded
+  for (const std::string run : {"mnist-100-full/seed-1", "mnist-100-full/seed-2",
+                                "mnist-100-full/seed-3", "mnist-100-baseline/seed-1"}) {
+    fs::create_directories((folder / run).parent_path());
+    fs::copy(recorded(run), folder / run);
+  }
   const auto data =
-      apps::report_of_runs({recorded("mnist-100-full"), recorded("mnist-100-baseline")});
+      apps::report_of_runs({folder / "mnist-100-full", folder / "mnist-100-baseline"});
   CHECK(data.title == "mnist-100-full");
   REQUIRE(data.runs.size() == 3);
   CHECK(data.runs[0].name == "seed 1");
