@@ -86,7 +86,7 @@ const Arguments kShort = {"--epochs", "1", "--quiet"};
 TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, status 2", "[cli]") {
   // What it shares with ladder-mnist is tested there.
   check_wrong_commands(
-      ladder_cifar10_main, "ladder-cifar10",
+      "ladder-cifar10",
       {
           {{"--cache-di", "x"},
            "expected a known flag but got --cache-di (did you mean --cache-dir?)."},
@@ -141,9 +141,9 @@ TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]
   CHECK(rows.size() == row + 1 + 2 + ladder::models::combinators().size());
   CHECK(list.out.find("20.40 +- 0.47") != std::string::npos);
 
-  const auto help = run_to_end({kCifar10Program, "--help"});
+  const auto help = run_to_end(by_shell({kCifar10Program, "--help"}));
   CHECK(help.status == 0);
-  CHECK(answer_of(ladder_cifar10_main, {kCifar10Program, "-h"}).out == help.out);
+  CHECK(run_to_end({kCifar10Program, "-h"}).out == help.out);
   for (const char* flag : {"--recipe", "--list", "--labels", "--lambda", "--noise", "--input-noise",
                            "--combinator", "--activation", "--epochs", "--seeds", "--data-dir",
                            "--cache-dir", "--validation", "--out", "--resume", "--version"}) {

@@ -13,7 +13,7 @@ using namespace ladder::testing;
 
 TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, status 2", "[cli]") {
   check_wrong_commands(
-      ladder_mnist_main, "ladder-mnist",
+      "ladder-mnist",
       {
           {{"--epoch", "1"}, "expected a known flag but got --epoch (did you mean --epochs?)."},
           {{"--bananas"}, "expected a known flag but got --bananas (--help lists them)."},
@@ -176,9 +176,9 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
   CHECK(list.out.find("1000,10,0.1,0.1,0.1,0.1,0.1") != std::string::npos);
   CHECK(list.out.find("21.74 +- 1.77") != std::string::npos);
 
-  const auto help = run_to_end({kMnistProgram, "--epochs", "1", "--help"});
+  const auto help = run_to_end(by_shell({kMnistProgram, "--epochs", "1", "--help"}));
   CHECK(help.status == 0);
-  CHECK(answer_of(ladder_mnist_main, {kMnistProgram, "-h"}).out == help.out);
+  CHECK(run_to_end({kMnistProgram, "-h"}).out == help.out);
   for (const char* flag : {"--recipe",      "--list",       "--labels",        "--layers",
                            "--lambda",      "--noise",      "--input-noise",   "--combinator",
                            "--activation",  "--epochs",     "--batch-size",    "--lr",
@@ -194,15 +194,13 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 
   const auto labeled_batch = [](std::vector<std::string> flags) {
     flags.insert(flags.begin(), {kMnistProgram, "--settings"});
-    return nlohmann::json::parse(answer_of(ladder_mnist_main, flags).out)
-        .at("labeled_batch")
-        .get<int>();
+    return nlohmann::json::parse(run_to_end(flags).out).at("labeled_batch").get<int>();
   };
   CHECK(labeled_batch({"--batch-size=40"}) == 40);
   CHECK(labeled_batch({"--labeled-batch=30", "--batch-size=40"}) == 30);
   CHECK(labeled_batch({"--labeled-batch=300"}) == 100);  // all there are
 
-  const auto version = run_to_end({kMnistProgram, "--version"});
+  const auto version = run_to_end(by_shell({kMnistProgram, "--version"}));
   CHECK(version.status == 0);
   CHECK(std::regex_match(
       version.out,
@@ -211,8 +209,7 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
 }
 
 TEST_CASE("ladder-mnist: spaces in lists are taken", "[cli]") {
-  const auto settings = answer_of(
-      ladder_mnist_main,
+  const auto settings = run_to_end(
       {kMnistProgram, "--settings", "--layers", "500, 250, 10", "--lambda", " 1000, 10 , .1, 1"});
   INFO(settings.err);
   REQUIRE(settings.status == 0);
@@ -236,8 +233,7 @@ TEST_CASE("Programs: the help text fits 80 columns and says how a program ends",
 
 TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[cli]") {
   const auto sentence = [](const Arguments& flags) {
-    const auto outcome =
-        answer_of(ladder_mnist_main, Arguments{kMnistProgram, "--settings"} + flags);
+    const auto outcome = run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
     CHECK(outcome.status == 2);
     return mnist_sentence(outcome.err);
   };

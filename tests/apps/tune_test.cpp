@@ -1,5 +1,4 @@
 #include <tests/support/catch.h>
-#include <tests/support/linked_program.h>
 #include <tests/support/paths.h>
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
@@ -110,8 +109,7 @@ TEST_CASE("ladder tune: goes on after an interruption", "[cli]") {
 TEST_CASE("ladder tune: says what it does not take and what fails", "[cli]") {
   const TemporaryFolder folder;
   const auto sentence = [&](const Arguments& more, int status = 2) {
-    const auto outcome = status == 2 ? answer_of(ladder_main, tune(folder, "t", more))
-                                     : run_to_end(tune(folder, "t", more));
+    const auto outcome = run_to_end(tune(folder, "t", more));
     CHECK(outcome.status == status);
     return one_sentence("ladder", outcome.err);
   };
@@ -128,7 +126,7 @@ TEST_CASE("ladder tune: says what it does not take and what fails", "[cli]") {
   CHECK(sentence({"--label=none"}, 1).find("none") != std::string::npos);
   CHECK_FALSE(fs::exists(folder / "t"));
 
-  const auto help = answer_of(ladder_main, {kLadder, "tune", "--help"});
+  const auto help = run_to_end({kLadder, "tune", "--help"});
   CHECK(help.status == 0);
   CHECK(lines_of(help.out).size() <= 40);
   for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/fork_server.h"
 #include "tests/support/temporary_folder.h"
 
 namespace ladder::testing {
@@ -27,7 +28,14 @@ inline Arguments operator+(Arguments left, const Arguments& right) {
   return left;
 }
 
-/// A program that runs beside the test, with what it prints caught in files.
+/// The command run by a shell: a process of the program's file, also where the program is part of
+/// this test program.
+inline Arguments by_shell(const Arguments& command) {
+  return Arguments{"/bin/sh", "-c", "exec \"$@\"", "sh"} + command;
+}
+
+/// A program that runs beside the test, with what it prints caught in files. It is a fork of the
+/// ForkServer if that serves the command.
 class Program {
  public:
   explicit Program(const Arguments& command,
@@ -41,11 +49,16 @@ class Program {
     }
     for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
 
+    const std::string out = (folder_ / "out").string();
+    const std::string err = (folder_ / "err").string();
+    is_fork_ = fork_server != nullptr && fork_server->serves(command, variables);
+    if (is_fork_) {
+      pid_ = fork_server->start(command, variables, out, err);
+      return;
+    }
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     constexpr int kWrite = O_WRONLY | O_CREAT | O_TRUNC;
-    const std::string out = (folder_ / "out").string();
-    const std::string err = (folder_ / "err").string();
     ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), kWrite, 0666);
     ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), kWrite, 0666);
@@ -68,19 +81,12 @@ class Program {
 
   /// The exit status, or minus the signal that ended it.
   int wait() {
-    if (!status_) {
-      int raw = 0;
-      ::waitpid(pid_, &raw, 0);
-      status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw);
-    }
+    look(/*block=*/true);
     return *status_;
   }
 
   bool running() {
-    int raw = 0;
-    if (!status_ && ::waitpid(pid_, &raw, WNOHANG) == pid_) {
-      status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw);
-    }
+    look(/*block=*/false);
     return !status_;
   }
 
@@ -98,6 +104,19 @@ class Program {
   std::string err() const { return file_bytes(folder_ / "err"); }
 
  private:
+  void look(bool block) {
+    if (status_) return;
+    int raw = 0;
+    if (is_fork_) {
+      const auto told = fork_server->status(pid_, block);
+      if (!told) return;
+      raw = *told;
+    } else if (::waitpid(pid_, &raw, block ? 0 : WNOHANG) != pid_) {
+      return;
+    }
+    status_ = WIFEXITED(raw) ? WEXITSTATUS(raw) : -WTERMSIG(raw);
+  }
+
   static std::vector<char*> pointers(const std::vector<std::string>& texts) {
     std::vector<char*> all;
     for (const auto& text : texts) all.push_back(const_cast<char*>(text.c_str()));
@@ -107,6 +126,7 @@ class Program {
 
   TemporaryFolder folder_;
   pid_t pid_ = -1;
+  bool is_fork_ = false;
   std::optional<int> status_;
 };
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "tests/support/catch.h"
-#include "tests/support/linked_program.h"
 #include "tests/support/paths.h"
+#include "tests/support/program.h"
 #include "tests/support/run_files.h"
 
 namespace ladder::testing {
@@ -19,10 +19,9 @@ struct WrongCommand {
   std::string sentence;
 };
 
-/// Checks that the program `name`, whose main function is `main`, answers each with its sentence
-/// alone and status 2, and writes nothing. The first is answered by the program itself.
-inline void check_wrong_commands(Main main, const std::string& name,
-                                 const std::vector<WrongCommand>& all) {
+/// Checks that the program `name` answers each with its sentence alone and status 2, and writes
+/// nothing. The first is answered by a process of the program's file.
+inline void check_wrong_commands(const std::string& name, const std::vector<WrongCommand>& all) {
   const TemporaryFolder folder;
   const std::map<std::string, std::string> environment = {
       {"LADDER_DATA", (folder / "none").string()}};
@@ -30,8 +29,8 @@ inline void check_wrong_commands(Main main, const std::string& name,
     INFO(wrong.sentence);
     const auto command =
         Arguments{program_path(name)} + wrong.flags + Arguments{"--out", (folder / "run").string()};
-    const auto outcome = &wrong == &all.front() ? run_to_end(command, environment)
-                                                : answer_of(main, command, environment);
+    const auto outcome =
+        run_to_end(&wrong == &all.front() ? by_shell(command) : command, environment);
     CHECK(one_sentence(name, outcome.err) == wrong.sentence);
     CHECK(outcome.status == 2);
     CHECK(outcome.out.empty());
