@@ -39,7 +39,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// Write a new file in the place of an old one. To write an old file anew would wait for the disk:
+/// ext4 sends the bytes there when such a file is closed.
 inline std::filesystem::path write_file(const std::filesystem::path& path, std::string_view bytes) {
+  if (std::filesystem::is_regular_file(std::filesystem::symlink_status(path))) {
+    std::filesystem::remove(path);
+  }
   std::ofstream out(path, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!out.flush()) throw std::runtime_error("could not write " + path.string());
