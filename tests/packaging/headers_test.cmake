@@ -30,9 +30,7 @@ foreach(header IN LISTS headers)
       if(NOT EXISTS "${PREFIX}/include/${name}")
         message(FATAL_ERROR "${header}: expected installed headers but got ${name}")
       endif()
-    elseif(name MATCHES "^(ATen|c10|torch)/")
-      list(APPEND libtorch "#include <${name}>\n")
-    elseif(NOT name MATCHES "^[a-z_]+$")
+    elseif(NOT name MATCHES "^((ATen|c10|torch)/.*|[a-z_]+)$")
       message(FATAL_ERROR "${header}: expected the standard library or LibTorch but got ${name}")
     endif()
     math(EXPR checked "${checked} + 1")
@@ -42,42 +40,46 @@ if(checked LESS 100)
   message(FATAL_ERROR "expected over 100 includes in ${PREFIX} but found ${checked}")
 endif()
 
-# Each header compiles alone, and a second time. LibTorch's headers come precompiled, by the flags of
-# this build: to parse them for every unit would take minutes. They are those that the headers include
-# and no others. (The test "Headers include what they name" reads the include lines for what this
-# cannot see; the target ladder_verify_interface_header_sets compiles every header without a
+# All headers compile together by what they include of LibTorch, and each compiles alone, and a second
+# time. For the latter LibTorch's headers come precompiled, as this build has them: to parse them for
+# every unit would take minutes. (The test "Headers include what they name" reads the include lines for
+# what this cannot see; the target ladder_verify_interface_header_sets compiles every header without a
 # precompiled one.) A unit ends with an error: the compiler stops at the first one, before it spends
 # seconds on all templates of LibTorch that were named and never used.
 file(STRINGS "${BUILD_DIR}/compile_commands.json" command
   REGEX "\"command\".*CMakeFiles/ladder_precompiled.dir/[^ ]*precompiled.cpp.o")
 string(REGEX REPLACE "^ *\"command\": *\"(.*)\",?$" "\\1" command "${command}")
-string(REGEX REPLACE "( -include [^ ]+)? -o [^ ]+ -c [^ ]+.*$" "" command "${command}")
+string(REGEX REPLACE " -o [^ ]+ -c [^ ]+.*$" "" command "${command}")
 string(REPLACE "\\\"" "\"" command "${command}")
 separate_arguments(command UNIX_COMMAND "${command}")
-if(NOT command)
-  message(FATAL_ERROR "expected the flags of ladder_precompiled in ${BUILD_DIR} but found none")
+if(NOT command MATCHES ";-include;[^;]*;?$")
+  message(FATAL_ERROR "expected the flags of ladder_precompiled in ${BUILD_DIR} but got ${command}")
 endif()
-list(REMOVE_DUPLICATES libtorch)
-list(JOIN libtorch "" lines)
-file(WRITE "${WORK_DIR}/libtorch.h" "${lines}")
-run(${command} -x c++-header "${WORK_DIR}/libtorch.h" -o "${WORK_DIR}/libtorch.h.gch")
-list(APPEND command -include "${WORK_DIR}/libtorch.h" "-I${PREFIX}/include" -fsyntax-only -Wfatal-errors)
+string(REGEX REPLACE ";-include;[^;]*;?$" "" plain_command "${command}")
 
-# compile_unit(<lines>): the compiler's first error
+# compile_unit(<lines> <command>...): the compiler's first error
 function(compile_unit lines)
   file(WRITE "${WORK_DIR}/unit.cpp" "${lines}end_of_the_unit;\n")
-  execute_process(COMMAND ${command} "${WORK_DIR}/unit.cpp" WORKING_DIRECTORY "${BUILD_DIR}"
-    ERROR_VARIABLE messages)
+  execute_process(
+    COMMAND ${ARGN} "-I${PREFIX}/include" -fsyntax-only -Wfatal-errors "${WORK_DIR}/unit.cpp"
+    WORKING_DIRECTORY "${BUILD_DIR}" ERROR_VARIABLE messages)
   set(messages "${messages}" PARENT_SCOPE)
 endfunction()
 
-compile_unit("no_such_name name;\n")
+compile_unit("no_such_name name;\n" ${plain_command})
 if(NOT messages MATCHES "error: [^\n]*no_such_name" OR messages MATCHES "end_of_the_unit")
   message(FATAL_ERROR "expected an error about no_such_name but got\n${messages}")
 endif()
-foreach(header IN LISTS headers)
-  compile_unit("#include <${header}>\n#include <${header}>\n")
+macro(expect_compiled what)
   if(messages MATCHES "warning:" OR NOT messages MATCHES "error: [^\n]*end_of_the_unit")
-    message(FATAL_ERROR "expected ${header} to compile alone but got\n${messages}")
+    message(FATAL_ERROR "expected ${what} to compile but got\n${messages}")
   endif()
+endmacro()
+list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>\n" OUTPUT_VARIABLE lines)
+list(JOIN lines "" lines)
+compile_unit("${lines}" ${plain_command})
+expect_compiled("all headers together")
+foreach(header IN LISTS headers)
+  compile_unit("#include <${header}>\n#include <${header}>\n" ${command})
+  expect_compiled("${header} alone")
 endforeach()

@@ -291,8 +291,15 @@ TEST_CASE_METHOD(OneThread, "standardise_over: statistics far from 0 keep their 
 
 namespace {
 
-TrainOptions synchronised_options() {
+// 3 epochs: 30 steps of 2 ranks, 18 of 3.
+TrainOptions short_options() {
   auto options = shared_options();
+  options.epochs = 3;
+  return options;
+}
+
+TrainOptions synchronised_options() {
+  auto options = short_options();
   options.statistics = RankStatistics::kSynchronised;
   return options;
 }
@@ -361,7 +368,7 @@ TEST_CASE_METHOD(OneThread, "Trainer: synchronised ranks have the same bits, and
 TEST_CASE_METHOD(OneThread, "Trainer: for one rank synchronised statistics change no bit",
                  "[ranks]") {
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
-  const auto alone = train_rank({}, {});
+  const auto alone = train_rank({}, {.options = short_options()});
   const Setup synchronised{.options = synchronised_options()};
   require_same_network(*train_rank({}, synchronised).net, *alone.net);
   require_same_network(*train_on(1, synchronised).at(0).net, *alone.net);
@@ -377,12 +384,16 @@ TEST_CASE_METHOD(OneThread,
     bool scaled;
     int64_t call;
   };
+  const TemporaryFolder folder;
+  const auto plain = train_on(2, {.folder = folder / "plain", .options = synchronised_options()});
+  const auto scaled =
+      train_on(2, {.folder = folder / "scaled", .scaled = true, .options = synchronised_options()});
+  int number = 0;
   for (const auto loss : {Loss{false, 0}, Loss{false, 4}, Loss{false, 9}, Loss{false, 14},
                           Loss{true, 5}, Loss{true, 10}}) {
     INFO("call " << loss.call);
-    const TemporaryFolder folder;
-    Setup setup{
-        .folder = folder / "lost", .scaled = loss.scaled, .options = synchronised_options()};
+    const auto out = "lost-" + std::to_string(number++);
+    Setup setup{.folder = folder / out, .scaled = loss.scaled, .options = synchronised_options()};
     const auto lost = errors_of_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
       if (ranks->rank() == 0) {
         train_rank(ranks, setup);
@@ -401,9 +412,9 @@ TEST_CASE_METHOD(OneThread,
           "Communicator: rank 0 of 2 lost its connection to another rank, which has ended, after "
           "step 13, which is saved (resume goes on).");
     const auto resumed = train_on(2, setup);
-    setup.folder = folder / "whole";
-    require_same_network(*resumed.at(1).net, *train_on(2, setup).at(0).net);
-    require_same_run(folder / "whole", folder / "lost");
+    const auto& whole = loss.scaled ? scaled : plain;
+    require_same_network(*resumed.at(1).net, *whole.at(0).net);
+    require_same_run(folder / (loss.scaled ? "scaled" : "plain"), folder / out);
   }
 }
 
@@ -419,13 +430,14 @@ TEST_CASE_METHOD(OneThread,
                   .stop_rank = 0,
                   .stop_step = 5,
                   .options = synchronised_options()});
-  CHECK(error_text([&] { train_rank({}, {.folder = folder / "run"}); }) ==
-        "Trainer: expected " + (folder / "run/checkpoint.pt").string() +
-            " to be of a run with these settings but got one with others: statistics (synchronised "
-            "there, absent here).");
+  CHECK(
+      error_text([&] { train_rank({}, {.folder = folder / "run", .options = short_options()}); }) ==
+      "Trainer: expected " + (folder / "run/checkpoint.pt").string() +
+          " to be of a run with these settings but got one with others: statistics (synchronised "
+          "there, absent here).");
   if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
   const auto differing = errors_of_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
-    train_rank(ranks, {.options = ranks->rank() == 1 ? shared_options() : synchronised_options()});
+    train_rank(ranks, {.options = ranks->rank() == 1 ? short_options() : synchronised_options()});
   });
   for (const auto& error : differing) {
     CHECK(error ==
