@@ -11,6 +11,7 @@ if [ ! -e "$root/.venv-tests/.bootstrap" ]; then
   exit 77
 fi
 export PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 LADDER_PROGRAMS=$programs
+export LADDER_MYPY_CACHE=$packages/../mypy-cache
 export OMP_NUM_THREADS=1 # the networks of these tests are small, and tests run beside each other
 cd "$root"
 exec .venv-tests/bin/python -m pytest -q -p no:cacheprovider "$@"
