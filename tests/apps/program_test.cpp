@@ -84,7 +84,7 @@ TEST_CASE("ladder-mnist: a second interruption ends it at once", "[cli]") {
   for (const int second : {SIGINT, SIGTERM}) {
     const std::string out = "run-" + std::to_string(second);
     // Steps long enough to be in the midst of one.
-    Program program(place.command(out, {"--epochs", "1000", "--layers=3000,3000,10",
+    Program program(place.command(out, {"--epochs", "1000", "--layers=2000,2000,10",
                                         "--lambda=10,1,.1,.1", "--batch-size=200"}));
     REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -118,7 +118,7 @@ TEST_CASE("ladder-mnist: the echo of a signal does not end it", "[cli]") {
   // A closing terminal and its shell both send SIGHUP, the kernel sends SIGXCPU once a second.
   for (const int signal : {SIGHUP, SIGXCPU}) {
     const std::string out = "run-" + std::to_string(signal);
-    Program program(place.command(out, {"--epochs", "1000", "--layers=3000,3000,10",
+    Program program(place.command(out, {"--epochs", "1000", "--layers=2000,2000,10",
                                         "--lambda=10,1,.1,.1", "--batch-size=200"}));
     REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -31,7 +31,7 @@ TEST_CASE("TimeLeft without a pace is unknown", "[cli]") {
 
 TEST_CASE("ladder-mnist: on a terminal it rewrites one line", "[cli]") {
   const MnistPlace place;
-  const auto command = place.command("run", {"--epochs", "600"});
+  const auto command = place.command("run", {"--epochs", "200"});
   std::vector<char*> argv;
   for (const auto& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

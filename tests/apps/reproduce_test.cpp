@@ -159,7 +159,7 @@ TEST_CASE("ladder-reproduce: a run that is killed is a failed one", "[programs]"
 
 TEST_CASE("ladder-reproduce: interrupted, it waits for the checkpoints, and goes on there",
           "[programs]") {
-  const Place place(150);
+  const Place place(100);
   const Arguments flags = {"--seeds", "1..3", "--jobs", "2"};
   for (const int signal : {SIGINT, SIGTERM}) {
     Program program(place.command(flags));
@@ -186,7 +186,7 @@ TEST_CASE("ladder-reproduce: interrupted, it waits for the checkpoints, and goes
   REQUIRE(resumed.status == 0);
   CHECK(file_bytes(place.file("mnist-100-full/seed-1/run.log")).find("continuing at step ") !=
         std::string::npos);
-  CHECK(place.read("mnist-100-full/seed-1/result.json").at("steps") == 1500);
+  CHECK(place.read("mnist-100-full/seed-1/result.json").at("steps") == 1000);
   CHECK(states(place.table().at("rows").at(0)) == States{"finished", "finished", "finished"});
 }
 

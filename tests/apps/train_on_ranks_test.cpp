@@ -58,6 +58,20 @@ std::vector<std::unique_ptr<Program>> start_by_hand(int ranks, const Arguments& 
   return programs;
 }
 
+// The same to the end of all: what rank 0 prints, what all say of faults, and the first status but
+// 0.
+Outcome by_hand(int ranks, const Arguments& command) {
+  const auto programs = start_by_hand(ranks, command);
+  Outcome outcome;
+  for (const auto& program : programs) {
+    const int status = program->wait();
+    if (outcome.status == 0) outcome.status = status;
+    outcome.err += program->err();
+  }
+  outcome.out = programs.front()->out();
+  return outcome;
+}
+
 Outcome launched(int ranks, Arguments command) {
   command.front() = "ladder";
   return run_to_end(Arguments{kLadder, "launch", "-n", std::to_string(ranks), "--"} + command);
@@ -129,7 +143,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const NoRanks none;
   const TemporaryFolder folder;
-  const auto whole = launched(2, shared_training(folder / "whole"));
+  const auto whole = by_hand(2, shared_training(folder / "whole"));
   REQUIRE(whole.status == 0);
   struct Loss {
     int rank;
@@ -164,7 +178,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
       CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
     }
     auto again = shared_training(out, {"--resume"});
-    const auto resumed = loss.resumed_on == 1 ? run_to_end(again) : launched(2, again);
+    const auto resumed = loss.resumed_on == 1 ? run_to_end(again) : by_hand(2, again);
     INFO(resumed.out << resumed.err);
     CHECK(resumed.status == 0);
     if (loss.resumed_on == 2) {
@@ -182,11 +196,11 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   const NoRanks none;
   const TemporaryFolder folder;
   const Arguments synchronised = {"--statistics=synchronised"};
-  const auto whole = launched(2, shared_training(folder / "whole", synchronised));
+  const auto whole = by_hand(2, shared_training(folder / "whole", synchronised));
   INFO(whole.out << whole.err);
   REQUIRE(whole.status == 0);
   CHECK(read_json(folder / "whole/config.json").at("statistics") == "synchronised");
-  const auto local = launched(2, shared_training(folder / "local"));
+  const auto local = by_hand(2, shared_training(folder / "local"));
   REQUIRE(local.status == 0);
   CHECK(read_json(folder / "local/config.json").at("statistics") == "local");
   CHECK(file_bytes(folder / "whole/model.ladder") != file_bytes(folder / "local/model.ladder"));
@@ -211,7 +225,7 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   CHECK(other.status != 0);
   CHECK(one_sentence("ladder", other.err)
             .find("statistics (\"synchronised\" there, \"local\" here)") != std::string::npos);
-  const auto resumed = launched(2, shared_training(out, {"--resume"}));
+  const auto resumed = by_hand(2, shared_training(out, {"--resume"}));
   INFO(resumed.out << resumed.err);
   REQUIRE(resumed.status == 0);
   require_same_run(folder / "whole", out);
@@ -232,10 +246,10 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
   const NoRanks none;
   const MnistPlace place;
   const auto on_two = [&](const std::string& out, const Arguments& more = {}) {
-    return run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
-                      place.command(out, Arguments{"--epochs=6"} + more));
+    return by_hand(2, place.command(out, Arguments{"--epochs=6"} + more));
   };
-  const auto first = on_two("first");
+  const auto first = run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
+                                place.command("first", {"--epochs=6"}));
   INFO(first.out << first.err);
   REQUIRE(first.status == 0);
   CHECK(first.err.empty());
@@ -261,7 +275,8 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
   CHECK(rest.out.find("note: started with ranks 2, continued with 1: ") != std::string::npos);
   CHECK(place.read("part", "result.json").at("steps") == 6 * 10);
 
-  const auto seeds = on_two("seeds", {"--seeds=1..2"});
+  const auto seeds = run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
+                                place.command("seeds", {"--epochs=6", "--seeds=1..2"}));
   CHECK(seeds.status == 1);
   const auto alone =
       run_to_end(place.command("seeds", {"--seeds=1..2"}), {{"RANK", "0"}, {"WORLD_SIZE", "2"}});
@@ -284,8 +299,8 @@ TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "
   CHECK(ranks[0]->out().find("saved in " + out.string()) != std::string::npos);
   CHECK(ranks[1]->out().empty());
   CHECK(fs::exists(out / "checkpoint.pt"));
-  REQUIRE(launched(2, shared_training(out, {"--resume"})).status == 0);
-  REQUIRE(launched(2, shared_training(folder / "whole")).status == 0);
+  REQUIRE(by_hand(2, shared_training(out, {"--resume"})).status == 0);
+  REQUIRE(by_hand(2, shared_training(folder / "whole")).status == 0);
   require_same_run(folder / "whole", out);
 }
 
@@ -377,7 +392,7 @@ TEST_CASE("ladder train: machines meet by a name that is a loopback address on o
   CHECK(ranks[0]->wait() == 0);
   INFO(ranks[0]->err() << ranks[1]->err());
   REQUIRE(fs::exists(folder / "run/result.json"));
-  REQUIRE(launched(2, shared_training(folder / "same-machine")).status == 0);
+  REQUIRE(by_hand(2, shared_training(folder / "same-machine")).status == 0);
   require_same_run(folder / "run", folder / "same-machine");
 }
 
@@ -421,7 +436,7 @@ TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ran
     CHECK(text.ends_with(", which is saved (resume goes on)."));
     CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
   }
-  REQUIRE(launched(2, shared_training(out, {"--resume"})).status == 0);
-  REQUIRE(launched(2, shared_training(folder / "whole", synchronised)).status == 0);
+  REQUIRE(by_hand(2, shared_training(out, {"--resume"})).status == 0);
+  REQUIRE(by_hand(2, shared_training(folder / "whole", synchronised)).status == 0);
   require_same_run(folder / "whole", out);
 }
