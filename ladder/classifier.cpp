@@ -277,7 +277,8 @@ struct Classifier::Rows {
   torch::Tensor labels = {};  // int64 [N]
   // Rows that are read when they are needed, in place of `inputs`: `labels` are those of `labeled`.
   std::shared_ptr<const data::RowSource> from = {};
-  torch::Tensor labeled = {};  // int64 [n], ascending
+  std::shared_ptr<const data::Shards> shards = {};  // of `from`
+  torch::Tensor labeled = {};                       // int64 [n], ascending
   std::vector<std::string> classes = {};
   std::optional<data::Features> features = {};
   std::optional<exports::ImageInputs> images = {};
@@ -342,6 +343,8 @@ struct Training {
     train::TrainData data;
     if (from) {
       data.training = {.labeled = labeled, .source = from, .held_out = rows.validation};
+      data.training.blocks = {.rows = config.block_rows.value_or(0),
+                              .blocks = config.window_blocks.value_or(1)};
     } else {
       data.training = {.inputs = placed(inputs),
                        .labels = placed(labels),
@@ -395,6 +398,25 @@ struct Training {
         1, static_cast<int64_t>(wanted / static_cast<double>(trial.steps_per_epoch())));
   }
 };
+
+// Set the blocks that rows of shards are shuffled by. Rank 0 decides for all: it knows the run that
+// is continued, and one disk is measured.
+void settle_blocks(runs::RunConfig& config, const ClassifierOptions& options,
+                   const std::optional<runs::RunConfig>& continued, const data::Shards& shards) {
+  data::BlockSizes blocks;
+  if (options.blocks) {
+    blocks = *options.blocks;
+  } else if (continued) {
+    blocks = {.rows = continued->block_rows.value_or(0),
+              .blocks = continued->window_blocks.value_or(1)};
+  } else if ((!options.ranks || options.ranks->rank() == 0) &&
+             shards.random_read_seconds() > kSlowReadSeconds) {
+    blocks = shards.block_sizes();
+  }
+  config.block_rows = train::value_of_first_rank(options.ranks, blocks.rows);
+  const auto window = train::value_of_first_rank(options.ranks, blocks.blocks);
+  if (*config.block_rows > 0) config.window_blocks = window;
+}
 
 }  // namespace
 
@@ -521,6 +543,7 @@ FitReport Classifier::fit_shards(const std::shared_ptr<const data::Shards>& shar
   }
   Rows rows{.labels = {},
             .from = data::row_source(shards, features),
+            .shards = shards,
             .labeled = shards->labeled_rows(),
             .classes = shards->classes(),
             .features = features,
@@ -606,6 +629,7 @@ FitReport Classifier::fit_rows(Rows rows) {
       writes && options_.resume ? runs::read_config(options_.folder) : std::nullopt;
   config.statistics = options_.statistics;
   runs::settle_statistics(config, continued, options_.ranks);
+  if (rows.shards) settle_blocks(config, options_, continued, *rows.shards);
   if (options_.minutes > 0) {
     const auto agreed = [&](int64_t epochs) {
       return train::value_of_first_rank(options_.ranks, epochs);

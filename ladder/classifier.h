@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ladder/core/activation.h"
+#include "ladder/data/block_order.h"
 #include "ladder/data/samples.h"
 #include "ladder/exports/prediction_model.h"
 #include "ladder/runs/run_config.h"
@@ -57,6 +58,10 @@ struct ClassifierOptions {
   double learning_rate = 0.002;
   std::optional<int64_t> unlabeled_batch = {};  ///< rows a step; none: from the number of rows
   std::optional<int64_t> labeled_batch = {};
+  /// Blocks that rows of shards are shuffled by, see data::SemiData::blocks; `rows` is 0: one by
+  /// one. None: those of the run that is continued; else data::Shards::block_sizes() where a row at
+  /// a random place takes longer to read than kSlowReadSeconds, and one by one elsewhere.
+  std::optional<data::BlockSizes> blocks = {};
   ClassBalance balance = ClassBalance::kNone;
   /// Weights of the rows that `fit` is given, float64 [N]: how often a row is drawn, with its label
   /// and without it (data::repeat_weighted). None: all rows alike.
@@ -102,6 +107,9 @@ inline constexpr int64_t kDefaultSteps = 6000;
 
 /// Rows of shards that features are measured on, drawn at random, the same in every run.
 inline constexpr int64_t kFeatureRows = 100'000;
+/// Seconds to read a row, above which rows are shuffled by blocks: solid-state disks take some .1
+/// ms, spinning ones several.
+inline constexpr double kSlowReadSeconds = 1e-3;
 
 /// Probabilities of rows that were held back, to measure with (train/metrics.h).
 struct HeldBack {

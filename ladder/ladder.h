@@ -15,6 +15,7 @@
 #include "ladder/core/random.h"
 #include "ladder/core/semi_batch.h"
 #include "ladder/data/arrow.h"
+#include "ladder/data/block_order.h"
 #include "ladder/data/cifar10.h"
 #include "ladder/data/cifar_folder.h"
 #include "ladder/data/class_labels.h"

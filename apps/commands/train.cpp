@@ -49,6 +49,7 @@ struct TrainFlags {
   bool no_baseline = false;
   bool no_report = false;
   bool quiet = false;
+  std::string shuffle = "auto";
   double rank_timeout = 300;
   std::string device = "auto";
   int64_t threads = 0;
@@ -102,6 +103,8 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
               options.balance = class_balance_from_string(
                   parse_choice(flag, text, {"none", "sampling", "weights"}));
             });
+  line.choice("shuffle", "rows of shards: one by one, or by blocks for slow disks", flags.shuffle,
+              {"auto", "rows", "blocks"});
   line.flag("validation", "SHARE", "share of labels held back (0.1 of 100 or more)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
@@ -183,7 +186,14 @@ data::Samples training_rows(TrainFlags& flags) {
                       "together: ladder convert DATA MORE -o SHARDS).",
                       flags.unlabeled.front()));
     }
+    if (flags.shuffle == "blocks") flags.options.blocks = rows.shards->block_sizes();
+    if (flags.shuffle == "rows") flags.options.blocks.emplace();
     return rows;
+  }
+  if (flags.shuffle != "auto") {
+    throw UsageError(
+        fmt::format("expected shards beside --shuffle {} but got {} (other rows are in memory).",
+                    flags.shuffle, flags.data));
   }
   if (rows.table && flags.label.empty()) {
     std::vector<std::string> names;
@@ -296,11 +306,13 @@ void measure(Trained& run, const std::optional<data::Samples>& test) {
 std::string start_text(const runs::RunConfig& config) {
   std::vector<std::string> layers;
   for (const auto& layer : config.network.layers) layers.push_back(models::to_string(layer));
+  const auto blocks = config.block_rows.value_or(0);
   return fmt::format(
-      "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}",
+      "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}{}",
       *config.train_rows - config.validation, config.labels, config.validation, config.classes,
       fmt::join(config.network.input_shape, " x "), fmt::join(layers, ", "), config.epochs,
-      config.epochs == 1 ? "" : "s", *config.seed);
+      config.epochs == 1 ? "" : "s", *config.seed,
+      blocks > 0 ? fmt::format("; shuffled by blocks of {} rows", blocks) : "");
 }
 
 // `name`: begins each line of progress; none: no progress.

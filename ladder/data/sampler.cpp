@@ -11,6 +11,8 @@
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
+#include "ladder/data/block_order.h"
+#include "ladder/data/internal/block_stream.h"
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/data/keyed_order.h"
 
@@ -22,6 +24,9 @@ constexpr const char* kNoStatistics =
 constexpr int64_t kDefaultLabeledBatch = 100;
 // Steps whose labeled rows are permuted and copied to the device at once.
 constexpr int64_t kBlockSteps = 256;
+// Labeled rows of a source that take more are read when a step needs them.
+constexpr int64_t kMostKeptBytes = int64_t{256} << 20;
+constexpr int64_t kRowsReadAtOnce = 1 << 16;
 
 std::string describe(const torch::Tensor& tensor) {
   if (!tensor.defined()) return "an undefined tensor";
@@ -65,9 +70,16 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
                 describe(inputs_), ".");
     TORCH_CHECK(!data.held_out.defined(),
                 "SemiSampler: expected held-out rows beside a source only but got some.");
+    TORCH_CHECK(data.blocks.rows == 0,
+                "SemiSampler: expected blocks of rows for a source only but got blocks of ",
+                data.blocks.rows, " rows.");
     labeled_ = checked_rows("labeled", data.labeled, inputs_.size(0), inputs_.device());
     unlabeled_ = checked_rows("unlabeled", data.unlabeled, inputs_.size(0), inputs_.device());
   }
+
+  TORCH_CHECK(data.blocks.rows >= 0 && data.blocks.blocks >= 1,
+              "SemiSampler: expected blocks of at least 0 rows and at least 1 in a window but got ",
+              data.blocks.rows, " and ", data.blocks.blocks, ".");
 
   unlabeled_batch_ = options.unlabeled_batch;
   labeled_batch_ = options.labeled_batch.value_or(std::min(kDefaultLabeledBatch, labeled_.numel()));
@@ -103,6 +115,7 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
       check_labels("SemiSampler", "labeled", source_ ? known : labels_,
                    source_ ? torch::Tensor() : labeled_, options.classes, /*missing=*/false);
     }
+    if (source_) keep_labeled(known);
   }
 
   if (unlabeled_batch_ > 0) {
@@ -123,11 +136,45 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
   TORCH_CHECK(steps_per_epoch_ >= ranks_, "SemiSampler: expected at least ", ranks_,
               " batches of rows, one for each rank, but got ", steps_per_epoch_,
               " (lower the batch or the number of ranks).");
+
+  if (data.blocks.rows == 0) return;
+  const auto stream = [&](const char* name, int64_t rows) {
+    return std::make_unique<BlockStream>(rows, stream_seed(shuffle_seed_, name), data.blocks);
+  };
+  if (unlabeled_batch_ > 0) unlabeled_blocks_ = stream("unlabeled", unlabeled_count());
+  if (labeled_batch_ > 0 && !kept_.defined()) labeled_blocks_ = stream("labeled", labeled_.numel());
+}
+
+SemiSampler::SemiSampler(SemiSampler&&) noexcept = default;
+SemiSampler::~SemiSampler() = default;
+
+void SemiSampler::keep_labeled(const torch::Tensor& labels) {
+  int64_t bytes = labeled_.numel() * static_cast<int64_t>(sizeof(float));
+  for (const auto size : source_->row_shape()) bytes *= size;
+  if (bytes > kMostKeptBytes) return;
+  std::vector<torch::Tensor> parts;
+  for (const auto& rows : labeled_.split(kRowsReadAtOnce)) parts.push_back(inputs_of(rows));
+  kept_ = torch::cat(parts);
+  kept_labels_ = labels.to(placed_.device());
 }
 
 SemiBatch SemiSampler::batch(int64_t step) {
-  auto out = gather(labeled_rows(step), unlabeled_rows(step));
-  if (source_ && unlabeled_batch_ > 0) source_->expect(unlabeled_rows(step + 1));
+  read_ahead(step_of_one(step));
+  const auto labeled = labeled_rows(step);
+  const auto unlabeled = unlabeled_rows(step);
+  SemiBatch out;
+  if (kept_.defined()) {
+    const auto begin = step_of_one(step) % kBlockSteps * labeled_batch_;
+    const auto places = labeled_order_.places.narrow(0, begin, labeled_batch_).to(placed_.device());
+    out.x_labeled = kept_.index_select(0, places);
+    out.y = kept_labels_.index_select(0, places);
+    if (unlabeled_batch_ > 0) out.x_unlabeled = inputs_of(unlabeled);
+  } else {
+    out = gather(labeled, unlabeled);
+  }
+  if (source_ && unlabeled_batch_ > 0 && !unlabeled_blocks_) {
+    source_->expect(unlabeled_rows(step + 1));
+  }
   return out;
 }
 
@@ -147,6 +194,10 @@ torch::Tensor SemiSampler::labeled_rows(int64_t step) {
   TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
   step = step_of_one(step);
   if (labeled_batch_ == 0) return labeled_.narrow(0, 0, 0);
+  if (labeled_blocks_) {
+    const auto places = labeled_blocks_->elements(step * labeled_batch_, labeled_batch_);
+    return labeled_.index_select(0, places);
+  }
   const int64_t block = step / kBlockSteps;
   if (labeled_order_.index != block) {
     const int64_t rows = labeled_.numel();
@@ -160,7 +211,7 @@ torch::Tensor SemiSampler::labeled_rows(int64_t step) {
       cycles.push_back(permutation(rows, stream_seed(stream, static_cast<uint64_t>(cycle))));
     }
     const torch::Tensor order = torch::cat(cycles).narrow(0, begin - first_cycle * rows, size);
-    labeled_order_ = {block, labeled_.index_select(0, order.to(labeled_.device()))};
+    labeled_order_ = {block, labeled_.index_select(0, order.to(labeled_.device())), order};
   }
   return labeled_order_.rows.narrow(0, step % kBlockSteps * labeled_batch_, labeled_batch_);
 }
@@ -169,6 +220,10 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
   TORCH_CHECK(step >= 0, "SemiSampler: expected a step of at least 0 but got ", step, ".");
   step = step_of_one(step);
   if (unlabeled_batch_ == 0) return torch::empty({0}, labeled_.options());
+  if (unlabeled_blocks_) {
+    const auto places = unlabeled_blocks_->elements(unlabeled_place(step), unlabeled_batch_);
+    return rows_besides(held_out_, places);
+  }
   if (source_ && unlabeled_count() > keyed_order_above_) return keyed_rows(step);
   const int64_t epoch = step / steps_per_epoch_;
   if (unlabeled_order_.index != epoch) {
@@ -186,12 +241,30 @@ int64_t SemiSampler::unlabeled_count() const {
   return source_ ? source_->rows() - held_out_.numel() : unlabeled_.numel();
 }
 
+int64_t SemiSampler::unlabeled_place(int64_t step) const {
+  return step / steps_per_epoch_ * unlabeled_count() + step % steps_per_epoch_ * unlabeled_batch_;
+}
+
 torch::Tensor SemiSampler::keyed_rows(int64_t step) const {
   const auto epoch = static_cast<uint64_t>(step / steps_per_epoch_);
   const KeyedOrder order(static_cast<uint64_t>(unlabeled_count()),
                          stream_seed(stream_seed(shuffle_seed_, "unlabeled"), epoch));
   const auto begin = step % steps_per_epoch_ * unlabeled_batch_;
   return rows_besides(held_out_, order.elements(begin, unlabeled_batch_));
+}
+
+// Ask for the blocks that `step`, of one process, needs and those of the windows behind.
+void SemiSampler::read_ahead(int64_t step) {
+  if (unlabeled_blocks_) {
+    unlabeled_blocks_->ask(unlabeled_place(step), unlabeled_batch_, [&](const auto& places) {
+      source_->expect(rows_besides(held_out_, places));
+    });
+  }
+  if (labeled_blocks_) {
+    labeled_blocks_->ask(step * labeled_batch_, labeled_batch_, [&](const auto& places) {
+      source_->expect(labeled_.index_select(0, places));
+    });
+  }
 }
 
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {

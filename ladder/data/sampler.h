@@ -8,9 +8,12 @@
 #include <optional>
 
 #include "ladder/core/semi_batch.h"
+#include "ladder/data/block_order.h"
 #include "ladder/data/row_source.h"
 
 namespace ladder::data {
+
+class BlockStream;
 
 /// Rows that a `SemiSampler` draws from. They stay in the memory of the device of `inputs`.
 struct SemiData {
@@ -25,6 +28,9 @@ struct SemiData {
   std::shared_ptr<const RowSource> source = {};
   torch::Tensor held_out = {};       ///< int64 [v], ascending; undefined: none
   torch::TensorOptions placed = {};  ///< type and device of batches from a source
+  /// Shuffle the rows of a source by blocks, which a slow disk reads in one piece and ahead
+  /// (`BlockOrder`). `rows` is 0: shuffle them one by one.
+  BlockSizes blocks = {};
 };
 
 /// Batch sizes and seed of a `SemiSampler`.
@@ -58,7 +64,8 @@ struct SamplerOptions {
 /// number of unlabeled rows, or of labeled rows if there are no unlabeled ones.
 ///
 /// Rows of a source are read batch by batch; in the same order they give the same batches as rows
-/// in memory.
+/// in memory. Its labeled rows are read once if they take up to 256 MiB. If rows are shuffled by
+/// blocks, the blocks of the next window are read ahead, one after the other.
 ///
 /// A batch of one row is refused: it has no statistics, and normalising it gives 0.
 ///
@@ -74,6 +81,9 @@ class SemiSampler {
   /// is out of range, if a batch has one row, if a labeled row has a label that is negative or not
   /// below `classes`, or if the rows do not fill one batch.
   explicit SemiSampler(SemiData data, const SamplerOptions& options = {});
+  SemiSampler(SemiSampler&&) noexcept;
+  SemiSampler& operator=(SemiSampler&&) = delete;
+  ~SemiSampler();
 
   /// Return the batch of step `step`, counted from 0 over all epochs:
   /// x_labeled [labeled batch, ...], y [labeled batch], x_unlabeled [unlabeled batch, ...].
@@ -99,10 +109,11 @@ class SemiSampler {
   torch::Tensor unlabeled_rows(int64_t step);
 
  private:
-  // Row indices in the order of use, kept for the block of steps (or the epoch) `index`.
+  // Row indices in the order of use, kept for the block of steps (or the epoch) `index`. `places`
+  // are those of labeled rows among all of them.
   struct Order {
     int64_t index = -1;
-    torch::Tensor rows;
+    torch::Tensor rows, places = {};
   };
 
   // Step of one process whose batch this rank takes at `step`.
@@ -113,11 +124,15 @@ class SemiSampler {
 
   torch::Tensor inputs_of(const torch::Tensor& rows) const;
   int64_t unlabeled_count() const;
+  int64_t unlabeled_place(int64_t step) const;
   torch::Tensor keyed_rows(int64_t step) const;
+  void keep_labeled(const torch::Tensor& labels);
+  void read_ahead(int64_t step);
 
   std::shared_ptr<const RowSource> source_;
   torch::Tensor held_out_;
   torch::TensorOptions placed_;
+  torch::Tensor kept_, kept_labels_;  // of the labeled rows of a source, or undefined
   int64_t keyed_order_above_ = 0;
   torch::Tensor inputs_;
   torch::Tensor labels_;
@@ -130,6 +145,7 @@ class SemiSampler {
   uint64_t shuffle_seed_ = 0;
   Order labeled_order_;
   Order unlabeled_order_;
+  std::unique_ptr<BlockStream> labeled_blocks_, unlabeled_blocks_;  // none: no blocks
 };
 
 }  // namespace ladder::data

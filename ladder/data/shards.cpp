@@ -18,12 +18,14 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
 
 #include "ladder/core/random.h"
+#include "ladder/data/block_order.h"
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/npy_header.h"
 #include "ladder/data/keyed_order.h"
@@ -39,6 +41,13 @@ constexpr const char* kShardFormat = "ladder shards";
 constexpr int64_t kShardBlockBytes = 4 << 20;
 // A row from the page cache takes well under a microsecond, one from a disk 80 or more.
 constexpr double kSlowRowSeconds = 20e-6;
+// Successive rows that are always read ahead, and what a system surely reads ahead at once.
+constexpr int64_t kLeastAheadBytes = 64 << 10;
+constexpr int64_t kAheadPartBytes = 128 << 10;
+constexpr int64_t kShuffleBlockBytes = 1 << 20;
+constexpr int kTimedReads = 200;
+constexpr double kMostTimedSeconds = 2;
+constexpr size_t kLeftOutOf = 20;
 
 std::string system_error_text() { return std::generic_category().message(errno); }
 
@@ -101,8 +110,11 @@ class ShardArray {
     read_bytes(data_ + row * row_bytes_, count * row_bytes_, static_cast<char*>(out));
   }
 
-  void expect(int64_t row) const {
-    ::posix_fadvise(file_, data_ + row * row_bytes_, row_bytes_, POSIX_FADV_WILLNEED);
+  void expect(int64_t row, int64_t count) const {
+    const auto end = data_ + (row + count) * row_bytes_;
+    for (auto at = data_ + row * row_bytes_; at < end; at += kAheadPartBytes) {
+      ::posix_fadvise(file_, at, std::min(kAheadPartBytes, end - at), POSIX_FADV_WILLNEED);
+    }
   }
 
   void check_unchanged() const {
@@ -359,8 +371,7 @@ Table Shards::table(int64_t begin, int64_t end) const {
 
 Table Shards::sample(int64_t count, uint64_t seed) const {
   if (count >= rows()) return table(0, rows());
-  const KeyedOrder order(static_cast<uint64_t>(rows()), stream_seed(seed, "sample"));
-  return table(std::get<0>(order.elements(0, count).sort()));
+  return table(sample_rows(rows(), count, stream_seed(seed, "sample")));
 }
 
 torch::Tensor Shards::labels(const torch::Tensor& rows) const {
@@ -398,11 +409,40 @@ torch::Tensor Shards::labeled_rows() const {
 }
 
 void Shards::expect(const torch::Tensor& rows) const {
-  if (!state_->slow) return;
   const auto numbers = rows.to(at::kCPU, at::kLong).contiguous();
-  state_->for_each_run(
-      numbers.const_data_ptr<int64_t>(), numbers.numel(),
-      [](const Shard& shard, int64_t row, int64_t, int64_t) { shard.inputs.expect(row); });
+  state_->for_each_run(numbers.const_data_ptr<int64_t>(), numbers.numel(),
+                       [this](const Shard& shard, int64_t row, int64_t count, int64_t) {
+                         if (state_->slow || count * shard.inputs.row_bytes() >= kLeastAheadBytes) {
+                           shard.inputs.expect(row, count);
+                         }
+                       });
+}
+
+double Shards::random_read_seconds() const {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  // Rows of another measurement may be in the page cache: each draws its own.
+  const KeyedOrder order(static_cast<uint64_t>(rows()),
+                         static_cast<uint64_t>(begin.time_since_epoch().count()));
+  std::vector<double> seconds;
+  double spent = 0;
+  const auto most = std::min<int64_t>(kTimedReads, rows());
+  while (static_cast<int64_t>(seconds.size()) < most && spent < kMostTimedSeconds) {
+    state_->values(order.elements(static_cast<int64_t>(seconds.size()), 1));
+    const double now = std::chrono::duration<double>(Clock::now() - begin).count();
+    seconds.push_back(now - spent);
+    spent = now;
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const auto kept = std::max<size_t>(1, seconds.size() - seconds.size() / kLeftOutOf);
+  return std::accumulate(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(kept),
+                         0.0) /
+         static_cast<double>(kept);
+}
+
+BlockSizes Shards::block_sizes() const {
+  const auto row_bytes = state_->shards.front().inputs.row_bytes();
+  return {.rows = std::max<int64_t>(1, kShuffleBlockBytes / row_bytes)};
 }
 
 void Shards::verify() const {

@@ -85,6 +85,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
+  visit("block_rows", Role::kExperiment, config.block_rows);
+  visit("window_blocks", Role::kExperiment, config.window_blocks);
   visit("seed", Role::kExperiment, config.seed);
   visit("candidates", Role::kExperiment, config.candidates);
   visit("candidate_epochs", Role::kExperiment, config.candidate_epochs);

@@ -67,6 +67,8 @@ struct RunConfig {
   models::RecipePieces pieces = {};
   int64_t unlabeled_batch = 100;
   int64_t labeled_batch = 100;
+  std::optional<int64_t> block_rows = {};     ///< data::BlockSizes of shards; none: no blocks
+  std::optional<int64_t> window_blocks = {};  ///< as block_rows
   std::optional<uint64_t> seed = {};
   int64_t candidates = 1;                 ///< short starts, of which one goes on
   int64_t candidate_epochs = 4;           ///< of each

@@ -7,8 +7,8 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/data/block_order.h"
 #include "ladder/data/internal/row_checks.h"
-#include "ladder/data/keyed_order.h"
 #include "ladder/train/internal/row_batches.h"
 
 namespace ladder::train {
@@ -43,17 +43,16 @@ torch::Tensor over_batches(Ladder& net, const RowBatches& rows, int64_t batch_si
 }
 
 // Rows of a source to calibrate on, ascending. Of many, a seeded sample is drawn: rows at equal
-// distances could all be of one kind.
+// distances could all be of one kind, and a slow disk would read each of them at another place.
 torch::Tensor source_rows(const data::SemiData& data, int64_t rows) {
   const auto held_out = data.held_out.defined() ? data.held_out.numel() : 0;
   const auto count = data.source->rows() - held_out;
   TORCH_CHECK(count > 0, "calibration_rows: expected training rows but got none.");
   auto places = at::arange(rows == 0 ? count : std::min(rows, count));
-  if (rows > 0 && count > data::SamplerOptions().keyed_order_above) {
-    const data::KeyedOrder order(static_cast<uint64_t>(count), /*seed=*/1);
-    places = std::get<0>(order.elements(0, places.numel()).sort());
-  } else if (rows > 0 && rows < count) {
-    places = places.mul(count).div(rows, "floor");
+  if (rows > 0 && rows < count) {
+    const bool drawn = data.blocks.rows > 0 || count > data::SamplerOptions().keyed_order_above;
+    places =
+        drawn ? data::sample_rows(count, rows, /*seed=*/1) : places.mul(count).div(rows, "floor");
   }
   return data::rows_besides(data.held_out, places);
 }

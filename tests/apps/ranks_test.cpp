@@ -411,6 +411,14 @@ TEST_CASE("ladder convert: writes shards that train, resume and predict as the t
         std::string::npos);
   CHECK(sentence(run_to_end({kProgram, "train", at("s"), "--unlabeled", at("all.csv")}), 2)
             .find("expected no --unlabeled beside shards") != std::string::npos);
+  CHECK(sentence(run_to_end(
+                     {kProgram, "train", at("all.csv"), "--label", "kind", "--shuffle", "blocks"}),
+                 2) == "expected shards beside --shuffle blocks but got " + at("all.csv") +
+                           " (other rows are in memory).");
+  const auto blocks = train({at("s"), "--shuffle", "blocks"}, "blocks");
+  INFO(blocks.err);
+  CHECK(blocks.status == 0);
+  CHECK(read_json(folder / "blocks/config.json").at("block_rows") == (1 << 20) / 8);
   fs::remove(folder / "s/rows-00001.npy");
   CHECK(sentence(train({at("s")}, "none"), 1) ==
         "Shards: expected the shard " + at("s/rows-00001.npy") +

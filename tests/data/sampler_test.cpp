@@ -1,8 +1,12 @@
+#include <ladder/data/row_source.h>
 #include <ladder/data/sampler.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <torch/torch.h>
 
+#include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 using ladder::SemiBatch;
@@ -24,6 +28,35 @@ SemiData numbered(int64_t rows, int64_t labeled, int64_t unlabeled) {
 torch::Tensor sorted(const torch::Tensor& values) { return std::get<0>(values.sort()); }
 
 torch::Tensor rows_in(const torch::Tensor& x) { return x.select(1, 0).to(torch::kInt64); }
+
+// The rows of `numbered` as a source that keeps what it was asked for.
+class Numbered : public ladder::data::RowSource {
+ public:
+  Numbered(int64_t rows, int64_t width) : rows_(rows), width_(width) {}
+  int64_t rows() const override { return rows_; }
+  std::vector<int64_t> row_shape() const override { return {width_}; }
+  torch::Tensor inputs(const torch::Tensor& rows) const override {
+    for (int64_t i = 0; i < rows.numel(); ++i) {
+      unexpected += !everything_expected && expected.count(rows[i].item<int64_t>()) == 0 ? 1 : 0;
+    }
+    read += rows.numel();
+    return rows.to(torch::kFloat32).unsqueeze(1).expand({-1, width_}).contiguous();
+  }
+  torch::Tensor labels(const torch::Tensor& rows) const override { return rows.remainder(7); }
+  void expect(const torch::Tensor& rows) const override {
+    for (int64_t i = 0; i < rows.numel(); ++i) expected.insert(rows[i].item<int64_t>());
+    runs += rows.diff().ne(1).sum().item<int64_t>() + 1;
+    ++calls;
+  }
+  std::string fingerprint() const override { return "numbered"; }
+
+  mutable std::set<int64_t> expected;
+  mutable int64_t unexpected = 0, read = 0, runs = 0, calls = 0;
+  bool everything_expected = false;
+
+ private:
+  int64_t rows_, width_;
+};
 
 std::string construct_error(const SemiData& data, const SamplerOptions& options) {
   return error_text([&] { SemiSampler(data, options); });
@@ -118,6 +151,118 @@ TEST_CASE("SemiSampler gives the batch of a step whatever was asked before", "[d
            torch::equal(batch.x_unlabeled, batches[step].x_unlabeled);
   }
   CHECK(same);
+}
+
+TEST_CASE("SemiSampler shuffles rows of a source by blocks and reads them ahead", "[data]") {
+  const auto source = std::make_shared<Numbered>(1000, 2);
+  const SemiData data{.labeled = torch::arange(0, 40, 2),
+                      .source = source,
+                      .held_out = torch::tensor({3, 500, 501, 999}),
+                      .blocks = {.rows = 16, .blocks = 4}};
+  source->everything_expected = true;  // labeled rows are read at once
+  SemiSampler sampler(data, {.unlabeled_batch = 10, .labeled_batch = 4, .seed = 3});
+  CHECK(source->read == 20);
+  source->everything_expected = false;
+  REQUIRE(sampler.steps_per_epoch() == 99);
+  std::vector<SemiBatch> batches;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    std::set<int64_t> seen;
+    for (int64_t step = 0; step < 99; ++step) {
+      batches.push_back(sampler.batch(99 * epoch + step));
+      const auto& batch = batches.back();
+      const auto rows = rows_in(batch.x_unlabeled);
+      for (int64_t i = 0; i < 10; ++i) seen.insert(rows[i].item<int64_t>());
+      REQUIRE(torch::equal(batch.y, rows_in(batch.x_labeled).remainder(7)));
+      REQUIRE(rows_in(batch.x_labeled).remainder(2).eq(0).all().item<bool>());
+      // Ten rows of a window come from 4 of 63 blocks, and a block turns or has gaps at most twice.
+      const auto runs = sorted(rows).diff().gt(16).sum().item<int64_t>() + 1;
+      REQUIRE(runs <= 2 * 8);  // a batch may touch two windows
+    }
+    CHECK(seen.size() == 990);
+    for (const int64_t row : {3, 500, 501, 999}) CHECK(seen.count(row) == 0);
+  }
+  CHECK(source->unexpected == 0);
+  CHECK(source->read == 20 + 3 * 990);  // labeled rows were kept
+  // 996 rows are 63 blocks, and row 989, the last of an epoch, is in block 61 by its place.
+  CHECK(source->calls == 2 * 63 + 61 + 4 + 1);
+  // A turn or rows held out (in two places besides the ends) part a block.
+  CHECK(source->runs <= source->calls + 4 * (1 + 2));
+
+  // A run that goes on, from any step, has the same batches and asks for what it needs.
+  const auto again = std::make_shared<Numbered>(1000, 2);
+  auto same_data = data;
+  same_data.source = again;
+  again->everything_expected = true;
+  SemiSampler resumed(same_data, {.unlabeled_batch = 10, .labeled_batch = 4, .seed = 3});
+  again->everything_expected = false;
+  for (const int64_t step : {57, 58, 290, 98, 99, 4, 0}) {
+    INFO(step);
+    const auto batch = resumed.batch(step);
+    const auto& expected = batches[static_cast<size_t>(step)];
+    CHECK(torch::equal(batch.x_unlabeled, expected.x_unlabeled));
+    CHECK(torch::equal(batch.x_labeled, expected.x_labeled));
+    CHECK(torch::equal(batch.y, expected.y));
+  }
+
+  CHECK(again->unexpected == 0);
+
+  // Ranks divide the steps of one process.
+  for (const int64_t rank : {0, 1, 2}) {
+    SemiSampler one(
+        same_data,
+        {.unlabeled_batch = 10, .labeled_batch = 4, .seed = 3, .rank = rank, .ranks = 3});
+    again->expected.clear();
+    again->unexpected = 0;
+    for (int64_t step = 0; step < 66; ++step) {
+      CHECK(torch::equal(one.batch(step).x_unlabeled,
+                         batches[static_cast<size_t>(3 * step + rank)].x_unlabeled));
+    }
+    CHECK(again->unexpected == 0);
+  }
+}
+
+TEST_CASE("SemiSampler shuffles labeled rows by blocks where it cannot keep them", "[data]") {
+  // 300 rows of a megabyte: more than 256 MiB.
+  class Wide : public Numbered {
+   public:
+    Wide() : Numbered(300, 1) {}
+    std::vector<int64_t> row_shape() const override { return {1 << 18}; }
+  };
+  const auto source = std::make_shared<Wide>();
+  const SemiData data{
+      .labeled = torch::arange(300), .source = source, .blocks = {.rows = 16, .blocks = 4}};
+  SemiSampler sampler(data, {.unlabeled_batch = 10, .labeled_batch = 7, .seed = 3});
+  CHECK(source->read == 0);
+  std::vector<int64_t> labeled;
+  for (int64_t step = 0; step < 129; ++step) {
+    const auto batch = sampler.batch(step);
+    const auto rows = batch.x_labeled.flatten().to(torch::kInt64);
+    CHECK(torch::equal(batch.y, rows.remainder(7)));
+    for (int64_t i = 0; i < 7; ++i) labeled.push_back(rows[i].item<int64_t>());
+  }
+  CHECK(source->unexpected == 0);
+  for (int64_t cycle = 0; cycle < 3; ++cycle) {
+    const std::set<int64_t> seen(labeled.begin() + 300 * cycle,
+                                 labeled.begin() + 300 * (cycle + 1));
+    CHECK(seen.size() == 300);
+  }
+  SemiSampler again(data, {.unlabeled_batch = 10, .labeled_batch = 7, .seed = 3});
+  CHECK(torch::equal(
+      again.labeled_rows(43).flatten(),
+      torch::tensor(std::vector<int64_t>(labeled.begin() + 301, labeled.begin() + 308))));
+}
+
+TEST_CASE("SemiSampler refuses blocks that it cannot shuffle by", "[data]") {
+  auto in_memory = numbered(50, 5, 40);
+  in_memory.blocks = {.rows = 8};
+  CHECK(construct_error(in_memory, {}) ==
+        "SemiSampler: expected blocks of rows for a source only but got blocks of 8 rows.");
+  const SemiData data{.labeled = torch::arange(10),
+                      .source = std::make_shared<Numbered>(100, 2),
+                      .blocks = {.rows = 8, .blocks = 0}};
+  CHECK(construct_error(data, {.unlabeled_batch = 10}) ==
+        "SemiSampler: expected blocks of at least 0 rows and at least 1 in a window but got 8 and "
+        "0.");
 }
 
 TEST_CASE("SemiSampler keeps the streams of its seed apart", "[data]") {

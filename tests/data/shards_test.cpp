@@ -152,6 +152,47 @@ TEST_CASE("Shards: a run goes on where it stopped, and notices other shards", "[
                     Catch::Contains("expected the settings and data that the run in"));
 }
 
+TEST_CASE("Shards: a run by blocks goes on by blocks", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  const auto rows = read_samples(folder / "s");
+  CHECK(rows.shards->random_read_seconds() > 0);
+  CHECK(rows.shards->block_sizes() == BlockSizes{.rows = (1 << 20) / 12, .blocks = 64});
+  CHECK_NOTHROW(rows.shards->expect(torch::arange(1000)));
+
+  auto options = quick();
+  options.folder = folder / "one";
+  const auto by_default = Classifier(options).fit(rows);
+  const auto chosen = by_default.config.block_rows;
+  CHECK((chosen == 0 || chosen == rows.shards->block_sizes().rows));  // as the disk is
+
+  options.blocks.emplace();
+  options.folder = folder / "rows";
+  CHECK(Classifier(options).fit(rows).config.block_rows == 0);
+  options.blocks = BlockSizes{.rows = 64, .blocks = 4};
+  options.folder = folder / "whole";
+  Classifier whole(options);
+  const auto report = whole.fit(rows);
+  CHECK(report.config.block_rows == 64);
+  CHECK(report.config.window_blocks == 4);
+  CHECK(file_bytes(folder / "whole/model.ladder") != file_bytes(folder / "rows/model.ladder"));
+
+  options.folder = folder / "parts";
+  options.resume = true;
+  int64_t left = 20;
+  options.callbacks.stop_requested = [&] { return left-- == 0; };
+  CHECK(Classifier(options).fit(rows).training.status == train::TrainStatus::kInterrupted);
+  options.callbacks.stop_requested = {};
+  options.blocks.reset();  // those of the run
+  CHECK(Classifier(options).fit(rows).config.block_rows == 64);
+  CHECK(file_bytes(folder / "whole/model.ladder") == file_bytes(folder / "parts/model.ladder"));
+
+  options.blocks.emplace();
+  CHECK_THROWS_WITH(Classifier(options).fit(rows),
+                    Catch::Contains("was started with but got others: block_rows (64 there, 0 "
+                                    "here)"));
+}
+
 TEST_CASE("Shards: what is damaged, missing or changed is named", "[data]") {
   const TemporaryFolder folder;
   write_shards(folder / "s");

@@ -63,6 +63,8 @@ RunConfig unusual() {
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
   config.labeled_batch = 32;
+  config.block_rows = 4096;
+  config.window_blocks = 32;
   config.seed = 18446744073709551615ULL;
   config.candidates = 3;
   config.teachers = 2;
@@ -136,7 +138,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 45);
+  CHECK(fields == 47);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
