@@ -305,16 +305,10 @@ class DenseStep::Impl {
   }
 
   // c = a b^T by strides, as ops::linear multiplies.
-  void multiply(const ops::cpu::Operand& a, const ops::cpu::Operand& b, int64_t rows,
-                int64_t columns, int64_t depth, float* c) const {
-    ops::cpu::multiply({.a = a,
-                        .b = b,
-                        .rows = rows,
-                        .columns = columns,
-                        .depth = depth,
-                        .c = c,
-                        .c_row = columns},
-                       *product_);
+  static ops::cpu::Product product(const ops::cpu::Operand& a, const ops::cpu::Operand& b,
+                                   int64_t rows, int64_t columns, int64_t depth, float* c) {
+    return {
+        .a = a, .b = b, .rows = rows, .columns = columns, .depth = depth, .c = c, .c_row = columns};
   }
 
   // ---- forward
@@ -353,8 +347,9 @@ class DenseStep::Impl {
     auto& level = encoder_[l - 1];
     const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
     const auto depth = level.options.in_features;
-    multiply({below.data(), depth, 1}, {level.weight.data(), depth, 1}, rows_, level.units, depth,
-             level.x.data());
+    ops::cpu::multiply(product({below.data(), depth, 1}, {level.weight.data(), depth, 1}, rows_,
+                               level.units, depth, level.x.data()),
+                       *product_);
     const double noise_std = level.stage->normalization->options.noise_std;
     const auto act = activation(level);
     level.keeps_z = compared(static_cast<int64_t>(l)) || level.gamma.defined() ||
@@ -401,8 +396,10 @@ class DenseStep::Impl {
       auto& place = decoder(level);
       if (level < top()) {
         const auto depth = decoder(level + 1).units;
-        multiply({decoder(level + 1).z_hat.data(), depth, 1}, {place.vertical.data(), depth, 1},
-                 unlabeled_, place.units, depth, place.u.data());
+        ops::cpu::multiply(
+            product({decoder(level + 1).z_hat.data(), depth, 1}, {place.vertical.data(), depth, 1},
+                    unlabeled_, place.units, depth, place.u.data()),
+            *product_);
       }
       const bool cost = costs(level);
       const bool rescaled = cost && level > 0;
@@ -477,10 +474,12 @@ class DenseStep::Impl {
         .grad_target_std = rescaled ? encoder(level).grad_std.row(2) : nullptr});
     if (level == top()) return;
     auto& above = decoder(level + 1);
-    multiply({place.grad_u.data(), place.units, 1}, {place.vertical.data(), 1, above.units},
-             unlabeled_, above.units, place.units, above.grad_z_hat.data());
-    multiply({place.grad_u.data(), 1, place.units}, {above.z_hat.data(), 1, above.units},
-             place.units, above.units, unlabeled_, place.vertical.grad());
+    ops::cpu::multiply_all(
+        {product({place.grad_u.data(), place.units, 1}, {place.vertical.data(), 1, above.units},
+                 unlabeled_, above.units, place.units, above.grad_z_hat.data()),
+         product({place.grad_u.data(), 1, place.units}, {above.z_hat.data(), 1, above.units},
+                 place.units, above.units, unlabeled_, place.vertical.grad())},
+        *product_);
   }
 
   // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u.
@@ -528,11 +527,14 @@ class DenseStep::Impl {
                                       .grad_beta = level.beta.grad()});
     const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
     const auto depth = level.options.in_features;
-    multiply({level.grad_x.data(), 1, level.units}, {below.data(), 1, depth}, level.units, depth,
-             rows_, level.weight.grad());
-    if (l == 1) return;
-    multiply({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows_, depth,
-             level.units, encoder_[l - 2].grad_h.data());
+    const auto of_weight = product({level.grad_x.data(), 1, level.units}, {below.data(), 1, depth},
+                                   level.units, depth, rows_, level.weight.grad());
+    if (l == 1) return ops::cpu::multiply(of_weight, *product_);
+    ops::cpu::multiply_all(
+        {product({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows_,
+                 depth, level.units, encoder_[l - 2].grad_h.data()),
+         of_weight},
+        *product_);
   }
 
   void hand_over() {

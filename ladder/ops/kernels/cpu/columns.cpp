@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ceil_div.h>
+#include <c10/util/SmallVector.h>
 
 #include <algorithm>
 #include <limits>
@@ -20,6 +21,40 @@ constexpr int64_t kTasksPerThread = 4;
 int64_t task_count(int64_t most) {
   const int64_t threads = std::min<int64_t>(at::get_num_threads(), most);
   return threads > 1 ? std::min(kTasksPerThread * threads, most) : 1;
+}
+
+// Blocks of a product for its tasks.
+struct Grid {
+  int64_t rows, columns;   // of a block
+  int64_t across, blocks;  // number of blocks side by side, and of all
+};
+
+Grid grid_of(const Product& product, const ProductKernel& kernel) {
+  constexpr int64_t kProductsPerTask = 1 << 18;
+  const int64_t tasks =
+      task_count(product.rows * product.columns * product.depth / kProductsPerTask);
+  // Of the grids with so many blocks, the one whose blocks have least to do.
+  int64_t rows = product.rows;
+  int64_t columns = product.columns;
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (int64_t down = 1; down <= tasks; ++down) {
+    if (tasks % down != 0) {
+      continue;
+    }
+    const auto block_rows = at::round_up(at::ceil_div(product.rows, down), kernel.rows);
+    const auto block_columns =
+        at::round_up(at::ceil_div(product.columns, tasks / down), kernel.columns);
+    // Products, sixteen at a time, and packing; rows side by side are not packed.
+    const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
+    const int64_t cost = block_rows * block_columns / 16 + packed / 2;
+    if (cost < least) {
+      least = cost;
+      rows = block_rows;
+      columns = block_columns;
+    }
+  }
+  const int64_t across = at::ceil_div(product.columns, columns);
+  return {rows, columns, across, across * at::ceil_div(product.rows, rows)};
 }
 
 }  // namespace
@@ -49,42 +84,33 @@ float* product_scratch() {
 }
 
 void multiply(const Product& product, const ProductKernel& kernel) {
-  constexpr int64_t kProductsPerTask = 1 << 18;
+  multiply_all({&product, 1}, kernel);
+}
+
+void multiply_all(c10::ArrayRef<Product> products, const ProductKernel& kernel) {
   constexpr int64_t kProductsPerWork = 32;
-  const int64_t tasks =
-      task_count(product.rows * product.columns * product.depth / kProductsPerTask);
-  // Of the grids with so many blocks, the one whose blocks have least to do.
-  int64_t rows = product.rows;
-  int64_t columns = product.columns;
-  int64_t least = std::numeric_limits<int64_t>::max();
-  for (int64_t down = 1; down <= tasks; ++down) {
-    if (tasks % down != 0) {
-      continue;
-    }
-    const auto block_rows = at::round_up(at::ceil_div(product.rows, down), kernel.rows);
-    const auto block_columns =
-        at::round_up(at::ceil_div(product.columns, tasks / down), kernel.columns);
-    // Products, sixteen at a time, and packing; rows side by side are not packed.
-    const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
-    const int64_t cost = block_rows * block_columns / 16 + packed / 2;
-    if (cost < least) {
-      least = cost;
-      rows = block_rows;
-      columns = block_columns;
-    }
+  c10::SmallVector<Grid, 2> grids;
+  int64_t tasks = 0, work = 0;
+  for (const auto& product : products) {
+    grids.push_back(grid_of(product, kernel));
+    tasks += grids.back().blocks;
+    work += product.rows * product.columns * product.depth / kProductsPerWork;
   }
-  const int64_t across = at::ceil_div(product.columns, columns);
   for_tasks(
-      at::ceil_div(product.rows, rows) * across,
+      tasks,
       [&](int64_t task) {
-        const int64_t row = task / across * rows;
-        const int64_t column = task % across * columns;
+        size_t i = 0;
+        for (; task >= grids[i].blocks; ++i) task -= grids[i].blocks;
+        const auto& product = products[i];
+        const auto& grid = grids[i];
+        const int64_t row = task / grid.across * grid.rows;
+        const int64_t column = task % grid.across * grid.columns;
         kernel.multiply(product,
-                        {row, std::min(row + rows, product.rows), column,
-                         std::min(column + columns, product.columns)},
+                        {row, std::min(row + grid.rows, product.rows), column,
+                         std::min(column + grid.columns, product.columns)},
                         product_scratch());
       },
-      product.rows * product.columns * product.depth / kProductsPerWork);
+      work);
 }
 
 }  // namespace ladder::ops::cpu

@@ -1,6 +1,7 @@
 /// Division of a kernel's work into tasks for several threads.
 #pragma once
 
+#include <c10/util/ArrayRef.h>
 #include <c10/util/FunctionRef.h>
 
 #include <cstdint>
@@ -27,6 +28,9 @@ void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int
 /// Compute c = a b by one kernel, in blocks for several threads. The result has the same bits on
 /// any number of threads.
 void multiply(const Product& product, const ProductKernel& kernel);
+/// The same for products of which none reads what another writes: threads wait for each other once,
+/// at the end of all.
+void multiply_all(c10::ArrayRef<Product> products, const ProductKernel& kernel);
 
 /// Scratch memory of the calling thread for one product: kProductScratch floats.
 float* product_scratch();
