@@ -125,21 +125,22 @@ class DenseStep::Impl {
   void backward(const at::Tensor& lambda, const GradientReady& ready) {
     const at::NoGradGuard no_gradients;
     const auto* weights = lambda.const_data_ptr<float>();
-    const auto tell = [&](const Learned& learned) {
-      if (ready && learned.defined()) ready(learned.value, learned.gradient);
+    const auto hand_over = [&](const Learned& learned) {
+      if (!learned.defined()) return;
+      learned.value.mutable_grad() = learned.gradient;
+      if (ready) ready(learned.value, learned.gradient);
     };
     for (auto level = first_decoded(); level <= top(); ++level) {
       denoise_backward(level, weights);
-      tell(decoder(level).weight);
-      tell(decoder(level).vertical);
+      hand_over(decoder(level).weight);
+      hand_over(decoder(level).vertical);
     }
     top_backward();
     for (size_t l = encoder_.size(); l >= 1; --l) {
       auto& level = encoder_[l - 1];
       encode_backward(l);
-      for (const auto* learned : {&level.gamma, &level.beta, &level.weight}) tell(*learned);
+      for (const auto* learned : {&level.gamma, &level.beta, &level.weight}) hand_over(*learned);
     }
-    hand_over();
     batch_ = {};
   }
 
@@ -535,10 +536,6 @@ class DenseStep::Impl {
                  depth, level.units, encoder_[l - 2].grad_h.data()),
          of_weight},
         *product_);
-  }
-
-  void hand_over() {
-    for_each_learned([](Learned& learned) { learned.value.mutable_grad() = learned.gradient; });
   }
 
   Ladder net_;
