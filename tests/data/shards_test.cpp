@@ -1,5 +1,6 @@
 #include "ladder/data/shards.h"
 
+#include <fmt/format.h>
 #include <ladder/classifier.h>
 #include <ladder/data/read_samples.h>
 #include <torch/torch.h>
@@ -13,8 +14,10 @@
 #include <string>
 
 #include "ladder/data/npy.h"
+#include "ladder/train/communicator.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/ranks.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace ladder;
@@ -83,7 +86,7 @@ TEST_CASE("Shards: hold the rows that were written", "[data]") {
   CHECK(shards.columns()[1].missing);
   CHECK(shards.columns()[2].levels == std::vector<std::string>{"red", "green"});
   for (const int part : {0, 1, 2, 3}) {
-    const auto array = read_npy(folder / "s" / ("rows-0000" + std::to_string(part) + ".npy"));
+    const auto array = read_npy(folder / "s" / fmt::format("rows-0000{}.npy", part));
     CHECK(array.sizes() == at::IntArrayRef({part < 3 ? 300 : 100, 3}));
   }
 
@@ -191,6 +194,26 @@ TEST_CASE("Shards: a run by blocks goes on by blocks", "[data]") {
   CHECK_THROWS_WITH(Classifier(options).fit(rows),
                     Catch::Contains("was started with but got others: block_rows (64 there, 0 "
                                     "here)"));
+}
+
+TEST_CASE("Shards: ranks shuffle by the blocks of the first one", "[data]") {
+  if (!train::has_communicator()) return;
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  const auto errors = errors_of_ranks(2, [&](const std::shared_ptr<train::Communicator>& ranks) {
+    auto options = quick();
+    options.ranks = ranks;
+    options.blocks = ranks->rank() == 0 ? BlockSizes{.rows = 64, .blocks = 4} : BlockSizes{};
+    Classifier classifier(options);
+    const auto report = classifier.fit(read_samples(folder / "s"));
+    expect(report.config.block_rows == 64, "the blocks of rank 0");
+    expect(report.config.window_blocks == 4, "the window of rank 0");
+    for (const auto& parameter : classifier.model().net->parameters()) {
+      const auto all = ranks->all_gather(parameter.detach().flatten());
+      expect(all[0].equal(all[1]), "the same network on both ranks");
+    }
+  });
+  CHECK(errors == std::vector<std::string>(2));
 }
 
 TEST_CASE("Shards: what is damaged, missing or changed is named", "[data]") {
