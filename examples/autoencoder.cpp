@@ -50,10 +50,12 @@ torch::Tensor features(ladder::DenoisingAutoencoder& net, const torch::Tensor& x
 double classifier_error(ladder::DenoisingAutoencoder& net, const Rows& rows) {
   ladder::Ladder classifier(ladder::LadderOptions{.input_shape = {kFeatures}},
                             ladder::Stages{dense(kFeatures, kClasses, 0.3, /*top=*/true)});
-  const ladder::train::TrainData data{
-      .training = {.inputs = features(net, rows.x), .labels = rows.y, .labeled = rows.labeled},
-      .test_inputs = features(net, rows.test_x),
-      .test_labels = rows.test_y};
+  ladder::train::TrainData data;
+  data.training.inputs = features(net, rows.x);
+  data.training.labels = rows.y;
+  data.training.labeled = rows.labeled;
+  data.test_inputs = features(net, rows.test_x);
+  data.test_labels = rows.test_y;
   Trainer trainer(classifier, data, {.epochs = 300, .unlabeled_batch = 0, .eval_every = 0});
   return *trainer.run().last->test_error;
 }
