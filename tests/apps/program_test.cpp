@@ -83,9 +83,10 @@ TEST_CASE("ladder-mnist: a second interruption ends it at once", "[cli]") {
   const MnistPlace place;
   for (const int second : {SIGINT, SIGTERM}) {
     const std::string out = "run-" + std::to_string(second);
-    // Steps long enough to be in the midst of one.
-    Program program(place.command(out, {"--epochs", "1000", "--layers=2000,2000,10",
-                                        "--lambda=10,1,.1,.1", "--batch-size=200"}));
+    // Steps long enough to be in the midst of one, also where this test gets no core for a while:
+    // some 50 billion operations each.
+    Program program(place.command(out, {"--epochs", "1000", "--layers=3000,3000,10",
+                                        "--lambda=10,1,.1,.1", "--batch-size=200", "--threads=1"}));
     REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     program.send(SIGINT);
