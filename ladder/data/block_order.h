@@ -17,13 +17,14 @@ struct BlockSizes {
   bool operator==(const BlockSizes&) const = default;
 };
 
-/// A permutation of 0..n-1 as a function of a seed, for rows on a disk that is slow to move.
+/// A permutation of 0..n-1 as a function of a seed, for rows on a disk that needs milliseconds to
+/// go to another place.
 ///
-/// The numbers are turned by a random distance and cut into blocks of successive ones; the last
-/// block holds the rest. The order of the blocks is permuted, with the last one at the end. Up to
-/// `BlockSizes::blocks` blocks form a window, and the numbers of a window are permuted. So a
-/// stretch of elements needs the blocks of one window only, each of which a disk reads in one
-/// piece. Elements are computed when they are asked for, as those of `KeyedOrder` are.
+/// The numbers are rotated by a random distance and cut into blocks of successive ones; the last
+/// block holds the rest. The blocks are permuted, with the last one at the end. Up to
+/// `BlockSizes::blocks` blocks form a window, and the numbers of each window are permuted. So
+/// elements side by side need the blocks of one window, and a disk reads each of them in one piece.
+/// Elements are computed when they are asked for, as those of `KeyedOrder` are.
 ///
 ///     BlockOrder order(100'000'000, seed, {.rows = 13'000});
 ///     for (; asked < order.asked_until(at); ++asked) read_ahead(order.block(asked));
@@ -40,11 +41,11 @@ class BlockOrder {
   int64_t blocks() const { return blocks_; }
   /// Return the first block that element `i` or a later one may need: that of its window.
   int64_t first_needed(int64_t i) const { return begin_of_window(window_of(i / sizes_.rows)); }
-  /// Return the end of the blocks to ask for before element `i` is used: those of its window, and
-  /// as much of the next one as this one was used. Blocks from `blocks()` on are those of a
-  /// permutation that follows.
+  /// Return the end of the blocks to read ahead before element `i` is used: those of its window,
+  /// and as many of the next window as the elements up to `i` have used of this one. Blocks from
+  /// `blocks()` on are those of the permutation that follows.
   int64_t asked_until(int64_t i) const { return i / sizes_.rows + sizes_.blocks + 1; }
-  /// Return the numbers in `block`, int64 [rows], ascending but for one turn from n - 1 to 0.
+  /// Return the numbers in `block`, int64 [rows], ascending, but 0 may follow n - 1.
   at::Tensor block(int64_t block) const;
 
  private:

@@ -30,8 +30,8 @@ class BlockStream {
     return parts.size() == 1 ? parts.front() : at::cat(parts);
   }
 
-  // Call `expect(places of a block)` for each block that these elements, or as many of the window
-  // behind theirs as are behind them in theirs, may need and that was not asked for yet.
+  // Call `expect` with the places of each block that was not asked for yet, from the window of the
+  // first of these elements on, up to what BlockOrder::asked_until says of the last one.
   template <typename Expect>
   void ask(int64_t begin, int64_t count, const Expect& expect) {
     const auto last = begin + count - 1;
