@@ -288,6 +288,11 @@ struct Classifier::Rows {
 
 namespace {
 
+// The blocks that a run shuffles its rows by.
+data::BlockSizes blocks_of(const runs::RunConfig& config) {
+  return {.rows = config.block_rows.value_or(0), .blocks = config.window_blocks.value_or(1)};
+}
+
 // One training, from division to a calibrated network.
 struct Training {
   const ClassifierOptions& options;
@@ -343,8 +348,7 @@ struct Training {
     train::TrainData data;
     if (from) {
       data.training = {.labeled = labeled, .source = from, .held_out = rows.validation};
-      data.training.blocks = {.rows = config.block_rows.value_or(0),
-                              .blocks = config.window_blocks.value_or(1)};
+      data.training.blocks = blocks_of(config);
     } else {
       data.training = {.inputs = placed(inputs),
                        .labels = placed(labels),
@@ -407,8 +411,7 @@ void settle_blocks(runs::RunConfig& config, const ClassifierOptions& options,
   if (options.blocks) {
     blocks = *options.blocks;
   } else if (continued) {
-    blocks = {.rows = continued->block_rows.value_or(0),
-              .blocks = continued->window_blocks.value_or(1)};
+    blocks = blocks_of(*continued);
   } else if ((!options.ranks || options.ranks->rank() == 0) &&
              shards.random_read_seconds() > kSlowReadSeconds) {
     blocks = shards.block_sizes();

@@ -125,7 +125,7 @@ TEST_CASE("BlockOrder: says what it cannot permute", "[data]") {
                     Catch::Contains("BlockOrder: expected a block below 3 but got 3."));
 }
 
-TEST_CASE("sample_rows: draws so many rows, of many places and in short runs", "[data]") {
+TEST_CASE("sample_rows: draws the wanted number of rows in short runs at many places", "[data]") {
   for (const int64_t n : {10, 1000, 33'000, 100'000}) {
     for (const int64_t count : {1, 9, 999, 32'100, 32'999, 64'000}) {
       INFO(n << ", " << count);

@@ -1,7 +1,7 @@
 /// Programs that are part of this test program, each started in a fork of it.
 ///
-/// A program of its own spends .4 s of processor time on the start of LibTorch, and most tests of
-/// programs start many of them. The server is a fork of the test program from before the first
+/// Starting a program from its file takes .4 s of processor time to load LibTorch, and most tests
+/// of programs start many of them. The server is a fork of the test program from before the first
 /// test: LibTorch is ready in it, and no thread has begun. A program that it starts is a fork of
 /// the server in turn, with the arguments, environment, folder and streams that it would have as a
 /// process of its own, and the same code: its main function.

@@ -33,7 +33,7 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
   constexpr int64_t kProductsPerTask = 1 << 18;
   const int64_t tasks =
       task_count(product.rows * product.columns * product.depth / kProductsPerTask);
-  // Of the grids with so many blocks, the one whose blocks have least to do.
+  // Choose the grid of that many blocks whose largest block takes least time.
   int64_t rows = product.rows;
   int64_t columns = product.columns;
   int64_t least = std::numeric_limits<int64_t>::max();
