@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "ladder/core/floating_rows.h"
-#include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 #include "ladder/data/block_order.h"
 #include "ladder/data/internal/block_stream.h"
@@ -269,9 +268,7 @@ void SemiSampler::read_ahead(int64_t step) {
 
 torch::Tensor SemiSampler::inputs_of(const torch::Tensor& rows) const {
   if (source_) return source_->inputs(rows).to(placed_);
-  const auto values = rows.numel() * (inputs_.numel() / std::max<int64_t>(inputs_.size(0), 1));
-  const threads::OneThread serial(values < threads::kSerialValues);
-  return floating_rows(inputs_.index_select(0, rows));
+  return gather_floating_rows(inputs_, rows);
 }
 
 }  // namespace ladder::data

@@ -64,15 +64,15 @@ class LadderObjective : public Objective {
     return step;
   }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
-                            const GradientReady& ready) override {
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise, const GradientReady& ready,
+                            const MoreCosts& more) override {
     const auto* costs = direct_.forward(net_, batch, noise);
     if (costs == nullptr) return {};
     std::vector<float> weights;
     for (const auto level : costs->levels()) {
       weights.push_back(static_cast<float>(net_->options.lambda[static_cast<size_t>(level)]));
     }
-    return direct_.backward(at::tensor(weights, at::kFloat), levels_, ready);
+    return direct_.backward(at::tensor(weights, at::kFloat), levels_, ready, more);
   }
 
  private:
@@ -164,24 +164,25 @@ class PiecedObjective : public Objective {
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto step = base_->loss(batch, noise);
-    for (const auto& piece : pieces_) {
-      if (!piece->has_cost()) continue;
-      const auto cost = piece->cost(step.values);
-      TORCH_CHECK(cost.defined() && cost.dim() == 0, "ObjectivePiece: expected the cost of ",
-                  piece->name(), " as a scalar but got ",
-                  cost.defined() ? c10::str(cost.sizes()) : std::string("an undefined tensor"),
-                  ".");
+    for (const auto& cost : costs_of_pieces(step.values)) {
       step.total = step.total + cost;
       step.costs.push_back(cost);
     }
     return step;
   }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
-                            const GradientReady& ready) override {
-    const bool costs = std::any_of(pieces_.begin(), pieces_.end(),
-                                   [](const auto& piece) { return piece->has_cost(); });
-    return costs ? torch::Tensor() : base_->direct_step(batch, noise, ready);
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise, const GradientReady& ready,
+                            const MoreCosts& more) override {
+    const bool cost = std::any_of(pieces_.begin(), pieces_.end(),
+                                  [](const auto& piece) { return piece->has_cost(); });
+    if (!cost) return base_->direct_step(batch, noise, ready, more);
+    return base_->direct_step(batch, noise, ready, [&](const StepValues& values) {
+      auto costs = costs_of_pieces(values);
+      if (more) {
+        for (const auto& other : more(values)) costs.push_back(other);
+      }
+      return costs;
+    });
   }
 
   void before_step(const StepPosition& position) override {
@@ -228,6 +229,20 @@ class PiecedObjective : public Objective {
   }
 
  private:
+  std::vector<torch::Tensor> costs_of_pieces(const StepValues& values) const {
+    std::vector<torch::Tensor> costs;
+    for (const auto& piece : pieces_) {
+      if (!piece->has_cost()) continue;
+      costs.push_back(piece->cost(values));
+      const auto& cost = costs.back();
+      TORCH_CHECK(cost.defined() && cost.dim() == 0, "ObjectivePiece: expected the cost of ",
+                  piece->name(), " as a scalar but got ",
+                  cost.defined() ? c10::str(cost.sizes()) : std::string("an undefined tensor"),
+                  ".");
+    }
+    return costs;
+  }
+
   std::shared_ptr<Objective> base_;
   std::vector<std::shared_ptr<ObjectivePiece>> pieces_;
 };
@@ -253,7 +268,8 @@ void StepHooks::end_evaluation() {}
 std::map<std::string, torch::Tensor> StepHooks::state() { return {}; }
 std::vector<torch::Tensor> StepHooks::row_statistics() { return {}; }
 Ladder Objective::classifier() { return nullptr; }
-torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&, const GradientReady&) {
+torch::Tensor Objective::direct_step(const SemiBatch&, NoiseSource&, const GradientReady&,
+                                     const MoreCosts&) {
   return {};
 }
 size_t Objective::levels() const { return 0; }

@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,9 @@ struct StepLoss {
   StepValues values = {};
 };
 
+/// Costs [] that are added to the total of a step, computed from its values.
+using MoreCosts = std::function<std::vector<torch::Tensor>(const StepValues&)>;
+
 /// What objectives and pieces do around a step.
 class StepHooks {
  public:
@@ -99,12 +103,13 @@ class Objective : public StepHooks {
   virtual StepLoss loss(const SemiBatch& batch, NoiseSource& noise) = 0;
 
   /// Compute costs and gradients in one go, without autograd, where the objective can: return the
-  /// costs of `terms`, then the total, and leave the gradients in the parameters. They are those of
-  /// `loss(batch, noise).total.backward()`, bit for bit. Undefined, and nothing done, where it
-  /// cannot, as by default; also where several ranks share the rows (`batch.ranks`). Call `ready`,
-  /// if given, with each gradient as soon as it is whole.
+  /// costs of `terms`, those that `more` adds, if given, and the total, and leave the gradients in
+  /// the parameters. They are those of `loss(batch, noise).total.backward()`, bit for bit; several
+  /// costs of `more` that share values are summed before they are added. Undefined, and nothing
+  /// done, where it cannot, as by default; also where several ranks share the rows (`batch.ranks`).
+  /// Call `ready`, if given, with each gradient as soon as it is whole.
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
-                                    const GradientReady& ready = {});
+                                    const GradientReady& ready = {}, const MoreCosts& more = {});
 
   /// Return the number of levels that denoising costs may have, 0 up.
   virtual size_t levels() const;

@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "ladder/nn/internal/costed_levels.h"
@@ -70,13 +71,15 @@ class ScaledObjective : public Objective {
 
   std::vector<torch::Tensor> row_statistics() override { return {means_, start_}; }
 
-  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
-                            const GradientReady& ready) override {
-    if (class_weights_.defined() || !network_costs_the_same()) return {};
-    const auto* costs = direct_.forward(net_, batch, noise);
+  torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise, const GradientReady& ready,
+                            const MoreCosts& more) override {
+    if (!network_costs_the_same()) return {};
+    const auto* costs =
+        direct_.forward(net_, batch, noise,
+                        class_weights_.defined() ? std::optional(class_weights_) : std::nullopt);
     if (costs == nullptr) return {};
     return direct_.backward(levels_.empty() ? costs->denoising() : lambda(costs->denoising()),
-                            levels_, ready);
+                            levels_, ready, more);
   }
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {

@@ -31,6 +31,7 @@ struct Variant {
   bool top_gamma = true;
   double noise_std = 0.3, input_noise = 0.3;
   bool sigmoid_v = false;
+  bool detach_targets = false;
 };
 
 Ladder dense_ladder(const Variant& v) {
@@ -50,7 +51,8 @@ Ladder dense_ladder(const Variant& v) {
                                [&](int64_t channels) {
                                  return GaussianCombinator(GaussianCombinatorOptions{
                                      .channels = channels, .sigmoid_v = v.sigmoid_v});
-                               }},
+                               },
+                           .detach_targets = v.detach_targets},
              Stages{stage(20, 33, false), stage(33, 16, false), stage(16, 5, true)});
   reset_parameters(*net, 3);
   // Away from initial values, where many gradients are 0.
@@ -136,7 +138,11 @@ TEST_CASE("DenseStep gives the bits of autograd", "[nn][grad]") {
                        {.activation = Activation::kTanh, .affine = true},
                        {.lambda = {}, .activation = Activation::kGelu},
                        {.activation = Activation::kGelu, .input_noise = 0, .sigmoid_v = true},
-                       {.top_gamma = false}}));
+                       {.top_gamma = false},
+                       {.detach_targets = true},
+                       {.lambda = {0, 0, 0, 1}, .detach_targets = true},
+                       {.lambda = {1, 0, 0, 0}, .detach_targets = true},
+                       {.lambda = {}, .detach_targets = true}}));
   auto net = dense_ladder(variant);
   const auto objective = train::objective(net);
   require_same_step(*objective, *objective, dense_batch());
@@ -227,7 +233,11 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
   }
   const ops::ProductScope products(kLadderPlan);
   CHECK_FALSE(changed([](Ladder&) {}));
-  CHECK(changed([](Ladder& net) { net->options.detach_targets = true; }));
+  {
+    auto net = dense_ladder({.detach_targets = true});
+    CHECK(leaves(net, dense_batch(3, 4)));
+    CHECK_FALSE(leaves(net, dense_batch(3, 5)));
+  }
   CHECK(changed([](Ladder& net) { net->options.lambda[0] = 0; }));  // the lowest of its decoder
   CHECK(changed([](Ladder& net) { net->to(torch::kDouble); }));
   CHECK(changed([](Ladder& net) { net->parameters()[2].set_requires_grad(false); }));
@@ -282,16 +292,87 @@ TEST_CASE("DenseStep refuses the options that Ladder::loss refuses", "[nn]") {
   }
 }
 
-TEST_CASE("Objectives with pieces take the direct step where no piece has a cost", "[train]") {
+TEST_CASE("DenseStep counts classes by their weights", "[nn][grad]") {
   const ops::ProductScope products(kLadderPlan);
   auto net = dense_ladder({});
-  NoiseSource noise(7);
-  const auto step = [&](std::shared_ptr<train::ObjectivePiece> piece) {
-    auto objective = train::with_pieces(train::objective(net), {std::move(piece)});
-    const auto costs = objective->direct_step(dense_batch(), noise);
-    take_gradients(*net);
-    return costs.defined();
-  };
-  CHECK(step(train::row_projection(*net)));
-  CHECK_FALSE(step(train::pseudo_labels()));
+  const train::ScaledObjectiveOptions options{.weights = {10, 1, 0.03, 0.03},
+                                              .class_weights = {1, 0.5, 2, 1.5, 0.25}};
+  const auto direct = train::scaled_objective(net, options);
+  const auto plain = train::scaled_objective(net, options);
+  for (int step = 0; step < 2; ++step) require_same_step(*direct, *plain, dense_batch());
+}
+
+namespace {
+
+// A cost of everything that a piece may use: logits, denoising costs, their weights, a parameter.
+struct OfEverything : train::ObjectivePiece {
+  explicit OfEverything(torch::Tensor parameter) : weight(std::move(parameter)) {}
+  std::string name() const override { return "of everything"; }
+  bool has_cost() const override { return true; }
+  torch::Tensor cost(const train::StepValues& values) override {
+    auto cost = 0.01 * weight.square().sum() + values.logits.square().mean();
+    if (values.unlabeled_logits.defined()) cost = cost + values.unlabeled_logits.abs().mean();
+    if (values.clean_logits.defined()) cost = cost + values.clean_logits.square().mean();
+    for (size_t level = 0; level < values.denoising.size(); ++level) {
+      if (!values.denoising[level].defined()) continue;
+      cost = cost + 0.5 * values.lambda[level] * values.denoising[level];
+    }
+    return cost;
+  }
+  torch::Tensor weight;
+};
+
+struct OfLabeledLogits : train::ObjectivePiece {
+  std::string name() const override { return "of labeled logits"; }
+  bool has_cost() const override { return true; }
+  torch::Tensor cost(const train::StepValues& values) override {
+    return values.logits.square().mean();
+  }
+};
+
+std::shared_ptr<train::ObjectivePiece> sure_predictions() {
+  auto piece = train::pseudo_labels({.threshold = 0.2, .from = 0, .to = 0.5});
+  piece->before_step({.step = 8, .steps_per_epoch = 10, .steps = 10});
+  return piece;
+}
+
+}  // namespace
+
+TEST_CASE("DenseStep adds the costs of pieces", "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  const bool detached = GENERATE(false, true);
+  auto net = dense_ladder({.detach_targets = detached});
+  const auto weight = net->parameters().front();
+
+  SECTION("pseudo-labels") {
+    const auto objective = train::with_pieces(train::objective(net), {sure_predictions()});
+    require_same_step(*objective, *objective, dense_batch());
+  }
+  SECTION("a cost of all values, and of a parameter") {
+    const auto objective =
+        train::with_pieces(train::objective(net), {std::make_shared<OfEverything>(weight)});
+    require_same_step(*objective, *objective, dense_batch());
+  }
+  SECTION("with scaled lambda") {
+    const train::ScaledObjectiveOptions options{.weights = {10, 1, 0.03, 0.03}};
+    const auto objective = [&] {
+      return train::with_pieces(train::scaled_objective(net, options), {sure_predictions()});
+    };
+    const auto direct = objective(), plain = objective();
+    for (int step = 0; step < 2; ++step) require_same_step(*direct, *plain, dense_batch());
+  }
+  SECTION("without clean rows, and without unlabeled ones") {
+    for (const auto& lambda : {std::vector<double>{1, 0, 0, 0}, std::vector<double>{}}) {
+      auto other = dense_ladder({.lambda = lambda});
+      const auto objective = train::with_pieces(
+          train::objective(other), {std::make_shared<OfEverything>(other->parameters().front())});
+      require_same_step(*objective, *objective, dense_batch());
+    }
+  }
+  SECTION("of objectives in objectives") {
+    const auto inner = train::with_pieces(train::objective(net), {sure_predictions()});
+    const auto objective = train::with_pieces(
+        inner, {train::row_projection(*net), std::make_shared<OfLabeledLogits>()});
+    require_same_step(*objective, *objective, dense_batch());
+  }
 }

@@ -1,6 +1,7 @@
 #include "ladder/nn/internal/dense_step.h"
 
 #include <ATen/ATen.h>
+#include <ATen/ceil_div.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
@@ -107,13 +108,15 @@ class DenseStep::Impl {
     return !net_->has_decoder() || build_decoder();
   }
 
-  bool forward(const SemiBatch& batch, NoiseSource& noise) {
+  bool forward(const SemiBatch& batch, NoiseSource& noise,
+               const std::optional<at::Tensor>& class_weights) {
     const at::NoGradGuard no_gradients;
     if (!accepts(batch)) return false;
     const auto precision = ops::product_plan().precision;
     product_ = precision == ops::ProductPrecision::kBFloat16 ? &ops::cpu::bfloat16_product()
                                                              : &ops::cpu::kernels().product;
     batch_ = batch;
+    class_weights_ = class_weights;
     lay_out();
     corrupt(noise);
     for (size_t l = 1; l <= encoder_.size(); ++l) encode(l, noise);
@@ -122,11 +125,12 @@ class DenseStep::Impl {
     return true;
   }
 
-  void backward(const at::Tensor& lambda, const GradientReady& ready) {
+  void backward(const at::Tensor& lambda, const GradientReady& ready, const Logits& added) {
     const at::NoGradGuard no_gradients;
     const auto* weights = lambda.const_data_ptr<float>();
     const auto hand_over = [&](const Learned& learned) {
       if (!learned.defined()) return;
+      if (learned.value.grad().defined()) learned.gradient.add_(learned.value.grad());
       learned.value.mutable_grad() = learned.gradient;
       if (ready) ready(learned.value, learned.gradient);
     };
@@ -135,7 +139,7 @@ class DenseStep::Impl {
       hand_over(decoder(level).weight);
       hand_over(decoder(level).vertical);
     }
-    top_backward();
+    top_backward(added);
     for (size_t l = encoder_.size(); l >= 1; --l) {
       auto& level = encoder_[l - 1];
       encode_backward(l);
@@ -144,6 +148,12 @@ class DenseStep::Impl {
     batch_ = {};
   }
 
+  Logits logits() const {
+    const auto& h = encoder_.back().h.memory;
+    return {.labeled = h.narrow(0, 0, labeled_),
+            .unlabeled = denoises_ ? h.narrow(0, labeled_, unlabeled_) : at::Tensor(),
+            .clean = group_count_ > 2 ? h.narrow(0, noisy_, rows_ - noisy_) : at::Tensor()};
+  }
   float supervised() const { return supervised_.cost.const_data_ptr<float>()[0]; }
   const at::Tensor& denoising() const { return costs_; }
   const std::vector<int64_t>& levels() const { return costed_; }
@@ -156,6 +166,10 @@ class DenseStep::Impl {
   DecoderLevel& decoder(int64_t level) { return decoder_[static_cast<size_t>(level)]; }
   const std::vector<double>& lambda() const { return net_->options.lambda; }
   bool costs(int64_t level) const { return denoises_ && lambda()[static_cast<size_t>(level)] > 0; }
+  // Gradients flow into the clean rows.
+  bool clean_gradients() const { return group_count_ > 2 && !detached_; }
+  int64_t noisy_groups() const { return std::min<int64_t>(group_count_, 2); }
+  int64_t rows_with_gradient() const { return clean_gradients() ? rows_ : noisy_; }
 
   bool build_decoder() {
     decoder_.resize(encoder_.size() + 1);
@@ -188,12 +202,12 @@ class DenseStep::Impl {
   bool accepts(const SemiBatch& batch) {
     net_->check_options();
     const auto plan = ops::product_plan();
-    if (plan.route != ops::ProductRoute::kLadder || net_->options.detach_targets ||
-        several(batch.ranks) || !stages_hold()) {
+    if (plan.route != ops::ProductRoute::kLadder || several(batch.ranks) || !stages_hold()) {
       return false;
     }
     costed_ = costed_levels(lambda());
     denoises_ = !costed_.empty();
+    detached_ = net_->options.detach_targets;
     const auto rows = [&](const at::Tensor& x) {
       return x.defined() && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous() &&
              x.dim() == 2 && x.size(0) >= 2 && x.size(1) == encoder_.front().options.in_features &&
@@ -201,6 +215,8 @@ class DenseStep::Impl {
     };
     if (!rows(batch.x_labeled) || (denoises_ && !rows(batch.x_unlabeled))) return false;
     if (denoises_ && costed_.front() != lowest()) return false;
+    // Clean rows by themselves would be summed in another order.
+    if (denoises_ && detached_ && batch.x_unlabeled.size(0) <= ops::cpu::kFewRows) return false;
     const auto& y = batch.y;
     if (!y.defined() || !y.is_cpu() || y.scalar_type() != at::kLong || y.dim() != 1 ||
         !y.is_contiguous() || y.size(0) != batch.x_labeled.size(0)) {
@@ -316,13 +332,20 @@ class DenseStep::Impl {
 
   void corrupt(NoiseSource& noise) {
     const auto cols = input_.memory.size(1);
-    const auto copy = [&](const at::Tensor& x, int64_t row) {
-      std::memcpy(input_.row(row), x.const_data_ptr<float>(),
-                  static_cast<size_t>(x.numel()) * sizeof(float));
-    };
-    copy(batch_.x_labeled, 0);
-    if (group_count_ > 1) copy(batch_.x_unlabeled, labeled_);
-    if (group_count_ > 2) copy(batch_.x_unlabeled, noisy_);
+    const auto* labeled = batch_.x_labeled.const_data_ptr<float>();
+    const auto* unlabeled = denoises_ ? batch_.x_unlabeled.const_data_ptr<float>() : nullptr;
+    constexpr int64_t kRows = 16;  // of a task
+    ops::cpu::for_tasks(
+        at::ceil_div(rows_, kRows),
+        [&](int64_t task) {
+          for (int64_t row = kRows * task; row < std::min(kRows * (task + 1), rows_); ++row) {
+            const auto* from = row < labeled_ ? labeled + row * cols
+                               : row < noisy_ ? unlabeled + (row - labeled_) * cols
+                                              : unlabeled + (row - noisy_) * cols;
+            std::memcpy(input_.row(row), from, static_cast<size_t>(cols) * sizeof(float));
+          }
+        },
+        rows_ * cols / 4);
     const double noise_std = net_->options.input_noise;
     if (noise_std == 0) return;
     const auto draw = noise.draw(noisy_, cols);
@@ -377,7 +400,8 @@ class DenseStep::Impl {
 
   void supervise() {
     const threads::OneThread serial;
-    supervised_ = ops::cross_entropy(encoder_.back().h.memory.narrow(0, 0, labeled_), batch_.y);
+    supervised_ = ops::cross_entropy(encoder_.back().h.memory.narrow(0, 0, labeled_), batch_.y,
+                                     class_weights_);
     if (denoises_) {
       probabilities_ = at::softmax(encoder_.back().h.memory.narrow(0, labeled_, unlabeled_), 1);
     }
@@ -442,12 +466,13 @@ class DenseStep::Impl {
     auto& place = decoder(level);
     const bool cost = costs(level);
     const bool rescaled = cost && level > 0;
+    const bool into_target = rescaled && !detached_;
     double share = 0;
     if (cost) {
       const auto index = std::find(costed_.begin(), costed_.end(), level) - costed_.begin();
       share = static_cast<double>(weights[index]) / static_cast<double>(unlabeled_ * place.units);
     }
-    if (rescaled) {  // of the noisy groups they are 0
+    if (into_target) {  // of the noisy groups they are 0
       encoder(level).grad_mean.memory.narrow(0, 0, 2).zero_();
       encoder(level).grad_std.memory.narrow(0, 0, 2).zero_();
     }
@@ -470,9 +495,9 @@ class DenseStep::Impl {
         .grad_z_noisy = place.grad_z_noisy.data(),
         .grad_u = place.grad_u.data(),
         .grad_weight = place.weight.grad(),
-        .grad_target = rescaled ? place.grad_target.data() : nullptr,
-        .grad_target_mean = rescaled ? encoder(level).grad_mean.row(2) : nullptr,
-        .grad_target_std = rescaled ? encoder(level).grad_std.row(2) : nullptr});
+        .grad_target = into_target ? place.grad_target.data() : nullptr,
+        .grad_target_mean = into_target ? encoder(level).grad_mean.row(2) : nullptr,
+        .grad_target_std = into_target ? encoder(level).grad_std.row(2) : nullptr});
     if (level == top()) return;
     auto& above = decoder(level + 1);
     ops::cpu::multiply_all(
@@ -483,24 +508,31 @@ class DenseStep::Impl {
         *product_);
   }
 
-  // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u.
-  void top_backward() {
+  // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u, and
+  // what other costs add.
+  void top_backward(const Logits& added) {
     const threads::OneThread serial;
     const auto one = at::ones({}, at::kFloat);
-    auto& grad = encoder_.back().grad_h.memory;
-    grad.narrow(0, 0, labeled_)
-        .copy_(ops::cross_entropy_backward(one, supervised_.log_p, batch_.y, supervised_.rows));
-    if (group_count_ > 2) grad.narrow(0, noisy_, rows_ - noisy_).zero_();
+    auto& all = encoder_.back().grad_h.memory;
+    const auto put = [&](int64_t first, const at::Tensor& gradient, const at::Tensor& more) {
+      auto place = all.narrow(0, first, gradient.size(0)).copy_(gradient);
+      if (more.defined()) place.add_(more);
+    };
+    put(0, ops::cross_entropy_backward(one, supervised_, batch_.y, class_weights_), added.labeled);
     if (!denoises_) return;
-    grad.narrow(0, labeled_, unlabeled_)
-        .copy_(at::_softmax_backward_data(decoder(top()).grad_u.memory, probabilities_, 1,
-                                          at::kFloat));
+    put(labeled_,
+        at::_softmax_backward_data(decoder(top()).grad_u.memory, probabilities_, 1, at::kFloat),
+        added.unlabeled);
+    if (!clean_gradients()) return;
+    auto clean = all.narrow(0, noisy_, unlabeled_);
+    added.clean.defined() ? clean.copy_(added.clean) : clean.zero_();
   }
 
   void encode_backward(size_t l) {
     auto& level = encoder_[l - 1];
     const auto number = static_cast<int64_t>(l);
-    const bool cost = costs(number);
+    const bool cost = costs(number) && !detached_;
+    const auto rows = rows_with_gradient();
     const auto groups = spans(level.stage->normalization->options.noise_std);
     const std::array<const float*, 3> grad_z = {
         nullptr, compared(number) ? decoder(number).grad_z_noisy.data() : nullptr,
@@ -513,7 +545,7 @@ class DenseStep::Impl {
                                       .std = level.std.data(),
                                       .cols = level.units,
                                       .groups = groups.data(),
-                                      .group_count = group_count_,
+                                      .group_count = rows == noisy_ ? noisy_groups() : group_count_,
                                       .gamma = level.gamma.data(),
                                       .beta = level.beta.data(),
                                       .activation = activation(level),
@@ -529,10 +561,10 @@ class DenseStep::Impl {
     const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
     const auto depth = level.options.in_features;
     const auto of_weight = product({level.grad_x.data(), 1, level.units}, {below.data(), 1, depth},
-                                   level.units, depth, rows_, level.weight.grad());
+                                   level.units, depth, rows, level.weight.grad());
     if (l == 1) return ops::cpu::multiply(of_weight, *product_);
     ops::cpu::multiply_all(
-        {product({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows_,
+        {product({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows,
                  depth, level.units, encoder_[l - 2].grad_h.data()),
          of_weight},
         *product_);
@@ -545,7 +577,9 @@ class DenseStep::Impl {
   const ops::cpu::ProductKernel* product_ = nullptr;
 
   SemiBatch batch_;
+  std::optional<at::Tensor> class_weights_;
   bool denoises_ = false;
+  bool detached_ = false;  // no gradients flow into the clean rows
   int64_t labeled_ = 0, unlabeled_ = 0;
   int64_t noisy_ = 0;  // rows with noise, which come first
   int64_t rows_ = 0;
@@ -567,12 +601,15 @@ std::unique_ptr<DenseStep> DenseStep::of(const Ladder& net) {
   return std::unique_ptr<DenseStep>(new DenseStep(std::move(impl)));
 }
 
-bool DenseStep::forward(const SemiBatch& batch, NoiseSource& noise) {
-  return impl_->forward(batch, noise);
+bool DenseStep::forward(const SemiBatch& batch, NoiseSource& noise,
+                        const std::optional<at::Tensor>& class_weights) {
+  return impl_->forward(batch, noise, class_weights);
 }
-void DenseStep::backward(const at::Tensor& lambda, const GradientReady& ready) {
-  impl_->backward(lambda, ready);
+void DenseStep::backward(const at::Tensor& lambda, const GradientReady& ready,
+                         const Logits& added) {
+  impl_->backward(lambda, ready, added);
 }
+DenseStep::Logits DenseStep::logits() const { return impl_->logits(); }
 float DenseStep::supervised() const { return impl_->supervised(); }
 const at::Tensor& DenseStep::denoising() const { return impl_->denoising(); }
 const std::vector<int64_t>& DenseStep::levels() const { return impl_->levels(); }

@@ -34,12 +34,21 @@ class DenseStep {
   static std::unique_ptr<DenseStep> of(const Ladder& net);
   ~DenseStep();
 
-  /// Compute the costs of a batch. Return false, and draw no noise, where the step has to be taken
-  /// by `Ladder::loss`: products by another route than kLadder, parameters of another type or on
-  /// another device, without gradients, with gradients already or with hooks; stages whose options
-  /// were changed; detached targets; rows of another type than float32, or shared with other ranks
-  /// (SemiBatch::ranks). Errors: those of Ladder::check_options.
-  bool forward(const SemiBatch& batch, NoiseSource& noise);
+  /// Logits [rows, classes], or their gradients; undefined where there are none.
+  struct Logits {
+    at::Tensor labeled;    ///< corrupted labeled rows
+    at::Tensor unlabeled;  ///< corrupted unlabeled rows
+    at::Tensor clean;      ///< clean unlabeled rows
+  };
+
+  /// Compute the costs of a batch; classes count by `class_weights` [classes], float32, if given.
+  /// Return false, and draw no noise, where the step has to be taken by `Ladder::loss`: products by
+  /// another route than kLadder, parameters of another type or on another device, without
+  /// gradients, with gradients already or with hooks; stages whose options were changed; rows of
+  /// another type than float32, or shared with other ranks (SemiBatch::ranks); detached targets of
+  /// fewer than 5 rows. Errors: those of Ladder::check_options.
+  bool forward(const SemiBatch& batch, NoiseSource& noise,
+               const std::optional<at::Tensor>& class_weights = std::nullopt);
 
   /// Supervised cost of the last `forward`.
   float supervised() const;
@@ -48,10 +57,16 @@ class DenseStep {
   /// The levels of these costs.
   const std::vector<int64_t>& levels() const;
 
+  /// Logits of the last `forward`, in memory that the next one overwrites.
+  Logits logits() const;
+
   /// Compute the gradients of supervised() + sum of lambda_i denoising()_i, and put them into the
   /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU. Call
-  /// `ready`, if given, with each gradient before the next one is computed.
-  void backward(const at::Tensor& lambda, const GradientReady& ready = {});
+  /// `ready`, if given, with each gradient before the next one is computed. Other costs of the step
+  /// take part by their gradients: `added` those of the logits, and what the parameters hold
+  /// already.
+  void backward(const at::Tensor& lambda, const GradientReady& ready = {},
+                const Logits& added = {});
 
  private:
   class Impl;

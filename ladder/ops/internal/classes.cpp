@@ -41,17 +41,17 @@ CrossEntropy costs_of_rows(const at::Tensor& logits, const at::Tensor& y, const 
   const threads::OneThread serial(threads::is_small(logits));
   CrossEntropy result;
   result.log_p = at::log_softmax(logits, 1);
-  std::tie(result.cost, result.rows) =
+  std::tie(result.cost, result.weight) =
       at::nll_loss_forward(result.log_p, y, weights, reduction, kNoIgnoredClass);
   return result;
 }
 
 at::Tensor costs_of_rows_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
                                   const at::Tensor& y, const Weights& weights, int64_t reduction,
-                                  const at::Tensor& rows) {
+                                  const at::Tensor& weight) {
   const threads::OneThread serial(threads::is_small(log_p));
   const auto slope =
-      at::nll_loss_backward(grad_cost, log_p, y, weights, reduction, kNoIgnoredClass, rows);
+      at::nll_loss_backward(grad_cost, log_p, y, weights, reduction, kNoIgnoredClass, weight);
   return at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type());
 }
 
@@ -60,7 +60,8 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& logits, const at::Tensor& y,
                             const Weights& weights, int64_t reduction) {
     const auto result = costs_of_rows(logits, y, weights, reduction);
-    ctx->save_for_backward({logits, y, weights.value_or(at::Tensor()), result.log_p, result.rows});
+    ctx->save_for_backward(
+        {logits, y, weights.value_or(at::Tensor()), result.log_p, result.weight});
     ctx->saved_data["reduction"] = reduction;
     return result.cost;
   }
@@ -79,13 +80,14 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
 
 }  // namespace
 
-CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y) {
-  return costs_of_rows(logits, y, std::nullopt, at::Reduction::Mean);
+CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y, const Weights& weights) {
+  return costs_of_rows(logits, y, weights, at::Reduction::Mean);
 }
 
-at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
-                                  const at::Tensor& y, const at::Tensor& rows) {
-  return costs_of_rows_backward(grad_cost, log_p, y, std::nullopt, at::Reduction::Mean, rows);
+at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const CrossEntropy& forward,
+                                  const at::Tensor& y, const Weights& weights) {
+  return costs_of_rows_backward(grad_cost, forward.log_p, y, weights, at::Reduction::Mean,
+                                forward.weight);
 }
 
 at::Tensor softmax_of_rows(const at::Tensor& x) { return SoftmaxFunction::apply(x); }

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 namespace ladder::ops {
 
 /// softmax(x) over the columns of x [R, C]. Differentiable.
@@ -24,15 +26,18 @@ at::Tensor weighted_sum_of_cross_entropies(const at::Tensor& logits, const at::T
 at::Tensor weighted_mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y,
                                        const at::Tensor& weights);
 
-/// mean_cross_entropy without autograd, in two calls.
+/// mean_cross_entropy, or weighted_mean_cross_entropy if there are weights, without autograd, in
+/// two calls.
 struct CrossEntropy {
-  at::Tensor cost;   ///< []
-  at::Tensor log_p;  ///< [R, C]
-  at::Tensor rows;   ///< [], number of rows, as LibTorch returns it
+  at::Tensor cost;    ///< []
+  at::Tensor log_p;   ///< [R, C]
+  at::Tensor weight;  ///< [], of all rows: their number, or the sum of their classes' weights
 };
-CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y);
-/// Return the gradient of the logits; `log_p` and `rows` are those of `cross_entropy`.
-at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
-                                  const at::Tensor& y, const at::Tensor& rows);
+CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y,
+                           const std::optional<at::Tensor>& weights = std::nullopt);
+/// Return the gradient of the logits from what `cross_entropy` returned.
+at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const CrossEntropy& forward,
+                                  const at::Tensor& y,
+                                  const std::optional<at::Tensor>& weights = std::nullopt);
 
 }  // namespace ladder::ops

@@ -20,7 +20,7 @@ TEST_CASE("for_columns covers every column once from multiples of a cache line",
         INFO(count << " threads, " << rows << " x " << cols);
         std::vector<std::atomic<int>> runs(static_cast<size_t>(cols));
         std::atomic<int> unaligned = 0;
-        cpu::for_columns(rows, cols, [&](int64_t begin, int64_t end) {
+        cpu::for_columns(rows, cols, 1, [&](int64_t begin, int64_t end) {
           unaligned += begin % 16 == 0 ? 0 : 1;
           for (int64_t c = begin; c < end; ++c) {
             ++runs[static_cast<size_t>(c)];

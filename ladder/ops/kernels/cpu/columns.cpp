@@ -59,16 +59,17 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
 
 }  // namespace
 
-void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f) {
+void for_columns(int64_t rows, int64_t cols, int64_t cost,
+                 c10::function_ref<void(int64_t, int64_t)> f) {
   constexpr int64_t kBlock = 16;
-  constexpr int64_t kElementsPerTask = 8192;
+  constexpr int64_t kWorkOfTask = 8192;
   const int64_t blocks = at::ceil_div(cols, kBlock);
   const int64_t grain =
-      std::max<int64_t>(1, kElementsPerTask / (kBlock * std::max<int64_t>(rows, 1)));
+      std::max<int64_t>(1, kWorkOfTask / (kBlock * std::max<int64_t>(rows * cost, 1)));
   const int64_t part = kBlock * at::ceil_div(blocks, task_count(blocks / grain));
   for_tasks(
       at::ceil_div(cols, part),
-      [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); }, rows * cols);
+      [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); }, rows * cols * cost);
 }
 
 void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f, int64_t work) {

@@ -21,9 +21,11 @@ inline constexpr int64_t kWorkOfThread = 20000;
 void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f,
                int64_t work = std::numeric_limits<int64_t>::max());
 
-/// Call f(begin, end) for column ranges of a [rows, cols] matrix that together cover it. Ranges
-/// start at multiples of a cache line. Small matrices stay on the calling thread.
-void for_columns(int64_t rows, int64_t cols, c10::function_ref<void(int64_t, int64_t)> f);
+/// Call f(begin, end) for column ranges of a [rows, cols] matrix that together cover it, of which a
+/// value takes some `cost` nanoseconds. Ranges start at multiples of a cache line. What takes
+/// little time stays on the calling thread.
+void for_columns(int64_t rows, int64_t cols, int64_t cost,
+                 c10::function_ref<void(int64_t, int64_t)> f);
 
 /// Compute c = a b by one kernel, in blocks for several threads. The result has the same bits on
 /// any number of threads.

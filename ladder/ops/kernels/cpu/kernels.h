@@ -40,6 +40,9 @@ struct ProductBlock {
 /// Floats of scratch memory for one call, aligned to 64 bytes.
 constexpr int64_t kProductScratch = 352 * 1024;
 
+/// Products of so many rows or fewer sum over the depth in another order than those of more.
+constexpr int64_t kFewRows = 4;
+
 /// The depth up to which a right operand can be packed once for many products.
 constexpr int64_t kMostPackedDepth = 448;
 
