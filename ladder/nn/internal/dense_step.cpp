@@ -134,16 +134,23 @@ class DenseStep::Impl {
       learned.value.mutable_grad() = learned.gradient;
       if (ready) ready(learned.value, learned.gradient);
     };
-    for (auto level = first_decoded(); level <= top(); ++level) {
-      denoise_backward(level, weights);
-      hand_over(decoder(level).weight);
+    if (denoises_) {
+      ops::cpu::run(denoise_backward(lowest(), weights));
+      hand_over(decoder(lowest()).weight);
+    }
+    for (auto level = first_decoded(); level < top(); ++level) {
+      vertical_backward(level, weights);
+      hand_over(decoder(level + 1).weight);
       hand_over(decoder(level).vertical);
     }
     top_backward(added);
-    for (size_t l = encoder_.size(); l >= 1; --l) {
-      auto& level = encoder_[l - 1];
-      encode_backward(l);
-      for (const auto* learned : {&level.gamma, &level.beta, &level.weight}) hand_over(*learned);
+    with_normalise_backward(top(), [](const auto& args) { ops::cpu::run(args); });
+    for (auto number = top(); number >= 1; --number) {
+      auto& level = encoder(number);
+      hand_over(level.gamma);
+      hand_over(level.beta);
+      weights_backward(number);
+      hand_over(level.weight);
     }
     batch_ = {};
   }
@@ -168,7 +175,9 @@ class DenseStep::Impl {
   bool costs(int64_t level) const { return denoises_ && lambda()[static_cast<size_t>(level)] > 0; }
   // Gradients flow into the clean rows.
   bool clean_gradients() const { return group_count_ > 2 && !detached_; }
-  int64_t noisy_groups() const { return std::min<int64_t>(group_count_, 2); }
+  int64_t groups_with_gradient() const {
+    return clean_gradients() ? group_count_ : std::min<int64_t>(group_count_, 2);
+  }
   int64_t rows_with_gradient() const { return clean_gradients() ? rows_ : noisy_; }
 
   bool build_decoder() {
@@ -371,9 +380,6 @@ class DenseStep::Impl {
     auto& level = encoder_[l - 1];
     const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
     const auto depth = level.options.in_features;
-    ops::cpu::multiply(product({below.data(), depth, 1}, {level.weight.data(), depth, 1}, rows_,
-                               level.units, depth, level.x.data()),
-                       *product_);
     const double noise_std = level.stage->normalization->options.noise_std;
     const auto act = activation(level);
     level.keeps_z = compared(static_cast<int64_t>(l)) || level.gamma.defined() ||
@@ -381,21 +387,25 @@ class DenseStep::Impl {
     const auto groups = spans(noise_std);
     ops::Noise<float> values;
     if (noise_std != 0) values = values_of(noise.draw(noisy_, level.units));
-    ops::cpu::run(ops::NormaliseForward<float>{.x = level.x.data(),
-                                               .cols = level.units,
-                                               .groups = groups.data(),
-                                               .group_count = group_count_,
-                                               .noise = values,
-                                               .gamma = level.gamma.data(),
-                                               .beta = level.beta.data(),
-                                               .activation = act,
-                                               .slope = level.options.leaky_slope,
-                                               .eps = kVarianceEpsilon,
-                                               .stored = false,
-                                               .mean = level.mean.data(),
-                                               .std = level.std.data(),
-                                               .z = level.keeps_z ? level.z.data() : nullptr,
-                                               .h = level.h.data()});
+    ops::cpu::multiply_and_run(
+        product({below.data(), depth, 1}, {level.weight.data(), depth, 1}, rows_, level.units,
+                depth, level.x.data()),
+        *product_,
+        ops::NormaliseForward<float>{.x = level.x.data(),
+                                     .cols = level.units,
+                                     .groups = groups.data(),
+                                     .group_count = group_count_,
+                                     .noise = values,
+                                     .gamma = level.gamma.data(),
+                                     .beta = level.beta.data(),
+                                     .activation = act,
+                                     .slope = level.options.leaky_slope,
+                                     .eps = kVarianceEpsilon,
+                                     .stored = false,
+                                     .mean = level.mean.data(),
+                                     .std = level.std.data(),
+                                     .z = level.keeps_z ? level.z.data() : nullptr,
+                                     .h = level.h.data()});
   }
 
   void supervise() {
@@ -419,31 +429,33 @@ class DenseStep::Impl {
     auto* next_cost = costs_.mutable_data_ptr<float>() + costs_.size(0);
     for (int64_t level = top(); level >= lowest(); --level) {
       auto& place = decoder(level);
-      if (level < top()) {
-        const auto depth = decoder(level + 1).units;
-        ops::cpu::multiply(
-            product({decoder(level + 1).z_hat.data(), depth, 1}, {place.vertical.data(), depth, 1},
-                    unlabeled_, place.units, depth, place.u.data()),
-            *product_);
-      }
       const bool cost = costs(level);
       const bool rescaled = cost && level > 0;
-      ops::cpu::run(
-          ops::DenoiseForward<float>{.z_noisy = z_noisy(level),
-                                     .u = u(level),
-                                     .rows = unlabeled_,
-                                     .cols = place.units,
-                                     .function = function(place),
-                                     .mlp = {},
-                                     .weight = place.weight.data(),
-                                     .eps = kVarianceEpsilon,
-                                     .target = cost ? target(level) : nullptr,
-                                     .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
-                                     .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
-                                     .u_mean = place.statistics.row(0),
-                                     .u_std = place.statistics.row(1),
-                                     .z_hat = place.z_hat.data(),
-                                     .cost = place.costs.data()});
+      const ops::DenoiseForward<float> denoise{
+          .z_noisy = z_noisy(level),
+          .u = u(level),
+          .rows = unlabeled_,
+          .cols = place.units,
+          .function = function(place),
+          .mlp = {},
+          .weight = place.weight.data(),
+          .eps = kVarianceEpsilon,
+          .target = cost ? target(level) : nullptr,
+          .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
+          .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
+          .u_mean = place.statistics.row(0),
+          .u_std = place.statistics.row(1),
+          .z_hat = place.z_hat.data(),
+          .cost = place.costs.data()};
+      if (level == top()) {
+        ops::cpu::run(denoise);
+      } else {
+        const auto depth = decoder(level + 1).units;
+        ops::cpu::multiply_and_run(
+            product({decoder(level + 1).z_hat.data(), depth, 1}, {place.vertical.data(), depth, 1},
+                    unlabeled_, place.units, depth, place.u.data()),
+            *product_, denoise);
+      }
       if (cost) {
         const double sum = std::accumulate(place.costs.begin(), place.costs.end(), 0.0);
         *--next_cost = static_cast<float>(sum / static_cast<double>(unlabeled_ * place.units));
@@ -462,7 +474,7 @@ class DenseStep::Impl {
 
   // ---- backward
 
-  void denoise_backward(int64_t level, const float* weights) {
+  ops::DenoiseBackward<float> denoise_backward(int64_t level, const float* weights) {
     auto& place = decoder(level);
     const bool cost = costs(level);
     const bool rescaled = cost && level > 0;
@@ -476,36 +488,39 @@ class DenseStep::Impl {
       encoder(level).grad_mean.memory.narrow(0, 0, 2).zero_();
       encoder(level).grad_std.memory.narrow(0, 0, 2).zero_();
     }
-    ops::cpu::run(ops::DenoiseBackward<float>{
-        .z_noisy = z_noisy(level),
-        .u = u(level),
-        .z_hat = place.z_hat.data(),
-        .rows = unlabeled_,
-        .cols = place.units,
-        .function = function(place),
-        .mlp = {},
-        .weight = place.weight.data(),
-        .target = cost ? target(level) : nullptr,
-        .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
-        .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
-        .u_mean = place.statistics.row(0),
-        .u_std = place.statistics.row(1),
-        .grad_z_hat = level > lowest() ? place.grad_z_hat.data() : nullptr,
-        .grad_cost = share,
-        .grad_z_noisy = place.grad_z_noisy.data(),
-        .grad_u = place.grad_u.data(),
-        .grad_weight = place.weight.grad(),
-        .grad_target = into_target ? place.grad_target.data() : nullptr,
-        .grad_target_mean = into_target ? encoder(level).grad_mean.row(2) : nullptr,
-        .grad_target_std = into_target ? encoder(level).grad_std.row(2) : nullptr});
-    if (level == top()) return;
+    return {.z_noisy = z_noisy(level),
+            .u = u(level),
+            .z_hat = place.z_hat.data(),
+            .rows = unlabeled_,
+            .cols = place.units,
+            .function = function(place),
+            .mlp = {},
+            .weight = place.weight.data(),
+            .target = cost ? target(level) : nullptr,
+            .target_mean = rescaled ? encoder(level).mean.row(2) : nullptr,
+            .target_std = rescaled ? encoder(level).std.row(2) : nullptr,
+            .u_mean = place.statistics.row(0),
+            .u_std = place.statistics.row(1),
+            .grad_z_hat = level > lowest() ? place.grad_z_hat.data() : nullptr,
+            .grad_cost = share,
+            .grad_z_noisy = place.grad_z_noisy.data(),
+            .grad_u = place.grad_u.data(),
+            .grad_weight = place.weight.grad(),
+            .grad_target = into_target ? place.grad_target.data() : nullptr,
+            .grad_target_mean = into_target ? encoder(level).grad_mean.row(2) : nullptr,
+            .grad_target_std = into_target ? encoder(level).grad_std.row(2) : nullptr};
+  }
+
+  // From u of a level to z_hat of the one above, and through its denoising function.
+  void vertical_backward(int64_t level, const float* weights) {
+    auto& place = decoder(level);
     auto& above = decoder(level + 1);
-    ops::cpu::multiply_all(
-        {product({place.grad_u.data(), place.units, 1}, {place.vertical.data(), 1, above.units},
-                 unlabeled_, above.units, place.units, above.grad_z_hat.data()),
-         product({place.grad_u.data(), 1, place.units}, {above.z_hat.data(), 1, above.units},
-                 place.units, above.units, unlabeled_, place.vertical.grad())},
-        *product_);
+    ops::cpu::multiply_and_run(
+        product({place.grad_u.data(), place.units, 1}, {place.vertical.data(), 1, above.units},
+                unlabeled_, above.units, place.units, above.grad_z_hat.data()),
+        *product_, denoise_backward(level + 1, weights),
+        product({place.grad_u.data(), 1, place.units}, {above.z_hat.data(), 1, above.units},
+                place.units, above.units, unlabeled_, place.vertical.grad()));
   }
 
   // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u, and
@@ -528,46 +543,52 @@ class DenseStep::Impl {
     added.clean.defined() ? clean.copy_(added.clean) : clean.zero_();
   }
 
-  void encode_backward(size_t l) {
-    auto& level = encoder_[l - 1];
-    const auto number = static_cast<int64_t>(l);
+  // Call f with the arguments of the gradient of a level's normalisation.
+  template <class F>
+  void with_normalise_backward(int64_t number, const F& f) {
+    auto& level = encoder(number);
     const bool cost = costs(number) && !detached_;
-    const auto rows = rows_with_gradient();
     const auto groups = spans(level.stage->normalization->options.noise_std);
     const std::array<const float*, 3> grad_z = {
         nullptr, compared(number) ? decoder(number).grad_z_noisy.data() : nullptr,
         cost ? decoder(number).grad_target.data() : nullptr};
-    ops::cpu::run(
-        ops::NormaliseBackward<float>{.x = level.x.data(),
-                                      .z = level.keeps_z ? level.z.data() : nullptr,
-                                      .h = level.keeps_z ? nullptr : level.h.data(),
-                                      .mean = level.mean.data(),
-                                      .std = level.std.data(),
-                                      .cols = level.units,
-                                      .groups = groups.data(),
-                                      .group_count = rows == noisy_ ? noisy_groups() : group_count_,
-                                      .gamma = level.gamma.data(),
-                                      .beta = level.beta.data(),
-                                      .activation = activation(level),
-                                      .slope = level.options.leaky_slope,
-                                      .stored = false,
-                                      .grad_h = level.grad_h.data(),
-                                      .grad_z = grad_z.data(),
-                                      .grad_mean = cost ? level.grad_mean.data() : nullptr,
-                                      .grad_std = cost ? level.grad_std.data() : nullptr,
-                                      .grad_x = level.grad_x.data(),
-                                      .grad_gamma = level.gamma.grad(),
-                                      .grad_beta = level.beta.grad()});
-    const auto& below = l == 1 ? input_ : encoder_[l - 2].h;
+    f(ops::NormaliseBackward<float>{.x = level.x.data(),
+                                    .z = level.keeps_z ? level.z.data() : nullptr,
+                                    .h = level.keeps_z ? nullptr : level.h.data(),
+                                    .mean = level.mean.data(),
+                                    .std = level.std.data(),
+                                    .cols = level.units,
+                                    .groups = groups.data(),
+                                    .group_count = groups_with_gradient(),
+                                    .gamma = level.gamma.data(),
+                                    .beta = level.beta.data(),
+                                    .activation = activation(level),
+                                    .slope = level.options.leaky_slope,
+                                    .stored = false,
+                                    .grad_h = level.grad_h.data(),
+                                    .grad_z = grad_z.data(),
+                                    .grad_mean = cost ? level.grad_mean.data() : nullptr,
+                                    .grad_std = cost ? level.grad_std.data() : nullptr,
+                                    .grad_x = level.grad_x.data(),
+                                    .grad_gamma = level.gamma.grad(),
+                                    .grad_beta = level.beta.grad()});
+  }
+
+  // From x of a level to its weight, and to h of the level below and through its normalisation.
+  void weights_backward(int64_t number) {
+    auto& level = encoder(number);
+    const auto rows = rows_with_gradient();
     const auto depth = level.options.in_features;
+    const auto& below = number == 1 ? input_ : encoder(number - 1).h;
     const auto of_weight = product({level.grad_x.data(), 1, level.units}, {below.data(), 1, depth},
                                    level.units, depth, rows, level.weight.grad());
-    if (l == 1) return ops::cpu::multiply(of_weight, *product_);
-    ops::cpu::multiply_all(
-        {product({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows,
-                 depth, level.units, encoder_[l - 2].grad_h.data()),
-         of_weight},
-        *product_);
+    if (number == 1) return ops::cpu::multiply(of_weight, *product_);
+    with_normalise_backward(number - 1, [&](const auto& normalise) {
+      ops::cpu::multiply_and_run(
+          product({level.grad_x.data(), level.units, 1}, {level.weight.data(), 1, depth}, rows,
+                  depth, level.units, encoder(number - 1).grad_h.data()),
+          *product_, normalise, of_weight);
+    });
   }
 
   Ladder net_;

@@ -29,10 +29,22 @@ struct Grid {
   int64_t across, blocks;  // number of blocks side by side, and of all
 };
 
-Grid grid_of(const Product& product, const ProductKernel& kernel) {
+int64_t multiplications(const Product& product) {
+  return product.rows * product.columns * product.depth;
+}
+
+int64_t tasks_of(const Product& product) {
   constexpr int64_t kProductsPerTask = 1 << 18;
-  const int64_t tasks =
-      task_count(product.rows * product.columns * product.depth / kProductsPerTask);
+  return task_count(multiplications(product) / kProductsPerTask);
+}
+
+int64_t work_of(const Product& product) {
+  constexpr int64_t kProductsPerWork = 32;
+  return multiplications(product) / kProductsPerWork;
+}
+
+Grid grid_of(const Product& product, const ProductKernel& kernel) {
+  const int64_t tasks = tasks_of(product);
   // Choose the grid of that many blocks whose largest block takes least time.
   int64_t rows = product.rows;
   int64_t columns = product.columns;
@@ -55,6 +67,45 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
   }
   const int64_t across = at::ceil_div(product.columns, columns);
   return {rows, columns, across, across * at::ceil_div(product.rows, rows)};
+}
+
+// Blocks of all rows.
+Grid columns_of(const Product& product, const ProductKernel& kernel) {
+  constexpr int64_t kCacheLine = 16;  // values
+  const auto columns = at::round_up(at::ceil_div(product.columns, tasks_of(product)),
+                                    std::max(kernel.columns, kCacheLine));
+  const auto across = at::ceil_div(product.columns, columns);
+  return {product.rows, columns, across, across};
+}
+
+// Products, some of them with what follows on their columns, as tasks one behind the other.
+struct DividedProduct {
+  const Product* product;
+  Grid grid;
+  const c10::function_ref<void(int64_t, int64_t)>* then = nullptr;
+};
+
+void run_tasks(c10::ArrayRef<DividedProduct> products, const ProductKernel& kernel) {
+  int64_t tasks = 0, work = 0;
+  for (const auto& divided : products) {
+    tasks += divided.grid.blocks;
+    work += work_of(*divided.product);
+  }
+  for_tasks(
+      tasks,
+      [&](int64_t task) {
+        size_t i = 0;
+        for (; task >= products[i].grid.blocks; ++i) task -= products[i].grid.blocks;
+        const auto& [product, grid, then] = products[i];
+        const int64_t row = task / grid.across * grid.rows;
+        const int64_t column = task % grid.across * grid.columns;
+        const int64_t column_end = std::min(column + grid.columns, product->columns);
+        kernel.multiply(*product,
+                        {row, std::min(row + grid.rows, product->rows), column, column_end},
+                        product_scratch());
+        if (then != nullptr) (*then)(column, column_end);
+      },
+      work);
 }
 
 }  // namespace
@@ -89,29 +140,16 @@ void multiply(const Product& product, const ProductKernel& kernel) {
 }
 
 void multiply_all(c10::ArrayRef<Product> products, const ProductKernel& kernel) {
-  constexpr int64_t kProductsPerWork = 32;
-  c10::SmallVector<Grid, 2> grids;
-  int64_t tasks = 0, work = 0;
-  for (const auto& product : products) {
-    grids.push_back(grid_of(product, kernel));
-    tasks += grids.back().blocks;
-    work += product.rows * product.columns * product.depth / kProductsPerWork;
-  }
-  for_tasks(
-      tasks,
-      [&](int64_t task) {
-        size_t i = 0;
-        for (; task >= grids[i].blocks; ++i) task -= grids[i].blocks;
-        const auto& product = products[i];
-        const auto& grid = grids[i];
-        const int64_t row = task / grid.across * grid.rows;
-        const int64_t column = task % grid.across * grid.columns;
-        kernel.multiply(product,
-                        {row, std::min(row + grid.rows, product.rows), column,
-                         std::min(column + grid.columns, product.columns)},
-                        product_scratch());
-      },
-      work);
+  c10::SmallVector<DividedProduct, 2> parts;
+  for (const auto& product : products) parts.push_back({&product, grid_of(product, kernel)});
+  run_tasks(parts, kernel);
+}
+
+void multiply_then(const Product& product, const ProductKernel& kernel,
+                   c10::function_ref<void(int64_t, int64_t)> then, c10::ArrayRef<Product> beside) {
+  c10::SmallVector<DividedProduct, 2> parts = {{&product, columns_of(product, kernel), &then}};
+  for (const auto& other : beside) parts.push_back({&other, grid_of(other, kernel)});
+  run_tasks(parts, kernel);
 }
 
 }  // namespace ladder::ops::cpu

@@ -34,6 +34,14 @@ void multiply(const Product& product, const ProductKernel& kernel);
 /// at the end of all.
 void multiply_all(c10::ArrayRef<Product> products, const ProductKernel& kernel);
 
+/// Compute a product in blocks of all its rows, call then(begin, end) as soon as the columns
+/// [begin, end) of c are whole, and compute the products `beside`, of which none reads what another
+/// task writes. Threads wait for each other once, at the end of all. Ranges start at multiples of a
+/// cache line; the results have the same bits as by `multiply`.
+void multiply_then(const Product& product, const ProductKernel& kernel,
+                   c10::function_ref<void(int64_t, int64_t)> then,
+                   c10::ArrayRef<Product> beside = {});
+
 /// Scratch memory of the calling thread for one product: kProductScratch floats.
 float* product_scratch();
 

@@ -1,5 +1,7 @@
 #include "ladder/ops/kernels/cpu/run.h"
 
+#include <c10/util/SmallVector.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -331,8 +333,30 @@ void run_windows(const Args& args, int64_t rows) {
             lines * values_of_line);
 }
 
-int64_t rows_of(const GroupSpan* groups, int64_t count) {
-  return count > 0 ? groups[count - 1].end : 0;
+template <class T>
+int64_t rows_of(const AddNoise<T>& args) {
+  return args.rows;
+}
+template <class T>
+int64_t rows_of(const DenoiseForward<T>& args) {
+  return args.rows;
+}
+template <class T>
+int64_t rows_of(const DenoiseBackward<T>& args) {
+  return args.rows;
+}
+template <class Args>
+int64_t rows_of(const Args& args) {
+  return args.group_count > 0 ? args.groups[args.group_count - 1].end : 0;
+}
+
+template <class Args>
+bool by_columns(const Args& args) {
+  return rows_of(args) <= kMaxRowsByColumns;
+}
+template <class T>
+bool by_columns(const AddNoise<T>&) {
+  return true;
 }
 
 }  // namespace
@@ -344,24 +368,36 @@ void run(const AddNoise<T>& args) {
 
 template <class T>
 void run(const NormaliseForward<T>& args) {
-  const auto rows = rows_of(args.groups, args.group_count);
-  rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, rows);
+  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
 }
 
 template <class T>
 void run(const NormaliseBackward<T>& args) {
-  const auto rows = rows_of(args.groups, args.group_count);
-  rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, rows);
+  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
 }
 
 template <class T>
 void run(const DenoiseForward<T>& args) {
-  args.rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, args.rows);
+  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
 }
 
 template <class T>
 void run(const DenoiseBackward<T>& args) {
-  args.rows > kMaxRowsByColumns ? run_parts(args) : run_columns(args, args.rows);
+  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
+}
+
+template <class Args>
+void multiply_and_run(const Product& product, const ProductKernel& kernel, const Args& args,
+                      c10::ArrayRef<Product> beside) {
+  if (by_columns(args)) {
+    const auto& table = kernels();
+    return multiply_then(
+        product, kernel, [&](int64_t begin, int64_t end) { table.run(args, begin, end); }, beside);
+  }
+  c10::SmallVector<Product, 2> all = {product};
+  all.append(beside.begin(), beside.end());
+  multiply_all(all, kernel);
+  run(args);
 }
 
 template <class T>
@@ -374,9 +410,11 @@ void run(const MaxPoolBackward<T>& args, int64_t rows) {
   run_windows(args, rows);
 }
 
-#define LADDER_INSTANTIATE(Args)         \
-  template void run(const Args<float>&); \
-  template void run(const Args<double>&);
+#define LADDER_INSTANTIATE(Args)                                                           \
+  template void run(const Args<float>&);                                                   \
+  template void run(const Args<double>&);                                                  \
+  template void multiply_and_run(const Product&, const ProductKernel&, const Args<float>&, \
+                                 c10::ArrayRef<Product>);
 LADDER_COLUMN_OPERATORS(LADDER_INSTANTIATE)
 #undef LADDER_INSTANTIATE
 #define LADDER_INSTANTIATE(Args)                  \

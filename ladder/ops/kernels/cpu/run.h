@@ -1,6 +1,8 @@
 /// The CPU kernels on LibTorch's threads.
 #pragma once
 
+#include <c10/util/ArrayRef.h>
+
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
@@ -13,6 +15,12 @@ namespace ladder::ops::cpu {
   void run(const Args<T>& args);
 LADDER_COLUMN_OPERATORS(LADDER_DECLARE)
 #undef LADDER_DECLARE
+
+/// Compute the product, whose result has the columns of `args`, run the kernel, which reads it, and
+/// compute the products `beside`; all in one section of tasks where `run` splits by columns.
+template <class Args>
+void multiply_and_run(const Product& product, const ProductKernel& kernel, const Args& args,
+                      c10::ArrayRef<Product> beside = {});
 
 /// Run the kernel for `args` over the windows of `rows` maps.
 #define LADDER_DECLARE(Args) \
