@@ -2,7 +2,7 @@
 """Measure on many short runs which ideas keep runs of MNIST with 100 labels from being left behind.
 
     python3 benchmarks/short_runs.py --program build/release/bin/ladder-mnist --out build/short-runs
-    python3 benchmarks/short_runs.py --out build/short-runs --report --save results/short-runs.json
+    python3 benchmarks/short_runs.py --out build/short-runs --record results/short-runs.json --report
 
 A short run is the first form of mnist-100-fast, in which runs were left behind (a rate of .003 and
 no pieces), with half the units in each layer and 12 epochs: about a minute on one core. The layers are as many as in the recipe, since networks
@@ -13,10 +13,11 @@ initial weights, order of rows and noise: an idea is compared with the plain run
 The error is that of 10,000 validation rows, which are taken from the training images. Seeds start at
 101: those of the published tables have no part in a choice.
 
-Each run is a folder in --out, so that the study can be stopped and repeated at any time. --report
-prints what is there: mean and standard deviation, median, worst, the number of runs that end above
+Each run is a folder in --out, so that the study can be stopped and repeated at any time. --record is
+a file with every value: runs that it knows are not repeated, and --report adds those of --out, so
+that the study goes on on another machine. --report prints what is there: mean and standard deviation, median, worst, the number of runs that end above
 1.5 times the median of the plain runs (left behind), the mean difference to the plain run of the
-same seed with its standard error, and Wilcoxon's test over these pairs.
+same seed with its standard error, and the sign test over these pairs.
 """
 import argparse
 import concurrent.futures
@@ -69,70 +70,79 @@ def run(program, out, name, seed):
     if status == 130:
         raise KeyboardInterrupt
     if status != 0:
-        sys.exit(f"short_runs: {name}, seed {seed} ended with {status} (its last lines are in {folder}/run.log)")
+        sys.exit(f"short_runs: {name}, seed {seed} ended with {status} (see {folder}/run.log)")
     for checkpoint in folder.glob("checkpoint*"):
         checkpoint.unlink()
     result = json.loads((folder / "result.json").read_text())
     print(f"{name}, seed {seed}: {result['validation_error']:.2f} %", flush=True)
 
 
-def values_of(out, name, seeds):
-    """Validation error by seed, of the runs that are finished."""
-    values = {}
+def recorded(path):
+    """Runs by idea and seed from a file of --record; those with other flags are left out."""
+    if not path or not path.exists():
+        return {}
+    runs = {}
+    for name, idea in json.loads(path.read_text())["ideas"].items():
+        if name in IDEAS and idea["flags"] == " ".join(flags_of(IDEAS[name])):
+            runs[name] = {int(seed): run for seed, run in idea["runs"].items()}
+    return runs
+
+
+def runs_of(out, name, seeds, known):
+    """Validation error, commit and processor by seed, of the runs that are finished."""
+    runs = {seed: run for seed, run in known.get(name, {}).items() if seed in seeds}
     for seed in seeds:
-        path = folder_of(out, name, seed) / "result.json"
-        if path.exists():
-            values[seed] = json.loads(path.read_text())["validation_error"]
-    return values
+        folder = folder_of(out, name, seed)
+        if (folder / "result.json").exists():
+            machine = json.loads((folder / "config.json").read_text())["environment"]
+            result = json.loads((folder / "result.json").read_text())
+            runs[seed] = {"error": result["validation_error"], "commit": machine["commit"][:7],
+                          "cpu": f"{machine['cpu']}, {machine['instruction_set']}"}
+    return dict(sorted(runs.items()))
 
 
 def compare(values, plain):
     """Mean difference to the plain runs of the same seeds, its standard error, better and worse, p."""
-    from scipy.stats import wilcoxon
-
     changes = [values[seed] - plain[seed] for seed in values if seed in plain]
-    if len(changes) < 6 or not any(changes):
+    better, worse = sum(change < 0 for change in changes), sum(change > 0 for change in changes)
+    if len(changes) < 2 or better + worse == 0:
         return None
+    tail = sum(math.comb(better + worse, k) for k in range(min(better, worse) + 1))
     return {"mean": statistics.mean(changes),
             "standard_error": statistics.stdev(changes) / math.sqrt(len(changes)),
-            "better": sum(change < 0 for change in changes),
-            "worse": sum(change > 0 for change in changes),
-            "p": float(wilcoxon(changes).pvalue)}
+            "better": better, "worse": worse, "p": min(1.0, tail / 2 ** (better + worse - 1))}
 
 
-def report(out, seeds, save):
-    plain = values_of(out, "plain", seeds)
+def report(out, seeds, record):
+    known = recorded(record)
+    plain = {seed: run["error"] for seed, run in runs_of(out, "plain", seeds, known).items()}
     if not plain:
-        sys.exit(f"short_runs: expected runs of the plain network in {out} but found none (run without --report first)")
+        sys.exit(f"short_runs: expected runs of the plain network in {out} but found none (run "
+                 "without --report first)")
     limit = LEFT_BEHIND * statistics.median(plain.values())
-    rows, table = {}, []
+    ideas, table = {}, []
     for name in IDEAS:
-        values = values_of(out, name, seeds)
-        if not values:
+        runs = runs_of(out, name, seeds, known)
+        if not runs:
             continue
+        ideas[name] = {"flags": " ".join(flags_of(IDEAS[name])), "runs": runs}
+        values = {seed: run["error"] for seed, run in runs.items()}
         errors = list(values.values())
-        row = {"flags": " ".join(flags_of(IDEAS[name])), "errors": values,
-               "mean": statistics.mean(errors),
-               "std": statistics.stdev(errors) if len(errors) > 1 else None,
-               "median": statistics.median(errors), "worst": max(errors),
-               "left_behind": sum(error > limit for error in errors),
-               "beside_plain": compare(values, plain) if name != "plain" else None}
-        config = json.loads((folder_of(out, name, min(values)) / "config.json").read_text())
-        row["environment"] = config.get("environment")
-        rows[name] = row
-        beside = row["beside_plain"]
-        change = ("" if beside is None else
-                  f"{beside['mean']:+.2f} +- {beside['standard_error']:.2f} | {beside['better']} : "
-                  f"{beside['worse']} | {beside['p']:.2g}")
-        spread = "" if row["std"] is None else f" +- {row['std']:.2f}"
-        table.append(f"| {name} | {len(errors)} | {row['mean']:.2f}{spread} | {row['median']:.2f} | "
-                     f"{row['worst']:.2f} | {row['left_behind']} | {change or ' | | '} |")
+        spread = f" +- {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
+        beside = compare(values, plain) if name != "plain" else None
+        change = " | | " if beside is None else (
+            f"{beside['mean']:+.2f} +- {beside['standard_error']:.2f} | {beside['better']} : "
+            f"{beside['worse']} | {beside['p']:.2g}")
+        table.append(f"| {name} | {len(errors)} | {statistics.mean(errors):.2f}{spread} | "
+                     f"{statistics.median(errors):.2f} | {max(errors):.2f} | "
+                     f"{sum(error > limit for error in errors)} | {change} |")
     print(f"Left behind: above {limit:.2f} %, {LEFT_BEHIND} times the median of the plain runs.\n")
-    print("| idea | runs | error, % | median | worst | left behind | beside plain | better : worse | p |")
+    print("| idea | runs | error, % | median | worst | left behind | beside plain | better : worse "
+          "| p |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(table))
-    if save:
-        save.write_text(json.dumps({"left_behind_above": limit, "ideas": rows}, indent=1) + "\n")
+    if record:
+        record.write_text(json.dumps({"left_behind_above": limit, "ideas": ideas}, indent=1) + "\n")
 
 
 def seeds_in(text):
@@ -149,19 +159,21 @@ def main():
     parser.add_argument("--only", help="ideas to run, separated by ;")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     parser.add_argument("--report", action="store_true", help="print the table of what is there")
-    parser.add_argument("--save", type=pathlib.Path, help="file for every value, as JSON")
+    parser.add_argument("--record", type=pathlib.Path,
+                        help="file of every value: what it knows is not run; --report adds to it")
     args = parser.parse_args()
     if not args.report:
         names = [name.strip() for name in args.only.split(";")] if args.only else list(IDEAS)
         unknown = [name for name in names if name not in IDEAS]
         if unknown:
             parser.error(f"expected ideas among {'; '.join(IDEAS)} but got {'; '.join(unknown)}")
+        known = recorded(args.record)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
             jobs = [pool.submit(run, args.program, args.out, name, seed)
-                    for name in names for seed in args.seeds]
+                    for name in names for seed in args.seeds if seed not in known.get(name, {})]
             for job in jobs:
                 job.result()
-    report(args.out, args.seeds, args.save)
+    report(args.out, args.seeds, args.record)
 
 
 if __name__ == "__main__":

@@ -167,10 +167,10 @@ SemiBatch SemiSampler::batch(int64_t step) {
     const auto places = labeled_order_.places.narrow(0, begin, labeled_batch_).to(placed_.device());
     out.x_labeled = kept_.index_select(0, places);
     out.y = kept_labels_.index_select(0, places);
-    if (unlabeled_batch_ > 0) out.x_unlabeled = inputs_of(unlabeled);
   } else {
-    out = gather(labeled, unlabeled);
+    put_labeled(labeled, out);
   }
+  put_unlabeled(unlabeled, out);
   if (source_ && unlabeled_batch_ > 0 && !unlabeled_blocks_) {
     source_->expect(unlabeled_rows(step + 1));
   }
@@ -180,13 +180,19 @@ SemiBatch SemiSampler::batch(int64_t step) {
 SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
                               const torch::Tensor& unlabeled_rows) const {
   SemiBatch out;
-  if (labeled_batch_ > 0) {
-    out.x_labeled = inputs_of(labeled_rows);
-    out.y = source_ ? source_->labels(labeled_rows).to(placed_.device())
-                    : labels_.index_select(0, labeled_rows);
-  }
-  if (unlabeled_batch_ > 0) out.x_unlabeled = inputs_of(unlabeled_rows);
+  put_labeled(labeled_rows, out);
+  put_unlabeled(unlabeled_rows, out);
   return out;
+}
+
+void SemiSampler::put_labeled(const torch::Tensor& rows, SemiBatch& batch) const {
+  if (labeled_batch_ == 0) return;
+  batch.x_labeled = inputs_of(rows);
+  batch.y = source_ ? source_->labels(rows).to(placed_.device()) : labels_.index_select(0, rows);
+}
+
+void SemiSampler::put_unlabeled(const torch::Tensor& rows, SemiBatch& batch) const {
+  if (unlabeled_batch_ > 0) batch.x_unlabeled = inputs_of(rows);
 }
 
 torch::Tensor SemiSampler::labeled_rows(int64_t step) {

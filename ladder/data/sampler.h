@@ -123,6 +123,8 @@ class SemiSampler {
   }
 
   torch::Tensor inputs_of(const torch::Tensor& rows) const;
+  void put_labeled(const torch::Tensor& rows, SemiBatch& batch) const;
+  void put_unlabeled(const torch::Tensor& rows, SemiBatch& batch) const;
   int64_t unlabeled_count() const;
   int64_t unlabeled_place(int64_t step) const;
   torch::Tensor keyed_rows(int64_t step) const;
