@@ -66,6 +66,11 @@ class _Bar:
         self.bar.set_postfix(cost=f"{cost:.4g}", refresh=False)
         self.bar.update(step - self.bar.n)
 
+    def finish(self, steps: int) -> None:
+        """Show all steps, also of a training that took less time than between two reports."""
+        self.bar.total = steps
+        self.bar.update(steps - self.bar.n)
+
 
 class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifier that learns from a few labeled and many unlabeled rows by a ladder network.
@@ -337,6 +342,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 table = table_of(rows, columns)
                 table.add_texts(label, codes.astype(np.int32), names)
                 model, report = _core.fit_table(options, table, label, bar)
+            if bar is not None and report["status"] == "finished":
+                bar.finish(report["steps"])
         finally:
             if bar is not None:
                 bar.bar.close()
