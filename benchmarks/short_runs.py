@@ -5,8 +5,9 @@
     python3 benchmarks/short_runs.py --out build/short-runs --record results/short-runs.json --report
 
 A short run is the first form of mnist-100-fast, in which runs were left behind (a rate of .003 and
-no pieces), with half the units in each layer and 12 epochs: about a minute on one core. The layers are as many as in the recipe, since networks
-of fewer layers end so far above it (5 to 7 %) that a cluster of 1 % of the images does not show.
+no pieces), with half the units in each layer and 12 epochs: about a minute on one core. The layers
+are as many as in the recipe, since networks of fewer layers end so far above it (5 to 7 %) that a
+cluster of 1 % of the images does not show.
 Each idea is a set of flags on top of that. All ideas run on the same seeds, so on the same labels,
 initial weights, order of rows and noise: an idea is compared with the plain run of the same seed.
 
@@ -14,10 +15,11 @@ The error is that of 10,000 validation rows, which are taken from the training i
 101: those of the published tables have no part in a choice.
 
 Each run is a folder in --out, so that the study can be stopped and repeated at any time. --record is
-a file with every value: runs that it knows are not repeated, and --report adds those of --out, so
-that the study goes on on another machine. --report prints what is there: mean and standard deviation, median, worst, the number of runs that end above
-1.5 times the median of the plain runs (left behind), the mean difference to the plain run of the
-same seed with its standard error, and the sign test over these pairs.
+a file with every value: runs that it knows are not repeated, and new ones are added, so that the
+study goes on on another machine. The table at the end, or by --report alone, gives mean and standard
+deviation, median, worst, the number of runs that end above 1.5 times the median of the plain runs
+(left behind), the mean difference to the plain run of the same seed with its standard error, and the
+sign test over these pairs.
 """
 import argparse
 import concurrent.futures
@@ -89,8 +91,8 @@ def recorded(path):
 
 
 def runs_of(out, name, seeds, known):
-    """Validation error, commit and processor by seed, of the runs that are finished."""
-    runs = {seed: run for seed, run in known.get(name, {}).items() if seed in seeds}
+    """Validation error, commit and processor by seed, of known runs and those of `out`."""
+    runs = dict(known.get(name, {}))
     for seed in seeds:
         folder = folder_of(out, name, seed)
         if (folder / "result.json").exists():
@@ -115,18 +117,18 @@ def compare(values, plain):
 
 def report(out, seeds, record):
     known = recorded(record)
-    plain = {seed: run["error"] for seed, run in runs_of(out, "plain", seeds, known).items()}
+    all_runs = {name: runs_of(out, name, seeds, known) for name in IDEAS}
+    errors_of = {name: {seed: run["error"] for seed, run in runs.items() if seed in seeds}
+                 for name, runs in all_runs.items()}
+    plain = errors_of["plain"]
     if not plain:
         sys.exit(f"short_runs: expected runs of the plain network in {out} but found none (run "
                  "without --report first)")
     limit = LEFT_BEHIND * statistics.median(plain.values())
-    ideas, table = {}, []
-    for name in IDEAS:
-        runs = runs_of(out, name, seeds, known)
-        if not runs:
+    table = []
+    for name, values in errors_of.items():
+        if not values:
             continue
-        ideas[name] = {"flags": " ".join(flags_of(IDEAS[name])), "runs": runs}
-        values = {seed: run["error"] for seed, run in runs.items()}
         errors = list(values.values())
         spread = f" +- {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
         beside = compare(values, plain) if name != "plain" else None
@@ -142,6 +144,8 @@ def report(out, seeds, record):
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(table))
     if record:
+        ideas = {name: {"flags": " ".join(flags_of(IDEAS[name])), "runs": runs}
+                 for name, runs in all_runs.items() if runs}
         record.write_text(json.dumps({"left_behind_above": limit, "ideas": ideas}, indent=1) + "\n")
 
 
@@ -160,7 +164,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     parser.add_argument("--report", action="store_true", help="print the table of what is there")
     parser.add_argument("--record", type=pathlib.Path,
-                        help="file of every value: what it knows is not run; --report adds to it")
+                        help="file of every value: what it knows is not run, what is new is added")
     args = parser.parse_args()
     if not args.report:
         names = [name.strip() for name in args.only.split(";")] if args.only else list(IDEAS)

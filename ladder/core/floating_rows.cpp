@@ -1,6 +1,5 @@
 #include "ladder/core/floating_rows.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ceil_div.h>
 #include <torch/types.h>
 
@@ -14,13 +13,11 @@ namespace ladder {
 namespace {
 
 constexpr int64_t kRowsOfTask = 16;
-constexpr int64_t kValuesOfThread = 20000;  // that take longer than to share them
 
 // For rows in range.
 template <class T>
 void gather(const T* from, const int64_t* rows, int64_t count, int64_t values, float* to) {
-  const auto threads = std::min<int64_t>(at::get_num_threads(), count * values / kValuesOfThread);
-  threads::share_tasks(at::ceil_div(count, kRowsOfTask), threads - 1, [&](int64_t task) {
+  const auto gather_some = [&](int64_t task) {
     for (int64_t i = task * kRowsOfTask; i < std::min((task + 1) * kRowsOfTask, count); ++i) {
       const T* const row = from + rows[i] * values;
       float* const out = to + i * values;
@@ -32,7 +29,8 @@ void gather(const T* from, const int64_t* rows, int64_t count, int64_t values, f
         }
       }
     }
-  });
+  };
+  threads::for_tasks(at::ceil_div(count, kRowsOfTask), gather_some, count * values);
 }
 
 }  // namespace
@@ -49,15 +47,15 @@ torch::Tensor gather_floating_rows(const torch::Tensor& x, const torch::Tensor& 
                       rows.scalar_type() == torch::kLong;
   const auto* wanted = direct ? rows.const_data_ptr<int64_t>() : nullptr;
   const auto count = rows.numel();
+  const auto values = x.dim() == 0 ? 1 : x.numel() / std::max<int64_t>(x.size(0), 1);
   if (!direct || std::any_of(wanted, wanted + count,
                              [&](int64_t row) { return row < 0 || row >= x.size(0); })) {
-    const threads::OneThread serial(threads::is_small(x));
+    const threads::OneThread serial(count * values < threads::kSerialValues);
     return floating_rows(x.index_select(0, rows));
   }
   auto shape = x.sizes().vec();
   shape[0] = count;
   auto out = torch::empty(shape, x.options().dtype(torch::kFloat));
-  const auto values = x.numel() / x.size(0);
   auto* to = out.mutable_data_ptr<float>();
   if (type == torch::kUInt8) {
     gather(x.const_data_ptr<uint8_t>(), wanted, count, values, to);

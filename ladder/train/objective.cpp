@@ -72,7 +72,7 @@ class LadderObjective : public Objective {
     for (const auto level : costs->levels()) {
       weights.push_back(static_cast<float>(net_->options.lambda[static_cast<size_t>(level)]));
     }
-    return direct_.backward(at::tensor(weights, at::kFloat), levels_, ready, more);
+    return direct_.backward(batch, at::tensor(weights, at::kFloat), levels_, ready, more);
   }
 
  private:

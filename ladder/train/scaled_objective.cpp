@@ -74,18 +74,17 @@ class ScaledObjective : public Objective {
   torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise, const GradientReady& ready,
                             const MoreCosts& more) override {
     if (!network_costs_the_same()) return {};
-    const auto* costs =
-        direct_.forward(net_, batch, noise,
-                        class_weights_.defined() ? std::optional(class_weights_) : std::nullopt);
+    const auto* costs = direct_.forward(net_, batch, noise, class_weights_);
     if (costs == nullptr) return {};
-    return direct_.backward(levels_.empty() ? costs->denoising() : lambda(costs->denoising()),
+    return direct_.backward(batch,
+                            levels_.empty() ? costs->denoising() : lambda(costs->denoising()),
                             levels_, ready, more);
   }
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto loss = net_->loss(batch, noise);
     const auto supervised =
-        class_weights_.defined() ? weighted_cross_entropy(loss.logits, batch) : loss.supervised;
+        class_weights_ ? weighted_cross_entropy(loss.logits, batch) : loss.supervised;
     StepLoss step{.total = supervised, .costs = {supervised}};
     std::vector<at::Tensor> weights(loss.denoising.size());
     if (!levels_.empty()) {
@@ -117,10 +116,10 @@ class ScaledObjective : public Objective {
   // The mean of this over the ranks is that of all their rows, whose weights it divides by.
   at::Tensor weighted_cross_entropy(const at::Tensor& logits, const SemiBatch& batch) const {
     if (!several(batch.ranks)) {
-      return ops::weighted_mean_cross_entropy(logits, batch.y, class_weights_);
+      return ops::weighted_mean_cross_entropy(logits, batch.y, *class_weights_);
     }
-    const auto sum = ops::weighted_sum_of_cross_entropies(logits, batch.y, class_weights_);
-    return sum / mean_over(batch.ranks, class_weights_.index_select(0, batch.y).sum());
+    const auto sum = ops::weighted_sum_of_cross_entropies(logits, batch.y, *class_weights_);
+    return sum / mean_over(batch.ranks, class_weights_->index_select(0, batch.y).sum());
   }
 
   // lambda_l(t); takes the costs into their running means.
@@ -135,7 +134,8 @@ class ScaledObjective : public Objective {
   ScaledObjectiveOptions options_;
   std::shared_ptr<Objective> plain_;
   std::vector<int64_t> levels_;  // with a weight above 0
-  at::Tensor weights_, means_, start_, class_weights_;
+  at::Tensor weights_, means_, start_;
+  std::optional<at::Tensor> class_weights_;
   DirectStep direct_;
 };
 

@@ -430,6 +430,11 @@ void share_tasks(int64_t count, int64_t helpers, c10::function_ref<void(int64_t)
   }
 }
 
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f, int64_t work) {
+  const auto most = std::min<int64_t>(at::get_num_threads(), work / kWorkOfThread);
+  share_tasks(count, most - 1, f);
+}
+
 void note_openmp() { t_openmp_until = Clock::now() + kOpenMpKeepsCores; }
 
 bool cores_are_taken() { return pool().taken(); }

@@ -5,6 +5,7 @@
 #include <c10/util/FunctionRef.h>
 
 #include <cstdint>
+#include <limits>
 
 namespace ladder::threads {
 
@@ -25,6 +26,15 @@ namespace ladder::threads {
 /// After fork() the child has a pool of its own, empty at first. Do not fork inside a task. Threads
 /// start with the first call that wants them and are joined when the process exits.
 void share_tasks(int64_t count, int64_t helpers, c10::function_ref<void(int64_t)> f);
+
+/// Work that makes up for a second thread, in nanoseconds or values of an elementwise kernel, of
+/// which each takes about one: waking a thread and handing it a task takes a few microseconds.
+inline constexpr int64_t kWorkOfThread = 20000;
+
+/// Call f(task) once for each task below `count` on at most at::get_num_threads() threads, and on
+/// no more than there is work for: `work` for all tasks in units of kWorkOfThread.
+void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f,
+               int64_t work = std::numeric_limits<int64_t>::max());
 
 /// Tell that LibTorch is about to run, or has run, a long loop on OpenMP's threads for the calling
 /// thread, such as a convolution of oneDNN's. Those threads look for the next loop for

@@ -224,8 +224,13 @@ class DenseStep::Impl {
     };
     if (!rows(batch.x_labeled) || (denoises_ && !rows(batch.x_unlabeled))) return false;
     if (denoises_ && costed_.front() != lowest()) return false;
-    // Clean rows by themselves would be summed in another order.
-    if (denoises_ && detached_ && batch.x_unlabeled.size(0) <= ops::cpu::kFewRows) return false;
+    if (denoises_ && detached_ && costed_.back() > 0) {
+      // Ladder::loss runs clean rows by themselves. So few, or so many together, are summed in
+      // another order.
+      const auto clean = batch.x_unlabeled.size(0);
+      const auto all = batch.x_labeled.size(0) + 2 * clean;
+      if (clean <= ops::cpu::kFewRows || all > ops::cpu::kMaxRowsByColumns) return false;
+    }
     const auto& y = batch.y;
     if (!y.defined() || !y.is_cpu() || y.scalar_type() != at::kLong || y.dim() != 1 ||
         !y.is_contiguous() || y.size(0) != batch.x_labeled.size(0)) {
@@ -354,7 +359,7 @@ class DenseStep::Impl {
             std::memcpy(input_.row(row), from, static_cast<size_t>(cols) * sizeof(float));
           }
         },
-        rows_ * cols / 4);
+        rows_ * cols / 4);  // a value is copied in a quarter of a nanosecond
     const double noise_std = net_->options.input_noise;
     if (noise_std == 0) return;
     const auto draw = noise.draw(noisy_, cols);
@@ -474,6 +479,7 @@ class DenseStep::Impl {
 
   // ---- backward
 
+  // Return the arguments of the gradient of a level's denoising, and make room for its results.
   ops::DenoiseBackward<float> denoise_backward(int64_t level, const float* weights) {
     auto& place = decoder(level);
     const bool cost = costs(level);

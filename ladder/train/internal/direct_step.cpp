@@ -25,16 +25,16 @@ const DenseStep* DirectStep::forward(const Ladder& net, const SemiBatch& batch, 
     built_ = true;
   }
   if (!step_ || !step_->forward(batch, noise, class_weights)) return nullptr;
-  batch_ = batch;
   levels_ = net->shapes.size();
   return step_.get();
 }
 
-DirectStep::Added DirectStep::add(const torch::Tensor& lambda, const MoreCosts& more) const {
+DirectStep::Added DirectStep::add(const SemiBatch& batch, const torch::Tensor& lambda,
+                                  const MoreCosts& more) const {
   const at::AutoGradMode gradients(true);
   const auto logits = step_->logits();
   const auto denoising = leaf(step_->denoising());
-  StepValues values{.batch = batch_,
+  StepValues values{.batch = batch,
                     .logits = leaf(logits.labeled),
                     .unlabeled_logits = leaf(logits.unlabeled),
                     .clean_logits = leaf(logits.clean),
@@ -58,10 +58,10 @@ DirectStep::Added DirectStep::add(const torch::Tensor& lambda, const MoreCosts& 
   return added;
 }
 
-torch::Tensor DirectStep::backward(const torch::Tensor& lambda, const std::vector<int64_t>& levels,
-                                   const GradientReady& ready, const MoreCosts& more) {
-  const auto added = more ? add(lambda, more) : Added{};
-  batch_ = {};
+torch::Tensor DirectStep::backward(const SemiBatch& batch, const torch::Tensor& lambda,
+                                   const std::vector<int64_t>& levels, const GradientReady& ready,
+                                   const MoreCosts& more) {
+  const auto added = more ? add(batch, lambda, more) : Added{};
   step_->backward(added.denoising.defined() ? lambda + added.denoising : lambda, ready,
                   added.logits);
   const auto& denoising = step_->denoising();
@@ -77,8 +77,8 @@ torch::Tensor DirectStep::backward(const torch::Tensor& lambda, const std::vecto
   float total = step_->supervised();
   if (!costed.empty()) total += at::dot(denoising, lambda).item<float>();
   for (const auto& cost : added.costs) {
-    *next++ = cost.item<float>();
-    total += cost.item<float>();
+    *next = cost.item<float>();
+    total += *next++;
   }
   *next = total;
   return costs;

@@ -23,11 +23,13 @@ class DirectStep {
   const DenseStep* forward(const Ladder& net, const SemiBatch& batch, NoiseSource& noise,
                            const std::optional<torch::Tensor>& class_weights = std::nullopt);
 
-  /// Compute the gradients with the weights `lambda` [n] of the costs, float32. Return the
-  /// supervised cost, the denoising costs of `levels`, 0 where they are not computed now, the costs
-  /// that `more` adds, and the total. `ready` and `more` as in Objective::direct_step.
-  torch::Tensor backward(const torch::Tensor& lambda, const std::vector<int64_t>& levels,
-                         const GradientReady& ready, const MoreCosts& more);
+  /// Compute the gradients of the batch of `forward` with the weights `lambda` [n] of the costs,
+  /// float32. Return the supervised cost, the denoising costs of `levels`, 0 where they are not
+  /// computed now, the costs that `more` adds, and the total. `ready` and `more` as in
+  /// Objective::direct_step.
+  torch::Tensor backward(const SemiBatch& batch, const torch::Tensor& lambda,
+                         const std::vector<int64_t>& levels, const GradientReady& ready,
+                         const MoreCosts& more);
 
  private:
   // Costs that are computed by autograd, and their gradients.
@@ -36,11 +38,10 @@ class DirectStep {
     DenseStep::Logits logits = {};
     torch::Tensor denoising = {};
   };
-  Added add(const torch::Tensor& lambda, const MoreCosts& more) const;
+  Added add(const SemiBatch& batch, const torch::Tensor& lambda, const MoreCosts& more) const;
 
   std::unique_ptr<DenseStep> step_;
   bool built_ = false;
-  SemiBatch batch_;
   size_t levels_ = 0;  // of the network, that may have a denoising cost
 };
 

@@ -45,3 +45,48 @@ TEST_CASE("for_tasks keeps to the calling thread where there is little work", "[
   }
   CHECK(elsewhere == 0);
 }
+
+TEST_CASE("multiply_then multiplies as multiply, and tells of each column once", "[ops]") {
+  const auto& kernel = cpu::kernels().product;
+  for (const int count : {1, 2, 3}) {
+    const ThreadsOfTest threads(count);
+    for (const int64_t columns : {1, 16, 250, 500}) {
+      INFO(count << " threads, " << columns << " columns");
+      const int64_t rows = 120, depth = 200;
+      const auto a = torch::randn({rows, depth}), b = torch::randn({columns, depth});
+      const auto product = [&](const torch::Tensor& c) {
+        return cpu::Product{.a = {a.const_data_ptr<float>(), depth, 1},
+                            .b = {b.const_data_ptr<float>(), depth, 1},
+                            .rows = rows,
+                            .columns = columns,
+                            .depth = depth,
+                            .c = c.mutable_data_ptr<float>(),
+                            .c_row = columns};
+      };
+      const auto expected = torch::empty({rows, columns});
+      cpu::multiply(product(expected), kernel);
+      const auto c = torch::empty({rows, columns}), other = torch::empty({rows, columns});
+      std::vector<std::atomic<int>> told(static_cast<size_t>(columns));
+      std::atomic<int> not_whole = 0, unaligned = 0;
+      cpu::multiply_then(
+          product(c), kernel,
+          [&](int64_t begin, int64_t end) {
+            unaligned += begin % 16 == 0 ? 0 : 1;
+            for (int64_t column = begin; column < end; ++column) {
+              ++told[static_cast<size_t>(column)];
+              for (int64_t row = 0; row < rows; ++row) {
+                const int64_t at = row * columns + column;
+                not_whole +=
+                    c.const_data_ptr<float>()[at] == expected.const_data_ptr<float>()[at] ? 0 : 1;
+              }
+            }
+          },
+          product(other));
+      CHECK(std::vector<int>(told.begin(), told.end()) ==
+            std::vector<int>(static_cast<size_t>(columns), 1));
+      CHECK(not_whole == 0);
+      CHECK(unaligned == 0);
+      CHECK(other.equal(expected));
+    }
+  }
+}

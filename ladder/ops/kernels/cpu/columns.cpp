@@ -8,8 +8,6 @@
 #include <limits>
 #include <vector>
 
-#include "ladder/core/internal/threads.h"
-
 namespace ladder::ops::cpu {
 
 namespace {
@@ -121,11 +119,6 @@ void for_columns(int64_t rows, int64_t cols, int64_t cost,
   for_tasks(
       at::ceil_div(cols, part),
       [&](int64_t task) { f(task * part, std::min((task + 1) * part, cols)); }, rows * cols * cost);
-}
-
-void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f, int64_t work) {
-  const auto most = std::min<int64_t>(at::get_num_threads(), work / kWorkOfThread);
-  threads::share_tasks(count, most - 1, f);
 }
 
 float* product_scratch() {

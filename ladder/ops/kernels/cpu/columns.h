@@ -5,21 +5,14 @@
 #include <c10/util/FunctionRef.h>
 
 #include <cstdint>
-#include <limits>
 
+#include "ladder/core/internal/threads.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
 
-/// Work that makes up for a second thread, in nanoseconds or values of an elementwise kernel, of
-/// which each takes about one: waking a thread and handing it a task takes a few microseconds.
-inline constexpr int64_t kWorkOfThread = 20000;
-
-/// Call f(task) once for each task below `count` on at most at::get_num_threads() threads (see
-/// threads::share_tasks), and on no more than there is work for: `work` for all tasks in units of
-/// kWorkOfThread.
-void for_tasks(int64_t count, c10::function_ref<void(int64_t)> f,
-               int64_t work = std::numeric_limits<int64_t>::max());
+using threads::for_tasks;
+using threads::kWorkOfThread;
 
 /// Call f(begin, end) for column ranges of a [rows, cols] matrix that together cover it, of which a
 /// value takes some `cost` nanoseconds. Ranges start at multiples of a cache line. What takes

@@ -13,31 +13,26 @@ namespace ladder::ops::cpu {
 namespace {
 
 // Nanoseconds that a value takes, about; drawing noise and denoising functions take exponentials.
+template <class Args>
+constexpr int64_t kCost = 2;
 template <class T>
-constexpr int64_t cost_of(const AddNoise<T>&) {
-  return 2;
-}
+constexpr int64_t kCost<DenoiseForward<T>> = 3;
 template <class T>
-constexpr int64_t cost_of(const NormaliseForward<T>&) {
-  return 2;
-}
-template <class T>
-constexpr int64_t cost_of(const NormaliseBackward<T>&) {
-  return 2;
-}
-template <class T>
-constexpr int64_t cost_of(const DenoiseForward<T>&) {
-  return 3;
-}
-template <class T>
-constexpr int64_t cost_of(const DenoiseBackward<T>&) {
-  return 5;
+constexpr int64_t kCost<DenoiseBackward<T>> = 5;
+
+template <class Args>
+int64_t rows_of(const Args& args) {
+  if constexpr (requires { args.groups; }) {
+    return args.group_count > 0 ? args.groups[args.group_count - 1].end : 0;
+  } else {
+    return args.rows;
+  }
 }
 
 template <class Args>
-void run_columns(const Args& args, int64_t rows) {
+void run_columns(const Args& args) {
   const auto& table = kernels();
-  for_columns(rows, args.cols, cost_of(args),
+  for_columns(rows_of(args), args.cols, kCost<Args>,
               [&](int64_t begin, int64_t end) { table.run(args, begin, end); });
 }
 
@@ -48,8 +43,6 @@ void run_here(const Args& args) {
 }
 
 // ---- parts of rows ------------------------------------------------------------------------------
-
-constexpr int64_t kMaxRowsByColumns = 2048;
 
 struct Part {
   int64_t group;
@@ -333,57 +326,25 @@ void run_windows(const Args& args, int64_t rows) {
             lines * values_of_line);
 }
 
-template <class T>
-int64_t rows_of(const AddNoise<T>& args) {
-  return args.rows;
-}
-template <class T>
-int64_t rows_of(const DenoiseForward<T>& args) {
-  return args.rows;
-}
-template <class T>
-int64_t rows_of(const DenoiseBackward<T>& args) {
-  return args.rows;
-}
+// Adding noise sums over no rows, and has no parts.
 template <class Args>
-int64_t rows_of(const Args& args) {
-  return args.group_count > 0 ? args.groups[args.group_count - 1].end : 0;
-}
+constexpr bool kHasParts = requires(const Args& args) {
+  run_parts(args);
+};
 
 template <class Args>
 bool by_columns(const Args& args) {
-  return rows_of(args) <= kMaxRowsByColumns;
-}
-template <class T>
-bool by_columns(const AddNoise<T>&) {
-  return true;
+  return !kHasParts<Args> || rows_of(args) <= kMaxRowsByColumns;
 }
 
 }  // namespace
 
-template <class T>
-void run(const AddNoise<T>& args) {
-  run_columns(args, args.rows);
-}
-
-template <class T>
-void run(const NormaliseForward<T>& args) {
-  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
-}
-
-template <class T>
-void run(const NormaliseBackward<T>& args) {
-  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
-}
-
-template <class T>
-void run(const DenoiseForward<T>& args) {
-  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
-}
-
-template <class T>
-void run(const DenoiseBackward<T>& args) {
-  by_columns(args) ? run_columns(args, rows_of(args)) : run_parts(args);
+template <class Args>
+void run(const Args& args) {
+  if constexpr (kHasParts<Args>) {
+    if (!by_columns(args)) return run_parts(args);
+  }
+  run_columns(args);
 }
 
 template <class Args>

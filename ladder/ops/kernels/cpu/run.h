@@ -7,14 +7,14 @@
 
 namespace ladder::ops::cpu {
 
+/// The most rows of a matrix that `run` splits by columns.
+inline constexpr int64_t kMaxRowsByColumns = 2048;
+
 /// Run the kernel for `args`, of float or double, over all rows and columns:
 /// split by columns, or, if the rows of a few columns do not fit into a core's
 /// cache, by rows.
-#define LADDER_DECLARE(Args) \
-  template <class T>         \
-  void run(const Args<T>& args);
-LADDER_COLUMN_OPERATORS(LADDER_DECLARE)
-#undef LADDER_DECLARE
+template <class Args>
+void run(const Args& args);
 
 /// Compute the product, whose result has the columns of `args`, run the kernel, which reads it, and
 /// compute the products `beside`; all in one section of tasks where `run` splits by columns.
