@@ -117,10 +117,10 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
         "takes clean predictions, which that cost is measured against).");
   }
-  if (config.candidates > 1 && !clean) {
+  if (config.candidates > 1 && !decoder) {
     throw UsageError(
-        "expected a weight above 0 in --lambda after a layer for --candidates but got none (their "
-        "clean predictions are compared).");
+        "expected a weight above 0 in --lambda for --candidates but got none (their predictions of "
+        "unlabeled rows are compared).");
   }
   if (config.pieces.mutual_information > 0 && !decoder) {
     throw UsageError(

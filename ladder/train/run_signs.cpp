@@ -11,12 +11,22 @@
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/median.h"
+#include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/unlabeled_loss.h"
 
 namespace ladder::train {
 namespace {
 
 constexpr int64_t kDistanceRows = 500;  // at a time: 20 MB of distances to 10,000 rows
+
+// Logits of clean rows x, whose step had these costs. The step runs no clean rows where only level
+// 0 has a cost.
+at::Tensor clean_logits(const Ladder& net, const LadderLoss& loss, const at::Tensor& x) {
+  if (loss.clean_logits.defined()) return loss.clean_logits;
+  const auto rows = accept_rows("run_signs", "x", x, net->options.input_shape,
+                                any_tensor(net->stages), RowUse::kMeasure);
+  return run_clean(net->stages, rows, Pass::clean(rows.size(0), Statistics::kBatch));
+}
 
 }  // namespace
 
@@ -71,11 +81,12 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
     const auto size = i + 1 < batches ? batch_size : x.size(0) - begin;
     const auto rows = x.narrow(0, begin, size);
     const auto loss = unlabeled_loss(net, rows, noise);
-    TORCH_CHECK(loss.clean_logits.defined(),
-                "run_signs: expected a network with a denoising cost above level 0, which runs "
-                "clean rows, but got one without.");
-    const auto log_p = at::log_softmax(loss.clean_logits.to(at::kDouble), 1);
-    const auto clean = loss.clean_logits.argmax(1);
+    TORCH_CHECK(loss.unlabeled_logits.defined(),
+                "run_signs: expected a network with a denoising cost, which runs unlabeled rows, "
+                "but got one without.");
+    const auto logits = clean_logits(net, loss, rows);
+    const auto log_p = at::log_softmax(logits.to(at::kDouble), 1);
+    const auto clean = logits.argmax(1);
     const auto entropies = -(log_p.exp() * log_p).sum();
     const auto different = loss.unlabeled_logits.argmax(1).ne(clean).sum();
     entropy = entropy.defined() ? entropy + entropies : entropies;

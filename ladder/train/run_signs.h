@@ -34,8 +34,7 @@ struct RunSigns {
 
 /// Measure them on rows x [n, ...] in batches of `batch_size`, normalised by their own statistics,
 /// with noise of `seed`. Computes no gradients and leaves mode and parameters as they are. Errors:
-/// fewer than 2 rows; a network without a denoising cost above level 0, whose step runs no clean
-/// rows.
+/// fewer than 2 rows; a network without a denoising cost, whose step runs no unlabeled rows.
 RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed = 1,
                    int64_t batch_size = 1000);
 

@@ -260,6 +260,6 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--candidates", "3", "--epochs", "4"}) ==
         "expected --candidate-epochs below the 4 epochs but got 4.");
   CHECK(sentence({"--candidates", "3", "--lambda", "none"}) ==
-        "expected a weight above 0 in --lambda after a layer for --candidates but got none (their "
-        "clean predictions are compared).");
+        "expected a weight above 0 in --lambda for --candidates but got none (their predictions of "
+        "unlabeled rows are compared).");
 }

@@ -154,19 +154,19 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
   }
 }
 
-TEST_CASE("Recipes: the fast one is the full one with a schedule of its own", "[models]") {
+TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[models]") {
   const auto& fast = find_recipe("mnist-100-fast");
-  const auto& full = find_recipe("mnist-100-full");
-  CHECK(fast.labels == full.labels);
-  CHECK((fast.network.layers == full.network.layers));
-  CHECK(fast.network.noise_std == full.network.noise_std);
-  CHECK(fast.network.lambda == std::vector<double>{2000, 20, 0.2, 0.2, 0.2, 0.2, 0.2});
+  const auto& bottom = find_recipe("mnist-100-bottom");
+  CHECK(fast.labels == bottom.labels);
+  CHECK((fast.network.layers == bottom.network.layers));
+  CHECK(fast.network.noise_std == bottom.network.noise_std);
+  CHECK(fast.network.lambda == bottom.network.lambda);
   CHECK(fast.precision == models::Precision::kBFloat16);
   CHECK(fast.schedule.unlabeled_batch == 200);
   CHECK(fast.schedule.labeled_batch == 50);
-  CHECK(fast.schedule.epochs * 3 < full.schedule.epochs);
+  CHECK(fast.schedule.epochs * 3 < bottom.schedule.epochs);
   CHECK(fast.pieces.project_rows);
-  CHECK(fast.pieces.pseudo_labels == 1);
+  CHECK(fast.pieces.mutual_information == 0.1);
   CHECK_FALSE(fast.published.has_value());
 }
 

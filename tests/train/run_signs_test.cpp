@@ -66,6 +66,13 @@ TEST_CASE("run_signs measures entropy and what noise moves", "[train]") {
           {.in_features = kBlobFeatures, .out_features = 3, .noise_std = 0, .softmax_top = true})});
   reset_parameters(*silent, 1);
   CHECK(run_signs(silent, x).disagreement == 0);
+  // A step with a cost at level 0 alone runs no clean rows: they are run beside it.
+  net->options.lambda = {1, 0, 0, 0};
+  net->eval();
+  const auto bottom = run_signs(net, x, 4, 100);
+  CHECK_FALSE(net->is_training());
+  net->train();
+  require_equal(bottom.classes.narrow(0, 100, 100), logits.argmax(1));
   // 299 rows in batches of 100: the last takes what is left.
   CHECK(run_signs(net, x.narrow(0, 0, 299), 4, 100).classes.size(0) == 299);
 }
@@ -75,8 +82,8 @@ TEST_CASE("run_signs and nearest_neighbours say what they expect", "[train]") {
   auto baseline = small_ladder(1, {});
   const auto x = blobs().training.inputs;
   REQUIRE(error_text([&] { run_signs(baseline, x); }) ==
-          "run_signs: expected a network with a denoising cost above level 0, which runs clean "
-          "rows, but got one without.");
+          "run_signs: expected a network with a denoising cost, which runs unlabeled rows, but got "
+          "one without.");
   REQUIRE(error_text([&] { run_signs(net, x.narrow(0, 0, 1)); }) ==
           "run_signs: expected at least 2 rows, in batches of at least 2, but got [1, 12] in "
           "batches of 1000.");
