@@ -33,13 +33,16 @@ class MutualInformation : public ObjectivePiece {
     const double epochs = at.steps_per_epoch > 0 ? static_cast<double>(at.step) /
                                                        static_cast<double>(at.steps_per_epoch)
                                                  : 0;
-    weight_.fill_(epochs < options_.until ? options_.weight : 0);
+    off_ = epochs >= options_.until;
+    weight_.fill_(off_ ? 0 : options_.weight);
   }
 
   torch::Tensor cost(const StepValues& values) override {
     TORCH_CHECK(values.unlabeled_logits.defined(),
                 "mutual_information: expected a network with a denoising cost, which runs "
                 "unlabeled rows, but got one without.");
+    // A recorded step on a GPU computes the cost at any weight.
+    if (off_ && weight_.is_cpu()) return at::zeros({}, values.unlabeled_logits.options());
     const threads::OneThread serial(threads::is_small(values.unlabeled_logits));
     const auto p = ops::softmax_of_rows(values.unlabeled_logits);
     return weight_ * (entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0))));
@@ -48,6 +51,7 @@ class MutualInformation : public ObjectivePiece {
  private:
   MutualInformationOptions options_;
   at::Tensor weight_;  // w(t)
+  bool off_ = false;   // w(t) is 0
 };
 
 }  // namespace

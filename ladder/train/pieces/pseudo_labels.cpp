@@ -38,12 +38,15 @@ class PseudoLabels : public ObjectivePiece {
       ramp = (now - options_.from) / (options_.to - options_.from);
     }
     weight_.fill_(options_.weight * ramp);
+    off_ = ramp == 0;
   }
 
   torch::Tensor cost(const StepValues& values) override {
     TORCH_CHECK(values.clean_logits.defined() && values.unlabeled_logits.defined(),
                 "pseudo_labels: expected a network with a denoising cost above level 0, which runs "
                 "clean unlabeled rows, but got one without.");
+    // A recorded step on a GPU computes the cost at any weight.
+    if (off_ && weight_.is_cpu()) return at::zeros({}, values.unlabeled_logits.options());
     const threads::OneThread serial(threads::is_small(values.clean_logits));
     const auto [probability, label] =
         ops::softmax_of_rows(values.clean_logits.detach()).max(1, /*keepdim=*/true);
@@ -55,6 +58,7 @@ class PseudoLabels : public ObjectivePiece {
  private:
   PseudoLabelOptions options_;
   at::Tensor weight_;  // w(t)
+  bool off_ = false;   // w(t) is 0
 };
 
 }  // namespace

@@ -68,7 +68,7 @@ TEST_CASE("Costs of classes start no thread", "[train]") {
     return std::distance(begin(threads), end(threads));
   };
   std::vector<std::shared_ptr<ObjectivePiece>> pieces;
-  for (const auto& make : {+[] { return pseudo_labels({.threshold = 0.5}); },
+  for (const auto& make : {+[] { return pseudo_labels({.threshold = 0.5, .from = 0, .to = 0}); },
                            +[] { return mutual_information({}); }}) {
     pieces.push_back(make());
     pieces.back()->before_step({.step = 0, .steps_per_epoch = 10, .steps = 100});
@@ -155,6 +155,24 @@ TEST_CASE("mutual_information ends after its epochs", "[train]") {
   const auto at = [](int64_t step) { return StepPosition{step, 10, 100}; };
   REQUIRE(weight_at(*piece, at(14)) == 1);
   REQUIRE(weight_at(*piece, at(15)) == 0);
+}
+
+TEST_CASE("Costs of classes that are off compute nothing", "[train]") {
+  const StepPosition end{.step = 100, .steps_per_epoch = 10, .steps = 100};
+  const StepPosition start{.step = 0, .steps_per_epoch = 10, .steps = 100};
+  const StepValues values{.unlabeled_logits = logits(1, 1).requires_grad_(),
+                          .clean_logits = logits(2, 20)};
+  const auto check = [&](ObjectivePiece& piece, const StepPosition& on, const StepPosition& off) {
+    piece.before_step(on);
+    CHECK(piece.cost(values).requires_grad());
+    piece.before_step(off);
+    const auto cost = piece.cost(values);
+    CHECK_FALSE(cost.requires_grad());
+    CHECK(cost.scalar_type() == torch::kFloat64);
+    CHECK(cost.item<double>() == 0);
+  };
+  check(*pseudo_labels(), end, start);
+  check(*mutual_information(), start, end);
 }
 
 TEST_CASE("Trainer reports the costs of pieces and refuses to resume with others", "[train]") {
