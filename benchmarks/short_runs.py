@@ -35,6 +35,7 @@ NETWORK = ["--recipe", "mnist-100-full", "--layers", "500,250,125,125,125,10",
            "--lr", "0.003", "--decay-from", "0.5", "--unlabeled-batch", "200",
            "--labeled-batch", "100", "--validation", "10000", "--eval-every", "0", "--threads", "1"]
 LEFT_BEHIND = 1.5
+INPUT_ALONE = "5000,0,0,0,0,0,0"
 
 IDEAS = {
     "plain": [],
@@ -44,6 +45,9 @@ IDEAS = {
     "warm-up": ["--warm-up", "1"],
     "mutual information": ["--mutual-information", "0.1"],
     "ramp of lambda": ["--lambda-ramp", "3"],
+    "cost of the input alone": ["--lambda", INPUT_ALONE],
+    "cost of the input alone, mutual information": ["--lambda", INPUT_ALONE,
+                                                    "--mutual-information", "0.1"],
     "pseudo-labels": ["--pseudo-labels", "1"],
     "detached targets": ["--detach-targets"],
     "running means": ["--average-weights", "0.999"],
