@@ -111,8 +111,9 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
                config.teachers, 0, 100);
   line.number("teacher-confidence", "P", "least probability of a class that they agree on",
               config.teacher_confidence, 0, 1);
-  line.integer("eval-every", "epochs between evaluations; 0: only the last (1)", config.eval_every,
-               0);
+  line.integer("eval-every",
+               "epochs between evaluations; 0: only the last (as the recipe, 1 mostly)",
+               config.eval_every, 0);
   line.flag("calibration", "training|labeled",
             "rows that set the statistics for evaluation (training)",
             [&](const std::string& flag, const std::string& text) {

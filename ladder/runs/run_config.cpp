@@ -362,6 +362,7 @@ void apply(const models::Recipe& recipe, RunConfig& config) {
   config.learning_rate = schedule.learning_rate;
   config.decay_from = schedule.decay_from;
   config.warm_up = schedule.warm_up;
+  config.eval_every = schedule.eval_every;
   config.pieces = recipe.pieces;
   config.unlabeled_batch = schedule.unlabeled_batch;
   config.labeled_batch = schedule.labeled_batch;

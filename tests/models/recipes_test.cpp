@@ -165,6 +165,7 @@ TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[mod
   CHECK(fast.schedule.unlabeled_batch == 200);
   CHECK(fast.schedule.labeled_batch == 50);
   CHECK(fast.schedule.epochs * 3 < bottom.schedule.epochs);
+  CHECK(fast.schedule.eval_every == 8);  // an evaluation takes a third of an epoch
   CHECK(fast.pieces.project_rows);
   CHECK(fast.pieces.mutual_information == 0.1);
   CHECK_FALSE(fast.published.has_value());

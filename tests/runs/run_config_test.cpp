@@ -310,8 +310,9 @@ TEST_CASE("config_of holds what a recipe says, network_of builds its combinator"
   auto unknown = config;
   unknown.combinator = "amlp";
   CHECK(error_text([&] { runs::network_of(unknown); }).starts_with("find_combinator: expected"));
-  CHECK(runs::config_of(models::find_recipe("mnist-100-fast")).precision ==
-        models::Precision::kBFloat16);
+  const auto fast = runs::config_of(models::find_recipe("mnist-100-fast"));
+  CHECK(fast.precision == models::Precision::kBFloat16);
+  CHECK(fast.eval_every == 8);
 }
 
 TEST_CASE("published_error stands only beside a run of the published experiment", "[runs]") {

@@ -48,6 +48,7 @@ struct RecipeSchedule {
   int64_t unlabeled_batch = 100;  ///< unlabeled rows a step; an epoch passes over all of them once
   int64_t labeled_batch = 100;    ///< labeled rows a step; all labeled rows if there are fewer
   double warm_up = 0;             ///< epochs over which the learning rate rises from 0
+  int64_t eval_every = 1;         ///< epochs between evaluations
 };
 
 /// What training adds to the ladder's cost; each is off by default. See ladder/train/pieces.
