@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/step_weight.h"
 
 namespace ladder::train {
 namespace {
@@ -15,8 +17,7 @@ namespace {
 class LambdaRamp : public ObjectivePiece {
  public:
   explicit LambdaRamp(LambdaRampOptions options)
-      : options_(std::move(options)),
-        missing_(at::zeros({}, at::TensorOptions().device(options_.device))) {}
+      : options_(std::move(options)), missing_(options_.device) {}
 
   std::string name() const override { return "lambda ramp"; }
   bool has_cost() const override { return true; }
@@ -29,7 +30,7 @@ class LambdaRamp : public ObjectivePiece {
   void before_step(const StepPosition& at) override {
     const double epochs = static_cast<double>(at.step) /
                           static_cast<double>(std::max<int64_t>(at.steps_per_epoch, 1));
-    missing_.fill_(std::min(epochs / options_.epochs, 1.0) - 1);
+    missing_.set(std::min(epochs / options_.epochs, 1.0) - 1);
   }
 
   torch::Tensor cost(const StepValues& values) override {
@@ -37,19 +38,26 @@ class LambdaRamp : public ObjectivePiece {
     TORCH_CHECK(levels > 0,
                 "lambda_ramp: expected an objective with denoising costs but got one "
                 "without.");
-    torch::Tensor sum;
+    std::vector<int64_t> costed;
     for (int64_t level = options_.from_level; level < levels; ++level) {
-      const auto& cost = values.denoising[static_cast<size_t>(level)];
-      if (!cost.defined()) continue;
-      const auto weighted = values.lambda[static_cast<size_t>(level)] * cost;
-      sum = sum.defined() ? sum + weighted : weighted;
+      if (values.denoising[static_cast<size_t>(level)].defined()) costed.push_back(level);
     }
-    return sum.defined() ? missing_ * sum : at::zeros_like(missing_);
+    if (costed.empty()) return at::zeros({}, at::TensorOptions().device(options_.device));
+    const auto weighted = [&](int64_t level) {
+      return values.lambda[static_cast<size_t>(level)] *
+             values.denoising[static_cast<size_t>(level)];
+    };
+    const auto cost = [&] {
+      auto sum = weighted(costed.front());
+      for (size_t i = 1; i < costed.size(); ++i) sum = sum + weighted(costed[i]);
+      return sum;
+    };
+    return missing_.times(cost, values.denoising[static_cast<size_t>(costed.front())]);
   }
 
  private:
   LambdaRampOptions options_;
-  at::Tensor missing_;  // min(t / epochs, 1) - 1
+  StepWeight missing_;  // min(t / epochs, 1) - 1
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/step_weight.h"
 
 namespace ladder::train {
 namespace {
@@ -19,8 +20,7 @@ at::Tensor entropy(const at::Tensor& p) { return -ops::times_log(p, p).sum(-1); 
 class MutualInformation : public ObjectivePiece {
  public:
   explicit MutualInformation(MutualInformationOptions options)
-      : options_(std::move(options)),
-        weight_(at::zeros({}, at::TensorOptions().device(options_.device))) {}
+      : options_(std::move(options)), weight_(options_.device) {}
 
   std::string name() const override { return "mutual information"; }
   bool has_cost() const override { return true; }
@@ -33,25 +33,24 @@ class MutualInformation : public ObjectivePiece {
     const double epochs = at.steps_per_epoch > 0 ? static_cast<double>(at.step) /
                                                        static_cast<double>(at.steps_per_epoch)
                                                  : 0;
-    off_ = epochs >= options_.until;
-    weight_.fill_(off_ ? 0 : options_.weight);
+    weight_.set(epochs < options_.until ? options_.weight : 0);
   }
 
   torch::Tensor cost(const StepValues& values) override {
     TORCH_CHECK(values.unlabeled_logits.defined(),
                 "mutual_information: expected a network with a denoising cost, which runs "
                 "unlabeled rows, but got one without.");
-    // A recorded step on a GPU computes the cost at any weight.
-    if (off_ && weight_.is_cpu()) return at::zeros({}, values.unlabeled_logits.options());
-    const threads::OneThread serial(threads::is_small(values.unlabeled_logits));
-    const auto p = ops::softmax_of_rows(values.unlabeled_logits);
-    return weight_ * (entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0))));
+    const auto cost = [&] {
+      const threads::OneThread serial(threads::is_small(values.unlabeled_logits));
+      const auto p = ops::softmax_of_rows(values.unlabeled_logits);
+      return entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0)));
+    };
+    return weight_.times(cost, values.unlabeled_logits);
   }
 
  private:
   MutualInformationOptions options_;
-  at::Tensor weight_;  // w(t)
-  bool off_ = false;   // w(t) is 0
+  StepWeight weight_;  // w(t)
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/step_weight.h"
 
 namespace ladder::train {
 namespace {
@@ -17,8 +18,7 @@ namespace {
 class PseudoLabels : public ObjectivePiece {
  public:
   explicit PseudoLabels(PseudoLabelOptions options)
-      : options_(std::move(options)),
-        weight_(at::zeros({}, at::TensorOptions().device(options_.device))) {}
+      : options_(std::move(options)), weight_(options_.device) {}
 
   std::string name() const override { return "pseudo-label"; }
   bool has_cost() const override { return true; }
@@ -37,28 +37,27 @@ class PseudoLabels : public ObjectivePiece {
     if (now >= options_.from && now < options_.to) {
       ramp = (now - options_.from) / (options_.to - options_.from);
     }
-    weight_.fill_(options_.weight * ramp);
-    off_ = ramp == 0;
+    weight_.set(options_.weight * ramp);
   }
 
   torch::Tensor cost(const StepValues& values) override {
     TORCH_CHECK(values.clean_logits.defined() && values.unlabeled_logits.defined(),
                 "pseudo_labels: expected a network with a denoising cost above level 0, which runs "
                 "clean unlabeled rows, but got one without.");
-    // A recorded step on a GPU computes the cost at any weight.
-    if (off_ && weight_.is_cpu()) return at::zeros({}, values.unlabeled_logits.options());
-    const threads::OneThread serial(threads::is_small(values.clean_logits));
-    const auto [probability, label] =
-        ops::softmax_of_rows(values.clean_logits.detach()).max(1, /*keepdim=*/true);
-    const auto sure = probability.gt(options_.threshold).to(probability.scalar_type());
-    const auto noisy = ops::softmax_of_rows(values.unlabeled_logits).gather(1, label);
-    return weight_ * -ops::times_log(sure, noisy).mean();
+    const auto cost = [&] {
+      const threads::OneThread serial(threads::is_small(values.clean_logits));
+      const auto [probability, label] =
+          ops::softmax_of_rows(values.clean_logits.detach()).max(1, /*keepdim=*/true);
+      const auto sure = probability.gt(options_.threshold).to(probability.scalar_type());
+      const auto noisy = ops::softmax_of_rows(values.unlabeled_logits).gather(1, label);
+      return -ops::times_log(sure, noisy).mean();
+    };
+    return weight_.times(cost, values.unlabeled_logits);
   }
 
  private:
   PseudoLabelOptions options_;
-  at::Tensor weight_;  // w(t)
-  bool off_ = false;   // w(t) is 0
+  StepWeight weight_;  // w(t)
 };
 
 }  // namespace

@@ -40,7 +40,8 @@ struct ProductBlock {
 /// Floats of scratch memory for one call, aligned to 64 bytes.
 constexpr int64_t kProductScratch = 352 * 1024;
 
-/// The most rows of a product that packs no operand; it sums over the depth in an order of its own.
+/// The most rows of a product that packs no operand. Such a product sums over the depth in another
+/// order than those of more rows.
 constexpr int64_t kFewRows = 4;
 
 /// The depth up to which a right operand can be packed once for many products.

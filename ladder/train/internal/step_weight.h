@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ATen/ATen.h>
+#include <c10/core/Device.h>
+
+namespace ladder::train {
+
+/// The weight of a cost, which may change from step to step. It is a tensor that stays where it is,
+/// so that a step that is recorded on a GPU reads the weight of now.
+class StepWeight {
+ public:
+  /// A weight of 0 on the device of the network.
+  explicit StepWeight(c10::Device device)
+      : weight_(at::zeros({}, at::TensorOptions().device(device))) {}
+
+  void set(double value) {
+    value_ = value;
+    weight_.fill_(value);
+  }
+
+  /// Return weight * cost(), a scalar of the type of `like`. The cost of weight 0 is not computed,
+  /// but on a GPU, where a recorded step computes it at any weight.
+  template <class Cost>
+  at::Tensor times(const Cost& cost, const at::Tensor& like) const {
+    if (value_ == 0 && weight_.is_cpu()) return at::zeros({}, like.options());
+    return weight_ * cost();
+  }
+
+ private:
+  at::Tensor weight_;
+  double value_ = 0;
+};
+
+}  // namespace ladder::train
