@@ -225,8 +225,8 @@ class DenseStep::Impl {
     if (!rows(batch.x_labeled) || (denoises_ && !rows(batch.x_unlabeled))) return false;
     if (denoises_ && costed_.front() != lowest()) return false;
     if (denoises_ && detached_ && costed_.back() > 0) {
-      // Here clean rows run together with noisy ones, in Ladder::loss by themselves. Both sum in the
-      // same order unless the clean rows are few or all rows are many.
+      // Here clean rows run together with noisy ones, in Ladder::loss by themselves. Both sum in
+      // the same order unless the clean rows are few or all rows are many.
       const auto clean = batch.x_unlabeled.size(0);
       const auto all = batch.x_labeled.size(0) + 2 * clean;
       if (clean <= ops::cpu::kFewRows || all > ops::cpu::kMaxRowsByColumns) return false;
