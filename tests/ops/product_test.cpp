@@ -91,6 +91,7 @@ void multiply_odd_sizes(
     const std::function<void(torch::Tensor a, torch::Tensor b, torch::Tensor c)>& check) {
   namespace cpu = ladder::ops::cpu;
   const auto memory = torch::empty({cpu::kProductScratch + 16});
+  auto* const scratch = memory.mutable_data_ptr<float>();
   for (const auto& [rows, depth, columns] : {std::tuple{1, 1, 1},
                                              {3, 5, 7},
                                              {13, 449, 33},
@@ -112,8 +113,22 @@ void multiply_odd_sizes(
                            .depth = depth,
                            .c = c.mutable_data_ptr<float>(),
                            .c_row = columns};
-      kernel.multiply(product, {0, rows, 0, columns}, memory.mutable_data_ptr<float>());
+      kernel.multiply(product, {0, rows, 0, columns}, {scratch});
       check(a, b, c);
+      // Blocks from the last to the first, which share the rows that they pack.
+      const auto in_blocks = torch::full_like(c, 7.0F);
+      product.c = in_blocks.mutable_data_ptr<float>();
+      cpu::PackedPanels packed_rows;
+      for (int64_t row = (rows - 1) / (2 * kernel.rows); row >= 0; --row) {
+        for (int64_t column = (columns - 1) / kernel.columns; column >= 0; --column) {
+          kernel.multiply(
+              product,
+              {row * 2 * kernel.rows, std::min<int64_t>((row + 1) * 2 * kernel.rows, rows),
+               column * kernel.columns, std::min<int64_t>((column + 1) * kernel.columns, columns)},
+              {scratch, &packed_rows});
+        }
+      }
+      CHECK(in_blocks.equal(c));
       if (depth <= cpu::kMostPackedDepth) {
         const auto packed = torch::full({cpu::packed_size(columns, depth) + 1}, 7.0F);
         kernel.pack(product.b, columns, depth, packed.mutable_data_ptr<float>());
@@ -121,7 +136,7 @@ void multiply_odd_sizes(
         const auto again = torch::full_like(c, 7.0F);
         product.packed_b = packed.const_data_ptr<float>();
         product.c = again.mutable_data_ptr<float>();
-        kernel.multiply(product, {0, rows, 0, columns}, memory.mutable_data_ptr<float>());
+        kernel.multiply(product, {0, rows, 0, columns}, {scratch});
         CHECK(again.equal(c));
       }
     }

@@ -5,6 +5,7 @@
 #include <c10/util/SmallVector.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <vector>
 
@@ -54,9 +55,8 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
     const auto block_rows = at::round_up(at::ceil_div(product.rows, down), kernel.rows);
     const auto block_columns =
         at::round_up(at::ceil_div(product.columns, tasks / down), kernel.columns);
-    // Products, sixteen at a time, and packing; rows side by side are not packed.
-    const auto packed = block_columns + (product.a.depth == 1 ? 0 : block_rows);
-    const int64_t cost = block_rows * block_columns / 16 + packed / 2;
+    // Products, sixteen at a time, and packing of columns; rows are packed once by a thread.
+    const int64_t cost = block_rows * block_columns / 16 + block_columns / 2;
     if (cost < least) {
       least = cost;
       rows = block_rows;
@@ -83,7 +83,38 @@ struct DividedProduct {
   const c10::function_ref<void(int64_t, int64_t)>* then = nullptr;
 };
 
+// What a thread has packed of a product that it has computed blocks of.
+struct ThreadScratch {
+  std::vector<float> memory = std::vector<float>(static_cast<size_t>(kProductScratch) + 16);
+  uint64_t section = 0;
+  size_t product = 0;  // in that section
+  PackedPanels packed;
+
+  // Its first float at the beginning of a cache line.
+  float* aligned() {
+    const auto address = reinterpret_cast<uintptr_t>(memory.data());
+    return memory.data() + (64 - address % 64) % 64 / sizeof(float);
+  }
+};
+
+ThreadScratch& thread_scratch() {
+  thread_local ThreadScratch scratch;
+  return scratch;
+}
+
+ProductScratch scratch_for(uint64_t section, size_t product) {
+  auto& mine = thread_scratch();
+  if (mine.section != section || mine.product != product) {
+    mine.section = section;
+    mine.product = product;
+    mine.packed = {};
+  }
+  return {mine.aligned(), &mine.packed};
+}
+
 void run_tasks(c10::ArrayRef<DividedProduct> products, const ProductKernel& kernel) {
+  static std::atomic<uint64_t> sections = 0;
+  const auto section = ++sections;
   int64_t tasks = 0, work = 0;
   for (const auto& divided : products) {
     tasks += divided.grid.blocks;
@@ -100,7 +131,7 @@ void run_tasks(c10::ArrayRef<DividedProduct> products, const ProductKernel& kern
         const int64_t column_end = std::min(column + grid.columns, product->columns);
         kernel.multiply(*product,
                         {row, std::min(row + grid.rows, product->rows), column, column_end},
-                        product_scratch());
+                        scratch_for(section, i));
         if (then != nullptr) (*then)(column, column_end);
       },
       work);
@@ -122,10 +153,9 @@ void for_columns(int64_t rows, int64_t cols, int64_t cost,
 }
 
 float* product_scratch() {
-  thread_local std::vector<float> memory(static_cast<size_t>(kProductScratch) + 16);
-  const auto address = reinterpret_cast<uintptr_t>(memory.data());
-  const auto floats = (64 - address % 64) % 64 / sizeof(float);  // to the next line of the cache
-  return memory.data() + floats;
+  auto& mine = thread_scratch();
+  mine.section = 0;
+  return mine.aligned();
 }
 
 void multiply(const Product& product, const ProductKernel& kernel) {

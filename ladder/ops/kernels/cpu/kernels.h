@@ -37,8 +37,27 @@ struct ProductBlock {
   int64_t column_begin, column_end;
 };
 
-/// Floats of scratch memory for one call, aligned to 64 bytes.
+/// Floats of scratch memory for one call.
 constexpr int64_t kProductScratch = 352 * 1024;
+
+/// The panels of a left operand that scratch memory holds packed.
+class PackedPanels {
+ public:
+  static constexpr int64_t kMost = 1024;
+
+  bool has(int64_t panel) const { return (words_[panel / 64] >> panel % 64 & 1) != 0; }
+  void add(int64_t panel) { words_[panel / 64] |= uint64_t{1} << panel % 64; }
+
+ private:
+  uint64_t words_[kMost / 64] = {};
+};
+
+/// What a thread multiplies with. Blocks of one product that are computed one after the other pack
+/// the rows of `a` that they share once, if they get the same `packed`, empty before the first.
+struct ProductScratch {
+  float* memory;  ///< kProductScratch floats, aligned to 64 bytes
+  PackedPanels* packed = nullptr;
+};
 
 /// The most rows of a product that packs no operand. Such a product sums over the depth in another
 /// order than those of more rows.
@@ -54,9 +73,9 @@ constexpr int64_t packed_size(int64_t columns, int64_t depth) {
 }
 
 struct ProductKernel {
-  void (*multiply)(const Product&, const ProductBlock&, float* scratch);
+  void (*multiply)(const Product&, const ProductBlock&, const ProductScratch&);
   void (*pack)(const Operand& b, int64_t columns, int64_t depth, float* packed);
-  int64_t rows, columns;  ///< blocks are best multiples of them
+  int64_t rows, columns;  ///< blocks begin at multiples of them
 };
 
 /// Maps [rows, height, width, channels] under tiles of 4 x 4 positions, which may hang over the far

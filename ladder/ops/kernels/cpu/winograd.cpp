@@ -154,7 +154,7 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
                             .c = planes.output() + k * planes.output_plane(),
                             .c_row = shape.out,
                             .packed_b = packed.packed(k)};
-      kernels.product.multiply(product, {0, product.rows, 0, product.columns}, product_scratch());
+      kernels.product.multiply(product, {0, product.rows, 0, product.columns}, {product_scratch()});
     }
     kernels.winograd.output(to, planes.output(), planes.output_plane(), begin, end, y);
   });
@@ -196,7 +196,8 @@ void winograd_gradient(const WinogradShape& shape, const KernelTable& kernels, c
                               .c = sum + k * pairs,
                               .c_row = shape.out,
                               .add = begin > first};
-        kernels.product.multiply(product, {0, product.rows, 0, product.columns}, product_scratch());
+        kernels.product.multiply(product, {0, product.rows, 0, product.columns},
+                                 {product_scratch()});
       }
     }
   });
