@@ -81,3 +81,60 @@ TEST_CASE("softmax_of_rows and mean_cross_entropy pass central differences", "[o
       },
       {torch::randn({5, 4}, torch::kDouble)});
 }
+
+TEST_CASE("negative_mutual_information is the mean entropy less that of the mean", "[ops][grad]") {
+  torch::manual_seed(4);
+  for (const auto& [rows, classes] : {std::pair{1, 2}, {7, 3}, {40, 17}, {200, 10}}) {
+    const auto x = torch::randn({rows, classes}, torch::kDouble) * 3;
+    const auto run = [&](torch::Dtype dtype, const auto& cost) {
+      const auto a = x.to(dtype).detach().requires_grad_();
+      const auto c = cost(a);
+      (3 * c).backward();
+      return std::vector<torch::Tensor>{c, a.grad()};
+    };
+    const auto by_definition = [&] {
+      return run(torch::kDouble, [](const auto& t) {
+        const auto p = torch::softmax(t, 1);
+        const auto entropy = [](const auto& q) { return -torch::xlogy(q, q).sum(-1); };
+        return entropy(p).mean() - entropy(p.mean(0));
+      });
+    };
+    for (const auto dtype : {torch::kDouble, torch::kFloat}) {
+      INFO(rows << " x " << classes << " in " << dtype);
+      require_rounded(
+          run(dtype, [](const auto& t) { return ladder::ops::negative_mutual_information(t); }),
+          by_definition);
+    }
+  }
+}
+
+TEST_CASE("Costs of classes in float32 have gradients of their gradients", "[ops][grad]") {
+  torch::manual_seed(5);
+  const auto x = torch::randn({6, 4}, torch::kDouble);
+  const auto y = torch::randint(4, {6});
+  const auto twice = [&](torch::Dtype dtype) {
+    const auto a = x.to(dtype).detach().requires_grad_();
+    const auto cost = weighted_sum({softmax_of_rows(a)}) + mean_cross_entropy(a, y) +
+                      ladder::ops::negative_mutual_information(a);
+    const auto grad = torch::autograd::grad({cost}, {a}, {}, true, /*create_graph=*/true)[0];
+    return torch::autograd::grad({weighted_sum({grad})}, {a});
+  };
+  require_rounded(twice(torch::kFloat), [&] { return twice(torch::kDouble); });
+}
+
+TEST_CASE("Labels that are no class are an error", "[ops]") {
+  const auto x = torch::zeros({2, 3});
+  REQUIRE_THROWS(mean_cross_entropy(x, torch::tensor({0, 3})));
+  REQUIRE_THROWS(mean_cross_entropy(x, torch::tensor({-1, 0})));
+}
+
+TEST_CASE("Rows with a value that is not finite have a softmax that shows it", "[ops]") {
+  auto x = torch::zeros({3, 20});
+  x[1][7] = std::numeric_limits<float>::quiet_NaN();
+  const auto p = softmax_of_rows(x);
+  REQUIRE(p[0].isfinite().all().item<bool>());
+  REQUIRE(p[1].isnan().all().item<bool>());
+  REQUIRE(p[2].isfinite().all().item<bool>());
+  x[1][7] = -std::numeric_limits<float>::infinity();  // a class that is ruled out
+  REQUIRE(softmax_of_rows(x)[1][7].item<float>() == 0);
+}

@@ -116,7 +116,7 @@ class DenseStep::Impl {
     product_ = precision == ops::ProductPrecision::kBFloat16 ? &ops::cpu::bfloat16_product()
                                                              : &ops::cpu::kernels().product;
     batch_ = batch;
-    class_weights_ = class_weights;
+    class_weights_ = class_weights ? class_weights->contiguous() : at::Tensor();
     lay_out();
     corrupt(noise);
     for (size_t l = 1; l <= encoder_.size(); ++l) encode(l, noise);
@@ -161,7 +161,7 @@ class DenseStep::Impl {
             .unlabeled = denoises_ ? h.narrow(0, labeled_, unlabeled_) : at::Tensor(),
             .clean = group_count_ > 2 ? h.narrow(0, noisy_, rows_ - noisy_) : at::Tensor()};
   }
-  float supervised() const { return supervised_.cost.const_data_ptr<float>()[0]; }
+  float supervised() const { return supervised_; }
   const at::Tensor& denoising() const { return costs_; }
   const std::vector<int64_t>& levels() const { return costed_; }
 
@@ -414,12 +414,21 @@ class DenseStep::Impl {
   }
 
   void supervise() {
-    const threads::OneThread serial;
-    supervised_ = ops::cross_entropy(encoder_.back().h.memory.narrow(0, 0, labeled_), batch_.y,
-                                     class_weights_);
-    if (denoises_) {
-      probabilities_ = at::softmax(encoder_.back().h.memory.narrow(0, labeled_, unlabeled_), 1);
-    }
+    probabilities_.resize(noisy_, net_->classes());
+    supervised_ = ops::plain::cross_entropy(classes_of(0, labeled_), labels());
+    if (denoises_) ops::plain::softmax(classes_of(labeled_, unlabeled_));
+  }
+
+  // Logits of rows with noise, and their softmax.
+  ops::plain::Classes classes_of(int64_t first, int64_t rows) const {
+    return {.rows = rows,
+            .classes = probabilities_.memory.size(1),
+            .logits = encoder_.back().h.row(first),
+            .p = probabilities_.row(first)};
+  }
+  ops::plain::Labels labels() const {
+    return {.y = batch_.y.const_data_ptr<int64_t>(),
+            .weights = class_weights_.defined() ? class_weights_.const_data_ptr<float>() : nullptr};
   }
 
   const float* z_noisy(int64_t level) {
@@ -469,7 +478,7 @@ class DenseStep::Impl {
   }
 
   const float* u(int64_t level) {
-    return level == top() ? probabilities_.const_data_ptr<float>() : decoder(level).u.data();
+    return level == top() ? probabilities_.row(labeled_) : decoder(level).u.data();
   }
 
   static ops::CombinatorFunction function(const DecoderLevel& place) {
@@ -532,21 +541,21 @@ class DenseStep::Impl {
   // The gradient of the logits: labeled rows from the supervised cost, unlabeled ones from u, and
   // what other costs add.
   void top_backward(const Logits& added) {
-    const threads::OneThread serial;
-    const auto one = at::ones({}, at::kFloat);
-    auto& all = encoder_.back().grad_h.memory;
-    const auto put = [&](int64_t first, const at::Tensor& gradient, const at::Tensor& more) {
-      auto place = all.narrow(0, first, gradient.size(0)).copy_(gradient);
-      if (more.defined()) place.add_(more);
+    const auto& grad = encoder_.back().grad_h;
+    ops::plain::cross_entropy_backward(classes_of(0, labeled_), labels(), 1, grad.row(0));
+    if (denoises_) {
+      ops::plain::softmax_backward(classes_of(labeled_, unlabeled_), decoder(top()).grad_u.data(),
+                                   grad.row(labeled_));
+    }
+    if (clean_gradients()) grad.memory.narrow(0, noisy_, unlabeled_).zero_();
+    const auto add = [&](int64_t first, const at::Tensor& more) {
+      if (more.defined()) grad.memory.narrow(0, first, more.size(0)).add_(more);
     };
-    put(0, ops::cross_entropy_backward(one, supervised_, batch_.y, class_weights_), added.labeled);
-    if (!denoises_) return;
-    put(labeled_,
-        at::_softmax_backward_data(decoder(top()).grad_u.memory, probabilities_, 1, at::kFloat),
-        added.unlabeled);
-    if (!clean_gradients()) return;
-    auto clean = all.narrow(0, noisy_, unlabeled_);
-    added.clean.defined() ? clean.copy_(added.clean) : clean.zero_();
+    const threads::OneThread serial(added.labeled.defined() || added.unlabeled.defined() ||
+                                    added.clean.defined());
+    add(0, added.labeled);
+    if (denoises_) add(labeled_, added.unlabeled);
+    if (clean_gradients()) add(noisy_, added.clean);
   }
 
   // Call f with the arguments of the gradient of a level's normalisation.
@@ -604,7 +613,7 @@ class DenseStep::Impl {
   const ops::cpu::ProductKernel* product_ = nullptr;
 
   SemiBatch batch_;
-  std::optional<at::Tensor> class_weights_;
+  at::Tensor class_weights_;  // undefined: all count the same
   bool denoises_ = false;
   bool detached_ = false;  // no gradients flow into the clean rows
   int64_t labeled_ = 0, unlabeled_ = 0;
@@ -615,8 +624,8 @@ class DenseStep::Impl {
   at::Tensor costs_;
   Matrix input_;
   at::Tensor given_;  // noise that was given and not drawn
-  ops::CrossEntropy supervised_;
-  at::Tensor probabilities_;
+  float supervised_ = 0;
+  Matrix probabilities_;  // of rows with noise
 };
 
 DenseStep::DenseStep(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

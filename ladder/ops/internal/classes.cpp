@@ -3,98 +3,248 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 #include "ladder/core/internal/threads.h"
+#include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops {
+namespace plain {
+namespace {
+
+// Of all rows: their number, or the sum of their classes' weights.
+double total_weight(const Labels& labels, int64_t rows) {
+  if (labels.weights == nullptr) return static_cast<double>(rows);
+  double total = 0;
+  for (int64_t r = 0; r < rows; ++r) total += labels.weights[labels.y[r]];
+  return total;
+}
+
+}  // namespace
+
+void softmax(const Classes& x) {
+  cpu::kernels().rows.softmax(x.logits, x.rows, x.classes, x.p, nullptr);
+}
+
+void softmax_backward(const Classes& x, const float* grad_p, float* grad_logits) {
+  for (int64_t at = 0; at < x.rows * x.classes; at += x.classes) {
+    float sum = 0;
+    for (int64_t c = 0; c < x.classes; ++c) sum += grad_p[at + c] * x.p[at + c];
+    for (int64_t c = 0; c < x.classes; ++c) {
+      grad_logits[at + c] = x.p[at + c] * (grad_p[at + c] - sum);
+    }
+  }
+}
+
+float cross_entropy(const Classes& x, const Labels& labels) {
+  thread_local std::vector<float> log_p;
+  log_p.resize(static_cast<size_t>(x.rows * x.classes));
+  cpu::kernels().rows.softmax(x.logits, x.rows, x.classes, x.p, log_p.data());
+  double sum = 0;
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const auto y = labels.y[r];
+    const double weight = labels.weights != nullptr ? labels.weights[y] : 1;
+    sum -= weight * log_p[static_cast<size_t>(r * x.classes + y)];
+  }
+  return static_cast<float>(sum / total_weight(labels, x.rows));
+}
+
+void cross_entropy_backward(const Classes& x, const Labels& labels, float grad_cost,
+                            float* grad_logits) {
+  const double share = grad_cost / total_weight(labels, x.rows);
+  for (int64_t r = 0; r < x.rows; ++r, grad_logits += x.classes) {
+    const auto y = labels.y[r];
+    const auto scale = static_cast<float>(
+        share * (labels.weights != nullptr ? static_cast<double>(labels.weights[y]) : 1));
+    const float* const p = x.p + r * x.classes;
+    for (int64_t c = 0; c < x.classes; ++c) grad_logits[c] = p[c] * scale;
+    grad_logits[y] = (p[y] - 1) * scale;
+  }
+}
+
+}  // namespace plain
+
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-class SoftmaxFunction : public torch::autograd::Function<SoftmaxFunction> {
- public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
-    const threads::OneThread serial(threads::is_small(x));
-    auto y = at::softmax(x, 1);
-    ctx->save_for_backward({y});
-    return y;
-  }
-
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto y = ctx->get_saved_variables()[0];
-    const threads::OneThread serial(threads::is_small(y));
-    return {at::_softmax_backward_data(grads[0], y, 1, y.scalar_type())};
-  }
-};
-
 constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
 
 using Weights = std::optional<at::Tensor>;
 
-// In two calls; without weights all classes count the same.
-CrossEntropy costs_of_rows(const at::Tensor& logits, const at::Tensor& y, const Weights& weights,
-                           int64_t reduction) {
-  const threads::OneThread serial(threads::is_small(logits));
-  CrossEntropy result;
-  result.log_p = at::log_softmax(logits, 1);
-  std::tie(result.cost, result.weight) =
-      at::nll_loss_forward(result.log_p, y, weights, reduction, kNoIgnoredClass);
-  return result;
+// Whether the functions of `plain` take the matrix. Where a graph of the gradient is wanted,
+// LibTorch's make it.
+bool is_plain(const at::Tensor& x) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 2 && x.is_contiguous() &&
+         x.numel() > 0;
+}
+bool is_plain_backward(const at::Tensor& x) { return !at::GradMode::is_enabled() && is_plain(x); }
+
+bool are_labels(const at::Tensor& y, int64_t rows, int64_t classes) {
+  if (!y.is_cpu() || y.scalar_type() != at::kLong || !y.is_contiguous() || y.dim() != 1 ||
+      y.size(0) != rows) {
+    return false;
+  }
+  const auto* labels = y.const_data_ptr<int64_t>();
+  return std::all_of(labels, labels + rows,
+                     [&](int64_t label) { return label >= 0 && label < classes; });
 }
 
-at::Tensor costs_of_rows_backward(const at::Tensor& grad_cost, const at::Tensor& log_p,
-                                  const at::Tensor& y, const Weights& weights, int64_t reduction,
-                                  const at::Tensor& weight) {
-  const threads::OneThread serial(threads::is_small(log_p));
-  const auto slope =
-      at::nll_loss_backward(grad_cost, log_p, y, weights, reduction, kNoIgnoredClass, weight);
-  return at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type());
+plain::Classes with_softmax(const at::Tensor& logits, const at::Tensor& p) {
+  return {logits.size(0), logits.size(1), logits.const_data_ptr<float>(),
+          p.mutable_data_ptr<float>()};
 }
+
+class SoftmaxFunction : public torch::autograd::Function<SoftmaxFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    const threads::OneThread serial(threads::is_small(x));
+    at::Tensor p;
+    if (is_plain(x)) {
+      p = at::empty_like(x);
+      plain::softmax(with_softmax(x, p));
+    } else {
+      p = at::softmax(x, 1);
+    }
+    ctx->save_for_backward({p});
+    return p;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto p = ctx->get_saved_variables()[0];
+    const threads::OneThread serial(threads::is_small(p));
+    if (!is_plain_backward(p)) {
+      return {at::_softmax_backward_data(grads[0], p, 1, p.scalar_type())};
+    }
+    const auto grad_p = grads[0].contiguous();
+    const auto grad = at::empty_like(p);
+    plain::softmax_backward({p.size(0), p.size(1), nullptr, p.mutable_data_ptr<float>()},
+                            grad_p.const_data_ptr<float>(), grad.mutable_data_ptr<float>());
+    return {grad};
+  }
+};
 
 class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& logits, const at::Tensor& y,
                             const Weights& weights, int64_t reduction) {
-    const auto result = costs_of_rows(logits, y, weights, reduction);
-    ctx->save_for_backward(
-        {logits, y, weights.value_or(at::Tensor()), result.log_p, result.weight});
+    const threads::OneThread serial(threads::is_small(logits));
     ctx->saved_data["reduction"] = reduction;
-    return result.cost;
+    if (is_plain_of(logits, y, weights, reduction)) {
+      const auto p = at::empty_like(logits);
+      const auto cost = plain::cross_entropy(with_softmax(logits, p), labels_of(y, weights));
+      ctx->save_for_backward({logits, y, weights.value_or(at::Tensor()), p, at::Tensor()});
+      return at::full({}, cost, logits.options().requires_grad(false));
+    }
+    const auto log_p = at::log_softmax(logits, 1);
+    const auto [cost, weight] = at::nll_loss_forward(log_p, y, weights, reduction, kNoIgnoredClass);
+    ctx->save_for_backward({logits, y, weights.value_or(at::Tensor()), at::Tensor(), weight});
+    return cost;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const threads::OneThread serial(threads::is_small(saved[0]));
-    // Where a graph of the gradient is wanted, log_p has to be part of it.
-    const auto log_p = at::GradMode::is_enabled() ? at::log_softmax(saved[0], 1) : saved[3];
-    return {costs_of_rows_backward(grads[0], log_p, saved[1],
-                                   saved[2].defined() ? Weights(saved[2]) : std::nullopt,
-                                   ctx->saved_data["reduction"].toInt(), saved[4]),
-            at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto& logits = saved[0];
+    const auto& y = saved[1];
+    const auto weights = saved[2].defined() ? Weights(saved[2]) : std::nullopt;
+    const auto reduction = ctx->saved_data["reduction"].toInt();
+    const threads::OneThread serial(threads::is_small(logits));
+    variable_list result(4);
+    if (saved[3].defined() && is_plain_backward(logits)) {
+      result[0] = at::empty_like(logits);
+      plain::cross_entropy_backward(with_softmax(logits, saved[3]), labels_of(y, weights),
+                                    grads[0].item<float>(), result[0].mutable_data_ptr<float>());
+      return result;
+    }
+    const auto log_p = at::log_softmax(logits, 1);
+    const auto weight = saved[4].defined()
+                            ? saved[4]
+                            : std::get<1>(at::nll_loss_forward(log_p.detach(), y, weights,
+                                                               reduction, kNoIgnoredClass));
+    const auto slope =
+        at::nll_loss_backward(grads[0], log_p, y, weights, reduction, kNoIgnoredClass, weight);
+    result[0] = at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type());
+    return result;
+  }
+
+ private:
+  static bool is_plain_of(const at::Tensor& logits, const at::Tensor& y, const Weights& weights,
+                          int64_t reduction) {
+    return reduction == at::Reduction::Mean && is_plain(logits) &&
+           are_labels(y, logits.size(0), logits.size(1)) &&
+           (!weights || (weights->is_cpu() && weights->scalar_type() == at::kFloat &&
+                         weights->is_contiguous() && weights->numel() == logits.size(1)));
+  }
+
+  static plain::Labels labels_of(const at::Tensor& y, const Weights& weights) {
+    return {y.const_data_ptr<int64_t>(), weights ? weights->const_data_ptr<float>() : nullptr};
+  }
+};
+
+// Sum over the last dimension of -p log p, where 0 log 0 is 0.
+at::Tensor entropy(const at::Tensor& p) { return -times_log(p, p).sum(-1); }
+
+// With m the mean of p over R rows, d cost / d p_rc = (log m_c - log p_rc) / R.
+class MutualInformationFunction : public torch::autograd::Function<MutualInformationFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+    const auto p = at::empty_like(x);
+    const auto grad = at::empty_like(x);  // first d cost / d p, then the gradient of x
+    const auto rows = x.size(0);
+    const auto classes = x.size(1);
+    auto* const probability = p.mutable_data_ptr<float>();
+    auto* const slope = grad.mutable_data_ptr<float>();
+    cpu::kernels().rows.softmax(x.const_data_ptr<float>(), rows, classes, probability, slope);
+    std::vector<double> mean(static_cast<size_t>(classes));
+    double cost = 0;
+    for (int64_t i = 0; i < rows * classes; ++i) {
+      mean[static_cast<size_t>(i % classes)] += probability[i] / static_cast<double>(rows);
+      cost -= static_cast<double>(probability[i]) * slope[i] / static_cast<double>(rows);
+    }
+    for (auto& value : mean) {
+      const double log = std::log(std::max<double>(value, std::numeric_limits<float>::min()));
+      cost += value * log;
+      value = log;
+    }
+    for (int64_t i = 0; i < rows * classes; ++i) {
+      slope[i] = static_cast<float>((mean[static_cast<size_t>(i % classes)] - slope[i]) /
+                                    static_cast<double>(rows));
+    }
+    plain::softmax_backward({rows, classes, nullptr, probability}, slope, slope);
+    ctx->save_for_backward({x, grad});
+    return at::full({}, cost, x.options().requires_grad(false));
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    if (!at::GradMode::is_enabled()) return {saved[1] * grads[0]};
+    const auto p = at::softmax(saved[0], 1);
+    const auto one = at::ones({}, p.options());
+    const auto slope = (times_log(one, p.mean(0)) - times_log(one, p)) / p.size(0);
+    return {grads[0] * p * (slope - (p * slope).sum(1, /*keepdim=*/true))};
   }
 };
 
 }  // namespace
-
-CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y, const Weights& weights) {
-  return costs_of_rows(logits, y, weights, at::Reduction::Mean);
-}
-
-at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const CrossEntropy& forward,
-                                  const at::Tensor& y, const Weights& weights) {
-  return costs_of_rows_backward(grad_cost, forward.log_p, y, weights, at::Reduction::Mean,
-                                forward.weight);
-}
 
 at::Tensor softmax_of_rows(const at::Tensor& x) { return SoftmaxFunction::apply(x); }
 
 at::Tensor times_log(const at::Tensor& a, const at::Tensor& p) {
   // Not log: MKL takes its own number of threads for it, and then keeps their cores.
   return at::xlogy(a, p.clamp_min(static_cast<double>(std::numeric_limits<float>::min())));
+}
+
+at::Tensor negative_mutual_information(const at::Tensor& x,
+                                       const std::shared_ptr<BatchRanks>& ranks) {
+  if (is_plain(x) && !several(ranks)) return MutualInformationFunction::apply(x);
+  const auto p = softmax_of_rows(x);
+  return entropy(p).mean() - entropy(mean_over(ranks, p.mean(0)));
 }
 
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y) {

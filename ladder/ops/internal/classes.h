@@ -3,7 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
+#include <cstdint>
+#include <memory>
+
+#include "ladder/core/batch_ranks.h"
 
 namespace ladder::ops {
 
@@ -26,18 +29,36 @@ at::Tensor weighted_sum_of_cross_entropies(const at::Tensor& logits, const at::T
 at::Tensor weighted_mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y,
                                        const at::Tensor& weights);
 
-/// mean_cross_entropy, or weighted_mean_cross_entropy if there are weights, without autograd, in
-/// two calls.
-struct CrossEntropy {
-  at::Tensor cost;    ///< []
-  at::Tensor log_p;   ///< [R, C]
-  at::Tensor weight;  ///< [], of all rows: their number, or the sum of their classes' weights
-};
-CrossEntropy cross_entropy(const at::Tensor& logits, const at::Tensor& y,
-                           const std::optional<at::Tensor>& weights = std::nullopt);
-/// Return the gradient of the logits from what `cross_entropy` returned.
-at::Tensor cross_entropy_backward(const at::Tensor& grad_cost, const CrossEntropy& forward,
-                                  const at::Tensor& y,
-                                  const std::optional<at::Tensor>& weights = std::nullopt);
+/// mean over rows of H(p_r) - H(mean of p_r), p = softmax(x), with H(p) = -sum p log p: minus the
+/// mutual information of rows and classes [Krause2010]. The mean of p is that of all `ranks`.
+/// Differentiable.
+at::Tensor negative_mutual_information(const at::Tensor& x,
+                                       const std::shared_ptr<BatchRanks>& ranks = {});
 
+/// The same functions of float32 on plain memory, on the calling thread; `at::Tensor` ones of that
+/// type give the same bits.
+namespace plain {
+
+/// Logits [rows, classes] without gradients and their softmax.
+struct Classes {
+  int64_t rows, classes;
+  const float* logits;
+  float* p;  ///< [rows, classes]
+};
+void softmax(const Classes& x);
+/// Gradient of the logits, given that of p.
+void softmax_backward(const Classes& x, const float* grad_p, float* grad_logits);
+
+/// Labels [rows] and the weight of each class, or null.
+struct Labels {
+  const int64_t* y;
+  const float* weights;
+};
+/// Return mean_cross_entropy or weighted_mean_cross_entropy, and write p.
+float cross_entropy(const Classes& x, const Labels& labels);
+/// Gradient of the logits, from p.
+void cross_entropy_backward(const Classes& x, const Labels& labels, float grad_cost,
+                            float* grad_logits);
+
+}  // namespace plain
 }  // namespace ladder::ops

@@ -14,9 +14,6 @@
 namespace ladder::train {
 namespace {
 
-// Sum over the last dimension of -p log p, where 0 log 0 is 0.
-at::Tensor entropy(const at::Tensor& p) { return -ops::times_log(p, p).sum(-1); }
-
 class MutualInformation : public ObjectivePiece {
  public:
   explicit MutualInformation(MutualInformationOptions options)
@@ -41,9 +38,9 @@ class MutualInformation : public ObjectivePiece {
                 "mutual_information: expected a network with a denoising cost, which runs "
                 "unlabeled rows, but got one without.");
     const auto cost = [&] {
-      const threads::OneThread serial(threads::is_small(values.unlabeled_logits));
-      const auto p = ops::softmax_of_rows(values.unlabeled_logits);
-      return entropy(p).mean() - entropy(mean_over(values.batch.ranks, p.mean(0)));
+      const auto& logits = values.unlabeled_logits;
+      const threads::OneThread serial(threads::is_small(logits));
+      return ops::negative_mutual_information(logits, values.batch.ranks);
     };
     return weight_.times(cost, values.unlabeled_logits);
   }

@@ -14,8 +14,7 @@
 namespace ladder::train {
 namespace {
 
-// Values that stay in the second cache of a core between measuring and scaling a row.
-constexpr int64_t kBlock = 1 << 16;
+constexpr int64_t kBlock = 1 << 16;  // values of a task
 
 // Weights as rows: memory of the parameter itself.
 at::Tensor rows_of(const at::Tensor& weight) {
@@ -47,36 +46,41 @@ class RowProjection : public ObjectivePiece {
     int64_t values = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
       const auto rows = rows_of(weights_[i]);
-      const auto step = rows.is_cpu() ? std::max<int64_t>(kBlock / rows.size(1), 1) : rows.size(0);
-      for (int64_t begin = 0; begin < rows.size(0); begin += step) {
-        const auto size = std::min(step, rows.size(0) - begin);
-        blocks.push_back({rows.narrow(0, begin, size), norms_[i].narrow(0, begin, size)});
+      if (!rows.is_cpu() || rows.scalar_type() != at::kFloat) {
+        project(rows, norms_[i]);
+        continue;
       }
-      if (rows.is_cpu()) values += rows.numel();
-    }
-    if (values == 0) {
-      for (const auto& block : blocks) project(block);
-      return;
+      const auto cols = rows.size(1);
+      const auto step = std::max<int64_t>(kBlock / cols, 1);
+      auto* const first = rows.mutable_data_ptr<float>();
+      const auto* const norms = norms_[i].const_data_ptr<float>();
+      for (int64_t row = 0; row < rows.size(0); row += step) {
+        blocks.push_back(
+            {first + row * cols, norms + row, std::min(step, rows.size(0) - row), cols});
+      }
+      values += rows.numel();
     }
     ops::cpu::for_tasks(
         static_cast<int64_t>(blocks.size()),
         [&](int64_t task) {
-          const at::NoGradGuard no_gradients_here;
-          project(blocks[static_cast<size_t>(task)]);
+          const auto& block = blocks[static_cast<size_t>(task)];
+          ops::cpu::kernels().rows.project(block.values, block.norms, block.rows, block.cols);
         },
         values);
   }
 
  private:
   struct Block {
-    at::Tensor rows, norms;
+    float* values;
+    const float* norms;
+    int64_t rows, cols;
   };
 
   // A row that has become 0 stays so; its norm is not divided by.
-  static void project(const Block& block) {
-    auto norms = norms_of(block.rows);
-    norms.clamp_min_(std::numeric_limits<float>::min());
-    block.rows.mul_(block.norms / norms);
+  static void project(const at::Tensor& rows, const at::Tensor& norms) {
+    auto now = norms_of(rows);
+    now.clamp_min_(std::numeric_limits<float>::min());
+    rows.mul_(norms / now);
   }
 
   std::vector<at::Tensor> weights_, norms_;

@@ -109,6 +109,14 @@ struct WinogradKernels {
                  float* maps);
 };
 
+/// What belongs to each row of a matrix by itself.
+struct RowKernels {
+  /// p = softmax(x) over the columns, log_p its logarithm; either may be null.
+  void (*softmax)(const float* x, int64_t rows, int64_t cols, float* p, float* log_p);
+  /// Scale each row of x to its norm in `norms`, [rows]. A row of zeros stays so.
+  void (*project)(float* x, const float* norms, int64_t rows, int64_t cols);
+};
+
 /// The kernel for one kind of arguments. It works on the columns [begin, end), or on those rows of
 /// windows.
 template <class Args>
@@ -130,6 +138,7 @@ struct KernelTable {
   ProductKernel product;
   ProductKernel rounded_product;  ///< of operands rounded to bfloat16, sums in float32
   WinogradKernels winograd;
+  RowKernels rows;
   Slots<AddNoise, Measure, StandardiseBackward, NormaliseForward, NormaliseBackward, DenoiseForward,
         DenoiseBackward, MaxPoolForward, MaxPoolBackward>
       operators;
