@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Measure on many short runs which ideas keep runs of MNIST with 100 labels from being left behind.
 
-    python3 benchmarks/short_runs.py --program build/release/bin/ladder-mnist --out build/short-runs
-    python3 benchmarks/short_runs.py --out build/short-runs --record results/short-runs.json --report
+    python3 benchmarks/short_runs.py --program build/release/bin/ladder-mnist
+    python3 benchmarks/short_runs.py --record results/short-runs.json --report
+    python3 benchmarks/short_runs.py --network gamma --record results/short-runs-gamma.json
 
-A short run is the first form of mnist-100-fast, in which runs were left behind (a rate of .003 and
-no pieces), with half the units in each layer and 12 epochs: about a minute on one core. The layers
-are as many as in the recipe, since networks of fewer layers end so far above it (5 to 7 %) that a
-cluster of 1 % of the images does not show.
+A short run of --network full is the first form of mnist-100-fast, in which runs were left behind (a
+rate of .003 and no pieces), with half the units in each layer and 12 epochs: about a minute on one
+core. The layers are as many as in the recipe, since networks of fewer layers end so far above it (5
+to 7 %) that a cluster of 1 % of the images does not show. --network gamma is mnist-100-gamma in the
+same way, half a minute: its long runs are decided in their first epochs.
 Each idea is a set of flags on top of that. All ideas run on the same seeds, so on the same labels,
 initial weights, order of rows and noise: an idea is compared with the plain run of the same seed.
 
@@ -30,10 +32,14 @@ import statistics
 import subprocess
 import sys
 
-NETWORK = ["--recipe", "mnist-100-full", "--layers", "500,250,125,125,125,10",
-           "--lambda", "2000,20,.2,.2,.2,.2,.2", "--precision", "bfloat16", "--epochs", "12",
-           "--lr", "0.003", "--decay-from", "0.5", "--unlabeled-batch", "200",
-           "--labeled-batch", "100", "--validation", "10000", "--eval-every", "0", "--threads", "1"]
+SHORT = ["--layers", "500,250,125,125,125,10", "--precision", "bfloat16", "--epochs", "12",
+         "--decay-from", "0.5", "--unlabeled-batch", "200", "--labeled-batch", "100",
+         "--validation", "10000", "--eval-every", "0", "--threads", "1"]
+NETWORKS = {
+    "full": ["--recipe", "mnist-100-full", "--lambda", "2000,20,.2,.2,.2,.2,.2", "--lr", "0.003",
+             *SHORT],
+    "gamma": ["--recipe", "mnist-100-gamma", *SHORT],
+}
 LEFT_BEHIND = 1.5
 INPUT_ALONE = "5000,0,0,0,0,0,0"
 
@@ -44,6 +50,7 @@ IDEAS = {
     "rows projected, rate .002": ["--project-rows", "--lr", "0.002"],
     "warm-up": ["--warm-up", "1"],
     "mutual information": ["--mutual-information", "0.1"],
+    "mutual information .3": ["--mutual-information", "0.3"],
     "ramp of lambda": ["--lambda-ramp", "3"],
     "cost of the input alone": ["--lambda", INPUT_ALONE],
     "cost of the input alone, mutual information": ["--lambda", INPUT_ALONE,
@@ -55,50 +62,59 @@ IDEAS = {
 }
 
 
-def flags_of(idea):
-    """The flags of a run: those of the idea, and those of the plain run that it does not set."""
-    plain = list(zip(NETWORK[::2], NETWORK[1::2]))
-    return [text for pair in plain if pair[0] not in idea for text in pair] + idea
+class Study:
+    """Short runs of one network, and the folder that they are in."""
+
+    def __init__(self, network, out):
+        self.plain = NETWORKS[network]
+        self.out = out
+
+    def flags(self, name):
+        """The flags of a run: those of the idea, and those of the plain run that it does not set."""
+        idea = IDEAS[name]
+        plain = zip(self.plain[::2], self.plain[1::2])
+        return [text for pair in plain if pair[0] not in idea for text in pair] + idea
+
+    def folder(self, name, seed):
+        idea = name.replace(" ", "-").replace(",", "").replace(".", "")
+        return self.out / idea / f"seed-{seed}"
 
 
-def folder_of(out, name, seed):
-    return out / name.replace(" ", "-").replace(",", "").replace(".", "") / f"seed-{seed}"
-
-
-def run(program, out, name, seed):
-    folder = folder_of(out, name, seed)
+def run(study, program, name, seed):
+    folder = study.folder(name, seed)
     if (folder / "result.json").exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "run.log", "w") as log:
-        status = subprocess.run([program, *flags_of(IDEAS[name]), "--seed", str(seed), "--resume",
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    log_file = folder.with_suffix(".log")  # beside it: candidates want a new folder
+    with open(log_file, "w") as log:
+        status = subprocess.run([program, *study.flags(name), "--seed", str(seed), "--resume",
                                  "--out", str(folder)], stdout=log, stderr=log).returncode
     if status == 130:
         raise KeyboardInterrupt
     if status != 0:
-        sys.exit(f"short_runs: {name}, seed {seed} ended with {status} (see {folder}/run.log)")
+        sys.exit(f"short_runs: {name}, seed {seed} ended with {status} (see {log_file})")
     for checkpoint in folder.glob("checkpoint*"):
         checkpoint.unlink()
     result = json.loads((folder / "result.json").read_text())
     print(f"{name}, seed {seed}: {result['validation_error']:.2f} %", flush=True)
 
 
-def recorded(path):
+def recorded(study, path):
     """Runs by idea and seed from a file of --record; those with other flags are left out."""
     if not path or not path.exists():
         return {}
     runs = {}
     for name, idea in json.loads(path.read_text())["ideas"].items():
-        if name in IDEAS and idea["flags"] == " ".join(flags_of(IDEAS[name])):
+        if name in IDEAS and sorted(idea["flags"].split()) == sorted(study.flags(name)):
             runs[name] = {int(seed): run for seed, run in idea["runs"].items()}
     return runs
 
 
-def runs_of(out, name, seeds, known):
-    """Validation error, commit and processor by seed, of known runs and those of `out`."""
+def runs_of(study, name, seeds, known):
+    """Validation error, commit and processor by seed, of known runs and those of the study."""
     runs = dict(known.get(name, {}))
     for seed in seeds:
-        folder = folder_of(out, name, seed)
+        folder = study.folder(name, seed)
         if (folder / "result.json").exists():
             machine = json.loads((folder / "config.json").read_text())["environment"]
             result = json.loads((folder / "result.json").read_text())
@@ -119,14 +135,14 @@ def compare(values, plain):
             "better": better, "worse": worse, "p": min(1.0, tail / 2 ** (better + worse - 1))}
 
 
-def report(out, seeds, record):
-    known = recorded(record)
-    all_runs = {name: runs_of(out, name, seeds, known) for name in IDEAS}
+def report(study, seeds, record):
+    known = recorded(study, record)
+    all_runs = {name: runs_of(study, name, seeds, known) for name in IDEAS}
     errors_of = {name: {seed: run["error"] for seed, run in runs.items() if seed in seeds}
                  for name, runs in all_runs.items()}
     plain = errors_of["plain"]
     if not plain:
-        sys.exit(f"short_runs: expected runs of the plain network in {out} but found none (run "
+        sys.exit(f"short_runs: expected runs of the plain network in {study.out} but found none (run "
                  "without --report first)")
     limit = LEFT_BEHIND * statistics.median(plain.values())
     table = []
@@ -148,7 +164,7 @@ def report(out, seeds, record):
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(table))
     if record:
-        ideas = {name: {"flags": " ".join(flags_of(IDEAS[name])), "runs": runs}
+        ideas = {name: {"flags": " ".join(study.flags(name)), "runs": runs}
                  for name, runs in all_runs.items() if runs}
         record.write_text(json.dumps({"left_behind_above": limit, "ideas": ideas}, indent=1) + "\n")
 
@@ -161,8 +177,8 @@ def seeds_in(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="build/release/bin/ladder-mnist", help="ladder-mnist")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/short-runs"),
-                        help="folder of the runs")
+    parser.add_argument("--network", choices=list(NETWORKS), default="full", help="full")
+    parser.add_argument("--out", type=pathlib.Path, help="folder of the runs (build/short-runs/full)")
     parser.add_argument("--seeds", type=seeds_in, default="101..130", help="101..130")
     parser.add_argument("--only", help="ideas to run, separated by ;")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
@@ -170,18 +186,20 @@ def main():
     parser.add_argument("--record", type=pathlib.Path,
                         help="file of every value: what it knows is not run, what is new is added")
     args = parser.parse_args()
+    study = Study(args.network,
+                  args.out or pathlib.Path("build/short-runs") / args.network)
     if not args.report:
         names = [name.strip() for name in args.only.split(";")] if args.only else list(IDEAS)
         unknown = [name for name in names if name not in IDEAS]
         if unknown:
             parser.error(f"expected ideas among {'; '.join(IDEAS)} but got {'; '.join(unknown)}")
-        known = recorded(args.record)
+        known = recorded(study, args.record)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            jobs = [pool.submit(run, args.program, args.out, name, seed)
+            jobs = [pool.submit(run, study, args.program, name, seed)
                     for name in names for seed in args.seeds if seed not in known.get(name, {})]
             for job in jobs:
                 job.result()
-    report(args.out, args.seeds, args.record)
+    report(study, args.seeds, args.record)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ std::optional<SeedResult> choose_candidate(const Experiment& experiment, const P
                                            const TrainingFlags& flags, uint64_t seed,
                                            const fs::path& folder) {
   if (fs::exists(folder / "config.json")) return std::nullopt;
+  TORCH_CHECK(!fs::exists(folder) || fs::is_empty(folder),
+              "expected a new or an empty folder for a run with candidates but got ",
+              folder.string(), ", which holds other files (give another folder).");
   auto starts = folder;
   starts += ".candidates";
   const auto unlabeled = split_rows(experiment, flags.config, seed).unlabeled;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -439,6 +440,16 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
   require_same_run(place, "straight", "cut");
   CHECK(place.run("cut", flags).status == 2);
   CHECK(place.run("cut", flags + Arguments{"--resume", "--candidate-epochs=1"}).status == 2);
+
+  // The run takes the folder as a whole, so it must not hold anything else.
+  fs::create_directory(place.folder / "taken");
+  std::ofstream(place.file("taken", "notes.txt")) << "mine";
+  const auto taken = place.run("taken", flags);
+  CHECK(taken.status == 1);
+  CHECK(
+      mnist_sentence(taken.err).starts_with("expected a new or an empty folder for a run with "
+                                            "candidates but got "));
+  CHECK(file_bytes(place.file("taken", "notes.txt")) == "mine");
 }
 
 TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
