@@ -142,8 +142,8 @@ def report(study, seeds, record):
                  for name, runs in all_runs.items()}
     plain = errors_of["plain"]
     if not plain:
-        sys.exit(f"short_runs: expected runs of the plain network in {study.out} but found none (run "
-                 "without --report first)")
+        sys.exit(f"short_runs: expected runs of the plain network in {study.out} but found none "
+                 "(run without --report first)")
     limit = LEFT_BEHIND * statistics.median(plain.values())
     table = []
     for name, values in errors_of.items():
@@ -177,8 +177,10 @@ def seeds_in(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="build/release/bin/ladder-mnist", help="ladder-mnist")
-    parser.add_argument("--network", choices=list(NETWORKS), default="full", help="full")
-    parser.add_argument("--out", type=pathlib.Path, help="folder of the runs (build/short-runs/full)")
+    parser.add_argument("--network", choices=list(NETWORKS), default="full",
+                        help="what short runs are made of (full)")
+    parser.add_argument("--out", type=pathlib.Path,
+                        help="folder of the runs (build/short-runs/NETWORK)")
     parser.add_argument("--seeds", type=seeds_in, default="101..130", help="101..130")
     parser.add_argument("--only", help="ideas to run, separated by ;")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
@@ -186,8 +188,7 @@ def main():
     parser.add_argument("--record", type=pathlib.Path,
                         help="file of every value: what it knows is not run, what is new is added")
     args = parser.parse_args()
-    study = Study(args.network,
-                  args.out or pathlib.Path("build/short-runs") / args.network)
+    study = Study(args.network, args.out or pathlib.Path("build/short-runs") / args.network)
     if not args.report:
         names = [name.strip() for name in args.only.split(";")] if args.only else list(IDEAS)
         unknown = [name for name in names if name not in IDEAS]

@@ -231,14 +231,8 @@ class DenseStep::Impl {
       const auto all = batch.x_labeled.size(0) + 2 * clean;
       if (clean <= ops::cpu::kFewRows || all > ops::cpu::kMaxRowsByColumns) return false;
     }
-    const auto& y = batch.y;
-    if (!y.defined() || !y.is_cpu() || y.scalar_type() != at::kLong || y.dim() != 1 ||
-        !y.is_contiguous() || y.size(0) != batch.x_labeled.size(0)) {
-      return false;
-    }
-    const auto* labels = y.const_data_ptr<int64_t>();
-    if (std::any_of(labels, labels + y.size(0),
-                    [&](int64_t label) { return label < 0 || label >= net_->classes(); })) {
+    if (!batch.y.defined() ||
+        !ops::plain::are_labels(batch.y, batch.x_labeled.size(0), net_->classes())) {
       return false;
     }
     bool all = true;

@@ -17,15 +17,28 @@ namespace ladder::ops {
 namespace plain {
 namespace {
 
+double weight_of(const Labels& labels, int64_t row) {
+  return labels.weights != nullptr ? labels.weights[labels.y[row]] : 1;
+}
+
 // Of all rows: their number, or the sum of their classes' weights.
 double total_weight(const Labels& labels, int64_t rows) {
-  if (labels.weights == nullptr) return static_cast<double>(rows);
   double total = 0;
-  for (int64_t r = 0; r < rows; ++r) total += labels.weights[labels.y[r]];
+  for (int64_t r = 0; r < rows; ++r) total += weight_of(labels, r);
   return total;
 }
 
 }  // namespace
+
+bool are_labels(const at::Tensor& y, int64_t rows, int64_t classes) {
+  if (!y.is_cpu() || y.scalar_type() != at::kLong || !y.is_contiguous() || y.dim() != 1 ||
+      y.size(0) != rows) {
+    return false;
+  }
+  const auto* labels = y.const_data_ptr<int64_t>();
+  return std::all_of(labels, labels + rows,
+                     [&](int64_t label) { return label >= 0 && label < classes; });
+}
 
 void softmax(const Classes& x) {
   cpu::kernels().rows.softmax(x.logits, x.rows, x.classes, x.p, nullptr);
@@ -47,9 +60,7 @@ float cross_entropy(const Classes& x, const Labels& labels) {
   cpu::kernels().rows.softmax(x.logits, x.rows, x.classes, x.p, log_p.data());
   double sum = 0;
   for (int64_t r = 0; r < x.rows; ++r) {
-    const auto y = labels.y[r];
-    const double weight = labels.weights != nullptr ? labels.weights[y] : 1;
-    sum -= weight * log_p[static_cast<size_t>(r * x.classes + y)];
+    sum -= weight_of(labels, r) * log_p[static_cast<size_t>(r * x.classes + labels.y[r])];
   }
   return static_cast<float>(sum / total_weight(labels, x.rows));
 }
@@ -59,8 +70,7 @@ void cross_entropy_backward(const Classes& x, const Labels& labels, float grad_c
   const double share = grad_cost / total_weight(labels, x.rows);
   for (int64_t r = 0; r < x.rows; ++r, grad_logits += x.classes) {
     const auto y = labels.y[r];
-    const auto scale = static_cast<float>(
-        share * (labels.weights != nullptr ? static_cast<double>(labels.weights[y]) : 1));
+    const auto scale = static_cast<float>(share * weight_of(labels, r));
     const float* const p = x.p + r * x.classes;
     for (int64_t c = 0; c < x.classes; ++c) grad_logits[c] = p[c] * scale;
     grad_logits[y] = (p[y] - 1) * scale;
@@ -85,16 +95,6 @@ bool is_plain(const at::Tensor& x) {
          x.numel() > 0;
 }
 bool is_plain_backward(const at::Tensor& x) { return !at::GradMode::is_enabled() && is_plain(x); }
-
-bool are_labels(const at::Tensor& y, int64_t rows, int64_t classes) {
-  if (!y.is_cpu() || y.scalar_type() != at::kLong || !y.is_contiguous() || y.dim() != 1 ||
-      y.size(0) != rows) {
-    return false;
-  }
-  const auto* labels = y.const_data_ptr<int64_t>();
-  return std::all_of(labels, labels + rows,
-                     [&](int64_t label) { return label >= 0 && label < classes; });
-}
 
 plain::Classes with_softmax(const at::Tensor& logits, const at::Tensor& p) {
   return {logits.size(0), logits.size(1), logits.const_data_ptr<float>(),
@@ -177,7 +177,7 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
   static bool is_plain_of(const at::Tensor& logits, const at::Tensor& y, const Weights& weights,
                           int64_t reduction) {
     return reduction == at::Reduction::Mean && is_plain(logits) &&
-           are_labels(y, logits.size(0), logits.size(1)) &&
+           plain::are_labels(y, logits.size(0), logits.size(1)) &&
            (!weights || (weights->is_cpu() && weights->scalar_type() == at::kFloat &&
                          weights->is_contiguous() && weights->numel() == logits.size(1)));
   }

@@ -54,6 +54,8 @@ struct Labels {
   const int64_t* y;
   const float* weights;
 };
+/// True for y int64 [rows] on the CPU, side by side, of labels from 0 to classes - 1.
+bool are_labels(const at::Tensor& y, int64_t rows, int64_t classes);
 /// Return mean_cross_entropy or weighted_mean_cross_entropy, and write p.
 float cross_entropy(const Classes& x, const Labels& labels);
 /// Gradient of the logits, from p.
