@@ -300,6 +300,10 @@ std::string to_json(const Evaluation& evaluation) {
   object["total"] = evaluation.total;
   object["validation_error"] = nullable(evaluation.validation_error);
   object["test_error"] = nullable(evaluation.test_error);
+  if (const auto& confused = evaluation.confused) {
+    object["confused"] = {
+        {"label", confused->label}, {"prediction", confused->prediction}, {"rows", confused->rows}};
+  }
   object["seconds"] = evaluation.seconds;
   object["steps_per_second"] = evaluation.steps_per_second;
   return object.dump();
@@ -322,6 +326,12 @@ Evaluation evaluation_from_json(std::string_view line) {
     evaluation.total = number(object, "total");
     evaluation.validation_error = optional_number(object, "validation_error");
     evaluation.test_error = optional_number(object, "test_error");
+    if (object.contains("confused")) {
+      const auto& pair = object.at("confused");
+      evaluation.confused = train::ConfusedPair{.label = pair.at("label").get<int64_t>(),
+                                                .prediction = pair.at("prediction").get<int64_t>(),
+                                                .rows = pair.at("rows").get<int64_t>()};
+    }
     evaluation.seconds = number(object, "seconds");
     evaluation.steps_per_second = number(object, "steps_per_second");
     return evaluation;

@@ -56,7 +56,7 @@ class RunFolder : public train::RunRecord {
   /// configuration, or null), seed, labels, epochs (of the whole run), epoch (reached), steps,
   /// test_error and validation_error (of the last evaluation, percent), best_validation_error,
   /// best_epoch, seconds, training_seconds, steps_per_second, peak_memory_mib, and `last`: the last
-  /// evaluation with its costs.
+  /// evaluation with its costs and the two classes that are confused most.
   void write_result(const train::TrainResult& result, const train::RunAbout& about) override;
   std::optional<train::TrainResult> result() const override;
 

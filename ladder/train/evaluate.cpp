@@ -94,15 +94,26 @@ torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_si
                       [](const torch::Tensor& logits) { return logits.argmax(1); });
 }
 
-double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
-                     int64_t batch_size) {
-  const auto classes = predict_rows(net, rows, batch_size);
-  const auto there = labels.to(classes.device());
+RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
+                         int64_t batch_size) {
+  const auto classes = predict_rows(net, rows, batch_size).cpu();
+  const auto there = labels.cpu();
   const auto labeled = there.ge(0);
   const auto wrong = classes.ne(there).logical_and_(labeled);
-  const auto counts = at::stack({wrong.sum(), labeled.sum()}).cpu();
-  return 100.0 * static_cast<double>(counts[0].item<int64_t>()) /
-         static_cast<double>(counts[1].item<int64_t>());
+  const auto cells = there.mul(net->classes()).add_(classes).masked_select(wrong);
+  RowErrors errors{.percent = 100.0 * static_cast<double>(cells.numel()) /
+                              static_cast<double>(labeled.sum().item<int64_t>())};
+  if (cells.numel() > 0) {
+    // Not a matrix of all classes, which may be many.
+    const auto [cell, _, counts] =
+        at::_unique2(cells, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
+    const auto most = counts.argmax();
+    const auto pair = cell[most.item<int64_t>()].item<int64_t>();
+    errors.confused = ConfusedPair{.label = pair / net->classes(),
+                                   .prediction = pair % net->classes(),
+                                   .rows = counts.max().item<int64_t>()};
+  }
+  return errors;
 }
 
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {
@@ -123,7 +134,7 @@ double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor&
   check_rows("error_rate", inputs, batch_size);
   check_evaluation_labels("error_rate", "evaluated", labels, {}, inputs.size(0), net->classes());
   check_finite("error_rate", "inputs", inputs);
-  return error_of_rows(net, {inputs}, labels, batch_size);
+  return errors_of_rows(net, {inputs}, labels, batch_size).percent;
 }
 
 void check_evaluation_labels(const std::string& component, const std::string& what,

@@ -9,6 +9,15 @@
 
 namespace ladder::train {
 
+/// Two classes that a network confuses.
+struct ConfusedPair {
+  int64_t label = 0;
+  int64_t prediction = 0;
+  int64_t rows = 0;  ///< of that label with that prediction
+
+  friend bool operator==(const ConfusedPair&, const ConfusedPair&) = default;
+};
+
 /// One look at the network, at the end of an epoch. Errors are in percent.
 struct Evaluation {
   int64_t epoch = 0;         ///< epochs done
@@ -22,6 +31,9 @@ struct Evaluation {
   double total = 0;                           ///< the same of the cost that is minimised
   std::optional<double> validation_error = {};
   std::optional<double> test_error = {};
+  /// The pair of classes that most rows confuse, of the validation rows, or of the test rows
+  /// without them; none where all rows are right.
+  std::optional<ConfusedPair> confused = {};
   double seconds = 0;           ///< since the run began: steps, evaluations and checkpoints
   double steps_per_second = 0;  ///< of the steps since the evaluation before, nothing else
 };

@@ -52,13 +52,17 @@ void Evaluator::measure(Evaluation& evaluation, bool always) {
   calibrate();
   if (data_.validation.defined()) {
     const auto& training = data_.training;
-    evaluation.validation_error =
-        error_of_rows(net_, {training.inputs, data_.validation, training.source, training.placed},
-                      validation_labels_, options_.batch);
+    const auto errors =
+        errors_of_rows(net_, {training.inputs, data_.validation, training.source, training.placed},
+                       validation_labels_, options_.batch);
+    evaluation.validation_error = errors.percent;
+    evaluation.confused = errors.confused;
   }
   if (data_.test_inputs.defined()) {
-    evaluation.test_error =
-        error_of_rows(net_, {data_.test_inputs}, data_.test_labels, options_.batch);
+    const auto errors =
+        errors_of_rows(net_, {data_.test_inputs}, data_.test_labels, options_.batch);
+    evaluation.test_error = errors.percent;
+    if (!data_.validation.defined()) evaluation.confused = errors.confused;
   }
 }
 

@@ -29,6 +29,7 @@ Evaluation evaluation_at(int64_t step) {
   evaluation.denoising = {1.0 / 3, std::nullopt, 0.25};
   evaluation.total = 7;
   evaluation.test_error = 1.07;
+  if (step > 10) evaluation.confused = ConfusedPair{.label = 7, .prediction = 2, .rows = step};
   evaluation.seconds = 2.5;
   evaluation.steps_per_second = 80;
   return evaluation;
@@ -43,6 +44,7 @@ void require_equal(const Evaluation& a, const Evaluation& b) {
   REQUIRE(a.total == b.total);
   REQUIRE((a.validation_error == b.validation_error));
   REQUIRE((a.test_error == b.test_error));
+  REQUIRE((a.confused == b.confused));
   REQUIRE(a.seconds == b.seconds);
   REQUIRE(a.steps_per_second == b.steps_per_second);
 }

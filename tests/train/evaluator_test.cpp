@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "ladder/train/metrics.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/train/blobs.h"
@@ -41,6 +42,37 @@ TEST_CASE("Evaluator calibrates and measures as error_rate does", "[train]") {
   REQUIRE(evaluation.validation_error.value() ==
           error_rate(expected, data.training.inputs.narrow(0, 200, 100),
                      data.training.labels.narrow(0, 200, 100)));
+}
+
+TEST_CASE("Evaluator names the two classes that most rows confuse", "[train]") {
+  auto data = with_validation();
+  const auto confused = [&](int64_t batch = 70) {
+    auto net = small_ladder(1);
+    Evaluation evaluation;
+    Evaluator(data, net, {.batch = batch}).measure(evaluation);
+    return evaluation.confused;
+  };
+  const auto by_matrix = [&](const torch::Tensor& inputs, const torch::Tensor& labels) {
+    auto net = small_ladder(1);
+    net->calibrate(data.training.inputs, 70);
+    auto counts = confusion_matrix(labels, predict(net, inputs), net->classes());
+    counts.fill_diagonal_(0);
+    const auto most = counts.argmax().item<int64_t>();
+    return ConfusedPair{.label = most / net->classes(),
+                        .prediction = most % net->classes(),
+                        .rows = counts.max().item<int64_t>()};
+  };
+  const auto rows = [&](const torch::Tensor& all) { return all.narrow(0, 200, 100); };
+  const auto& training = data.training;
+  REQUIRE(confused().value() == by_matrix(rows(training.inputs), rows(training.labels)));
+  data.validation = torch::Tensor();
+  REQUIRE(confused().value() == by_matrix(data.test_inputs, data.test_labels));
+  auto net = small_ladder(1);
+  net->calibrate(data.training.inputs, 70);
+  data.test_labels = predict(net, data.test_inputs);
+  REQUIRE_FALSE(confused().has_value());
+  data.test_labels[3] = -1;  // a row without a label is no error
+  REQUIRE_FALSE(confused().has_value());
 }
 
 TEST_CASE("Evaluator scales bytes a batch at a time, to the same numbers", "[train]") {

@@ -3,10 +3,12 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ladder/data/row_source.h"
 #include "ladder/train/evaluate.h"
+#include "ladder/train/evaluation.h"
 
 namespace ladder::train {
 
@@ -29,9 +31,13 @@ struct RowBatches {
 /// The most probable class of each row, int64 [n].
 torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_size);
 
-/// The share of labeled rows (label 0 or above) with another prediction, in percent.
-double error_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
-                     int64_t batch_size);
+/// Errors among rows with a label (0 or above).
+struct RowErrors {
+  double percent = 0;
+  std::optional<ConfusedPair> confused = {};  ///< most frequent error; of several, the least label
+};
+RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
+                         int64_t batch_size);
 
 /// Check labels to evaluate with: int64 [count], -1 or 0..classes-1 (at `rows` only, where
 /// defined), not all -1.
