@@ -127,6 +127,11 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
   }
+  if (config.pieces.spread != 1 && config.pieces.mutual_information == 0) {
+    throw UsageError(fmt::format(
+        "expected --mutual-information above 0 for --spread but got none (its spread would be {}).",
+        config.pieces.spread));
+  }
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

@@ -87,6 +87,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("mutual-information", "WEIGHT",
               "weight of sure and evenly spread predictions in the first 10 epochs",
               config.pieces.mutual_information);
+  line.number("spread", "FACTOR",
+              "weight of evenly spread predictions beside that of sure ones, for "
+              "--mutual-information (1)",
+              config.pieces.spread);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",
               config.pieces.lambda_ramp);

@@ -81,6 +81,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("project_rows", Role::kExperiment, config.pieces.project_rows);
   visit("pseudo_labels", Role::kExperiment, config.pieces.pseudo_labels);
   visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
+  visit("spread", Role::kExperiment, config.pieces.spread);
   visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
@@ -392,8 +393,9 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
         train::pseudo_labels({.weight = config.pieces.pseudo_labels, .device = config.device}));
   }
   if (config.pieces.mutual_information > 0) {
-    pieces.push_back(train::mutual_information(
-        {.weight = config.pieces.mutual_information, .device = config.device}));
+    pieces.push_back(train::mutual_information({.weight = config.pieces.mutual_information,
+                                                .spread = config.pieces.spread,
+                                                .device = config.device}));
   }
   if (config.pieces.lambda_ramp > 0) {
     pieces.push_back(

@@ -84,6 +84,7 @@ TEST_CASE("softmax_of_rows and mean_cross_entropy pass central differences", "[o
 
 TEST_CASE("negative_mutual_information is the mean entropy less that of the mean", "[ops][grad]") {
   torch::manual_seed(4);
+  const double spread = GENERATE(1.0, 4.0, 0.0);
   for (const auto& [rows, classes] : {std::pair{1, 2}, {7, 3}, {40, 17}, {200, 10}}) {
     const auto x = torch::randn({rows, classes}, torch::kDouble) * 3;
     const auto run = [&](torch::Dtype dtype, const auto& cost) {
@@ -93,16 +94,17 @@ TEST_CASE("negative_mutual_information is the mean entropy less that of the mean
       return std::vector<torch::Tensor>{c, a.grad()};
     };
     const auto by_definition = [&] {
-      return run(torch::kDouble, [](const auto& t) {
+      return run(torch::kDouble, [&](const auto& t) {
         const auto p = torch::softmax(t, 1);
         const auto entropy = [](const auto& q) { return -torch::xlogy(q, q).sum(-1); };
-        return entropy(p).mean() - entropy(p.mean(0));
+        return entropy(p).mean() - spread * entropy(p.mean(0));
       });
     };
     for (const auto dtype : {torch::kDouble, torch::kFloat}) {
-      INFO(rows << " x " << classes << " in " << dtype);
+      INFO(rows << " x " << classes << " in " << dtype << ", spread " << spread);
       require_rounded(
-          run(dtype, [](const auto& t) { return ladder::ops::negative_mutual_information(t); }),
+          run(dtype,
+              [&](const auto& t) { return ladder::ops::negative_mutual_information(t, spread); }),
           by_definition);
     }
   }
@@ -115,7 +117,7 @@ TEST_CASE("Costs of classes in float32 have gradients of their gradients", "[ops
   const auto twice = [&](torch::Dtype dtype) {
     const auto a = x.to(dtype).detach().requires_grad_();
     const auto cost = weighted_sum({softmax_of_rows(a)}) + mean_cross_entropy(a, y) +
-                      ladder::ops::negative_mutual_information(a);
+                      ladder::ops::negative_mutual_information(a, /*spread=*/2);
     const auto grad = torch::autograd::grad({cost}, {a}, {}, true, /*create_graph=*/true)[0];
     return torch::autograd::grad({weighted_sum({grad})}, {a});
   };

@@ -59,6 +59,7 @@ RunConfig unusual() {
   config.pieces = {.project_rows = true,
                    .pseudo_labels = 0.5,
                    .mutual_information = 0.1,
+                   .spread = 4,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
@@ -346,6 +347,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.project_rows = true; }));
   CHECK(without([](RunConfig& c) { c.pieces.pseudo_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
@@ -381,12 +383,14 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   CHECK(plain.at("lambda") == "10, 1, 0.1");
   CHECK_FALSE(plain.contains("pieces"));
   config.scaled_lambda = true;
-  config.pieces = {.project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.25};
+  config.pieces = {
+      .project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.25, .spread = 2};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
   CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information");
   CHECK(all.at("pseudo-label.weight") == "0.5");
   CHECK(all.at("mutual information.weight") == "0.25");
+  CHECK(all.at("mutual information.spread") == "2");
 }
 
 TEST_CASE("settle_statistics takes what was asked for, else what the run had, else none",

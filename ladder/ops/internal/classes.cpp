@@ -190,10 +190,12 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
 // Sum over the last dimension of -p log p, where 0 log 0 is 0.
 at::Tensor entropy(const at::Tensor& p) { return -times_log(p, p).sum(-1); }
 
-// With m the mean of p over R rows, d cost / d p_rc = (log m_c - log p_rc) / R.
+// With m the mean of p over R rows and the weight b of its entropy,
+// d cost / d p_rc = (b (log m_c + 1) - log p_rc - 1) / R, whose constants softmax's gradient
+// ignores.
 class MutualInformationFunction : public torch::autograd::Function<MutualInformationFunction> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, double spread) {
     const auto p = at::empty_like(x);
     const auto grad = at::empty_like(x);  // first d cost / d p, then the gradient of x
     const auto rows = x.size(0);
@@ -209,8 +211,8 @@ class MutualInformationFunction : public torch::autograd::Function<MutualInforma
     }
     for (auto& value : mean) {
       const double log = std::log(std::max<double>(value, std::numeric_limits<float>::min()));
-      cost += value * log;
-      value = log;
+      cost += spread * value * log;
+      value = spread * log;
     }
     for (int64_t i = 0; i < rows * classes; ++i) {
       slope[i] = static_cast<float>((mean[static_cast<size_t>(i % classes)] - slope[i]) /
@@ -218,16 +220,18 @@ class MutualInformationFunction : public torch::autograd::Function<MutualInforma
     }
     plain::softmax_backward({rows, classes, nullptr, probability}, slope, slope);
     ctx->save_for_backward({x, grad});
+    ctx->saved_data["spread"] = spread;
     return at::full({}, cost, x.options().requires_grad(false));
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    if (!at::GradMode::is_enabled()) return {saved[1] * grads[0]};
+    if (!at::GradMode::is_enabled()) return {saved[1] * grads[0], {}};
     const auto p = at::softmax(saved[0], 1);
+    const auto spread = ctx->saved_data["spread"].toDouble();
     const auto one = at::ones({}, p.options());
-    const auto slope = (times_log(one, p.mean(0)) - times_log(one, p)) / p.size(0);
-    return {grads[0] * p * (slope - (p * slope).sum(1, /*keepdim=*/true))};
+    const auto slope = (spread * times_log(one, p.mean(0)) - times_log(one, p)) / p.size(0);
+    return {grads[0] * p * (slope - (p * slope).sum(1, /*keepdim=*/true)), {}};
   }
 };
 
@@ -240,11 +244,11 @@ at::Tensor times_log(const at::Tensor& a, const at::Tensor& p) {
   return at::xlogy(a, p.clamp_min(static_cast<double>(std::numeric_limits<float>::min())));
 }
 
-at::Tensor negative_mutual_information(const at::Tensor& x,
+at::Tensor negative_mutual_information(const at::Tensor& x, double spread,
                                        const std::shared_ptr<BatchRanks>& ranks) {
-  if (is_plain(x) && !several(ranks)) return MutualInformationFunction::apply(x);
+  if (is_plain(x) && !several(ranks)) return MutualInformationFunction::apply(x, spread);
   const auto p = softmax_of_rows(x);
-  return entropy(p).mean() - entropy(mean_over(ranks, p.mean(0)));
+  return entropy(p).mean() - spread * entropy(mean_over(ranks, p.mean(0)));
 }
 
 at::Tensor mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y) {

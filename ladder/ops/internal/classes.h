@@ -29,10 +29,10 @@ at::Tensor weighted_sum_of_cross_entropies(const at::Tensor& logits, const at::T
 at::Tensor weighted_mean_cross_entropy(const at::Tensor& logits, const at::Tensor& y,
                                        const at::Tensor& weights);
 
-/// mean over rows of H(p_r) - H(mean of p_r), p = softmax(x), with H(p) = -sum p log p: minus the
-/// mutual information of rows and classes [Krause2010]. The mean of p is that of all `ranks`.
-/// Differentiable.
-at::Tensor negative_mutual_information(const at::Tensor& x,
+/// mean over rows of H(p_r) - b H(mean of p_r), p = softmax(x), with H(p) = -sum p log p: for b = 1
+/// minus the mutual information of rows and classes [Krause2010]. The mean of p is that of all
+/// `ranks`. Differentiable.
+at::Tensor negative_mutual_information(const at::Tensor& x, double spread = 1,
                                        const std::shared_ptr<BatchRanks>& ranks = {});
 
 /// The same functions of float32 on plain memory, on the calling thread; `at::Tensor` ones of that

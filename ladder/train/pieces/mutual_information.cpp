@@ -23,7 +23,9 @@ class MutualInformation : public ObjectivePiece {
   bool has_cost() const override { return true; }
 
   std::map<std::string, std::string> settings() const override {
-    return {{"weight", number_text(options_.weight)}, {"until", number_text(options_.until)}};
+    return {{"weight", number_text(options_.weight)},
+            {"spread", number_text(options_.spread)},
+            {"until", number_text(options_.until)}};
   }
 
   void before_step(const StepPosition& at) override {
@@ -40,7 +42,7 @@ class MutualInformation : public ObjectivePiece {
     const auto cost = [&] {
       const auto& logits = values.unlabeled_logits;
       const threads::OneThread serial(threads::is_small(logits));
-      return ops::negative_mutual_information(logits, values.batch.ranks);
+      return ops::negative_mutual_information(logits, options_.spread, values.batch.ranks);
     };
     return weight_.times(cost, values.unlabeled_logits);
   }
@@ -55,6 +57,9 @@ class MutualInformation : public ObjectivePiece {
 std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options) {
   TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
               "mutual_information: expected a finite weight of at least 0 but got ", options.weight,
+              ".");
+  TORCH_CHECK(std::isfinite(options.spread) && options.spread >= 0,
+              "mutual_information: expected a finite spread of at least 0 but got ", options.spread,
               ".");
   TORCH_CHECK(std::isfinite(options.until) && options.until > 0,
               "mutual_information: expected a number of epochs above 0 but got ", options.until,

@@ -11,18 +11,21 @@ namespace ladder::train {
 
 struct MutualInformationOptions {
   double weight = 0.1;             ///< w, at least 0
+  double spread = 1;               ///< b, weight of the second term beside the first, at least 0
   double until = 10;               ///< epochs after which the cost is off, above 0
   c10::Device device = c10::kCPU;  ///< of the network
 };
 
-/// Return the negative mutual information of rows and classes [Krause2010, eq. 2]:
+/// Return the negative mutual information of rows and classes [Krause2010, eq. 2], with a weight b
+/// of its second term [Hu2017]:
 ///
-///     w(t) (mean over n of H(p_n) - H(mean over n of p_n)),   H(p) = - sum over c of p_c log p_c
+///     w(t) (mean over n of H(p_n) - b H(mean over n of p_n)),   H(p) = - sum over c of p_c log p_c
 ///
 /// p_n are the class probabilities of corrupted unlabeled row n. The first term makes each
-/// prediction sure, the second keeps all classes in use. w(t) is w for the first `until` epochs and
-/// 0 afterwards: early on it keeps a cluster from falling to the wrong class as a whole; later the
-/// other costs do better, and classes need not be equally frequent.
+/// prediction sure, the second makes classes equally frequent: b = 1 is the mutual information, and
+/// a larger b keeps a cluster from falling to the wrong class as a whole, where classes are about
+/// equally frequent. w(t) is w for the first `until` epochs and 0 afterwards: by then clusters have
+/// their class, and the other costs do better.
 ///
 /// Errors: options out of range, and while training a network that runs no unlabeled rows.
 std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options = {});

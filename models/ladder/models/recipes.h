@@ -56,6 +56,7 @@ struct RecipePieces {
   bool project_rows = false;      ///< train::row_projection
   double pseudo_labels = 0;       ///< weight of train::pseudo_labels
   double mutual_information = 0;  ///< weight of train::mutual_information
+  double spread = 1;              ///< its weight of evenly spread predictions
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
 };

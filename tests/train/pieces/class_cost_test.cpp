@@ -132,21 +132,22 @@ TEST_CASE("pseudo_labels grows to its weight in its part of the run", "[train]")
 }
 
 TEST_CASE("mutual_information is mean entropy less entropy of the mean", "[train]") {
-  const auto piece = mutual_information({.weight = 0.5});
+  const double spread = GENERATE(1.0, 4.0);
+  const auto piece = mutual_information({.weight = 0.5, .spread = spread});
   piece->before_step({});
   const auto noisy = logits(1, 2);
   const auto p = torch::softmax(noisy, 1);
   const auto mean = p.mean(0);
   require_close(piece->cost({.unlabeled_logits = noisy}),
-                0.5 * ((-(p * p.log()).sum(1)).mean() + (mean * mean.log()).sum()));
+                0.5 * ((-(p * p.log()).sum(1)).mean() + spread * (mean * mean.log()).sum()));
   require_gradient(
       [&](const std::vector<torch::Tensor>& x) { return piece->cost({.unlabeled_logits = x[0]}); },
       {logits(3, 1)});
 
-  // Sure and spread over all classes: -log 2, the least value. One class alone: 0.
+  // Sure and spread over all classes: -spread log 2, the least value. One class alone: 0.
   const auto sure = torch::tensor({{500.0, -500.0}, {-500.0, 500.0}}, torch::kDouble);
   require_close(piece->cost({.unlabeled_logits = sure}),
-                torch::tensor(-0.5 * std::log(2.0), torch::kDouble));
+                torch::tensor(-0.5 * spread * std::log(2.0), torch::kDouble));
   REQUIRE(piece->cost({.unlabeled_logits = sure.narrow(0, 0, 1)}).item<double>() == 0);
 }
 
@@ -201,6 +202,8 @@ TEST_CASE("pseudo_labels and mutual_information say what is out of range", "[tra
           "0.6.");
   REQUIRE(error_text([] { mutual_information({.weight = INFINITY}); }) ==
           "mutual_information: expected a finite weight of at least 0 but got inf.");
+  REQUIRE(error_text([] { mutual_information({.spread = -1}); }) ==
+          "mutual_information: expected a finite spread of at least 0 but got -1.");
   REQUIRE(error_text([] { mutual_information({.until = 0}); }) ==
           "mutual_information: expected a number of epochs above 0 but got 0.");
   const auto one = logits(1, 1);
