@@ -139,7 +139,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 47);
+  CHECK(fields == 48);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
