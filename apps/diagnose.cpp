@@ -44,12 +44,9 @@ struct Row {
 // "7 as 4: 106": the two classes that are confused most.
 std::string worst_confusion(const torch::Tensor& predicted, const torch::Tensor& labels,
                             int64_t classes) {
-  auto counts =
-      torch::bincount(labels * classes + predicted, {}, classes * classes).view({classes, classes});
-  counts.fill_diagonal_(0);
-  const auto worst = counts.argmax().item<int64_t>();
-  return fmt::format("{} as {}: {}", worst / classes, worst % classes,
-                     counts.max().item<int64_t>());
+  const auto worst =
+      train::most_confused(labels, predicted, classes).value_or(train::ConfusedPair());
+  return fmt::format("{} as {}: {}", worst.label, worst.prediction, worst.rows);
 }
 
 std::vector<double> ranks(const std::vector<double>& values) {

@@ -96,24 +96,28 @@ torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_si
 
 RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
                          int64_t batch_size) {
-  const auto classes = predict_rows(net, rows, batch_size).cpu();
-  const auto there = labels.cpu();
+  const auto classes = predict_rows(net, rows, batch_size);
+  const auto there = labels.to(classes.device());
   const auto labeled = there.ge(0);
   const auto wrong = classes.ne(there).logical_and_(labeled);
-  const auto cells = there.mul(net->classes()).add_(classes).masked_select(wrong);
-  RowErrors errors{.percent = 100.0 * static_cast<double>(cells.numel()) /
-                              static_cast<double>(labeled.sum().item<int64_t>())};
-  if (cells.numel() > 0) {
-    // Not a matrix of all classes, which may be many.
-    const auto [cell, _, counts] =
-        at::_unique2(cells, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
-    const auto most = counts.argmax();
-    const auto pair = cell[most.item<int64_t>()].item<int64_t>();
-    errors.confused = ConfusedPair{.label = pair / net->classes(),
-                                   .prediction = pair % net->classes(),
-                                   .rows = counts.max().item<int64_t>()};
-  }
-  return errors;
+  const auto counts = at::stack({wrong.sum(), labeled.sum()}).cpu();
+  return {.percent = 100.0 * static_cast<double>(counts[0].item<int64_t>()) /
+                     static_cast<double>(counts[1].item<int64_t>()),
+          .confused = most_confused(there, classes, net->classes())};
+}
+
+std::optional<ConfusedPair> most_confused(const torch::Tensor& labels,
+                                          const torch::Tensor& predictions, int64_t classes) {
+  const auto wrong = predictions.ne(labels).logical_and_(labels.ge(0));
+  const auto cells = labels.mul(classes).add_(predictions).masked_select(wrong);
+  if (cells.numel() == 0) return std::nullopt;
+  // Not a matrix of all classes, which may be many.
+  const auto [cell, _, counts] =
+      at::_unique2(cells, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
+  const auto most = counts.argmax().item<int64_t>();
+  const auto pair = cell[most].item<int64_t>();
+  return ConfusedPair{
+      .label = pair / classes, .prediction = pair % classes, .rows = counts[most].item<int64_t>()};
 }
 
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {

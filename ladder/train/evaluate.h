@@ -3,8 +3,11 @@
 
 #include <torch/types.h>
 
+#include <optional>
+
 #include "ladder/data/sampler.h"
 #include "ladder/nn/ladder.h"
+#include "ladder/train/evaluation.h"
 
 namespace ladder::train {
 
@@ -45,5 +48,11 @@ torch::Tensor probabilities(Ladder& net, const torch::Tensor& inputs, int64_t ba
 ///     double percent = error_rate(net, test.inputs, test.labels);
 double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor& labels,
                   int64_t batch_size = 1000);
+
+/// Return the pair of different classes that most rows have as label and prediction, int64 [R]
+/// each, of 0..classes - 1; of several such pairs the one with the least label. Rows with label -1
+/// are left out; none where no row is wrong.
+std::optional<ConfusedPair> most_confused(const torch::Tensor& labels,
+                                          const torch::Tensor& predictions, int64_t classes);
 
 }  // namespace ladder::train

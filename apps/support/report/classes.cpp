@@ -1,6 +1,7 @@
 // Which classes are confused, and how good each class is.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <ladder/train/evaluation.h>
 
 #include <algorithm>
 #include <array>
@@ -18,24 +19,18 @@ constexpr size_t kMostPairs = 10;
 constexpr size_t kMostClasses = 20;  // rows of the table by class that are open
 constexpr int kHeatLevels = 6;
 
-struct Pair {
-  int64_t label;
-  int64_t prediction;
-  int64_t rows;
-};
-
-std::vector<Pair> confused_pairs(const at::Tensor& confusion) {
+std::vector<train::ConfusedPair> confused_pairs(const at::Tensor& confusion) {
   const auto counts = confusion.contiguous();
   const auto* cells = counts.const_data_ptr<int64_t>();
   const auto classes = counts.size(0);
-  std::vector<Pair> pairs;
+  std::vector<train::ConfusedPair> pairs;
   for (int64_t i = 0; i < classes; ++i) {
     for (int64_t j = 0; j < classes; ++j) {
       if (i != j && cells[i * classes + j] > 0) pairs.push_back({i, j, cells[i * classes + j]});
     }
   }
   std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const Pair& a, const Pair& b) { return a.rows > b.rows; });
+                   [](const auto& a, const auto& b) { return a.rows > b.rows; });
   return pairs;
 }
 
@@ -126,7 +121,7 @@ std::string matrix_picture(const at::Tensor& confusion) {
   return out + "</svg>";
 }
 
-std::string pairs_table(const ReportData& data, const std::vector<Pair>& pairs,
+std::string pairs_table(const ReportData& data, const std::vector<train::ConfusedPair>& pairs,
                         const std::vector<train::ClassMetrics>& classes) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& pair : pairs) {
@@ -188,7 +183,7 @@ std::string weakest_sentence(const ReportData& data) {
       decimal_text(*classes[weakest].f1, 3));
 }
 
-std::string pairs_sentence(const ReportData& data, const std::vector<Pair>& pairs) {
+std::string pairs_sentence(const ReportData& data, const std::vector<train::ConfusedPair>& pairs) {
   if (pairs.empty()) return "No row was taken for another class.";
   const auto& first = pairs.front();
   int64_t top = 0;

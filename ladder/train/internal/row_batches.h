@@ -8,7 +8,6 @@
 
 #include "ladder/data/row_source.h"
 #include "ladder/train/evaluate.h"
-#include "ladder/train/evaluation.h"
 
 namespace ladder::train {
 
@@ -34,7 +33,7 @@ torch::Tensor predict_rows(Ladder& net, const RowBatches& rows, int64_t batch_si
 /// Errors among rows with a label (0 or above).
 struct RowErrors {
   double percent = 0;
-  std::optional<ConfusedPair> confused = {};  ///< most frequent error; of several, the least label
+  std::optional<ConfusedPair> confused = {};  ///< see most_confused
 };
 RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tensor& labels,
                          int64_t batch_size);
