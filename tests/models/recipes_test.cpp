@@ -162,6 +162,8 @@ TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[mod
   CHECK(fast.network.noise_std == bottom.network.noise_std);
   CHECK(fast.network.lambda == bottom.network.lambda);
   CHECK(fast.precision == models::Precision::kBFloat16);
+  CHECK(fast.schedule.learning_rate == 0.003);
+  CHECK(fast.schedule.decay_from == 0.1);
   CHECK(fast.schedule.unlabeled_batch == 200);
   CHECK(fast.schedule.labeled_batch == 50);
   CHECK(fast.schedule.epochs * 3 < bottom.schedule.epochs);

@@ -79,8 +79,8 @@ std::vector<Recipe> recipe_table() {
 
       {.name = "mnist-100-fast", .dataset = "mnist", .labels = 100,
        .network = bottom(5000),
-       .schedule = {.epochs = 40, .decay_from = 0.5, .unlabeled_batch = 200, .labeled_batch = 50,
-                    .eval_every = 8},
+       .schedule = {.epochs = 40, .learning_rate = 0.003, .decay_from = 0.1,
+                    .unlabeled_batch = 200, .labeled_batch = 50, .eval_every = 8},
        .pieces = {.project_rows = true, .mutual_information = 0.1},
        .precision = Precision::kBFloat16, .source = kOursFast},
 
