@@ -13,21 +13,26 @@ namespace ladder {
 namespace {
 
 constexpr int64_t kRowsOfTask = 16;
+constexpr int64_t kValuesOfTask = 1 << 14;
+
+// Values as they are, bytes divided by 255.
+template <class T>
+void convert(const T* from, int64_t count, float* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    if constexpr (std::is_same_v<T, uint8_t>) {
+      to[i] = static_cast<float>(from[i]) / 255.0F;
+    } else {
+      to[i] = from[i];
+    }
+  }
+}
 
 // For rows in range.
 template <class T>
 void gather(const T* from, const int64_t* rows, int64_t count, int64_t values, float* to) {
   const auto gather_some = [&](int64_t task) {
     for (int64_t i = task * kRowsOfTask; i < std::min((task + 1) * kRowsOfTask, count); ++i) {
-      const T* const row = from + rows[i] * values;
-      float* const out = to + i * values;
-      for (int64_t v = 0; v < values; ++v) {
-        if constexpr (std::is_same_v<T, uint8_t>) {
-          out[v] = static_cast<float>(row[v]) / 255.0F;
-        } else {
-          out[v] = row[v];
-        }
-      }
+      convert(from + rows[i] * values, values, to + i * values);
     }
   };
   threads::for_tasks(at::ceil_div(count, kRowsOfTask), gather_some, count * values);
@@ -36,7 +41,22 @@ void gather(const T* from, const int64_t* rows, int64_t count, int64_t values, f
 }  // namespace
 
 torch::Tensor floating_rows(const torch::Tensor& x, torch::Dtype dtype) {
-  return x.scalar_type() == torch::kUInt8 ? x.to(dtype).div_(255) : x;
+  if (x.scalar_type() != torch::kUInt8) return x;
+  if (!x.is_cpu() || !x.is_contiguous() || dtype != torch::kFloat) return x.to(dtype).div_(255);
+  auto out = torch::empty(x.sizes(), x.options().dtype(torch::kFloat));
+  const auto values = x.numel();
+  const auto* from = x.const_data_ptr<uint8_t>();
+  auto* to = out.mutable_data_ptr<float>();
+  // LibTorch's loops would leave OpenMP's threads on the cores that the helpers of the next product
+  // need.
+  threads::for_tasks(
+      at::ceil_div(values, kValuesOfTask),
+      [&](int64_t task) {
+        const auto begin = task * kValuesOfTask;
+        convert(from + begin, std::min(kValuesOfTask, values - begin), to + begin);
+      },
+      values);
+  return out;
 }
 
 torch::Tensor gather_floating_rows(const torch::Tensor& x, const torch::Tensor& rows) {

@@ -22,6 +22,22 @@ torch::Tensor bytes(at::IntArrayRef shape) {
 
 }  // namespace
 
+TEST_CASE("floating_rows divides bytes by 255", "[core]") {
+  const auto x = bytes({3, 5, 2});
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    require_equal(floating_rows(x, type), x.to(type) / 255);
+    require_equal(floating_rows(x.transpose(0, 1), type), x.transpose(0, 1).to(type) / 255);
+    require_equal(floating_rows(x.narrow(0, 1, 0), type), x.narrow(0, 1, 0).to(type));
+    require_equal(floating_rows(x.to(type)), x.to(type));
+  }
+}
+
+TEST_CASE("floating_rows gives the same bits on any number of threads", "[core][threads]") {
+  const auto x = bytes({150, 784});  // not a multiple of what a task takes
+  check_same_on_threads([&] { return std::vector<torch::Tensor>{floating_rows(x)}; });
+  require_equal(floating_rows(x), x.to(torch::kFloat) / 255);
+}
+
 TEST_CASE("gather_floating_rows gives the bits of index_select and floating_rows", "[core]") {
   const auto rows = torch::tensor({4, 0, 4, 2}, torch::kLong);
   const auto x = bytes({5, 3, 2});

@@ -3,6 +3,9 @@
 
 #include <torch/torch.h>
 
+#include <filesystem>
+#include <iterator>
+#include <thread>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -21,6 +24,26 @@ class ThreadsOfTest {
  private:
   int before_ = at::get_num_threads();
 };
+
+/// The number of threads that f starts with two threads of LibTorch's and of MKL's: OpenMP's, which
+/// keep the cores that the library's helpers need. Run f once before, so that the helpers are
+/// there.
+template <class F>
+ptrdiff_t threads_started_by(const F& f) {
+  const auto count = [] {
+    const std::filesystem::directory_iterator threads("/proc/self/task");
+    return std::distance(begin(threads), end(threads));
+  };
+  ptrdiff_t started = 0;
+  // OpenMP starts threads anew for each thread that calls it.
+  std::thread([&] {
+    const ThreadsOfTest two(2);
+    const auto before = count();
+    f();
+    started = count() - before;
+  }).join();
+  return started;
+}
 
 /// Checks that f, which returns tensors, returns the same bits on 1, 2 and 3 threads, with products
 /// by the route that promises so.

@@ -1,10 +1,13 @@
 #include "ladder/train/evaluate.h"
 
+#include <ladder/models/mlp.h>
+
 #include <limits>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder;
@@ -49,6 +52,21 @@ TEST_CASE("predict scales uint8 inputs to the type of the network", "[train]") {
   net->calibrate(doubles);
   REQUIRE(predict(net, pixels).equal(predict(net, doubles)));
   REQUIRE(error_rate(net, pixels, predict(net, doubles)) == 0);
+}
+
+TEST_CASE("Calibration and predictions of bytes start no thread of OpenMP's", "[train][threads]") {
+  const auto pixels =
+      torch::arange(2000 * 800).mul(7).remainder(256).to(torch::kUInt8).view({2000, 800});
+  auto net = models::full_ladder({.in_features = 800, .layers = {100, 10}, .lambda = {1, 1, 1}});
+  reset_parameters(*net, 1);
+  const auto labels = torch::arange(2000).remainder(10);
+  const ops::ProductScope scope({ops::ProductPrecision::kFloat32, ops::ProductRoute::kLadder});
+  const auto evaluate = [&] {
+    net->calibrate(pixels, 1500);
+    error_rate(net, pixels, labels, 1500);
+  };
+  evaluate();
+  CHECK(testing::threads_started_by(evaluate) == 0);
 }
 
 TEST_CASE("error_rate says what is wrong with rows and labels", "[train]") {

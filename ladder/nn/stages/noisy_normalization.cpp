@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "ladder/core/finite.h"
@@ -11,6 +12,29 @@
 #include "ladder/ops/convolve.h"
 
 namespace ladder {
+namespace {
+
+template <class T>
+void take_roots(torch::Tensor& values) {
+  auto* const value = values.mutable_data_ptr<T>();
+  std::transform(value, value + values.numel(), value, [](T x) { return std::sqrt(x); });
+}
+
+// On the CPU sqrt() is MKL's, which starts OpenMP's threads for any number of values. They would
+// keep the cores that the helpers of the next product need.
+torch::Tensor std_of(const torch::Tensor& variance) {
+  auto std = variance + kVarianceEpsilon;
+  if (std.is_cpu() && std.scalar_type() == torch::kFloat) {
+    take_roots<float>(std);
+  } else if (std.is_cpu() && std.scalar_type() == torch::kDouble) {
+    take_roots<double>(std);
+  } else {
+    std.sqrt_();
+  }
+  return std;
+}
+
+}  // namespace
 
 NoisyNormalizationImpl::NoisyNormalizationImpl(NoisyNormalizationOptions options_)
     : options(std::move(options_)), built_(options) {
@@ -123,7 +147,7 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
                 "NoisyNormalization: no stored statistics yet (call calibrate(inputs) after "
                 "training and before forward in eval mode).");
     arguments.mean = running_mean;
-    arguments.std = (running_var + kVarianceEpsilon).sqrt();
+    arguments.std = std_of(running_var);
   }
 
   auto result = ops::normalise(matrix, arguments);

@@ -1,10 +1,7 @@
 // Costs of class probabilities: pseudo_labels and mutual_information.
 #include <torch/torch.h>
 
-#include <filesystem>
-#include <iterator>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "ladder/train/pieces/mutual_information.h"
@@ -61,12 +58,7 @@ TEST_CASE("pseudo_labels is the cross entropy against sure clean predictions", "
   }
 }
 
-// OpenMP's threads, once started, keep the cores that the next product's helpers would need.
 TEST_CASE("Costs of classes start no thread", "[train]") {
-  const auto count = [] {
-    const std::filesystem::directory_iterator threads("/proc/self/task");
-    return std::distance(begin(threads), end(threads));
-  };
   std::vector<std::shared_ptr<ObjectivePiece>> pieces;
   for (const auto& make : {+[] { return pseudo_labels({.threshold = 0.5, .from = 0, .to = 0}); },
                            +[] { return mutual_information({}); }}) {
@@ -79,16 +71,9 @@ TEST_CASE("Costs of classes start no thread", "[train]") {
         .unlabeled_logits = noisy.requires_grad_(),
         .clean_logits = ops::standard_normal(NoiseDraw{2, 0, {}}, 600, 50, torch::kFloat32)};
   }();
-  ptrdiff_t before = 0;
-  ptrdiff_t after = 0;
-  // OpenMP starts threads anew for each thread that calls it.
-  std::thread([&] {
-    const ThreadsOfTest two(2);  // of LibTorch and of MKL
-    before = count();
-    for (const auto& piece : pieces) piece->cost(values).backward();
-    after = count();
-  }).join();
-  REQUIRE(after == before);
+  CHECK(threads_started_by([&] {
+          for (const auto& piece : pieces) piece->cost(values).backward();
+        }) == 0);
 }
 
 TEST_CASE("pseudo_labels has the gradient of its corrupted predictions alone", "[train]") {
