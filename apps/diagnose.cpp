@@ -11,6 +11,7 @@
 // run.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
+#include <ladder/data/neighbours.h>
 #include <ladder/train/evaluate.h>
 #include <ladder/train/level_costs.h>
 #include <ladder/train/run_signs.h>
@@ -156,7 +157,7 @@ int run(int argc, char** argv) {
       const auto count = std::min(rows, images->train.inputs.size(0));
       x = data::to_unit_float(images->train.inputs.narrow(0, 0, count)).flatten(1);
       test = data::to_unit_float(images->test.inputs).flatten(1);
-      nearest = train::nearest_neighbours(x, neighbours);
+      nearest = data::nearest_neighbours(x, {.k = neighbours});
     }
     const auto signs = train::run_signs(net, x);
     if (levels) {

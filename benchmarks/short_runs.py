@@ -44,8 +44,8 @@ NETWORKS = {
              *SHORT],
     "gamma": ["--recipe", "mnist-100-gamma", *SHORT],
     "fast-50": ["--recipe", "mnist-100-fast", "--labels", "50", "--lr", "0.002", "--decay-from",
-                "0.5", "--epochs", "8", "--validation", "10000", "--eval-every", "1", "--threads",
-                "1"],
+                "0.5", "--neighbours", "0", "--epochs", "8", "--validation", "10000",
+                "--eval-every", "1", "--threads", "1"],
 }
 LEFT_BEHIND = 1.5
 LOST_CLUSTER = 60

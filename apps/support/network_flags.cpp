@@ -132,6 +132,11 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected --mutual-information above 0 for --spread but got none (its spread would be {}).",
         config.pieces.spread));
   }
+  if (config.pieces.neighbours > 0 && !decoder) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
+        "unlabeled rows).");
+  }
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

@@ -1,9 +1,11 @@
 #include "apps/support/seed_run.h"
 
 #include <fmt/format.h>
+#include <ladder/data/neighbours.h>
 #include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
+#include <ladder/train/pieces/neighbour_agreement.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -165,6 +167,17 @@ void take_taught_labels(const torch::Tensor& taught, torch::Tensor& labels, data
   labels = all.to(labels.device());
 }
 
+// Let the sampler pair rows with neighbours where the run has a cost that compares them.
+void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiData& rows) {
+  const train::NeighbourAgreementOptions epochs;
+  if (config.pieces.neighbours == 0 || config.epochs <= epochs.from) return;
+  rows.neighbours =
+      data::nearest_neighbours(rows.inputs.index_select(0, rows.unlabeled),
+                               {.k = 5, .pool = 10000, .seed = stream_seed(seed, "neighbours")});
+  rows.paired_from = epochs.from;
+  rows.paired_until = epochs.until;
+}
+
 }  // namespace
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
@@ -228,6 +241,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
                                      .unlabeled = split.unlabeled.to(device)},
                         .test_inputs = placed.test_inputs,
                         .test_labels = placed.test_labels};
+  pair_neighbours(flags.config, seed, rows.training);
   if (flags.config.validation > 0) {
     rows.validation = split.validation.to(device);
   }

@@ -91,6 +91,9 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               "weight of evenly spread predictions beside that of sure ones, for "
               "--mutual-information (1)",
               config.pieces.spread);
+  line.number("neighbours", "WEIGHT",
+              "weight of equal predictions for rows that lie near each other, in epochs 5 to 10",
+              config.pieces.neighbours);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",
               config.pieces.lambda_ramp);

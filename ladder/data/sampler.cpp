@@ -117,6 +117,22 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     if (source_) keep_labeled(known);
   }
 
+  if (data.neighbours.defined()) {
+    TORCH_CHECK(!source_, "SemiSampler: expected neighbours of rows in memory but got a source.");
+    TORCH_CHECK(data.neighbours.dim() == 2 && data.neighbours.scalar_type() == torch::kInt64 &&
+                    data.neighbours.size(0) == unlabeled_.numel() && data.neighbours.size(1) > 0,
+                "SemiSampler: expected int64 neighbours [", unlabeled_.numel(),
+                ", k], of each unlabeled row, but got ", describe(data.neighbours), ".");
+    neighbours_ = data.neighbours.cpu().contiguous();
+    const auto lowest = neighbours_.min().item<int64_t>();
+    const auto highest = neighbours_.max().item<int64_t>();
+    TORCH_CHECK(lowest >= 0 && highest < unlabeled_.numel(),
+                "SemiSampler: expected neighbours in 0..", unlabeled_.numel() - 1,
+                ", places among the unlabeled rows, but got ", lowest < 0 ? lowest : highest, ".");
+    paired_from_ = data.paired_from;
+    paired_until_ = data.paired_until;
+  }
+
   if (unlabeled_batch_ > 0) {
     steps_per_epoch_ = unlabeled_count() / unlabeled_batch_;
     TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", unlabeled_batch_,
@@ -162,6 +178,7 @@ SemiBatch SemiSampler::batch(int64_t step) {
   const auto labeled = labeled_rows(step);
   const auto unlabeled = unlabeled_rows(step);
   SemiBatch out;
+  out.paired = is_paired(step / steps_per_epoch());
   if (kept_.defined()) {
     const auto begin = step_of_one(step) % kBlockSteps * labeled_batch_;
     const auto places = labeled_order_.places.narrow(0, begin, labeled_batch_).to(placed_.device());
@@ -180,6 +197,7 @@ SemiBatch SemiSampler::batch(int64_t step) {
 SemiBatch SemiSampler::gather(const torch::Tensor& labeled_rows,
                               const torch::Tensor& unlabeled_rows) const {
   SemiBatch out;
+  out.paired = neighbours_.defined();
   put_labeled(labeled_rows, out);
   put_unlabeled(unlabeled_rows, out);
   return out;
@@ -233,13 +251,31 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
   const int64_t epoch = step / steps_per_epoch_;
   if (unlabeled_order_.index != epoch) {
     const uint64_t stream = stream_seed(shuffle_seed_, "unlabeled");
-    const torch::Tensor order =
-        permutation(unlabeled_count(), stream_seed(stream, static_cast<uint64_t>(epoch)));
+    auto order = permutation(unlabeled_count(), stream_seed(stream, static_cast<uint64_t>(epoch)));
+    if (is_paired(epoch)) {
+      pair_rows(order, stream_seed(stream_seed(shuffle_seed_, "neighbours"),
+                                   static_cast<uint64_t>(epoch)));
+    }
     unlabeled_order_ = {epoch, source_ ? rows_besides(held_out_, order)
                                        : unlabeled_.index_select(0, order.to(unlabeled_.device()))};
   }
   return unlabeled_order_.rows.narrow(0, step % steps_per_epoch_ * unlabeled_batch_,
                                       unlabeled_batch_);
+}
+
+// In each batch of the order, replace the second half by neighbours of the first.
+void SemiSampler::pair_rows(torch::Tensor& order, uint64_t seed) const {
+  PhiloxEngine random(seed);
+  const auto neighbours = neighbours_.accessor<int64_t, 2>();
+  const auto half = unlabeled_batch_ / 2;
+  for (int64_t step = 0; step < steps_per_epoch_; ++step) {
+    auto* const rows = order.mutable_data_ptr<int64_t>() + step * unlabeled_batch_;
+    for (int64_t n = 0; n < half; ++n) {
+      const auto drawn =
+          static_cast<int64_t>(random.below(static_cast<uint64_t>(neighbours.size(1))));
+      rows[n + half] = neighbours[rows[n]][drawn];
+    }
+  }
 }
 
 int64_t SemiSampler::unlabeled_count() const {

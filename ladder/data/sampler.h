@@ -22,6 +22,13 @@ struct SemiData {
   torch::Tensor labels = {};     ///< int64 [rows]; only the labels of the labeled rows are read
   torch::Tensor labeled = {};    ///< int64 [n], rows whose label is used; undefined: none
   torch::Tensor unlabeled = {};  ///< int64 [m], rows used without label; undefined: none
+  /// Neighbours of the unlabeled rows, int64 [m, k], by their places among these
+  /// (nearest_neighbours). In the epochs from `paired_from` to below `paired_until` the second half
+  /// of an unlabeled batch holds one of them, drawn at random, for each row of the first half: a
+  /// cost can compare both. Undefined: batches are not paired.
+  torch::Tensor neighbours = {};
+  int64_t paired_from = 0;
+  int64_t paired_until = 0;
 
   /// Rows that are not in memory, in place of `inputs`, `labels` and `unlabeled`, which stay
   /// undefined: all rows of the source but `held_out` are unlabeled ones.
@@ -128,6 +135,8 @@ class SemiSampler {
   int64_t unlabeled_count() const;
   int64_t unlabeled_place(int64_t step) const;
   torch::Tensor keyed_rows(int64_t step) const;
+  bool is_paired(int64_t epoch) const { return epoch >= paired_from_ && epoch < paired_until_; }
+  void pair_rows(torch::Tensor& order, uint64_t seed) const;
   void keep_labeled(const torch::Tensor& labels);
   void read_ahead(int64_t step);
 
@@ -140,6 +149,8 @@ class SemiSampler {
   torch::Tensor labels_;
   torch::Tensor labeled_;
   torch::Tensor unlabeled_;
+  torch::Tensor neighbours_;  // undefined: none
+  int64_t paired_from_ = 0, paired_until_ = 0;
   int64_t labeled_batch_ = 0;
   int64_t unlabeled_batch_ = 0;
   int64_t steps_per_epoch_ = 0;  // of one process

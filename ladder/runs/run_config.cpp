@@ -8,6 +8,7 @@
 #include <ladder/models/combinators.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
+#include <ladder/train/pieces/neighbour_agreement.h>
 #include <ladder/train/pieces/pseudo_labels.h>
 #include <ladder/train/pieces/row_projection.h>
 #include <ladder/train/pieces/weight_average.h>
@@ -82,6 +83,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("pseudo_labels", Role::kExperiment, config.pieces.pseudo_labels);
   visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
   visit("spread", Role::kExperiment, config.pieces.spread);
+  visit("neighbours", Role::kExperiment, config.pieces.neighbours);
   visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
@@ -396,6 +398,10 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
     pieces.push_back(train::mutual_information({.weight = config.pieces.mutual_information,
                                                 .spread = config.pieces.spread,
                                                 .device = config.device}));
+  }
+  if (config.pieces.neighbours > 0) {
+    pieces.push_back(
+        train::neighbour_agreement({.weight = config.pieces.neighbours, .device = config.device}));
   }
   if (config.pieces.lambda_ramp > 0) {
     pieces.push_back(

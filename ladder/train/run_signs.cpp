@@ -17,8 +17,6 @@
 namespace ladder::train {
 namespace {
 
-constexpr int64_t kDistanceRows = 500;  // at a time: 20 MB of distances to 10,000 rows
-
 // Logits of clean rows x, whose step had these costs. The step runs no clean rows where only level
 // 0 has a cost.
 at::Tensor clean_logits(const Ladder& net, const LadderLoss& loss, const at::Tensor& x) {
@@ -29,27 +27,6 @@ at::Tensor clean_logits(const Ladder& net, const LadderLoss& loss, const at::Ten
 }
 
 }  // namespace
-
-torch::Tensor nearest_neighbours(const torch::Tensor& x, int64_t k) {
-  TORCH_CHECK(k >= 1, "nearest_neighbours: expected k of at least 1 but got ", k, ".");
-  TORCH_CHECK(x.defined() && x.dim() >= 2 && x.size(0) > k,
-              "nearest_neighbours: expected at least ", k + 1, " rows, for ", k,
-              " neighbours each, but got ", x.defined() ? c10::str(x.sizes()) : std::string("none"),
-              ".");
-  check_finite("nearest_neighbours", "x", x);
-  const at::NoGradGuard no_gradients;
-  const auto rows = floating_rows(x).flatten(1);
-  const auto squares = rows.square().sum(1);
-  std::vector<at::Tensor> parts;
-  for (int64_t begin = 0; begin < rows.size(0); begin += kDistanceRows) {
-    const auto size = std::min(kDistanceRows, rows.size(0) - begin);
-    // |a - b|^2 without |a|^2, which is the same for all neighbours b of a.
-    auto distances = at::addmm(squares.unsqueeze(0), rows.narrow(0, begin, size), rows.t(), 1, -2);
-    distances.diagonal(begin).fill_(std::numeric_limits<float>::infinity());
-    parts.push_back(std::get<1>(distances.topk(k, 1, /*largest=*/false)));
-  }
-  return at::cat(parts);
-}
 
 double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes) {
   TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.numel() > 0 &&

@@ -11,17 +11,11 @@
 
 namespace ladder::train {
 
-/// Return the `k` nearest other rows of each row of x [n, ...], by Euclidean distance, nearest
-/// first: int64 [n, k]. Takes uint8 rows as x / 255. Computes all n^2 distances, a block of rows at
-/// a time: 10,000 images of 784 pixels take some seconds on a core. Errors: fewer than k + 1 rows,
-/// k below 1, values that are not finite.
-torch::Tensor nearest_neighbours(const torch::Tensor& x, int64_t k = 10);
-
 /// Return the percentage of pairs (row, neighbour) whose classes differ: how much of the data lies
 /// along a border between predicted classes. `neighbours` int64 [n, k], `classes` int64 [n].
 /// Errors: other shapes or types.
 ///
-///     const auto neighbours = nearest_neighbours(x);                  // once
+///     const auto neighbours = data::nearest_neighbours(x);            // once
 ///     double cut = neighbour_cut(neighbours, predict(net, x));        // for each network
 double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes);
 

@@ -77,6 +77,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"pseudo_labels", 0.0},
                          {"mutual_information", 0.0},
                          {"spread", 1.0},
+                         {"neighbours", 0.0},
                          {"lambda_ramp", 0.0},
                          {"average_weights", 0.0},
                          {"unlabeled_batch", 20},
@@ -408,6 +409,20 @@ TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", 
   CHECK(mnist_sentence(other.err).find("pseudo_labels (1.0 there, 2.0 here)") != std::string::npos);
   REQUIRE(place.run("cut", flags + Arguments{"--resume"}).status == 0);
   require_same_run(place, "straight", "cut");
+}
+
+TEST_CASE("ladder-mnist: --neighbours compares near rows in its epochs", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--neighbours=1", "--epochs=6"};
+  REQUIRE(place.run("run", flags).status == 0);
+  CHECK(place.read("run", "config.json").at("neighbours") == 1.0);
+  const auto lines = lines_of(file_bytes(place.file("run", "metrics.jsonl")));
+  REQUIRE(lines.size() == 6);
+  for (size_t epoch = 1; epoch <= lines.size(); ++epoch) {
+    const auto cost =
+        nlohmann::json::parse(lines[epoch - 1]).at("others").at("neighbour").get<double>();
+    CHECK((cost > 0) == (epoch > 4));
+  }
 }
 
 TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", "[cli]") {

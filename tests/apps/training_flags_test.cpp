@@ -247,6 +247,9 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "reads no unlabeled rows).");
   CHECK(sentence({"--spread", "4"}) ==
         "expected --mutual-information above 0 for --spread but got none (its spread would be 4).");
+  CHECK(sentence({"--lambda", "none", "--neighbours", "1"}) ==
+        "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
+        "unlabeled rows).");
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");

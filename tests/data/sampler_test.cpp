@@ -99,6 +99,63 @@ TEST_CASE("SemiSampler goes over every unlabeled row once an epoch", "[data]") {
   }
 }
 
+TEST_CASE("SemiSampler pairs rows with neighbours in the epochs that want it", "[data]") {
+  constexpr int64_t kRows = 40, kBatch = 9, kHalf = 4;  // of unlabeled rows, the last of 50
+  auto data = numbered(50, 5, kRows);
+  SemiSampler alone(data, {.unlabeled_batch = kBatch, .labeled_batch = 3});
+  // The neighbours of place p: the two behind it.
+  const auto places = torch::arange(kRows);
+  data.neighbours = torch::stack({(places + 1) % kRows, (places + 2) % kRows}, 1);
+  data.paired_from = 1;
+  data.paired_until = 3;
+  SemiSampler paired(data, {.unlabeled_batch = kBatch, .labeled_batch = 3});
+  std::set<int64_t> distances;
+  for (int64_t step = 0; step < 4 * paired.steps_per_epoch(); ++step) {
+    const auto epoch = step / paired.steps_per_epoch();
+    const auto before = alone.unlabeled_rows(step);
+    const auto rows = paired.unlabeled_rows(step);
+    const bool expected = epoch == 1 || epoch == 2;
+    CHECK(paired.batch(step).paired == expected);
+    CHECK_FALSE(alone.batch(step).paired);
+    CHECK(paired.labeled_rows(step).equal(alone.labeled_rows(step)));
+    if (!expected) {
+      CHECK(rows.equal(before));
+      continue;
+    }
+    CHECK(rows.narrow(0, 0, kHalf).equal(before.narrow(0, 0, kHalf)));
+    CHECK(rows[kBatch - 1].equal(before[kBatch - 1]));  // has no pair
+    for (int64_t n = 0; n < kHalf; ++n) {
+      const auto place = [&](int64_t of) { return rows[of].item<int64_t>() - 10; };
+      distances.insert((place(n + kHalf) - place(n) + kRows) % kRows);
+    }
+  }
+  CHECK(distances == std::set<int64_t>{1, 2});
+  // Whatever was asked before.
+  const auto step = 2 * paired.steps_per_epoch() + 1;
+  const auto first = SemiSampler(data, {.unlabeled_batch = kBatch}).unlabeled_rows(step);
+  CHECK(first.equal(paired.unlabeled_rows(step)));
+}
+
+TEST_CASE("SemiSampler says what is wrong with neighbours", "[data]") {
+  const auto error = [](const torch::Tensor& neighbours) {
+    auto data = numbered(50, 5, 40);
+    data.neighbours = neighbours;
+    return construct_error(data, {.unlabeled_batch = 8});
+  };
+  CHECK(error(torch::zeros({50, 2}, torch::kInt64)) ==
+        "SemiSampler: expected int64 neighbours [40, k], of each unlabeled row, but got Long [50, "
+        "2].");
+  CHECK(error(torch::zeros({40, 2})) ==
+        "SemiSampler: expected int64 neighbours [40, k], of each unlabeled row, but got Float [40, "
+        "2].");
+  CHECK(error(torch::full({40, 2}, 40, torch::kInt64)) ==
+        "SemiSampler: expected neighbours in 0..39, places among the unlabeled rows, but got 40.");
+  SemiData source{.neighbours = torch::zeros({40, 2}, torch::kInt64),
+                  .source = std::make_shared<Numbered>(40, 2)};
+  CHECK(construct_error(source, {.labeled_batch = 0}) ==
+        "SemiSampler: expected neighbours of rows in memory but got a source.");
+}
+
 TEST_CASE("SemiSampler drops the rows that do not fill a batch, and not always the same",
           "[data]") {
   SemiSampler sampler(numbered(43, 4, 43), {.unlabeled_batch = 10});

@@ -170,6 +170,7 @@ TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[mod
   CHECK(fast.schedule.eval_every == 8);  // an evaluation takes a third of an epoch
   CHECK(fast.pieces.project_rows);
   CHECK(fast.pieces.mutual_information == 0.1);
+  CHECK(fast.pieces.neighbours == 1);
   CHECK_FALSE(fast.published.has_value());
 }
 

@@ -60,6 +60,7 @@ RunConfig unusual() {
                    .pseudo_labels = 0.5,
                    .mutual_information = 0.1,
                    .spread = 4,
+                   .neighbours = 1,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
@@ -139,7 +140,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 48);
+  CHECK(fields == 49);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -348,6 +349,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.pseudo_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
+  CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
@@ -383,11 +385,15 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   CHECK(plain.at("lambda") == "10, 1, 0.1");
   CHECK_FALSE(plain.contains("pieces"));
   config.scaled_lambda = true;
-  config.pieces = {
-      .project_rows = true, .pseudo_labels = 0.5, .mutual_information = 0.25, .spread = 2};
+  config.pieces = {.project_rows = true,
+                   .pseudo_labels = 0.5,
+                   .mutual_information = 0.25,
+                   .spread = 2,
+                   .neighbours = 0.75};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
-  CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information");
+  CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information, neighbour");
+  CHECK(all.at("neighbour.weight") == "0.75");
   CHECK(all.at("pseudo-label.weight") == "0.5");
   CHECK(all.at("mutual information.weight") == "0.25");
   CHECK(all.at("mutual information.spread") == "2");

@@ -15,24 +15,6 @@ using namespace ladder;
 using namespace ladder::train;
 using namespace ladder::testing;
 
-TEST_CASE("nearest_neighbours finds the nearest rows, and not the row itself", "[train]") {
-  // On a line: gaps 1, 2, 4, 8.
-  const auto line = torch::tensor({0.0F, 1.0F, 3.0F, 7.0F, 15.0F}).unsqueeze(1);
-  require_equal(nearest_neighbours(line, 2),
-                torch::tensor({{1, 2}, {0, 2}, {1, 0}, {2, 1}, {3, 2}}, torch::kInt64));
-  // Against distances computed one by one; more rows than one block.
-  const auto x = ops::standard_normal(NoiseDraw{3, 0, {}}, 1100, 4, torch::kFloat32);
-  const auto found = nearest_neighbours(x, 5);
-  const auto exact = x.to(torch::kDouble);
-  for (const int64_t row : {0, 499, 500, 999, 1099}) {
-    auto distances = (exact - exact[row]).norm(2, 1);
-    distances[row] = std::numeric_limits<double>::infinity();
-    require_equal(found[row], std::get<1>(distances.topk(5, 0, false)));
-  }
-  const auto bytes = torch::tensor({0, 10, 30}, torch::kUInt8).unsqueeze(1);
-  require_equal(nearest_neighbours(bytes, 1), torch::tensor({{1}, {0}, {1}}, torch::kInt64));
-}
-
 TEST_CASE("neighbour_cut is the share of neighbours in another class", "[train]") {
   const auto neighbours = torch::tensor({{1, 2}, {0, 2}, {1, 3}, {2, 1}}, torch::kInt64);
   const auto cut = [&](const std::vector<int64_t>& classes) {
@@ -77,7 +59,7 @@ TEST_CASE("run_signs measures entropy and what noise moves", "[train]") {
   CHECK(run_signs(net, x.narrow(0, 0, 299), 4, 100).classes.size(0) == 299);
 }
 
-TEST_CASE("run_signs and nearest_neighbours say what they expect", "[train]") {
+TEST_CASE("run_signs and neighbour_cut say what they expect", "[train]") {
   auto net = small_ladder();
   auto baseline = small_ladder(1, {});
   const auto x = blobs().training.inputs;
@@ -87,13 +69,9 @@ TEST_CASE("run_signs and nearest_neighbours say what they expect", "[train]") {
   REQUIRE(error_text([&] { run_signs(net, x.narrow(0, 0, 1)); }) ==
           "run_signs: expected at least 2 rows, in batches of at least 2, but got [1, 12] in "
           "batches of 1000.");
-  REQUIRE(error_text([&] { nearest_neighbours(x.narrow(0, 0, 3), 3); }) ==
-          "nearest_neighbours: expected at least 4 rows, for 3 neighbours each, but got [3, 12].");
-  REQUIRE(error_text([&] { nearest_neighbours(x, 0); }) ==
-          "nearest_neighbours: expected k of at least 1 but got 0.");
   REQUIRE(error_text([&] { neighbour_cut(x, x); }) ==
           "neighbour_cut: expected int64 neighbours [rows, k] but got [300, 12].");
-  const auto neighbours = nearest_neighbours(x, 2);
+  const auto neighbours = torch::zeros({300, 2}, torch::kInt64);
   REQUIRE(error_text([&] { neighbour_cut(neighbours, torch::zeros({2}, torch::kInt64)); }) ==
           "neighbour_cut: expected int64 classes [300] but got [2].");
 }

@@ -22,7 +22,7 @@ constexpr const char* kOurs = "ours, with the settings of 100 labels";
 constexpr const char* kPezeshki =
     "[Pezeshki2016], with lambda, noise and schedule of the full recipe of [Rasmus2015]";
 constexpr const char* kOursFast =
-    "ours, with row projection and mutual information, see docs/performance.md";
+    "ours, with row projection, mutual information and neighbours, see docs/performance.md";
 constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
@@ -81,7 +81,7 @@ std::vector<Recipe> recipe_table() {
        .network = bottom(5000),
        .schedule = {.epochs = 40, .learning_rate = 0.003, .decay_from = 0.1,
                     .unlabeled_batch = 200, .labeled_batch = 50, .eval_every = 8},
-       .pieces = {.project_rows = true, .mutual_information = 0.1},
+       .pieces = {.project_rows = true, .mutual_information = 0.1, .neighbours = 1},
        .precision = Precision::kBFloat16, .source = kOursFast},
 
       {.name = "mnist-1000-full", .dataset = "mnist", .labels = 1000,

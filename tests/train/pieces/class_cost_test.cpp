@@ -1,10 +1,12 @@
-// Costs of class probabilities: pseudo_labels and mutual_information.
+// Costs of class probabilities: pseudo_labels, mutual_information and neighbour_agreement.
 #include <torch/torch.h>
 
 #include <memory>
 #include <vector>
 
+#include "ladder/data/neighbours.h"
 #include "ladder/train/pieces/mutual_information.h"
+#include "ladder/train/pieces/neighbour_agreement.h"
 #include "ladder/train/pieces/pseudo_labels.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
@@ -60,14 +62,16 @@ TEST_CASE("pseudo_labels is the cross entropy against sure clean predictions", "
 
 TEST_CASE("Costs of classes start no thread", "[train]") {
   std::vector<std::shared_ptr<ObjectivePiece>> pieces;
-  for (const auto& make : {+[] { return pseudo_labels({.threshold = 0.5, .from = 0, .to = 0}); },
-                           +[] { return mutual_information({}); }}) {
+  for (const auto& make :
+       {+[] { return pseudo_labels({.threshold = 0.5, .from = 0, .to = 0}); },
+        +[] { return mutual_information({}); }, +[] { return neighbour_agreement({.from = 0}); }}) {
     pieces.push_back(make());
     pieces.back()->before_step({.step = 0, .steps_per_epoch = 10, .steps = 100});
   }
   const auto values = [] {
     auto noisy = ops::standard_normal(NoiseDraw{1, 0, {}}, 600, 50, torch::kFloat32);
     return StepValues{
+        .batch = {.paired = true},
         .unlabeled_logits = noisy.requires_grad_(),
         .clean_logits = ops::standard_normal(NoiseDraw{2, 0, {}}, 600, 50, torch::kFloat32)};
   }();
@@ -143,10 +147,73 @@ TEST_CASE("mutual_information ends after its epochs", "[train]") {
   REQUIRE(weight_at(*piece, at(15)) == 0);
 }
 
+TEST_CASE("neighbour_agreement is the cross entropy of pairs, each against the other", "[train]") {
+  const auto piece = neighbour_agreement({.weight = 3, .from = 0});
+  piece->before_step({});
+  auto noisy = logits(1, 2).narrow(0, 0, 9).clone().requires_grad_();  // the last row has no pair
+  const auto p = torch::softmax(noisy.detach(), 1);
+  double sum = 0;
+  for (const auto& [n, m] : std::vector<std::pair<int64_t, int64_t>>{
+           {0, 4}, {1, 5}, {2, 6}, {3, 7}, {4, 0}, {5, 1}, {6, 2}, {7, 3}}) {
+    sum -= (p[m] * p[n].log()).sum().item<double>();
+  }
+  const auto cost = piece->cost({.batch = {.paired = true}, .unlabeled_logits = noisy});
+  require_close(cost, torch::tensor(3 * sum / 8, torch::kDouble));
+  // Each row learns what the other is taken for.
+  cost.backward();
+  const auto expected = torch::zeros_like(p);
+  for (int64_t n = 0; n < 8; ++n) expected[n] = 3 * (p[n] - p[(n + 4) % 8]) / 8;
+  require_close(noisy.grad(), expected);
+}
+
+TEST_CASE("neighbour_agreement is on in its epochs", "[train]") {
+  const auto piece = neighbour_agreement({.from = 2, .until = 4});
+  const StepValues values{.batch = {.paired = true}, .unlabeled_logits = logits(1, 1)};
+  const auto at = [&](int64_t step) {
+    piece->before_step({step, 10, 100});
+    return piece->cost(values).item<double>();
+  };
+  CHECK(at(0) == 0);
+  CHECK(at(19) == 0);
+  CHECK(at(20) > 0);
+  CHECK(at(39) == at(20));
+  CHECK(at(40) == 0);
+}
+
+TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed run goes on exactly",
+          "[train]") {
+  const OneThread one_thread;
+  auto data = blobs();
+  data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 3});
+  data.training.paired_from = 1;
+  data.training.paired_until = 3;
+  const auto train = [&](int64_t stop) {
+    auto net = small_ladder();
+    Trainer trainer(
+        with_pieces(train::objective(net), {neighbour_agreement({.from = 1, .until = 3})}), data,
+        quick_options());
+    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
+    auto result = trainer.run();
+    trainer.callbacks.stop_requested = {};
+    if (stop > 0) result = trainer.run();
+    REQUIRE(result.last->others.at("neighbour") == 0);  // of the last epoch
+    return net->parameters().front().detach().clone();
+  };
+  const auto whole = train(0);
+  require_equal(train(9), whole);
+  data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 4});
+  CHECK_FALSE(train(0).equal(whole));
+  data.training.paired_until = 2;
+  CHECK(error_text([&] { train(0); }) ==
+        "neighbour_agreement: expected batches of paired rows but got others (give the sampler "
+        "data::SemiData::neighbours for as many epochs).");
+}
+
 TEST_CASE("Costs of classes that are off compute nothing", "[train]") {
   const StepPosition end{.step = 100, .steps_per_epoch = 10, .steps = 100};
   const StepPosition start{.step = 0, .steps_per_epoch = 10, .steps = 100};
-  const StepValues values{.unlabeled_logits = logits(1, 1).requires_grad_(),
+  const StepValues values{.batch = {.paired = true},
+                          .unlabeled_logits = logits(1, 1).requires_grad_(),
                           .clean_logits = logits(2, 20)};
   const auto check = [&](ObjectivePiece& piece, const StepPosition& on, const StepPosition& off) {
     piece.before_step(on);
@@ -159,6 +226,7 @@ TEST_CASE("Costs of classes that are off compute nothing", "[train]") {
   };
   check(*pseudo_labels(), end, start);
   check(*mutual_information(), start, end);
+  check(*neighbour_agreement({.from = 0, .until = 1}), start, end);
 }
 
 TEST_CASE("Trainer reports the costs of pieces and refuses to resume with others", "[train]") {
@@ -177,7 +245,7 @@ TEST_CASE("Trainer reports the costs of pieces and refuses to resume with others
   REQUIRE(settings.at("mutual information.until") == "10");
 }
 
-TEST_CASE("pseudo_labels and mutual_information say what is out of range", "[train]") {
+TEST_CASE("Costs of classes say what is out of range", "[train]") {
   REQUIRE(error_text([] { pseudo_labels({.weight = -1}); }) ==
           "pseudo_labels: expected a finite weight of at least 0 but got -1.");
   REQUIRE(error_text([] { pseudo_labels({.threshold = 1}); }) ==
@@ -191,7 +259,14 @@ TEST_CASE("pseudo_labels and mutual_information say what is out of range", "[tra
           "mutual_information: expected a finite spread of at least 0 but got -1.");
   REQUIRE(error_text([] { mutual_information({.until = 0}); }) ==
           "mutual_information: expected a number of epochs above 0 but got 0.");
+  REQUIRE(error_text([] { neighbour_agreement({.weight = -1}); }) ==
+          "neighbour_agreement: expected a finite weight of at least 0 but got -1.");
+  REQUIRE(error_text([] { neighbour_agreement({.from = 3, .until = 3}); }) ==
+          "neighbour_agreement: expected epochs 0 <= from < until but got from 3 until 3.");
   const auto one = logits(1, 1);
+  REQUIRE(error_text([&] { neighbour_agreement()->cost({.clean_logits = one}); }) ==
+          "neighbour_agreement: expected a network with a denoising cost, which runs unlabeled "
+          "rows, but got one without.");
   REQUIRE(error_text([&] { pseudo_labels()->cost({.unlabeled_logits = one}); }) ==
           "pseudo_labels: expected a network with a denoising cost above level 0, which runs clean "
           "unlabeled rows, but got one without.");

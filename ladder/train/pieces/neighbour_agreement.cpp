@@ -1,0 +1,72 @@
+#include "ladder/train/pieces/neighbour_agreement.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "ladder/core/internal/threads.h"
+#include "ladder/ops/internal/classes.h"
+#include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/step_weight.h"
+
+namespace ladder::train {
+namespace {
+
+class NeighbourAgreement : public ObjectivePiece {
+ public:
+  explicit NeighbourAgreement(NeighbourAgreementOptions options)
+      : options_(std::move(options)), weight_(options_.device) {}
+
+  std::string name() const override { return "neighbour"; }
+  bool has_cost() const override { return true; }
+
+  std::map<std::string, std::string> settings() const override {
+    return {{"weight", number_text(options_.weight)},
+            {"from", std::to_string(options_.from)},
+            {"until", std::to_string(options_.until)}};
+  }
+
+  void before_step(const StepPosition& at) override {
+    const auto epoch = at.epoch();
+    weight_.set(epoch >= options_.from && epoch < options_.until ? options_.weight : 0);
+  }
+
+  torch::Tensor cost(const StepValues& values) override {
+    TORCH_CHECK(values.unlabeled_logits.defined(),
+                "neighbour_agreement: expected a network with a denoising cost, which runs "
+                "unlabeled rows, but got one without.");
+    const auto cost = [&] {
+      TORCH_CHECK(values.batch.paired,
+                  "neighbour_agreement: expected batches of paired rows but got others (give the "
+                  "sampler data::SemiData::neighbours for as many epochs).");
+      const auto& logits = values.unlabeled_logits;
+      const threads::OneThread serial(threads::is_small(logits));
+      const auto half = logits.size(0) / 2;
+      const auto p = ops::softmax_of_rows(logits.narrow(0, 0, 2 * half));
+      const auto theirs = p.detach().roll(half, 0);  // of the other row of each pair
+      return -ops::times_log(theirs, p).sum() / (2 * half);
+    };
+    return weight_.times(cost, values.unlabeled_logits);
+  }
+
+ private:
+  NeighbourAgreementOptions options_;
+  StepWeight weight_;  // w(t)
+};
+
+}  // namespace
+
+std::shared_ptr<ObjectivePiece> neighbour_agreement(NeighbourAgreementOptions options) {
+  TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
+              "neighbour_agreement: expected a finite weight of at least 0 but got ",
+              options.weight, ".");
+  TORCH_CHECK(options.from >= 0 && options.from < options.until,
+              "neighbour_agreement: expected epochs 0 <= from < until but got from ", options.from,
+              " until ", options.until, ".");
+  return std::make_shared<NeighbourAgreement>(std::move(options));
+}
+
+}  // namespace ladder::train

@@ -1,0 +1,76 @@
+#include "ladder/data/neighbours.h"
+
+#include <torch/torch.h>
+
+#include <limits>
+#include <set>
+
+#include "ladder/core/random.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+
+using namespace ladder;
+using namespace ladder::testing;
+using data::nearest_neighbours;
+
+namespace {
+
+// The k nearest rows of `row` among those of `pool`, by distances computed one by one.
+torch::Tensor one_by_one(const torch::Tensor& x, int64_t row, const torch::Tensor& pool,
+                         int64_t k) {
+  const auto exact = x.to(torch::kDouble);
+  auto distances = (exact.index_select(0, pool) - exact[row]).norm(2, 1);
+  distances.masked_fill_(pool.eq(row), std::numeric_limits<double>::infinity());
+  return pool.index_select(0, std::get<1>(distances.topk(k, 0, /*largest=*/false)));
+}
+
+}  // namespace
+
+TEST_CASE("nearest_neighbours finds the nearest rows, and not the row itself", "[data]") {
+  // On a line: gaps 1, 2, 4, 8.
+  const auto line = torch::tensor({0.0F, 1.0F, 3.0F, 7.0F, 15.0F}).unsqueeze(1);
+  require_equal(nearest_neighbours(line, {.k = 2}),
+                torch::tensor({{1, 2}, {0, 2}, {1, 0}, {2, 1}, {3, 2}}, torch::kInt64));
+  // More rows than one block.
+  const auto x = ops::standard_normal(NoiseDraw{3, 0, {}}, 1100, 4, torch::kFloat32);
+  const auto found = nearest_neighbours(x, {.k = 5});
+  for (const int64_t row : {0, 499, 500, 999, 1099}) {
+    require_equal(found[row], one_by_one(x, row, torch::arange(1100), 5));
+  }
+  require_equal(nearest_neighbours(x.view({1100, 2, 2}), {.k = 5}), found);
+  require_equal(nearest_neighbours(x, {.k = 5, .pool = 1100}), found);
+  const auto bytes = torch::tensor({0, 10, 30}, torch::kUInt8).unsqueeze(1);
+  require_equal(nearest_neighbours(bytes, {.k = 1}), torch::tensor({{1}, {0}, {1}}, torch::kInt64));
+}
+
+TEST_CASE("nearest_neighbours looks among the rows of a pool", "[data]") {
+  const auto x = ops::standard_normal(NoiseDraw{3, 0, {}}, 1100, 4, torch::kFloat32);
+  const auto found = nearest_neighbours(x, {.k = 3, .pool = 50, .seed = 2});
+  const auto pool = permutation(1100, 2).narrow(0, 0, 50);
+  for (const int64_t row : {int64_t{0}, int64_t{700}, pool[0].item<int64_t>()}) {
+    require_equal(found[row], one_by_one(x, row, pool, 3));
+  }
+  require_equal(nearest_neighbours(x, {.k = 3, .pool = 50, .seed = 2}), found);
+  CHECK_FALSE(nearest_neighbours(x, {.k = 3, .pool = 50, .seed = 3}).equal(found));
+}
+
+TEST_CASE("nearest_neighbours says what it expects", "[data]") {
+  const auto x = torch::rand({3, 12});
+  CHECK(error_text([&] { nearest_neighbours(x, {.k = 3}); }) ==
+        "nearest_neighbours: expected at least 4 rows, for 3 neighbours each, but got [3, 12].");
+  CHECK(error_text([&] { nearest_neighbours(x, {.k = 0}); }) ==
+        "nearest_neighbours: expected k of at least 1 but got 0.");
+  CHECK(error_text([&] { nearest_neighbours(x, {.k = 1, .pool = -1}); }) ==
+        "nearest_neighbours: expected a pool of at least 0 rows but got -1.");
+  CHECK(error_text([&] { nearest_neighbours(x, {.k = 2, .pool = 2}); }) ==
+        "nearest_neighbours: expected a pool of at least 3 rows, for 2 neighbours each, but got "
+        "2.");
+  CHECK(error_text([] { nearest_neighbours({}); }) ==
+        "nearest_neighbours: expected at least 11 rows, for 10 neighbours each, but got none.");
+  auto bad = x.clone();
+  bad[1][2] = NAN;
+  CHECK(error_text([&] {
+          nearest_neighbours(bad, {.k = 1});
+        }).starts_with("nearest_neighbours: expected"));
+}
