@@ -168,9 +168,11 @@ void take_taught_labels(const torch::Tensor& taught, torch::Tensor& labels, data
 }
 
 // Let the sampler pair rows with neighbours where the run has a cost that compares them.
-void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiData& rows) {
+void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiData& rows,
+                     ProgressLine& line) {
   const train::NeighbourAgreementOptions epochs;
   if (config.pieces.neighbours == 0 || config.epochs <= epochs.from) return;
+  line.print(fmt::format("looking for neighbours of {} rows", rows.unlabeled.numel()));
   rows.neighbours =
       data::nearest_neighbours(rows.inputs.index_select(0, rows.unlabeled),
                                {.k = 5, .pool = 10000, .seed = stream_seed(seed, "neighbours")});
@@ -241,7 +243,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
                                      .unlabeled = split.unlabeled.to(device)},
                         .test_inputs = placed.test_inputs,
                         .test_labels = placed.test_labels};
-  pair_neighbours(flags.config, seed, rows.training);
+  pair_neighbours(flags.config, seed, rows.training, line);
   if (flags.config.validation > 0) {
     rows.validation = split.validation.to(device);
   }

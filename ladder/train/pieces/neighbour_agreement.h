@@ -33,6 +33,13 @@ struct NeighbourAgreementOptions {
 ///
 /// Errors: options out of range, and while training a network that runs no unlabeled rows, or
 /// batches that are not paired.
+///
+///     const train::NeighbourAgreementOptions near{.from = 4, .until = 10};
+///     data.training.neighbours = data::nearest_neighbours(x.index_select(0, unlabeled), {.k = 5});
+///     data.training.paired_from = near.from;
+///     data.training.paired_until = near.until;
+///     auto objective =
+///         train::with_pieces(train::objective(net), {train::neighbour_agreement(near)});
 std::shared_ptr<ObjectivePiece> neighbour_agreement(NeighbourAgreementOptions options = {});
 
 }  // namespace ladder::train
