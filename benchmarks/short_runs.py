@@ -59,6 +59,8 @@ COMMON = {
     "warm-up": ["--warm-up", "1"],
     "mutual information": ["--mutual-information", "0.1"],
     "mutual information .3": ["--mutual-information", "0.3"],
+    "neighbours": ["--neighbours", "1"],
+    "neighbours, mutual information": ["--neighbours", "1", "--mutual-information", "0.1"],
     "pseudo-labels": ["--pseudo-labels", "1"],
     "running means": ["--average-weights", "0.999"],
     "three starts": ["--candidates", "3", "--candidate-epochs", "3"],
