@@ -9,7 +9,7 @@ namespace ladder::data {
 
 struct NeighbourOptions {
   int64_t k = 10;  ///< neighbours of each row
-  /// Rows that neighbours are looked for among: so many, drawn at random. 0: all.
+  /// Number of rows, drawn at random, among which neighbours are looked for. 0: all rows.
   int64_t pool = 0;
   uint64_t seed = 1;  ///< of the draw
 };

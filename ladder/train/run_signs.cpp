@@ -4,12 +4,9 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <vector>
 
-#include "ladder/core/finite.h"
-#include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/median.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/unlabeled_loss.h"

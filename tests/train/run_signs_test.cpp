@@ -3,7 +3,6 @@
 #include <torch/torch.h>
 
 #include <cmath>
-#include <limits>
 
 #include "ladder/train/evaluate.h"
 #include "tests/support/catch.h"

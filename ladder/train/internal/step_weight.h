@@ -2,8 +2,26 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/Device.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+
+#include "ladder/train/objective.h"
 
 namespace ladder::train {
+
+/// Refuse a weight of a cost that is negative or not finite.
+inline void check_weight(const char* piece, double weight) {
+  TORCH_CHECK(std::isfinite(weight) && weight >= 0, piece,
+              ": expected a finite weight of at least 0 but got ", weight, ".");
+}
+
+/// Refuse a step that ran no unlabeled rows.
+inline void check_runs_unlabeled_rows(const char* piece, const StepValues& values) {
+  TORCH_CHECK(values.unlabeled_logits.defined(), piece,
+              ": expected a network with a denoising cost, which runs unlabeled rows, but got one "
+              "without.");
+}
 
 /// The weight of a cost, which may change from step to step. It is a tensor that stays where it is,
 /// so that a step that is recorded on a GPU reads the weight of now.

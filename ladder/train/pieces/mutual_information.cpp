@@ -36,9 +36,7 @@ class MutualInformation : public ObjectivePiece {
   }
 
   torch::Tensor cost(const StepValues& values) override {
-    TORCH_CHECK(values.unlabeled_logits.defined(),
-                "mutual_information: expected a network with a denoising cost, which runs "
-                "unlabeled rows, but got one without.");
+    check_runs_unlabeled_rows("mutual_information", values);
     const auto cost = [&] {
       const auto& logits = values.unlabeled_logits;
       const threads::OneThread serial(threads::is_small(logits));
@@ -55,9 +53,7 @@ class MutualInformation : public ObjectivePiece {
 }  // namespace
 
 std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options) {
-  TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
-              "mutual_information: expected a finite weight of at least 0 but got ", options.weight,
-              ".");
+  check_weight("mutual_information", options.weight);
   TORCH_CHECK(std::isfinite(options.spread) && options.spread >= 0,
               "mutual_information: expected a finite spread of at least 0 but got ", options.spread,
               ".");

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
-#include <cmath>
 #include <string>
 #include <utility>
 
@@ -35,9 +34,7 @@ class NeighbourAgreement : public ObjectivePiece {
   }
 
   torch::Tensor cost(const StepValues& values) override {
-    TORCH_CHECK(values.unlabeled_logits.defined(),
-                "neighbour_agreement: expected a network with a denoising cost, which runs "
-                "unlabeled rows, but got one without.");
+    check_runs_unlabeled_rows("neighbour_agreement", values);
     const auto cost = [&] {
       TORCH_CHECK(values.batch.paired,
                   "neighbour_agreement: expected batches of paired rows but got others (give the "
@@ -60,9 +57,7 @@ class NeighbourAgreement : public ObjectivePiece {
 }  // namespace
 
 std::shared_ptr<ObjectivePiece> neighbour_agreement(NeighbourAgreementOptions options) {
-  TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
-              "neighbour_agreement: expected a finite weight of at least 0 but got ",
-              options.weight, ".");
+  check_weight("neighbour_agreement", options.weight);
   TORCH_CHECK(options.from >= 0 && options.from < options.until,
               "neighbour_agreement: expected epochs 0 <= from < until but got from ", options.from,
               " until ", options.until, ".");

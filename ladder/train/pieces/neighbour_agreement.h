@@ -18,8 +18,8 @@ struct NeighbourAgreementOptions {
 
 /// Return a cost over pairs of neighbouring unlabeled rows (n, m), M / 2 of M rows:
 ///
-///     w(t) mean over pairs of (CE(p_n, p_m) + CE(p_m, p_n)) / 2,   CE(p, q) = - sum over c of p_c
-///     log q_c
+///     w(t) mean over pairs of (CE(p_n, p_m) + CE(p_m, p_n)) / 2
+///     CE(p, q) = - sum over c of p_c log q_c
 ///
 /// p_n are the class probabilities of corrupted row n. No gradient flows into the first argument of
 /// CE: each row learns what its neighbour is taken for, and the gradient of its logits is

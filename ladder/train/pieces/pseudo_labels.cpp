@@ -4,7 +4,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "ladder/core/internal/threads.h"
@@ -63,9 +62,7 @@ class PseudoLabels : public ObjectivePiece {
 }  // namespace
 
 std::shared_ptr<ObjectivePiece> pseudo_labels(PseudoLabelOptions options) {
-  TORCH_CHECK(std::isfinite(options.weight) && options.weight >= 0,
-              "pseudo_labels: expected a finite weight of at least 0 but got ", options.weight,
-              ".");
+  check_weight("pseudo_labels", options.weight);
   TORCH_CHECK(options.threshold >= 0 && options.threshold < 1,
               "pseudo_labels: expected a threshold from 0 to below 1 but got ", options.threshold,
               ".");
