@@ -5,23 +5,27 @@
 //   ladder-diagnose runs/fast/seed-*
 //
 // A column for each sign, without labels: `cut`, pairs of neighbouring training images in different
-// classes; `noise`, images that noise moves to another class; `entropy`, of the predictions;
-// `others`, images that the other runs put into another class, where all runs share their images.
-// Then what needs labels: the test error, and the two classes that are confused most. Seconds a
-// run.
+// classes; `lost`, images in clusters that lie among another class (train::lost_clusters), which
+// are listed below the table; `noise`, images that noise moves to another class; `entropy`, of the
+// predictions; `others`, images that the other runs put into another class, where all runs share
+// their images. Then what needs labels: the test error, and the two classes that are confused most.
+// Seconds a run.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/neighbours.h>
 #include <ladder/train/evaluate.h>
 #include <ladder/train/level_costs.h>
+#include <ladder/train/lost_clusters.h>
 #include <ladder/train/run_signs.h>
 #include <ladder/train/scaled_objective.h>
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "apps/support/command_line.h"
+#include "apps/support/moves_text.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/recorded_run.h"
@@ -36,10 +40,11 @@ constexpr const char* kProgram = "ladder-diagnose";
 
 struct Row {
   std::string run = {};
-  double cut = 0, noise = 0, entropy = 0, others = 0;
+  double cut = 0, lost = 0, noise = 0, entropy = 0, others = 0;
   double error = 0;
   std::string confusion = {};
   torch::Tensor classes = {};
+  std::string moves = {};
 };
 
 // "7 as 4: 106": the two classes that are confused most.
@@ -78,11 +83,13 @@ std::string rank_correlation(const std::vector<double>& a, const std::vector<dou
 }
 
 std::string table(const std::vector<Row>& rows) {
-  auto text = fmt::format("{:<28} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %",
-                          "noise %", "entropy", "others %", "test error", "most confused");
+  auto text =
+      fmt::format("{:<28} {:>6} {:>6} {:>6} {:>8} {:>7}   {:>10}  {}\n", "run", "cut %", "lost %",
+                  "noise %", "entropy", "others %", "test error", "most confused");
   for (const auto& row : rows) {
-    text += fmt::format("{:<28} {:>6.2f} {:>7.2f} {:>8.4f} {:>8.2f}   {:>10.2f}  {}\n", row.run,
-                        row.cut, row.noise, row.entropy, row.others, row.error, row.confusion);
+    text += fmt::format("{:<28} {:>6.2f} {:>6.2f} {:>7.2f} {:>8.4f} {:>8.2f}   {:>10.2f}  {}\n",
+                        row.run, row.cut, row.lost, row.noise, row.entropy, row.others, row.error,
+                        row.confusion);
   }
   if (rows.size() < 3) return text;
   const auto column = [&](double Row::*value) {
@@ -92,9 +99,9 @@ std::string table(const std::vector<Row>& rows) {
   };
   const auto errors = column(&Row::error);
   const auto with = [&](double Row::*value) { return rank_correlation(column(value), errors); };
-  return text + fmt::format("{:<28} {:>6} {:>7} {:>8} {:>8}\n", "rank correlation with error",
-                            with(&Row::cut), with(&Row::noise), with(&Row::entropy),
-                            with(&Row::others));
+  return text + fmt::format("{:<28} {:>6} {:>6} {:>7} {:>8} {:>8}\n", "rank correlation with error",
+                            with(&Row::cut), with(&Row::lost), with(&Row::noise),
+                            with(&Row::entropy), with(&Row::others));
 }
 
 // Costs of each level, beside that of the best affine function of the lateral input. Scaled weights
@@ -117,7 +124,7 @@ std::string levels_table(const std::string& run, Ladder& net, const runs::RunCon
 int run(int argc, char** argv) {
   std::vector<fs::path> folders;
   std::optional<fs::path> data_dir;
-  int64_t rows = 10'000;
+  int64_t rows = std::numeric_limits<int64_t>::max();
   int64_t neighbours = 10;
   bool levels = false, help = false, version = false;
   apps::CommandLine line(kProgram, "Print the signs that a run was left behind by the others.");
@@ -127,7 +134,7 @@ int run(int argc, char** argv) {
         folders.push_back(apps::parse_folder(name, text));
       },
       /*repeated=*/true);
-  line.integer("rows", "training images to look at (10000)", rows, 100);
+  line.integer("rows", "training images to look at (all)", rows, 100);
   line.integer("neighbours", "nearest images of each (10)", neighbours, 1, 99);
   line.flag("data-dir", "DIR", "folder of the data (the run's)",
             [&](const auto& flag, const auto& text) { data_dir = apps::parse_folder(flag, text); });
@@ -157,9 +164,11 @@ int run(int argc, char** argv) {
       const auto count = std::min(rows, images->train.inputs.size(0));
       x = data::to_unit_float(images->train.inputs.narrow(0, 0, count)).flatten(1);
       test = data::to_unit_float(images->test.inputs).flatten(1);
-      nearest = data::nearest_neighbours(x, {.k = neighbours});
+      nearest = data::nearest_neighbours(x, {.k = neighbours, .exact = false});
     }
     const auto signs = train::run_signs(net, x);
+    const auto seen = train::clean_features(net, x);
+    const auto lost = train::lost_clusters(seen.features, seen.classes, nearest);
     if (levels) {
       constexpr int64_t kRows = 1000;
       level_tables +=
@@ -169,11 +178,13 @@ int run(int argc, char** argv) {
     all.push_back(
         {.run = folder.string(),
          .cut = train::neighbour_cut(nearest, signs.classes),
+         .lost = 100 * lost.ge(0).to(torch::kDouble).mean().item<double>(),
          .noise = signs.disagreement,
          .entropy = signs.entropy,
          .error = 100 * predicted.ne(images->test.labels).to(torch::kDouble).mean().item<double>(),
          .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
-         .classes = signs.classes});
+         .classes = signs.classes,
+         .moves = apps::moves_text(seen.classes, lost)});
   }
   if (all.size() > 1) {
     std::vector<torch::Tensor> classes;
@@ -181,7 +192,11 @@ int run(int argc, char** argv) {
     const auto others = train::disagreements(classes);
     for (size_t i = 0; i < all.size(); ++i) all[i].others = others[i];
   }
-  apps::print(table(all) + level_tables);
+  std::string moves;
+  for (const auto& row : all) {
+    if (!row.moves.empty()) moves += fmt::format("lost in {}: {}\n", row.run, row.moves);
+  }
+  apps::print(table(all) + moves + level_tables);
   return 0;
 }
 

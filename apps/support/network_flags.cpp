@@ -137,6 +137,11 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
         "unlabeled rows).");
   }
+  if (config.pieces.repair > 0 && !decoder) {
+    throw UsageError(
+        "expected a weight above 0 in --lambda for --repair but got none (a baseline reads no "
+        "unlabeled rows).");
+  }
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

@@ -5,12 +5,15 @@
 #include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
+#include <ladder/train/pieces/cluster_repair.h>
 #include <ladder/train/pieces/neighbour_agreement.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <utility>
 
+#include "apps/support/moves_text.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
 
@@ -180,6 +183,14 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
   rows.paired_until = epochs.until;
 }
 
+// "moving clusters after epoch 16: 185 rows from 2 to 1".
+std::string look_text(const train::ClusterLook& look) {
+  const auto moves = moves_text(look.classes, look.lost);
+  return moves.empty()
+             ? fmt::format("no cluster lies in the wrong class after epoch {}", look.epoch)
+             : fmt::format("moving clusters after epoch {}: {}", look.epoch, moves);
+}
+
 }  // namespace
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
@@ -251,7 +262,9 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   options.ranks = place.ranks;
   options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
-  train::Trainer trainer(runs::objective_of(run.config, net), std::move(rows), options);
+  const auto on_look = [&line](const train::ClusterLook& look) { line.print(look_text(look)); };
+  auto objective = runs::objective_of(run.config, net, rows.training, on_look);
+  train::Trainer trainer(std::move(objective), std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {
     line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));

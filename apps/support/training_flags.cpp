@@ -94,6 +94,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("neighbours", "WEIGHT",
               "weight of equal predictions for rows that lie near each other, in epochs 5 to 10",
               config.pieces.neighbours);
+  line.number("repair", "WEIGHT",
+              "weight of a cost that moves clusters whose neighbours are of another class into "
+              "that class",
+              config.pieces.repair);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",
               config.pieces.lambda_ramp);

@@ -6,16 +6,136 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 
 namespace ladder::data {
 namespace {
 
 constexpr int64_t kDistanceRows = 500;  // at a time: 20 MB of distances to 10,000 rows
+constexpr int64_t kQueries = 64;        // rows of a task
+constexpr int64_t kTile = 2048;         // rows of the pool at a time: distances stay in the cache
+constexpr int64_t kCandidates = 4;      // for each neighbour, where components stand for rows
+constexpr double kVariance = 0.8;       // that the components hold
+constexpr int64_t kVarianceRows = 10'000;  // that they are found from
+
+// The rows of least distance to one row, of all that were offered.
+class Nearest {
+ public:
+  explicit Nearest(size_t most) : most_(most) { heap_.reserve(most + 1); }
+
+  // Offer rows first, first + 1, ... at these distances, but the row `self`.
+  void offer(const float* distances, int64_t count, int64_t first, int64_t self) {
+    constexpr int64_t kBlock = 16;
+    for (int64_t begin = 0; begin < count; begin += kBlock) {
+      const auto end = std::min(begin + kBlock, count);
+      int near = 0;
+      for (auto i = begin; i < end; ++i) near |= static_cast<int>(distances[i] < worst_);
+      if (near == 0) continue;
+      for (auto i = begin; i < end; ++i) {
+        if (distances[i] < worst_ && first + i != self) add({distances[i], first + i});
+      }
+    }
+  }
+
+  // Write the rows, nearest first.
+  void write(int64_t* rows) {
+    std::sort(heap_.begin(), heap_.end());
+    for (const auto& [distance, row] : heap_) *rows++ = row;
+  }
+
+ private:
+  void add(std::pair<float, int64_t> found) {
+    heap_.push_back(found);
+    std::push_heap(heap_.begin(), heap_.end());
+    if (heap_.size() > most_) {
+      std::pop_heap(heap_.begin(), heap_.end());
+      heap_.pop_back();
+    }
+    if (heap_.size() == most_) worst_ = heap_.front().first;
+  }
+
+  size_t most_;
+  std::vector<std::pair<float, int64_t>> heap_;
+  float worst_ = std::numeric_limits<float>::infinity();
+};
+
+// For each row of x, float32 [n, d], the places of its `most` nearest rows of `others` [p, d],
+// nearest first. `place` is that of each row itself, or -1.
+at::Tensor search(const at::Tensor& x, const at::Tensor& others, const at::Tensor& place,
+                  int64_t most) {
+  const auto count = x.size(0);
+  const auto squares = others.square().sum(1);
+  auto nearest = at::empty({count, most}, place.options());
+  const auto* const own = place.const_data_ptr<int64_t>();
+  auto* const found = nearest.mutable_data_ptr<int64_t>();
+  threads::for_tasks((count + kQueries - 1) / kQueries, [&](int64_t task) {
+    const at::NoGradGuard no_gradients;
+    const auto begin = task * kQueries;
+    const auto size = std::min(kQueries, count - begin);
+    const auto rows = x.narrow(0, begin, size);
+    std::vector<Nearest> lists(static_cast<size_t>(size), Nearest(static_cast<size_t>(most)));
+    at::Tensor distances;
+    for (int64_t first = 0; first < others.size(0); first += kTile) {
+      const auto width = std::min(kTile, others.size(0) - first);
+      if (!distances.defined() || distances.size(1) != width) {
+        distances = at::empty({size, width}, x.options());
+      }
+      // |a - b|^2 without |a|^2, which is the same for all neighbours b of a.
+      at::addmm_out(distances, squares.narrow(0, first, width).unsqueeze(0), rows,
+                    others.narrow(0, first, width).t(), 1, -2);
+      for (int64_t i = 0; i < size; ++i) {
+        lists[static_cast<size_t>(i)].offer(distances.const_data_ptr<float>() + i * width, width,
+                                            first, own[begin + i]);
+      }
+    }
+    for (int64_t i = 0; i < size; ++i) {
+      lists[static_cast<size_t>(i)].write(found + (begin + i) * most);
+    }
+  });
+  return nearest;
+}
+
+// The `k` nearest of the candidates [n, m] of each row, which are rows of `others`.
+at::Tensor choose(const at::Tensor& x, const at::Tensor& others, const at::Tensor& candidates,
+                  int64_t k) {
+  const auto squares = others.square().sum(1);
+  auto nearest = at::empty({x.size(0), k}, candidates.options());
+  threads::for_tasks((x.size(0) + kQueries - 1) / kQueries, [&](int64_t task) {
+    const at::NoGradGuard no_gradients;
+    const auto end = std::min((task + 1) * kQueries, x.size(0));
+    for (auto i = task * kQueries; i < end; ++i) {
+      const auto these = candidates.select(0, i);
+      const auto distances = at::addmv(squares.index_select(0, these),
+                                       others.index_select(0, these), x.select(0, i), 1, -2);
+      const auto order = std::get<1>(distances.sort(0)).narrow(0, 0, k);
+      nearest.select(0, i).copy_(these.index_select(0, order));
+    }
+  });
+  return nearest;
+}
+
+// The principal components that hold kVariance of the variance of x [n, d]: [d, components].
+// Undefined where these are not much fewer than d.
+at::Tensor components(const at::Tensor& x, uint64_t seed) {
+  const auto d = x.size(1);
+  auto sample = x;
+  if (x.size(0) > kVarianceRows) {
+    sample = x.index_select(0, permutation(x.size(0), seed).narrow(0, 0, kVarianceRows));
+  }
+  const auto centred = sample - sample.mean(0);
+  const auto [variances, directions] = at::linalg_eigh(at::mm(centred.t(), centred));  // ascending
+  const auto held = variances.clamp_min(0).flip(0).cumsum(0);
+  const auto wanted = held.select(0, d - 1) * kVariance;
+  const auto count = held.lt(wanted).sum().item<int64_t>() + 1;
+  if (4 * count > d) return {};
+  return directions.narrow(1, d - count, count).contiguous();
+}
 
 }  // namespace
 
@@ -43,6 +163,16 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   const auto place = at::full({count}, -1, pool.options());
   place.index_copy_(0, pool, at::arange(pool.numel(), pool.options()));
   const auto others = gather_floating_rows(x, pool).flatten(1);
+  if (others.is_cpu() && others.scalar_type() == at::kFloat) {
+    const auto rows = floating_rows(x).flatten(1);
+    const auto most = std::min(kCandidates * k, pool.numel() - 1);
+    const auto basis = options.exact ? at::Tensor() : components(others, options.seed);
+    const auto places =
+        basis.defined()
+            ? choose(rows, others, search(rows.mm(basis), others.mm(basis), place, most), k)
+            : search(rows, others, place, k);
+    return pool.index_select(0, places.flatten()).view_as(places);
+  }
   const auto squares = others.square().sum(1).unsqueeze(0);
   std::vector<at::Tensor> parts;
   for (int64_t begin = 0; begin < count; begin += kDistanceRows) {

@@ -210,7 +210,9 @@ void SemiSampler::put_labeled(const torch::Tensor& rows, SemiBatch& batch) const
 }
 
 void SemiSampler::put_unlabeled(const torch::Tensor& rows, SemiBatch& batch) const {
-  if (unlabeled_batch_ > 0) batch.x_unlabeled = inputs_of(rows);
+  if (unlabeled_batch_ == 0) return;
+  batch.x_unlabeled = inputs_of(rows);
+  batch.unlabeled_rows = rows;
 }
 
 torch::Tensor SemiSampler::labeled_rows(int64_t step) {

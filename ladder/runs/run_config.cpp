@@ -6,6 +6,7 @@
 #include <ladder/io/internal/beginning.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/pieces/cluster_repair.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
 #include <ladder/train/pieces/neighbour_agreement.h>
@@ -84,6 +85,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
   visit("spread", Role::kExperiment, config.pieces.spread);
   visit("neighbours", Role::kExperiment, config.pieces.neighbours);
+  visit("repair", Role::kExperiment, config.pieces.repair);
   visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
@@ -384,7 +386,9 @@ models::NetworkOptions network_of(const RunConfig& config) {
   return network;
 }
 
-std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net) {
+std::shared_ptr<train::Objective> objective_of(
+    const RunConfig& config, const Ladder& net, const data::SemiData& rows,
+    std::function<void(const train::ClusterLook&)> on_look) {
   auto objective = config.scaled_lambda.value_or(false)
                        ? train::scaled_objective(net, {.weights = config.network.lambda})
                        : train::objective(net);
@@ -402,6 +406,11 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
   if (config.pieces.neighbours > 0) {
     pieces.push_back(
         train::neighbour_agreement({.weight = config.pieces.neighbours, .device = config.device}));
+  }
+  if (config.pieces.repair > 0) {
+    pieces.push_back(train::cluster_repair(
+        net, rows.inputs, rows.unlabeled,
+        {.weight = config.pieces.repair, .device = config.device, .on_look = std::move(on_look)}));
   }
   if (config.pieces.lambda_ramp > 0) {
     pieces.push_back(

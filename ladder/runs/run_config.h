@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <ladder/data/sampler.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
 #include <ladder/nn/ladder.h>
@@ -12,11 +13,16 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace ladder::train {
+struct ClusterLook;
+}
 
 namespace ladder::runs {
 
@@ -96,8 +102,11 @@ void apply(const models::Recipe& recipe, RunConfig& config);
 models::NetworkOptions network_of(const RunConfig& config);
 
 /// The objective to train `net` with: its lambda, fixed or scaled (train::scaled_objective), and
-/// the pieces. Initialise the parameters first: row projection keeps their norms.
-std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net);
+/// the pieces. Initialise the parameters first: row projection keeps their norms. `rows` are those
+/// it is trained on, and `on_look` is called, where the settings repair clusters.
+std::shared_ptr<train::Objective> objective_of(
+    const RunConfig& config, const Ladder& net, const data::SemiData& rows = {},
+    std::function<void(const train::ClusterLook&)> on_look = {});
 
 /// Set the statistics of ranks to those that were asked for, else those of the run that is
 /// continued, if one is, else local. Rank 0, which knows that run, decides for all; without ranks

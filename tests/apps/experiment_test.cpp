@@ -78,6 +78,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"mutual_information", 0.0},
                          {"spread", 1.0},
                          {"neighbours", 0.0},
+                         {"repair", 0.0},
                          {"lambda_ramp", 0.0},
                          {"average_weights", 0.0},
                          {"unlabeled_batch", 20},
@@ -423,6 +424,19 @@ TEST_CASE("ladder-mnist: --neighbours compares near rows in its epochs", "[cli]"
         nlohmann::json::parse(lines[epoch - 1]).at("others").at("neighbour").get<double>();
     CHECK((cost > 0) == (epoch > 4));
   }
+}
+
+TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
+  const MnistPlace place;
+  const auto told = place.run("run", {"--repair=1", "--epochs=8"});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  CHECK(place.read("run", "config.json").at("repair") == 1.0);
+  for (const char* const look : {"after epoch 4", "after epoch 6"}) {
+    CHECK(told.out.find(look) != std::string::npos);
+  }
+  const auto last = lines_of(file_bytes(place.file("run", "metrics.jsonl"))).back();
+  CHECK(nlohmann::json::parse(last).at("others").at("cluster repair") == 0.0);
 }
 
 TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", "[cli]") {

@@ -250,6 +250,9 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--lambda", "none", "--neighbours", "1"}) ==
         "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
         "unlabeled rows).");
+  CHECK(sentence({"--lambda", "none", "--repair", "1"}) ==
+        "expected a weight above 0 in --lambda for --repair but got none (a baseline reads no "
+        "unlabeled rows).");
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");

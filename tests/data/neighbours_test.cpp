@@ -55,6 +55,30 @@ TEST_CASE("nearest_neighbours looks among the rows of a pool", "[data]") {
   CHECK_FALSE(nearest_neighbours(x, {.k = 3, .pool = 50, .seed = 3}).equal(found));
 }
 
+TEST_CASE("nearest_neighbours finds nearly all of them by principal components", "[data]") {
+  // 3,000 rows of 80 columns that lie near 6 dimensions, some 1 % of their variance beside them.
+  const auto draw = [](uint64_t seed, int64_t rows, int64_t columns) {
+    return ops::standard_normal(NoiseDraw{seed, 0, {}}, rows, columns, torch::kFloat32);
+  };
+  const auto x = draw(1, 3000, 6).mm(draw(2, 6, 80)) + 0.25 * draw(3, 3000, 80);
+  const auto exact = nearest_neighbours(x, {.k = 5});
+  const auto found = nearest_neighbours(x, {.k = 5, .exact = false});
+  const auto there = found.unsqueeze(2).eq(exact.unsqueeze(1)).any(2).to(torch::kDouble);
+  CHECK(there.mean().item<double>() > 0.9);
+  CHECK_FALSE(found.eq(torch::arange(3000).unsqueeze(1)).any().item<bool>());
+  require_equal(nearest_neighbours(x, {.k = 5, .exact = false}), found);
+  // Of those that were found the first is the nearest.
+  const auto first = found.select(1, 0);
+  const auto distances = [&](const torch::Tensor& rows) {
+    return (x - x.index_select(0, rows)).to(torch::kDouble).norm(2, 1);
+  };
+  CHECK(distances(first).le(distances(found.select(1, 4))).all().item<bool>());
+  // Rows whose variance lies in all columns are searched exactly.
+  const auto flat = draw(4, 500, 20);
+  require_equal(nearest_neighbours(flat, {.k = 5, .exact = false}),
+                nearest_neighbours(flat, {.k = 5}));
+}
+
 TEST_CASE("nearest_neighbours says what it expects", "[data]") {
   const auto x = torch::rand({3, 12});
   CHECK(error_text([&] { nearest_neighbours(x, {.k = 3}); }) ==

@@ -73,6 +73,7 @@ TEST_CASE("SemiSampler hands out matching rows and labels", "[data]") {
     CHECK(torch::equal(batch.y, rows_in(batch.x_labeled).remainder(7)));
     CHECK(torch::equal(rows_in(batch.x_labeled), sampler.labeled_rows(step)));
     CHECK(torch::equal(rows_in(batch.x_unlabeled), sampler.unlabeled_rows(step)));
+    CHECK(torch::equal(batch.unlabeled_rows, sampler.unlabeled_rows(step)));
     CHECK(batch.x_unlabeled.select(1, 1)
               .sub(batch.x_unlabeled.select(1, 0))
               .eq(0.5)

@@ -61,6 +61,7 @@ RunConfig unusual() {
                    .mutual_information = 0.1,
                    .spread = 4,
                    .neighbours = 1,
+                   .repair = 2,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
@@ -140,7 +141,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 49);
+  CHECK(fields == 50);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -350,6 +351,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.mutual_information = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
   CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.repair = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
@@ -379,7 +381,7 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   const auto objective = [&] {
     auto net = models::network(runs::network_of(config));
     reset_parameters(*net, 1);
-    return runs::objective_of(config, net)->settings();
+    return runs::objective_of(config, net, {.inputs = torch::zeros({20, 6})})->settings();
   };
   auto plain = objective();
   CHECK(plain.at("lambda") == "10, 1, 0.1");
@@ -389,11 +391,14 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .pseudo_labels = 0.5,
                    .mutual_information = 0.25,
                    .spread = 2,
-                   .neighbours = 0.75};
+                   .neighbours = 0.75,
+                   .repair = 1.5};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
-  CHECK(all.at("pieces") == "row projection, pseudo-label, mutual information, neighbour");
+  CHECK(all.at("pieces") ==
+        "row projection, pseudo-label, mutual information, neighbour, cluster repair");
   CHECK(all.at("neighbour.weight") == "0.75");
+  CHECK(all.at("cluster repair.weight") == "1.5");
   CHECK(all.at("pseudo-label.weight") == "0.5");
   CHECK(all.at("mutual information.weight") == "0.25");
   CHECK(all.at("mutual information.spread") == "2");

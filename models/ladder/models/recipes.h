@@ -58,6 +58,7 @@ struct RecipePieces {
   double mutual_information = 0;  ///< weight of train::mutual_information
   double spread = 1;              ///< its weight of evenly spread predictions
   double neighbours = 0;          ///< weight of train::neighbour_agreement
+  double repair = 0;              ///< weight of train::cluster_repair
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
 };

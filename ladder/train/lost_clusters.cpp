@@ -1,0 +1,155 @@
+#include "ladder/train/lost_clusters.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <string>
+
+#include "ladder/core/floating_rows.h"
+#include "ladder/core/random.h"
+#include "ladder/nn/internal/encoder.h"
+#include "ladder/train/internal/k_means.h"
+
+namespace ladder::train {
+namespace {
+
+std::string shape_of(const at::Tensor& x) {
+  return x.defined() ? c10::str(x.sizes()) : std::string("none");
+}
+
+// Values of rows [n, units]: feature maps by their means over positions.
+at::Tensor values_of(const at::Tensor& h) { return h.dim() > 2 ? h.flatten(2).mean(2) : h; }
+
+void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
+           const at::Tensor& neighbours, const LostClusterOptions& options) {
+  TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.numel() > 0 &&
+                  classes.scalar_type() == at::kLong && classes.min().item<int64_t>() >= 0,
+              "lost_clusters: expected int64 classes [rows], from 0, but got ", shape_of(classes),
+              ".");
+  const auto n = classes.size(0);
+  TORCH_CHECK(!features.empty(), "lost_clusters: expected features but got none.");
+  for (const auto& one : features) {
+    TORCH_CHECK(one.defined() && one.dim() == 2 && one.size(0) == n && one.is_floating_point(),
+                "lost_clusters: expected floating features [", n, ", units] but got ",
+                shape_of(one), ".");
+  }
+  TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.size(0) == n &&
+                  neighbours.size(1) > 0 && neighbours.scalar_type() == at::kLong,
+              "lost_clusters: expected int64 neighbours [", n, ", k] but got ",
+              shape_of(neighbours), ".");
+  const auto [lowest, highest] = neighbours.aminmax();
+  TORCH_CHECK(lowest.item<int64_t>() >= 0 && highest.item<int64_t>() < n,
+              "lost_clusters: expected neighbours in 0..", n - 1, " but got ",
+              lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
+  TORCH_CHECK(options.groups >= 2, "lost_clusters: expected at least 2 groups but got ",
+              options.groups, ".");
+  TORCH_CHECK(options.splits >= 1, "lost_clusters: expected at least 1 split but got ",
+              options.splits, ".");
+  TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
+              options.margin, ".");
+  TORCH_CHECK(options.least_rows >= 1, "lost_clusters: expected least_rows of at least 1 but got ",
+              options.least_rows, ".");
+}
+
+// The class that each group of the rows of class `own` is lost to, or -1: [groups]. `group` is that
+// of each of these rows; `theirs` [rows, k] are the groups of their neighbours, -1 in other
+// classes, and `classes` the classes of these.
+at::Tensor lost_to(const at::Tensor& group, const at::Tensor& theirs, const at::Tensor& classes,
+                   int64_t own, int64_t groups, int64_t class_count,
+                   const LostClusterOptions& options) {
+  const auto outside = theirs.ne(group.unsqueeze(1));
+  const auto pairs = (group.unsqueeze(1) * class_count + classes).masked_select(outside);
+  const auto counts = pairs.bincount({}, groups * class_count).view({groups, class_count});
+  const auto stay = counts.select(1, own).clone();
+  counts.select(1, own).zero_();
+  const auto [most, other] = counts.max(1);
+  const auto rows = group.bincount({}, groups);
+  const auto lost =
+      most.gt(options.margin * stay) & rows.ge(options.least_rows) & rows.le(group.numel() / 2);
+  return at::where(lost, other, -1);
+}
+
+}  // namespace
+
+CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const torch::Tensor& rows,
+                             uint64_t seed, int64_t batch_size) {
+  TORCH_CHECK(!net.is_empty(), "clean_features: expected a network but got an empty Ladder.");
+  TORCH_CHECK(inputs.defined() && inputs.dim() >= 2,
+              "clean_features: expected inputs [rows, ...] but got ", shape_of(inputs), ".");
+  const auto count = rows.defined() ? rows.numel() : inputs.size(0);
+  TORCH_CHECK(count >= 2 && batch_size >= 2,
+              "clean_features: expected at least 2 rows, in batches of at least 2, but got ", count,
+              " in batches of ", batch_size, ".");
+  const at::NoGradGuard no_gradients;
+  const auto& stages = net->stages;
+  const auto like = any_tensor(stages);
+  const auto top = static_cast<int64_t>(stages.size());
+  const auto middle = top / 2;
+  const auto order = permutation(count, seed).to(inputs.device());
+  std::vector<at::Tensor> classes;
+  std::vector<std::vector<at::Tensor>> parts(middle > 0 ? 2 : 1);
+  const auto batches = std::max<int64_t>(count / batch_size, 1);  // the last is the largest
+  for (int64_t i = 0; i < batches; ++i) {
+    const auto begin = i * batch_size;
+    const auto places = order.narrow(0, begin, i + 1 < batches ? batch_size : count - begin);
+    const auto x =
+        gather_floating_rows(inputs, rows.defined() ? rows.index_select(0, places) : places);
+    auto h = accept_rows("clean_features", "inputs", x, net->options.input_shape, like,
+                         RowUse::kMeasure);
+    auto pass = Pass::clean(h.size(0), Statistics::kBatch);
+    pass.compared = false;
+    for (int64_t level = 0; level <= top; ++level) {
+      if (level > 0) h = stages[static_cast<size_t>(level - 1)]->forward(h, pass).h;
+      if (level == middle) parts.back().push_back(values_of(h));
+      if (level == middle - 1) parts.front().push_back(values_of(h));
+    }
+    classes.push_back(h.argmax(1));
+  }
+  const auto whole = [&](const std::vector<at::Tensor>& shuffled) {
+    const auto all = at::cat(shuffled);
+    return at::empty_like(all).index_copy_(0, order, all);
+  };
+  CleanFeatures out{.classes = whole(classes), .features = {}};
+  for (const auto& part : parts) out.features.push_back(whole(part));
+  return out;
+}
+
+torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
+                            const torch::Tensor& classes, const torch::Tensor& neighbours,
+                            const LostClusterOptions& options) {
+  check(features, classes, neighbours, options);
+  const at::NoGradGuard no_gradients;
+  const auto class_count = classes.max().item<int64_t>() + 1;
+  // Splits in which each row is lost to each class.
+  const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
+  for (int64_t own = 0; own < class_count; ++own) {
+    const auto rows = classes.eq(own).nonzero().flatten();
+    const auto groups = std::min(options.groups, rows.numel() / options.least_rows);
+    if (groups < 2) continue;
+    const auto near = neighbours.index_select(0, rows);
+    const auto near_classes = classes.index_select(0, near.flatten()).view_as(near);
+    const auto group_of = at::full({classes.size(0)}, -1, classes.options());
+    for (const auto& one : features) {
+      const auto x = one.index_select(0, rows);
+      for (int64_t split = 0; split < options.splits; ++split) {
+        const auto group =
+            k_means(x, groups, stream_seed(options.seed, static_cast<uint64_t>(split)));
+        group_of.index_copy_(0, rows, group);
+        const auto near_groups = group_of.index_select(0, near.flatten()).view_as(near);
+        const auto other =
+            lost_to(group, near_groups, near_classes, own, groups, class_count, options)
+                .index_select(0, group);
+        const auto lost = other.ge(0).nonzero().flatten();
+        votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
+                         at::ones({}, votes.options()), /*accumulate=*/true);
+      }
+    }
+  }
+  const auto [most, to] = votes.max(1);
+  const auto splits = static_cast<int64_t>(features.size()) * options.splits;
+  return at::where(most.gt(0) & most.mul(2).ge(splits), to, -1);
+}
+
+}  // namespace ladder::train

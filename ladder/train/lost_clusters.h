@@ -1,0 +1,61 @@
+/// Clusters of rows that a network has put into the wrong class, found without labels.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "ladder/nn/ladder.h"
+
+namespace ladder::train {
+
+/// What a network makes of clean rows.
+struct CleanFeatures {
+  torch::Tensor classes;                ///< predictions, int64 [n]
+  std::vector<torch::Tensor> features;  ///< of the two levels in the middle, [n, units] each
+};
+
+/// Run the rows `rows` (int64 [n]; undefined: all) of `inputs` without noise, in batches of
+/// `batch_size` in an order drawn from `seed`, each normalised by its own statistics. The levels
+/// are L / 2, rounded down, and the one below; feature maps are averaged over their positions.
+/// Computes no gradients and leaves mode and statistics of the network as they are. Errors: an
+/// empty network; fewer than 2 rows, or a batch of fewer.
+CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs,
+                             const torch::Tensor& rows = {}, uint64_t seed = 1,
+                             int64_t batch_size = 1000);
+
+struct LostClusterOptions {
+  int64_t groups = 30;      ///< groups that the rows of each class are split into, at least 2
+  int64_t splits = 3;       ///< splits by each of the features, from other starts
+  double margin = 1.25;     ///< how many times as many neighbours the other class needs
+  int64_t least_rows = 20;  ///< of a group; smaller ones are left out
+  uint64_t seed = 1;        ///< of the starts
+};
+
+/// Return for each row the class that its cluster belongs to, or -1 where that is the one it has:
+/// int64 [n].
+///
+/// Each split divides the rows of each predicted class into groups by k-means on features. A group
+/// is *lost* in a split if, of the neighbours of its rows that lie outside of it, more than
+/// `margin` times as many are in one other class than in its own. A row gets another class if its
+/// group is lost to that class in at least half of the splits.
+///
+/// A cluster that has no label can join the wrong class: then all costs agree with it, and the
+/// network's own features keep it together. Its neighbours by distance of inputs still lie in its
+/// true class. One row says little (of its neighbours several are of other classes), a cluster of
+/// them says much.
+///
+/// `features`: [n, units] each; `classes`: int64 [n]; `neighbours`: int64 [n, k], see
+/// data::nearest_neighbours. Errors: other shapes or types; neighbours that are no rows; options
+/// out of range.
+///
+///     const auto neighbours = data::nearest_neighbours(x);
+///     const auto seen = train::clean_features(net, x);
+///     const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
+///     const auto rows = lost.ge(0).nonzero().flatten();  // those in the wrong class
+torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
+                            const torch::Tensor& classes, const torch::Tensor& neighbours,
+                            const LostClusterOptions& options = {});
+
+}  // namespace ladder::train

@@ -1,0 +1,63 @@
+/// A cost that moves clusters out of the wrong class, while the network trains.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ladder/nn/ladder.h"
+#include "ladder/train/lost_clusters.h"
+#include "ladder/train/objective.h"
+
+namespace ladder::train {
+
+/// What one look found.
+struct ClusterLook {
+  int64_t epoch = 0;      ///< done when it looked
+  torch::Tensor classes;  ///< predictions of the rows, int64 [m]
+  torch::Tensor lost;     ///< the class that the cluster of each row belongs to, or -1: int64 [m]
+};
+
+struct ClusterRepairOptions {
+  double weight = 1;  ///< w, at least 0
+  /// Parts of the run after which to look, ascending.
+  std::vector<double> at = {0.6, 0.75};
+  double lasts = 0.1;       ///< part of the run for which the cost is on after each
+  int64_t neighbours = 10;  ///< k of data::nearest_neighbours
+  LostClusterOptions clusters = {};
+  c10::Device device = c10::kCPU;                        ///< of the network
+  std::function<void(const ClusterLook&)> on_look = {};  ///< called after each look
+};
+
+/// Return a cost that looks for lost clusters (`lost_clusters`) among the unlabeled rows at some
+/// moments of a run, and for a while holds all rows in the class c_n that their clusters belong to:
+///
+///     w(t) / M sum over the M unlabeled rows n of a batch of a_n (-log p_n,c_n)
+///
+/// p_n are the class probabilities of corrupted row n. c_n is the class that the look found for a
+/// lost row, and the predicted one for the others, which keeps these where they are: without them
+/// a cluster that moves takes rows of the class that it leaves with it. If F of N rows are lost,
+/// a_n is N / (10 F) for these, so that they weigh a tenth of all, but at least 1 and at most 100,
+/// and 1 for the others. If none is lost, a_n is 0. w(t) is w from a look until `lasts` of the run
+/// later or until the next look, and 0 else.
+///
+/// A look takes a pass over the rows and a second or so; the first one also finds the neighbours
+/// (data::nearest_neighbours), which takes some seconds for 60,000 images.
+///
+/// `inputs` are the rows of data::SemiData, `unlabeled` its unlabeled ones (undefined: all); a
+/// batch says which it holds (SemiBatch::unlabeled_rows).
+///
+/// Errors: options out of range, an empty network, no rows; while training, a network that runs no
+/// unlabeled rows, or batches that do not say their rows.
+///
+///     auto repair = train::cluster_repair(net, data.training.inputs, data.training.unlabeled);
+///     auto objective = train::with_pieces(train::objective(net), {repair});
+std::shared_ptr<ObjectivePiece> cluster_repair(Ladder net, torch::Tensor inputs,
+                                               torch::Tensor unlabeled,
+                                               ClusterRepairOptions options = {});
+
+}  // namespace ladder::train

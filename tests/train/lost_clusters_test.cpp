@@ -1,0 +1,148 @@
+#include "ladder/train/lost_clusters.h"
+
+#include <torch/torch.h>
+
+#include <limits>
+
+#include "ladder/core/random.h"
+#include "ladder/data/neighbours.h"
+#include "ladder/train/internal/k_means.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::testing;
+using train::lost_clusters;
+
+namespace {
+
+// `rows` rows around (x, y), at most `spread` away in each direction.
+torch::Tensor blob(int64_t rows, double x, double y, double spread, uint64_t seed) {
+  const auto noise =
+      ops::standard_normal(NoiseDraw{seed, 0, {}}, rows, 2, torch::kFloat32).clamp(-1, 1);
+  return noise * spread + torch::tensor({x, y}, torch::kFloat32);
+}
+
+// 400 rows of class 0, 100 rows that lie among them but are taken for class 1, and 400 rows of
+// class 1 elsewhere. In the features of the network the 100 rows are a group of their own.
+struct Lost {
+  torch::Tensor inputs =
+      torch::cat({blob(400, 0, 0, 1, 1), blob(100, 0, 0, 1, 2), blob(400, 10, 0, 1, 3)});
+  torch::Tensor features =
+      torch::cat({blob(400, 0, 0, 1, 4), blob(100, 40, 0, 1, 5), blob(400, 20, 0, 1, 6)});
+  torch::Tensor classes =
+      torch::cat({torch::zeros({400}, torch::kInt64), torch::ones({500}, torch::kInt64)});
+  torch::Tensor neighbours = data::nearest_neighbours(inputs);
+  torch::Tensor right =
+      torch::cat({torch::full({400}, -1, torch::kInt64), torch::zeros({100}, torch::kInt64),
+                  torch::full({400}, -1, torch::kInt64)});
+};
+
+}  // namespace
+
+TEST_CASE("lost_clusters finds the cluster whose neighbours are of another class", "[train]") {
+  const Lost rows;
+  const auto found = lost_clusters({rows.features}, rows.classes, rows.neighbours, {.groups = 4});
+  require_equal(found, rows.right);
+  // By several features, of which one does not tell the cluster apart.
+  const auto blind = blob(900, 0, 0, 1, 7);
+  require_equal(lost_clusters({blind, rows.features}, rows.classes, rows.neighbours, {.groups = 4}),
+                rows.right);
+}
+
+TEST_CASE("lost_clusters leaves right predictions as they are", "[train]") {
+  const Lost rows;
+  const auto right = rows.classes * rows.right.ne(0);
+  const auto none = torch::full({900}, -1, torch::kInt64);
+  require_equal(lost_clusters({rows.features}, right, rows.neighbours, {.groups = 4}), none);
+  // Groups below the least size are left out, and so is a class of fewer rows than two of them.
+  require_equal(lost_clusters({rows.features}, rows.classes, rows.neighbours,
+                              {.groups = 4, .least_rows = 101}),
+                none);
+  require_equal(lost_clusters({rows.features}, rows.classes, rows.neighbours,
+                              {.groups = 4, .least_rows = 300}),
+                none);
+}
+
+TEST_CASE("lost_clusters says what it expects", "[train]") {
+  const Lost rows;
+  const auto error = [&](std::vector<torch::Tensor> features, torch::Tensor classes,
+                         torch::Tensor neighbours, train::LostClusterOptions options = {}) {
+    return error_text([&] { lost_clusters(features, classes, neighbours, options); });
+  };
+  const auto& [inputs, features, classes, neighbours, right] = rows;
+  CHECK(error({features}, classes.to(torch::kFloat), neighbours) ==
+        "lost_clusters: expected int64 classes [rows], from 0, but got [900].");
+  CHECK(error({}, classes, neighbours) == "lost_clusters: expected features but got none.");
+  CHECK(error({features.narrow(0, 0, 5)}, classes, neighbours) ==
+        "lost_clusters: expected floating features [900, units] but got [5, 2].");
+  CHECK(error({features}, classes, {}) ==
+        "lost_clusters: expected int64 neighbours [900, k] but got none.");
+  CHECK(error({features}, classes, neighbours + 1) ==
+        "lost_clusters: expected neighbours in 0..899 but got 900.");
+  CHECK(error({features}, classes, neighbours, {.groups = 1}) ==
+        "lost_clusters: expected at least 2 groups but got 1.");
+  CHECK(error({features}, classes, neighbours, {.splits = 0}) ==
+        "lost_clusters: expected at least 1 split but got 0.");
+  CHECK(error({features}, classes, neighbours, {.margin = 0.5}) ==
+        "lost_clusters: expected a margin of at least 1 but got 0.5.");
+  CHECK(error({features}, classes, neighbours, {.least_rows = 0}) ==
+        "lost_clusters: expected least_rows of at least 1 but got 0.");
+}
+
+TEST_CASE("k_means finds blobs that lie apart", "[train]") {
+  const auto x = torch::cat({blob(50, 0, 0, 1, 1), blob(50, 20, 0, 1, 2), blob(50, 0, 20, 1, 3)});
+  // Of ten starts some have a row of each blob; their groups are the blobs.
+  int64_t whole = 0;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto group = train::k_means(x, 3, seed);
+    REQUIRE(group.min().item<int64_t>() >= 0);
+    REQUIRE(group.max().item<int64_t>() <= 2);
+    require_equal(train::k_means(x, 3, seed), group);
+    bool same = true;
+    for (int64_t i = 0; i < 3; ++i) {
+      const auto part = group.narrow(0, 50 * i, 50);
+      same = same && part.eq(part[0]).all().item<bool>();
+    }
+    const auto ends = group.index_select(0, torch::tensor({0, 50, 100}));
+    if (same && std::get<0>(at::_unique(ends)).numel() == 3) ++whole;
+  }
+  CHECK(whole >= 1);
+}
+
+TEST_CASE("clean_features are those of the levels in the middle, in the order of the rows",
+          "[train]") {
+  auto net = small_ladder();
+  const auto rows = blobs();
+  const auto& x = rows.training.inputs;
+  const auto seen = train::clean_features(net, x, {}, 1, 300);  // one batch: its statistics
+  auto pass = Pass::clean(x.size(0), Statistics::kBatch);
+  pass.compared = false;
+  const torch::NoGradGuard no_gradients;
+  std::vector<torch::Tensor> levels = {x};
+  for (const auto& stage : net->stages) levels.push_back(stage->forward(levels.back(), pass).h);
+  REQUIRE(levels.size() == 4);
+  REQUIRE(seen.features.size() == 2);
+  require_equal(seen.features[0], x);
+  // The rows run in another order: a sum of 300 of them differs by at most 300 roundings of its
+  // largest term, and values here stay below 10.
+  const double bound = 300 * 10 * std::numeric_limits<float>::epsilon();
+  CHECK(torch::allclose(seen.features[1], levels[1], 0, bound));
+  const auto top = std::get<0>(levels[3].topk(2, 1));
+  const auto clear = (top.select(1, 0) - top.select(1, 1)).gt(100 * bound);
+  CHECK(clear.sum().item<int64_t>() > 150);
+  require_equal(seen.classes.masked_select(clear), levels[3].argmax(1).masked_select(clear));
+  // A choice of rows.
+  const auto some = torch::arange(10, 290, 2);
+  const auto chosen = train::clean_features(net, x, some, 1, 1000);
+  require_equal(chosen.features[0], x.index_select(0, some));
+  CHECK(chosen.classes.numel() == 140);
+  Ladder none(nullptr);
+  CHECK(error_text([&] { train::clean_features(none, x); }) ==
+        "clean_features: expected a network but got an empty Ladder.");
+  CHECK(error_text([&] { train::clean_features(net, x, torch::arange(1)); }) ==
+        "clean_features: expected at least 2 rows, in batches of at least 2, but got 1 in batches "
+        "of 1000.");
+}
