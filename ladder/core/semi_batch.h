@@ -27,7 +27,7 @@ struct SemiBatch {
   /// True where unlabeled row n + M / 2 is a neighbour of row n, for each n below M / 2 rounded
   /// down (data::SemiData::neighbours).
   bool paired = false;
-  /// Rows of data::SemiData that `x_unlabeled` holds, int64 [M]; undefined where nobody knows.
+  /// Rows of data::SemiData that `x_unlabeled` holds, int64 [M]; undefined for rows from elsewhere.
   torch::Tensor unlabeled_rows = {};
 };
 
