@@ -112,6 +112,15 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   const bool clean = decoder && network.lambda.size() > 1 &&
                      std::any_of(network.lambda.begin() + 1, network.lambda.end(),
                                  [](double weight) { return weight > 0; });
+  const auto needs_unlabeled = [decoder](const char* flag, double weight) {
+    if (weight > 0 && !decoder) {
+      throw UsageError(
+          fmt::format("expected a weight above 0 in --lambda for {} but got none (a baseline reads "
+                      "no unlabeled "
+                      "rows).",
+                      flag));
+    }
+  };
   if (config.pieces.pseudo_labels > 0 && !clean) {
     throw UsageError(
         "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
@@ -122,26 +131,14 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "expected a weight above 0 in --lambda for --candidates but got none (their predictions of "
         "unlabeled rows are compared).");
   }
-  if (config.pieces.mutual_information > 0 && !decoder) {
-    throw UsageError(
-        "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
-        "reads no unlabeled rows).");
-  }
+  needs_unlabeled("--mutual-information", config.pieces.mutual_information);
   if (config.pieces.spread != 1 && config.pieces.mutual_information == 0) {
     throw UsageError(fmt::format(
         "expected --mutual-information above 0 for --spread but got none (its spread would be {}).",
         config.pieces.spread));
   }
-  if (config.pieces.neighbours > 0 && !decoder) {
-    throw UsageError(
-        "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
-        "unlabeled rows).");
-  }
-  if (config.pieces.repair > 0 && !decoder) {
-    throw UsageError(
-        "expected a weight above 0 in --lambda for --repair but got none (a baseline reads no "
-        "unlabeled rows).");
-  }
+  needs_unlabeled("--neighbours", config.pieces.neighbours);
+  needs_unlabeled("--repair", config.pieces.repair);
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

@@ -164,7 +164,7 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   place.index_copy_(0, pool, at::arange(pool.numel(), pool.options()));
   const auto others = gather_floating_rows(x, pool).flatten(1);
   if (others.is_cpu() && others.scalar_type() == at::kFloat) {
-    const auto rows = floating_rows(x).flatten(1);
+    const auto rows = draws ? floating_rows(x).flatten(1) : others;
     const auto most = std::min(kCandidates * k, pool.numel() - 1);
     const auto basis = options.exact ? at::Tensor() : components(others, options.seed);
     const auto places =

@@ -11,6 +11,7 @@
 #include "ladder/core/random.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/k_means.h"
+#include "ladder/train/internal/measured_batches.h"
 
 namespace ladder::train {
 namespace {
@@ -90,10 +91,8 @@ CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const tor
   const auto order = permutation(count, seed).to(inputs.device());
   std::vector<at::Tensor> classes;
   std::vector<std::vector<at::Tensor>> parts(middle > 0 ? 2 : 1);
-  const auto batches = std::max<int64_t>(count / batch_size, 1);  // the last is the largest
-  for (int64_t i = 0; i < batches; ++i) {
-    const auto begin = i * batch_size;
-    const auto places = order.narrow(0, begin, i + 1 < batches ? batch_size : count - begin);
+  for_measured_batches(count, batch_size, [&](int64_t begin, int64_t size) {
+    const auto places = order.narrow(0, begin, size);
     const auto x =
         gather_floating_rows(inputs, rows.defined() ? rows.index_select(0, places) : places);
     auto h = accept_rows("clean_features", "inputs", x, net->options.input_shape, like,
@@ -106,7 +105,7 @@ CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const tor
       if (level == middle - 1) parts.front().push_back(values_of(h));
     }
     classes.push_back(h.argmax(1));
-  }
+  });
   const auto whole = [&](const std::vector<at::Tensor>& shuffled) {
     const auto all = at::cat(shuffled);
     return at::empty_like(all).index_copy_(0, order, all);

@@ -38,7 +38,8 @@ struct LostClusterOptions {
 ///
 /// Each split divides the rows of each predicted class into groups by k-means on features. A group
 /// is *lost* in a split if, of the neighbours of its rows that lie outside of it, more than
-/// `margin` times as many are in one other class than in its own. A row gets another class if its
+/// `margin` times as many are in one other class than in its own, and it has at most half of the
+/// rows of its class. A row gets another class if its
 /// group is lost to that class in at least half of the splits.
 ///
 /// A cluster that has no label can join the wrong class: then all costs agree with it, and the

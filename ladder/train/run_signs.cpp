@@ -9,6 +9,7 @@
 
 #include "ladder/core/internal/median.h"
 #include "ladder/nn/internal/encoder.h"
+#include "ladder/train/internal/measured_batches.h"
 #include "ladder/train/internal/unlabeled_loss.h"
 
 namespace ladder::train {
@@ -49,10 +50,7 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
   RunSigns signs;
   std::vector<at::Tensor> classes;
   at::Tensor entropy, moved;
-  const auto batches = std::max<int64_t>(x.size(0) / batch_size, 1);  // the last is the largest
-  for (int64_t i = 0; i < batches; ++i) {
-    const auto begin = i * batch_size;
-    const auto size = i + 1 < batches ? batch_size : x.size(0) - begin;
+  for_measured_batches(x.size(0), batch_size, [&](int64_t begin, int64_t size) {
     const auto rows = x.narrow(0, begin, size);
     const auto loss = unlabeled_loss(net, rows, noise);
     TORCH_CHECK(loss.unlabeled_logits.defined(),
@@ -66,7 +64,7 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
     entropy = entropy.defined() ? entropy + entropies : entropies;
     moved = moved.defined() ? moved + different : different;
     classes.push_back(clean);
-  }
+  });
   const auto count = static_cast<double>(x.size(0));
   signs.entropy = entropy.item<double>() / count;
   signs.disagreement = 100 * moved.item<double>() / count;

@@ -9,7 +9,6 @@
 #include <string>
 #include <utility>
 
-#include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/ops/internal/classes.h"
@@ -28,7 +27,9 @@ class ClusterRepair : public ObjectivePiece {
                 ClusterRepairOptions options)
       : net_(std::move(net)),
         inputs_(std::move(inputs)),
-        unlabeled_(std::move(unlabeled)),
+        rows_(unlabeled.defined()
+                  ? std::move(unlabeled)
+                  : at::arange(inputs_.size(0), at::dtype(at::kLong).device(inputs_.device()))),
         options_(std::move(options)),
         weight_(options_.device),
         classes_(at::zeros({inputs_.size(0)}, at::dtype(at::kShort).device(options_.device))),
@@ -84,24 +85,20 @@ class ClusterRepair : public ObjectivePiece {
   void look(const StepPosition& at) {
     if (at.steps == 0 || options_.weight == 0) return;
     const at::NoGradGuard no_gradients;
-    const auto rows =
-        unlabeled_.defined()
-            ? unlabeled_
-            : at::arange(inputs_.size(0), at::dtype(at::kLong).device(inputs_.device()));
     if (!neighbours_.defined()) {
-      neighbours_ = data::nearest_neighbours(inputs_.index_select(0, rows),
+      neighbours_ = data::nearest_neighbours(inputs_.index_select(0, rows_),
                                              {.k = options_.neighbours, .exact = false});
     }
-    const auto seen = clean_features(net_, inputs_, rows, options_.clusters.seed);
+    const auto seen = clean_features(net_, inputs_, rows_, options_.clusters.seed);
     const auto lost = lost_clusters(seen.features, seen.classes, neighbours_, options_.clusters);
     const auto is_lost = lost.ge(0);
     const auto found = is_lost.sum().item<int64_t>();
-    classes_.index_copy_(0, rows, at::where(is_lost, lost, seen.classes).to(at::kShort));
+    classes_.index_copy_(0, rows_, at::where(is_lost, lost, seen.classes).to(at::kShort));
     weights_.zero_();
     if (found > 0) {
-      const double share = kShare * static_cast<double>(rows.numel()) / static_cast<double>(found);
-      const auto ones = at::ones({rows.numel()}, weights_.options());
-      weights_.index_copy_(0, rows,
+      const double share = kShare * static_cast<double>(rows_.numel()) / static_cast<double>(found);
+      const auto ones = at::ones({rows_.numel()}, weights_.options());
+      weights_.index_copy_(0, rows_,
                            ones.masked_fill_(is_lost, std::clamp(share, 1.0, kMostWeight)));
     }
     if (options_.on_look) {
@@ -110,7 +107,8 @@ class ClusterRepair : public ObjectivePiece {
   }
 
   Ladder net_;
-  torch::Tensor inputs_, unlabeled_;
+  torch::Tensor inputs_;
+  torch::Tensor rows_;  // of the inputs, unlabeled ones: int64 [N]
   ClusterRepairOptions options_;
   StepWeight weight_;         // w(t)
   torch::Tensor classes_;     // c_n, int16 [rows of inputs]
