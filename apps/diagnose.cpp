@@ -184,7 +184,7 @@ int run(int argc, char** argv) {
          .error = 100 * predicted.ne(images->test.labels).to(torch::kDouble).mean().item<double>(),
          .confusion = worst_confusion(predicted, images->test.labels, net->classes()),
          .classes = signs.classes,
-         .moves = apps::moves_text(seen.classes, lost)});
+         .moves = apps::moves_text(train::cluster_moves(seen.classes, lost))});
   }
   if (all.size() > 1) {
     std::vector<torch::Tensor> classes;

@@ -65,7 +65,8 @@ int run(int argc, char** argv) {
                          .build = [&] { return models::network(network); },
                          .data = images,
                          .fingerprint = fingerprint(images),
-                         .data_dir = folder},
+                         .data_dir = folder,
+                         .near_rows_share_class = true},
                         flags);
 }
 

@@ -67,7 +67,7 @@ const std::map<std::string, Rooms>& arrows() {
   static const std::map<std::string, Rooms> kArrows = {
       {"core", {}},
       {"io", {}},
-      {"data", {"core", "io"}},
+      {"data", {"core", "io", "ops"}},
       {"ops", {"core"}},
       {"nn", {"core", "ops"}},
       {"models", {"core", "data", "nn", "ops"}},

@@ -240,7 +240,8 @@ void CommandLine::read_settings(const std::string& path) {
     std::string text;
     if (value.is_array()) {
       for (const auto& one : value) {
-        text += (text.empty() ? "" : ",") + text_of(key, one);
+        if (!text.empty()) text += ",";
+        text += text_of(key, one);
       }
     } else {
       text = text_of(key, value);

@@ -1,12 +1,14 @@
 #include "apps/support/experiment.h"
 
 #include <fmt/format.h>
+#include <ladder/data/neighbours.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/evaluate.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -45,22 +47,48 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
                   rank.size, several));
 }
 
-// What a run that has ended says of the first training rows, for the comparison of several.
-void add_classes(const TrainingFlags& flags, const PlacedData& placed, Ladder& net,
-                 SeedResult& run) {
-  if (flags.seeds.size() < 3 || run.result.status == train::TrainStatus::kInterrupted) return;
-  const auto& rows = placed.train_inputs;
+// Data of all runs, and what is found out about them once.
+struct SharedData {
+  PlacedData placed = {};
+  torch::Tensor nearest = {};  // neighbours of the training rows; undefined until they are needed
+};
+
+// Check the clusters of a run that has ended; keep what is found in its folder.
+void add_clusters(const Experiment& experiment, SharedData& data, Ladder& net,
+                  const fs::path& folder, SeedResult& run) {
+  const auto& rows = data.placed.train_inputs;
+  if (!experiment.near_rows_share_class || !net->has_decoder() ||
+      rows.size(0) < kLeastCheckedRows) {
+    return;
+  }
+  if (!data.nearest.defined()) data.nearest = data::nearest_neighbours(rows, {.exact = false});
+  run.clusters = check_clusters(train::clean_features(net, rows), data.nearest);
+  if (run.clusters) write_checked_clusters(folder, *run.clusters);
+}
+
+// What a run that has ended says of the training rows, without labels.
+void look_back(const Experiment& experiment, SharedData& data, const TrainingFlags& flags,
+               const RunPlace& place, Ladder& net, SeedResult& run) {
+  if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
+  add_clusters(experiment, data, net, place.folder, run);
+  if (flags.seeds.size() < 3) return;
+  const auto& rows = data.placed.train_inputs;  // the first of them are compared with other runs'
   run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
 }
 
+// The result of a run that was there already, whose network is gone.
+SeedResult result_there(SeedRun& run, const fs::path& folder) {
+  return {run.config, std::move(*run.result), {}, read_checked_clusters(folder)};
+}
+
 // Train all seeds side by side; return their results in order.
-std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedData& placed,
+std::vector<SeedResult> run_at_once(const Experiment& experiment, SharedData& data,
                                     const TrainingFlags& flags) {
   std::vector<SeedRun> seed_runs;
   std::vector<train::Trainer> trainers;
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
-    seed_runs.push_back(seed_run(experiment, placed, flags, seed,
+    seed_runs.push_back(seed_run(experiment, data.placed, flags, seed,
                                  {.folder = seed_folder(flags, seed),
                                   .name = fmt::format("seed {}", seed),
                                   .shows_progress = trainers.empty()}));
@@ -71,16 +99,22 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
   auto results = train::run_together(trainers);
   std::vector<SeedResult> all;
   auto next = results.begin();
-  for (auto& run : seed_runs) {
-    all.push_back({run.config, run.trainer ? std::move(*next++) : std::move(*run.result)});
-    if (run.trainer) add_classes(flags, placed, run.net, all.back());
+  for (size_t i = 0; i < seed_runs.size(); ++i) {
+    auto& run = seed_runs[i];
+    const RunPlace place{.folder = seed_folder(flags, flags.seeds[i])};
+    if (!run.trainer) {
+      all.push_back(result_there(run, place.folder));
+      continue;
+    }
+    all.push_back({run.config, std::move(*next++)});
+    look_back(experiment, data, flags, place, run.net, all.back());
   }
   return all;
 }
 
-SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
-                     const TrainingFlags& flags, uint64_t seed,
-                     const std::shared_ptr<train::Communicator>& ranks) {
+SeedResult run_alone(const Experiment& experiment, SharedData& data, const TrainingFlags& flags,
+                     uint64_t seed, const std::shared_ptr<train::Communicator>& ranks) {
+  const auto& placed = data.placed;
   RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
   if (place.first_rank()) announce(flags, seed);
   auto here = flags;
@@ -101,9 +135,9 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     place.taught = taught.labels;
   }
   auto run = seed_run(experiment, placed, here, seed, place);
-  if (!run.trainer) return {run.config, std::move(*run.result)};
+  if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{run.config, run.trainer->run()};
-  add_classes(flags, placed, run.net, ended);
+  look_back(experiment, data, flags, place, run.net, ended);
   return ended;
 }
 
@@ -124,7 +158,12 @@ std::string outcome(const SeedResult& run) {
   if (run.result.status == train::TrainStatus::kStoppedEarly) {
     text += fmt::format(", stopped early after epoch {}", last.epoch);
   }
-  return text + "\n";
+  text += "\n";
+  const auto clusters =
+      run.clusters
+          ? clusters_sentence(*run.clusters, fmt::format("seed {}", run.config.seed.value()))
+          : std::string();
+  return clusters.empty() ? text : text + clusters + " (docs/runs-left-behind.md)\n";
 }
 
 int interrupted(const Experiment& experiment, const TrainingFlags& flags, const fs::path& folder,
@@ -178,14 +217,14 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const auto ranks = connect_ranks(rank, flags.rank_timeout);
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
-  const auto placed = place(experiment.data, flags.config);
+  SharedData data{.placed = place(experiment.data, flags.config)};
   std::vector<SeedResult> results;
   if (flags.parallel_seeds) {
-    results = run_at_once(experiment, placed, flags);
+    results = run_at_once(experiment, data, flags);
   }
   for (size_t i = 0; i < seeds.size(); ++i) {
     if (!flags.parallel_seeds) {
-      results.push_back(run_alone(experiment, placed, flags, seeds[i], ranks));
+      results.push_back(run_alone(experiment, data, flags, seeds[i], ranks));
     }
     const auto& run = results[i];
     if (run.result.status == train::TrainStatus::kInterrupted) {

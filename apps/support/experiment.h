@@ -19,6 +19,9 @@ struct Experiment {
   data::TrainTest data;           ///< images as bytes, or floating rows
   std::string fingerprint;        ///< of the data as they were read, see `fingerprint`
   std::filesystem::path data_dir;
+  /// True if rows that lie near each other are mostly of one class, as with digits: the clusters of
+  /// a run that has ended are checked by that (checked_clusters.h).
+  bool near_rows_share_class = false;
 };
 
 /// Train for each seed and print the outcome: the last line of one run, or the table of several.

@@ -185,7 +185,7 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
 
 // "moving clusters after epoch 16: 185 rows from 2 to 1".
 std::string look_text(const train::ClusterLook& look) {
-  const auto moves = moves_text(look.classes, look.lost);
+  const auto moves = moves_text(train::cluster_moves(look.classes, look.lost));
   return moves.empty()
              ? fmt::format("no cluster lies in the wrong class after epoch {}", look.epoch)
              : fmt::format("moving clusters after epoch {}: {}", look.epoch, moves);

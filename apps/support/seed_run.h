@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/support/checked_clusters.h"
 #include "apps/support/experiment.h"
 #include "apps/support/progress.h"
 #include "apps/support/training_flags.h"
@@ -66,6 +67,7 @@ struct SeedResult {
   runs::RunConfig config = {};
   train::TrainResult result = {};
   torch::Tensor classes = {};  ///< of the first training rows; undefined where nobody asked
+  std::optional<CheckedClusters> clusters = {};  ///< of all of them; none: not checked
 };
 
 }  // namespace ladder::apps

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,15 +14,16 @@
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
+#include "ladder/ops/product.h"
 
 namespace ladder::data {
 namespace {
 
-constexpr int64_t kDistanceRows = 500;  // at a time: 20 MB of distances to 10,000 rows
-constexpr int64_t kQueries = 64;        // rows of a task
-constexpr int64_t kTile = 2048;         // rows of the pool at a time: distances stay in the cache
-constexpr int64_t kCandidates = 4;      // for each neighbour, where components stand for rows
-constexpr double kVariance = 0.8;       // that the components hold
+constexpr int64_t kDistanceRows = 500;     // at a time: 20 MB of distances to 10,000 rows
+constexpr int64_t kQueries = 256;          // rows of a task
+constexpr int64_t kTile = 512;             // rows of the pool at a time: products stay in the cache
+constexpr int64_t kCandidates = 4;         // for each neighbour, where components stand for rows
+constexpr double kVariance = 0.8;          // that the components hold
 constexpr int64_t kVarianceRows = 10'000;  // that they are found from
 
 // The rows of least distance to one row, of all that were offered.
@@ -29,16 +31,19 @@ class Nearest {
  public:
   explicit Nearest(size_t most) : most_(most) { heap_.reserve(most + 1); }
 
-  // Offer rows first, first + 1, ... at these distances, but the row `self`.
-  void offer(const float* distances, int64_t count, int64_t first, int64_t self) {
+  // Offer rows first, first + 1, ... but the row `self`, by their squared norms |b|^2 and their
+  // products a b with the row: |a - b|^2 without |a|^2, which is the same for all of them.
+  void offer(const float* squares, const float* products, int64_t count, int64_t first,
+             int64_t self) {
     constexpr int64_t kBlock = 16;
+    const auto distance = [&](int64_t i) { return squares[i] - 2 * products[i]; };
     for (int64_t begin = 0; begin < count; begin += kBlock) {
       const auto end = std::min(begin + kBlock, count);
       int near = 0;
-      for (auto i = begin; i < end; ++i) near |= static_cast<int>(distances[i] < worst_);
+      for (auto i = begin; i < end; ++i) near |= static_cast<int>(distance(i) < worst_);
       if (near == 0) continue;
       for (auto i = begin; i < end; ++i) {
-        if (distances[i] < worst_ && first + i != self) add({distances[i], first + i});
+        if (distance(i) < worst_ && first + i != self) add({distance(i), first + i});
       }
     }
   }
@@ -66,31 +71,28 @@ class Nearest {
 };
 
 // For each row of x, float32 [n, d], the places of its `most` nearest rows of `others` [p, d],
-// nearest first. `place` is that of each row itself, or -1.
+// nearest first, by products of this precision. `place` is that of each row itself, or -1.
 at::Tensor search(const at::Tensor& x, const at::Tensor& others, const at::Tensor& place,
-                  int64_t most) {
+                  int64_t most, ops::ProductPrecision precision) {
   const auto count = x.size(0);
   const auto squares = others.square().sum(1);
   auto nearest = at::empty({count, most}, place.options());
   const auto* const own = place.const_data_ptr<int64_t>();
   auto* const found = nearest.mutable_data_ptr<int64_t>();
+  const auto plan = ops::default_product_plan(precision);
   threads::for_tasks((count + kQueries - 1) / kQueries, [&](int64_t task) {
     const at::NoGradGuard no_gradients;
+    const ops::ProductScope scope(plan);
     const auto begin = task * kQueries;
     const auto size = std::min(kQueries, count - begin);
     const auto rows = x.narrow(0, begin, size);
     std::vector<Nearest> lists(static_cast<size_t>(size), Nearest(static_cast<size_t>(most)));
-    at::Tensor distances;
     for (int64_t first = 0; first < others.size(0); first += kTile) {
       const auto width = std::min(kTile, others.size(0) - first);
-      if (!distances.defined() || distances.size(1) != width) {
-        distances = at::empty({size, width}, x.options());
-      }
-      // |a - b|^2 without |a|^2, which is the same for all neighbours b of a.
-      at::addmm_out(distances, squares.narrow(0, first, width).unsqueeze(0), rows,
-                    others.narrow(0, first, width).t(), 1, -2);
+      const auto products = ops::linear(rows, others.narrow(0, first, width));
       for (int64_t i = 0; i < size; ++i) {
-        lists[static_cast<size_t>(i)].offer(distances.const_data_ptr<float>() + i * width, width,
+        lists[static_cast<size_t>(i)].offer(squares.const_data_ptr<float>() + first,
+                                            products.const_data_ptr<float>() + i * width, width,
                                             first, own[begin + i]);
       }
     }
@@ -101,20 +103,39 @@ at::Tensor search(const at::Tensor& x, const at::Tensor& others, const at::Tenso
   return nearest;
 }
 
+float dot(const float* a, const float* b, int64_t count) {
+  constexpr int64_t kLanes = 16;  // sums side by side, which a compiler keeps in vectors
+  float sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * b[i + lane];
+  }
+  for (; i < count; ++i) sums[0] += a[i] * b[i];
+  return std::accumulate(sums, sums + kLanes, 0.0F);
+}
+
 // The `k` nearest of the candidates [n, m] of each row, which are rows of `others`.
 at::Tensor choose(const at::Tensor& x, const at::Tensor& others, const at::Tensor& candidates,
                   int64_t k) {
   const auto squares = others.square().sum(1);
+  const auto units = x.size(1), most = candidates.size(1);
   auto nearest = at::empty({x.size(0), k}, candidates.options());
+  const auto* const rows = x.const_data_ptr<float>();
+  const auto* const pool = others.const_data_ptr<float>();
+  const auto* const norms = squares.const_data_ptr<float>();
+  const auto* const places = candidates.const_data_ptr<int64_t>();
+  auto* const chosen = nearest.mutable_data_ptr<int64_t>();
   threads::for_tasks((x.size(0) + kQueries - 1) / kQueries, [&](int64_t task) {
-    const at::NoGradGuard no_gradients;
+    std::vector<std::pair<float, int64_t>> near(static_cast<size_t>(most));
     const auto end = std::min((task + 1) * kQueries, x.size(0));
     for (auto i = task * kQueries; i < end; ++i) {
-      const auto these = candidates.select(0, i);
-      const auto distances = at::addmv(squares.index_select(0, these),
-                                       others.index_select(0, these), x.select(0, i), 1, -2);
-      const auto order = std::get<1>(distances.sort(0)).narrow(0, 0, k);
-      nearest.select(0, i).copy_(these.index_select(0, order));
+      for (int64_t j = 0; j < most; ++j) {
+        const auto place = places[i * most + j];
+        near[static_cast<size_t>(j)] = {
+            norms[place] - 2 * dot(rows + i * units, pool + place * units, units), place};
+      }
+      std::partial_sort(near.begin(), near.begin() + k, near.end());
+      for (int64_t j = 0; j < k; ++j) chosen[i * k + j] = near[static_cast<size_t>(j)].second;
     }
   });
   return nearest;
@@ -167,10 +188,12 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
     const auto rows = draws ? floating_rows(x).flatten(1) : others;
     const auto most = std::min(kCandidates * k, pool.numel() - 1);
     const auto basis = options.exact ? at::Tensor() : components(others, options.seed);
-    const auto places =
-        basis.defined()
-            ? choose(rows, others, search(rows.mm(basis), others.mm(basis), place, most), k)
-            : search(rows, others, place, k);
+    const auto places = basis.defined()
+                            ? choose(rows, others,
+                                     search(rows.mm(basis), others.mm(basis), place, most,
+                                            ops::ProductPrecision::kBFloat16),
+                                     k)
+                            : search(rows, others, place, k, ops::ProductPrecision::kFloat32);
     return pool.index_select(0, places.flatten()).view_as(places);
   }
   const auto squares = others.square().sum(1).unsqueeze(0);

@@ -151,4 +151,23 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
   return at::where(most.gt(0) & most.mul(2).ge(splits), to, -1);
 }
 
+std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch::Tensor& lost) {
+  TORCH_CHECK(classes.defined() && lost.defined() && classes.dim() == 1 &&
+                  classes.sizes() == lost.sizes() && classes.scalar_type() == at::kLong &&
+                  lost.scalar_type() == at::kLong,
+              "cluster_moves: expected int64 classes and lost [rows] but got ", shape_of(classes),
+              " and ", shape_of(lost), ".");
+  const auto rows = lost.ge(0).nonzero().flatten();
+  if (rows.numel() == 0) return {};
+  const auto from = classes.index_select(0, rows), to = lost.index_select(0, rows);
+  const auto count = std::max(from.max().item<int64_t>(), to.max().item<int64_t>()) + 1;
+  const auto pairs = (from * count + to).bincount({}, count * count).cpu();
+  std::vector<ClusterMove> moves;
+  for (int64_t i = 0; i < pairs.numel(); ++i) {
+    const auto found = pairs.const_data_ptr<int64_t>()[i];
+    if (found > 0) moves.push_back({.from = i / count, .to = i % count, .rows = found});
+  }
+  return moves;
+}
+
 }  // namespace ladder::train

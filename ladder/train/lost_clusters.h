@@ -59,4 +59,15 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const torch::Tensor& classes, const torch::Tensor& neighbours,
                             const LostClusterOptions& options = {});
 
+/// Rows of one predicted class whose clusters belong to another.
+struct ClusterMove {
+  int64_t from = 0;  ///< the predicted class
+  int64_t to = 0;    ///< the class that the clusters belong to
+  int64_t rows = 0;
+};
+
+/// Return what `lost_clusters` found by pairs of classes, in ascending order. `classes` and `lost`:
+/// int64 [n], as it takes and returns them. Errors: other shapes or types.
+std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch::Tensor& lost);
+
 }  // namespace ladder::train

@@ -66,6 +66,22 @@ TEST_CASE("lost_clusters leaves right predictions as they are", "[train]") {
                 none);
 }
 
+TEST_CASE("cluster_moves counts the rows of each pair of classes", "[train]") {
+  const auto classes = torch::tensor({2, 0, 2, 1, 2, 0}, torch::kInt64);
+  const auto lost = torch::tensor({7, -1, 7, 0, 1, -1}, torch::kInt64);
+  const auto moves = train::cluster_moves(classes, lost);
+  REQUIRE(moves.size() == 3);
+  const auto is = [&](size_t i, int64_t from, int64_t to, int64_t rows) {
+    return moves[i].from == from && moves[i].to == to && moves[i].rows == rows;
+  };
+  CHECK(is(0, 1, 0, 1));
+  CHECK(is(1, 2, 1, 1));
+  CHECK(is(2, 2, 7, 2));
+  CHECK(train::cluster_moves(classes, torch::full({6}, -1, torch::kInt64)).empty());
+  CHECK(error_text([&] { train::cluster_moves(classes, lost.narrow(0, 0, 5)); }) ==
+        "cluster_moves: expected int64 classes and lost [rows] but got [6] and [5].");
+}
+
 TEST_CASE("lost_clusters says what it expects", "[train]") {
   const Lost rows;
   const auto error = [&](std::vector<torch::Tensor> features, torch::Tensor classes,

@@ -15,6 +15,7 @@
 #include <numeric>
 #include <set>
 
+#include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
@@ -262,6 +263,17 @@ void add_left_behind(ReportData& data, const std::vector<FolderRun>& all) {
   }
 }
 
+// Runs with clusters of training rows in the wrong class.
+void add_clusters(ReportData& data, const std::vector<FolderRun>& all) {
+  for (const auto& one : all) {
+    const auto checked = read_checked_clusters(one.folder);
+    if (!checked || !checked->looks_left()) continue;
+    auto name = one.run.name;
+    name.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(name.front())));
+    data.warnings.push_back(clusters_sentence(*checked, name) + ".");
+  }
+}
+
 void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
   for (size_t i = 1; i < all.size(); ++i) {
     if (!all[0].config || !all[i].config) continue;
@@ -344,6 +356,7 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   add_commands(data, all);
   add_warnings(data, all);
   add_left_behind(data, all);
+  add_clusters(data, all);
   return data;
 }
 

@@ -40,11 +40,19 @@ class ClusterRepair : public ObjectivePiece {
 
   std::map<std::string, std::string> settings() const override {
     std::string at;
-    for (const auto part : options_.at) at += (at.empty() ? "" : ",") + number_text(part);
+    for (const auto part : options_.at) {
+      if (!at.empty()) at += ",";
+      at += number_text(part);
+    }
+    const auto& clusters = options_.clusters;
     return {{"weight", number_text(options_.weight)},
             {"at", at},
             {"lasts", number_text(options_.lasts)},
-            {"neighbours", std::to_string(options_.neighbours)}};
+            {"neighbours", std::to_string(options_.neighbours)},
+            {"groups", std::to_string(clusters.groups)},
+            {"splits", std::to_string(clusters.splits)},
+            {"margin", number_text(clusters.margin)},
+            {"least rows", std::to_string(clusters.least_rows)}};
   }
 
   std::map<std::string, torch::Tensor> state() override {

@@ -1,0 +1,81 @@
+#include "apps/support/checked_clusters.h"
+
+#include <fmt/format.h>
+#include <ladder/io/text_file.h>
+#include <ladder/train/run_signs.h>
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "apps/support/moves_text.h"
+#include "apps/support/output.h"
+
+namespace ladder::apps {
+namespace {
+
+constexpr const char* kClustersFile = "clusters.json";
+constexpr double kMostCut = 15;    // pairs of neighbours in different classes [%]
+constexpr double kMostLost = 0.5;  // rows of a good run in lost clusters [%]
+
+double share(const CheckedClusters& checked) {
+  return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
+}
+
+}  // namespace
+
+int64_t CheckedClusters::lost() const {
+  int64_t sum = 0;
+  for (const auto& move : moves) sum += move.rows;
+  return sum;
+}
+
+bool CheckedClusters::looks_left() const { return share(*this) > kMostLost; }
+
+std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
+                                              const torch::Tensor& neighbours) {
+  const auto rows = seen.classes.numel();
+  if (rows < kLeastCheckedRows || train::neighbour_cut(neighbours, seen.classes) > kMostCut) {
+    return {};
+  }
+  const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
+  return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
+}
+
+std::string clusters_sentence(const CheckedClusters& checked, const std::string& run) {
+  if (checked.moves.empty()) return {};
+  return fmt::format("{}{} of {} training rows ({:.2f} %) lie in clusters of another class, {}",
+                     checked.looks_left() ? run + " looks left behind: " : "", checked.lost(),
+                     checked.rows, share(checked), moves_text(checked.moves));
+}
+
+void write_checked_clusters(const std::filesystem::path& folder, const CheckedClusters& checked) {
+  auto moves = nlohmann::ordered_json::array();
+  for (const auto& move : checked.moves) {
+    moves.push_back({{"from", move.from}, {"to", move.to}, {"rows", move.rows}});
+  }
+  const nlohmann::ordered_json json = {{"rows", checked.rows},
+                                       {"lost", checked.lost()},
+                                       {"looks_left_behind", checked.looks_left()},
+                                       {"moves", moves}};
+  write_text(folder / kClustersFile, json.dump(2) + "\n");
+}
+
+std::optional<CheckedClusters> read_checked_clusters(const std::filesystem::path& folder) {
+  const auto path = folder / kClustersFile;
+  const auto text = io::read_text_if_present(path);
+  if (!text) return {};
+  try {
+    const auto json = nlohmann::json::parse(*text);
+    CheckedClusters checked{.rows = json.at("rows")};
+    for (const auto& move : json.at("moves")) {
+      checked.moves.push_back(
+          {.from = move.at("from"), .to = move.at("to"), .rows = move.at("rows")});
+    }
+    return checked;
+  } catch (const nlohmann::json::exception&) {
+    throw std::runtime_error(fmt::format(
+        "expected {} as a run writes it but got another file (delete it).", path.string()));
+  }
+}
+
+}  // namespace ladder::apps

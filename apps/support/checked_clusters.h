@@ -1,0 +1,45 @@
+/// The clusters of a run that has ended, checked without labels.
+#pragma once
+
+#include <ladder/train/lost_clusters.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ladder::apps {
+
+/// Training rows that are needed: few rows lie too far from each other.
+inline constexpr int64_t kLeastCheckedRows = 1000;
+
+/// What train::lost_clusters says of the training rows.
+struct CheckedClusters {
+  int64_t rows = 0;                            ///< that were looked at
+  std::vector<train::ClusterMove> moves = {};  ///< clusters that belong to another class
+
+  int64_t lost() const;  ///< rows of these clusters
+  /// True for more than .5 % of the rows. Good runs of mnist-100-fast have 0 to .3 %, runs that are
+  /// left behind 1.4 % and more (docs/runs-left-behind.md).
+  bool looks_left() const;
+};
+
+/// Check the clusters of rows whose classes and features are `seen`; `neighbours` int64 [n, k] as
+/// data::nearest_neighbours returns them. None where distances say too little about classes: fewer
+/// than kLeastCheckedRows rows, or more than 15 % of all pairs of neighbours in different classes.
+std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
+                                              const torch::Tensor& neighbours);
+
+/// Return a sentence, without its full stop, on clusters in the wrong class; empty without any.
+/// `run`: the subject of one that looks left behind, such as "seed 3".
+std::string clusters_sentence(const CheckedClusters& checked, const std::string& run);
+
+/// Write clusters.json into the folder of the run.
+void write_checked_clusters(const std::filesystem::path& folder, const CheckedClusters& checked);
+
+/// Read it; none if there is none. Error: a file that is not one of write_checked_clusters.
+std::optional<CheckedClusters> read_checked_clusters(const std::filesystem::path& folder);
+
+}  // namespace ladder::apps
