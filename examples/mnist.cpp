@@ -66,7 +66,7 @@ int run(int argc, char** argv) {
                          .data = images,
                          .fingerprint = fingerprint(images),
                          .data_dir = folder,
-                         .near_rows_share_class = true},
+                         .near_rows_share_class = flags.config.dataset == "mnist"},
                         flags);
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <ladder/io/text_file.h>
-#include <ladder/train/run_signs.h>
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -14,7 +13,6 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostCut = 15;    // pairs of neighbours in different classes [%]
 constexpr double kMostLost = 0.5;  // rows of a good run in lost clusters [%]
 
 double share(const CheckedClusters& checked) {
@@ -34,9 +32,7 @@ bool CheckedClusters::looks_left() const { return share(*this) > kMostLost; }
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours) {
   const auto rows = seen.classes.numel();
-  if (rows < kLeastCheckedRows || train::neighbour_cut(neighbours, seen.classes) > kMostCut) {
-    return {};
-  }
+  if (rows < kLeastCheckedRows) return {};
   const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
   return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
 }

@@ -27,8 +27,7 @@ struct CheckedClusters {
 };
 
 /// Check the clusters of rows whose classes and features are `seen`; `neighbours` int64 [n, k] as
-/// data::nearest_neighbours returns them. None where distances say too little about classes: fewer
-/// than kLeastCheckedRows rows, or more than 15 % of all pairs of neighbours in different classes.
+/// data::nearest_neighbours returns them. None for fewer than kLeastCheckedRows rows.
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours);
 

@@ -19,8 +19,8 @@ struct Experiment {
   data::TrainTest data;           ///< images as bytes, or floating rows
   std::string fingerprint;        ///< of the data as they were read, see `fingerprint`
   std::filesystem::path data_dir;
-  /// True if rows that lie near each other are mostly of one class, as with digits: the clusters of
-  /// a run that has ended are checked by that (checked_clusters.h).
+  /// True if rows that lie near each other are mostly of one class, as with digits and not with
+  /// clothes: the clusters of a run that has ended are checked by that (checked_clusters.h).
   bool near_rows_share_class = false;
 };
 

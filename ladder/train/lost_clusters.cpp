@@ -12,6 +12,7 @@
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/k_means.h"
 #include "ladder/train/internal/measured_batches.h"
+#include "ladder/train/run_signs.h"
 
 namespace ladder::train {
 namespace {
@@ -50,6 +51,8 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               options.splits, ".");
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
               options.margin, ".");
+  TORCH_CHECK(options.most_cut >= 0, "lost_clusters: expected most_cut of at least 0 but got ",
+              options.most_cut, ".");
   TORCH_CHECK(options.least_rows >= 1, "lost_clusters: expected least_rows of at least 1 but got ",
               options.least_rows, ".");
 }
@@ -148,7 +151,9 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
   }
   const auto [most, to] = votes.max(1);
   const auto splits = static_cast<int64_t>(features.size()) * options.splits;
-  return at::where(most.gt(0) & most.mul(2).ge(splits), to, -1);
+  const auto lost = at::where(most.gt(0) & most.mul(2).ge(splits), to, -1);
+  const auto moved = at::where(lost.ge(0), lost, classes);
+  return neighbour_cut(neighbours, moved) > options.most_cut ? at::full_like(lost, -1) : lost;
 }
 
 std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch::Tensor& lost) {

@@ -30,7 +30,10 @@ struct LostClusterOptions {
   int64_t splits = 3;       ///< splits by each of the features, from other starts
   double margin = 1.25;     ///< how many times as many neighbours the other class needs
   int64_t least_rows = 20;  ///< of a group; smaller ones are left out
-  uint64_t seed = 1;        ///< of the starts
+  /// Pairs of neighbours that may still have different classes after the move [%]. With more of
+  /// them, distances say too little about classes, and no row gets another one.
+  double most_cut = 8;
+  uint64_t seed = 1;  ///< of the starts
 };
 
 /// Return for each row the class that its cluster belongs to, or -1 where that is the one it has:

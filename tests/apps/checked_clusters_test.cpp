@@ -60,10 +60,7 @@ TEST_CASE("check_clusters finds a run that put a cluster into the wrong class", 
   REQUIRE(clusters_sentence(*none, "seed 3").empty());
 }
 
-TEST_CASE("check_clusters says nothing where neighbours say nothing", "[apps]") {
-  auto rows = rows_with_lost(30);
-  rows.seen.classes = torch::arange(1100) % 2;
-  REQUIRE_FALSE(check_clusters(rows.seen, rows.neighbours));
+TEST_CASE("check_clusters says nothing of few rows", "[apps]") {
   const auto seen = rows_with_lost(0).seen;
   const train::CleanFeatures few = {.classes = seen.classes.narrow(0, 0, 900),
                                     .features = {seen.features[0].narrow(0, 0, 900)}};

@@ -82,6 +82,21 @@ TEST_CASE("cluster_moves counts the rows of each pair of classes", "[train]") {
         "cluster_moves: expected int64 classes and lost [rows] but got [6] and [5].");
 }
 
+TEST_CASE("lost_clusters moves no row where neighbours say little about classes", "[train]") {
+  // As above, and 400 rows far from both whose classes are mixed: 400 x 10 / 1300 x 10 pairs of
+  // neighbours, half of them in different classes, are some 15 % of all.
+  const Lost rows;
+  const auto mixed = torch::arange(400, torch::kInt64) % 2;
+  const auto inputs = torch::cat({rows.inputs, blob(400, 50, 50, 1, 8)});
+  const auto features = torch::cat({rows.features, blob(400, -50, 50, 1, 9)});
+  const auto classes = torch::cat({rows.classes, mixed});
+  const auto neighbours = data::nearest_neighbours(inputs);
+  const auto none = torch::full({1300}, -1, torch::kInt64);
+  require_equal(lost_clusters({features}, classes, neighbours, {.groups = 4}), none);
+  const auto found = lost_clusters({features}, classes, neighbours, {.groups = 4, .most_cut = 100});
+  require_equal(found.narrow(0, 0, 900), rows.right);
+}
+
 TEST_CASE("lost_clusters says what it expects", "[train]") {
   const Lost rows;
   const auto error = [&](std::vector<torch::Tensor> features, torch::Tensor classes,
@@ -104,6 +119,8 @@ TEST_CASE("lost_clusters says what it expects", "[train]") {
         "lost_clusters: expected at least 1 split but got 0.");
   CHECK(error({features}, classes, neighbours, {.margin = 0.5}) ==
         "lost_clusters: expected a margin of at least 1 but got 0.5.");
+  CHECK(error({features}, classes, neighbours, {.most_cut = -1}) ==
+        "lost_clusters: expected most_cut of at least 0 but got -1.");
   CHECK(error({features}, classes, neighbours, {.least_rows = 0}) ==
         "lost_clusters: expected least_rows of at least 1 but got 0.");
 }

@@ -52,6 +52,7 @@ class ClusterRepair : public ObjectivePiece {
             {"groups", std::to_string(clusters.groups)},
             {"splits", std::to_string(clusters.splits)},
             {"margin", number_text(clusters.margin)},
+            {"most cut", number_text(clusters.most_cut)},
             {"least rows", std::to_string(clusters.least_rows)}};
   }
 
