@@ -49,6 +49,8 @@ struct RecipeSchedule {
   int64_t labeled_batch = 100;    ///< labeled rows a step; all labeled rows if there are fewer
   double warm_up = 0;             ///< epochs over which the learning rate rises from 0
   int64_t eval_every = 1;         ///< epochs between evaluations
+
+  bool operator==(const RecipeSchedule&) const = default;
 };
 
 /// What training adds to the ladder's cost; each is off by default. See ladder/train/pieces.
@@ -61,6 +63,8 @@ struct RecipePieces {
   double repair = 0;              ///< weight of train::cluster_repair
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
+
+  bool operator==(const RecipePieces&) const = default;
 };
 
 /// Data, network, lambda, noise and schedule of one experiment.
