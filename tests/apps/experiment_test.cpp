@@ -439,6 +439,30 @@ TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
   CHECK(nlohmann::json::parse(last).at("others").at("cluster repair") == 0.0);
 }
 
+TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("few", {"--epochs=1"}).status == 0);
+  CHECK_FALSE(fs::exists(place.file("few", "clusters.json")));  // 200 rows lie too far apart
+
+  constexpr int64_t kRows = 1000;
+  write_banded_images(place.folder / "data", "train", kRows);
+  const Arguments flags = {"--epochs=2", "--batch-size=100"};
+  const auto told = place.run("run", flags);
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  const auto checked = place.read("run", "clusters.json");
+  CHECK(checked.at("rows") == kRows);
+  int64_t lost = 0;
+  for (const auto& move : checked.at("moves")) lost += move.at("rows").get<int64_t>();
+  CHECK(checked.at("lost") == lost);
+  CHECK((told.out.find("lie in clusters of another class") != std::string::npos) == (lost > 0));
+
+  fs::remove(place.file("run", "checkpoint.pt"));  // what was found is still told
+  const auto again = place.run("run", flags + Arguments{"--resume"});
+  REQUIRE(again.status == 0);
+  CHECK(lines_of(again.out).back() == lines_of(told.out).back());
+}
+
 TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", "[cli]") {
   const MnistPlace place;
   const Arguments flags = {"--candidates=3", "--candidate-epochs=2", "--epochs=4"};
