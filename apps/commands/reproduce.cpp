@@ -132,8 +132,10 @@ runs::RunConfig settings_of(const fs::path& program, const std::string& recipe,
   try {
     return runs::run_config_from_json(begin == std::string::npos ? text : text.substr(begin));
   } catch (const c10::Error& error) {
+    TORCH_CHECK(begin != std::string::npos, "expected the settings of ", recipe, " from ",
+                program.string(), " but got \"", last_line(text), "\".");
     TORCH_CHECK(false, "expected the settings of ", recipe, " from ", program.string(),
-                " but got \"", last_line(text), "\".");
+                " in this version but got others (build it too): ", error.what_without_backtrace());
   }
 }
 
