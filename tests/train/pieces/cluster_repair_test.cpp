@@ -26,7 +26,7 @@ ClusterRepairOptions early() {
           .at = {0},
           .lasts = 0.5,
           .neighbours = 5,
-          .clusters = {.groups = 10, .least_rows = 2}};
+          .clusters = {.groups = 10, .least_rows = 2, .most_cut = 100}};
 }
 
 }  // namespace
