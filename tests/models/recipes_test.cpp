@@ -212,8 +212,8 @@ TEST_CASE("Recipes: published errors are written with what was published of them
 }
 
 TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
-  const size_t ours = 2;  // mnist-100-fast and mnist-100-best
-  CHECK(kTable.size() + ours + kConvTable.size() == models::recipes().size());
+  const size_t of_ours = 2;  // mnist-100-fast and mnist-100-best
+  CHECK(kTable.size() + of_ours + kConvTable.size() == models::recipes().size());
   for (const auto& row : kConvTable) {
     INFO(row.name);
     const auto& recipe = find_recipe(row.name);
