@@ -99,6 +99,7 @@
 #include "ladder/train/objective.h"
 #include "ladder/train/optimizer_state.h"
 #include "ladder/train/pieces/cluster_repair.h"
+#include "ladder/train/pieces/imsat.h"
 #include "ladder/train/pieces/lambda_ramp.h"
 #include "ladder/train/pieces/mutual_information.h"
 #include "ladder/train/pieces/neighbour_agreement.h"

@@ -139,6 +139,16 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   }
   needs_unlabeled("--neighbours", config.pieces.neighbours);
   needs_unlabeled("--repair", config.pieces.repair);
+  needs_unlabeled("--imsat", config.pieces.imsat);
+  const models::RecipePieces defaults;
+  const auto needs_imsat = [&](const char* flag, double value, double usual) {
+    if (value != usual && config.pieces.imsat == 0) {
+      throw UsageError(fmt::format("expected --imsat above 0 for {} but got none (it would be {}).",
+                                   flag, value));
+    }
+  };
+  needs_imsat("--imsat-epochs", config.pieces.imsat_epochs, defaults.imsat_epochs);
+  needs_imsat("--imsat-radius", config.pieces.imsat_radius, defaults.imsat_radius);
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

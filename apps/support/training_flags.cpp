@@ -98,6 +98,16 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               "weight of a cost that moves clusters whose neighbours are of another class into "
               "that class",
               config.pieces.repair);
+  line.number("imsat", "WEIGHT",
+              "weight of a cost that finds classes as clusters: predictions that are sure, evenly "
+              "spread, and the same around each row",
+              config.pieces.imsat);
+  line.positive_number("imsat-epochs", "EPOCHS", "epochs after which --imsat is off (10)",
+                       config.pieces.imsat_epochs);
+  line.positive_number("imsat-radius", "FACTOR",
+                       "how far --imsat looks around a row, in distances to its tenth neighbour "
+                       "(0.25)",
+                       config.pieces.imsat_radius);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",
               config.pieces.lambda_ramp);

@@ -7,6 +7,7 @@
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
 #include <ladder/train/pieces/cluster_repair.h>
+#include <ladder/train/pieces/imsat.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
 #include <ladder/train/pieces/neighbour_agreement.h>
@@ -86,6 +87,9 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("spread", Role::kExperiment, config.pieces.spread);
   visit("neighbours", Role::kExperiment, config.pieces.neighbours);
   visit("repair", Role::kExperiment, config.pieces.repair);
+  visit("imsat", Role::kExperiment, config.pieces.imsat);
+  visit("imsat_epochs", Role::kExperiment, config.pieces.imsat_epochs);
+  visit("imsat_radius", Role::kExperiment, config.pieces.imsat_radius);
   visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
@@ -411,6 +415,14 @@ std::shared_ptr<train::Objective> objective_of(
     pieces.push_back(train::cluster_repair(
         net, rows.inputs, rows.unlabeled,
         {.weight = config.pieces.repair, .device = config.device, .on_look = std::move(on_look)}));
+  }
+  if (config.pieces.imsat > 0) {
+    pieces.push_back(train::imsat(net, rows.inputs, rows.unlabeled,
+                                  {.weight = config.pieces.imsat,
+                                   .radius = config.pieces.imsat_radius,
+                                   .until = config.pieces.imsat_epochs,
+                                   .seed = stream_seed(config.seed.value_or(1), "adversarial"),
+                                   .device = config.device}));
   }
   if (config.pieces.lambda_ramp > 0) {
     pieces.push_back(

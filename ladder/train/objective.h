@@ -25,7 +25,14 @@ struct StepPosition {
   int64_t steps_per_epoch = 0;  ///< 0 outside of a run
   int64_t steps = 0;            ///< steps of the whole run; 0 outside of a run
 
+  /// Return the epochs done, whole ones; 0 outside of a run.
   int64_t epoch() const { return steps_per_epoch > 0 ? step / steps_per_epoch : 0; }
+
+  /// Return the epochs done, with the part of the one that has begun; 0 outside of a run.
+  double epochs() const {
+    return steps_per_epoch > 0 ? static_cast<double>(step) / static_cast<double>(steps_per_epoch)
+                               : 0;
+  }
 };
 
 enum class CostKind { kSupervised, kDenoising, kOther };
@@ -105,7 +112,8 @@ class Objective : public StepHooks {
   /// Compute costs and gradients in one go, without autograd, where the objective can: return the
   /// costs of `terms`, those that `more` adds, if given, and the total, and leave the gradients in
   /// the parameters. They are those of `loss(batch, noise).total.backward()`, bit for bit; several
-  /// costs of `more` that share values are summed before they are added. Undefined, and nothing
+  /// costs of `more` that share values are summed before they are added, and where `more` runs the
+  /// network itself, the gradients of its runs are added first. Undefined, and nothing
   /// done, where it cannot, as by default; also where several ranks share the rows (`batch.ranks`).
   /// Call `ready`, if given, with each gradient as soon as it is whole.
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,

@@ -62,6 +62,9 @@ RunConfig unusual() {
                    .spread = 4,
                    .neighbours = 1,
                    .repair = 2,
+                   .imsat = 3,
+                   .imsat_epochs = 6,
+                   .imsat_radius = 0.5,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
@@ -141,7 +144,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 50);
+  CHECK(fields == 53);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -352,6 +355,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
   CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.repair = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.imsat = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
@@ -392,13 +396,19 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .mutual_information = 0.25,
                    .spread = 2,
                    .neighbours = 0.75,
-                   .repair = 1.5};
+                   .repair = 1.5,
+                   .imsat = 3.5,
+                   .imsat_epochs = 4,
+                   .imsat_radius = 2};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
   CHECK(all.at("pieces") ==
-        "row projection, pseudo-label, mutual information, neighbour, cluster repair");
+        "row projection, pseudo-label, mutual information, neighbour, cluster repair, imsat");
   CHECK(all.at("neighbour.weight") == "0.75");
   CHECK(all.at("cluster repair.weight") == "1.5");
+  CHECK(all.at("imsat.weight") == "3.5");
+  CHECK(all.at("imsat.until") == "4");
+  CHECK(all.at("imsat.radius") == "2");
   CHECK(all.at("pseudo-label.weight") == "0.5");
   CHECK(all.at("mutual information.weight") == "0.25");
   CHECK(all.at("mutual information.spread") == "2");

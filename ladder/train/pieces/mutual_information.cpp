@@ -29,10 +29,7 @@ class MutualInformation : public ObjectivePiece {
   }
 
   void before_step(const StepPosition& at) override {
-    const double epochs = at.steps_per_epoch > 0 ? static_cast<double>(at.step) /
-                                                       static_cast<double>(at.steps_per_epoch)
-                                                 : 0;
-    weight_.set(epochs < options_.until ? options_.weight : 0);
+    weight_.set(at.epochs() < options_.until ? options_.weight : 0);
   }
 
   torch::Tensor cost(const StepValues& values) override {

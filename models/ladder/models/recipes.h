@@ -61,6 +61,9 @@ struct RecipePieces {
   double spread = 1;              ///< its weight of evenly spread predictions
   double neighbours = 0;          ///< weight of train::neighbour_agreement
   double repair = 0;              ///< weight of train::cluster_repair
+  double imsat = 0;               ///< weight of train::imsat
+  double imsat_epochs = 10;       ///< after which it is off
+  double imsat_radius = 0.25;     ///< its change of a row, in distances to the tenth neighbour
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
 
