@@ -77,6 +77,15 @@ Bound bound_of(const torch::Tensor& size) {
   return roundings(1e5, torch::kDouble, size.abs().max().clamp_min(1));
 }
 
+void require_gradients(const torch::Tensor& cost, const torch::Tensor& expected, Ladder& net) {
+  const auto actual = gradients(cost, net), wanted = gradients(expected, net);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    INFO("parameter " << i);
+    require_close(actual[i], wanted[i], bound_of(wanted[i]));
+  }
+  CHECK(wanted.front().abs().max().item<double>() > 0.01);
+}
+
 struct Fixture {
   Ladder net = small_ladder();
   torch::Tensor x = blobs(kBlobRows, 9, torch::kFloat64).training.inputs;
@@ -105,12 +114,7 @@ TEST_CASE("imsat is the divergence at the worst change and minus mutual informat
   CHECK(parts.divergence.item<double>() > 0.01);
   const auto expected = 3 * (parts.divergence + 0.5 * parts.information);
   require_close(cost, expected, bound_of(expected));
-  const auto actual = gradients(cost, f.net), wanted = gradients(expected, f.net);
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    INFO("parameter " << i);
-    require_close(actual[i], wanted[i], bound_of(wanted[i]));
-  }
-  CHECK(actual.front().abs().max().item<double>() > 0.01);
+  require_gradients(cost, expected, f.net);
 }
 
 TEST_CASE("imsat takes clean rows that the step runs anyway", "[train]") {
@@ -122,16 +126,10 @@ TEST_CASE("imsat takes clean rows that the step runs anyway", "[train]") {
   const auto clean = f.net->forward(f.x);
   const auto given = piece->cost({.batch = f.batch(), .clean_logits = clean});
   require_close(given, own, bound_of(own));
-  const auto actual = gradients(given, f.net), wanted = gradients(own, f.net);
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    require_close(actual[i], wanted[i], bound_of(wanted[i]));
-  }
+  require_gradients(given, own, f.net);
   // Targets without gradient have no mutual information to learn from: it runs the rows itself.
   const auto detached = piece->cost({.batch = f.batch(), .clean_logits = clean.detach()});
-  const auto same = gradients(detached, f.net);
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    require_close(same[i], wanted[i], bound_of(wanted[i]));
-  }
+  require_gradients(detached, own, f.net);
 }
 
 TEST_CASE("imsat changes rows more than random directions do", "[train]") {
