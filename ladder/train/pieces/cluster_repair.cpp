@@ -14,6 +14,7 @@
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
+#include "ladder/train/internal/unlabeled_rows.h"
 
 namespace ladder::train {
 namespace {
@@ -23,13 +24,10 @@ constexpr double kMostWeight = 100;  // of a lost row
 
 class ClusterRepair : public ObjectivePiece {
  public:
-  ClusterRepair(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled,
-                ClusterRepairOptions options)
+  ClusterRepair(Ladder net, torch::Tensor inputs, torch::Tensor rows, ClusterRepairOptions options)
       : net_(std::move(net)),
         inputs_(std::move(inputs)),
-        rows_(unlabeled.defined()
-                  ? std::move(unlabeled)
-                  : at::arange(inputs_.size(0), at::dtype(at::kLong).device(inputs_.device()))),
+        rows_(std::move(rows)),
         options_(std::move(options)),
         weight_(options_.device),
         classes_(at::zeros({inputs_.size(0)}, at::dtype(at::kShort).device(options_.device))),
@@ -131,10 +129,7 @@ std::shared_ptr<ObjectivePiece> cluster_repair(Ladder net, torch::Tensor inputs,
                                                torch::Tensor unlabeled,
                                                ClusterRepairOptions options) {
   check_weight("cluster_repair", options.weight);
-  TORCH_CHECK(!net.is_empty(), "cluster_repair: expected a network but got an empty Ladder.");
-  TORCH_CHECK(inputs.defined() && inputs.dim() >= 2,
-              "cluster_repair: expected inputs [rows, ...] but got ",
-              inputs.defined() ? c10::str(inputs.sizes()) : std::string("none"), ".");
+  auto rows = rows_of_piece("cluster_repair", net, inputs, std::move(unlabeled));
   for (size_t i = 0; i < options.at.size(); ++i) {
     TORCH_CHECK(
         options.at[i] >= 0 && options.at[i] < 1 && (i == 0 || options.at[i - 1] < options.at[i]),
@@ -145,7 +140,7 @@ std::shared_ptr<ObjectivePiece> cluster_repair(Ladder net, torch::Tensor inputs,
   TORCH_CHECK(options.lasts > 0 && options.lasts <= 1,
               "cluster_repair: expected a part of the run above 0 for lasts but got ",
               options.lasts, ".");
-  return std::make_shared<ClusterRepair>(std::move(net), std::move(inputs), std::move(unlabeled),
+  return std::make_shared<ClusterRepair>(std::move(net), std::move(inputs), std::move(rows),
                                          std::move(options));
 }
 

@@ -19,6 +19,7 @@
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
+#include "ladder/train/internal/unlabeled_rows.h"
 
 namespace ladder::train {
 namespace {
@@ -43,13 +44,11 @@ at::Tensor moved(const at::Tensor& x, const at::Tensor& directions, const at::Te
 
 class Imsat : public ObjectivePiece {
  public:
-  Imsat(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled, const ImsatOptions& options)
+  Imsat(Ladder net, torch::Tensor inputs, torch::Tensor rows, const ImsatOptions& options)
       : net_(std::move(net)),
         like_(any_tensor(net_->stages)),
         inputs_(std::move(inputs)),
-        rows_(unlabeled.defined()
-                  ? std::move(unlabeled)
-                  : at::arange(inputs_.size(0), at::dtype(at::kLong).device(inputs_.device()))),
+        rows_(std::move(rows)),
         options_(options),
         weight_(options_.device),
         position_(at::zeros({}, at::dtype(at::kLong).device(options_.device))) {}
@@ -161,12 +160,10 @@ class Imsat : public ObjectivePiece {
 std::shared_ptr<ObjectivePiece> imsat(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled,
                                       ImsatOptions options) {
   check_weight("imsat", options.weight);
-  TORCH_CHECK(!net.is_empty(), "imsat: expected a network but got an empty Ladder.");
-  TORCH_CHECK(inputs.defined() && inputs.dim() >= 2, "imsat: expected inputs [rows, ...] but got ",
-              inputs.defined() ? c10::str(inputs.sizes()) : std::string("none"), ".");
-  const auto rows = unlabeled.defined() ? unlabeled.numel() : inputs.size(0);
-  TORCH_CHECK(options.neighbours >= 1 && options.neighbours < rows,
-              "imsat: expected neighbours of 1 to ", rows - 1, ", fewer than the ", rows,
+  auto rows = rows_of_piece("imsat", net, inputs, std::move(unlabeled));
+  const auto count = rows.numel();
+  TORCH_CHECK(options.neighbours >= 1 && options.neighbours < count,
+              "imsat: expected neighbours of 1 to ", count - 1, ", fewer than the ", count,
               " unlabeled rows, but got ", options.neighbours, ".");
   TORCH_CHECK(std::isfinite(options.mutual_information) && options.mutual_information >= 0,
               "imsat: expected a finite weight of mutual_information of at least 0 but got ",
@@ -179,7 +176,7 @@ std::shared_ptr<ObjectivePiece> imsat(Ladder net, torch::Tensor inputs, torch::T
               "imsat: expected a probe above 0 and at most 1 but got ", options.probe, ".");
   TORCH_CHECK(std::isfinite(options.until) && options.until > 0,
               "imsat: expected a number of epochs above 0 but got ", options.until, ".");
-  return std::make_shared<Imsat>(std::move(net), std::move(inputs), std::move(unlabeled), options);
+  return std::make_shared<Imsat>(std::move(net), std::move(inputs), std::move(rows), options);
 }
 
 }  // namespace ladder::train
