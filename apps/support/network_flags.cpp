@@ -141,14 +141,20 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   needs_unlabeled("--repair", config.pieces.repair);
   needs_unlabeled("--imsat", config.pieces.imsat);
   const models::RecipePieces defaults;
-  const auto needs_imsat = [&](const char* flag, double value, double usual) {
-    if (value != usual && config.pieces.imsat == 0) {
-      throw UsageError(fmt::format("expected --imsat above 0 for {} but got none (it would be {}).",
-                                   flag, value));
+  needs_unlabeled("--graph-labels", config.pieces.graph_labels);
+  const auto belongs_to = [](const char* owner, double weight, const char* flag, double value,
+                             double usual) {
+    if (value != usual && weight == 0) {
+      throw UsageError(fmt::format("expected {} above 0 for {} but got none (it would be {}).",
+                                   owner, flag, value));
     }
   };
-  needs_imsat("--imsat-epochs", config.pieces.imsat_epochs, defaults.imsat_epochs);
-  needs_imsat("--imsat-radius", config.pieces.imsat_radius, defaults.imsat_radius);
+  const models::RecipePieces usual;
+  const auto& pieces = config.pieces;
+  belongs_to("--imsat", pieces.imsat, "--imsat-epochs", pieces.imsat_epochs, usual.imsat_epochs);
+  belongs_to("--imsat", pieces.imsat, "--imsat-radius", pieces.imsat_radius, usual.imsat_radius);
+  belongs_to("--graph-labels", pieces.graph_labels, "--graph-label-epochs",
+             pieces.graph_label_epochs, usual.graph_label_epochs);
   if (config.pieces.lambda_ramp > 0 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "

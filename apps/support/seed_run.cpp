@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <ladder/data/neighbours.h>
+#include <ladder/data/spread_labels.h>
 #include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
@@ -183,6 +184,19 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
   rows.paired_until = epochs.until;
 }
 
+// Guess the class of each unlabeled row by its neighbours; -1 for the other rows.
+torch::Tensor guess_classes(const data::SemiData& rows, data::SharedNeighbours& near,
+                            int64_t classes, ProgressLine& line) {
+  line.print(fmt::format("spreading {} labels over {} rows", rows.labeled.numel(),
+                         rows.unlabeled.numel()));
+  auto labels = torch::full_like(rows.labels, -1);
+  labels.index_copy_(0, rows.labeled, rows.labels.index_select(0, rows.labeled));
+  const auto guess =
+      data::spread_labels(rows.inputs.index_select(0, rows.unlabeled), near.get(),
+                          labels.index_select(0, rows.unlabeled), {.classes = classes});
+  return labels.index_copy_(0, rows.unlabeled, guess);
+}
+
 // "moving clusters after epoch 16: 185 rows from 2 to 1".
 std::string look_text(const train::ClusterLook& look) {
   const auto moves = moves_text(train::cluster_moves(look.classes, look.lost));
@@ -262,8 +276,15 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   options.ranks = place.ranks;
   options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
-  const auto on_look = [&line](const train::ClusterLook& look) { line.print(look_text(look)); };
-  auto objective = runs::objective_of(run.config, net, rows.training, on_look);
+  auto near =
+      std::make_shared<data::SharedNeighbours>(placed.train_inputs, split.unlabeled.to(device));
+  const auto classes = net->classes();
+  auto objective = runs::objective_of(
+      run.config, net, rows.training,
+      {.near = near,
+       .guess = [training = rows.training, near, classes,
+                 &line] { return guess_classes(training, *near, classes, line); },
+       .on_look = [&line](const train::ClusterLook& look) { line.print(look_text(look)); }});
   train::Trainer trainer(std::move(objective), std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {

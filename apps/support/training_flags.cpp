@@ -108,6 +108,14 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
                        "how far --imsat looks around a row, in distances to its tenth neighbour "
                        "(0.25)",
                        config.pieces.imsat_radius);
+  line.number(
+      "graph-labels", "WEIGHT",
+      "weight of a cost that takes labels for rows near the labeled ones, and for rows near "
+      "these, in the first epochs",
+      config.pieces.graph_labels);
+  line.positive_number("graph-label-epochs", "EPOCHS",
+                       "epochs after which --graph-labels is off (4)",
+                       config.pieces.graph_label_epochs);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",
               config.pieces.lambda_ramp);

@@ -214,4 +214,18 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   return at::cat(parts);
 }
 
+SharedNeighbours::SharedNeighbours(torch::Tensor inputs, torch::Tensor rows,
+                                   const NeighbourOptions& options)
+    : inputs_(std::move(inputs)), rows_(std::move(rows)), options_(options) {}
+
+const torch::Tensor& SharedNeighbours::get() {
+  std::call_once(once_, [&] {
+    found_ =
+        nearest_neighbours(rows_.defined() ? inputs_.index_select(0, rows_) : inputs_, options_);
+    inputs_.reset();  // not needed any more
+    rows_.reset();
+  });
+  return found_;
+}
+
 }  // namespace ladder::data

@@ -4,6 +4,8 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 
 namespace ladder::data {
 
@@ -24,5 +26,30 @@ struct NeighbourOptions {
 /// the pool, a block of rows at a time. Errors: k below 1; a pool below 0; fewer than k + 1 rows,
 /// or rows in the pool; values that are not finite.
 torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions& options = {});
+
+/// Neighbours that several parts of a run need: they are found when the first one asks, and kept.
+///
+///     auto near = std::make_shared<data::SharedNeighbours>(data.inputs, data.unlabeled);
+///     near->get();   // int64 [m, k]; finds them
+///     near->get();   // returns the same
+class SharedNeighbours {
+ public:
+  /// Of the rows `rows` (int64 [m]; undefined: all) of `inputs`, as `nearest_neighbours` finds
+  /// them.
+  explicit SharedNeighbours(torch::Tensor inputs, torch::Tensor rows = {},
+                            const NeighbourOptions& options = {.exact = false});
+
+  /// Return the neighbours, int64 [m, k], by their places among the rows. Several threads may ask:
+  /// one finds them, the others wait. Errors: those of nearest_neighbours.
+  const torch::Tensor& get();
+
+  const NeighbourOptions& options() const { return options_; }
+
+ private:
+  std::once_flag once_;
+  torch::Tensor inputs_, rows_;
+  NeighbourOptions options_;
+  torch::Tensor found_;
+};
 
 }  // namespace ladder::data

@@ -7,6 +7,7 @@
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
 #include <ladder/train/pieces/cluster_repair.h>
+#include <ladder/train/pieces/early_labels.h>
 #include <ladder/train/pieces/imsat.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
@@ -90,6 +91,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("imsat", Role::kExperiment, config.pieces.imsat);
   visit("imsat_epochs", Role::kExperiment, config.pieces.imsat_epochs);
   visit("imsat_radius", Role::kExperiment, config.pieces.imsat_radius);
+  visit("graph_labels", Role::kExperiment, config.pieces.graph_labels);
+  visit("graph_label_epochs", Role::kExperiment, config.pieces.graph_label_epochs);
   visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
   visit("average_weights", Role::kExperiment, config.pieces.average_weights);
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
@@ -390,9 +393,9 @@ models::NetworkOptions network_of(const RunConfig& config) {
   return network;
 }
 
-std::shared_ptr<train::Objective> objective_of(
-    const RunConfig& config, const Ladder& net, const data::SemiData& rows,
-    std::function<void(const train::ClusterLook&)> on_look) {
+std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net,
+                                               const data::SemiData& rows,
+                                               const ObjectiveParts& parts) {
   auto objective = config.scaled_lambda.value_or(false)
                        ? train::scaled_objective(net, {.weights = config.network.lambda})
                        : train::objective(net);
@@ -412,9 +415,11 @@ std::shared_ptr<train::Objective> objective_of(
         train::neighbour_agreement({.weight = config.pieces.neighbours, .device = config.device}));
   }
   if (config.pieces.repair > 0) {
-    pieces.push_back(train::cluster_repair(
-        net, rows.inputs, rows.unlabeled,
-        {.weight = config.pieces.repair, .device = config.device, .on_look = std::move(on_look)}));
+    pieces.push_back(train::cluster_repair(net, rows.inputs, rows.unlabeled,
+                                           {.weight = config.pieces.repair,
+                                            .near = parts.near,
+                                            .device = config.device,
+                                            .on_look = parts.on_look}));
   }
   if (config.pieces.imsat > 0) {
     pieces.push_back(train::imsat(net, rows.inputs, rows.unlabeled,
@@ -422,7 +427,14 @@ std::shared_ptr<train::Objective> objective_of(
                                    .radius = config.pieces.imsat_radius,
                                    .until = config.pieces.imsat_epochs,
                                    .seed = stream_seed(config.seed.value_or(1), "adversarial"),
+                                   .near = parts.near,
                                    .device = config.device}));
+  }
+  if (config.pieces.graph_labels > 0) {
+    pieces.push_back(train::early_labels(rows.inputs.size(0), parts.guess,
+                                         {.weight = config.pieces.graph_labels,
+                                          .until = config.pieces.graph_label_epochs,
+                                          .device = config.device}));
   }
   if (config.pieces.lambda_ramp > 0) {
     pieces.push_back(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <ladder/data/neighbours.h>
 #include <ladder/data/sampler.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
@@ -101,12 +102,20 @@ void apply(const models::Recipe& recipe, RunConfig& config);
 /// The network to build, with the factory of its combinator. Error: an unknown combinator.
 models::NetworkOptions network_of(const RunConfig& config);
 
+/// What pieces need beside the settings.
+struct ObjectiveParts {
+  /// Neighbours of the unlabeled rows; none: each piece that needs them finds its own.
+  std::shared_ptr<data::SharedNeighbours> near = {};
+  std::function<torch::Tensor()> guess = {};                    ///< of train::early_labels
+  std::function<void(const train::ClusterLook&)> on_look = {};  ///< of train::cluster_repair
+};
+
 /// The objective to train `net` with: its lambda, fixed or scaled (train::scaled_objective), and
 /// the pieces. Initialise the parameters first: row projection keeps their norms. `rows` are those
-/// it is trained on, and `on_look` is called, where the settings repair clusters.
-std::shared_ptr<train::Objective> objective_of(
-    const RunConfig& config, const Ladder& net, const data::SemiData& rows = {},
-    std::function<void(const train::ClusterLook&)> on_look = {});
+/// it is trained on.
+std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const Ladder& net,
+                                               const data::SemiData& rows = {},
+                                               const ObjectiveParts& parts = {});
 
 /// Set the statistics of ranks to those that were asked for, else those of the run that is
 /// continued, if one is, else local. Rank 0, which knows that run, decides for all; without ranks

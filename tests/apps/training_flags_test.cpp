@@ -260,6 +260,12 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "expected --imsat above 0 for --imsat-epochs but got none (it would be 5).");
   CHECK(sentence({"--imsat-radius", "2"}) ==
         "expected --imsat above 0 for --imsat-radius but got none (it would be 2).");
+  CHECK(
+      sentence({"--lambda", "none", "--graph-labels", "1"}) ==
+      "expected a weight above 0 in --lambda for --graph-labels but got none (a baseline reads no "
+      "unlabeled rows).");
+  CHECK(sentence({"--graph-label-epochs", "5"}) ==
+        "expected --graph-labels above 0 for --graph-label-epochs but got none (it would be 5).");
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");

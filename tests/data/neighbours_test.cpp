@@ -4,6 +4,8 @@
 
 #include <limits>
 #include <set>
+#include <thread>
+#include <vector>
 
 #include "ladder/core/random.h"
 #include "tests/support/catch.h"
@@ -77,6 +79,23 @@ TEST_CASE("nearest_neighbours finds nearly all of them by principal components",
   const auto flat = draw(4, 500, 20);
   require_equal(nearest_neighbours(flat, {.k = 5, .exact = false}),
                 nearest_neighbours(flat, {.k = 5}));
+}
+
+TEST_CASE("SharedNeighbours finds them once, for all who ask", "[data]") {
+  const auto x = ops::standard_normal(NoiseDraw{1, 0, {}}, 400, 6, torch::kFloat);
+  const auto rows = torch::arange(0, 400, 2);
+  data::SharedNeighbours near(x, rows, {.k = 3});
+  CHECK(near.options().k == 3);
+  std::vector<torch::Tensor> asked(4);
+  std::vector<std::thread> threads;
+  for (auto& one : asked) threads.emplace_back([&] { one = near.get(); });
+  for (auto& thread : threads) thread.join();
+  const auto expected = nearest_neighbours(x.index_select(0, rows), {.k = 3});
+  for (const auto& one : asked) {
+    require_equal(one, expected);
+    CHECK(one.is_same(asked.front()));
+  }
+  require_equal(data::SharedNeighbours(x).get(), nearest_neighbours(x, {.exact = false}));
 }
 
 TEST_CASE("nearest_neighbours says what it expects", "[data]") {

@@ -65,6 +65,8 @@ RunConfig unusual() {
                    .imsat = 3,
                    .imsat_epochs = 6,
                    .imsat_radius = 0.5,
+                   .graph_labels = 0.75,
+                   .graph_label_epochs = 2,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;
@@ -144,7 +146,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 53);
+  CHECK(fields == 55);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -356,6 +358,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.repair = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.imsat = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.graph_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
@@ -385,7 +388,9 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   const auto objective = [&] {
     auto net = models::network(runs::network_of(config));
     reset_parameters(*net, 1);
-    return runs::objective_of(config, net, {.inputs = torch::zeros({20, 6})})->settings();
+    return runs::objective_of(config, net, {.inputs = torch::zeros({20, 6})},
+                              {.guess = [] { return torch::zeros({20}, torch::kLong); }})
+        ->settings();
   };
   auto plain = objective();
   CHECK(plain.at("lambda") == "10, 1, 0.1");
@@ -399,11 +404,16 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .repair = 1.5,
                    .imsat = 3.5,
                    .imsat_epochs = 4,
-                   .imsat_radius = 2};
+                   .imsat_radius = 2,
+                   .graph_labels = 0.5,
+                   .graph_label_epochs = 3};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
   CHECK(all.at("pieces") ==
-        "row projection, pseudo-label, mutual information, neighbour, cluster repair, imsat");
+        "row projection, pseudo-label, mutual information, neighbour, cluster repair, imsat, "
+        "early label");
+  CHECK(all.at("early label.weight") == "0.5");
+  CHECK(all.at("early label.until") == "3");
   CHECK(all.at("neighbour.weight") == "0.75");
   CHECK(all.at("cluster repair.weight") == "1.5");
   CHECK(all.at("imsat.weight") == "3.5");

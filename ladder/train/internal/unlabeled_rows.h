@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "ladder/data/neighbours.h"
 #include "ladder/nn/ladder.h"
+#include "ladder/train/objective.h"
 
 namespace ladder::train {
 
@@ -21,6 +24,23 @@ inline at::Tensor rows_of_piece(const char* piece, const Ladder& net, const at::
   return unlabeled.defined()
              ? std::move(unlabeled)
              : at::arange(inputs.size(0), at::dtype(at::kLong).device(inputs.device()));
+}
+
+/// Return the neighbours of these rows that a piece was given, or its own where it was given none.
+inline std::shared_ptr<data::SharedNeighbours> neighbours_of_piece(
+    std::shared_ptr<data::SharedNeighbours> given, const at::Tensor& inputs,
+    const at::Tensor& rows) {
+  return given ? std::move(given) : std::make_shared<data::SharedNeighbours>(inputs, rows);
+}
+
+/// Return the rows of data::SemiData that the batch of a step holds, int64 [M]. Error, naming
+/// `piece`: a batch that does not say them.
+inline const at::Tensor& rows_of_batch(const char* piece, const StepValues& values) {
+  const auto& rows = values.batch.unlabeled_rows;
+  TORCH_CHECK(rows.defined(), piece,
+              ": expected batches that say their rows but got others (see "
+              "SemiBatch::unlabeled_rows).");
+  return rows;
 }
 
 }  // namespace ladder::train

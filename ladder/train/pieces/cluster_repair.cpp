@@ -9,9 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "ladder/core/internal/threads.h"
-#include "ladder/data/neighbours.h"
-#include "ladder/ops/internal/classes.h"
+#include "ladder/train/internal/class_cost.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
 #include "ladder/train/internal/unlabeled_rows.h"
@@ -29,6 +27,7 @@ class ClusterRepair : public ObjectivePiece {
         inputs_(std::move(inputs)),
         rows_(std::move(rows)),
         options_(std::move(options)),
+        near_(neighbours_of_piece(options_.near, inputs_, rows_)),
         weight_(options_.device),
         classes_(at::zeros({inputs_.size(0)}, at::dtype(at::kShort).device(options_.device))),
         weights_(at::zeros({inputs_.size(0)}, at::TensorOptions().device(options_.device))) {}
@@ -46,7 +45,7 @@ class ClusterRepair : public ObjectivePiece {
     return {{"weight", number_text(options_.weight)},
             {"at", at},
             {"lasts", number_text(options_.lasts)},
-            {"neighbours", std::to_string(options_.neighbours)},
+            {"neighbours", std::to_string(near_->options().k)},
             {"groups", std::to_string(clusters.groups)},
             {"splits", std::to_string(clusters.splits)},
             {"margin", number_text(clusters.margin)},
@@ -71,15 +70,9 @@ class ClusterRepair : public ObjectivePiece {
   torch::Tensor cost(const StepValues& values) override {
     check_runs_unlabeled_rows("cluster_repair", values);
     const auto cost = [&] {
-      const auto& rows = values.batch.unlabeled_rows;
-      TORCH_CHECK(rows.defined(),
-                  "cluster_repair: expected batches that say their rows but got others (see "
-                  "SemiBatch::unlabeled_rows).");
-      const auto& logits = values.unlabeled_logits;
-      const threads::OneThread serial(threads::is_small(logits));
-      const auto classes = classes_.index_select(0, rows).to(at::kLong).unsqueeze(1);
-      const auto weights = weights_.index_select(0, rows).to(logits.scalar_type()).unsqueeze(1);
-      return -ops::times_log(weights, ops::softmax_of_rows(logits).gather(1, classes)).mean();
+      const auto& rows = rows_of_batch("cluster_repair", values);
+      return mean_class_cost(values.unlabeled_logits, classes_.index_select(0, rows).to(at::kLong),
+                             weights_.index_select(0, rows));
     };
     return weight_.times(cost, values.unlabeled_logits);
   }
@@ -92,12 +85,8 @@ class ClusterRepair : public ObjectivePiece {
   void look(const StepPosition& at) {
     if (at.steps == 0 || options_.weight == 0) return;
     const at::NoGradGuard no_gradients;
-    if (!neighbours_.defined()) {
-      neighbours_ = data::nearest_neighbours(inputs_.index_select(0, rows_),
-                                             {.k = options_.neighbours, .exact = false});
-    }
     const auto seen = clean_features(net_, inputs_, rows_, options_.clusters.seed);
-    const auto lost = lost_clusters(seen.features, seen.classes, neighbours_, options_.clusters);
+    const auto lost = lost_clusters(seen.features, seen.classes, near_->get(), options_.clusters);
     const auto is_lost = lost.ge(0);
     const auto found = is_lost.sum().item<int64_t>();
     classes_.index_copy_(0, rows_, at::where(is_lost, lost, seen.classes).to(at::kShort));
@@ -117,10 +106,10 @@ class ClusterRepair : public ObjectivePiece {
   torch::Tensor inputs_;
   torch::Tensor rows_;  // of the inputs, unlabeled ones: int64 [N]
   ClusterRepairOptions options_;
-  StepWeight weight_;         // w(t)
-  torch::Tensor classes_;     // c_n, int16 [rows of inputs]
-  torch::Tensor weights_;     // a_n, [rows of inputs]
-  torch::Tensor neighbours_;  // of the unlabeled rows, once a look has needed them
+  std::shared_ptr<data::SharedNeighbours> near_;
+  StepWeight weight_;      // w(t)
+  torch::Tensor classes_;  // c_n, int16 [rows of inputs]
+  torch::Tensor weights_;  // a_n, [rows of inputs]
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "ladder/data/neighbours.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/train/lost_clusters.h"
 #include "ladder/train/objective.h"
@@ -26,9 +27,10 @@ struct ClusterRepairOptions {
   double weight = 1;  ///< w, at least 0
   /// Parts of the run after which to look, ascending.
   std::vector<double> at = {0.6, 0.75};
-  double lasts = 0.1;       ///< part of the run for which the cost is on after each
-  int64_t neighbours = 10;  ///< k of data::nearest_neighbours
+  double lasts = 0.1;  ///< part of the run for which the cost is on after each
   LostClusterOptions clusters = {};
+  /// Of the unlabeled rows, shared with other pieces. None: the piece finds ten of each.
+  std::shared_ptr<data::SharedNeighbours> near = {};
   c10::Device device = c10::kCPU;                        ///< of the network
   std::function<void(const ClusterLook&)> on_look = {};  ///< called after each look
 };
@@ -45,8 +47,8 @@ struct ClusterRepairOptions {
 /// and 1 for the others. If none is lost, a_n is 0. w(t) is w from a look until `lasts` of the run
 /// later or until the next look, and 0 else.
 ///
-/// A look takes a pass over the rows and a second or so; the first one also finds the neighbours
-/// (data::nearest_neighbours), which takes some seconds for 60,000 images.
+/// A look takes a pass over the rows and a second or so; the first one also finds the neighbours,
+/// which takes some seconds for 60,000 images, unless another piece has found them.
 ///
 /// `inputs` are the rows of data::SemiData, `unlabeled` its unlabeled ones (undefined: all); a
 /// batch says which it holds (SemiBatch::unlabeled_rows).

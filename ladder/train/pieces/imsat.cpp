@@ -14,7 +14,6 @@
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
-#include "ladder/data/neighbours.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
@@ -50,6 +49,7 @@ class Imsat : public ObjectivePiece {
         inputs_(std::move(inputs)),
         rows_(std::move(rows)),
         options_(options),
+        near_(neighbours_of_piece(options.near, inputs_, rows_)),
         weight_(options_.device),
         position_(at::zeros({}, at::dtype(at::kLong).device(options_.device))) {}
 
@@ -61,7 +61,7 @@ class Imsat : public ObjectivePiece {
             {"mutual information", number_text(options_.mutual_information)},
             {"spread", number_text(options_.spread)},
             {"radius", number_text(options_.radius)},
-            {"neighbours", std::to_string(options_.neighbours)},
+            {"neighbours", std::to_string(near_->options().k)},
             {"probe", number_text(options_.probe)},
             {"until", number_text(options_.until)},
             {"seed", std::to_string(options_.seed)}};
@@ -79,11 +79,7 @@ class Imsat : public ObjectivePiece {
       TORCH_CHECK(values.batch.x_unlabeled.defined(),
                   "imsat: expected a step with unlabeled rows but got one without.");
       const auto x = floating_rows(values.batch.x_unlabeled, like_.scalar_type());
-      const auto& rows = values.batch.unlabeled_rows;
-      TORCH_CHECK(rows.defined(),
-                  "imsat: expected batches that say their rows but got others (see "
-                  "SemiBatch::unlabeled_rows).");
-      const auto radii = radii_.index_select(0, rows);
+      const auto radii = radii_.index_select(0, rows_of_batch("imsat", values));
       const auto& ranks = values.batch.ranks;
       const bool runs_clean = values.clean_logits.defined() && values.clean_logits.requires_grad();
       const auto logits = runs_clean ? values.clean_logits : clean_logits(x, ranks);
@@ -124,9 +120,7 @@ class Imsat : public ObjectivePiece {
 
   void measure_radii() {
     const at::NoGradGuard no_gradients;
-    const auto nearest = data::nearest_neighbours(inputs_.index_select(0, rows_),
-                                                  {.k = options_.neighbours, .exact = false})
-                             .select(1, options_.neighbours - 1);
+    const auto nearest = near_->get().select(1, near_->options().k - 1);
     radii_ = at::zeros({inputs_.size(0)}, like_.options());
     for (int64_t begin = 0; begin < rows_.numel(); begin += kRowsAtOnce) {
       const auto count = std::min(kRowsAtOnce, rows_.numel() - begin);
@@ -151,6 +145,7 @@ class Imsat : public ObjectivePiece {
   torch::Tensor rows_;   // of the inputs, unlabeled ones: int64 [N]
   torch::Tensor radii_;  // e_n of the unlabeled rows, [rows of inputs]; undefined until needed
   ImsatOptions options_;
+  std::shared_ptr<data::SharedNeighbours> near_;
   StepWeight weight_;    // w(t)
   at::Tensor position_;  // of the random directions of this step
 };
@@ -161,10 +156,6 @@ std::shared_ptr<ObjectivePiece> imsat(Ladder net, torch::Tensor inputs, torch::T
                                       ImsatOptions options) {
   check_weight("imsat", options.weight);
   auto rows = rows_of_piece("imsat", net, inputs, std::move(unlabeled));
-  const auto count = rows.numel();
-  TORCH_CHECK(options.neighbours >= 1 && options.neighbours < count,
-              "imsat: expected neighbours of 1 to ", count - 1, ", fewer than the ", count,
-              " unlabeled rows, but got ", options.neighbours, ".");
   TORCH_CHECK(std::isfinite(options.mutual_information) && options.mutual_information >= 0,
               "imsat: expected a finite weight of mutual_information of at least 0 but got ",
               options.mutual_information, ".");

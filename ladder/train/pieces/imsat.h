@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "ladder/data/neighbours.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/train/objective.h"
 
@@ -18,11 +19,12 @@ struct ImsatOptions {
   double mutual_information = 0.1;  ///< m, weight of sure and spread predictions, at least 0
   double spread = 4;                ///< b, weight of spread beside sure ones, at least 0
   double radius = 0.25;             ///< a, in distances to the k-th nearest row, above 0
-  int64_t neighbours = 10;          ///< k
   double probe = 0.3;               ///< c, the change that finds the direction, in radii
   double until = 10;                ///< epochs after which the cost is off, above 0
   uint64_t seed = 1;                ///< of the random directions
-  c10::Device device = c10::kCPU;   ///< of the network
+  /// Of the unlabeled rows, k of each, shared with other pieces. None: the piece finds ten of each.
+  std::shared_ptr<data::SharedNeighbours> near = {};
+  c10::Device device = c10::kCPU;  ///< of the network
 };
 
 /// Return the cost of information maximising self-augmented training (IMSAT) [Hu2017, eq. 7 to 9],
@@ -44,7 +46,7 @@ struct ImsatOptions {
 ///
 /// While the cost is on, a step runs the rows twice more, and a third time where the network does
 /// not run clean rows anyway; it takes about twice as long. The first step also finds the
-/// neighbours (data::nearest_neighbours), which takes some seconds for 60,000 images.
+/// neighbours, which takes some seconds for 60,000 images, unless another piece has found them.
 ///
 /// `inputs` are the rows of data::SemiData, `unlabeled` its unlabeled ones (undefined: all); a
 /// batch says which it holds (SemiBatch::unlabeled_rows).

@@ -25,7 +25,6 @@ ClusterRepairOptions early() {
   return {.weight = 3,
           .at = {0},
           .lasts = 0.5,
-          .neighbours = 5,
           .clusters = {.groups = 10, .least_rows = 2, .most_cut = 100}};
 }
 

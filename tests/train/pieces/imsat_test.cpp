@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <memory>
 #include <vector>
 
 #include "ladder/train/trainer.h"
@@ -19,6 +20,7 @@ using namespace ladder::testing;
 namespace {
 
 constexpr int64_t kBlobRows = 40;
+constexpr int64_t kNeighbours = 4;
 constexpr StepPosition kStart{.step = 0, .steps_per_epoch = 10, .steps = 100};
 constexpr StepPosition kFourth{.step = 3, .steps_per_epoch = 10, .steps = 100};
 
@@ -46,7 +48,7 @@ torch::Tensor random_direction(const ImsatOptions& options, const torch::Tensor&
 // Of the change of each row [M, 1].
 torch::Tensor lengths(const ImsatOptions& options, const torch::Tensor& x) {
   const auto distances = std::get<0>((x.unsqueeze(1) - x.unsqueeze(0)).norm(2, 2).sort(1));
-  const auto of_neighbour = distances.select(1, options.neighbours);  // the row itself is the first
+  const auto of_neighbour = distances.select(1, kNeighbours);  // the row itself is the first
   return (options.radius * of_neighbour).unsqueeze(1);
 }
 
@@ -89,15 +91,14 @@ void require_gradients(const torch::Tensor& cost, const torch::Tensor& expected,
 struct Fixture {
   Ladder net = small_ladder();
   torch::Tensor x = blobs(kBlobRows, 9, torch::kFloat64).training.inputs;
-  ImsatOptions options = {.weight = 3,
-                          .mutual_information = 0.5,
-                          .spread = 2,
-                          .radius = 0.2,
-                          .neighbours = 4,
-                          .probe = 0.2,
-                          .seed = 5};
+  ImsatOptions options = {
+      .weight = 3, .mutual_information = 0.5, .spread = 2, .radius = 0.2, .probe = 0.2, .seed = 5};
 
-  Fixture() { net->to(torch::kFloat64); }
+  Fixture() {
+    net->to(torch::kFloat64);
+    options.near = std::make_shared<data::SharedNeighbours>(
+        x, torch::Tensor(), data::NeighbourOptions{.k = kNeighbours});
+  }
 
   SemiBatch batch() const { return {.x_unlabeled = x, .unlabeled_rows = torch::arange(kBlobRows)}; }
 };
@@ -271,8 +272,6 @@ TEST_CASE("imsat says what is wrong", "[train]") {
   CHECK(sentence({.spread = INFINITY}) ==
         "imsat: expected a finite spread of at least 0 but got inf.");
   CHECK(sentence({.radius = 0}) == "imsat: expected a finite radius above 0 but got 0.");
-  CHECK(sentence({.neighbours = 300}) ==
-        "imsat: expected neighbours of 1 to 299, fewer than the 300 unlabeled rows, but got 300.");
   CHECK(sentence({.probe = 2}) == "imsat: expected a probe above 0 and at most 1 but got 2.");
   CHECK(sentence({.until = 0}) == "imsat: expected a number of epochs above 0 but got 0.");
   const auto piece = imsat(net, x, {});

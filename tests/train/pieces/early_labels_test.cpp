@@ -1,0 +1,111 @@
+#include "ladder/train/pieces/early_labels.h"
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "ladder/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/support/threads.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+namespace {
+
+constexpr StepPosition kBegin{.step = 0, .steps_per_epoch = 10, .steps = 100};
+
+torch::Tensor five_classes() { return torch::tensor({0, 2, -1, 1, 2}); }
+
+}  // namespace
+
+TEST_CASE("early_labels is the cross entropy of rows against their guess", "[train]") {
+  const auto piece = early_labels(5, five_classes, {.weight = 3});
+  piece->before_step(kBegin);
+  const auto logits = ops::standard_normal(NoiseDraw{1, 0, {}}, 4, 3, torch::kFloat64);
+  const auto log_p = torch::log_softmax(logits, 1);
+  require_close(piece->cost({.batch = {.unlabeled_rows = torch::tensor({4, 2, 0, 1})},
+                             .unlabeled_logits = logits}),
+                -3 * (log_p[0][2] + log_p[2][0] + log_p[3][2]) / 4);
+}
+
+TEST_CASE("early_labels guesses once, and only where the cost is on", "[train]") {
+  int64_t guesses = 0;
+  const auto guess = [&] {
+    ++guesses;
+    return five_classes();
+  };
+  const StepValues values{.batch = {.unlabeled_rows = torch::arange(5)},
+                          .unlabeled_logits = torch::zeros({5, 3}).requires_grad_()};
+  const auto is_on = [&](ObjectivePiece& piece, int64_t step) {
+    piece.before_step({.step = step, .steps_per_epoch = 10, .steps = 100});
+    return piece.cost(values).requires_grad();
+  };
+  const auto piece = early_labels(5, guess, {.until = 1.5});
+  CHECK(is_on(*piece, 0));
+  CHECK(is_on(*piece, 14));
+  CHECK_FALSE(is_on(*piece, 15));
+  CHECK(guesses == 1);
+  CHECK_FALSE(is_on(*early_labels(5, guess, {.until = 1.5}), 15));  // a run that goes on there
+  CHECK_FALSE(is_on(*early_labels(5, guess, {.weight = 0}), 0));
+  CHECK(guesses == 1);
+}
+
+TEST_CASE("early_labels trains, and a resumed run goes on exactly", "[train]") {
+  const OneThread one_thread;
+  const auto data = blobs();
+  const auto train = [&](int64_t stop, double weight) {
+    auto net = small_ladder();
+    const auto piece = early_labels(300, [&] { return data.training.labels.roll(1); },
+                                    {.weight = weight, .until = 1});
+    Trainer trainer(with_pieces(train::objective(net), {piece}), data, quick_options());
+    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
+    trainer.run();
+    trainer.callbacks.stop_requested = {};
+    if (stop > 0) trainer.run();
+    return net->parameters().front().detach().clone();
+  };
+  const auto whole = train(0, 1);
+  require_equal(train(2, 1), whole);   // while the cost is on
+  require_equal(train(12, 1), whole);  // afterwards
+  CHECK_FALSE(train(0, 0).equal(whole));
+}
+
+TEST_CASE("early_labels starts no thread", "[train]") {
+  const auto piece = early_labels(600, [] { return torch::arange(600).remainder(50); });
+  piece->before_step(kBegin);
+  auto noisy = ops::standard_normal(NoiseDraw{1, 0, {}}, 600, 50, torch::kFloat32);
+  const StepValues values{.batch = {.unlabeled_rows = torch::arange(600)},
+                          .unlabeled_logits = noisy.requires_grad_()};
+  CHECK(threads_started_by([&] { piece->cost(values).backward(); }) == 0);
+}
+
+TEST_CASE("early_labels says what it expects", "[train]") {
+  const auto error = [](const EarlyLabelOptions& options) {
+    return error_text([&] { early_labels(5, five_classes, options); });
+  };
+  CHECK(error({.weight = -1}) ==
+        "early_labels: expected a finite weight of at least 0 but got -1.");
+  CHECK(error({.until = 0}) == "early_labels: expected a number of epochs above 0 but got 0.");
+  CHECK(error_text([] { early_labels(0, five_classes); }) ==
+        "early_labels: expected at least 1 row but got 0.");
+  CHECK(error_text([] { early_labels(5, {}); }) ==
+        "early_labels: expected a function that guesses but got none.");
+  CHECK(error_text([] { early_labels(4, five_classes)->before_step(kBegin); }) ==
+        "early_labels: expected a guess of int64 [4] but got Long [5].");
+  const auto piece = early_labels(5, five_classes);
+  piece->before_step(kBegin);
+  CHECK(
+      error_text([&] { piece->cost({}); }) ==
+      "early_labels: expected a network with a denoising cost, which runs unlabeled rows, but got "
+      "one without.");
+  CHECK(error_text([&] {
+          piece->cost({.unlabeled_logits = torch::zeros({4, 3})});
+        }) ==
+        "early_labels: expected batches that say their rows but got others (see "
+        "SemiBatch::unlabeled_rows).");
+}
