@@ -27,9 +27,9 @@ struct SpreadLabelOptions {
 ///
 /// Rows i and j are joined by W_ij = (a_ij + a_ji) / 2, where a_ij = exp(-s d_ij^2 / d_ik^2) if j
 /// is one of the k neighbours of i, and 0 otherwise; d are Euclidean distances, and k here is the
-/// last neighbour. D is the diagonal matrix of the sums of W over j. Labels are sources
-/// [Calder2020, eq. 2.1]: F_ic = [y_i = c] - (part of the labels that are c) for a row with label
-/// y_i, and 0 for the others.
+/// last neighbour. D is the diagonal matrix of the sums of W over j. Labels are sources, as
+/// in Poisson learning [Calder2020]: F_ic = [y_i = c] - (part of the labels that are c) for a row
+/// with label y_i, and 0 for the others.
 ///
 ///     u <- D^-1 (W u + F)                      first_steps times, from 0
 ///     c_i = argmax over c of u_ic + b_c        b so that the classes have their shares, nearly
