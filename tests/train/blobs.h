@@ -9,6 +9,8 @@
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -88,6 +90,19 @@ inline bool same_parameters(const torch::nn::Module& a, const torch::nn::Module&
     if (!left[i].equal(right[i])) return false;
   }
   return true;
+}
+
+/// Train `net` with `piece` by quick_options, stopping once after `stop` steps (0: not at all), and
+/// return its first parameter.
+inline torch::Tensor trained_with(Ladder& net, std::shared_ptr<train::ObjectivePiece> piece,
+                                  const train::TrainData& data, int64_t stop) {
+  train::Trainer trainer(train::with_pieces(train::objective(net), {std::move(piece)}), data,
+                         quick_options());
+  trainer.callbacks.stop_requested = [&] { return stop > 0 && trainer.step() == stop; };
+  trainer.run();
+  trainer.callbacks.stop_requested = {};
+  if (stop > 0) trainer.run();
+  return net->parameters().front().detach().clone();
 }
 
 }  // namespace ladder::testing

@@ -118,12 +118,7 @@ TEST_CASE("cluster_repair trains, and a resumed run goes on exactly", "[train]")
     options.weight = weight;
     options.at = {0, 0.5};
     const auto piece = cluster_repair(net, data.training.inputs, data.training.unlabeled, options);
-    Trainer trainer(with_pieces(train::objective(net), {piece}), data, quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) trainer.run();
-    return net->parameters().front().detach().clone();
+    return trained_with(net, piece, data, stop);
   };
   const auto whole = train(0, 3);
   require_equal(train(5, 3), whole);   // while the first look counts

@@ -62,12 +62,7 @@ TEST_CASE("early_labels trains, and a resumed run goes on exactly", "[train]") {
     auto net = small_ladder();
     const auto piece = early_labels(300, [&] { return data.training.labels.roll(1); },
                                     {.weight = weight, .until = 1});
-    Trainer trainer(with_pieces(train::objective(net), {piece}), data, quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) trainer.run();
-    return net->parameters().front().detach().clone();
+    return trained_with(net, piece, data, stop);
   };
   const auto whole = train(0, 1);
   require_equal(train(2, 1), whole);   // while the cost is on
