@@ -140,7 +140,6 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   needs_unlabeled("--neighbours", config.pieces.neighbours);
   needs_unlabeled("--repair", config.pieces.repair);
   needs_unlabeled("--imsat", config.pieces.imsat);
-  const models::RecipePieces defaults;
   needs_unlabeled("--graph-labels", config.pieces.graph_labels);
   const auto belongs_to = [](const char* owner, double weight, const char* flag, double value,
                              double usual) {

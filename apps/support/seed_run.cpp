@@ -277,7 +277,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
   auto near =
-      std::make_shared<data::SharedNeighbours>(placed.train_inputs, split.unlabeled.to(device));
+      std::make_shared<data::SharedNeighbours>(placed.train_inputs, rows.training.unlabeled);
   const auto classes = net->classes();
   auto objective = runs::objective_of(
       run.config, net, rows.training,

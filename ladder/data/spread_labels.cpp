@@ -189,11 +189,7 @@ class Spread {
   // From a border between classes, which may move to where the cut is small.
   Classes settle_border(Classes now) {
     const std::vector<float> none(shares_.size(), 0.0F);
-    return settle(std::move(now), options_.fine_steps, [&] {
-      Classes out(static_cast<size_t>(graph_.rows()));
-      take_largest(none, out);
-      return out;
-    });
+    return settle(std::move(now), options_.fine_steps, [&] { return largest(none); });
   }
 
   // Labels that have their class.
@@ -201,10 +197,6 @@ class Spread {
     return std::count_if(labeled_.begin(), labeled_.end(), [&](int64_t row) {
       return now[static_cast<size_t>(row)] == labels_[static_cast<size_t>(row)];
     });
-  }
-
-  bool has_label(int64_t of_class) const {
-    return std::find(labels_.begin(), labels_.end(), of_class) != labels_.end();
   }
 
  private:
@@ -243,8 +235,9 @@ class Spread {
   }
 
   // The class of each row with the largest value + b.
-  void take_largest(const std::vector<float>& b, Classes& out) const {
+  Classes largest(const std::vector<float>& b) const {
     const auto count = classes();
+    Classes out(static_cast<size_t>(graph_.rows()));
     for_blocks(graph_.rows(), count, [&](int64_t begin, int64_t end) {
       for (auto row = begin; row < end; ++row) {
         const auto* value = values_.data() + row * count;
@@ -257,6 +250,7 @@ class Spread {
         out[static_cast<size_t>(row)] = best;
       }
     });
+    return out;
   }
 
   // The classes with the largest values + b, so that each has its share of the rows.
@@ -273,13 +267,13 @@ class Spread {
     // Steps of b: longer as long as a class lacks rows, or has too many, and half as long where
     // that turns.
     std::vector<double> steps(shares_.size(), 0.1 * scale), before(shares_.size(), 0.0);
-    Classes out(static_cast<size_t>(rows)), best;
+    Classes best;
     double least = std::numeric_limits<double>::infinity();
     for (int64_t step = 0; step < kShareSteps && least > 0; ++step) {
-      take_largest(b, out);
+      auto now = largest(b);
       std::vector<double> missing;
       for (const auto share : shares_) missing.push_back(share * static_cast<double>(rows));
-      for (const auto c : out) missing[static_cast<size_t>(c)] -= 1;
+      for (const auto c : now) missing[static_cast<size_t>(c)] -= 1;
       double worst = 0;
       for (size_t c = 0; c < shares_.size(); ++c) {
         const double lacks = missing[c] / (shares_[c] * static_cast<double>(rows));
@@ -292,11 +286,10 @@ class Spread {
       }
       if (worst < least) {
         least = worst;
-        best = out;
+        best = std::move(now);
       }
     }
-    out.swap(best);
-    return out;
+    return best;
   }
 
   const Graph& graph_;
@@ -460,9 +453,12 @@ void divide_again(const Graph& graph, const Classes& labels, std::array<int64_t,
   const auto ones = std::count(now.begin(), now.end(), 1);
   const auto zeros = static_cast<int64_t>(now.size()) - ones;
   const auto moved = static_cast<int64_t>(kMoved * static_cast<double>(std::min(zeros, ones)));
+  const auto has_label = [&](int64_t of_class) {
+    return std::find(own_labels.begin(), own_labels.end(), of_class) != own_labels.end();
+  };
+  if (moved == 0 || !has_label(0) || !has_label(1)) return;
   const auto both = graph.part(rows);
   Spread spread(both, own_labels, {0.5, 0.5}, options);
-  if (moved == 0 || !spread.has_label(0) || !spread.has_label(1)) return;
   const auto cut = [&](const Classes& two) { return both.cuts(two, 2)[1]; };
   const auto kept = spread.kept(now);
   double least = cut(now);
@@ -478,9 +474,9 @@ void divide_again(const Graph& graph, const Classes& labels, std::array<int64_t,
     // rounds would keep each label with few rows around it, in the middle of the other class.
     const bool is_new = std::abs(like_now - 0.5) < kNewBorder;
     const auto one_kept = spread.kept(one_way), other_kept = spread.kept(other_way);
-    auto start = (is_new ? one_kept >= other_kept : like_now > 0.5) ? one_way : other_way;
     if (is_new && 4 * std::max(one_kept, other_kept) < 3 * kept) continue;
-    auto found = spread.settle_border(std::move(start));
+    const bool takes_one = is_new ? one_kept >= other_kept : like_now > 0.5;
+    auto found = spread.settle_border(takes_one ? one_way : other_way);
     const auto left = std::count(found.begin(), found.end(), 0);
     const double there = cut(found);
     if (there < least && spread.kept(found) >= kept && std::abs(left - zeros) <= moved) {

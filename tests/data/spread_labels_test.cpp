@@ -121,7 +121,7 @@ TEST_CASE("spread_labels takes the largest values of the diffusion, in equal sha
   CHECK(spread_labels(x, near, labels).ne(classes).sum().item<int64_t>() < 225);
 }
 
-TEST_CASE("spread_labels gives classes the shares that it is told", "[data]") {
+TEST_CASE("spread_labels divides the rows by the given shares", "[data]") {
   const auto [x, classes] = clouds(3000);
   const auto near = nearest_neighbours(x);
   const auto found =
