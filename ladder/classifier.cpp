@@ -14,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
@@ -472,10 +473,7 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
   TORCH_CHECK(x.defined() && y.defined() && y.dim() == 1 && y.scalar_type() == at::kLong &&
                   x.dim() >= 2 && x.size(0) == y.size(0),
               "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got ",
-              x.defined() ? c10::str(x.sizes()) : std::string("nothing"), " and ",
-              y.defined() ? c10::str(c10::toString(y.scalar_type()), " ", y.sizes())
-                          : std::string("nothing"),
-              ".");
+              shape_text(x), " and ", type_and_shape_text(y), ".");
   const auto least = y.numel() > 0 ? y.min().item<int64_t>() : -1;
   TORCH_CHECK(least >= -1, "Classifier: expected labels from 0 up, or -1 for none, but got ", least,
               ".");

@@ -1,7 +1,6 @@
 #include "apps/support/experiment.h"
 
 #include <fmt/format.h>
-#include <ladder/data/neighbours.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/evaluate.h>
 
@@ -47,32 +46,25 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
                   rank.size, several));
 }
 
-// Data of all runs, and what is found out about them once.
-struct SharedData {
-  PlacedData placed = {};
-  torch::Tensor nearest = {};  // neighbours of the training rows; undefined until they are needed
-};
-
 // Check the clusters of a run that has ended; keep what is found in its folder.
-void add_clusters(const Experiment& experiment, SharedData& data, Ladder& net,
+void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder& net,
                   const fs::path& folder, SeedResult& run) {
-  const auto& rows = data.placed.train_inputs;
+  const auto& rows = placed.train_inputs;
   if (!experiment.near_rows_share_class || !net->has_decoder() ||
       rows.size(0) < kLeastCheckedRows) {
     return;
   }
-  if (!data.nearest.defined()) data.nearest = data::nearest_neighbours(rows, {.exact = false});
-  run.clusters = check_clusters(train::clean_features(net, rows), data.nearest);
+  run.clusters = check_clusters(train::clean_features(net, rows), placed.near->get());
   if (run.clusters) write_checked_clusters(folder, *run.clusters);
 }
 
 // What a run that has ended says of the training rows, without labels.
-void look_back(const Experiment& experiment, SharedData& data, const TrainingFlags& flags,
+void look_back(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
                const RunPlace& place, Ladder& net, SeedResult& run) {
   if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
-  add_clusters(experiment, data, net, place.folder, run);
+  add_clusters(experiment, placed, net, place.folder, run);
   if (flags.seeds.size() < 3) return;
-  const auto& rows = data.placed.train_inputs;  // the first of them are compared with other runs'
+  const auto& rows = placed.train_inputs;  // the first of them are compared with other runs'
   run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
 }
 
@@ -82,13 +74,13 @@ SeedResult result_there(SeedRun& run, const fs::path& folder) {
 }
 
 // Train all seeds side by side; return their results in order.
-std::vector<SeedResult> run_at_once(const Experiment& experiment, SharedData& data,
+std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedData& placed,
                                     const TrainingFlags& flags) {
   std::vector<SeedRun> seed_runs;
   std::vector<train::Trainer> trainers;
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
-    seed_runs.push_back(seed_run(experiment, data.placed, flags, seed,
+    seed_runs.push_back(seed_run(experiment, placed, flags, seed,
                                  {.folder = seed_folder(flags, seed),
                                   .name = fmt::format("seed {}", seed),
                                   .shows_progress = trainers.empty()}));
@@ -107,14 +99,14 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, SharedData& da
       continue;
     }
     all.push_back({run.config, std::move(*next++)});
-    look_back(experiment, data, flags, place, run.net, all.back());
+    look_back(experiment, placed, flags, place, run.net, all.back());
   }
   return all;
 }
 
-SeedResult run_alone(const Experiment& experiment, SharedData& data, const TrainingFlags& flags,
-                     uint64_t seed, const std::shared_ptr<train::Communicator>& ranks) {
-  const auto& placed = data.placed;
+SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
+                     const TrainingFlags& flags, uint64_t seed,
+                     const std::shared_ptr<train::Communicator>& ranks) {
   RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
   if (place.first_rank()) announce(flags, seed);
   auto here = flags;
@@ -137,7 +129,7 @@ SeedResult run_alone(const Experiment& experiment, SharedData& data, const Train
   auto run = seed_run(experiment, placed, here, seed, place);
   if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{run.config, run.trainer->run()};
-  look_back(experiment, data, flags, place, run.net, ended);
+  look_back(experiment, placed, flags, place, run.net, ended);
   return ended;
 }
 
@@ -217,14 +209,14 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const auto ranks = connect_ranks(rank, flags.rank_timeout);
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
-  SharedData data{.placed = place(experiment.data, flags.config)};
+  const auto placed = place(experiment.data, flags.config);
   std::vector<SeedResult> results;
   if (flags.parallel_seeds) {
-    results = run_at_once(experiment, data, flags);
+    results = run_at_once(experiment, placed, flags);
   }
   for (size_t i = 0; i < seeds.size(); ++i) {
     if (!flags.parallel_seeds) {
-      results.push_back(run_alone(experiment, data, flags, seeds[i], ranks));
+      results.push_back(run_alone(experiment, placed, flags, seeds[i], ranks));
     }
     const auto& run = results[i];
     if (run.result.status == train::TrainStatus::kInterrupted) {

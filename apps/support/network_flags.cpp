@@ -132,11 +132,6 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
         "unlabeled rows are compared).");
   }
   needs_unlabeled("--mutual-information", config.pieces.mutual_information);
-  if (config.pieces.spread != 1 && config.pieces.mutual_information == 0) {
-    throw UsageError(fmt::format(
-        "expected --mutual-information above 0 for --spread but got none (its spread would be {}).",
-        config.pieces.spread));
-  }
   needs_unlabeled("--neighbours", config.pieces.neighbours);
   needs_unlabeled("--repair", config.pieces.repair);
   needs_unlabeled("--imsat", config.pieces.imsat);
@@ -150,6 +145,8 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   };
   const models::RecipePieces usual;
   const auto& pieces = config.pieces;
+  belongs_to("--mutual-information", pieces.mutual_information, "--spread", pieces.spread,
+             usual.spread);
   belongs_to("--imsat", pieces.imsat, "--imsat-epochs", pieces.imsat_epochs, usual.imsat_epochs);
   belongs_to("--imsat", pieces.imsat, "--imsat-radius", pieces.imsat_radius, usual.imsat_radius);
   belongs_to("--graph-labels", pieces.graph_labels, "--graph-label-epochs",

@@ -1,7 +1,6 @@
 #include "apps/support/seed_run.h"
 
 #include <fmt/format.h>
-#include <ladder/data/neighbours.h>
 #include <ladder/data/spread_labels.h>
 #include <ladder/io/text_file.h>
 #include <ladder/nn/random_init.h>
@@ -200,16 +199,19 @@ torch::Tensor guess_classes(const data::SemiData& rows, data::SharedNeighbours& 
 // "moving clusters after epoch 16: 185 rows from 2 to 1".
 std::string look_text(const train::ClusterLook& look) {
   const auto moves = moves_text(train::cluster_moves(look.classes, look.lost));
-  return moves.empty()
-             ? fmt::format("no cluster lies in the wrong class after epoch {}", look.epoch)
-             : fmt::format("moving clusters after epoch {}: {}", look.epoch, moves);
+  return moves.empty() ? fmt::format("no cluster moves after epoch {}", look.epoch)
+                       : fmt::format("moving clusters after epoch {}: {}", look.epoch, moves);
 }
 
 }  // namespace
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
-  return {rows_for_network(data.train.inputs, config), data.train.labels.to(config.device),
-          rows_for_network(data.test.inputs, config), data.test.labels.to(config.device)};
+  const auto train = rows_for_network(data.train.inputs, config);
+  return {.train_inputs = train,
+          .train_labels = data.train.labels.to(config.device),
+          .test_inputs = rows_for_network(data.test.inputs, config),
+          .test_labels = data.test.labels.to(config.device),
+          .near = std::make_shared<data::SharedNeighbours>(train)};
 }
 
 data::Split split_rows(const Experiment& experiment, const runs::RunConfig& config, uint64_t seed) {
@@ -276,8 +278,10 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   options.ranks = place.ranks;
   options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
-  auto near =
-      std::make_shared<data::SharedNeighbours>(placed.train_inputs, rows.training.unlabeled);
+  // Without validation rows all training rows are unlabeled ones.
+  const auto near = rows.validation.defined() ? std::make_shared<data::SharedNeighbours>(
+                                                    placed.train_inputs, rows.training.unlabeled)
+                                              : placed.near;
   const auto classes = net->classes();
   auto objective = runs::objective_of(
       run.config, net, rows.training,

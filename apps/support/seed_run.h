@@ -1,6 +1,7 @@
 /// One run of an experiment: a seed, or one of several starts from it.
 #pragma once
 
+#include <ladder/data/neighbours.h>
 #include <ladder/data/split.h>
 #include <ladder/nn/ladder.h>
 #include <ladder/runs/run_config.h>
@@ -22,6 +23,7 @@ namespace ladder::apps {
 /// Data on the device, shared by all runs.
 struct PlacedData {
   torch::Tensor train_inputs, train_labels, test_inputs, test_labels;
+  std::shared_ptr<data::SharedNeighbours> near;  ///< of all training rows
 };
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config);

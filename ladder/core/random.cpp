@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/kernels/philox.h"
 
@@ -87,9 +88,7 @@ NoiseSource NoiseSource::replay(std::vector<at::Tensor> draws) {
 NoiseSource NoiseSource::from(uint64_t seed, at::Tensor position) {
   TORCH_CHECK(position.defined() && position.dim() == 0 && position.scalar_type() == at::kLong,
               "NoiseSource: expected a position as an int64 scalar but got ",
-              position.defined() ? c10::str(position.scalar_type(), " ", position.sizes())
-                                 : "an undefined tensor",
-              ".");
+              type_and_shape_text(position), ".");
   NoiseSource source(seed);
   source.position_ = std::move(position);
   return source;

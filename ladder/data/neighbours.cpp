@@ -12,6 +12,7 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 #include "ladder/ops/product.h"
@@ -169,10 +170,7 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   const bool draws = options.pool > 0 && options.pool < count;
   TORCH_CHECK((draws ? options.pool : count) > k, "nearest_neighbours: expected ",
               draws ? "a pool of " : "", "at least ", k + 1, " rows, for ", k,
-              " neighbours each, but got ",
-              draws         ? std::to_string(options.pool)
-              : x.defined() ? c10::str(x.sizes())
-                            : std::string("none"),
+              " neighbours each, but got ", draws ? std::to_string(options.pool) : shape_text(x),
               ".");
   check_finite("nearest_neighbours", "x", x);
   const at::NoGradGuard no_gradients;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 #include "ladder/data/block_order.h"
 #include "ladder/data/internal/block_stream.h"
@@ -27,17 +28,13 @@ constexpr int64_t kBlockSteps = 256;
 constexpr int64_t kMostKeptBytes = int64_t{256} << 20;
 constexpr int64_t kRowsReadAtOnce = 1 << 16;
 
-std::string describe(const torch::Tensor& tensor) {
-  if (!tensor.defined()) return "an undefined tensor";
-  return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
-}
-
 // `count`, `device`: number of all rows, and where they are.
 torch::Tensor checked_rows(const char* name, const torch::Tensor& rows, int64_t count,
                            torch::Device device) {
   if (!rows.defined()) return torch::empty({0}, torch::dtype(torch::kInt64).device(device));
   TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == torch::kInt64,
-              "SemiSampler: expected int64 ", name, " rows [n] but got ", describe(rows), ".");
+              "SemiSampler: expected int64 ", name, " rows [n] but got ", type_and_shape_text(rows),
+              ".");
   if (rows.numel() > 0) {
     const auto lowest = rows.min().item<int64_t>();
     const auto highest = rows.max().item<int64_t>();
@@ -66,7 +63,7 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     TORCH_CHECK(inputs_.defined() && inputs_.dim() >= 1 &&
                     (inputs_.is_floating_point() || inputs_.scalar_type() == torch::kUInt8),
                 "SemiSampler: expected floating or uint8 inputs [rows, ...] but got ",
-                describe(inputs_), ".");
+                type_and_shape_text(inputs_), ".");
     TORCH_CHECK(!data.held_out.defined(),
                 "SemiSampler: expected held-out rows beside a source only but got some.");
     TORCH_CHECK(data.blocks.rows == 0,
@@ -99,11 +96,11 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     TORCH_CHECK(labeled_.numel() > 0, "SemiSampler: expected labeled rows for a labeled_batch of ",
                 labeled_batch_, " but got none.");
     if (!source_) {
-      TORCH_CHECK(data.labels.defined() && data.labels.dim() == 1 &&
-                      data.labels.scalar_type() == torch::kInt64 &&
-                      data.labels.size(0) == inputs_.size(0),
-                  "SemiSampler: expected int64 labels [", inputs_.size(0),
-                  "], one for each row of the inputs, but got ", describe(data.labels), ".");
+      TORCH_CHECK(
+          data.labels.defined() && data.labels.dim() == 1 &&
+              data.labels.scalar_type() == torch::kInt64 && data.labels.size(0) == inputs_.size(0),
+          "SemiSampler: expected int64 labels [", inputs_.size(0),
+          "], one for each row of the inputs, but got ", type_and_shape_text(data.labels), ".");
       labels_ = data.labels.to(inputs_.device()).contiguous();
     }
     const auto known = source_ ? source_->labels(labeled_) : labels_.index_select(0, labeled_);
@@ -122,7 +119,7 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     TORCH_CHECK(data.neighbours.dim() == 2 && data.neighbours.scalar_type() == torch::kInt64 &&
                     data.neighbours.size(0) == unlabeled_.numel() && data.neighbours.size(1) > 0,
                 "SemiSampler: expected int64 neighbours [", unlabeled_.numel(),
-                ", k], of each unlabeled row, but got ", describe(data.neighbours), ".");
+                ", k], of each unlabeled row, but got ", type_and_shape_text(data.neighbours), ".");
     neighbours_ = data.neighbours.cpu().contiguous();
     const auto lowest = neighbours_.min().item<int64_t>();
     const auto highest = neighbours_.max().item<int64_t>();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 
 namespace ladder::data {
@@ -15,9 +16,7 @@ namespace {
 torch::Tensor checked_labels(const char* component, const torch::Tensor& labels, int64_t classes) {
   TORCH_CHECK(classes >= 1, component, ": expected at least 1 class but got ", classes, ".");
   TORCH_CHECK(labels.defined() && labels.dim() == 1 && labels.scalar_type() == torch::kInt64,
-              component, ": expected int64 labels [rows] but got ",
-              labels.defined() ? c10::str(c10::toString(labels.scalar_type()), " ", labels.sizes())
-                               : "an undefined tensor",
+              component, ": expected int64 labels [rows] but got ", type_and_shape_text(labels),
               ".");
   if (labels.numel() > 0) {
     const auto lowest = labels.min().item<int64_t>();

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/core/random.h"
 
@@ -523,10 +524,6 @@ at::Tensor edge_weights(const at::Tensor& x, const at::Tensor& neighbours, doubl
     parts.push_back(relative.mul(-sharpness).exp().to(at::kFloat));
   }
   return at::cat(parts).contiguous();
-}
-
-std::string shape_text(const torch::Tensor& t) {
-  return t.defined() ? c10::str(t.sizes()) : std::string("none");
 }
 
 void check_spread(const torch::Tensor& x, const torch::Tensor& neighbours,

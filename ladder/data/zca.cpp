@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/io/tensor_file.h"
 
 namespace ladder::data {
@@ -49,11 +50,6 @@ void check_finite(const torch::Tensor& sums) {
               "overflow.");
 }
 
-std::string described(const torch::Tensor& x) {
-  return x.defined() ? c10::str(c10::toString(x.scalar_type()), " ", x.sizes())
-                     : "an undefined tensor";
-}
-
 torch::Tensor product_in_chunks(const torch::Tensor& x, const torch::Tensor& shift,
                                 const torch::Tensor& map) {
   torch::Tensor out = torch::empty_like(x, torch::MemoryFormat::Contiguous);
@@ -77,7 +73,8 @@ ZcaWhitening::ZcaWhitening(torch::Tensor mean, torch::Tensor eigenvalues,
 ZcaWhitening ZcaWhitening::fit(const torch::Tensor& inputs, const ZcaOptions& options) {
   const torch::NoGradGuard no_grad;
   TORCH_CHECK(inputs.defined() && c10::isFloatingType(inputs.scalar_type()),
-              "ZcaWhitening: expected floating inputs [N, ...] but got ", described(inputs), ".");
+              "ZcaWhitening: expected floating inputs [N, ...] but got ",
+              type_and_shape_text(inputs), ".");
   TORCH_CHECK(inputs.dim() >= 2 && inputs.numel() > 0 && inputs.size(0) >= 2,
               "ZcaWhitening: expected at least 2 rows of at least 1 feature but got ",
               inputs.sizes(), ".");
@@ -123,8 +120,8 @@ torch::Tensor ZcaWhitening::power(double exponent) const {
 
 torch::Tensor ZcaWhitening::rows_of(const char* argument, const torch::Tensor& x) const {
   TORCH_CHECK(x.defined() && c10::isFloatingType(x.scalar_type()) && x.dim() >= 2,
-              "ZcaWhitening: expected floating ", argument, " [N, ...] but got ", described(x),
-              ".");
+              "ZcaWhitening: expected floating ", argument, " [N, ...] but got ",
+              type_and_shape_text(x), ".");
   const int64_t count = c10::multiply_integers(x.sizes().slice(1));
   TORCH_CHECK(count == features(), "ZcaWhitening: expected rows of ", features(),
               " features, as it was fitted on, but got ", count, " in ", argument, " ", x.sizes(),

@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/ops/convolve.h"
@@ -95,8 +96,7 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
               levels, " levels of z_noisy and targets but got ", z_noisy.size(), " and ",
               targets.size(), ".");
   TORCH_CHECK(top.defined() && top.dim() >= 2,
-              "LadderDecoder: expected top of shape [M, ...] but got ",
-              top.defined() ? c10::str(top.sizes()) : "an undefined tensor", ".");
+              "LadderDecoder: expected top of shape [M, ...] but got ", shape_text(top), ".");
   TORCH_CHECK(top.size(0) >= 2, "LadderDecoder: expected at least 2 rows of top but got ",
               top.size(0),
               " (u is normalised by the statistics of its rows, and one row has none).");

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
+#include "ladder/core/internal/tensor_text.h"
+
 namespace ladder::train {
 
 torch::Tensor agreed_labels(const std::vector<torch::Tensor>& probabilities, double confidence) {
@@ -16,9 +18,7 @@ torch::Tensor agreed_labels(const std::vector<torch::Tensor>& probabilities, dou
                     p.sizes() == first.sizes(),
                 "agreed_labels: expected floating probabilities [rows, classes] of one shape but "
                 "got ",
-                p.defined() ? c10::str(c10::toString(p.scalar_type()), " ", p.sizes())
-                            : std::string("an undefined tensor"),
-                ".");
+                type_and_shape_text(p), ".");
     const auto [probability, label] = p.max(1);
     const auto sure = probability.gt(confidence);
     agreed = agreed.defined() ? agreed.logical_and(sure).logical_and(label.eq(labels)) : sure;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <string_view>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/train/optimizer_state.h"
 
@@ -48,10 +49,6 @@ TensorMap state_of(const torch::nn::Module& net) {
   return tensors;
 }
 
-std::string describe(const torch::Tensor& tensor) {
-  return c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes());
-}
-
 std::string bare(std::string_view name) { return std::string(name.substr(name.find('.') + 1)); }
 
 // What keeps the tensors of a file from being those of a network, in words; empty if nothing does.
@@ -61,9 +58,9 @@ std::string differences(const TensorMap& there, const TensorMap& here) {
     const auto other = there.find(name);
     if (other == there.end()) {
       found.push_back(c10::str(bare(name), " is absent there"));
-    } else if (describe(other->second) != describe(tensor)) {
-      found.push_back(c10::str(bare(name), " is ", describe(other->second), " there and ",
-                               describe(tensor), " here"));
+    } else if (type_and_shape_text(other->second) != type_and_shape_text(tensor)) {
+      found.push_back(c10::str(bare(name), " is ", type_and_shape_text(other->second),
+                               " there and ", type_and_shape_text(tensor), " here"));
     }
   }
   for (const auto& [name, tensor] : there) {
@@ -167,7 +164,7 @@ class StateReader {
         found != tensors_.end() && found->second.scalar_type() == type && found->second.dim() == 1,
         "load_checkpoint: expected ", path_.string(), " to hold state.", name, " as ",
         c10::toString(type), " [n] but got ",
-        found == tensors_.end() ? std::string("none") : describe(found->second), ".");
+        found == tensors_.end() ? std::string("none") : type_and_shape_text(found->second), ".");
     return found->second;
   }
 

@@ -7,6 +7,7 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/data/block_order.h"
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/train/internal/row_batches.h"
@@ -147,9 +148,7 @@ void check_evaluation_labels(const std::string& component, const std::string& wh
   TORCH_CHECK(labels.defined() && labels.dim() == 1 && labels.scalar_type() == torch::kInt64 &&
                   labels.size(0) == count,
               component, ": expected int64 labels [", count, "], one for each row, but got ",
-              labels.defined() ? c10::str(c10::toString(labels.scalar_type()), " ", labels.sizes())
-                               : "an undefined tensor",
-              ".");
+              type_and_shape_text(labels), ".");
   data::check_labels(component, what, labels, rows, classes, /*missing=*/true);
   const auto values = rows.defined() ? labels.index_select(0, rows.to(labels.device())) : labels;
   TORCH_CHECK(values.ge(0).any().item<bool>(), component, ": expected labels of the ", what,

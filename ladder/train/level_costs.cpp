@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/train/internal/unlabeled_loss.h"
 
 namespace ladder::train {
@@ -50,8 +51,7 @@ std::vector<LevelCost> level_costs(Ladder& net, const torch::Tensor& x, uint64_t
               "level_costs: expected a network with a decoder but got ",
               net.is_empty() ? "an empty Ladder." : "a baseline.");
   TORCH_CHECK(x.defined() && x.dim() >= 1 && x.size(0) >= 2,
-              "level_costs: expected at least 2 rows but got ",
-              x.defined() ? c10::str(x.sizes()) : std::string("none"), ".");
+              "level_costs: expected at least 2 rows but got ", shape_text(x), ".");
   const torch::NoGradGuard no_grad;
   // The same stages below a decoder that ignores the vertical signal: zeros do.
   auto options = net->options;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/k_means.h"
@@ -17,10 +18,6 @@
 namespace ladder::train {
 namespace {
 
-std::string shape_of(const at::Tensor& x) {
-  return x.defined() ? c10::str(x.sizes()) : std::string("none");
-}
-
 // Values of rows [n, units]: feature maps by their means over positions.
 at::Tensor values_of(const at::Tensor& h) { return h.dim() > 2 ? h.flatten(2).mean(2) : h; }
 
@@ -28,19 +25,19 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
            const at::Tensor& neighbours, const LostClusterOptions& options) {
   TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.numel() > 0 &&
                   classes.scalar_type() == at::kLong && classes.min().item<int64_t>() >= 0,
-              "lost_clusters: expected int64 classes [rows], from 0, but got ", shape_of(classes),
+              "lost_clusters: expected int64 classes [rows], from 0, but got ", shape_text(classes),
               ".");
   const auto n = classes.size(0);
   TORCH_CHECK(!features.empty(), "lost_clusters: expected features but got none.");
   for (const auto& one : features) {
     TORCH_CHECK(one.defined() && one.dim() == 2 && one.size(0) == n && one.is_floating_point(),
                 "lost_clusters: expected floating features [", n, ", units] but got ",
-                shape_of(one), ".");
+                shape_text(one), ".");
   }
   TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.size(0) == n &&
                   neighbours.size(1) > 0 && neighbours.scalar_type() == at::kLong,
               "lost_clusters: expected int64 neighbours [", n, ", k] but got ",
-              shape_of(neighbours), ".");
+              shape_text(neighbours), ".");
   const auto [lowest, highest] = neighbours.aminmax();
   TORCH_CHECK(lowest.item<int64_t>() >= 0 && highest.item<int64_t>() < n,
               "lost_clusters: expected neighbours in 0..", n - 1, " but got ",
@@ -81,7 +78,7 @@ CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const tor
                              uint64_t seed, int64_t batch_size) {
   TORCH_CHECK(!net.is_empty(), "clean_features: expected a network but got an empty Ladder.");
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 2,
-              "clean_features: expected inputs [rows, ...] but got ", shape_of(inputs), ".");
+              "clean_features: expected inputs [rows, ...] but got ", shape_text(inputs), ".");
   const auto count = rows.defined() ? rows.numel() : inputs.size(0);
   TORCH_CHECK(count >= 2 && batch_size >= 2,
               "clean_features: expected at least 2 rows, in batches of at least 2, but got ", count,
@@ -160,8 +157,8 @@ std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch
   TORCH_CHECK(classes.defined() && lost.defined() && classes.dim() == 1 &&
                   classes.sizes() == lost.sizes() && classes.scalar_type() == at::kLong &&
                   lost.scalar_type() == at::kLong,
-              "cluster_moves: expected int64 classes and lost [rows] but got ", shape_of(classes),
-              " and ", shape_of(lost), ".");
+              "cluster_moves: expected int64 classes and lost [rows] but got ", shape_text(classes),
+              " and ", shape_text(lost), ".");
   const auto rows = lost.ge(0).nonzero().flatten();
   if (rows.numel() == 0) return {};
   const auto from = classes.index_select(0, rows), to = lost.index_select(0, rows);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/train/internal/row_batches.h"
 
 namespace ladder::train {
@@ -44,10 +45,7 @@ void check_probabilities(const at::Tensor& probabilities) {
           (probabilities.scalar_type() == at::kFloat || probabilities.scalar_type() == at::kDouble),
       "classification_metrics: expected float or double probabilities [rows, classes] but "
       "got ",
-      probabilities.defined()
-          ? c10::str(c10::toString(probabilities.scalar_type()), " ", probabilities.sizes())
-          : "an undefined tensor",
-      ".");
+      type_and_shape_text(probabilities), ".");
   const auto inside = probabilities.ge(0).logical_and(probabilities.le(1)).all(1);
   if (!inside.all().item<bool>()) {
     const auto row = first_row(inside.logical_not());
@@ -118,10 +116,7 @@ torch::Tensor confusion_matrix(const torch::Tensor& labels, const torch::Tensor&
   TORCH_CHECK(
       predictions.defined() && predictions.dim() == 1 && predictions.scalar_type() == at::kLong,
       "confusion_matrix: expected int64 predictions [rows] but got ",
-      predictions.defined()
-          ? c10::str(c10::toString(predictions.scalar_type()), " ", predictions.sizes())
-          : "an undefined tensor",
-      ".");
+      type_and_shape_text(predictions), ".");
   check_evaluation_labels("confusion_matrix", "evaluated", labels, {}, predictions.size(0),
                           classes);
   const auto outside = predictions.lt(0).logical_or(predictions.ge(classes));
@@ -140,10 +135,7 @@ std::vector<ClassMetrics> class_metrics(const torch::Tensor& confusion) {
   TORCH_CHECK(confusion.defined() && confusion.dim() == 2 && confusion.scalar_type() == at::kLong &&
                   confusion.size(0) == confusion.size(1),
               "class_metrics: expected an int64 confusion matrix [classes, classes] but got ",
-              confusion.defined()
-                  ? c10::str(c10::toString(confusion.scalar_type()), " ", confusion.sizes())
-                  : "an undefined tensor",
-              ".");
+              type_and_shape_text(confusion), ".");
   const auto support = confusion.sum(1);
   const auto predicted = confusion.sum(0);
   const auto hits = confusion.diagonal();

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/internal/costed_levels.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
@@ -236,9 +237,7 @@ class PiecedObjective : public Objective {
       costs.push_back(piece->cost(values));
       const auto& cost = costs.back();
       TORCH_CHECK(cost.defined() && cost.dim() == 0, "ObjectivePiece: expected the cost of ",
-                  piece->name(), " as a scalar but got ",
-                  cost.defined() ? c10::str(cost.sizes()) : std::string("an undefined tensor"),
-                  ".");
+                  piece->name(), " as a scalar but got ", shape_text(cost), ".");
     }
     return costs;
   }

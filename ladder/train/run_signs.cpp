@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ladder/core/internal/median.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/measured_batches.h"
 #include "ladder/train/internal/unlabeled_loss.h"
@@ -29,12 +30,12 @@ at::Tensor clean_logits(const Ladder& net, const LadderLoss& loss, const at::Ten
 double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes) {
   TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.numel() > 0 &&
                   neighbours.scalar_type() == at::kLong,
-              "neighbour_cut: expected int64 neighbours [rows, k] but got ",
-              neighbours.defined() ? c10::str(neighbours.sizes()) : std::string("none"), ".");
+              "neighbour_cut: expected int64 neighbours [rows, k] but got ", shape_text(neighbours),
+              ".");
   TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.scalar_type() == at::kLong &&
                   classes.size(0) == neighbours.size(0),
               "neighbour_cut: expected int64 classes [", neighbours.size(0), "] but got ",
-              classes.defined() ? c10::str(classes.sizes()) : std::string("none"), ".");
+              shape_text(classes), ".");
   const auto theirs = classes.index_select(0, neighbours.flatten()).view_as(neighbours);
   return 100 * theirs.ne(classes.unsqueeze(1)).to(at::kDouble).mean().item<double>();
 }
@@ -43,8 +44,7 @@ RunSigns run_signs(Ladder& net, const torch::Tensor& x, uint64_t seed, int64_t b
   TORCH_CHECK(!net.is_empty(), "run_signs: expected a network but got an empty Ladder.");
   TORCH_CHECK(x.defined() && x.dim() >= 1 && x.size(0) >= 2 && batch_size >= 2,
               "run_signs: expected at least 2 rows, in batches of at least 2, but got ",
-              x.defined() ? c10::str(x.sizes()) : std::string("none"), " in batches of ",
-              batch_size, ".");
+              shape_text(x), " in batches of ", batch_size, ".");
   const at::NoGradGuard no_gradients;
   NoiseSource noise(seed);
   RunSigns signs;
@@ -81,9 +81,8 @@ std::vector<double> disagreements(const std::vector<torch::Tensor>& classes) {
     for (const auto& other : classes) {
       TORCH_CHECK(
           one.defined() && one.dim() == 1 && one.numel() > 0 && one.sizes() == other.sizes(),
-          "disagreements: expected predictions of the same rows but got ",
-          one.defined() ? c10::str(one.sizes()) : std::string("none"), " and ",
-          other.defined() ? c10::str(other.sizes()) : std::string("none"), ".");
+          "disagreements: expected predictions of the same rows but got ", shape_text(one), " and ",
+          shape_text(other), ".");
       sum += 100 * one.ne(other).to(at::kDouble).mean().item<double>();
     }
     means.push_back(sum / static_cast<double>(classes.size() - 1));

@@ -246,7 +246,7 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
   CHECK(sentence({"--spread", "4"}) ==
-        "expected --mutual-information above 0 for --spread but got none (its spread would be 4).");
+        "expected --mutual-information above 0 for --spread but got none (it would be 4).");
   CHECK(sentence({"--lambda", "none", "--neighbours", "1"}) ==
         "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
         "unlabeled rows).");

@@ -110,7 +110,8 @@ TEST_CASE("nearest_neighbours says what it expects", "[data]") {
         "nearest_neighbours: expected a pool of at least 3 rows, for 2 neighbours each, but got "
         "2.");
   CHECK(error_text([] { nearest_neighbours({}); }) ==
-        "nearest_neighbours: expected at least 11 rows, for 10 neighbours each, but got none.");
+        "nearest_neighbours: expected at least 11 rows, for 10 neighbours each, but got "
+        "an undefined tensor.");
   auto bad = x.clone();
   bad[1][2] = NAN;
   CHECK(error_text([&] {

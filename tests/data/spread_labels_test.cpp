@@ -183,7 +183,8 @@ TEST_CASE("spread_labels says what it expects", "[data]") {
                             const torch::Tensor& y, const SpreadLabelOptions& options = {}) {
     return error_text([&] { spread_labels(rows, neighbours, y, options); });
   };
-  CHECK(sentence({}, near, labels) == "spread_labels: expected rows x [n, ...] but got none.");
+  CHECK(sentence({}, near, labels) ==
+        "spread_labels: expected rows x [n, ...] but got an undefined tensor.");
   CHECK(sentence(x, near.to(torch::kInt), labels) ==
         "spread_labels: expected int64 neighbours [4, k] but got [4, 1].");
   CHECK(sentence(x, near + 1, labels) == "spread_labels: expected neighbours in 0..3 but got 4.");

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace ladder;
@@ -193,6 +194,26 @@ TEST_CASE("Recipes: the best one is the fast one, longer and with repaired clust
   CHECK_FALSE(best.published.has_value());
 }
 
+TEST_CASE("Recipes: few labels are spread over a graph first", "[models]") {
+  const auto& fast = find_recipe("mnist-100-fast");
+  for (const auto labels : {20, 50}) {
+    CAPTURE(labels);
+    const auto& best = find_recipe("mnist-" + std::to_string(labels) + "-best");
+    CHECK(best.labels == labels);
+    CHECK((best.network.layers == fast.network.layers));
+    CHECK(best.network.lambda == fast.network.lambda);
+    CHECK((best.schedule == fast.schedule));
+    auto pieces = best.pieces;
+    CHECK(std::exchange(pieces.graph_labels, 0) == 1);
+    CHECK(std::exchange(pieces.graph_label_epochs, fast.pieces.graph_label_epochs) == 2);
+    CHECK(std::exchange(pieces.spread, fast.pieces.spread) == 4);
+    CHECK(std::exchange(pieces.repair, 0) == 1);
+    CHECK((pieces == fast.pieces));
+    CHECK(best.precision == fast.precision);
+    CHECK_FALSE(best.published.has_value());
+  }
+}
+
 TEST_CASE("Recipes: the combinator's name is that of the network's", "[models]") {
   const auto text = [](const CombinatorFactory& make) {
     std::ostringstream stream;
@@ -212,7 +233,7 @@ TEST_CASE("Recipes: published errors are written with what was published of them
 }
 
 TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
-  const size_t of_ours = 2;  // mnist-100-fast and mnist-100-best
+  const size_t of_ours = 4;  // mnist-100-fast, and mnist-20-best, -50-best and -100-best
   CHECK(kTable.size() + of_ours + kConvTable.size() == models::recipes().size());
   for (const auto& row : kConvTable) {
     INFO(row.name);

@@ -6,6 +6,7 @@
 
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 
 namespace ladder {
 
@@ -178,8 +179,7 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
 void check_labels(const char* owner, const torch::Tensor& y, int64_t rows, int64_t classes,
                   torch::Device device) {
   TORCH_CHECK(y.defined() && y.dim() == 1 && y.scalar_type() == torch::kLong && y.size(0) == rows,
-              owner, ": expected y to be int64 [", rows, "] but got ",
-              y.defined() ? c10::str(y.scalar_type(), " ", y.sizes()) : "an undefined tensor", ".");
+              owner, ": expected y to be int64 [", rows, "] but got ", type_and_shape_text(y), ".");
   TORCH_CHECK(y.device() == device, owner, ": expected y on ", device,
               " like the rows but got it on ", y.device(), ".");
   if (!y.is_cpu()) {

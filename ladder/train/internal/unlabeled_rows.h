@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/train/objective.h"
@@ -19,8 +20,7 @@ inline at::Tensor rows_of_piece(const char* piece, const Ladder& net, const at::
                                 at::Tensor unlabeled) {
   TORCH_CHECK(!net.is_empty(), piece, ": expected a network but got an empty Ladder.");
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 2, piece,
-              ": expected inputs [rows, ...] but got ",
-              inputs.defined() ? c10::str(inputs.sizes()) : std::string("none"), ".");
+              ": expected inputs [rows, ...] but got ", shape_text(inputs), ".");
   return unlabeled.defined()
              ? std::move(unlabeled)
              : at::arange(inputs.size(0), at::dtype(at::kLong).device(inputs.device()));

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/train/internal/class_cost.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
@@ -54,9 +55,7 @@ class EarlyLabels : public ObjectivePiece {
     TORCH_CHECK(classes.defined() && classes.scalar_type() == at::kLong &&
                     classes.sizes() == classes_.sizes(),
                 "early_labels: expected a guess of int64 [", classes_.numel(), "] but got ",
-                classes.defined() ? c10::str(classes.scalar_type(), " ", classes.sizes())
-                                  : std::string("none"),
-                ".");
+                type_and_shape_text(classes), ".");
     classes_.copy_(classes.clamp_min(0));
     guessed_.copy_(classes.ge(0));
   }

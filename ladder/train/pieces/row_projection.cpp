@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/ops/kernels/cpu/columns.h"
 
@@ -91,10 +92,8 @@ void check_weight(const at::Tensor& weight) {
                   at::isFloatingType(weight.scalar_type()) && weight.is_contiguous(),
               "row_projection: expected contiguous floating weights of 2 or more dimensions but "
               "got ",
-              weight.defined() ? c10::str(c10::toString(weight.scalar_type()), " ", weight.sizes(),
-                                          weight.is_contiguous() ? "" : " that is not contiguous")
-                               : std::string("an undefined tensor"),
-              ".");
+              type_and_shape_text(weight),
+              weight.defined() && !weight.is_contiguous() ? " that is not contiguous." : ".");
   const at::NoGradGuard no_gradients;
   const auto norms = norms_of(rows_of(weight));
   const auto usable = norms.isfinite().logical_and(norms.gt(0));

@@ -142,7 +142,7 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
   CHECK(error_text([&] { cluster_repair(Ladder(nullptr), x, {}); }) ==
         "cluster_repair: expected a network but got an empty Ladder.");
   CHECK(error_text([&] { cluster_repair(net, {}, {}); }) ==
-        "cluster_repair: expected inputs [rows, ...] but got none.");
+        "cluster_repair: expected inputs [rows, ...] but got an undefined tensor.");
   const auto piece = cluster_repair(net, x, {}, early());
   piece->before_step(kSecond);
   CHECK(error_text([&] {

@@ -265,7 +265,7 @@ TEST_CASE("imsat says what is wrong", "[train]") {
   CHECK(error_text([&] { imsat(nullptr, x, {}); }) ==
         "imsat: expected a network but got an empty Ladder.");
   CHECK(error_text([&] { imsat(net, {}, {}); }) ==
-        "imsat: expected inputs [rows, ...] but got none.");
+        "imsat: expected inputs [rows, ...] but got an undefined tensor.");
   CHECK(sentence({.weight = -1}) == "imsat: expected a finite weight of at least 0 but got -1.");
   CHECK(sentence({.mutual_information = -1}) ==
         "imsat: expected a finite weight of mutual_information of at least 0 but got -1.");
