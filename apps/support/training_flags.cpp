@@ -114,7 +114,7 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
       "these, in the first epochs",
       config.pieces.graph_labels);
   line.positive_number("graph-label-epochs", "EPOCHS",
-                       "epochs after which --graph-labels is off (4)",
+                       "epochs after which --graph-labels is off (2)",
                        config.pieces.graph_label_epochs);
   line.number("lambda-ramp", "EPOCHS",
               "time over which the weights of the denoising costs above the first layer rise",

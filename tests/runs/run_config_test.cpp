@@ -66,7 +66,7 @@ RunConfig unusual() {
                    .imsat_epochs = 6,
                    .imsat_radius = 0.5,
                    .graph_labels = 0.75,
-                   .graph_label_epochs = 2,
+                   .graph_label_epochs = 3,
                    .lambda_ramp = 8,
                    .average_weights = 0.999};
   config.unlabeled_batch = 64;

@@ -14,7 +14,7 @@ namespace ladder::train {
 
 struct EarlyLabelOptions {
   double weight = 1;               ///< w, at least 0
-  double until = 4;                ///< epochs after which the cost is off, above 0
+  double until = 2;                ///< epochs after which the cost is off, above 0
   c10::Device device = c10::kCPU;  ///< of the network
 };
 

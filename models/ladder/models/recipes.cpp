@@ -67,8 +67,7 @@ std::vector<Recipe> recipe_table() {
   const RecipeSchedule fast = {.epochs = 40, .learning_rate = 0.003, .decay_from = 0.1,
                                .unlabeled_batch = 200, .labeled_batch = 50, .eval_every = 8};
   const RecipePieces few_labels = {.project_rows = true, .mutual_information = 0.1, .spread = 4,
-                                   .neighbours = 1, .repair = 1, .graph_labels = 1,
-                                   .graph_label_epochs = 2};
+                                   .neighbours = 1, .repair = 1, .graph_labels = 1};
   return {
       {.name = "mnist-20-best", .dataset = "mnist", .labels = 20,
        .network = bottom(5000), .schedule = fast, .pieces = few_labels,

@@ -65,7 +65,7 @@ struct RecipePieces {
   double imsat_epochs = 10;       ///< after which it is off
   double imsat_radius = 0.25;     ///< its change of a row, in distances to the tenth neighbour
   double graph_labels = 0;        ///< weight of train::early_labels, from data::spread_labels
-  double graph_label_epochs = 4;  ///< after which it is off
+  double graph_label_epochs = 2;  ///< after which it is off
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
 
