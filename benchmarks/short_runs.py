@@ -64,6 +64,8 @@ COMMON = {
     "pseudo-labels": ["--pseudo-labels", "1"],
     "running means": ["--average-weights", "0.999"],
     "three starts": ["--candidates", "3", "--candidate-epochs", "3"],
+    "graph labels": ["--graph-labels", "1"],
+    "graph labels, mutual information": ["--graph-labels", "1", "--mutual-information", "0.1"],
 }
 OF_FULL = {
     "ramp of lambda": ["--lambda-ramp", "3"],
