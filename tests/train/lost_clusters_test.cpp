@@ -106,8 +106,7 @@ TEST_CASE("lost_clusters says what it expects", "[train]") {
   const auto& [inputs, features, classes, neighbours, right] = rows;
   CHECK(error({features}, classes.to(torch::kFloat), neighbours) ==
         "lost_clusters: expected int64 classes [rows], from 0, but got [900].");
-  CHECK(error({}, classes, neighbours) ==
-        "lost_clusters: expected features but got an undefined tensor.");
+  CHECK(error({}, classes, neighbours) == "lost_clusters: expected features but got none.");
   CHECK(error({features.narrow(0, 0, 5)}, classes, neighbours) ==
         "lost_clusters: expected floating features [900, units] but got [5, 2].");
   CHECK(error({features}, classes, {}) ==
