@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "ladder/core/internal/tensor_text.h"
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/internal/pickle_reader.h"
 #include "ladder/io/internal/zip_reader.h"
@@ -238,7 +237,10 @@ torch::Tensor text_tensor(std::string_view text) {
 
 std::string tensor_text(const torch::Tensor& tensor) {
   TORCH_CHECK(tensor.defined() && tensor.dim() == 1 && tensor.scalar_type() == torch::kUInt8,
-              "tensor_text: expected uint8 [bytes] but got ", type_and_shape_text(tensor), ".");
+              "tensor_text: expected uint8 [bytes] but got ",
+              tensor.defined() ? c10::str(c10::toString(tensor.scalar_type()), " ", tensor.sizes())
+                               : "an undefined tensor",
+              ".");
   const torch::Tensor bytes = tensor.cpu().contiguous();
   return std::string(reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()),
                      static_cast<size_t>(bytes.numel()));
