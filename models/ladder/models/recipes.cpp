@@ -68,8 +68,12 @@ std::vector<Recipe> recipe_table() {
   auto longer = fast;
   longer.epochs = 100;
   longer.eval_every = 10;
-  const RecipePieces few_labels = {.project_rows = true, .mutual_information = 0.1, .spread = 4,
-                                   .neighbours = 1, .repair = 1, .graph_labels = 1};
+  const RecipePieces pieces = {.project_rows = true, .mutual_information = 0.1, .neighbours = 1};
+  auto repaired = pieces;
+  repaired.repair = 1;
+  auto few_labels = repaired;
+  few_labels.spread = 4;
+  few_labels.graph_labels = 1;
   return {
       {.name = "mnist-20-best", .dataset = "mnist", .labels = 20,
        .network = bottom(5000), .schedule = fast, .pieces = few_labels,
@@ -97,12 +101,10 @@ std::vector<Recipe> recipe_table() {
        .network = supervised(), .published = Published{21.74, 1.77}, .source = kRasmus},
 
       {.name = "mnist-100-fast", .dataset = "mnist", .labels = 100,
-       .network = bottom(5000), .schedule = fast,
-       .pieces = {.project_rows = true, .mutual_information = 0.1, .neighbours = 1},
+       .network = bottom(5000), .schedule = fast, .pieces = pieces,
        .precision = Precision::kBFloat16, .source = kOursFast},
       {.name = "mnist-100-best", .dataset = "mnist", .labels = 100,
-       .network = bottom(5000), .schedule = longer,
-       .pieces = {.project_rows = true, .mutual_information = 0.1, .neighbours = 1, .repair = 1},
+       .network = bottom(5000), .schedule = longer, .pieces = repaired,
        .precision = Precision::kBFloat16, .source = kOursBest},
 
       {.name = "mnist-1000-full", .dataset = "mnist", .labels = 1000,
