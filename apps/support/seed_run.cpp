@@ -214,14 +214,17 @@ PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
           .near = std::make_shared<data::SharedNeighbours>(train)};
 }
 
+data::SplitOptions split_options(const runs::RunConfig& config, uint64_t seed) {
+  return {.labels = config.labels,
+          .validation = config.validation,
+          .seed = seed,
+          .balance = config.balanced ? data::Balance::kBalanced : data::Balance::kUnbalanced};
+}
+
 data::Split split_rows(const Experiment& experiment, const runs::RunConfig& config, uint64_t seed) {
   try {
-    return data::make_split(
-        experiment.data.train.labels, experiment.data.train.classes,
-        {.labels = config.labels,
-         .validation = config.validation,
-         .seed = seed,
-         .balance = config.balanced ? data::Balance::kBalanced : data::Balance::kUnbalanced});
+    return data::make_split(experiment.data.train.labels, experiment.data.train.classes,
+                            split_options(config, seed));
   } catch (const c10::Error& error) {
     throw UsageError(error.what_without_backtrace());
   }

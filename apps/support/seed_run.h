@@ -28,6 +28,9 @@ struct PlacedData {
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config);
 
+/// Return how the settings of a run divide its training rows.
+data::SplitOptions split_options(const runs::RunConfig& config, uint64_t seed);
+
 /// Return the labeled, unlabeled and validation rows of a seed. Throws UsageError when the data
 /// cannot be divided as the settings ask.
 data::Split split_rows(const Experiment& experiment, const runs::RunConfig& config, uint64_t seed);

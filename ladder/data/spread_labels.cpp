@@ -30,6 +30,7 @@ constexpr double kMoved = 0.3;        // part of the smaller class that may go t
 constexpr double kNewBorder = 0.2;    // from half of the rows, that it has in common with another
 constexpr double kUnchanged = 2e-4;   // part of the rows that may still change at the end
 constexpr int64_t kShareSteps = 100;  // of the search for b
+constexpr int64_t kLooks = 2;         // for better borders, if classes trade places after the first
 
 // Call f(begin, end) for blocks of rows, on several threads where there is work for them.
 template <class F>
@@ -490,6 +491,43 @@ void divide_again(const Graph& graph, const Classes& labels, std::array<int64_t,
   }
 }
 
+// Let two classes change places where more labels then agree with the rows around them; return
+// whether any did. Each label holds a few rows around it, so the classes settle without labels
+// first. With few labels a class can take the place of another one, all but these rows.
+bool trade_places(const Graph& graph, const Classes& labels, const std::vector<double>& shares,
+                  const SpreadLabelOptions& options, Classes& classes) {
+  Spread free(graph, Classes(labels.size(), -1), shares, options);
+  const auto settled = free.settle_border(classes);
+  const auto count = shares.size();
+  std::vector<int64_t> seen(count * count, 0);  // labels of one class among rows of another
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0)
+      ++seen[static_cast<size_t>(labels[i]) * count + static_cast<size_t>(settled[i])];
+  }
+  std::vector<size_t> place(count);  // of each class: the one whose rows it gets
+  std::iota(place.begin(), place.end(), size_t{0});
+  bool traded = false;
+  for (bool better = true; better;) {
+    better = false;
+    for (size_t a = 0; a < count; ++a) {
+      for (size_t b = 0; b < a; ++b) {
+        const auto* of_a = &seen[a * count];
+        const auto* of_b = &seen[b * count];
+        if (of_a[place[b]] + of_b[place[a]] <= of_a[place[a]] + of_b[place[b]]) continue;
+        std::swap(place[a], place[b]);
+        better = traded = true;
+      }
+    }
+  }
+  if (!traded) return false;
+  std::vector<int64_t> becomes(count);
+  for (size_t c = 0; c < count; ++c) becomes[place[c]] = static_cast<int64_t>(c);
+  for (size_t i = 0; i < classes.size(); ++i) {
+    classes[i] = becomes[static_cast<size_t>(settled[i])];
+  }
+  return true;
+}
+
 // Pairs of classes by the cut between them, largest first; those without any are left out.
 std::vector<std::array<int64_t, 2>> pairs_by_cut(const std::vector<double>& cuts, int64_t classes) {
   std::vector<std::pair<double, std::array<int64_t, 2>>> found;
@@ -534,10 +572,11 @@ void check_spread(const torch::Tensor& x, const torch::Tensor& neighbours,
   TORCH_CHECK(neighbours.defined() && neighbours.scalar_type() == at::kLong &&
                   neighbours.dim() == 2 && neighbours.size(0) == n && neighbours.size(1) >= 1,
               "spread_labels: expected int64 neighbours [", n, ", k] but got ",
-              shape_text(neighbours), ".");
+              type_and_shape_text(neighbours), ".");
   TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
                   labels.size(0) == n,
-              "spread_labels: expected int64 labels [", n, "] but got ", shape_text(labels), ".");
+              "spread_labels: expected int64 labels [", n, "] but got ",
+              type_and_shape_text(labels), ".");
   const auto [first, last] = neighbours.aminmax();
   TORCH_CHECK(first.item<int64_t>() >= 0 && last.item<int64_t>() < n,
               "spread_labels: expected neighbours in 0..", n - 1, " but got ",
@@ -590,12 +629,20 @@ torch::Tensor spread_labels(const torch::Tensor& x, const torch::Tensor& neighbo
     shares.assign(static_cast<size_t>(count), 1 / static_cast<double>(count));
   }
   Spread spread(graph, own, shares, options);
+  const auto trade = [&](Classes& classes) {
+    return trade_places(graph, own, shares, options, classes);
+  };
   auto classes = spread.settle(spread.first());
-  auto pairs = pairs_by_cut(graph.cuts(classes, count), count);
-  if (static_cast<int64_t>(pairs.size()) > options.pairs) {
-    pairs.resize(static_cast<size_t>(options.pairs));
+  if (trade(classes)) classes = spread.settle(std::move(classes));
+  for (int64_t look = 0; look < kLooks; ++look) {
+    auto pairs = pairs_by_cut(graph.cuts(classes, count), count);
+    if (static_cast<int64_t>(pairs.size()) > options.pairs) {
+      pairs.resize(static_cast<size_t>(options.pairs));
+    }
+    for (const auto& pair : pairs) divide_again(graph, own, pair, options, classes);
+    if (!trade(classes)) break;
+    classes = spread.settle_border(std::move(classes));
   }
-  for (const auto& pair : pairs) divide_again(graph, own, pair, options, classes);
   for (size_t i = 0; i < own.size(); ++i) {
     if (own[i] >= 0) classes[i] = own[i];
   }

@@ -44,6 +44,10 @@ struct SpreadLabelOptions {
 /// there the rounds go on with `fine_steps` steps and b = 0. A border with a smaller cut is taken,
 /// if as many labels have their class and no more than 30 % of the smaller class change sides.
 ///
+/// A label holds its row and a few around it, so a class can take the place of another one all but
+/// there. So the classes settle without labels too (F = 0), and two classes trade places if more
+/// labels are then among rows of their class.
+///
 /// Classes follow clusters, and the shares decide where a cluster is divided: give them where they
 /// are known and differ. `x` [n, ...], floating or uint8; `neighbours` int64 [n, k] from
 /// `nearest_neighbours`; `labels` int64 [n], -1 for a row without one. Runs on the CPU: 50,000 rows

@@ -1,4 +1,4 @@
-/// Labels from networks that agree with each other.
+/// Labels from several networks: those on which they agree, and those of their vote.
 #pragma once
 
 #include <torch/types.h>
@@ -19,5 +19,13 @@ namespace ladder::train {
 ///     auto labeled = labels.ge(0).nonzero().flatten();
 torch::Tensor agreed_labels(const std::vector<torch::Tensor>& probabilities,
                             double confidence = 0.95);
+
+/// Return for each row the class whose probability is the largest on average over the networks, of
+/// several the first: int64 [n]. Networks that were trained from other starts err on other rows, so
+/// their mean is right more often than each of them (deep ensembles [Lakshminarayanan2017]).
+/// `probabilities` and errors as above.
+///
+///     auto classes = vote({probabilities(a, x), probabilities(b, x), probabilities(c, x)});
+torch::Tensor vote(const std::vector<torch::Tensor>& probabilities);
 
 }  // namespace ladder::train

@@ -29,17 +29,32 @@ TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "
   INFO(told.out << told.err);
   REQUIRE(told.status == 0);
   const auto lines = lines_besides_lost(told.out);
-  REQUIRE(lines.size() == 5);
-  CHECK(lines[0].find("test error") != std::string::npos);
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[0].find("error %") != std::string::npos);
   CHECK(lines[0].find("lost %") != std::string::npos);
   CHECK(lines[1].starts_with(seed(1)));
   CHECK(lines[1].find(" as ") != std::string::npos);
   CHECK(lines[4].starts_with("rank correlation with error"));
   char error[64];
-  std::snprintf(error, sizeof error, " %.2f  ",
-                read_json(place.folder / "runs/seed-1/result.json").at("test_error").get<double>());
+  const auto error_of = [&](const std::string& run, const char* name) {
+    return read_json(place.folder / run / "result.json").at(name).get<double>();
+  };
+  std::snprintf(error, sizeof error, " %.2f test ", error_of("runs/seed-1", "test_error"));
   CHECK(lines[1].find(error) != std::string::npos);
+  CHECK(lines[5].starts_with("vote of 3 runs: error "));
   CHECK(lines_besides_lost(run_to_end(program + Arguments{seed(1)}).out).size() == 2);
+
+  // A run is as good as its vote with itself. Runs with validation rows are judged on these.
+  REQUIRE(place.run("judged", {"--epochs=1", "--quiet", "--validation=100"}).status == 0);
+  const auto judged = (place.folder / "judged").string();
+  const auto twice = lines_besides_lost(run_to_end(program + Arguments{judged, judged}).out);
+  REQUIRE(twice.size() == 4);
+  std::snprintf(error, sizeof error, " %.2f validation ", error_of("judged", "validation_error"));
+  CHECK(twice[1].find(error) != std::string::npos);
+  std::snprintf(error, sizeof error, "vote of 2 runs: error %.2f %%",
+                error_of("judged", "validation_error"));
+  CHECK(twice[3] == error);
+  CHECK(lines_besides_lost(run_to_end(program + Arguments{judged, seed(1)}).out).size() == 3);
 
   const auto levels = lines_besides_lost(run_to_end(program + Arguments{seed(1), "--levels"}).out);
   REQUIRE(levels.size() == 2 + 3 + 3);

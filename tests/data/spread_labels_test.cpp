@@ -175,6 +175,32 @@ TEST_CASE("spread_labels: threads, bytes and classes without a label", "[data]")
   CHECK(four.lt(4).all().item<bool>());
 }
 
+TEST_CASE("spread_labels lets classes trade places where the rows around labels say so", "[data]") {
+  // Two clusters of n rows without an edge between them. The labels of class 0 have 6 edges to the
+  // first and 5 to the second one. Of those of class 1, one has 6 edges to the second and 5 to the
+  // first one, and one, out of place, is in the middle of the first. Each label is a source of half
+  // a unit, so that what flows into the first cluster is
+  //
+  //     6/11 of class 0 - (5/22 + 1/2) of class 1 < 0
+  //
+  // and its rows take class 1 at first, with a label of class 1 beside them. But three of four
+  // labels have most edges to a cluster that then has the other class.
+  constexpr int64_t n = 100, k = 11;
+  const auto in_cluster =
+      torch::arange(2 * n + 4).view({-1, 1}).mul(7).add(torch::arange(k).mul(13)).remainder(n);
+  auto near = in_cluster.clone();
+  near.narrow(0, n, n) += n;
+  for (int64_t i = 0; i < 40; ++i) near[i][0] = 2 * n + 3;
+  for (int64_t label = 0; label < 2; ++label) near[2 * n + label].narrow(0, 6, 5) += n;
+  near[2 * n + 2].narrow(0, 0, 6) += n;
+  auto labels = torch::full({2 * n + 4}, -1, torch::kLong);
+  labels.narrow(0, 2 * n, 4).copy_(torch::tensor({0, 0, 1, 1}));
+  const auto classes = spread_labels(torch::zeros({2 * n + 4, 1}), near, labels, {.sharpness = 0});
+  CHECK(classes.narrow(0, 0, n).eq(0).all().item<bool>());
+  CHECK(classes.narrow(0, n, n).eq(1).all().item<bool>());
+  require_equal(classes.narrow(0, 2 * n, 4), torch::tensor({0, 0, 1, 1}));
+}
+
 TEST_CASE("spread_labels says what it expects", "[data]") {
   const auto x = torch::arange(8).to(torch::kFloat).view({4, 2});
   const auto near = torch::tensor({{1}, {0}, {3}, {2}});
@@ -186,10 +212,10 @@ TEST_CASE("spread_labels says what it expects", "[data]") {
   CHECK(sentence({}, near, labels) ==
         "spread_labels: expected rows x [n, ...] but got an undefined tensor.");
   CHECK(sentence(x, near.to(torch::kInt), labels) ==
-        "spread_labels: expected int64 neighbours [4, k] but got [4, 1].");
+        "spread_labels: expected int64 neighbours [4, k] but got Int [4, 1].");
   CHECK(sentence(x, near + 1, labels) == "spread_labels: expected neighbours in 0..3 but got 4.");
   CHECK(sentence(x, near, labels.narrow(0, 0, 3)) ==
-        "spread_labels: expected int64 labels [4] but got [3].");
+        "spread_labels: expected int64 labels [4] but got Long [3].");
   CHECK(sentence(x, near, torch::full({4}, -1, torch::kLong)) ==
         "spread_labels: expected a label of at least one row but got none.");
   CHECK(sentence(x, near, labels, {.classes = 1}) ==

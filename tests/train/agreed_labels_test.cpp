@@ -32,3 +32,18 @@ TEST_CASE("agreed_labels says what is wrong", "[train]") {
       "agreed_labels: expected floating probabilities [rows, classes] of one shape but got Float "
       "[2, 2].");
 }
+
+TEST_CASE("vote takes the class with the largest mean probability", "[train]") {
+  const auto a = torch::tensor({{0.9, 0.1, 0.0}, {0.4, 0.6, 0.0}, {0.5, 0.25, 0.25}});
+  const auto b = torch::tensor({{0.2, 0.8, 0.0}, {0.0, 0.4, 0.6}, {0.25, 0.5, 0.25}});
+  // In the third row two classes are equal: the first counts.
+  require_equal(vote({a, b}), torch::tensor({0, 1, 0}));
+  require_equal(vote({a}), torch::tensor({0, 1, 0}));
+  require_equal(vote({a, b, b}), torch::tensor({1, 1, 1}));
+  REQUIRE(error_text([] { vote({}); }) == "vote: expected probabilities but got none.");
+  REQUIRE(
+      error_text([&] {
+        vote({a, torch::ones({3, 2})});
+      }) ==
+      "vote: expected floating probabilities [rows, classes] of one shape but got Float [3, 2].");
+}
