@@ -59,7 +59,7 @@ int run(int argc, char** argv) {
   }
   const torch::NoGradGuard no_grad;
   const auto config = apps::recorded_config(folder);
-  auto net = apps::recorded_network(folder, config);
+  auto net = apps::recorded_dense_ladder(folder, config);
   const auto images = data::to_unit_float(apps::recorded_images(config, data_dir).test.inputs);
   apps::write_text(out, apps::SvgPanel::page(panels_of(net, images), 3));
   return 0;

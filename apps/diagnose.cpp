@@ -195,7 +195,7 @@ int run(int argc, char** argv) {
   std::string level_tables;
   for (const auto& folder : folders) {
     const auto config = apps::recorded_config(folder);
-    auto net = apps::recorded_network(folder, config);
+    auto net = apps::recorded_dense_ladder(folder, config);
     if (!images || config.data != fingerprint) {
       TORCH_CHECK(!images, "expected runs on the same data but got others in ", folder.string(),
                   ".");

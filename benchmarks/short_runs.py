@@ -66,6 +66,9 @@ COMMON = {
     "three starts": ["--candidates", "3", "--candidate-epochs", "3"],
     "graph labels": ["--graph-labels", "1"],
     "graph labels, mutual information": ["--graph-labels", "1", "--mutual-information", "0.1"],
+    "graph labels, spread 4, pseudo-labels": [
+        "--graph-labels", "1", "--graph-label-epochs", "6", "--mutual-information", "0.1",
+        "--spread", "4", "--pseudo-labels", "1"],
 }
 OF_FULL = {
     "ramp of lambda": ["--lambda-ramp", "3"],

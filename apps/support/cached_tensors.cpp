@@ -25,6 +25,8 @@ std::string checksum(const torch::Tensor& tensor) {
       .str();
 }
 
+std::string fingerprint(const torch::Tensor& tensor) { return checksum(tensor).substr(0, kDigits); }
+
 std::string fingerprint(const data::TrainTest& data) {
   const auto checksums =
       fmt::format("{} {} {} {}", checksum(data.train.inputs), checksum(data.train.labels),

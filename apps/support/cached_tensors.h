@@ -14,6 +14,9 @@ namespace ladder::apps {
 /// SHA-1 of type, sizes and elements of a tensor, as hexadecimal digits.
 std::string checksum(const torch::Tensor& tensor);
 
+/// 16 hexadecimal digits that tell one tensor from another.
+std::string fingerprint(const torch::Tensor& tensor);
+
 /// 16 hexadecimal digits that tell one data set from another: of the SHA-1 of the checksums of
 /// training inputs and labels, test inputs and labels.
 std::string fingerprint(const data::TrainTest& data);

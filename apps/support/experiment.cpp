@@ -126,6 +126,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     if (taught.stopped) return *taught.stopped;
     place.taught = taught.labels;
   }
+  if (!flags.taught_by.empty()) place.taught = taught_labels(experiment, placed, flags, seed);
   auto run = seed_run(experiment, placed, here, seed, place);
   if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{run.config, run.trainer->run()};

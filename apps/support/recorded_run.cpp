@@ -15,14 +15,19 @@ runs::RunConfig recorded_config(const std::filesystem::path& folder) {
 }
 
 Ladder recorded_network(const std::filesystem::path& folder, const runs::RunConfig& config) {
-  TORCH_CHECK(models::dense_units(config.network),
-              "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
-              config.program, ".");
   auto net = models::network(runs::network_of(config));
-  TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");
   net->to(models::dtype(config.precision));  // as it ran
   train::load_network(folder / "checkpoint.pt", *net);
   net->to(torch::kFloat32);
+  return net;
+}
+
+Ladder recorded_dense_ladder(const std::filesystem::path& folder, const runs::RunConfig& config) {
+  TORCH_CHECK(models::dense_units(config.network),
+              "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
+              config.program, ".");
+  auto net = recorded_network(folder, config);
+  TORCH_CHECK(net->has_decoder(), "expected a network with a decoder but got a baseline.");
   return net;
 }
 

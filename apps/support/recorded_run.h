@@ -1,4 +1,4 @@
-/// A run of ladder-mnist that has a checkpoint: its network and its images.
+/// A run that has a checkpoint: its network, and the images of one of ladder-mnist.
 #pragma once
 
 #include <ladder/data/datasets.h>
@@ -13,9 +13,11 @@ namespace ladder::apps {
 /// Return the settings that the checkpoint of a run folder holds.
 runs::RunConfig recorded_config(const std::filesystem::path& folder);
 
-/// Return the network as the checkpoint has it, in float32. Errors: a run of other layers than
-/// dense ones, a network without a decoder, a checkpoint that does not fit.
+/// Return the network as the checkpoint has it, in float32. Error: a checkpoint that does not fit.
 Ladder recorded_network(const std::filesystem::path& folder, const runs::RunConfig& config);
+
+/// Return it of a run of dense layers with a decoder; another one is an error.
+Ladder recorded_dense_ladder(const std::filesystem::path& folder, const runs::RunConfig& config);
 
 /// Return the images that the run was trained and tested on, from `data_dir` or from where the run
 /// found them. Errors: no such folder, other images.

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "apps/support/cached_tensors.h"
 #include "apps/support/moves_text.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
@@ -97,6 +98,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
   config.candidate = place.start;
+  if (!flags.taught_by.empty()) config.taught = fingerprint(place.taught);
   const auto stored =
       place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
   runs::settle_statistics(config, flags.resume ? stored : std::nullopt, place.ranks);

@@ -13,10 +13,57 @@
 #include "apps/support/compared_seeds.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
+#include "apps/support/recorded_run.h"
 
 namespace ladder::apps {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Labels of the unlabeled rows on which networks agree, -1 for other rows. Says how many there are.
+torch::Tensor agreed_among(const std::vector<torch::Tensor>& probabilities,
+                           const torch::Tensor& unlabeled, const TrainingFlags& flags) {
+  const auto agreed = train::agreed_labels(probabilities, flags.config.teacher_confidence);
+  auto labels = torch::full_like(agreed, -1);
+  labels.index_copy_(0, unlabeled, agreed.index_select(0, unlabeled));
+  const auto teachers = probabilities.size();
+  ProgressLine(0, flags.quiet)
+      .print(fmt::format("{} teacher{} the class of {} of {} rows", teachers,
+                         teachers == 1 ? " is sure of" : "s agree on",
+                         labels.ge(0).sum().item<int64_t>(), unlabeled.numel()));
+  return labels;
+}
+
+// The settings of a finished run from the labels of this seed.
+runs::RunConfig config_of_teacher(const fs::path& folder, const Experiment& experiment,
+                                  const TrainingFlags& flags, uint64_t seed) {
+  if (!fs::exists(folder / "result.json") || !fs::exists(folder / "checkpoint.pt")) {
+    throw UsageError(fmt::format(
+        "expected a finished run with its checkpoint for --taught-by but got none in {}.",
+        folder.string()));
+  }
+  auto config = recorded_config(folder);
+  const auto& here = flags.config;
+  if (config.data != experiment.fingerprint) {
+    throw UsageError(fmt::format(
+        "expected a run on the same data for --taught-by but got others in {}.", folder.string()));
+  }
+  const auto draw = [](const runs::RunConfig& one, uint64_t of_seed) {
+    return fmt::format("--seed {} --labels {}{} --validation {}", of_seed,
+                       runs::labels_text(one.labels), one.balanced ? "" : " --unbalanced",
+                       one.validation);
+  };
+  const auto there = draw(config, config.seed.value_or(1));
+  if (there != draw(here, seed)) {
+    throw UsageError(fmt::format(
+        "expected a run from the same labels for --taught-by ({}) but got one with {} in {}.",
+        draw(here, seed), there, folder.string()));
+  }
+  return config;
+}
+
+}  // namespace
 
 std::optional<SeedResult> choose_candidate(const Experiment& experiment, const PlacedData& placed,
                                            const TrainingFlags& flags, uint64_t seed,
@@ -86,14 +133,26 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
     }
     probabilities.push_back(train::probabilities(run.net, placed.train_inputs).cpu());
   }
-  const auto agreed = train::agreed_labels(probabilities, flags.config.teacher_confidence);
-  auto labels = torch::full_like(agreed, -1);
-  labels.index_copy_(0, unlabeled, agreed.index_select(0, unlabeled));
-  const auto count = labels.ge(0).sum().item<int64_t>();
-  ProgressLine(0, flags.quiet)
-      .print(fmt::format("{} teachers agree on the class of {} of {} rows", flags.config.teachers,
-                         count, unlabeled.numel()));
-  return {.labels = labels};
+  return {.labels = agreed_among(probabilities, unlabeled, flags)};
+}
+
+torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
+                            const TrainingFlags& flags, uint64_t seed) {
+  std::vector<torch::Tensor> probabilities;
+  for (const auto& given : flags.taught_by) {
+    const auto of_seed = given / fmt::format("seed-{}", seed);
+    const auto folder = fs::exists(of_seed) ? of_seed : given;
+    const auto config = config_of_teacher(folder, experiment, flags, seed);
+    auto net = recorded_network(folder, config);
+    net->to(flags.config.device);
+    std::vector<int64_t> shape = {-1};
+    const auto& row = config.network.input_shape;
+    shape.insert(shape.end(), row.begin(), row.end());
+    const auto inputs = placed.train_inputs.reshape(shape);
+    probabilities.push_back(
+        train::probabilities(net, train::network_inputs(inputs).to(torch::kFloat32)).cpu());
+  }
+  return agreed_among(probabilities, split_rows(experiment, flags.config, seed).unlabeled, flags);
 }
 
 }  // namespace ladder::apps

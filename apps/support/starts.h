@@ -1,4 +1,5 @@
-/// Several starts of one run: candidates, of which one goes on, and teachers, which label rows.
+/// Other runs from the labels of a run: candidates, of which one goes on, and teachers, which label
+/// rows.
 #pragma once
 
 #include <cstdint>
@@ -29,5 +30,11 @@ struct Taught {
 /// how many there are.
 Taught teach(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
              uint64_t seed, const std::filesystem::path& folder);
+
+/// Return the labels of the training rows on which the finished runs of `--taught-by` agree, int64,
+/// -1 for other rows. Prints how many there are. Errors (UsageError): a folder without a finished
+/// run; one on other data or from other labels.
+torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
+                            const TrainingFlags& flags, uint64_t seed);
 
 }  // namespace ladder::apps

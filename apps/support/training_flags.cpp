@@ -138,6 +138,16 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
                "self-training: N runs from the same labels label the rows that they agree on for "
                "one more run (0)",
                config.teachers, 0, 100);
+  line.flag(
+      "taught-by", "RUN,...",
+      "self-training: finished runs from the same labels label the rows that they agree on; of "
+      "a folder of --seeds, the run with the same seed",
+      [&](const std::string& flag, const std::string& text) {
+        flags.taught_by.clear();
+        for (const auto& word : parse_words(text)) {
+          flags.taught_by.push_back(parse_folder(flag, word));
+        }
+      });
   line.number("teacher-confidence", "P", "least probability of a class that they agree on",
               config.teacher_confidence, 0, 1);
   line.integer("eval-every",
@@ -259,6 +269,15 @@ void check_combinations(const TrainingFlags& flags) {
     throw UsageError(fmt::format("expected --teachers or {} but got both.",
                                  flags.parallel_seeds ? "--parallel-seeds" : "--candidates"));
   }
+  if (!flags.taught_by.empty()) {
+    const std::string other = config.teachers > 0     ? "--teachers"
+                              : config.candidates > 1 ? "--candidates"
+                              : flags.parallel_seeds  ? "--parallel-seeds"
+                                                      : "";
+    if (!other.empty()) {
+      throw UsageError(fmt::format("expected --taught-by or {} but got both.", other));
+    }
+  }
   if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
     throw UsageError(fmt::format("expected --candidate-epochs below the {} epochs but got {}.",
                                  config.epochs, config.candidate_epochs));
@@ -342,7 +361,8 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     config.train_rows = facts.rows;
     config.test_rows = facts.test_rows;
   }
-  if (config.labels != data::kAllLabels) {
+  const bool more_labels = config.teachers > 0 || !flags.taught_by.empty();
+  if (config.labels != data::kAllLabels && !more_labels) {
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
   set_threads(flags.threads);

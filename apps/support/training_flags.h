@@ -34,7 +34,8 @@ struct TrainingFlags {
   ops::ProductPlan products = {};            ///< set by `settle`
   bool no_graph = false;
   bool parallel_seeds = false;
-  double rank_timeout = 300;  ///< seconds that ranks wait for each other
+  std::vector<std::filesystem::path> taught_by = {};  ///< folders of finished runs; none: no labels
+  double rank_timeout = 300;                          ///< seconds that ranks wait for each other
   std::filesystem::path out = {};
   double checkpoint_seconds = 60;
   bool resume = false;

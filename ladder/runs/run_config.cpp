@@ -105,6 +105,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("candidate", Role::kExperiment, config.candidate);
   visit("teachers", Role::kExperiment, config.teachers);
   visit("teacher_confidence", Role::kExperiment, config.teacher_confidence);
+  visit("taught", Role::kExperiment, config.taught);
   visit("statistics", Role::kExperiment, config.statistics);
   visit("eval_every", Role::kCircumstance, config.eval_every);
   visit("calibration", Role::kExperiment, config.calibration);
@@ -545,6 +546,7 @@ std::optional<models::Published> published_error(const RunConfig& config) {
   expected.patience = usual.patience;
   expected.candidates = usual.candidates;
   expected.teachers = usual.teachers;
+  expected.taught = usual.taught;
   return diff(expected, config, Compare::kExperiment).empty() ? recipe->published : std::nullopt;
 }
 

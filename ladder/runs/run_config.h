@@ -82,6 +82,7 @@ struct RunConfig {
   std::optional<int64_t> candidate = {};  ///< which start this is, from 1; a teacher's as well
   int64_t teachers = 0;                   ///< whole runs from the same labels, which label rows
   double teacher_confidence = 0.95;       ///< least probability of a class that they agree on
+  std::string taught = {};  ///< fingerprint of labels from finished runs; empty: there are none
 
   std::optional<train::RankStatistics> statistics = {};  ///< of ranks; none: local
   int64_t eval_every = 1;

@@ -93,6 +93,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"candidate_epochs", 4},
                          {"teachers", 0},
                          {"teacher_confidence", 0.95},
+                         {"taught", ""},
                          {"eval_every", 1},
                          {"calibration", "training"},
                          {"patience", 0},
@@ -545,4 +546,54 @@ TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   const auto gone = place.run("straight", flags + Arguments{"--resume"});
   CHECK(gone.status == 1);
   CHECK(gone.err.find("expected the checkpoint of a teacher in ") != std::string::npos);
+}
+
+TEST_CASE("ladder-mnist: finished runs label rows for another network", "[cli]") {
+  const MnistPlace place;
+  const Arguments draw = {"--epochs=2", "--validation=50"};
+  REQUIRE(place.run("runs", draw + Arguments{"--seeds=3,4", "--quiet"}).status == 0);
+  const auto runs = (place.folder / "runs").string();
+  const auto taught_by = [](const std::string& runs_there) {
+    return Arguments{"--taught-by=" + runs_there, "--teacher-confidence=.5"};
+  };
+  // Of a folder of seeds, the run with the same one; other layers may learn from it.
+  const auto flags =
+      draw + Arguments{"--seed=4", "--layers=20,20,10", "--lambda=none", "--labeled-batch=25"};
+  const auto told = place.run("student", flags + taught_by(runs));
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  std::smatch found;
+  REQUIRE(std::regex_search(told.out, found,
+                            std::regex(R"(1 teacher is sure of the class of (\d+) of 150 rows)")));
+  const auto sure = std::stol(found[1]);
+  const auto labels = place.read("student", "result.json").at("labels").get<int64_t>();
+  CHECK(labels >= std::max<int64_t>(sure, 20));
+  CHECK(labels <= sure + 20);
+  CHECK(place.read("student", "config.json").at("labeled_batch") == std::min<int64_t>(labels, 25));
+  CHECK(place.read("runs/seed-4", "config.json").at("labeled_batch") == 20);
+  const auto taught = place.read("student", "config.json").at("taught").get<std::string>();
+  CHECK(std::regex_match(taught, std::regex("[0-9a-f]{16}")));
+  CHECK(place.read("runs/seed-4", "config.json").at("taught") == "");
+
+  // The labels are a setting of the run.
+  const auto without = place.run("student", flags + Arguments{"--resume"});
+  CHECK(without.status == 2);
+  CHECK(without.err.find("taught") != std::string::npos);
+  CHECK(place.run("student", flags + taught_by(runs) + Arguments{"--resume"}).status == 0);
+
+  const auto own = (place.folder / "runs" / "seed-3").string();
+  const auto other_labels = place.run("other", flags + taught_by(own));
+  CHECK(other_labels.status == 2);
+  CHECK(
+      mnist_sentence(other_labels.err) ==
+      "expected a run from the same labels for --taught-by (--seed 4 --labels 20 --validation 50) "
+      "but got one with --seed 3 --labels 20 --validation 50 in " +
+          own + ".");
+  const auto nothing = place.run("nothing", flags + taught_by((place.folder / "data").string()));
+  CHECK(nothing.status == 2);
+  CHECK(mnist_sentence(nothing.err) ==
+        "expected a finished run with its checkpoint for --taught-by but got none in " +
+            (place.folder / "data").string() + ".");
+  const auto both = place.run("both", flags + taught_by(runs) + Arguments{"--teachers=2"});
+  CHECK(mnist_sentence(both.err) == "expected --taught-by or --teachers but got both.");
 }

@@ -77,6 +77,7 @@ RunConfig unusual() {
   config.candidates = 3;
   config.teachers = 2;
   config.teacher_confidence = 0.9;
+  config.taught = "0123456789abcdef";
   config.candidate_epochs = 2;
   config.candidate = 2;
   config.eval_every = 5;
@@ -146,7 +147,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 55);
+  CHECK(fields == 56);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -361,6 +362,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.graph_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.lambda_ramp = 8; }));
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
+  CHECK(without([](RunConfig& c) { c.taught = "0123456789abcdef"; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
   CHECK(without([](RunConfig& c) { c.pieces.average_weights = 0.999; }));
   CHECK(without([](RunConfig& c) { c.network.detach_targets = true; }));
