@@ -216,6 +216,17 @@ TEST_CASE("Recipes: few labels are spread over a graph first", "[models]") {
   check(find_recipe("mnist-50-best"), 50, find_recipe("mnist-100-best").schedule);
 }
 
+TEST_CASE("Recipes: the taught one is the convolutional baseline with 20 labels", "[models]") {
+  const auto& taught = find_recipe("mnist-20-taught");
+  const auto& baseline = find_recipe("mnist-100-conv-small-baseline");
+  CHECK(taught.labels == find_recipe("mnist-20-best").labels);
+  CHECK((taught.network.layers == baseline.network.layers));
+  CHECK(taught.network.lambda.empty());
+  CHECK(taught.network.noise_std == baseline.network.noise_std);
+  CHECK((taught.schedule == models::RecipeSchedule{.epochs = 8, .decay_from = 0.3}));
+  CHECK_FALSE(taught.published.has_value());
+}
+
 TEST_CASE("Recipes: the combinator's name is that of the network's", "[models]") {
   const auto text = [](const CombinatorFactory& make) {
     std::ostringstream stream;
@@ -235,7 +246,8 @@ TEST_CASE("Recipes: published errors are written with what was published of them
 }
 
 TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
-  const size_t of_ours = 4;  // mnist-100-fast, and mnist-20-best, -50-best and -100-best
+  // mnist-100-fast, mnist-20-best, -50-best and -100-best, and mnist-20-taught
+  const size_t of_ours = 5;
   CHECK(kTable.size() + of_ours + kConvTable.size() == models::recipes().size());
   for (const auto& row : kConvTable) {
     INFO(row.name);

@@ -28,6 +28,8 @@ constexpr const char* kOursBest =
 constexpr const char* kOursFew =
     "ours, mnist-100-fast with repaired clusters and labels of a graph, see "
     "docs/runs-left-behind.md";
+constexpr const char* kOursTaught =
+    "ours, to learn what a run of mnist-20-best found (--taught-by), see docs/runs-left-behind.md";
 constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
@@ -78,6 +80,9 @@ std::vector<Recipe> recipe_table() {
       {.name = "mnist-20-best", .dataset = "mnist", .labels = 20,
        .network = bottom(5000), .schedule = fast, .pieces = few_labels,
        .precision = Precision::kBFloat16, .source = kOursFew},
+      {.name = "mnist-20-taught", .dataset = "mnist", .labels = 20,
+       .network = supervised(conv_small(), 0.45), .schedule = {.epochs = 8, .decay_from = 0.3},
+       .source = kOursTaught},
 
       {.name = "mnist-50-full", .dataset = "mnist", .labels = 50,
        .network = full(2000, 20, 0.1), .published = Published{1.62, 0.65}, .source = kRasmus},
