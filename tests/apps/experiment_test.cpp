@@ -512,6 +512,23 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
   CHECK(file_bytes(place.file("taken", "notes.txt")) == "mine");
 }
 
+namespace {
+
+// Check how many of 150 rows have a label in a run: those that teachers label, as `said`, and the
+// 20 of the draw, which keep their own. Return that number.
+int64_t check_taught_rows(const MnistPlace& place, const std::string& run, const Outcome& told,
+                          const std::string& said) {
+  std::smatch found;
+  REQUIRE(std::regex_search(told.out, found, std::regex(said + R"( (\d+) of 150 rows)")));
+  const auto taught = std::stol(found[1]);
+  const auto labels = place.read(run, "result.json").at("labels").get<int64_t>();
+  CHECK(labels >= std::max<int64_t>(taught, 20));
+  CHECK(labels <= taught + 20);
+  return labels;
+}
+
+}  // namespace
+
 TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   const MnistPlace place;
   const Arguments flags = {"--teachers=2", "--teacher-confidence=.5", "--epochs=3",
@@ -519,17 +536,9 @@ TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   const auto told = place.run("straight", flags);
   INFO(told.out << told.err);
   REQUIRE(told.status == 0);
-  std::smatch found;
-  REQUIRE(std::regex_search(told.out, found,
-                            std::regex(R"(2 teachers agree on the class of (\d+) of 150 rows)")));
-  const auto agreed = std::stol(found[1]);
   CHECK(place.read("straight", "config.json").at("teachers") == 2);
   CHECK_FALSE(place.read("straight", "config.json").contains("candidate"));
-  // Beside the rows that they agree on, those of the draw keep their labels.
-  const auto labels = place.read("straight", "result.json").at("labels").get<int64_t>();
-  CHECK(labels >= std::max<int64_t>(agreed, 20));
-  CHECK(labels <= agreed + 20);
-  CHECK(labels > 20);
+  CHECK(check_taught_rows(place, "straight", told, "2 teachers agree on the class of") > 20);
   CHECK(place.read("straight.teachers/2", "config.json").at("candidate") == 2);
   CHECK(place.read("straight.teachers/2", "result.json").at("labels") == 20);
 
@@ -562,13 +571,8 @@ TEST_CASE("ladder-mnist: finished runs label rows for another network", "[cli]")
   const auto told = place.run("student", flags + taught_by(runs));
   INFO(told.out << told.err);
   REQUIRE(told.status == 0);
-  std::smatch found;
-  REQUIRE(std::regex_search(told.out, found,
-                            std::regex(R"(1 teacher is sure of the class of (\d+) of 150 rows)")));
-  const auto sure = std::stol(found[1]);
-  const auto labels = place.read("student", "result.json").at("labels").get<int64_t>();
-  CHECK(labels >= std::max<int64_t>(sure, 20));
-  CHECK(labels <= sure + 20);
+  const auto labels =
+      check_taught_rows(place, "student", told, "1 teacher is sure of the class of");
   CHECK(place.read("student", "config.json").at("labeled_batch") == std::min<int64_t>(labels, 25));
   CHECK(place.read("runs/seed-4", "config.json").at("labeled_batch") == 20);
   const auto taught = place.read("student", "config.json").at("taught").get<std::string>();
