@@ -1,10 +1,12 @@
 #include "apps/support/experiment.h"
 
 #include <fmt/format.h>
+#include <ladder/models/network.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/evaluate.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "apps/support/checked_clusters.h"
@@ -38,6 +40,7 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
   const std::string several = !flags.seeds.empty()          ? "--seeds"
                               : flags.config.candidates > 1 ? "--candidates"
                               : flags.config.teachers > 0   ? "--teachers"
+                              : !flags.teacher.empty()      ? "--recipe " + flags.config.recipe
                                                             : "";
   if (several.empty()) return;
   throw UsageError(
@@ -70,7 +73,10 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
 
 // The result of a run that was there already, whose network is gone.
 SeedResult result_there(SeedRun& run, const fs::path& folder) {
-  return {run.config, std::move(*run.result), {}, read_checked_clusters(folder)};
+  return {.config = run.config,
+          .result = std::move(*run.result),
+          .clusters = read_checked_clusters(folder),
+          .folder = folder};
 }
 
 // Train all seeds side by side; return their results in order.
@@ -98,40 +104,10 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
       all.push_back(result_there(run, place.folder));
       continue;
     }
-    all.push_back({run.config, std::move(*next++)});
+    all.push_back({.config = run.config, .result = std::move(*next++), .folder = place.folder});
     look_back(experiment, placed, flags, place, run.net, all.back());
   }
   return all;
-}
-
-SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
-                     const TrainingFlags& flags, uint64_t seed,
-                     const std::shared_ptr<train::Communicator>& ranks) {
-  RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
-  if (place.first_rank()) announce(flags, seed);
-  auto here = flags;
-  const bool several = flags.config.candidates > 1 || flags.config.teachers > 0;
-  if (several && fs::exists(place.folder / "config.json") && !flags.resume) {
-    refuse_run_there(place.folder);
-  }
-  if (flags.config.candidates > 1) {
-    if (auto stopped = choose_candidate(experiment, placed, flags, seed, place.folder)) {
-      return *stopped;
-    }
-    place.start = runs::read_config(place.folder).value().candidate.value_or(1);
-    here.resume = true;
-  }
-  if (flags.config.teachers > 0) {
-    auto taught = teach(experiment, placed, flags, seed, place.folder);
-    if (taught.stopped) return *taught.stopped;
-    place.taught = taught.labels;
-  }
-  if (!flags.taught_by.empty()) place.taught = taught_labels(experiment, placed, flags, seed);
-  auto run = seed_run(experiment, placed, here, seed, place);
-  if (!run.trainer) return result_there(run, place.folder);
-  SeedResult ended{run.config, run.trainer->run()};
-  look_back(experiment, placed, flags, place, run.net, ended);
-  return ended;
 }
 
 std::string beside_published(const runs::RunConfig& config) {
@@ -159,12 +135,67 @@ std::string outcome(const SeedResult& run) {
   return clusters.empty() ? text : text + clusters + " (docs/runs-left-behind.md)\n";
 }
 
-int interrupted(const Experiment& experiment, const TrainingFlags& flags, const fs::path& folder,
-                int64_t step) {
+SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
+                     const TrainingFlags& flags, uint64_t seed,
+                     const std::shared_ptr<train::Communicator>& ranks);
+
+// Train the run of the teaching recipe into `folder`, or what is missing of it. Return its result
+// where it was interrupted.
+std::optional<SeedResult> train_teacher(const Experiment& experiment, const TrainingFlags& flags,
+                                        uint64_t seed, const fs::path& folder) {
+  if (flags.resume && fs::exists(folder / "result.json")) return std::nullopt;
+  auto teacher = teacher_flags(flags);
+  teacher.out = folder;
+  auto one = experiment;
+  one.build = [network = runs::network_of(teacher.config)] { return models::network(network); };
+  auto ended = run_alone(one, place(one.data, teacher.config), teacher, seed, {});
+  if (ended.result.status == train::TrainStatus::kInterrupted) return ended;
+  if (!flags.quiet) print(outcome(ended));
+  return std::nullopt;
+}
+
+SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
+                     const TrainingFlags& flags, uint64_t seed,
+                     const std::shared_ptr<train::Communicator>& ranks) {
+  RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
+  if (place.first_rank()) announce(flags, seed);
+  auto here = flags;
+  const bool several =
+      flags.config.candidates > 1 || flags.config.teachers > 0 || !flags.teacher.empty();
+  if (several && fs::exists(place.folder / "config.json") && !flags.resume) {
+    refuse_run_there(place.folder);
+  }
+  if (flags.config.candidates > 1) {
+    if (auto stopped = choose_candidate(experiment, placed, flags, seed, place.folder)) {
+      return *stopped;
+    }
+    place.start = runs::read_config(place.folder).value().candidate.value_or(1);
+    here.resume = true;
+  }
+  if (flags.config.teachers > 0) {
+    auto taught = teach(experiment, placed, flags, seed, place.folder);
+    if (taught.stopped) return *taught.stopped;
+    place.taught = taught.labels;
+  }
+  if (!flags.teacher.empty()) {
+    auto teacher = place.folder;
+    teacher += ".teacher";
+    if (auto stopped = train_teacher(experiment, flags, seed, teacher)) return *stopped;
+    here.taught_by = {teacher};
+  }
+  if (!here.taught_by.empty()) place.taught = taught_labels(experiment, placed, here, seed);
+  auto run = seed_run(experiment, placed, here, seed, place);
+  if (!run.trainer) return result_there(run, place.folder);
+  SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};
+  look_back(experiment, placed, flags, place, run.net, ended);
+  return ended;
+}
+
+int interrupted(const Experiment& experiment, const TrainingFlags& flags, const SeedResult& run) {
   const auto command = flags.resume ? experiment.command : experiment.command + " --resume";
   const auto signal = stop_signal();
-  print(fmt::format("interrupted at step {}, saved in {}{}; to go on:\n  {}\n", step,
-                    folder.string(), signal.empty() ? "" : " after " + signal, command));
+  print(fmt::format("interrupted at step {}, saved in {}{}; to go on:\n  {}\n", run.result.steps,
+                    run.folder.string(), signal.empty() ? "" : " after " + signal, command));
   return kInterrupted;
 }
 
@@ -222,7 +253,7 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
     const auto& run = results[i];
     if (run.result.status == train::TrainStatus::kInterrupted) {
       if (!rank.first()) return kInterrupted;
-      return interrupted(experiment, flags, seed_folder(flags, seeds[i]), run.result.steps);
+      return interrupted(experiment, flags, run);
     }
     if (rank.first() && (!several || !flags.quiet)) {
       print(outcome(run));

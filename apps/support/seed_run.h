@@ -73,6 +73,7 @@ struct SeedResult {
   train::TrainResult result = {};
   torch::Tensor classes = {};  ///< of the first training rows; undefined where nobody asked
   std::optional<CheckedClusters> clusters = {};  ///< of all of them; none: not checked
+  std::filesystem::path folder = {};             ///< in which it is recorded
 };
 
 }  // namespace ladder::apps

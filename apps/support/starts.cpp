@@ -88,7 +88,11 @@ std::optional<SeedResult> choose_candidate(const Experiment& experiment, const P
     trainer.callbacks.stop_requested = [&] { return stop_requested() || trainer.step() >= steps; };
     if (trainer.step() < steps) {
       auto result = trainer.run();
-      if (trainer.step() < steps) return SeedResult{run.config, std::move(result)};
+      if (trainer.step() < steps) {
+        return SeedResult{.config = run.config,
+                          .result = std::move(result),
+                          .folder = starts / std::to_string(candidate)};
+      }
     }
     classes.push_back(train::run_signs(run.net, rows).classes);
   }
@@ -120,16 +124,16 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
   const auto unlabeled = split_rows(experiment, flags.config, seed).unlabeled;
   std::vector<torch::Tensor> probabilities;
   for (int64_t teacher = 1; teacher <= flags.config.teachers; ++teacher) {
-    auto run = seed_run(experiment, placed, flags, seed,
-                        {.folder = teachers / std::to_string(teacher),
-                         .start = teacher,
-                         .name = fmt::format("teacher {}", teacher)});
-    TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ",
-                (teachers / std::to_string(teacher)).string(),
+    const auto place = teachers / std::to_string(teacher);
+    auto run =
+        seed_run(experiment, placed, flags, seed,
+                 {.folder = place, .start = teacher, .name = fmt::format("teacher {}", teacher)});
+    TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ", place.string(),
                 " but it is gone (remove the folder to train it again).");
     auto result = run.trainer->run();
     if (result.status == train::TrainStatus::kInterrupted) {
-      return {.stopped = SeedResult{run.config, std::move(result)}};
+      return {.stopped =
+                  SeedResult{.config = run.config, .result = std::move(result), .folder = place}};
     }
     probabilities.push_back(train::probabilities(run.net, placed.train_inputs).cpu());
   }

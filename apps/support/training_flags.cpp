@@ -38,6 +38,7 @@ void set_recipe(TrainingFlags& flags, const std::string& name) {
     names.push_back(recipe.name);
     if (recipe.name == name) {
       runs::apply(recipe, flags.config);
+      flags.teacher = recipe.taught_by;
       return;
     }
   }
@@ -244,6 +245,11 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   }
 }
 
+// True if finished runs label rows for the one of `flags`.
+bool is_taught(const TrainingFlags& flags) {
+  return !flags.taught_by.empty() || !flags.teacher.empty();
+}
+
 void check_combinations(const TrainingFlags& flags) {
   const auto& config = flags.config;
   if (flags.seed && !flags.seeds.empty()) {
@@ -269,13 +275,15 @@ void check_combinations(const TrainingFlags& flags) {
     throw UsageError(fmt::format("expected --teachers or {} but got both.",
                                  flags.parallel_seeds ? "--parallel-seeds" : "--candidates"));
   }
-  if (!flags.taught_by.empty()) {
+  if (is_taught(flags)) {
     const std::string other = config.teachers > 0     ? "--teachers"
                               : config.candidates > 1 ? "--candidates"
                               : flags.parallel_seeds  ? "--parallel-seeds"
                                                       : "";
     if (!other.empty()) {
-      throw UsageError(fmt::format("expected --taught-by or {} but got both.", other));
+      const auto taught =
+          flags.teacher.empty() ? std::string("--taught-by") : "--recipe " + config.recipe;
+      throw UsageError(fmt::format("expected {} or {} but got both.", taught, other));
     }
   }
   if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
@@ -352,6 +360,7 @@ void settle_products(TrainingFlags& flags) {
 
 void settle(TrainingFlags& flags, const DatasetFacts& facts) {
   auto& config = flags.config;
+  if (!flags.taught_by.empty()) flags.teacher.clear();  // it is there already
   check_combinations(flags);
   check_labels(flags, facts);
   settle_device(flags);
@@ -361,7 +370,7 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     config.train_rows = facts.rows;
     config.test_rows = facts.test_rows;
   }
-  const bool more_labels = config.teachers > 0 || !flags.taught_by.empty();
+  const bool more_labels = config.teachers > 0 || is_taught(flags);
   if (config.labels != data::kAllLabels && !more_labels) {
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
@@ -440,6 +449,28 @@ bool read_command_line(CommandLine& line, int argc, const char* const* argv,
     print(runs::to_json(flags.config) + "\n");
   }
   return !flags.settings;
+}
+
+TrainingFlags teacher_flags(const TrainingFlags& flags) {
+  const auto& here = flags.config;
+  TrainingFlags teacher(flags.teacher);
+  auto& config = teacher.config;
+  config.program = here.program;
+  config.dataset = here.dataset;
+  config.train_rows = here.train_rows;
+  config.test_rows = here.test_rows;
+  config.classes = here.classes;
+  config.labels = here.labels;
+  config.balanced = here.balanced;
+  config.validation = here.validation;
+  config.device = here.device;
+  config.product_route = here.product_route;
+  settle_products(teacher);
+  teacher.no_graph = flags.no_graph;
+  teacher.checkpoint_seconds = flags.checkpoint_seconds;
+  teacher.resume = flags.resume;
+  teacher.quiet = flags.quiet;
+  return teacher;
 }
 
 void check_batch_size(int64_t unlabeled_batch, int64_t rows) {

@@ -23,7 +23,8 @@ inline const std::vector<std::string> kPrecisions = {"float32", "bfloat16", "tf3
 struct TrainingFlags {
   /// The settings of the recipe `name`.
   explicit TrainingFlags(const std::string& name)
-      : config(runs::config_of(models::find_recipe(name))) {}
+      : config(runs::config_of(models::find_recipe(name))),
+        teacher(models::find_recipe(name).taught_by) {}
 
   runs::RunConfig config;
   std::optional<uint64_t> seed = {};  ///< --seed
@@ -35,7 +36,8 @@ struct TrainingFlags {
   bool no_graph = false;
   bool parallel_seeds = false;
   std::vector<std::filesystem::path> taught_by = {};  ///< folders of finished runs; none: no labels
-  double rank_timeout = 300;                          ///< seconds that ranks wait for each other
+  std::string teacher = {};   ///< recipe of a run to train before, which labels rows; empty: none
+  double rank_timeout = 300;  ///< seconds that ranks wait for each other
   std::filesystem::path out = {};
   double checkpoint_seconds = 60;
   bool resume = false;
@@ -69,6 +71,10 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags);
 /// contradict each other.
 bool read_command_line(CommandLine& line, int argc, const char* const* argv,
                        const std::string& program, const DatasetFacts& facts, TrainingFlags& flags);
+
+/// Return the flags of the run of `flags.teacher`: that recipe with the data, labels and machine of
+/// `flags`. Its folder is to be set.
+TrainingFlags teacher_flags(const TrainingFlags& flags);
 
 /// Error: a batch of more rows than there are.
 void check_batch_size(int64_t unlabeled_batch, int64_t rows);

@@ -514,12 +514,13 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
 
 namespace {
 
-// Check how many of 150 rows have a label in a run: those that teachers label, as `said`, and the
-// 20 of the draw, which keep their own. Return that number.
+// Check how many unlabeled rows have a label in a run: those that teachers label, as `said`, and
+// the 20 of the draw, which keep their own. Return that number.
 int64_t check_taught_rows(const MnistPlace& place, const std::string& run, const Outcome& told,
-                          const std::string& said) {
+                          const std::string& said, int64_t rows = 150) {
   std::smatch found;
-  REQUIRE(std::regex_search(told.out, found, std::regex(said + R"( (\d+) of 150 rows)")));
+  const auto sentence = said + R"( (\d+) of )" + std::to_string(rows) + " rows";
+  REQUIRE(std::regex_search(told.out, found, std::regex(sentence)));
   const auto taught = std::stol(found[1]);
   const auto labels = place.read(run, "result.json").at("labels").get<int64_t>();
   CHECK(labels >= std::max<int64_t>(taught, 20));
@@ -600,4 +601,57 @@ TEST_CASE("ladder-mnist: finished runs label rows for another network", "[cli]")
             (place.folder / "data").string() + ".");
   const auto both = place.run("both", flags + taught_by(runs) + Arguments{"--teachers=2"});
   CHECK(mnist_sentence(both.err) == "expected --taught-by or --teachers but got both.");
+}
+
+TEST_CASE("ladder-mnist: a recipe that another one teaches trains that one first", "[cli]") {
+  const MnistPlace place;
+  const auto command = [&](const std::string& out, const Arguments& more = {}) {
+    return Arguments{kMnistProgram,
+                     "--recipe=mnist-20-taught",
+                     "--seed=4",
+                     "--epochs=2",
+                     "--teacher-confidence=.5",
+                     "--data-dir=" + (place.folder / "data").string(),
+                     "--threads=1",
+                     "--device=cpu",
+                     "--out=" + (place.folder / out).string()} +
+           more;
+  };
+  const auto told = run_to_end(command("straight"));
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  const auto teacher = (place.folder / "straight.teacher").string();
+  CHECK(told.out.find("mnist-20-best, seed 4, in " + teacher + "\n") != std::string::npos);
+  CHECK(check_taught_rows(place, "straight", told, "1 teacher is sure of the class of",
+                          kMnistTrainRows) >= 20);
+  const auto config = place.read("straight.teacher", "config.json");
+  CHECK(config.at("recipe") == "mnist-20-best");
+  CHECK(config.at("seed") == 4);
+  CHECK(config.at("labels") == 20);
+  CHECK(config.at("layers").size() == 6);
+  CHECK(config.at("epochs") == 40);
+  CHECK(place.read("straight", "config.json").at("layers").size() == 9);
+
+  // The same as by hand.
+  REQUIRE(run_to_end(command("by-hand", {"--taught-by=" + teacher})).status == 0);
+  require_same_run(place, "straight", "by-hand");
+  CHECK_FALSE(fs::exists(place.folder / "by-hand.teacher"));
+
+  // Stopped in the teacher.
+  Program cut(command("cut", {"--checkpoint-every=0"}));
+  REQUIRE(cut.wait_until([&] { return cut.out().find("cut.teacher") != std::string::npos; }));
+  cut.send(SIGINT);
+  if (cut.wait() == 130) {
+    CHECK(cut.out().find("saved in " + (place.folder / "cut.teacher").string()) !=
+          std::string::npos);
+    CHECK_FALSE(fs::exists(place.folder / "cut"));
+    CHECK(run_to_end(command("cut")).status == 2);
+    CHECK(run_to_end(command("cut", {"--resume"})).status == 0);
+  }
+  require_same_run(place, "straight", "cut");
+  CHECK(run_to_end(command("cut")).status == 2);
+
+  const auto both = run_to_end(command("both", {"--teachers=2"}));
+  CHECK(mnist_sentence(both.err) ==
+        "expected --recipe mnist-20-taught or --teachers but got both.");
 }

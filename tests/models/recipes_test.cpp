@@ -216,10 +216,30 @@ TEST_CASE("Recipes: few labels are spread over a graph first", "[models]") {
   check(find_recipe("mnist-50-best"), 50, find_recipe("mnist-100-best").schedule);
 }
 
+TEST_CASE("Recipes: the fast Gamma-model finds classes by a graph first", "[models]") {
+  const auto& fast = find_recipe("mnist-100-gamma-fast");
+  const auto& gamma = find_recipe("mnist-100-gamma");
+  CHECK(fast.labels == gamma.labels);
+  CHECK((fast.network.layers == gamma.network.layers));
+  CHECK(fast.network.lambda == gamma.network.lambda);
+  CHECK(fast.network.noise_std == gamma.network.noise_std);
+  CHECK(fast.schedule.learning_rate == gamma.schedule.learning_rate);
+  CHECK(fast.schedule.epochs == 16);
+  CHECK((fast.pieces == models::RecipePieces{.pseudo_labels = 1,
+                                             .mutual_information = 0.1,
+                                             .spread = 4,
+                                             .graph_labels = 1,
+                                             .graph_label_epochs = 8}));
+  // The labels of the graph go when the rate starts to fall.
+  CHECK(fast.pieces.graph_label_epochs ==
+        fast.schedule.decay_from * static_cast<double>(fast.schedule.epochs));
+  CHECK_FALSE(fast.published.has_value());
+}
+
 TEST_CASE("Recipes: the taught one is the convolutional baseline with 20 labels", "[models]") {
   const auto& taught = find_recipe("mnist-20-taught");
   const auto& baseline = find_recipe("mnist-100-conv-small-baseline");
-  CHECK(taught.labels == find_recipe("mnist-20-best").labels);
+  CHECK(taught.taught_by == "mnist-20-best");
   CHECK((taught.network.layers == baseline.network.layers));
   CHECK(taught.network.lambda.empty());
   CHECK(taught.network.noise_std == baseline.network.noise_std);
@@ -240,14 +260,24 @@ TEST_CASE("Recipes: the combinator's name is that of the network's", "[models]")
   }
 }
 
+TEST_CASE("Recipes: one that another recipe teaches has its data and labels", "[models]") {
+  for (const auto& recipe : models::recipes()) {
+    if (recipe.taught_by.empty()) continue;
+    INFO(recipe.name);
+    const auto& teacher = find_recipe(recipe.taught_by);
+    CHECK(teacher.dataset == recipe.dataset);
+    CHECK(teacher.labels == recipe.labels);
+  }
+}
+
 TEST_CASE("Recipes: published errors are written with what was published of them", "[models]") {
   CHECK(to_string(models::Published{1.06, 0.37}) == "1.06 +- 0.37");
   CHECK(to_string(models::Published{1.002}) == "1.002");
 }
 
 TEST_CASE("Recipes: the convolutional ones are the published ones", "[models]") {
-  // mnist-100-fast, mnist-20-best, -50-best and -100-best, and mnist-20-taught
-  const size_t of_ours = 5;
+  // mnist-100-fast, mnist-20-best, -50-best and -100-best, mnist-20-taught, mnist-100-gamma-fast
+  const size_t of_ours = 6;
   CHECK(kTable.size() + of_ours + kConvTable.size() == models::recipes().size());
   for (const auto& row : kConvTable) {
     INFO(row.name);

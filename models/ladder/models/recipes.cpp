@@ -28,8 +28,11 @@ constexpr const char* kOursBest =
 constexpr const char* kOursFew =
     "ours, mnist-100-fast with repaired clusters and labels of a graph, see "
     "docs/runs-left-behind.md";
+constexpr const char* kOursGamma =
+    "ours, mnist-100-gamma with labels of a graph and a tenth of the steps, see "
+    "docs/runs-left-behind.md";
 constexpr const char* kOursTaught =
-    "ours, to learn what a run of mnist-20-best found (--taught-by), see docs/runs-left-behind.md";
+    "ours, learns what a run of mnist-20-best found, see docs/runs-left-behind.md";
 constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
@@ -76,13 +79,15 @@ std::vector<Recipe> recipe_table() {
   auto few_labels = repaired;
   few_labels.spread = 4;
   few_labels.graph_labels = 1;
+  const RecipePieces clustered = {.pseudo_labels = 1, .mutual_information = 0.1, .spread = 4,
+                                  .graph_labels = 1, .graph_label_epochs = 8};
   return {
       {.name = "mnist-20-best", .dataset = "mnist", .labels = 20,
        .network = bottom(5000), .schedule = fast, .pieces = few_labels,
        .precision = Precision::kBFloat16, .source = kOursFew},
       {.name = "mnist-20-taught", .dataset = "mnist", .labels = 20,
        .network = supervised(conv_small(), 0.45), .schedule = {.epochs = 8, .decay_from = 0.3},
-       .source = kOursTaught},
+       .taught_by = "mnist-20-best", .source = kOursTaught},
 
       {.name = "mnist-50-full", .dataset = "mnist", .labels = 50,
        .network = full(2000, 20, 0.1), .published = Published{1.62, 0.65}, .source = kRasmus},
@@ -108,6 +113,11 @@ std::vector<Recipe> recipe_table() {
       {.name = "mnist-100-fast", .dataset = "mnist", .labels = 100,
        .network = bottom(5000), .schedule = fast, .pieces = pieces,
        .precision = Precision::kBFloat16, .source = kOursFast},
+      {.name = "mnist-100-gamma-fast", .dataset = "mnist", .labels = 100,
+       .network = gamma(0.5),
+       .schedule = {.epochs = 16, .decay_from = 0.5, .unlabeled_batch = 200, .labeled_batch = 50,
+                    .eval_every = 4},
+       .pieces = clustered, .precision = Precision::kBFloat16, .source = kOursGamma},
       {.name = "mnist-100-best", .dataset = "mnist", .labels = 100,
        .network = bottom(5000), .schedule = longer, .pieces = repaired,
        .precision = Precision::kBFloat16, .source = kOursBest},

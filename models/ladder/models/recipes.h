@@ -83,6 +83,8 @@ struct Recipe {
   RecipeSchedule schedule = {};
   RecipePieces pieces = {};
   Precision precision = Precision::kFloat32;
+  /// The recipe whose run, from the same labels, labels rows for this one; empty: none.
+  std::string taught_by = {};
   std::optional<Published> published = {};
   std::string source;  ///< source of the settings
 };
