@@ -392,10 +392,8 @@ struct Training {
       steps = step;
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     };
-    trial.callbacks.stop_requested = [&] {
-      return seconds > kSpeedTrialSeconds ||
-             (options.callbacks.stop_requested && options.callbacks.stop_requested());
-    };
+    // Also when a stop was asked for: the folder keeps the number that a whole trial finds.
+    trial.callbacks.stop_requested = [&] { return seconds > kSpeedTrialSeconds; };
     trial.run();
     const double wanted =
         60 * minutes / (seconds / static_cast<double>(std::max<int64_t>(1, steps)));
@@ -623,8 +621,11 @@ FitReport Classifier::fit_rows(Rows rows) {
 
   const Training training{options_,  config,  rows.inputs,      rows.labels,
                           rows.from, classes, rows.test_inputs, rows.test_labels};
-  const int64_t steps_per_epoch =
-      drawn / (options_.labels_alone ? config.labeled_batch : config.unlabeled_batch);
+  const auto batch = options_.labels_alone ? config.labeled_batch : config.unlabeled_batch;
+  TORCH_CHECK(batch >= 2 && batch <= drawn, "Classifier: expected a ",
+              options_.labels_alone ? "labeled " : "", "batch of 2 to ", drawn, " rows but got ",
+              batch, ".");
+  const int64_t steps_per_epoch = drawn / batch;
   const bool writes = !options_.folder.empty() && (!options_.ranks || options_.ranks->rank() == 0);
   const auto continued =
       writes && options_.resume ? runs::read_config(options_.folder) : std::nullopt;

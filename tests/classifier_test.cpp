@@ -143,6 +143,25 @@ TEST_CASE("Classifier: a missing value is taken, an infinite one is refused", "[
         "Features: expected finite numbers but got inf in row 4 of column 'height' of clouds.");
 }
 
+TEST_CASE("Classifier: a batch holds at most the rows of an epoch", "[classifier]") {
+  const auto rows = clouds(120, 12);
+  auto options = quick(2);
+  options.validation = 0;
+  options.labels_alone = true;
+  for (const int64_t batch : {0, 121}) {
+    options.labeled_batch = batch;
+    CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind"); }) ==
+          "Classifier: expected a labeled batch of 2 to 120 rows but got " + std::to_string(batch) +
+              ".");
+  }
+  options.labels_alone = false;
+  options.labeled_batch = {};
+  options.unlabeled_batch = 10;
+  options.row_weights = torch::arange(120).lt(5).to(torch::kDouble);
+  CHECK(error_text([&] { Classifier(options).fit(rows.table, "kind"); }) ==
+        "Classifier: expected a batch of 2 to 5 rows but got 10.");
+}
+
 TEST_CASE("Classifier: tensors with labels -1 serve as well", "[classifier]") {
   torch::manual_seed(3);
   const auto truth = torch::arange(400) % 2;

@@ -203,6 +203,7 @@ class Tuner {
       : flags_(std::move(flags)), training_(std::move(training)), seed_(request.options.seed) {
     const auto config = settled(request);
     epochs_ = config.epochs;
+    data_ = config.data.value_or("");
     trials_ = trials_of(dimensions_of(request, config, training_), flags_.trials, seed_);
   }
 
@@ -211,6 +212,7 @@ class Tuner {
     ordered_json asked = {{"trials", flags_.trials},
                           {"draws", flags_.draws},
                           {"epochs", epochs_},
+                          {"data", data_},
                           {"arguments", std::vector(training_.begin() + 1, training_.end())}};
     check_same_command(flags_.out / "tune.json", asked);
     make_folder(flags_.out);
@@ -425,6 +427,7 @@ class Tuner {
   std::vector<std::string> training_;  // "ladder train", then its arguments
   uint64_t seed_;
   int64_t epochs_ = 0;  // of the last rung
+  std::string data_;    // fingerprint
   int64_t rungs_ = 1;
   std::vector<Trial> trials_;
   std::vector<int64_t> epochs_of_rung_;

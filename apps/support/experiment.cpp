@@ -40,6 +40,7 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
   const std::string several = !flags.seeds.empty()          ? "--seeds"
                               : flags.config.candidates > 1 ? "--candidates"
                               : flags.config.teachers > 0   ? "--teachers"
+                              : !flags.taught_by.empty()    ? "--taught-by"
                               : !flags.teacher.empty()      ? "--recipe " + flags.config.recipe
                                                             : "";
   if (several.empty()) return;
@@ -160,8 +161,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
   RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
   if (place.first_rank()) announce(flags, seed);
   auto here = flags;
-  const bool several =
-      flags.config.candidates > 1 || flags.config.teachers > 0 || !flags.teacher.empty();
+  const bool several = flags.config.candidates > 1 || learns_from_runs(flags);
   if (several && fs::exists(place.folder / "config.json") && !flags.resume) {
     refuse_run_there(place.folder);
   }
@@ -172,18 +172,22 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     place.start = runs::read_config(place.folder).value().candidate.value_or(1);
     here.resume = true;
   }
-  if (flags.config.teachers > 0) {
+  // A run that has ended needs its teachers no more.
+  place.only_result =
+      learns_from_runs(flags) && flags.resume && fs::exists(place.folder / "result.json");
+  if (flags.config.teachers > 0 && !place.only_result) {
     auto taught = teach(experiment, placed, flags, seed, place.folder);
     if (taught.stopped) return *taught.stopped;
     place.taught = taught.labels;
   }
-  if (!flags.teacher.empty()) {
+  if (!flags.teacher.empty() && !place.only_result) {
     auto teacher = place.folder;
     teacher += ".teacher";
     if (auto stopped = train_teacher(experiment, flags, seed, teacher)) return *stopped;
     here.taught_by = {teacher};
   }
-  if (!here.taught_by.empty()) place.taught = taught_labels(experiment, placed, here, seed);
+  if (!here.taught_by.empty() && !place.only_result)
+    place.taught = taught_labels(experiment, placed, here, seed);
   auto run = seed_run(experiment, placed, here, seed, place);
   if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};

@@ -39,7 +39,7 @@ struct Running {
 fs::path log_of(const PlannedRun& run) { return run.folder / "run.log"; }
 
 // True if another process trains in the folder: it holds the lock of RunFolder.
-bool is_in_use(const fs::path& folder) {
+bool is_held(const fs::path& folder) {
   const int lock = ::open((folder / ".lock").c_str(), O_RDWR | O_CLOEXEC);
   if (lock < 0) {
     return false;
@@ -48,6 +48,9 @@ bool is_in_use(const fs::path& folder) {
   ::close(lock);
   return held;
 }
+
+// True if another process trains a run or the one that teaches it.
+bool is_in_use(fs::path folder) { return is_held(folder) || is_held(folder += ".teacher"); }
 
 Running start(const PlannedRun& run) {
   make_folder(run.folder);

@@ -98,9 +98,14 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
   config.candidate = place.start;
-  if (!flags.taught_by.empty()) config.taught = fingerprint(place.taught);
   const auto stored =
       place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
+  if (place.only_result && stored) {  // what the labels of its teachers made of these
+    config.taught = stored->taught;
+    config.labeled_batch = stored->labeled_batch;
+  } else if (!flags.taught_by.empty()) {
+    config.taught = fingerprint(place.taught);
+  }
   runs::settle_statistics(config, flags.resume ? stored : std::nullopt, place.ranks);
   if (!place.first_rank()) return run;  // the first hands on what it continues
   const auto environment_here = [&] {
@@ -254,15 +259,19 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     ProgressLine(0, quiet).print(machine_text(run.config, run.products));
   }
   if (place.first_rank()) make_folder(folder);
-  if (place.first_rank() && !fs::exists(folder / "checkpoint.pt") &&
-      fs::exists(folder / "result.json")) {
-    std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
-                           folder.string())
-                   .c_str(),
-               stderr);
-    return {.config = run.config,
-            .line = std::move(told),
-            .result = runs::RunFolder(folder, run.json, flags.resume).result()};
+  const bool gone = !fs::exists(folder / "checkpoint.pt") && fs::exists(folder / "result.json");
+  if (train::value_of_first_rank(place.ranks, static_cast<int64_t>(gone || place.only_result)) !=
+      0) {
+    SeedRun ended{.config = run.config, .line = std::move(told), .result = train::TrainResult()};
+    if (!place.first_rank()) return ended;
+    if (gone) {
+      std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
+                             folder.string())
+                     .c_str(),
+                 stderr);
+    }
+    ended.result = runs::RunFolder(folder, run.json, flags.resume).result();
+    return ended;
   }
 
   auto net = experiment.build();

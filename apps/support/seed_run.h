@@ -43,6 +43,7 @@ struct RunPlace {
   bool shows_progress = true;
   /// Labels of training rows that teachers agree on, int64, -1 for others; undefined: none.
   torch::Tensor taught = {};
+  bool only_result = false;  ///< the run has ended, and nothing but its result is asked for
   /// Processes that train the run together; none: this one alone. Only rank 0 writes and prints.
   std::shared_ptr<train::Communicator> ranks = {};
 

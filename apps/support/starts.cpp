@@ -39,15 +39,16 @@ torch::Tensor agreed_among(const std::vector<torch::Tensor>& probabilities,
 runs::RunConfig config_of_teacher(const fs::path& folder, const Experiment& experiment,
                                   const TrainingFlags& flags, uint64_t seed) {
   if (!fs::exists(folder / "result.json") || !fs::exists(folder / "checkpoint.pt")) {
-    throw UsageError(fmt::format(
-        "expected a finished run with its checkpoint for --taught-by but got none in {}.",
-        folder.string()));
+    throw UsageError(
+        fmt::format("expected a finished run with its checkpoint to learn from but got none in {}.",
+                    folder.string()));
   }
   auto config = recorded_config(folder);
   const auto& here = flags.config;
   if (config.data != experiment.fingerprint) {
-    throw UsageError(fmt::format(
-        "expected a run on the same data for --taught-by but got others in {}.", folder.string()));
+    throw UsageError(
+        fmt::format("expected a run on the same data to learn from but got other data in {}.",
+                    folder.string()));
   }
   const auto draw = [](const runs::RunConfig& one, uint64_t of_seed) {
     return fmt::format("--seed {} --labels {}{} --validation {}", of_seed,
@@ -57,7 +58,7 @@ runs::RunConfig config_of_teacher(const fs::path& folder, const Experiment& expe
   const auto there = draw(config, config.seed.value_or(1));
   if (there != draw(here, seed)) {
     throw UsageError(fmt::format(
-        "expected a run from the same labels for --taught-by ({}) but got one with {} in {}.",
+        "expected a run from the same labels to learn from ({}) but got one with {} in {}.",
         draw(here, seed), there, folder.string()));
   }
   return config;

@@ -370,8 +370,7 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     config.train_rows = facts.rows;
     config.test_rows = facts.test_rows;
   }
-  const bool more_labels = config.teachers > 0 || is_taught(flags);
-  if (config.labels != data::kAllLabels && !more_labels) {
+  if (config.labels != data::kAllLabels && !learns_from_runs(flags)) {
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
   set_threads(flags.threads);
@@ -449,6 +448,10 @@ bool read_command_line(CommandLine& line, int argc, const char* const* argv,
     print(runs::to_json(flags.config) + "\n");
   }
   return !flags.settings;
+}
+
+bool learns_from_runs(const TrainingFlags& flags) {
+  return flags.config.teachers > 0 || is_taught(flags);
 }
 
 TrainingFlags teacher_flags(const TrainingFlags& flags) {

@@ -72,6 +72,8 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags);
 bool read_command_line(CommandLine& line, int argc, const char* const* argv,
                        const std::string& program, const DatasetFacts& facts, TrainingFlags& flags);
 
+/// True if other runs label rows for the one of `flags`.
+bool learns_from_runs(const TrainingFlags& flags);
 /// Return the flags of the run of `flags.teacher`: that recipe with the data, labels and machine of
 /// `flags`. Its folder is to be set.
 TrainingFlags teacher_flags(const TrainingFlags& flags);

@@ -184,6 +184,9 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   const auto others = gather_floating_rows(x, pool).flatten(1);
   if (others.is_cpu() && others.scalar_type() == at::kFloat) {
     const auto rows = draws ? floating_rows(x).flatten(1) : others;
+    TORCH_CHECK(rows.norm(2, 1).square().isfinite().all().item<bool>(),
+                "nearest_neighbours: expected rows whose squared length is finite in float32 but "
+                "got longer ones (divide x by a number).");
     const auto most = std::min(kCandidates * k, pool.numel() - 1);
     const auto basis = options.exact ? at::Tensor() : components(others, options.seed);
     const auto places = basis.defined()

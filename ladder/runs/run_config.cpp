@@ -388,6 +388,24 @@ RunConfig config_of(const models::Recipe& recipe) {
   return config;
 }
 
+RunConfig unchanged(const models::Recipe& recipe, RunConfig config) {
+  const RunConfig usual;
+  apply(recipe, config);
+  if (recipe.taught_by.empty()) config.taught = usual.taught;
+  if (config.labels != data::kAllLabels && recipe.taught_by.empty()) {
+    config.labeled_batch = std::min(config.labeled_batch, config.labels);
+  }
+  config.balanced = usual.balanced;
+  config.validation = usual.validation;
+  config.calibration = usual.calibration;
+  config.patience = usual.patience;
+  config.candidates = usual.candidates;
+  config.candidate_epochs = usual.candidate_epochs;
+  config.teachers = usual.teachers;
+  config.teacher_confidence = usual.teacher_confidence;
+  return config;
+}
+
 models::NetworkOptions network_of(const RunConfig& config) {
   auto network = config.network;
   network.combinator = models::find_combinator(config.combinator).make;
@@ -534,20 +552,8 @@ std::optional<models::Published> published_error(const RunConfig& config) {
   if (recipe == all.end() || !recipe->published || !reads_published_data(config)) {
     return std::nullopt;
   }
-  auto expected = config;
-  apply(*recipe, expected);
-  if (expected.labels != data::kAllLabels) {
-    expected.labeled_batch = std::min(expected.labeled_batch, expected.labels);
-  }
-  const RunConfig usual;
-  expected.balanced = usual.balanced;
-  expected.validation = usual.validation;
-  expected.calibration = usual.calibration;
-  expected.patience = usual.patience;
-  expected.candidates = usual.candidates;
-  expected.teachers = usual.teachers;
-  expected.taught = usual.taught;
-  return diff(expected, config, Compare::kExperiment).empty() ? recipe->published : std::nullopt;
+  return diff(unchanged(*recipe, config), config, Compare::kExperiment).empty() ? recipe->published
+                                                                                : std::nullopt;
 }
 
 std::string labels_text(int64_t labels) {

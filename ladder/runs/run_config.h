@@ -99,6 +99,9 @@ struct RunConfig {
 RunConfig config_of(const models::Recipe& recipe);
 /// Write the settings of a recipe over those of `config`; what a recipe does not say stays.
 void apply(const models::Recipe& recipe, RunConfig& config);
+/// Return the settings that a run like `config` has where no flag changes the recipe: data, seed
+/// and machine are those of `config`.
+RunConfig unchanged(const models::Recipe& recipe, RunConfig config);
 
 /// The network to build, with the factory of its combinator. Error: an unknown combinator.
 models::NetworkOptions network_of(const RunConfig& config);

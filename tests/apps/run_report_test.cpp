@@ -69,6 +69,32 @@ TEST_CASE("report_of_runs: reads seeds, their baseline and the published error",
   CHECK_FALSE(data.metrics);
 }
 
+TEST_CASE("report_of_runs: a taught network is no baseline", "[apps]") {
+  const TemporaryFolder folder;
+  for (const std::string run :
+       {"mnist-20-best/seed-1", "mnist-20-taught/seed-1", "mnist-20-taught/seed-2"}) {
+    fs::create_directories((folder / run).parent_path());
+    fs::copy(recorded(run), folder / run);
+  }
+  const auto both = apps::report_of_runs({folder / "mnist-20-best", folder / "mnist-20-taught"});
+  CHECK(both.runs.size() == 3);
+  CHECK_FALSE(both.baselines.labels_alone);
+
+  const auto taught = apps::report_of_runs({folder / "mnist-20-taught"});
+  CHECK(taught.warnings.empty());  // each seed has a teacher of its own
+  CHECK(taught.subtitle.find("20 labeled rows and labels that other runs gave") !=
+        std::string::npos);
+  REQUIRE(taught.commands.size() == 2);
+  CHECK(taught.commands[1] ==
+        "ladder-mnist --recipe mnist-20-taught --seed 2 --out runs/mnist-20-taught/seed-2");
+}
+
+TEST_CASE("report_of_runs: says which flags change the recipe", "[apps]") {
+  const auto data = apps::report_of_runs({recorded("mnist-100-conv-small-gamma-20-epochs/seed-1")});
+  REQUIRE(data.commands.size() == 1);
+  CHECK(data.commands[0].ends_with("# and flags for: epochs 20, validation 10000"));
+}
+
 TEST_CASE("report_of_runs: every recorded run makes a page", "[apps]") {
   std::set<fs::path> folders;
   for (const auto& file : files_below(source_folder() / "results")) {

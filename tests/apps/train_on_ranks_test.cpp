@@ -263,6 +263,13 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
   REQUIRE(joined.status == 0);
   CHECK(place.read("joined", "config.json").at("statistics") == "synchronised");
 
+  // A run that has ended tells its result on any number of ranks, also without its checkpoint.
+  fs::remove(place.file("again", "checkpoint.pt"));
+  const auto ended = on_two("again", {"--resume"});
+  INFO(ended.out << ended.err);
+  CHECK(ended.status == 0);
+  CHECK(lines_of(ended.out).back() == lines_of(first.out).back());
+
   // Half of it on two ranks, the rest on one.
   const auto ranks = start_by_hand(2, place.command("part", {"--epochs=6"}));
   REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(place.folder / "part") >= 2; }));

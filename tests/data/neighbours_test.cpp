@@ -112,6 +112,10 @@ TEST_CASE("nearest_neighbours says what it expects", "[data]") {
   CHECK(error_text([] { nearest_neighbours({}); }) ==
         "nearest_neighbours: expected at least 11 rows, for 10 neighbours each, but got "
         "an undefined tensor.");
+  CHECK(
+      error_text([&] { nearest_neighbours(x * 1e25, {.k = 1}); }) ==
+      "nearest_neighbours: expected rows whose squared length is finite in float32 but got longer "
+      "ones (divide x by a number).");
   auto bad = x.clone();
   bad[1][2] = NAN;
   CHECK(error_text([&] {

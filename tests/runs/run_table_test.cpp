@@ -61,6 +61,14 @@ TEST_CASE("read_run: a run with other settings is foreign, and says which", "[pr
   CHECK(runs.read("mnist-100-full", 1).note == "seed absent instead of 1");
 }
 
+TEST_CASE("read_run: a taught run has labels that nobody knew before", "[programs]") {
+  const RecordedRuns runs;
+  runs.finish("mnist-20-taught", 1, 0.6, {{"taught", "0123456789abcdef"}});
+  CHECK(runs.read("mnist-20-taught", 1).state == RunState::kFinished);
+  runs.finish("mnist-20-best", 1, 0.6, {{"taught", "0123456789abcdef"}});
+  CHECK(runs.read("mnist-20-best", 1).state == RunState::kForeign);
+}
+
 TEST_CASE("read_run: a run that stopped early is foreign", "[programs]") {
   const RecordedRuns runs;
   runs.finish("mnist-100-full", 1, 1.5);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -121,6 +122,14 @@ bool has_decoder(const FolderRun& run) {
   return std::any_of(lambda.begin(), lambda.end(), [](double weight) { return weight > 0; });
 }
 
+// Other runs labeled rows for it.
+bool is_taught(const FolderRun& one) {
+  return one.config && (!one.config->taught.empty() || one.config->teachers > 0);
+}
+
+// It learned from the labeled rows alone.
+bool is_baseline(const FolderRun& one) { return !has_decoder(one) && !is_taught(one); }
+
 // Errors are kept in percent: of a known number of rows they are counts.
 void count_errors(FolderRun& one, bool test) {
   if (!one.config || one.run.evaluations.empty()) return;
@@ -201,7 +210,8 @@ void describe_config(ReportData& data, const FolderRun& first) {
                               config.dataset, count_text(rows.labeled_rows, "labeled row"),
                               has_decoder(first) && rows.unlabeled_rows > 0
                                   ? count_text(rows.unlabeled_rows) + " unlabeled ones"
-                                  : std::string("no others"),
+                              : is_taught(first) ? std::string("labels that other runs gave")
+                                                 : std::string("no others"),
                               config.program);
 }
 
@@ -214,9 +224,7 @@ void add_commands(ReportData& data, const std::vector<FolderRun>& all) {
       return r.name == config.recipe;
     });
     if (recipe == known.end()) return;
-    auto expected = config;
-    runs::apply(*recipe, expected);
-    expected.labeled_batch = std::min(expected.labeled_batch, config.labeled_batch);
+    const auto expected = runs::unchanged(*recipe, config);
     const auto changed = runs::diff(config, expected, runs::Compare::kExperiment);
     auto line = fmt::format("{0} --recipe {1} --seed {2} --out runs/{1}/seed-{2}", config.program,
                             config.recipe, *config.seed);
@@ -279,6 +287,10 @@ void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
     if (!all[0].config || !all[i].config) continue;
     auto there = *all[i].config;
     there.seed = all[0].config->seed;
+    there.candidate = all[0].config->candidate;
+    if (!there.taught.empty() && !all[0].config->taught.empty()) {
+      there.taught = all[0].config->taught;  // each seed has labels of its own
+    }
     const auto differences = runs::diff(*all[0].config, there, runs::Compare::kExperiment);
     if (differences.empty()) continue;
     std::vector<std::string> names;
@@ -328,8 +340,8 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
     for (const auto& seed : seeds) all.push_back(read_folder(seed));
   }
   std::vector<FolderRun> baseline;
-  if (std::any_of(all.begin(), all.end(), has_decoder)) {
-    const auto middle = std::stable_partition(all.begin(), all.end(), has_decoder);
+  if (!std::all_of(all.begin(), all.end(), is_baseline)) {
+    const auto middle = std::stable_partition(all.begin(), all.end(), std::not_fn(is_baseline));
     baseline.assign(std::make_move_iterator(middle), std::make_move_iterator(all.end()));
     all.erase(middle, all.end());
   }

@@ -49,6 +49,7 @@ class Imsat : public ObjectivePiece {
         inputs_(std::move(inputs)),
         rows_(std::move(rows)),
         options_(options),
+        radii_(at::zeros({inputs_.size(0)}, like_.options().requires_grad(false))),
         near_(neighbours_of_piece(options.near, inputs_, rows_)),
         weight_(options_.device),
         position_(at::zeros({}, at::dtype(at::kLong).device(options_.device))) {}
@@ -69,7 +70,7 @@ class Imsat : public ObjectivePiece {
 
   void before_step(const StepPosition& at) override {
     const double weight = at.epochs() < options_.until ? options_.weight : 0;
-    if (weight > 0 && !radii_.defined()) measure_radii();
+    if (weight > 0 && !std::exchange(measured_, true)) measure_radii();
     weight_.set(weight);
     position_.fill_(at.step * kBlocksOfStep);
   }
@@ -121,7 +122,6 @@ class Imsat : public ObjectivePiece {
   void measure_radii() {
     const at::NoGradGuard no_gradients;
     const auto nearest = near_->get().select(1, near_->options().k - 1);
-    radii_ = at::zeros({inputs_.size(0)}, like_.options());
     for (int64_t begin = 0; begin < rows_.numel(); begin += kRowsAtOnce) {
       const auto count = std::min(kRowsAtOnce, rows_.numel() - begin);
       const auto rows = rows_.narrow(0, begin, count);
@@ -142,12 +142,13 @@ class Imsat : public ObjectivePiece {
   Ladder net_;
   at::Tensor like_;
   torch::Tensor inputs_;
-  torch::Tensor rows_;   // of the inputs, unlabeled ones: int64 [N]
-  torch::Tensor radii_;  // e_n of the unlabeled rows, [rows of inputs]; undefined until needed
+  torch::Tensor rows_;  // of the inputs, unlabeled ones: int64 [N]
   ImsatOptions options_;
+  torch::Tensor radii_;  // e_n of the unlabeled rows, [rows of inputs]; 0 until measured
   std::shared_ptr<data::SharedNeighbours> near_;
   StepWeight weight_;    // w(t)
   at::Tensor position_;  // of the random directions of this step
+  bool measured_ = false;
 };
 
 }  // namespace

@@ -30,13 +30,14 @@ class NeighbourAgreement : public ObjectivePiece {
 
   void before_step(const StepPosition& at) override {
     const auto epoch = at.epoch();
-    weight_.set(epoch >= options_.from && epoch < options_.until ? options_.weight : 0);
+    on_ = epoch >= options_.from && epoch < options_.until;
+    weight_.set(on_ ? options_.weight : 0);
   }
 
   torch::Tensor cost(const StepValues& values) override {
     check_runs_unlabeled_rows("neighbour_agreement", values);
     const auto cost = [&] {
-      TORCH_CHECK(values.batch.paired,
+      TORCH_CHECK(values.batch.paired || !on_,
                   "neighbour_agreement: expected batches of paired rows but got others (give the "
                   "sampler data::SemiData::neighbours for as many epochs).");
       const auto& logits = values.unlabeled_logits;
@@ -52,6 +53,7 @@ class NeighbourAgreement : public ObjectivePiece {
  private:
   NeighbourAgreementOptions options_;
   StepWeight weight_;  // w(t)
+  bool on_ = false;    // in its epochs; a GPU computes the cost outside them too
 };
 
 }  // namespace

@@ -41,11 +41,18 @@ class WeightAverage : public ObjectivePiece {
     }
   }
 
-  void begin_evaluation() override { exchange(); }
+  void begin_evaluation() override {
+    if (!holds_averages()) exchange();
+  }
   void end_evaluation() override { exchange(); }
 
  private:
-  // Parameters and averages change places: the memory of both stays where it is.
+  // The last checkpoint of a run holds the averages as parameters; a run that was killed before its
+  // result was written goes on from there.
+  bool holds_averages() const { return steps_.item<double>() < 0; }
+
+  // Parameters and averages change places, which the sign of the steps records: the memory of both
+  // stays where it is.
   void exchange() {
     const at::NoGradGuard no_gradients;
     for (size_t i = 0; i < averages_.size(); ++i) {
@@ -54,10 +61,11 @@ class WeightAverage : public ObjectivePiece {
       parameter.copy_(averages_[i]);
       averages_[i].copy_(kept);
     }
+    steps_.neg_();
   }
 
   std::vector<at::Tensor> parameters_, averages_;
-  at::Tensor steps_;  // double: counts exactly
+  at::Tensor steps_;  // double: counts exactly; negative while the parameters are the averages
   double decay_;
 };
 

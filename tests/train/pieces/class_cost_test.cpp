@@ -180,6 +180,19 @@ TEST_CASE("neighbour_agreement is on in its epochs", "[train]") {
   CHECK(at(40) == 0);
 }
 
+TEST_CASE("neighbour_agreement takes any batch outside its epochs, also on a GPU",
+          "[train][cuda]") {
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  const auto piece = neighbour_agreement({.from = 2, .until = 4, .device = torch::kCUDA});
+  const StepValues values{.unlabeled_logits = logits(1, 1).to(torch::kCUDA)};
+  piece->before_step({0, 10, 100});
+  CHECK(piece->cost(values).item<double>() == 0);
+  piece->before_step({20, 10, 100});
+  CHECK(error_text([&] {
+          piece->cost(values);
+        }).starts_with("neighbour_agreement: expected batches of paired rows"));
+}
+
 TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed run goes on exactly",
           "[train]") {
   const OneThread one_thread;

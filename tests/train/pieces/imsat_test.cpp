@@ -282,3 +282,17 @@ TEST_CASE("imsat says what is wrong", "[train]") {
   CHECK(error_text([&] { piece->cost({}); }) ==
         "imsat: expected a step with unlabeled rows but got one without.");
 }
+
+TEST_CASE("imsat goes on after its epochs, also on a GPU", "[train][cuda]") {
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  Fixture f;
+  f.net->to(torch::kCUDA);
+  f.options.device = torch::kCUDA;
+  const auto x = f.x.to(torch::kCUDA);
+  f.options.near = std::make_shared<data::SharedNeighbours>(
+      x, torch::Tensor(), data::NeighbourOptions{.k = kNeighbours});
+  const auto piece = imsat(f.net, x, {}, f.options);
+  piece->before_step({.step = 150, .steps_per_epoch = 10, .steps = 200});
+  const SemiBatch batch{.x_unlabeled = x, .unlabeled_rows = torch::arange(kBlobRows, torch::kCUDA)};
+  CHECK(piece->cost({.batch = batch}).item<double>() == 0);
+}

@@ -34,6 +34,26 @@ TEST_CASE("weight_average is the plain mean at first and a running mean later", 
   require_close(piece->state().at("means.0"), expected, roundings(36, torch::kDouble));
 }
 
+TEST_CASE("weight_average knows that a checkpoint holds the averages already", "[train]") {
+  auto weight = torch::tensor({5.0, -1.0}, torch::kDouble);
+  const auto piece = weight_average({weight}, 0.75);
+  for (int64_t t = 1; t <= 9; ++t) {
+    weight.mul_(0.5);
+    piece->after_update();
+  }
+  const auto last = weight.clone();
+  piece->begin_evaluation();  // the end of a run: its network is saved like this
+  const auto measured = weight.clone();
+  REQUIRE_FALSE(measured.equal(last));
+  auto continued = weight.clone();
+  const auto other = weight_average({continued}, 0.75);
+  for (auto& [name, tensor] : other->state()) tensor.copy_(piece->state().at(name));
+  other->begin_evaluation();
+  require_equal(continued, measured);
+  other->end_evaluation();
+  require_equal(continued, last);
+}
+
 TEST_CASE("Trainer measures and leaves averages, and trains on without them", "[train]") {
   const OneThread one_thread;
   auto plain = small_ladder();
