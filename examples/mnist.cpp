@@ -9,7 +9,7 @@
 //
 // Data: MNIST's four IDX files, in $LADDER_DATA or $LADDER_DATA/mnist (or --data-dir); if they are
 // missing, the program prints the commands that fetch them. Expected: about 1 % test error from
-// 100 labels (published 1.06 +- 0.37 %), in 25 minutes on two CPU cores.
+// 100 labels (published 1.06 +- 0.37 %), in 25 to 60 minutes on two CPU cores.
 
 #include <ladder/data/datasets.h>
 #include <ladder/models/network.h>

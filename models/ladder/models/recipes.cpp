@@ -29,7 +29,7 @@ constexpr const char* kOursFew =
     "ours, mnist-100-fast with repaired clusters and labels of a graph, see "
     "docs/runs-left-behind.md";
 constexpr const char* kOursGamma =
-    "ours, mnist-100-gamma with labels of a graph and a tenth of the steps, see "
+    "ours, mnist-100-gamma for 16 epochs and with labels of a graph, see "
     "docs/runs-left-behind.md";
 constexpr const char* kOursTaught =
     "ours, learns what a run of mnist-20-best found, see docs/runs-left-behind.md";
