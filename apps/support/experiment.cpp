@@ -72,7 +72,7 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
   run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
 }
 
-// The result of a run that was there already, whose network is gone.
+// The result of a run that had ended before and is not loaded again.
 SeedResult result_there(SeedRun& run, const fs::path& folder) {
   return {.config = run.config,
           .result = std::move(*run.result),
@@ -155,6 +155,25 @@ std::optional<SeedResult> train_teacher(const Experiment& experiment, const Trai
   return std::nullopt;
 }
 
+// Put the labels that other runs give into `place`; train these runs where they are not there yet,
+// and name their folders in `flags`. Return the result of one that was interrupted.
+std::optional<SeedResult> learn_from_runs(const Experiment& experiment, const PlacedData& placed,
+                                          uint64_t seed, TrainingFlags& flags, RunPlace& place) {
+  if (flags.config.teachers > 0) {
+    auto taught = teach(experiment, placed, flags, seed, place.folder);
+    place.taught = taught.labels;
+    return taught.stopped;
+  }
+  if (!flags.teacher.empty()) {
+    auto teacher = place.folder;
+    teacher += ".teacher";
+    if (auto stopped = train_teacher(experiment, flags, seed, teacher)) return stopped;
+    flags.taught_by = {teacher};
+  }
+  place.taught = taught_labels(experiment, placed, flags, seed);
+  return std::nullopt;
+}
+
 SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
                      const TrainingFlags& flags, uint64_t seed,
                      const std::shared_ptr<train::Communicator>& ranks) {
@@ -172,22 +191,13 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     place.start = runs::read_config(place.folder).value().candidate.value_or(1);
     here.resume = true;
   }
-  // A run that has ended needs its teachers no more.
-  place.only_result =
-      learns_from_runs(flags) && flags.resume && fs::exists(place.folder / "result.json");
-  if (flags.config.teachers > 0 && !place.only_result) {
-    auto taught = teach(experiment, placed, flags, seed, place.folder);
-    if (taught.stopped) return *taught.stopped;
-    place.taught = taught.labels;
+  if (learns_from_runs(flags)) {
+    // A run that has ended needs its teachers no more.
+    place.only_result = flags.resume && fs::exists(place.folder / "result.json");
+    if (!place.only_result) {
+      if (auto stopped = learn_from_runs(experiment, placed, seed, here, place)) return *stopped;
+    }
   }
-  if (!flags.teacher.empty() && !place.only_result) {
-    auto teacher = place.folder;
-    teacher += ".teacher";
-    if (auto stopped = train_teacher(experiment, flags, seed, teacher)) return *stopped;
-    here.taught_by = {teacher};
-  }
-  if (!here.taught_by.empty() && !place.only_result)
-    place.taught = taught_labels(experiment, placed, here, seed);
   auto run = seed_run(experiment, placed, here, seed, place);
   if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};

@@ -81,7 +81,7 @@ TEST_CASE("report_of_runs: a taught network is no baseline", "[apps]") {
   CHECK_FALSE(both.baselines.labels_alone);
 
   const auto taught = apps::report_of_runs({folder / "mnist-20-taught"});
-  CHECK(taught.warnings.empty());  // each seed has a teacher of its own
+  CHECK(taught.warnings.empty());  // though teachers differ from seed to seed
   CHECK(taught.subtitle.find("20 labeled rows and labels that other runs gave") !=
         std::string::npos);
   REQUIRE(taught.commands.size() == 2);

@@ -120,6 +120,14 @@ const std::vector<ConvRow> kConvTable = {
 };
 // clang-format on
 
+// Check that two recipes train one network, with the same noise and costs, from as many labels.
+void check_same_network(const models::Recipe& recipe, const models::Recipe& other) {
+  CHECK(recipe.labels == other.labels);
+  CHECK((recipe.network.layers == other.network.layers));
+  CHECK(recipe.network.noise_std == other.network.noise_std);
+  CHECK(recipe.network.lambda == other.network.lambda);
+}
+
 }  // namespace
 
 TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
@@ -158,10 +166,7 @@ TEST_CASE("Recipes: MNIST's are the published ones", "[models]") {
 TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[models]") {
   const auto& fast = find_recipe("mnist-100-fast");
   const auto& bottom = find_recipe("mnist-100-bottom");
-  CHECK(fast.labels == bottom.labels);
-  CHECK((fast.network.layers == bottom.network.layers));
-  CHECK(fast.network.noise_std == bottom.network.noise_std);
-  CHECK(fast.network.lambda == bottom.network.lambda);
+  check_same_network(fast, bottom);
   CHECK(fast.precision == models::Precision::kBFloat16);
   CHECK(fast.schedule.learning_rate == 0.003);
   CHECK(fast.schedule.decay_from == 0.1);
@@ -219,10 +224,7 @@ TEST_CASE("Recipes: few labels are spread over a graph first", "[models]") {
 TEST_CASE("Recipes: the fast Gamma-model finds classes by a graph first", "[models]") {
   const auto& fast = find_recipe("mnist-100-gamma-fast");
   const auto& gamma = find_recipe("mnist-100-gamma");
-  CHECK(fast.labels == gamma.labels);
-  CHECK((fast.network.layers == gamma.network.layers));
-  CHECK(fast.network.lambda == gamma.network.lambda);
-  CHECK(fast.network.noise_std == gamma.network.noise_std);
+  check_same_network(fast, gamma);
   CHECK(fast.schedule.learning_rate == gamma.schedule.learning_rate);
   CHECK(fast.schedule.epochs == 16);
   CHECK((fast.pieces == models::RecipePieces{.pseudo_labels = 1,

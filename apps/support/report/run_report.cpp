@@ -289,7 +289,7 @@ void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
     there.seed = all[0].config->seed;
     there.candidate = all[0].config->candidate;
     if (!there.taught.empty() && !all[0].config->taught.empty()) {
-      there.taught = all[0].config->taught;  // each seed has labels of its own
+      there.taught = all[0].config->taught;  // teachers differ from seed to seed
     }
     const auto differences = runs::diff(*all[0].config, there, runs::Compare::kExperiment);
     if (differences.empty()) continue;
