@@ -40,8 +40,7 @@ CommandLine launch_line(LaunchFlags& flags) {
       "Run a command as several ranks on this machine. `ladder train --seeds`, `ladder "
       "reproduce` and `ladder tune` divide their runs by rank; `ladder train`, ladder-mnist and "
       "ladder-cifar10 train one network together.");
-  line.integer("ranks,n", "number of ranks, behind which -- and the command follow", flags.ranks, 1,
-               4096);
+  line.integer("ranks,n", "number of ranks; -- and the command follow", flags.ranks, 1, 4096);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Example: ladder launch -n 2 -- ladder train sensor.csv --label state --seeds 1..10\n"

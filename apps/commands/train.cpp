@@ -72,7 +72,7 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
             });
   line.number("input-weight", "W", "weight of the input's cost in auto (10)", options.input_weight);
   line.flag(
-      "noise", "STD", "noise in standard deviations of columns (0.3)",
+      "noise", "STD", "standard deviation of the noise (0.3; input of images 1)",
       [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
   line.flag("combinator", "NAME", "denoising function (gaussian)",
             [&](const auto& flag, const auto& text) {
@@ -105,17 +105,17 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
             });
   line.choice("shuffle", "rows of shards: one by one, or by blocks for slow disks", flags.shuffle,
               {"auto", "rows", "blocks"});
-  line.flag("validation", "SHARE", "share of labels held back (0.1 of 100 or more)",
+  line.flag("validation", "SHARE", "share of labeled rows held back (0.1; fewer than 100: 0)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
             });
-  line.integer("folds", "measure by N stratified folds instead", options.folds, 2, 1000);
+  line.integer("folds", "cross-validate with N stratified folds instead", options.folds, 2, 1000);
   line.toggle("no-baseline", "do not compare with the labels alone", flags.no_baseline);
   line.flag("seed", "N", "seed for weights, order, noise, held-back rows (1)",
             [&](const auto& flag, const auto& text) {
               options.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
             });
-  line.flag("seeds", "1..5", "several runs, in RUN/seed-N; RUN keeps the best",
+  line.flag("seeds", "1..5", "one run a seed, in RUN/seed-N; RUN keeps the best",
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
 }
 

@@ -132,7 +132,7 @@ const std::vector<std::string>& rank_variables() {
 void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,
                     double& timeout) {
   line.flag("statistics", "local|synchronised",
-            "rows that normalise those of a rank of a launcher: its own, or those of all (local)",
+            "rows whose statistics normalise a rank's rows: its own, or those of all ranks (local)",
             [&](const std::string& flag, const std::string& text) {
               statistics = train::rank_statistics_from_string(
                   parse_choice(flag, text, {"local", "synchronised"}));

@@ -33,18 +33,14 @@ std::optional<torch::Device> parse_device(const std::string& flag, const std::st
 }
 
 void set_recipe(TrainingFlags& flags, const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& recipe : models::recipes()) {
-    names.push_back(recipe.name);
-    if (recipe.name == name) {
-      runs::apply(recipe, flags.config);
-      flags.teacher = recipe.taught_by;
-      return;
-    }
+  const auto* recipe = models::known_recipe(name);
+  if (recipe == nullptr) {
+    throw UsageError(
+        fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).", name,
+                    nearest_name(name, models::recipe_names())));
   }
-  throw UsageError(
-      fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).", name,
-                  nearest_name(name, names)));
+  runs::apply(*recipe, flags.config);
+  flags.teacher = recipe->taught_by;
 }
 
 void add_data_flags(CommandLine& line, TrainingFlags& flags) {
@@ -152,10 +148,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("teacher-confidence", "P", "least probability of a class that they agree on",
               config.teacher_confidence, 0, 1);
   line.integer("eval-every",
-               "epochs between evaluations; 0: only the last (as the recipe, 1 mostly)",
+               "epochs between evaluations; 0: only after the last (that of the recipe)",
                config.eval_every, 0);
   line.flag("calibration", "training|labeled",
-            "rows that set the statistics for evaluation (training)",
+            "rows that set the normalisation statistics for evaluation (training)",
             [&](const std::string& flag, const std::string& text) {
               config.calibration =
                   runs::calibration_from_string(parse_choice(flag, text, {"training", "labeled"}));

@@ -546,10 +546,8 @@ std::string to_string(const std::vector<Difference>& differences) {
 }
 
 std::optional<models::Published> published_error(const RunConfig& config) {
-  const auto& all = models::recipes();
-  const auto recipe = std::find_if(
-      all.begin(), all.end(), [&](const models::Recipe& one) { return one.name == config.recipe; });
-  if (recipe == all.end() || !recipe->published || !reads_published_data(config)) {
+  const auto* recipe = models::known_recipe(config.recipe);
+  if (recipe == nullptr || !recipe->published || !reads_published_data(config)) {
     return std::nullopt;
   }
   return diff(unchanged(*recipe, config), config, Compare::kExperiment).empty() ? recipe->published

@@ -158,6 +158,34 @@ TEST_CASE("spread_labels finds a border that it missed at first", "[data]") {
   CHECK(dense.cut(found) < dense.cut(at_first));
 }
 
+TEST_CASE("spread_labels weighs a border by the rows that it leaves the smaller class", "[data]") {
+  // Three clusters in a row. The first one, of 200 rows, is class 0; the others, of 50 and 150, are
+  // class 1. 24 edges of weight 1/2 join the first to the second and 22 the second to the third. So
+  // the border between the last two has the smaller cut, 11 in place of 12, but leaves class 1 only
+  // 150 rows: 11/150 > 12/200.
+  constexpr int64_t k = 11;
+  const std::vector<int64_t> begins = {0, 200, 250, 400};
+  auto near = torch::empty({400, k}, torch::kLong);
+  for (size_t c = 0; c < 3; ++c) {
+    const auto n = begins[c + 1] - begins[c];
+    const auto inside = torch::arange(n).view({-1, 1}).mul(7).add(torch::arange(k).mul(13));
+    near.narrow(0, begins[c], n).copy_(inside.remainder(n) + begins[c]);
+  }
+  for (int64_t i = 0; i < 24; ++i) near[i][0] = 200 + 2 * i;        // first to second
+  for (int64_t i = 0; i < 22; ++i) near[201 + 2 * i][0] = 250 + i;  // second to third
+  const auto classes = torch::arange(400).ge(200).to(torch::kLong);
+  auto labels = torch::full({400}, -1, torch::kLong);
+  labels[150] = 0;
+  labels[350] = 1;
+  const auto edges_across = [&](const torch::Tensor& two) {
+    return two.unsqueeze(1).ne(two.index({near})).sum().item<int64_t>();
+  };
+  REQUIRE(edges_across(classes) == 24);
+  REQUIRE(edges_across(torch::arange(400).ge(250)) == 22);
+  const SpreadLabelOptions halves{.share_tolerance = 0.01, .sharpness = 0};
+  require_equal(spread_labels(torch::zeros({400, 1}), near, labels, halves), classes);
+}
+
 TEST_CASE("spread_labels: threads, bytes and classes without a label", "[data]") {
   const auto [x, classes] = clouds(1500);
   const auto near = nearest_neighbours(x);

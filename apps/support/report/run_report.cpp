@@ -219,11 +219,8 @@ void add_commands(ReportData& data, const std::vector<FolderRun>& all) {
   for (const auto& one : all) {
     if (!one.config || one.config->recipe.empty() || !one.config->seed) return;
     const auto& config = *one.config;
-    const auto& known = models::recipes();
-    const auto recipe = std::find_if(known.begin(), known.end(), [&](const models::Recipe& r) {
-      return r.name == config.recipe;
-    });
-    if (recipe == known.end()) return;
+    const auto* recipe = models::known_recipe(config.recipe);
+    if (recipe == nullptr) return;
     const auto expected = runs::unchanged(*recipe, config);
     const auto changed = runs::diff(config, expected, runs::Compare::kExperiment);
     auto line = fmt::format("{0} --recipe {1} --seed {2} --out runs/{1}/seed-{2}", config.program,

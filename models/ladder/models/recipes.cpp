@@ -32,7 +32,7 @@ constexpr const char* kOursGamma =
     "ours, mnist-100-gamma for 16 epochs and with labels of a graph, see "
     "docs/runs-left-behind.md";
 constexpr const char* kOursTaught =
-    "ours, learns what a run of mnist-20-best found, see docs/runs-left-behind.md";
+    "ours, learns what a run of a dense ladder found, see docs/runs-left-behind.md";
 constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
@@ -79,6 +79,7 @@ std::vector<Recipe> recipe_table() {
   auto few_labels = repaired;
   few_labels.spread = 4;
   few_labels.graph_labels = 1;
+  const RecipeSchedule taught = {.epochs = 8, .decay_from = 0.3};
   const RecipePieces clustered = {.pseudo_labels = 1, .mutual_information = 0.1, .spread = 4,
                                   .graph_labels = 1, .graph_label_epochs = 8};
   return {
@@ -86,7 +87,7 @@ std::vector<Recipe> recipe_table() {
        .network = bottom(5000), .schedule = fast, .pieces = few_labels,
        .precision = Precision::kBFloat16, .source = kOursFew},
       {.name = "mnist-20-taught", .dataset = "mnist", .labels = 20,
-       .network = supervised(conv_small(), 0.45), .schedule = {.epochs = 8, .decay_from = 0.3},
+       .network = supervised(conv_small(), 0.45), .schedule = taught,
        .taught_by = "mnist-20-best", .source = kOursTaught},
 
       {.name = "mnist-50-full", .dataset = "mnist", .labels = 50,
@@ -98,7 +99,7 @@ std::vector<Recipe> recipe_table() {
       {.name = "mnist-50-baseline", .dataset = "mnist", .labels = 50,
        .network = supervised(), .source = kOurs},
       {.name = "mnist-50-best", .dataset = "mnist", .labels = 50,
-       .network = bottom(5000), .schedule = longer, .pieces = few_labels,
+       .network = bottom(5000), .schedule = fast, .pieces = few_labels,
        .precision = Precision::kBFloat16, .source = kOursFew},
 
       {.name = "mnist-100-full", .dataset = "mnist", .labels = 100,
@@ -121,6 +122,9 @@ std::vector<Recipe> recipe_table() {
       {.name = "mnist-100-best", .dataset = "mnist", .labels = 100,
        .network = bottom(5000), .schedule = longer, .pieces = repaired,
        .precision = Precision::kBFloat16, .source = kOursBest},
+      {.name = "mnist-100-taught", .dataset = "mnist", .labels = 100,
+       .network = supervised(conv_small(), 0.45), .schedule = taught,
+       .taught_by = "mnist-100-best", .source = kOursTaught},
 
       {.name = "mnist-1000-full", .dataset = "mnist", .labels = 1000,
        .network = full(2000, 20, 0.1, 0.2), .published = Published{0.84, 0.08}, .source = kRasmus},
@@ -255,19 +259,26 @@ const std::vector<Recipe>& recipes() {
   return all;
 }
 
-const Recipe& find_recipe(const std::string& name) {
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const auto& recipe : recipes()) {
+    names.push_back(recipe.name);
+  }
+  return names;
+}
+
+const Recipe* known_recipe(const std::string& name) {
   const auto& all = recipes();
   const auto found = std::find_if(all.begin(), all.end(),
                                   [&](const Recipe& recipe) { return recipe.name == name; });
-  if (found == all.end()) {
-    std::vector<std::string> names;
-    for (const auto& recipe : all) {
-      names.push_back(recipe.name);
-    }
-    TORCH_CHECK(false, "find_recipe: expected the name of a recipe but got '", name,
-                "' (did you mean ", nearest_name(name, names), "?).");
-  }
-  return *found;
+  return found == all.end() ? nullptr : &*found;
+}
+
+const Recipe& find_recipe(const std::string& name) {
+  const auto* recipe = known_recipe(name);
+  TORCH_CHECK(recipe != nullptr, "find_recipe: expected the name of a recipe but got '", name,
+              "' (did you mean ", nearest_name(name, recipe_names()), "?).");
+  return *recipe;
 }
 
 }  // namespace ladder::models

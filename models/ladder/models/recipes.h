@@ -95,6 +95,12 @@ struct Recipe {
 ///     for (const auto& recipe : models::recipes()) std::cout << recipe.name << "\n";
 const std::vector<Recipe>& recipes();
 
+/// The names of recipes().
+std::vector<std::string> recipe_names();
+
+/// The recipe `name`; nullptr if there is none of that name.
+const Recipe* known_recipe(const std::string& name);
+
 /// Find the recipe `name`. Error: an unknown name; the sentence gives the nearest known one.
 ///
 ///     auto recipe = models::find_recipe("mnist-100-full");   // a copy, to edit
