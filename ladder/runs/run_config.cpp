@@ -361,6 +361,14 @@ bool reads_published_data(const RunConfig& config) {
 
 bool unknown(const ordered_json& object, const std::string& name) { return !object.contains(name); }
 
+std::shared_ptr<train::Objective> scaled(const std::vector<double>& weights, const Ladder& net,
+                                         const torch::Tensor& inputs) {
+  const double variance = inputs.defined() ? train::mean_column_variance(inputs) : 1;
+  // Constant inputs cost nothing, whatever they are divided by.
+  return train::scaled_objective(
+      net, {.weights = weights, .input_variance = variance > 0 ? variance : 1});
+}
+
 }  // namespace
 
 void apply(const models::Recipe& recipe, RunConfig& config) {
@@ -416,7 +424,7 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
                                                const data::SemiData& rows,
                                                const ObjectiveParts& parts) {
   auto objective = config.scaled_lambda.value_or(false)
-                       ? train::scaled_objective(net, {.weights = config.network.lambda})
+                       ? scaled(config.network.lambda, net, rows.inputs)
                        : train::objective(net);
   std::vector<std::shared_ptr<train::ObjectivePiece>> pieces;
   if (config.pieces.project_rows) pieces.push_back(train::row_projection(*net));

@@ -4,10 +4,13 @@
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 
+#include "ladder/core/floating_rows.h"
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/internal/costed_levels.h"
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/direct_step.h"
@@ -29,15 +32,17 @@ class ScaledObjective : public Objective {
  public:
   ScaledObjective(Ladder net, ScaledObjectiveOptions options)
       : net_(std::move(net)), options_(std::move(options)), plain_(objective(net_)) {
-    std::vector<double> used;
+    std::vector<double> used, floors;
     for (size_t level = 0; level < options_.weights.size(); ++level) {
       if (options_.weights[level] > 0) {
         levels_.push_back(static_cast<int64_t>(level));
         used.push_back(options_.weights[level]);
+        floors.push_back(options_.floor * (level == 0 ? options_.input_variance : 1));
       }
     }
     const auto parameter = net_->parameters().front();
     weights_ = at::tensor(used, at::kDouble).to(parameter.options());
+    floors_ = at::tensor(floors, at::kDouble).to(parameter.options());
     means_ = at::zeros({static_cast<int64_t>(used.size())}, parameter.options());
     start_ = at::ones({}, parameter.options());
     if (!options_.class_weights.empty()) {
@@ -50,11 +55,17 @@ class ScaledObjective : public Objective {
   size_t levels() const override { return plain_->levels(); }
 
   std::map<std::string, std::string> settings() const override {
-    return {{"lambda", "scaled " + weights_text(options_.weights)},
-            {"lambda_decay", number_text(options_.decay)},
-            {"lambda_floor", number_text(options_.floor)},
-            {"class_weights", weights_text(options_.class_weights)},
-            {"input_noise", number_text(net_->options.input_noise)}};
+    std::map<std::string, std::string> settings = {
+        {"lambda", "scaled " + weights_text(options_.weights)},
+        {"lambda_decay", number_text(options_.decay)},
+        {"lambda_floor", number_text(options_.floor)},
+        {"class_weights", weights_text(options_.class_weights)},
+        {"input_noise", number_text(net_->options.input_noise)}};
+    // Runs from before there was such a setting go on.
+    if (options_.input_variance != 1) {
+      settings["input_variance"] = number_text(options_.input_variance);
+    }
+    return settings;
   }
 
   std::vector<CostTerm> terms() const override {
@@ -127,14 +138,14 @@ class ScaledObjective : public Objective {
     const at::NoGradGuard no_gradients;
     means_.mul_(options_.decay).add_(costs, 1 - options_.decay);
     start_.mul_(options_.decay);
-    return weights_ / (means_ / (1 - start_)).clamp_min(options_.floor);
+    return weights_ / at::maximum(means_ / (1 - start_), floors_);
   }
 
   Ladder net_;
   ScaledObjectiveOptions options_;
   std::shared_ptr<Objective> plain_;
   std::vector<int64_t> levels_;  // with a weight above 0
-  at::Tensor weights_, means_, start_;
+  at::Tensor weights_, floors_, means_, start_;
   std::optional<at::Tensor> class_weights_;
   DirectStep direct_;
 };
@@ -161,6 +172,9 @@ std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOp
               "scaled_objective: expected a decay from 0 to below 1 but got ", options.decay, ".");
   TORCH_CHECK(options.floor > 0 && std::isfinite(options.floor),
               "scaled_objective: expected a floor above 0 but got ", options.floor, ".");
+  TORCH_CHECK(options.input_variance > 0 && std::isfinite(options.input_variance),
+              "scaled_objective: expected an input variance above 0 but got ",
+              options.input_variance, ".");
   TORCH_CHECK(options.class_weights.empty() ||
                   static_cast<int64_t>(options.class_weights.size()) == net->classes(),
               "scaled_objective: expected ", net->classes(), " class weights but got ",
@@ -170,6 +184,29 @@ std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOp
                 "scaled_objective: expected class weights above 0 but got ", weight, ".");
   }
   return std::make_shared<ScaledObjective>(net, std::move(options));
+}
+
+double mean_column_variance(const torch::Tensor& rows) {
+  TORCH_CHECK(rows.defined() && rows.dim() >= 1 && rows.numel() > 0 &&
+                  (rows.is_floating_point() || rows.scalar_type() == at::kByte),
+              "mean_column_variance: expected rows [n, ...], floating or uint8, but got ",
+              type_and_shape_text(rows), ".");
+  constexpr int64_t kRows = 4096;  // at once
+  const at::NoGradGuard no_gradients;
+  const auto n = rows.size(0);
+  const auto block = [&](int64_t begin) {
+    return floating_rows(rows.narrow(0, begin, std::min(kRows, n - begin)))
+        .to(at::kDouble)
+        .reshape({-1, rows.numel() / n});
+  };
+  at::Tensor sums = at::zeros({rows.numel() / n}, rows.options().dtype(at::kDouble));
+  for (int64_t begin = 0; begin < n; begin += kRows) sums += block(begin).sum(0);
+  const auto means = sums / n;
+  double squares = 0;
+  for (int64_t begin = 0; begin < n; begin += kRows) {
+    squares += (block(begin) - means).square().sum().item<double>();
+  }
+  return squares / static_cast<double>(rows.numel());
 }
 
 std::vector<double> scaled_weights(size_t levels, double input) {

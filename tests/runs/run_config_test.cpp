@@ -390,7 +390,8 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   const auto objective = [&] {
     auto net = models::network(runs::network_of(config));
     reset_parameters(*net, 1);
-    return runs::objective_of(config, net, {.inputs = torch::zeros({20, 6})},
+    const auto inputs = torch::arange(20).remainder(2).view({20, 1}).expand({20, 6});
+    return runs::objective_of(config, net, {.inputs = inputs.to(torch::kFloat)},
                               {.guess = [] { return torch::zeros({20}, torch::kLong); }})
         ->settings();
   };
@@ -411,6 +412,7 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .graph_label_epochs = 3};
   auto all = objective();
   CHECK(all.at("lambda") == "scaled 10, 1, 0.1");
+  CHECK(all.at("input_variance") == "0.25");
   CHECK(all.at("pieces") ==
         "row projection, pseudo-label, mutual information, neighbour, cluster repair, imsat, "
         "early label");

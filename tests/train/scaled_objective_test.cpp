@@ -63,6 +63,37 @@ TEST_CASE("ScaledObjective: weights divide each cost by its running mean", "[tra
   }
 }
 
+TEST_CASE("ScaledObjective: the floor of the input's cost follows its variance", "[train]") {
+  // Without a running mean and with a floor above every cost: lambda_l = w_l / (floor V_l).
+  auto net = small_net({1, 0, 1});
+  const auto scaled = train::scaled_objective(
+      net, {.weights = {10, 0, 0.5}, .decay = 0, .floor = 1e6, .input_variance = 0.25});
+  ladder::NoiseSource noise(3);
+  const auto got = scaled->loss(batch(0), noise);
+  require_close(got.values.lambda[0], torch::tensor(10 / (1e6 * 0.25), torch::kFloat64));
+  require_close(got.values.lambda[2], torch::tensor(0.5 / 1e6, torch::kFloat64));
+  CHECK(scaled->settings().at("input_variance") == "0.25");
+  // As before there was an input variance, so that older runs go on.
+  const auto standardised = train::scaled_objective(net, {.weights = {10, 0, 0.5}});
+  CHECK_FALSE(standardised->settings().contains("input_variance"));
+}
+
+TEST_CASE("mean_column_variance is a mean over columns, of all blocks of rows", "[train]") {
+  // 5,000 rows, more than a block: two rows in turn, of variances (b - a)^2 / 4.
+  const auto rows = torch::tensor({{0.0, 10.0}, {1.0, 14.0}}, torch::kFloat64).repeat({2500, 1});
+  // Halves and small integers: all sums are exact.
+  CHECK(train::mean_column_variance(rows) == (0.25 + 4) / 2);
+  CHECK(train::mean_column_variance(rows.view({5000, 2, 1}).to(torch::kFloat)) == 2.125);
+  const auto bytes = torch::tensor({{0}, {255}}, torch::kByte);
+  CHECK(train::mean_column_variance(bytes) == 0.25);
+  CHECK(error_text([] {
+          train::mean_column_variance(torch::zeros({0, 3}));
+        }) ==
+        "mean_column_variance: expected rows [n, ...], floating or uint8, but got Float [0, 3].");
+  CHECK(error_text([] { train::mean_column_variance(torch::zeros({2}, torch::kLong)); }) ==
+        "mean_column_variance: expected rows [n, ...], floating or uint8, but got Long [2].");
+}
+
 TEST_CASE("ScaledObjective: the gradient is that of fixed lambdas", "[train][grad]") {
   auto net = small_net({1, 1, 1});
   const auto scaled = train::scaled_objective(net, {.weights = {10, 1, 0.03}});
@@ -124,6 +155,8 @@ TEST_CASE("ScaledObjective: names options that do not fit", "[train]") {
         "scaled_objective: expected a decay from 0 to below 1 but got 1.");
   CHECK(error({.weights = {1, 0, 0}, .floor = 0}) ==
         "scaled_objective: expected a floor above 0 but got 0.");
+  CHECK(error({.weights = {1, 0, 0}, .input_variance = 0}) ==
+        "scaled_objective: expected an input variance above 0 but got 0.");
   CHECK(error({.weights = {1, 0, 0}, .class_weights = {1, 2}}) ==
         "scaled_objective: expected 3 class weights but got 2.");
   CHECK(error({.weights = {1, 0, 0}, .class_weights = {1, 0, 2}}) ==
