@@ -137,12 +137,13 @@ std::string table(const std::vector<Row>& rows) {
 std::string levels_table(const std::string& run, Ladder& net, const runs::RunConfig& config,
                          const torch::Tensor& x) {
   const bool scaled = config.scaled_lambda.value_or(false);
-  const double floor = train::ScaledObjectiveOptions{}.floor;
+  const train::ScaledObjectiveOptions options{.input_variance = train::mean_column_variance(x)};
   auto text = fmt::format("\n{}\n{:>5} {:>9} {:>10} {:>9} {:>9}\n", run, "level", "cost", "lambda",
                           "weighted", "lateral");
   for (const auto& [level, cost, lateral] : train::level_costs(net, x)) {
-    const double weight = config.network.lambda[static_cast<size_t>(level)];
-    const double lambda = scaled ? weight / std::max(cost, floor) : weight;
+    const auto at = static_cast<size_t>(level);
+    const double weight = config.network.lambda[at];
+    const double lambda = scaled ? weight / std::max(cost, train::cost_floor(options, at)) : weight;
     text += fmt::format("{:>5} {:>9.4f} {:>10.4g} {:>9.4f} {:>9.4f}\n", level, cost, lambda,
                         lambda * cost, lateral);
   }

@@ -6,12 +6,16 @@
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace ladder::apps {
 namespace {
 
 constexpr int64_t kMaxUnits = 10'000'000;
+constexpr double kPixelWeight = 30;  // of the input in --lambda auto, see docs/results.md
 
 void set_layers(runs::RunConfig& config, const std::string& flag, const std::string& text) {
   if (!models::dense_units(config.network)) {
@@ -26,12 +30,27 @@ void set_layers(runs::RunConfig& config, const std::string& flag, const std::str
   }
 }
 
+// The weight of the input in "auto" or "auto:W"; none for another text.
+std::optional<double> automatic_weight(const std::string& flag, const std::string& text) {
+  const std::string name = "auto";
+  if (text == name) return kPixelWeight;
+  if (!text.starts_with(name + ":")) return std::nullopt;
+  return parse_number(flag, text.substr(name.size() + 1), 0);
+}
+
 void set_lambda(runs::RunConfig& config, const std::string& flag, const std::string& text) {
   auto& lambda = config.network.lambda;
   const auto words = parse_words(text);
   config.scaled_lambda.reset();
-  if (words == std::vector<std::string>{"auto"}) {
-    lambda = train::scaled_weights(config.network.layers.size());
+  const auto input = words.size() == 1 ? automatic_weight(flag, words.front()) : std::nullopt;
+  if (input) {
+    auto weights = train::scaled_weights(config.network.layers.size(), *input);
+    if (lambda.size() == weights.size()) {
+      for (size_t level = 0; level < weights.size(); ++level) {
+        if (lambda[level] == 0) weights[level] = 0;
+      }
+    }
+    lambda = std::move(weights);
     config.scaled_lambda = true;
   } else if (words == std::vector<std::string>{"none"}) {
     lambda.clear();
@@ -66,9 +85,10 @@ void add_network_flags(CommandLine& line, TrainingFlags& flags) {
   auto& config = flags.config;
   auto& network = config.network;
   line.flag(
-      "lambda", "X,X,...|auto|none",
+      "lambda", "X,X,...|auto[:W]|none",
       "weight of the denoising cost at the input and after each layer; auto: from the size "
-      "of the costs; none: a baseline without a decoder",
+      "of the costs, W at the input (30), where the recipe has one; none: a baseline without a "
+      "decoder",
       [&](const std::string& flag, const std::string& text) { set_lambda(config, flag, text); });
   line.number("noise,noise-std", "STD", "noise standard deviation in the layers",
               network.noise_std);

@@ -37,7 +37,7 @@ class ScaledObjective : public Objective {
       if (options_.weights[level] > 0) {
         levels_.push_back(static_cast<int64_t>(level));
         used.push_back(options_.weights[level]);
-        floors.push_back(options_.floor * (level == 0 ? options_.input_variance : 1));
+        floors.push_back(cost_floor(options_, level));
       }
     }
     const auto parameter = net_->parameters().front();
@@ -184,6 +184,10 @@ std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOp
                 "scaled_objective: expected class weights above 0 but got ", weight, ".");
   }
   return std::make_shared<ScaledObjective>(net, std::move(options));
+}
+
+double cost_floor(const ScaledObjectiveOptions& options, size_t level) {
+  return options.floor * (level == 0 ? options.input_variance : 1);
 }
 
 double mean_column_variance(const torch::Tensor& rows) {

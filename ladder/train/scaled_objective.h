@@ -43,6 +43,9 @@ struct ScaledObjectiveOptions {
 ///     auto objective = train::scaled_objective(net, {.weights = {10, 1, 0.03, 0.03}});
 std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOptions options);
 
+/// Return the least value that the cost of `level` is divided by: floor V_l.
+double cost_floor(const ScaledObjectiveOptions& options, size_t level);
+
 /// Return the variance of each column of `rows` [n, ...], floating or bytes (x / 255), as a mean
 /// over the columns: 1 for standardised rows, .067 for the pixels of MNIST. Computed in float64,
 /// block by block. Errors: no rows, or rows of another type.

@@ -397,7 +397,7 @@ TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", 
   REQUIRE(place.run("straight", flags).status == 0);
   const auto settings = place.read("straight", "config.json");
   CHECK(settings.at("scaled_lambda") == true);
-  CHECK(settings.at("lambda") == nlohmann::json({10.0, 1.0, 0.03}));
+  CHECK(settings.at("lambda") == nlohmann::json({30.0, 1.0, 0.03}));
   CHECK(settings.at("project_rows") == true);
   const auto last = place.read("straight", "result.json").at("last");
   CHECK(last.at("others").at("pseudo-label").get<double>() >= 0);

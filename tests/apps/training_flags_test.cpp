@@ -56,6 +56,7 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
           {{"--lr", "-1"}, "expected a number above 0 for --lr but got '-1'."},
           {{"--lr", "fast"}, "expected a number above 0 for --lr but got 'fast'."},
           {{"--lr", "nan"}, "expected a number above 0 for --lr but got 'nan'."},
+          {{"--lambda", "auto:x"}, "expected a number of at least 0 for --lambda but got 'x'."},
           {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
           {{"--input-noise", ".3.3"},
            "expected a number of at least 0 for --input-noise but got '.3.3'."},
@@ -216,6 +217,26 @@ TEST_CASE("ladder-mnist: spaces in lists are taken", "[cli]") {
   const auto config = nlohmann::json::parse(settings.out);
   CHECK(config.at("layers") == nlohmann::json({"dense 500", "dense 250", "dense 10"}));
   CHECK(config.at("lambda") == nlohmann::json({1000.0, 10.0, 0.1, 1.0}));
+}
+
+TEST_CASE("ladder-mnist: --lambda auto weighs the levels that have a cost", "[cli]") {
+  const auto lambda = [](const Arguments& flags) {
+    const auto settings = run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
+    INFO(settings.err);
+    REQUIRE(settings.status == 0);
+    const auto config = nlohmann::json::parse(settings.out);
+    CHECK(config.at("scaled_lambda") == true);
+    return config.at("lambda");
+  };
+  CHECK(lambda({"--layers", "20,10", "--lambda", "auto"}) == nlohmann::json({30.0, 1.0, 0.03}));
+  CHECK(lambda({"--layers", "20,10", "--lambda", " auto:10 "}) ==
+        nlohmann::json({10.0, 1.0, 0.03}));
+  CHECK(lambda({"--recipe", "mnist-100-bottom", "--lambda", "auto"}) ==
+        nlohmann::json({30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}));
+  CHECK(lambda({"--recipe", "mnist-100-gamma", "--lambda", "auto"}) ==
+        nlohmann::json({0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.03}));
+  CHECK(lambda({"--recipe", "mnist-100-baseline", "--lambda", "auto"}) ==
+        nlohmann::json({30.0, 1.0, 0.03, 0.03, 0.03, 0.03, 0.03}));
 }
 
 TEST_CASE("Programs: the help text fits 80 columns and says how a program ends", "[cli]") {

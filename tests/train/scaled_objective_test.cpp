@@ -78,6 +78,12 @@ TEST_CASE("ScaledObjective: the floor of the input's cost follows its variance",
   CHECK_FALSE(standardised->settings().contains("input_variance"));
 }
 
+TEST_CASE("cost_floor follows the variance at the input alone", "[train]") {
+  const train::ScaledObjectiveOptions options{.floor = 0.5, .input_variance = 0.25};
+  CHECK(train::cost_floor(options, 0) == 0.125);
+  CHECK(train::cost_floor(options, 1) == 0.5);
+}
+
 TEST_CASE("mean_column_variance is a mean over columns, of all blocks of rows", "[train]") {
   // 5,000 rows, more than a block: two rows in turn, of variances (b - a)^2 / 4.
   const auto rows = torch::tensor({{0.0, 10.0}, {1.0, 14.0}}, torch::kFloat64).repeat({2500, 1});
