@@ -72,7 +72,7 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
             });
   line.number("input-weight", "W", "weight of the input's cost in auto (10)", options.input_weight);
   line.flag(
-      "noise", "STD", "standard deviation of the noise (0.3; input of images 1)",
+      "noise", "STD", "standard deviation of the noise (0.3, images 1)",
       [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
   line.flag("combinator", "NAME", "denoising function (gaussian)",
             [&](const auto& flag, const auto& text) {
@@ -105,7 +105,7 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
             });
   line.choice("shuffle", "rows of shards: one by one, or by blocks for slow disks", flags.shuffle,
               {"auto", "rows", "blocks"});
-  line.flag("validation", "SHARE", "share of labeled rows held back (0.1; fewer than 100: 0)",
+  line.flag("validation", "SHARE", "share of labels held back; none below 100 (0.1)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
             });
@@ -115,7 +115,7 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
             [&](const auto& flag, const auto& text) {
               options.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
             });
-  line.flag("seeds", "1..5", "one run a seed, in RUN/seed-N; RUN keeps the best",
+  line.flag("seeds", "1..5", "one run per seed in RUN/seed-N, the best in RUN",
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
 }
 

@@ -14,6 +14,8 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
+#include <ctime>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -130,6 +132,28 @@ std::string address_towards(const std::string& host) {
 bool is_loopback(const std::string& address) {
   return address.empty() || address.starts_with("127.") || address == "::1";
 }
+
+// Blocks SIGPIPE in this thread and in those that it starts. Gloo's threads write to sockets of
+// other ranks: where such a rank has ended, the signal would end this process before the error is
+// seen.
+class BlockedSigpipe {
+ public:
+  BlockedSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  BlockedSigpipe(const BlockedSigpipe&) = delete;
+  ~BlockedSigpipe() {
+    const timespec no_wait{};
+    while (sigismember(&before_, SIGPIPE) == 0 && sigtimedwait(&pipe_, nullptr, &no_wait) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_{}, before_{};
+};
 
 // c10d with Gloo, and with NCCL between GPUs where each rank has its own.
 class C10dCommunicator : public Communicator {
@@ -368,6 +392,7 @@ bool has_communicator() { return true; }
 
 std::shared_ptr<Communicator> connect(const CommunicatorOptions& options) {
   check_place(options);
+  const BlockedSigpipe threads_of_gloo;
   return std::make_shared<C10dCommunicator>(options);
 }
 

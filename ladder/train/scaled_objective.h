@@ -40,7 +40,9 @@ struct ScaledObjectiveOptions {
 /// decay, floor or input variance out of range; class weights of another number than classes, or
 /// not above 0.
 ///
-///     auto objective = train::scaled_objective(net, {.weights = {10, 1, 0.03, 0.03}});
+///     auto objective = train::scaled_objective(
+///         net, {.weights = train::scaled_weights(/*levels=*/6),
+///               .input_variance = train::mean_column_variance(x)});
 std::shared_ptr<Objective> scaled_objective(const Ladder& net, ScaledObjectiveOptions options);
 
 /// Return the least value that the cost of `level` is divided by: floor V_l.

@@ -1,9 +1,16 @@
 #include "ladder/train/communicator.h"
 
 #include <torch/torch.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <mutex>
+#include <set>
+#include <string>
 
 #include "apps/support/free_port.h"
 #include "ladder/core/random.h"
@@ -20,6 +27,21 @@ namespace {
 torch::Tensor drawn(int64_t rank, int64_t values, torch::Dtype dtype = torch::kFloat32) {
   return ops::standard_normal(NoiseDraw{static_cast<uint64_t>(rank + 1), 0, {}}, values, 1, dtype)
       .flatten();
+}
+
+// The threads of this process, and whether each blocks SIGPIPE.
+std::map<std::string, bool> threads_and_masks() {
+  std::map<std::string, bool> found;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream in(task.path() / "status");
+    const std::string name = "SigBlk:";
+    for (std::string line; std::getline(in, line);) {
+      if (!line.starts_with(name)) continue;
+      const auto mask = std::stoull(line.substr(name.size()), nullptr, 16);
+      found[task.path().filename().string()] = (mask >> (SIGPIPE - 1) & 1U) != 0;
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -162,6 +184,27 @@ TEST_CASE("Communicator: says what is wrong with a place, and which rank is miss
         "\" (are all ranks started, with the same address, and is the port open?)."));
     CHECK(text.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("Communicator: a connection that is lost ends no thread by SIGPIPE", "[ranks]") {
+  if (!has_communicator()) LADDER_SKIP(kNoCommunicator);
+  const auto before = threads_and_masks();
+  CHECK_NOTHROW(on_ranks(2, [&](const std::shared_ptr<Communicator>& ranks) {
+    const auto own = torch::tensor({static_cast<int64_t>(::gettid())}, torch::kInt64);
+    std::set<std::string> of_ranks;
+    for (const auto& thread : ranks->all_gather(own)) {
+      of_ranks.insert(std::to_string(thread.item<int64_t>()));
+    }
+    int64_t of_gloo = 0;
+    for (const auto& [thread, blocked] : threads_and_masks()) {
+      if (before.contains(thread)) continue;
+      const bool is_rank = of_ranks.contains(thread);
+      expect(blocked != is_rank, "SIGPIPE blocked by the threads of Gloo, and by no rank");
+      of_gloo += is_rank ? 0 : 1;
+    }
+    expect(of_gloo > 0, "threads of Gloo");
+    ranks->barrier();
+  }));
 }
 
 TEST_CASE("Communicator: a rank that ends or hangs is an error on the others", "[ranks]") {

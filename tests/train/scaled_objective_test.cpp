@@ -78,6 +78,21 @@ TEST_CASE("ScaledObjective: the floor of the input's cost follows its variance",
   CHECK_FALSE(standardised->settings().contains("input_variance"));
 }
 
+TEST_CASE("ScaledObjective: weights from the rows alone", "[train]") {
+  auto net = small_net({1, 1, 1});  // which levels have a cost; the values do not matter
+  const auto x = batch(0).x_unlabeled;
+  const auto objective =
+      train::scaled_objective(net, {.weights = train::scaled_weights(/*levels=*/2),
+                                    .input_variance = train::mean_column_variance(x)});
+  ladder::NoiseSource noise(3);
+  const auto values = objective->loss(batch(0), noise).values;
+  for (size_t level = 0; level < 3; ++level) {
+    const double weight = train::scaled_weights(2)[level];
+    require_close(values.lambda[level] * values.denoising[level].detach(),
+                  torch::tensor(weight, torch::kFloat64));
+  }
+}
+
 TEST_CASE("cost_floor follows the variance at the input alone", "[train]") {
   const train::ScaledObjectiveOptions options{.floor = 0.5, .input_variance = 0.25};
   CHECK(train::cost_floor(options, 0) == 0.125);
