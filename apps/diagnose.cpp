@@ -41,6 +41,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kProgram = "ladder-diagnose";
+constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
 
 struct Row {
   std::string run = {};
@@ -208,7 +209,8 @@ int run(int argc, char** argv) {
     }
     const auto signs = train::run_signs(net, x);
     const auto seen = train::clean_features(net, x);
-    const auto lost = train::lost_clusters(seen.features, seen.classes, nearest);
+    const auto lost =
+        train::lost_clusters(seen.features, seen.classes, nearest, {.small_groups = kSmallGroups});
     if (levels) {
       constexpr int64_t kRows = 1000;
       level_tables +=

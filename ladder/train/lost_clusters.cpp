@@ -10,6 +10,7 @@
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
+#include "ladder/data/neighbours.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/k_means.h"
 #include "ladder/train/internal/measured_batches.h"
@@ -44,6 +45,9 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
   TORCH_CHECK(options.groups >= 2, "lost_clusters: expected at least 2 groups but got ",
               options.groups, ".");
+  TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
+              "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",
+              options.small_groups, ".");
   TORCH_CHECK(options.splits >= 1, "lost_clusters: expected at least 1 split but got ",
               options.splits, ".");
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
@@ -58,8 +62,8 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
 // of each of these rows; `theirs` [rows, k] are the groups of their neighbours, -1 in other
 // classes, and `classes` the classes of these.
 at::Tensor lost_to(const at::Tensor& group, const at::Tensor& theirs, const at::Tensor& classes,
-                   int64_t own, int64_t groups, int64_t class_count,
-                   const LostClusterOptions& options) {
+                   int64_t own, int64_t groups, int64_t class_count, double margin,
+                   int64_t least_rows) {
   const auto outside = theirs.ne(group.unsqueeze(1));
   const auto pairs = (group.unsqueeze(1) * class_count + classes).masked_select(outside);
   const auto counts = pairs.bincount({}, groups * class_count).view({groups, class_count});
@@ -67,9 +71,44 @@ at::Tensor lost_to(const at::Tensor& group, const at::Tensor& theirs, const at::
   counts.select(1, own).zero_();
   const auto [most, other] = counts.max(1);
   const auto rows = group.bincount({}, groups);
-  const auto lost =
-      most.gt(options.margin * stay) & rows.ge(options.least_rows) & rows.le(group.numel() / 2);
+  const auto lost = most.gt(margin * stay) & rows.ge(least_rows) & rows.le(group.numel() / 2);
   return at::where(lost, other, -1);
+}
+
+// The class that each row is lost to in at least half of the splits into `most` groups of each
+// class, or -1: [rows].
+at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tensor& classes,
+                        const at::Tensor& neighbours, int64_t most, double margin,
+                        const LostClusterOptions& options) {
+  const auto class_count = classes.max().item<int64_t>() + 1;
+  // Splits in which each row is lost to each class.
+  const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
+  for (int64_t own = 0; own < class_count; ++own) {
+    const auto rows = classes.eq(own).nonzero().flatten();
+    const auto groups = std::min(most, rows.numel() / options.least_rows);
+    if (groups < 2) continue;
+    const auto near = neighbours.index_select(0, rows);
+    const auto near_classes = classes.index_select(0, near.flatten()).view_as(near);
+    const auto group_of = at::full({classes.size(0)}, -1, classes.options());
+    for (const auto& one : features) {
+      const auto x = one.index_select(0, rows);
+      for (int64_t split = 0; split < options.splits; ++split) {
+        const auto group =
+            k_means(x, groups, stream_seed(options.seed, static_cast<uint64_t>(split)));
+        group_of.index_copy_(0, rows, group);
+        const auto near_groups = group_of.index_select(0, near.flatten()).view_as(near);
+        const auto other = lost_to(group, near_groups, near_classes, own, groups, class_count,
+                                   margin, options.least_rows)
+                               .index_select(0, group);
+        const auto lost = other.ge(0).nonzero().flatten();
+        votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
+                         at::ones({}, votes.options()), /*accumulate=*/true);
+      }
+    }
+  }
+  const auto [count, to] = votes.max(1);
+  const auto splits = static_cast<int64_t>(features.size()) * options.splits;
+  return at::where(count.gt(0) & count.mul(2).ge(splits), to, -1);
 }
 
 }  // namespace
@@ -120,35 +159,16 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const LostClusterOptions& options) {
   check(features, classes, neighbours, options);
   const at::NoGradGuard no_gradients;
-  const auto class_count = classes.max().item<int64_t>() + 1;
-  // Splits in which each row is lost to each class.
-  const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
-  for (int64_t own = 0; own < class_count; ++own) {
-    const auto rows = classes.eq(own).nonzero().flatten();
-    const auto groups = std::min(options.groups, rows.numel() / options.least_rows);
-    if (groups < 2) continue;
-    const auto near = neighbours.index_select(0, rows);
-    const auto near_classes = classes.index_select(0, near.flatten()).view_as(near);
-    const auto group_of = at::full({classes.size(0)}, -1, classes.options());
+  auto lost = lost_by_most(features, classes, neighbours, options.groups, options.margin, options);
+  if (options.small_groups > 0) {
+    std::vector<at::Tensor> near = {neighbours};
     for (const auto& one : features) {
-      const auto x = one.index_select(0, rows);
-      for (int64_t split = 0; split < options.splits; ++split) {
-        const auto group =
-            k_means(x, groups, stream_seed(options.seed, static_cast<uint64_t>(split)));
-        group_of.index_copy_(0, rows, group);
-        const auto near_groups = group_of.index_select(0, near.flatten()).view_as(near);
-        const auto other =
-            lost_to(group, near_groups, near_classes, own, groups, class_count, options)
-                .index_select(0, group);
-        const auto lost = other.ge(0).nonzero().flatten();
-        votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
-                         at::ones({}, votes.options()), /*accumulate=*/true);
-      }
+      near.push_back(data::nearest_neighbours(one, {.k = neighbours.size(1), .exact = false}));
     }
+    const auto small = lost_by_most(features, classes, at::cat(near, 1), options.small_groups,
+                                    /*margin=*/1, options);
+    lost = at::where(lost.ge(0), lost, small);
   }
-  const auto [most, to] = votes.max(1);
-  const auto splits = static_cast<int64_t>(features.size()) * options.splits;
-  const auto lost = at::where(most.gt(0) & most.mul(2).ge(splits), to, -1);
   const auto moved = at::where(lost.ge(0), lost, classes);
   return neighbour_cut(neighbours, moved) > options.most_cut ? at::full_like(lost, -1) : lost;
 }

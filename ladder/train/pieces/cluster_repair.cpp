@@ -42,15 +42,18 @@ class ClusterRepair : public ObjectivePiece {
       at += number_text(part);
     }
     const auto& clusters = options_.clusters;
-    return {{"weight", number_text(options_.weight)},
-            {"at", at},
-            {"lasts", number_text(options_.lasts)},
-            {"neighbours", std::to_string(near_->options().k)},
-            {"groups", std::to_string(clusters.groups)},
-            {"splits", std::to_string(clusters.splits)},
-            {"margin", number_text(clusters.margin)},
-            {"most cut", number_text(clusters.most_cut)},
-            {"least rows", std::to_string(clusters.least_rows)}};
+    std::map<std::string, std::string> settings = {
+        {"weight", number_text(options_.weight)},
+        {"at", at},
+        {"lasts", number_text(options_.lasts)},
+        {"neighbours", std::to_string(near_->options().k)},
+        {"groups", std::to_string(clusters.groups)},
+        {"splits", std::to_string(clusters.splits)},
+        {"margin", number_text(clusters.margin)},
+        {"most cut", number_text(clusters.most_cut)},
+        {"least rows", std::to_string(clusters.least_rows)}};
+    if (clusters.small_groups > 0) settings["small groups"] = std::to_string(clusters.small_groups);
+    return settings;
   }
 
   std::map<std::string, torch::Tensor> state() override {
