@@ -10,7 +10,8 @@
 // predictions; `others`, images that the other runs put into another class, where all runs share
 // their images. Then what needs labels: the error and the two classes that are confused most, of
 // the validation rows where the run set some aside, else of the test images. Where all runs are
-// judged on the same rows, the last line is the error of their vote (train::vote). Seconds a run.
+// judged on the same rows, the last line is the error of their vote (train::vote). Up to a
+// minute a run.
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/neighbours.h>
