@@ -77,6 +77,8 @@ TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as 
   const auto classes =
       torch::cat({torch::zeros({190}, torch::kInt64), torch::ones({500}, torch::kInt64)});
   const auto neighbours = data::nearest_neighbours(inputs);
+  // After the move the 54 rows lie in another class than their neighbours, more than most_cut
+  // allows.
   const auto find = [&](int64_t small_groups) {
     return lost_clusters(
         {features}, classes, neighbours,
