@@ -28,6 +28,7 @@
 #include <limits>
 #include <numeric>
 
+#include "apps/support/checked_clusters.h"
 #include "apps/support/command_line.h"
 #include "apps/support/moves_text.h"
 #include "apps/support/output.h"
@@ -42,7 +43,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kProgram = "ladder-diagnose";
-constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
 
 struct Row {
   std::string run = {};
@@ -210,8 +210,7 @@ int run(int argc, char** argv) {
     }
     const auto signs = train::run_signs(net, x);
     const auto seen = train::clean_features(net, x);
-    const auto lost =
-        train::lost_clusters(seen.features, seen.classes, nearest, {.small_groups = kSmallGroups});
+    const auto lost = apps::all_lost(seen, nearest);
     if (levels) {
       constexpr int64_t kRows = 1000;
       level_tables +=

@@ -13,7 +13,8 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostLost = 0.5;  // rows of a good run in lost clusters [%]
+constexpr double kMostLost = 0.5;     // rows of a good run in lost clusters [%]
+constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
 
 double share(const CheckedClusters& checked) {
   return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
@@ -35,6 +36,19 @@ std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
   if (rows < kLeastCheckedRows) return {};
   const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
   return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
+}
+
+torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours) {
+  return train::lost_clusters(seen.features, seen.classes, neighbours,
+                              {.small_groups = kSmallGroups});
+}
+
+void move_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
+               const torch::Tensor& lost) {
+  const auto moved = lost.ge(0).nonzero().flatten();
+  const auto sure =
+      torch::one_hot(lost.index_select(0, moved), probabilities.size(1)).to(probabilities);
+  torch::Tensor(probabilities).index_copy_(0, rows.index_select(0, moved), sure);
 }
 
 std::string clusters_sentence(const CheckedClusters& checked, const std::string& run) {

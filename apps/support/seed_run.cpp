@@ -237,6 +237,14 @@ data::Split split_rows(const Experiment& experiment, const runs::RunConfig& conf
   }
 }
 
+std::shared_ptr<data::SharedNeighbours> near_unlabeled(const PlacedData& placed,
+                                                       const runs::RunConfig& config,
+                                                       const torch::Tensor& unlabeled) {
+  if (config.validation == 0) return placed.near;
+  return std::make_shared<data::SharedNeighbours>(placed.train_inputs,
+                                                  unlabeled.to(placed.train_inputs.device()));
+}
+
 void refuse_run_there(const fs::path& folder) {
   throw UsageError(fmt::format(
       "expected an empty folder but got a run in {} (--resume continues it, --out takes "
@@ -292,10 +300,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   options.ranks = place.ranks;
   options.statistics = run.config.statistics.value_or(train::RankStatistics::kLocal);
   options.record = runs::in_folder(folder, {.config = run.json, .resume = flags.resume});
-  // Without validation rows all training rows are unlabeled ones.
-  const auto near = rows.validation.defined() ? std::make_shared<data::SharedNeighbours>(
-                                                    placed.train_inputs, rows.training.unlabeled)
-                                              : placed.near;
+  const auto near = near_unlabeled(placed, flags.config, rows.training.unlabeled);
   const auto classes = net->classes();
   auto objective = runs::objective_of(
       run.config, net, rows.training,

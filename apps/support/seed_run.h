@@ -35,6 +35,12 @@ data::SplitOptions split_options(const runs::RunConfig& config, uint64_t seed);
 /// cannot be divided as the settings ask.
 data::Split split_rows(const Experiment& experiment, const runs::RunConfig& config, uint64_t seed);
 
+/// Return the neighbours of the unlabeled rows `unlabeled` of a run: those of all training rows
+/// where it has no validation rows, since all are unlabeled ones then.
+std::shared_ptr<data::SharedNeighbours> near_unlabeled(const PlacedData& placed,
+                                                       const runs::RunConfig& config,
+                                                       const torch::Tensor& unlabeled);
+
 /// Where a run is recorded, and what it differs by from the first start of its seed.
 struct RunPlace {
   std::filesystem::path folder = {};

@@ -4,13 +4,16 @@
 #include <fmt/ranges.h>
 #include <ladder/train/agreed_labels.h>
 #include <ladder/train/evaluate.h>
+#include <ladder/train/lost_clusters.h>
 #include <ladder/train/run_signs.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
+#include "apps/support/moves_text.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/recorded_run.h"
@@ -20,6 +23,38 @@ namespace ladder::apps {
 namespace fs = std::filesystem;
 
 namespace {
+
+// The unlabeled rows of a run, and their neighbours.
+struct UnlabeledRows {
+  torch::Tensor rows;  // int64, on the CPU
+  std::shared_ptr<data::SharedNeighbours> near;
+};
+
+UnlabeledRows unlabeled_rows(const Experiment& experiment, const PlacedData& placed,
+                             const TrainingFlags& flags, uint64_t seed) {
+  const auto rows = split_rows(experiment, flags.config, seed).unlabeled;
+  return {.rows = rows, .near = near_unlabeled(placed, flags.config, rows)};
+}
+
+// The probabilities of a teacher for all rows of `inputs`, on the CPU. Where near rows share their
+// class, unlabeled rows whose clusters lie in another class get that one for certain: a network
+// learns such a cluster from its teacher, since it looks like any other.
+torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const UnlabeledRows& unlabeled,
+                      const Experiment& experiment, const std::string& name, bool quiet) {
+  auto told = train::probabilities(teacher, inputs).cpu();
+  if (!experiment.near_rows_share_class || !teacher->has_decoder() ||
+      unlabeled.rows.numel() < kLeastCheckedRows) {
+    return told;
+  }
+  const auto seen = train::clean_features(teacher, inputs, unlabeled.rows.to(inputs.device()));
+  const auto lost = all_lost(seen, unlabeled.near->get()).cpu();
+  move_lost(told, unlabeled.rows, lost);
+  const auto moves = moves_text(train::cluster_moves(seen.classes.cpu(), lost));
+  if (!moves.empty()) {
+    ProgressLine(0, quiet).print(fmt::format("moving clusters of {}: {}", name, moves));
+  }
+  return told;
+}
 
 // Labels of the unlabeled rows on which networks agree, -1 for other rows. Says how many there are.
 torch::Tensor agreed_among(const std::vector<torch::Tensor>& probabilities,
@@ -122,13 +157,13 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
              uint64_t seed, const fs::path& folder) {
   auto teachers = folder;
   teachers += ".teachers";
-  const auto unlabeled = split_rows(experiment, flags.config, seed).unlabeled;
+  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
   std::vector<torch::Tensor> probabilities;
   for (int64_t teacher = 1; teacher <= flags.config.teachers; ++teacher) {
     const auto place = teachers / std::to_string(teacher);
-    auto run =
-        seed_run(experiment, placed, flags, seed,
-                 {.folder = place, .start = teacher, .name = fmt::format("teacher {}", teacher)});
+    const auto name = fmt::format("teacher {}", teacher);
+    auto run = seed_run(experiment, placed, flags, seed,
+                        {.folder = place, .start = teacher, .name = name});
     TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ", place.string(),
                 " but it is gone (remove the folder to train it again).");
     auto result = run.trainer->run();
@@ -136,13 +171,15 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
       return {.stopped =
                   SeedResult{.config = run.config, .result = std::move(result), .folder = place}};
     }
-    probabilities.push_back(train::probabilities(run.net, placed.train_inputs).cpu());
+    probabilities.push_back(
+        told_by(run.net, placed.train_inputs, unlabeled, experiment, name, flags.quiet));
   }
-  return {.labels = agreed_among(probabilities, unlabeled, flags)};
+  return {.labels = agreed_among(probabilities, unlabeled.rows, flags)};
 }
 
 torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
                             const TrainingFlags& flags, uint64_t seed) {
+  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
   std::vector<torch::Tensor> probabilities;
   for (const auto& given : flags.taught_by) {
     const auto of_seed = given / fmt::format("seed-{}", seed);
@@ -153,11 +190,12 @@ torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& plac
     std::vector<int64_t> shape = {-1};
     const auto& row = config.network.input_shape;
     shape.insert(shape.end(), row.begin(), row.end());
-    const auto inputs = placed.train_inputs.reshape(shape);
+    const auto inputs =
+        train::network_inputs(placed.train_inputs.reshape(shape)).to(torch::kFloat32);
     probabilities.push_back(
-        train::probabilities(net, train::network_inputs(inputs).to(torch::kFloat32)).cpu());
+        told_by(net, inputs, unlabeled, experiment, folder.string(), flags.quiet));
   }
-  return agreed_among(probabilities, split_rows(experiment, flags.config, seed).unlabeled, flags);
+  return agreed_among(probabilities, unlabeled.rows, flags);
 }
 
 }  // namespace ladder::apps

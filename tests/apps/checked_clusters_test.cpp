@@ -67,6 +67,22 @@ TEST_CASE("check_clusters says nothing of few rows", "[apps]") {
   REQUIRE_FALSE(check_clusters(few, data::nearest_neighbours(few.features[0])));
 }
 
+TEST_CASE("move_lost makes a teacher say the class that a lost cluster belongs to", "[apps]") {
+  const auto rows = rows_with_lost(30);
+  const auto lost = all_lost(rows.seen, rows.neighbours);
+  auto right = torch::full({1100}, -1, torch::kInt64);
+  right.narrow(0, 470, 30).zero_();
+  REQUIRE(lost.equal(right));
+  // The rows are those from 50 on of a teacher that gives .9 to what it says.
+  const auto says = torch::cat({torch::zeros({50}, torch::kInt64), rows.seen.classes});
+  const auto before = torch::one_hot(says, 2).to(torch::kFloat32) * 0.8 + 0.1;
+  const auto told = before.clone();
+  move_lost(told, torch::arange(50, 1150), lost);
+  auto expected = before.clone();
+  expected.narrow(0, 520, 30).copy_(torch::tensor({1.F, 0.F}));
+  REQUIRE(told.equal(expected));
+}
+
 TEST_CASE("clusters.json is read as it was written, and the run stands in the report", "[apps]") {
   const TemporaryFolder folder;
   const auto seed = folder / "seed-1";
