@@ -142,14 +142,15 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
 
 // Train the run of the teaching recipe into `folder`, or what is missing of it. Return its result
 // where it was interrupted.
-std::optional<SeedResult> train_teacher(const Experiment& experiment, const TrainingFlags& flags,
-                                        uint64_t seed, const fs::path& folder) {
+std::optional<SeedResult> train_teacher(const Experiment& experiment, const PlacedData& placed,
+                                        const TrainingFlags& flags, uint64_t seed,
+                                        const fs::path& folder) {
   if (flags.resume && fs::exists(folder / "result.json")) return std::nullopt;
   auto teacher = teacher_flags(flags);
   teacher.out = folder;
   auto one = experiment;
   one.build = [network = runs::network_of(teacher.config)] { return models::network(network); };
-  auto ended = run_alone(one, place(one.data, teacher.config), teacher, seed, {});
+  auto ended = run_alone(one, place_again(placed, one.data, teacher.config), teacher, seed, {});
   if (ended.result.status == train::TrainStatus::kInterrupted) return ended;
   if (!flags.quiet) print(outcome(ended));
   return std::nullopt;
@@ -167,10 +168,10 @@ std::optional<SeedResult> learn_from_runs(const Experiment& experiment, const Pl
   if (!flags.teacher.empty()) {
     auto teacher = place.folder;
     teacher += ".teacher";
-    if (auto stopped = train_teacher(experiment, flags, seed, teacher)) return stopped;
+    if (auto stopped = train_teacher(experiment, placed, flags, seed, teacher)) return stopped;
     flags.taught_by = {teacher};
   }
-  place.taught = taught_labels(experiment, placed, flags, seed);
+  place.taught = taught_labels(experiment, placed, flags, seed, place.folder);
   return std::nullopt;
 }
 

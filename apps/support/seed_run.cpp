@@ -26,16 +26,11 @@ namespace fs = std::filesystem;
 // Return rows on the device and in the type of the network. A GPU keeps bytes and scales each
 // batch.
 torch::Tensor rows_for_network(const torch::Tensor& inputs, const runs::RunConfig& config) {
-  std::vector<int64_t> shape = {inputs.size(0)};
-  shape.insert(shape.end(), config.network.input_shape.begin(), config.network.input_shape.end());
+  const auto rows = in_shape(inputs, config);
   const auto type = models::dtype(config.precision);
-  const bool bytes = inputs.scalar_type() == torch::kUInt8;
-  if (bytes && config.device.is_cuda() && type == torch::kFloat32) {
-    return inputs.reshape(shape).to(config.device);
-  }
-  return (bytes ? data::to_unit_float(inputs, type) : inputs)
-      .reshape(shape)
-      .to(config.device, type);
+  const bool bytes = rows.scalar_type() == torch::kUInt8;
+  if (bytes && config.device.is_cuda() && type == torch::kFloat32) return rows.to(config.device);
+  return (bytes ? data::to_unit_float(rows, type) : rows).to(config.device, type);
 }
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -212,6 +207,13 @@ std::string look_text(const train::ClusterLook& look) {
 
 }  // namespace
 
+torch::Tensor in_shape(const torch::Tensor& rows, const runs::RunConfig& config) {
+  std::vector<int64_t> shape = {rows.size(0)};
+  const auto& row = config.network.input_shape;
+  shape.insert(shape.end(), row.begin(), row.end());
+  return rows.reshape(shape);
+}
+
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
   const auto train = rows_for_network(data.train.inputs, config);
   return {.train_inputs = train,
@@ -219,6 +221,18 @@ PlacedData place(const data::TrainTest& data, const runs::RunConfig& config) {
           .test_inputs = rows_for_network(data.test.inputs, config),
           .test_labels = data.test.labels.to(config.device),
           .near = std::make_shared<data::SharedNeighbours>(train)};
+}
+
+PlacedData place_again(const PlacedData& placed, const data::TrainTest& data,
+                       const runs::RunConfig& config) {
+  const auto there = placed.train_inputs.scalar_type();
+  const auto type = models::dtype(config.precision);
+  const bool bytes = there == torch::kUInt8 && type == torch::kFloat32;
+  if (there != type && !bytes) return place(data, config);
+  auto again = placed;
+  again.train_inputs = in_shape(placed.train_inputs, config);
+  again.test_inputs = in_shape(placed.test_inputs, config);
+  return again;
 }
 
 data::SplitOptions split_options(const runs::RunConfig& config, uint64_t seed) {

@@ -28,6 +28,14 @@ struct PlacedData {
 
 PlacedData place(const data::TrainTest& data, const runs::RunConfig& config);
 
+/// Return data that are placed already for a run of another network on the same device: the same
+/// memory and neighbours in another shape. Copies `data` anew only for another type of values.
+PlacedData place_again(const PlacedData& placed, const data::TrainTest& data,
+                       const runs::RunConfig& config);
+
+/// Return rows [n, ...] in the shape that the network of a run takes, [n, input shape].
+torch::Tensor in_shape(const torch::Tensor& rows, const runs::RunConfig& config);
+
 /// Return how the settings of a run divide its training rows.
 data::SplitOptions split_options(const runs::RunConfig& config, uint64_t seed);
 

@@ -2,15 +2,19 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <ladder/io/tensor_file.h>
+#include <ladder/io/text_file.h>
 #include <ladder/train/agreed_labels.h>
 #include <ladder/train/evaluate.h>
 #include <ladder/train/lost_clusters.h>
 #include <ladder/train/run_signs.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apps/support/cached_tensors.h"
 #include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
 #include "apps/support/moves_text.h"
@@ -56,17 +60,48 @@ torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const Unlabe
   return told;
 }
 
-// Labels of the unlabeled rows on which networks agree, -1 for other rows. Says how many there are.
-torch::Tensor agreed_among(const std::vector<torch::Tensor>& probabilities,
-                           const torch::Tensor& unlabeled, const TrainingFlags& flags) {
-  const auto agreed = train::agreed_labels(probabilities, flags.config.teacher_confidence);
-  auto labels = torch::full_like(agreed, -1);
-  labels.index_copy_(0, unlabeled, agreed.index_select(0, unlabeled));
-  const auto teachers = probabilities.size();
-  ProgressLine(0, flags.quiet)
-      .print(fmt::format("{} teacher{} the class of {} of {} rows", teachers,
-                         teachers == 1 ? " is sure of" : "s agree on",
-                         labels.ge(0).sum().item<int64_t>(), unlabeled.numel()));
+// What decides which rows are labeled: "--seed 4 --labels 20 --validation 50".
+std::string draw_text(const runs::RunConfig& config, uint64_t seed) {
+  return fmt::format("--seed {} --labels {}{} --validation {}", seed,
+                     runs::labels_text(config.labels), config.balanced ? "" : " --unbalanced",
+                     config.validation);
+}
+
+// A run that labels rows of another: its folder and its name in what is printed.
+struct Teacher {
+  fs::path folder;
+  std::string name;
+};
+
+// The labels of the unlabeled rows on which finished runs agree, -1 for other rows; `told` are
+// their probabilities, in the same order. They are kept in the folder of the run, since a run that
+// goes on needs the same labels to the last, and another number of threads may change some.
+torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
+                           const std::function<std::vector<torch::Tensor>()>& told,
+                           const UnlabeledRows& unlabeled, const TrainingFlags& flags,
+                           uint64_t seed, const fs::path& folder) {
+  const auto confidence = flags.config.teacher_confidence;
+  auto about = fmt::format("labels of confidence {} for {}, of runs", confidence,
+                           draw_text(flags.config, seed));
+  for (const auto& teacher : teachers) {
+    const auto run = io::read_text(teacher.folder / "config.json") +
+                     io::read_text(teacher.folder / "result.json");
+    about += " " + fingerprint(io::text_tensor(run));
+  }
+  ProgressLine line(0, flags.quiet);
+  const auto make = [&]() -> io::TensorMap {
+    const auto agreed = train::agreed_labels(told(), confidence);
+    const auto labels = torch::full_like(agreed, -1);
+    const auto& rows = unlabeled.rows;
+    return {{"labels", labels.index_copy_(0, rows, agreed.index_select(0, rows))}};
+  };
+  const auto labels =
+      load_or_make({.folder = folder, .stem = "taught", .about = about}, make,
+                   [&line](const std::string& text) { line.print("note: " + text); })
+          .at("labels");
+  line.print(fmt::format("{} teacher{} the class of {} of {} rows", teachers.size(),
+                         teachers.size() == 1 ? " is sure of" : "s agree on",
+                         labels.ge(0).sum().item<int64_t>(), unlabeled.rows.numel()));
   return labels;
 }
 
@@ -85,16 +120,11 @@ runs::RunConfig config_of_teacher(const fs::path& folder, const Experiment& expe
         fmt::format("expected a run on the same data to learn from but got other data in {}.",
                     folder.string()));
   }
-  const auto draw = [](const runs::RunConfig& one, uint64_t of_seed) {
-    return fmt::format("--seed {} --labels {}{} --validation {}", of_seed,
-                       runs::labels_text(one.labels), one.balanced ? "" : " --unbalanced",
-                       one.validation);
-  };
-  const auto there = draw(config, config.seed.value_or(1));
-  if (there != draw(here, seed)) {
+  const auto there = draw_text(config, config.seed.value_or(1));
+  if (there != draw_text(here, seed)) {
     throw UsageError(fmt::format(
         "expected a run from the same labels to learn from ({}) but got one with {} in {}.",
-        draw(here, seed), there, folder.string()));
+        draw_text(here, seed), there, folder.string()));
   }
   return config;
 }
@@ -155,47 +185,59 @@ std::optional<SeedResult> choose_candidate(const Experiment& experiment, const P
 
 Taught teach(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
              uint64_t seed, const fs::path& folder) {
-  auto teachers = folder;
-  teachers += ".teachers";
-  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
-  std::vector<torch::Tensor> probabilities;
-  for (int64_t teacher = 1; teacher <= flags.config.teachers; ++teacher) {
-    const auto place = teachers / std::to_string(teacher);
-    const auto name = fmt::format("teacher {}", teacher);
-    auto run = seed_run(experiment, placed, flags, seed,
-                        {.folder = place, .start = teacher, .name = name});
-    TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ", place.string(),
+  auto place = folder;
+  place += ".teachers";
+  std::vector<Teacher> teachers;
+  std::vector<Ladder> nets;
+  for (int64_t i = 1; i <= flags.config.teachers; ++i) {
+    teachers.push_back({.folder = place / std::to_string(i), .name = fmt::format("teacher {}", i)});
+    const auto& [there, name] = teachers.back();
+    auto run =
+        seed_run(experiment, placed, flags, seed, {.folder = there, .start = i, .name = name});
+    TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ", there.string(),
                 " but it is gone (remove the folder to train it again).");
     auto result = run.trainer->run();
     if (result.status == train::TrainStatus::kInterrupted) {
       return {.stopped =
-                  SeedResult{.config = run.config, .result = std::move(result), .folder = place}};
+                  SeedResult{.config = run.config, .result = std::move(result), .folder = there}};
     }
-    probabilities.push_back(
-        told_by(run.net, placed.train_inputs, unlabeled, experiment, name, flags.quiet));
+    nets.push_back(run.net);
   }
-  return {.labels = agreed_among(probabilities, unlabeled.rows, flags)};
+  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
+  const auto told = [&] {
+    std::vector<torch::Tensor> all;
+    for (size_t i = 0; i < nets.size(); ++i) {
+      all.push_back(told_by(nets[i], placed.train_inputs, unlabeled, experiment, teachers[i].name,
+                            flags.quiet));
+    }
+    return all;
+  };
+  return {.labels = agreed_among(teachers, told, unlabeled, flags, seed, folder)};
 }
 
 torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
-                            const TrainingFlags& flags, uint64_t seed) {
-  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
-  std::vector<torch::Tensor> probabilities;
+                            const TrainingFlags& flags, uint64_t seed, const fs::path& folder) {
+  std::vector<Teacher> teachers;
+  std::vector<runs::RunConfig> configs;
   for (const auto& given : flags.taught_by) {
     const auto of_seed = given / fmt::format("seed-{}", seed);
-    const auto folder = fs::exists(of_seed) ? of_seed : given;
-    const auto config = config_of_teacher(folder, experiment, flags, seed);
-    auto net = recorded_network(folder, config);
-    net->to(flags.config.device);
-    std::vector<int64_t> shape = {-1};
-    const auto& row = config.network.input_shape;
-    shape.insert(shape.end(), row.begin(), row.end());
-    const auto inputs =
-        train::network_inputs(placed.train_inputs.reshape(shape)).to(torch::kFloat32);
-    probabilities.push_back(
-        told_by(net, inputs, unlabeled, experiment, folder.string(), flags.quiet));
+    const auto there = fs::exists(of_seed) ? of_seed : given;
+    configs.push_back(config_of_teacher(there, experiment, flags, seed));
+    teachers.push_back({.folder = there, .name = there.string()});
   }
-  return agreed_among(probabilities, unlabeled.rows, flags);
+  const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
+  const auto told = [&] {
+    std::vector<torch::Tensor> all;
+    for (size_t i = 0; i < teachers.size(); ++i) {
+      auto net = recorded_network(teachers[i].folder, configs[i]);
+      net->to(flags.config.device);
+      const auto inputs =
+          train::network_inputs(in_shape(placed.train_inputs, configs[i])).to(torch::kFloat32);
+      all.push_back(told_by(net, inputs, unlabeled, experiment, teachers[i].name, flags.quiet));
+    }
+    return all;
+  };
+  return agreed_among(teachers, told, unlabeled, flags, seed, folder);
 }
 
 }  // namespace ladder::apps

@@ -26,15 +26,18 @@ struct Taught {
 };
 
 /// Train `teachers` whole runs of a seed, from the same labels, in FOLDER.teachers/1, 2, ..., and
-/// return the labels on which they agree (train::agreed_labels). Validation rows get none. Prints
-/// how many there are.
+/// return the labels on which they agree (train::agreed_labels). Validation rows get none. Where
+/// near rows share their class, clusters that a teacher put into another class move first
+/// (all_lost). The labels are kept in FOLDER/taught-*.pt, for a run that goes on later. Prints how
+/// many there are.
 Taught teach(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
              uint64_t seed, const std::filesystem::path& folder);
 
 /// Return the labels of the training rows on which the finished runs of `--taught-by` agree, int64,
-/// -1 for other rows. Prints how many there are. Errors (UsageError): a folder without a finished
-/// run; one on other data or from other labels.
+/// -1 for other rows; the rest as above, for the run in `folder`. Errors (UsageError): a folder
+/// without a finished run; one on other data or from other labels.
 torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
-                            const TrainingFlags& flags, uint64_t seed);
+                            const TrainingFlags& flags, uint64_t seed,
+                            const std::filesystem::path& folder);
 
 }  // namespace ladder::apps

@@ -590,6 +590,17 @@ TEST_CASE("ladder-mnist: finished runs label rows for another network", "[cli]")
   CHECK(without.status == 2);
   CHECK(without.err.find("taught") != std::string::npos);
   CHECK(place.run("student", flags + taught_by(runs) + Arguments{"--resume"}).status == 0);
+  // They are kept with it: to go on, it does not ask its teacher again, of which only
+  // settings and result are compared.
+  fs::remove(place.file("student", "result.json"));
+  const auto teacher = place.file("runs/seed-4", "checkpoint.pt");
+  fs::rename(teacher, place.folder / "teacher.pt");
+  std::ofstream(teacher) << "no checkpoint";
+  CHECK(place.run("student", flags + taught_by(runs) + Arguments{"--resume"}).status == 0);
+  const auto asked = place.run("again", flags + taught_by(runs));
+  CHECK(asked.status == 1);
+  CHECK(asked.err.find(teacher.string()) != std::string::npos);
+  fs::rename(place.folder / "teacher.pt", teacher);
 
   const auto own = (place.folder / "runs" / "seed-3").string();
   const auto other_labels = place.run("other", flags + taught_by(own));
