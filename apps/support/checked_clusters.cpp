@@ -43,12 +43,10 @@ torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& ne
                               {.small_groups = kSmallGroups});
 }
 
-void move_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
-               const torch::Tensor& lost) {
-  const auto moved = lost.ge(0).nonzero().flatten();
-  const auto sure =
-      torch::one_hot(lost.index_select(0, moved), probabilities.size(1)).to(probabilities);
-  torch::Tensor(probabilities).index_copy_(0, rows.index_select(0, moved), sure);
+void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
+                const torch::Tensor& lost) {
+  const auto doubtful = rows.index_select(0, lost.ge(0).nonzero().flatten());
+  torch::Tensor(probabilities).index_fill_(0, doubtful, 0);
 }
 
 std::string clusters_sentence(const CheckedClusters& checked, const std::string& run) {

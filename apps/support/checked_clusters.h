@@ -35,11 +35,11 @@ std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
 /// longer than the check: some ten seconds for 60,000 digits on two threads.
 torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours);
 
-/// Give rows in lost clusters the probability 1 for the class that these belong to.
+/// Set the probabilities of rows in lost clusters to 0, so that nobody takes them for labels.
 /// `probabilities`: [n, classes], changed in place; `rows`: the rows of it that were looked at,
 /// int64 [m]; `lost`: int64 [m], as lost_clusters returns it. All on the CPU.
-void move_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
-               const torch::Tensor& lost);
+void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
+                const torch::Tensor& lost);
 
 /// Return a sentence, without its full stop, on clusters in the wrong class; empty without any.
 /// `run`: the subject of one that looks left behind, such as "seed 3".

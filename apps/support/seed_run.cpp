@@ -26,11 +26,13 @@ namespace fs = std::filesystem;
 // Return rows on the device and in the type of the network. A GPU keeps bytes and scales each
 // batch.
 torch::Tensor rows_for_network(const torch::Tensor& inputs, const runs::RunConfig& config) {
-  const auto rows = in_shape(inputs, config);
   const auto type = models::dtype(config.precision);
-  const bool bytes = rows.scalar_type() == torch::kUInt8;
-  if (bytes && config.device.is_cuda() && type == torch::kFloat32) return rows.to(config.device);
-  return (bytes ? data::to_unit_float(rows, type) : rows).to(config.device, type);
+  const bool bytes = inputs.scalar_type() == torch::kUInt8;
+  if (bytes && config.device.is_cuda() && type == torch::kFloat32) {
+    return in_shape(inputs, config).to(config.device);
+  }
+  return in_shape(bytes ? data::to_unit_float(inputs, type) : inputs, config)
+      .to(config.device, type);
 }
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }

@@ -41,8 +41,9 @@ UnlabeledRows unlabeled_rows(const Experiment& experiment, const PlacedData& pla
 }
 
 // The probabilities of a teacher for all rows of `inputs`, on the CPU. Where near rows share their
-// class, unlabeled rows whose clusters lie in another class get that one for certain: a network
-// learns such a cluster from its teacher, since it looks like any other.
+// class, they are 0 for unlabeled rows whose clusters lie in another class: a network would learn
+// such a cluster from its teacher, since it looks like any other, and without labels it decides by
+// what it sees itself.
 torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const UnlabeledRows& unlabeled,
                       const Experiment& experiment, const std::string& name, bool quiet) {
   auto told = train::probabilities(teacher, inputs).cpu();
@@ -52,10 +53,11 @@ torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const Unlabe
   }
   const auto seen = train::clean_features(teacher, inputs, unlabeled.rows.to(inputs.device()));
   const auto lost = all_lost(seen, unlabeled.near->get()).cpu();
-  move_lost(told, unlabeled.rows, lost);
+  doubt_lost(told, unlabeled.rows, lost);
   const auto moves = moves_text(train::cluster_moves(seen.classes.cpu(), lost));
   if (!moves.empty()) {
-    ProgressLine(0, quiet).print(fmt::format("moving clusters of {}: {}", name, moves));
+    ProgressLine(0, quiet).print(
+        fmt::format("no labels for clusters of {} that lie in another class: {}", name, moves));
   }
   return told;
 }
@@ -84,9 +86,10 @@ torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
   auto about = fmt::format("labels of confidence {} for {}, of runs", confidence,
                            draw_text(flags.config, seed));
   for (const auto& teacher : teachers) {
-    const auto run = io::read_text(teacher.folder / "config.json") +
-                     io::read_text(teacher.folder / "result.json");
-    about += " " + fingerprint(io::text_tensor(run));
+    for (const auto* const file : {"config.json", "result.json"}) {
+      const auto text = io::read_text(teacher.folder / file);
+      about += fmt::format(" {}", fingerprint(io::text_tensor(text)));
+    }
   }
   ProgressLine line(0, flags.quiet);
   const auto make = [&]() -> io::TensorMap {
@@ -97,7 +100,7 @@ torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
   };
   const auto labels =
       load_or_make({.folder = folder, .stem = "taught", .about = about}, make,
-                   [&line](const std::string& text) { line.print("note: " + text); })
+                   [&line](const std::string& text) { line.print(fmt::format("note: {}", text)); })
           .at("labels");
   line.print(fmt::format("{} teacher{} the class of {} of {} rows", teachers.size(),
                          teachers.size() == 1 ? " is sure of" : "s agree on",

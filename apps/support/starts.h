@@ -27,9 +27,9 @@ struct Taught {
 
 /// Train `teachers` whole runs of a seed, from the same labels, in FOLDER.teachers/1, 2, ..., and
 /// return the labels on which they agree (train::agreed_labels). Validation rows get none. Where
-/// near rows share their class, clusters that a teacher put into another class move first
-/// (all_lost). The labels are kept in FOLDER/taught-*.pt, for a run that goes on later. Prints how
-/// many there are.
+/// near rows share their class, rows in clusters that a teacher put into another class get none
+/// either (all_lost). The labels are kept in FOLDER/taught-*.pt, for a run that goes on later.
+/// Prints how many there are.
 Taught teach(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
              uint64_t seed, const std::filesystem::path& folder);
 

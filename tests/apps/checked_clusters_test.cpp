@@ -1,6 +1,7 @@
 #include <apps/support/checked_clusters.h>
 #include <apps/support/report/run_report.h>
 #include <ladder/data/neighbours.h>
+#include <ladder/train/agreed_labels.h>
 #include <tests/support/catch.h>
 #include <tests/support/paths.h>
 #include <tests/support/temporary_folder.h>
@@ -67,7 +68,7 @@ TEST_CASE("check_clusters says nothing of few rows", "[apps]") {
   REQUIRE_FALSE(check_clusters(few, data::nearest_neighbours(few.features[0])));
 }
 
-TEST_CASE("move_lost makes a teacher say the class that a lost cluster belongs to", "[apps]") {
+TEST_CASE("doubt_lost leaves the rows of lost clusters without labels", "[apps]") {
   const auto rows = rows_with_lost(30);
   const auto lost = all_lost(rows.seen, rows.neighbours);
   auto right = torch::full({1100}, -1, torch::kInt64);
@@ -77,10 +78,13 @@ TEST_CASE("move_lost makes a teacher say the class that a lost cluster belongs t
   const auto says = torch::cat({torch::zeros({50}, torch::kInt64), rows.seen.classes});
   const auto before = torch::one_hot(says, 2).to(torch::kFloat32) * 0.8 + 0.1;
   const auto told = before.clone();
-  move_lost(told, torch::arange(50, 1150), lost);
+  doubt_lost(told, torch::arange(50, 1150), lost);
   auto expected = before.clone();
-  expected.narrow(0, 520, 30).copy_(torch::tensor({1.F, 0.F}));
+  expected.narrow(0, 520, 30).zero_();
   REQUIRE(told.equal(expected));
+  const auto labels = train::agreed_labels({told}, 0.85);
+  REQUIRE(labels.narrow(0, 520, 30).eq(-1).all().item<bool>());
+  REQUIRE(labels.ge(0).sum().item<int64_t>() == 1120);
 }
 
 TEST_CASE("clusters.json is read as it was written, and the run stands in the report", "[apps]") {
