@@ -46,7 +46,7 @@ torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& ne
 void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,
                 const torch::Tensor& lost) {
   const auto doubtful = rows.index_select(0, lost.ge(0).nonzero().flatten());
-  torch::Tensor(probabilities).index_fill_(0, doubtful, 0);
+  probabilities.index_fill_(0, doubtful, 0);
 }
 
 std::string clusters_sentence(const CheckedClusters& checked, const std::string& run) {

@@ -54,10 +54,7 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
 void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder& net,
                   const fs::path& folder, SeedResult& run) {
   const auto& rows = placed.train_inputs;
-  if (!experiment.near_rows_share_class || !net->has_decoder() ||
-      rows.size(0) < kLeastCheckedRows) {
-    return;
-  }
+  if (!clusters_tell(experiment, net, rows.size(0))) return;
   run.clusters = check_clusters(train::clean_features(net, rows), placed.near->get());
   if (run.clusters) write_checked_clusters(folder, *run.clusters);
 }

@@ -261,6 +261,10 @@ std::shared_ptr<data::SharedNeighbours> near_unlabeled(const PlacedData& placed,
                                                   unlabeled.to(placed.train_inputs.device()));
 }
 
+bool clusters_tell(const Experiment& experiment, const Ladder& net, int64_t rows) {
+  return experiment.near_rows_share_class && net->has_decoder() && rows >= kLeastCheckedRows;
+}
+
 void refuse_run_there(const fs::path& folder) {
   throw UsageError(fmt::format(
       "expected an empty folder but got a run in {} (--resume continues it, --out takes "

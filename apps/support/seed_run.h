@@ -49,6 +49,10 @@ std::shared_ptr<data::SharedNeighbours> near_unlabeled(const PlacedData& placed,
                                                        const runs::RunConfig& config,
                                                        const torch::Tensor& unlabeled);
 
+/// True if train::lost_clusters can tell of `rows` rows which clusters the network put into the
+/// wrong class: near rows share their class, levels are denoised, and there are enough rows.
+bool clusters_tell(const Experiment& experiment, const Ladder& net, int64_t rows);
+
 /// Where a run is recorded, and what it differs by from the first start of its seed.
 struct RunPlace {
   std::filesystem::path folder = {};

@@ -47,10 +47,7 @@ UnlabeledRows unlabeled_rows(const Experiment& experiment, const PlacedData& pla
 torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const UnlabeledRows& unlabeled,
                       const Experiment& experiment, const std::string& name, bool quiet) {
   auto told = train::probabilities(teacher, inputs).cpu();
-  if (!experiment.near_rows_share_class || !teacher->has_decoder() ||
-      unlabeled.rows.numel() < kLeastCheckedRows) {
-    return told;
-  }
+  if (!clusters_tell(experiment, teacher, unlabeled.rows.numel())) return told;
   const auto seen = train::clean_features(teacher, inputs, unlabeled.rows.to(inputs.device()));
   const auto lost = all_lost(seen, unlabeled.near->get()).cpu();
   doubt_lost(told, unlabeled.rows, lost);
@@ -75,11 +72,12 @@ struct Teacher {
   std::string name;
 };
 
-// The labels of the unlabeled rows on which finished runs agree, -1 for other rows; `told` are
-// their probabilities, in the same order. They are kept in the folder of the run, since a run that
-// goes on needs the same labels to the last, and another number of threads may change some.
+// The labels of the unlabeled rows on which finished runs agree, -1 for other rows; `told` returns
+// the probabilities of each, by its place. The labels are kept in the folder of the run, since a
+// run that goes on needs the same labels to the last, and another number of threads may change
+// some.
 torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
-                           const std::function<std::vector<torch::Tensor>()>& told,
+                           const std::function<torch::Tensor(size_t)>& told,
                            const UnlabeledRows& unlabeled, const TrainingFlags& flags,
                            uint64_t seed, const fs::path& folder) {
   const auto confidence = flags.config.teacher_confidence;
@@ -93,7 +91,9 @@ torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
   }
   ProgressLine line(0, flags.quiet);
   const auto make = [&]() -> io::TensorMap {
-    const auto agreed = train::agreed_labels(told(), confidence);
+    std::vector<torch::Tensor> all;
+    for (size_t i = 0; i < teachers.size(); ++i) all.push_back(told(i));
+    const auto agreed = train::agreed_labels(all, confidence);
     const auto labels = torch::full_like(agreed, -1);
     const auto& rows = unlabeled.rows;
     return {{"labels", labels.index_copy_(0, rows, agreed.index_select(0, rows))}};
@@ -207,13 +207,9 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
     nets.push_back(run.net);
   }
   const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
-  const auto told = [&] {
-    std::vector<torch::Tensor> all;
-    for (size_t i = 0; i < nets.size(); ++i) {
-      all.push_back(told_by(nets[i], placed.train_inputs, unlabeled, experiment, teachers[i].name,
-                            flags.quiet));
-    }
-    return all;
+  const auto told = [&](size_t i) {
+    return told_by(nets[i], placed.train_inputs, unlabeled, experiment, teachers[i].name,
+                   flags.quiet);
   };
   return {.labels = agreed_among(teachers, told, unlabeled, flags, seed, folder)};
 }
@@ -229,16 +225,12 @@ torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& plac
     teachers.push_back({.folder = there, .name = there.string()});
   }
   const auto unlabeled = unlabeled_rows(experiment, placed, flags, seed);
-  const auto told = [&] {
-    std::vector<torch::Tensor> all;
-    for (size_t i = 0; i < teachers.size(); ++i) {
-      auto net = recorded_network(teachers[i].folder, configs[i]);
-      net->to(flags.config.device);
-      const auto inputs =
-          train::network_inputs(in_shape(placed.train_inputs, configs[i])).to(torch::kFloat32);
-      all.push_back(told_by(net, inputs, unlabeled, experiment, teachers[i].name, flags.quiet));
-    }
-    return all;
+  const auto told = [&](size_t i) {
+    auto net = recorded_network(teachers[i].folder, configs[i]);
+    net->to(flags.config.device);
+    const auto inputs =
+        train::network_inputs(in_shape(placed.train_inputs, configs[i])).to(torch::kFloat32);
+    return told_by(net, inputs, unlabeled, experiment, teachers[i].name, flags.quiet);
   };
   return agreed_among(teachers, told, unlabeled, flags, seed, folder);
 }
