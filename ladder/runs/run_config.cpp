@@ -8,6 +8,7 @@
 #include <ladder/models/combinators.h>
 #include <ladder/train/pieces/cluster_repair.h>
 #include <ladder/train/pieces/early_labels.h>
+#include <ladder/train/pieces/feature_labels.h>
 #include <ladder/train/pieces/imsat.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
@@ -88,6 +89,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("spread", Role::kExperiment, config.pieces.spread);
   visit("neighbours", Role::kExperiment, config.pieces.neighbours);
   visit("repair", Role::kExperiment, config.pieces.repair);
+  visit("feature_labels", Role::kExperiment, config.pieces.feature_labels);
   visit("imsat", Role::kExperiment, config.pieces.imsat);
   visit("imsat_epochs", Role::kExperiment, config.pieces.imsat_epochs);
   visit("imsat_radius", Role::kExperiment, config.pieces.imsat_radius);
@@ -447,6 +449,12 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
                                             .near = parts.near,
                                             .device = config.device,
                                             .on_look = parts.on_look}));
+  }
+  if (config.pieces.feature_labels > 0) {
+    pieces.push_back(train::feature_labels(net, rows.inputs, rows.unlabeled,
+                                           {.weight = config.pieces.feature_labels,
+                                            .device = config.device,
+                                            .on_look = parts.on_feature_look}));
   }
   if (config.pieces.imsat > 0) {
     pieces.push_back(train::imsat(net, rows.inputs, rows.unlabeled,

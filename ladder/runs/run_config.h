@@ -23,7 +23,8 @@
 
 namespace ladder::train {
 struct ClusterLook;
-}
+struct FeatureLook;
+}  // namespace ladder::train
 
 namespace ladder::runs {
 
@@ -112,6 +113,7 @@ struct ObjectiveParts {
   std::shared_ptr<data::SharedNeighbours> near = {};
   std::function<torch::Tensor()> guess = {};                    ///< of train::early_labels
   std::function<void(const train::ClusterLook&)> on_look = {};  ///< of train::cluster_repair
+  std::function<void(const train::FeatureLook&)> on_feature_look = {};  ///< of feature_labels
 };
 
 /// The objective to train `net` with: its lambda, fixed or scaled (train::scaled_objective), and

@@ -7,20 +7,14 @@
 #include <algorithm>
 #include <string>
 
-#include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
-#include "ladder/nn/internal/encoder.h"
 #include "ladder/train/internal/k_means.h"
-#include "ladder/train/internal/measured_batches.h"
 #include "ladder/train/run_signs.h"
 
 namespace ladder::train {
 namespace {
-
-// Values of rows [n, units]: feature maps by their means over positions.
-at::Tensor values_of(const at::Tensor& h) { return h.dim() > 2 ? h.flatten(2).mean(2) : h; }
 
 void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
            const at::Tensor& neighbours, const LostClusterOptions& options) {
@@ -112,47 +106,6 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
 }
 
 }  // namespace
-
-CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const torch::Tensor& rows,
-                             uint64_t seed, int64_t batch_size) {
-  TORCH_CHECK(!net.is_empty(), "clean_features: expected a network but got an empty Ladder.");
-  TORCH_CHECK(inputs.defined() && inputs.dim() >= 2,
-              "clean_features: expected inputs [rows, ...] but got ", shape_text(inputs), ".");
-  const auto count = rows.defined() ? rows.numel() : inputs.size(0);
-  TORCH_CHECK(count >= 2 && batch_size >= 2,
-              "clean_features: expected at least 2 rows, in batches of at least 2, but got ", count,
-              " in batches of ", batch_size, ".");
-  const at::NoGradGuard no_gradients;
-  const auto& stages = net->stages;
-  const auto like = any_tensor(stages);
-  const auto top = static_cast<int64_t>(stages.size());
-  const auto middle = top / 2;
-  const auto order = permutation(count, seed).to(inputs.device());
-  std::vector<at::Tensor> classes;
-  std::vector<std::vector<at::Tensor>> parts(middle > 0 ? 2 : 1);
-  for_measured_batches(count, batch_size, [&](int64_t begin, int64_t size) {
-    const auto places = order.narrow(0, begin, size);
-    const auto x =
-        gather_floating_rows(inputs, rows.defined() ? rows.index_select(0, places) : places);
-    auto h = accept_rows("clean_features", "inputs", x, net->options.input_shape, like,
-                         RowUse::kMeasure);
-    auto pass = Pass::clean(h.size(0), Statistics::kBatch);
-    pass.compared = false;
-    for (int64_t level = 0; level <= top; ++level) {
-      if (level > 0) h = stages[static_cast<size_t>(level - 1)]->forward(h, pass).h;
-      if (level == middle) parts.back().push_back(values_of(h));
-      if (level == middle - 1) parts.front().push_back(values_of(h));
-    }
-    classes.push_back(h.argmax(1));
-  });
-  const auto whole = [&](const std::vector<at::Tensor>& shuffled) {
-    const auto all = at::cat(shuffled);
-    return at::empty_like(all).index_copy_(0, order, all);
-  };
-  CleanFeatures out{.classes = whole(classes), .features = {}};
-  for (const auto& part : parts) out.features.push_back(whole(part));
-  return out;
-}
 
 torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const torch::Tensor& classes, const torch::Tensor& neighbours,

@@ -6,24 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ladder/nn/ladder.h"
-
 namespace ladder::train {
-
-/// What a network makes of clean rows.
-struct CleanFeatures {
-  torch::Tensor classes;                ///< predictions, int64 [n]
-  std::vector<torch::Tensor> features;  ///< of the two levels in the middle, [n, units] each
-};
-
-/// Run the rows `rows` (int64 [n]; undefined: all) of `inputs` without noise, in batches of
-/// `batch_size` in an order drawn from `seed`, each normalised by its own statistics. The levels
-/// are L / 2, rounded down, and the one below; feature maps are averaged over their positions.
-/// Computes no gradients and leaves mode and statistics of the network as they are. Errors: an
-/// empty network; fewer than 2 rows, or a batch of fewer.
-CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs,
-                             const torch::Tensor& rows = {}, uint64_t seed = 1,
-                             int64_t batch_size = 1000);
 
 struct LostClusterOptions {
   int64_t groups = 30;      ///< groups that the rows of each class are split into, at least 2

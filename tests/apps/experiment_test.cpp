@@ -79,6 +79,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"spread", 1.0},
                          {"neighbours", 0.0},
                          {"repair", 0.0},
+                         {"feature_labels", 0.0},
                          {"imsat", 0.0},
                          {"imsat_epochs", 10.0},
                          {"imsat_radius", 0.25},
@@ -443,6 +444,24 @@ TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
   }
   const auto last = lines_of(file_bytes(place.file("run", "metrics.jsonl"))).back();
   CHECK(nlohmann::json::parse(last).at("others").at("cluster repair") == 0.0);
+}
+
+TEST_CASE("ladder-mnist: --feature-labels looks once, and counts in the last tenth", "[cli]") {
+  const MnistPlace place;
+  const auto told = place.run("run", {"--feature-labels=1", "--epochs=10"});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  CHECK(place.read("run", "config.json").at("feature_labels") == 1.0);
+  CHECK(told.out.find("after epoch 9, ") != std::string::npos);
+  CHECK(told.out.find(" rows take the class of the rows near them in features") !=
+        std::string::npos);
+  const auto lines = lines_of(file_bytes(place.file("run", "metrics.jsonl")));
+  REQUIRE(lines.size() == 10);
+  for (size_t epoch = 1; epoch <= lines.size(); ++epoch) {
+    const auto cost =
+        nlohmann::json::parse(lines[epoch - 1]).at("others").at("feature label").get<double>();
+    CHECK((cost > 0) == (epoch > 9));
+  }
 }
 
 TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cli]") {

@@ -171,38 +171,3 @@ TEST_CASE("k_means finds blobs that lie apart", "[train]") {
   }
   CHECK(whole >= 1);
 }
-
-TEST_CASE("clean_features are those of the levels in the middle, in the order of the rows",
-          "[train]") {
-  auto net = small_ladder();
-  const auto rows = blobs();
-  const auto& x = rows.training.inputs;
-  const auto seen = train::clean_features(net, x, {}, 1, 300);  // one batch: its statistics
-  auto pass = Pass::clean(x.size(0), Statistics::kBatch);
-  pass.compared = false;
-  const torch::NoGradGuard no_gradients;
-  std::vector<torch::Tensor> levels = {x};
-  for (const auto& stage : net->stages) levels.push_back(stage->forward(levels.back(), pass).h);
-  REQUIRE(levels.size() == 4);
-  REQUIRE(seen.features.size() == 2);
-  require_equal(seen.features[0], x);
-  // The rows run in another order: a sum of 300 of them differs by at most 300 roundings of its
-  // largest term, and values here stay below 10.
-  const double bound = 300 * 10 * std::numeric_limits<float>::epsilon();
-  CHECK(torch::allclose(seen.features[1], levels[1], 0, bound));
-  const auto top = std::get<0>(levels[3].topk(2, 1));
-  const auto clear = (top.select(1, 0) - top.select(1, 1)).gt(100 * bound);
-  CHECK(clear.sum().item<int64_t>() > 150);
-  require_equal(seen.classes.masked_select(clear), levels[3].argmax(1).masked_select(clear));
-  // A choice of rows.
-  const auto some = torch::arange(10, 290, 2);
-  const auto chosen = train::clean_features(net, x, some, 1, 1000);
-  require_equal(chosen.features[0], x.index_select(0, some));
-  CHECK(chosen.classes.numel() == 140);
-  Ladder none(nullptr);
-  CHECK(error_text([&] { train::clean_features(none, x); }) ==
-        "clean_features: expected a network but got an empty Ladder.");
-  CHECK(error_text([&] { train::clean_features(net, x, torch::arange(1)); }) ==
-        "clean_features: expected at least 2 rows, in batches of at least 2, but got 1 in batches "
-        "of 1000.");
-}

@@ -1,0 +1,102 @@
+#include "ladder/train/pieces/feature_labels.h"
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "ladder/train/clean_features.h"
+#include "tests/support/catch.h"
+#include "tests/support/error_text.h"
+#include "tests/support/require_close.h"
+#include "tests/train/blobs.h"
+
+using namespace ladder;
+using namespace ladder::train;
+using namespace ladder::testing;
+
+TEST_CASE("feature_labels is the cross entropy of rows against their smoothed predictions",
+          "[train]") {
+  auto net = small_ladder();
+  const auto data = blobs();
+  const auto& x = data.training.inputs;
+  const auto some = torch::arange(0, 300, 2);
+  std::vector<FeatureLook> looks;
+  const auto piece = feature_labels(net, x, some,
+                                    {.weight = 3,
+                                     .at = {0.5},
+                                     .smoothing = {.k = 5, .rounds = 2},
+                                     .on_look = [&](const auto& look) { looks.push_back(look); }});
+  // 12-16-8-3: the levels L / 2 = 1 and 2.
+  const auto seen = clean_features(net, x, some, {.levels = {1, 2}});
+  const auto expected =
+      smoothed_predictions(seen.features, seen.probabilities, {.k = 5, .rounds = 2}).argmax(1);
+  const auto logits = ops::standard_normal(NoiseDraw{1, 0, {}}, 4, 3, torch::kFloat64);
+  const auto places = torch::tensor({3, 20, 60, 149});  // among the unlabeled rows
+  const StepValues values{.batch = {.unlabeled_rows = some.index_select(0, places)},
+                          .unlabeled_logits = logits};
+  piece->before_step({.step = 49, .steps_per_epoch = 10, .steps = 100});
+  CHECK(piece->cost(values).item<double>() == 0);
+  CHECK(looks.empty());
+  piece->before_step({.step = 50, .steps_per_epoch = 10, .steps = 100});
+  REQUIRE(looks.size() == 1);
+  CHECK(looks[0].epoch == 5);
+  CHECK(looks[0].rows == 150);
+  CHECK(looks[0].moved == expected.ne(seen.classes).sum().item<int64_t>());
+  CHECK(looks[0].moved > 0);  // an untrained network
+  const auto held = expected.index_select(0, places).unsqueeze(1);
+  require_close(piece->cost(values), -3 * torch::log_softmax(logits, 1).gather(1, held).mean());
+  piece->before_step({.step = 60, .steps_per_epoch = 10, .steps = 100});
+  CHECK(piece->cost(values).item<double>() == 0);
+}
+
+TEST_CASE("feature_labels trains, and a resumed run goes on exactly", "[train]") {
+  const OneThread one_thread;
+  const auto data = blobs();
+  const auto train = [&](int64_t stop, double weight) {
+    auto net = small_ladder();
+    const auto piece = feature_labels(net, data.training.inputs, data.training.unlabeled,
+                                      {.weight = weight, .at = {0.25, 0.75}, .lasts = 0.2});
+    return trained_with(net, piece, data, stop);
+  };
+  const auto whole = train(0, 3);
+  require_equal(train(7, 3), whole);   // while the first look counts
+  require_equal(train(18, 3), whole);  // just before the second look
+  CHECK_FALSE(train(0, 0).equal(whole));
+}
+
+TEST_CASE("feature_labels looks at the last hidden level of a shallow network", "[train]") {
+  Ladder net(
+      LadderOptions{.input_shape = {kBlobFeatures}, .lambda = {10, 1, 0.1}},
+      Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 16}),
+             dense_stage({.in_features = 16, .out_features = kBlobClasses, .softmax_top = true})});
+  reset_parameters(*net, 1);
+  const auto data = blobs();
+  int64_t moved = -1;
+  const auto piece =
+      feature_labels(net, data.training.inputs, {},
+                     {.at = {0}, .on_look = [&](const auto& look) { moved = look.moved; }});
+  piece->before_step({.step = 0, .steps_per_epoch = 10, .steps = 100});
+  const auto seen = clean_features(net, data.training.inputs, {}, {.levels = {1}});
+  const auto expected = smoothed_predictions(seen.features, seen.probabilities).argmax(1);
+  CHECK(moved == expected.ne(seen.classes).sum().item<int64_t>());
+}
+
+TEST_CASE("feature_labels says what it expects", "[train]") {
+  const auto net = small_ladder();
+  const auto x = blobs().training.inputs;
+  const auto error = [&](FeatureLabelsOptions options) {
+    return error_text([&] { feature_labels(net, x, {}, options); });
+  };
+  CHECK(error({.weight = -1}) ==
+        "feature_labels: expected a finite weight of at least 0 but got -1.");
+  CHECK(error({.at = {0.5, 0.4}}) ==
+        "feature_labels: expected parts of the run, from 0 to below 1 and ascending, but got 0.5 "
+        "0.4.");
+  CHECK(error({.lasts = 0}) ==
+        "feature_labels: expected a part of the run above 0 for lasts but got 0.");
+  CHECK(error_text([&] { feature_labels(Ladder(nullptr), x, {}); }) ==
+        "feature_labels: expected a network but got an empty Ladder.");
+  CHECK(error_text([&] { feature_labels(net, x, {})->cost({}); }) ==
+        "feature_labels: expected a network with a denoising cost, which runs unlabeled rows, but "
+        "got one without.");
+}
