@@ -221,8 +221,10 @@ def error_text(values, draws):
     """Mean and standard deviation, and their number where not every draw has one."""
     if not values:
         return "not run"
-    spread = (sum((v - mean(values)) ** 2 for v in values) / max(1, len(values) - 1)) ** 0.5
-    text = f"{mean(values):.2f} +- {spread:.2f}"
+    text = f"{mean(values):.2f}"
+    if len(values) > 1:
+        squares = sum((value - mean(values)) ** 2 for value in values)
+        text += f" +- {(squares / (len(values) - 1)) ** 0.5:.2f}"
     return text if len(values) == draws else f"{text} (of {len(values)})"
 
 
