@@ -18,8 +18,8 @@ struct CleanFeatures {
 };
 
 struct CleanFeatureOptions {
-  /// Levels whose features to return, ascending; 0 is the input. Empty: the two in the middle, L /
-  /// 2 rounded down and the one below (for one layer the input alone).
+  /// Levels whose features to return, ascending; 0 is the input. Empty: of L levels above it the
+  /// one in the middle, L / 2 rounded down, and the one below it, if any.
   std::vector<int64_t> levels = {};
   uint64_t seed = 1;          ///< of the order in which rows come into batches
   int64_t batch_size = 1000;  ///< rows of a batch, at least 2
