@@ -71,6 +71,13 @@ def measure(name, ratio, draw, flags):
             "labels": int(known.sum()), "choices": found}
 
 
+def recorded_once(path, measure):
+    """Measure, write the result to path as JSON and return it; return None where path is there already."""
+    if path.exists():
+        return None
+    return tables.written(path, measure())
+
+
 def report(folder):
     from scipy.stats import wilcoxon
 
@@ -113,8 +120,8 @@ def main():
     for draw in range(0 if flags.report else flags.draws):
         for ratio in (int(text) for text in flags.ratios.split(",")):
             for name in flags.tables.split(","):
-                result = tables.recorded_once(flags.out / f"{name}-{ratio}-{draw}.json",
-                                              lambda: measure(name, ratio, draw, flags))
+                result = recorded_once(flags.out / f"{name}-{ratio}-{draw}.json",
+                                       lambda: measure(name, ratio, draw, flags))
                 if result is None:
                     continue
                 print(f"{name}, {ratio} : 1, draw {draw}: " + ", ".join(

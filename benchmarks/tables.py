@@ -33,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from statistics import fmean as mean, stdev
 
 TABLES = ["optdigits", "satimage", "spambase", "splice", "texture", "segment", "twonorm", "penbased",
           "ring", "magic"]
@@ -213,19 +214,17 @@ def values_of(draws, method, place=0):
     return [draw["methods"][method][place] for draw in draws if method in draw["methods"]]
 
 
-def mean(values):
-    return sum(values) / len(values)
+def mean_text(values):
+    """Mean and, of several values, standard deviation."""
+    spread = f" +- {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{spread}"
 
 
 def error_text(values, draws):
-    """Mean and standard deviation, and their number where not every draw has one."""
+    """mean_text, and the number of values where not every draw has one."""
     if not values:
         return "not run"
-    text = f"{mean(values):.2f}"
-    if len(values) > 1:
-        squares = sum((value - mean(values)) ** 2 for value in values)
-        text += f" +- {(squares / (len(values) - 1)) ** 0.5:.2f}"
-    return text if len(values) == draws else f"{text} (of {len(values)})"
+    return mean_text(values) + ("" if len(values) == draws else f" (of {len(values)})")
 
 
 def error_rows(found):
@@ -285,13 +284,6 @@ def report(folder, labels):
     for name, draws in found.items():
         seconds = [values_of(draws, method, 1) for method in timed]
         print(f"| {name} | " + " | ".join(f"{mean(v):.1f}" if v else "not run" for v in seconds) + " |")
-
-
-def recorded_once(path, measure):
-    """Measure, write the result to path as JSON and return it; return None where path is there already."""
-    if path.exists():
-        return None
-    return written(path, measure())
 
 
 def written(path, result):

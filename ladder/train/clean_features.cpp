@@ -25,8 +25,8 @@ std::vector<int64_t> levels_of(const CleanFeatureOptions& options, int64_t top) 
     return middle > 0 ? std::vector<int64_t>{middle - 1, middle} : std::vector<int64_t>{0};
   }
   const auto& levels = options.levels;
-  TORCH_CHECK(std::is_sorted(levels.begin(), levels.end(), std::less_equal<>()) &&
-                  levels.front() >= 0 && levels.back() <= top,
+  const auto stop = std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>());
+  TORCH_CHECK(stop == levels.end() && levels.front() >= 0 && levels.back() <= top,
               "clean_features: expected ascending levels in 0..", top, " but got ", levels, ".");
   return levels;
 }

@@ -10,6 +10,7 @@
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
+#include "ladder/train/internal/feature_checks.h"
 #include "ladder/train/internal/k_means.h"
 #include "ladder/train/run_signs.h"
 
@@ -23,12 +24,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               "lost_clusters: expected int64 classes [rows], from 0, but got ", shape_text(classes),
               ".");
   const auto n = classes.size(0);
-  TORCH_CHECK(!features.empty(), "lost_clusters: expected features but got none.");
-  for (const auto& one : features) {
-    TORCH_CHECK(one.defined() && one.dim() == 2 && one.size(0) == n && one.is_floating_point(),
-                "lost_clusters: expected floating features [", n, ", units] but got ",
-                shape_text(one), ".");
-  }
+  check_features("lost_clusters", features, n);
   TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.size(0) == n &&
                   neighbours.size(1) > 0 && neighbours.scalar_type() == at::kLong,
               "lost_clusters: expected int64 neighbours [", n, ", k] but got ",

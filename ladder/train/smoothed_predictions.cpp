@@ -6,11 +6,11 @@
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/data/neighbours.h"
+#include "ladder/train/internal/feature_checks.h"
+#include "ladder/train/internal/unit_rows.h"
 
 namespace ladder::train {
 namespace {
-
-constexpr double kLeastNorm = 1e-9;  // of features less their mean
 
 void check(const std::vector<at::Tensor>& features, const at::Tensor& probabilities,
            const SmoothingOptions& options) {
@@ -18,13 +18,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& probabilit
                   probabilities.is_floating_point(),
               "smoothed_predictions: expected floating probabilities [rows, classes] but got ",
               shape_text(probabilities), ".");
-  const auto n = probabilities.size(0);
-  TORCH_CHECK(!features.empty(), "smoothed_predictions: expected features but got none.");
-  for (const auto& one : features) {
-    TORCH_CHECK(one.defined() && one.dim() == 2 && one.size(0) == n && one.is_floating_point(),
-                "smoothed_predictions: expected floating features [", n, ", units] but got ",
-                shape_text(one), ".");
-  }
+  check_features("smoothed_predictions", features, probabilities.size(0));
   TORCH_CHECK(options.k >= 1, "smoothed_predictions: expected k of at least 1 but got ", options.k,
               ".");
   TORCH_CHECK(options.rounds >= 1, "smoothed_predictions: expected at least 1 round but got ",
@@ -34,9 +28,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& probabilit
 // The nearest rows of each by the cosine of their features: of unit vectors those with the largest
 // cosine are those at the least distance. int64 [n, k].
 at::Tensor nearest_by_angle(const at::Tensor& features, int64_t k) {
-  const auto centred = features - features.mean(0);
-  const auto units = centred / (centred.norm(2, 1, /*keepdim=*/true) + kLeastNorm);
-  return data::nearest_neighbours(units, {.k = k, .exact = false});
+  return data::nearest_neighbours(unit_rows(features - features.mean(0)), {.k = k, .exact = false});
 }
 
 }  // namespace

@@ -2,15 +2,12 @@
 
 #include <torch/torch.h>
 
-#include <limits>
-
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/train/internal/k_means.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
-#include "tests/train/blobs.h"
 
 using namespace ladder;
 using namespace ladder::testing;

@@ -51,7 +51,8 @@ class ClusterRepair : public HeldClasses {
     const at::NoGradGuard no_gradients;
     const auto seen = clean_features(net(), inputs(), rows(), {.seed = options_.clusters.seed});
     const auto lost = lost_clusters(seen.features, seen.classes, near_->get(), options_.clusters);
-    hold(at::where(lost.ge(0), lost, seen.classes), weights_of(lost.ge(0)));
+    const auto is_lost = lost.ge(0);
+    hold(at::where(is_lost, lost, seen.classes), weights_of(is_lost));
     if (options_.on_look) {
       options_.on_look({.epoch = at.epoch(), .classes = seen.classes, .lost = lost});
     }

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
+#include "ladder/train/internal/unit_rows.h"
 #include "ladder/train/internal/unlabeled_rows.h"
 
 namespace ladder::train {
@@ -25,14 +25,6 @@ namespace {
 
 constexpr int64_t kRowsAtOnce = 4096;                // whose distances are measured
 constexpr int64_t kBlocksOfStep = int64_t{1} << 32;  // of random numbers; no step takes as many
-
-// Rows [M, ...] as long as 1 each; rows of zeros stay.
-at::Tensor unit_rows(const at::Tensor& x) {
-  const threads::OneThread serial(x.is_cpu());
-  const auto rows = x.flatten(1);
-  const auto length = rows.norm(2, 1, /*keepdim=*/true);
-  return (rows / length.clamp_min(std::numeric_limits<float>::min())).view_as(x);
-}
 
 // Rows x [M, ...] that are moved by lengths [M] in directions [M, ...]. On one thread: LibTorch's
 // threads would keep the cores that the library's need.
