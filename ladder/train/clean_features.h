@@ -13,7 +13,7 @@ namespace ladder::train {
 /// What a network makes of clean rows.
 struct CleanFeatures {
   torch::Tensor classes;                ///< predictions, int64 [n]
-  torch::Tensor probabilities;          ///< of the classes, [n, classes]
+  torch::Tensor probabilities = {};     ///< of the classes, [n, classes]
   std::vector<torch::Tensor> features;  ///< of the levels asked for, [n, units] each
 };
 
