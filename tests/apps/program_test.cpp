@@ -210,7 +210,7 @@ TEST_CASE("ladder-mnist: a network that fits no memory is a failure in one sente
 }
 
 TEST_CASE("Examples without flags refuse arguments", "[cli]") {
-  for (const std::string name : {"ladder-quickstart", "ladder-sensor"}) {
+  for (const std::string name : {"ladder-pieces", "ladder-quickstart", "ladder-sensor"}) {
     const auto outcome = run_to_end({program_path(name), "--epochs=2"});
     CHECK(outcome.status == 2);
     CHECK(one_sentence(name, outcome.err) == "expected no arguments but got '--epochs=2'.");
@@ -219,4 +219,15 @@ TEST_CASE("Examples without flags refuse arguments", "[cli]") {
   CHECK(encoder.status == 2);
   CHECK(one_sentence("ladder-custom-encoder", encoder.err) ==
         "expected at most one argument, the folder of MNIST, but got 'more' too.");
+}
+
+TEST_CASE("ladder-pieces: labels along the graph lower the error on each draw", "[cli]") {
+  const auto outcome = run_to_end({program_path("ladder-pieces")});
+  REQUIRE(outcome.status == 0);
+  const std::regex line("labels of draw \\d: error ([0-9.]+) %, .* as well ([0-9.]+) %");
+  const std::sregex_iterator first(outcome.out.begin(), outcome.out.end(), line), last;
+  CHECK(std::distance(first, last) == 3);
+  for (auto found = first; found != last; ++found) {
+    CHECK(std::stod((*found)[2]) < std::stod((*found)[1]));
+  }
 }
