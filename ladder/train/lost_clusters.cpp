@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "ladder/core/internal/tensor_text.h"
@@ -48,15 +49,30 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               options.least_rows, ".");
 }
 
+// What each neighbour counts, [n, k]: multiples of 2^-20, so that their sums are exact and do not
+// depend on the order.
+at::Tensor neighbour_weights(const at::Tensor& neighbours, bool discount_hubs) {
+  if (!discount_hubs) return at::ones(neighbours.sizes(), neighbours.options().dtype(at::kDouble));
+  const auto flat = neighbours.flatten();
+  const auto times = flat.bincount({}, neighbours.size(0)).index_select(0, flat);
+  return at::round(std::ldexp(1.0, 20) / times.to(at::kDouble)).view_as(neighbours);
+}
+
+// The neighbours of the rows of one class, [rows, k] each.
+struct Neighbourhood {
+  at::Tensor groups;  // -1 in other classes
+  at::Tensor classes;
+  at::Tensor weights;
+};
+
 // The class that each group of the rows of class `own` is lost to, or -1: [groups]. `group` is that
-// of each of these rows; `theirs` [rows, k] are the groups of their neighbours, -1 in other
-// classes, and `classes` the classes of these.
-at::Tensor lost_to(const at::Tensor& group, const at::Tensor& theirs, const at::Tensor& classes,
-                   int64_t own, int64_t groups, int64_t class_count, double margin,
-                   int64_t least_rows) {
-  const auto outside = theirs.ne(group.unsqueeze(1));
-  const auto pairs = (group.unsqueeze(1) * class_count + classes).masked_select(outside);
-  const auto counts = pairs.bincount({}, groups * class_count).view({groups, class_count});
+// of each of these rows, and `near` are their neighbours.
+at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t own, int64_t groups,
+                   int64_t class_count, double margin, int64_t least_rows) {
+  const auto outside = near.groups.ne(group.unsqueeze(1));
+  const auto pairs = (group.unsqueeze(1) * class_count + near.classes).masked_select(outside);
+  const auto counts = pairs.bincount(near.weights.masked_select(outside), groups * class_count)
+                          .view({groups, class_count});
   const auto stay = counts.select(1, own).clone();
   counts.select(1, own).zero_();
   const auto [most, other] = counts.max(1);
@@ -71,6 +87,7 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
                         const at::Tensor& neighbours, int64_t most, double margin,
                         const LostClusterOptions& options) {
   const auto class_count = classes.max().item<int64_t>() + 1;
+  const auto weights = neighbour_weights(neighbours, options.discount_hubs);
   // Splits in which each row is lost to each class.
   const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
   for (int64_t own = 0; own < class_count; ++own) {
@@ -78,7 +95,9 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
     const auto groups = std::min(most, rows.numel() / options.least_rows);
     if (groups < 2) continue;
     const auto near = neighbours.index_select(0, rows);
-    const auto near_classes = classes.index_select(0, near.flatten()).view_as(near);
+    Neighbourhood around{.groups = {},
+                         .classes = classes.index_select(0, near.flatten()).view_as(near),
+                         .weights = weights.index_select(0, rows)};
     const auto group_of = at::full({classes.size(0)}, -1, classes.options());
     for (const auto& one : features) {
       const auto x = one.index_select(0, rows);
@@ -86,10 +105,10 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
         const auto group =
             k_means(x, groups, stream_seed(options.seed, static_cast<uint64_t>(split)));
         group_of.index_copy_(0, rows, group);
-        const auto near_groups = group_of.index_select(0, near.flatten()).view_as(near);
-        const auto other = lost_to(group, near_groups, near_classes, own, groups, class_count,
-                                   margin, options.least_rows)
-                               .index_select(0, group);
+        around.groups = group_of.index_select(0, near.flatten()).view_as(near);
+        const auto other =
+            lost_to(group, around, own, groups, class_count, margin, options.least_rows)
+                .index_select(0, group);
         const auto lost = other.ge(0).nonzero().flatten();
         votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
                          at::ones({}, votes.options()), /*accumulate=*/true);

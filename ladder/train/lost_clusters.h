@@ -9,10 +9,11 @@
 namespace ladder::train {
 
 struct LostClusterOptions {
-  int64_t groups = 30;      ///< groups that the rows of each class are split into, at least 2
-  int64_t splits = 3;       ///< splits by each of the features, from other starts
-  double margin = 1.25;     ///< how many times as many neighbours the other class needs
-  int64_t least_rows = 20;  ///< of a group; smaller ones are left out
+  int64_t groups = 30;        ///< groups that the rows of each class are split into, at least 2
+  int64_t splits = 3;         ///< splits by each of the features, from other starts
+  double margin = 1.25;       ///< how many times as many neighbours the other class needs
+  int64_t least_rows = 20;    ///< of a group; smaller ones are left out
+  bool discount_hubs = true;  ///< count less the rows that are neighbours of many
   /// Groups of each class for small clusters, such as 60; 0: do not look for these. Meant for a run
   /// that has ended: while it learns, small groups move to and fro.
   int64_t small_groups = 0;
@@ -30,6 +31,10 @@ struct LostClusterOptions {
 /// `margin` times as many are in one other class than in its own, and it has at most half of the
 /// rows of its class. A row gets another class if its group is lost to that class in at least half
 /// of the splits.
+///
+/// Neighbours are not counted alike. Row j counts 1 / (number of rows that it is a neighbour of):
+/// in many dimensions some rows are hubs, neighbours of rows of every class, and say nothing about
+/// them [Radovanovic2010]. `discount_hubs = false` counts each as 1.
 ///
 /// With `small_groups`, small clusters as well, which share a group with others when groups are
 /// large: all rows are split once more, into that many groups of each class and with a margin of 1,
@@ -51,6 +56,9 @@ struct LostClusterOptions {
 ///     const auto seen = train::clean_features(net, x);
 ///     const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
 ///     const auto rows = lost.ge(0).nonzero().flatten();  // those in the wrong class
+///
+/// [Radovanovic2010]: Radovanovic, Nanopoulos, Ivanovic, "Hubs in space: popular nearest neighbors
+/// in high-dimensional data", JMLR 11, 2010.
 torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const torch::Tensor& classes, const torch::Tensor& neighbours,
                             const LostClusterOptions& options = {});

@@ -88,6 +88,34 @@ TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as 
   require_equal(find(0), none);
 }
 
+TEST_CASE("lost_clusters counts hubs less", "[train]") {
+  // 500 rows of class 0, and 500 of class 1 of which the last 100 are a group by their features. Of
+  // the ten neighbours of a row of the group six are among the last 25 rows of class 0, each of
+  // which is a neighbour of 24 rows, and four are in class 1, each a neighbour of 11: as counted
+  // 6 : 4, and with hubs discounted 6 / 24 : 4 / 11.
+  const auto ring = [](int64_t rows, int64_t of) {
+    return (torch::arange(rows).unsqueeze(1) + torch::arange(1, 11)) % of;
+  };
+  const auto from = torch::arange(100).unsqueeze(1);
+  const auto hubs = 475 + (6 * from + torch::arange(6)) % 25;
+  const auto own = 500 + (4 * from + torch::arange(4)) % 400;
+  const auto neighbours =
+      torch::cat({ring(475, 475), ring(25, 475), 500 + ring(400, 400), torch::cat({hubs, own}, 1)});
+  const auto features =
+      torch::cat({blob(500, 0, 0, 1, 1), blob(400, 20, 0, 1, 2), blob(100, 40, 0, 1, 3)});
+  const auto classes =
+      torch::cat({torch::zeros({500}, torch::kInt64), torch::ones({500}, torch::kInt64)});
+  const auto none = torch::full({1000}, -1, torch::kInt64);
+  auto group = none.clone();
+  group.narrow(0, 900, 100).zero_();
+  const auto find = [&](bool discount_hubs) {
+    return lost_clusters({features}, classes, neighbours,
+                         {.groups = 2, .discount_hubs = discount_hubs});
+  };
+  require_equal(find(false), group);
+  require_equal(find(true), none);
+}
+
 TEST_CASE("cluster_moves counts the rows of each pair of classes", "[train]") {
   const auto classes = torch::tensor({2, 0, 2, 1, 2, 0}, torch::kInt64);
   const auto lost = torch::tensor({7, -1, 7, 0, 1, -1}, torch::kInt64);

@@ -28,7 +28,7 @@ struct ClusterRepairOptions {
   /// Parts of the run after which to look, ascending.
   std::vector<double> at = {0.6, 0.75};
   double lasts = 0.1;  ///< part of the run for which the cost is on after each
-  LostClusterOptions clusters = {};
+  LostClusterOptions clusters = {.discount_hubs = false};  ///< as the recorded recipes look
   /// Of the unlabeled rows, shared with other pieces. None: the piece finds ten of each.
   std::shared_ptr<data::SharedNeighbours> near = {};
   c10::Device device = c10::kCPU;                        ///< of the network
