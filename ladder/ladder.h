@@ -103,6 +103,7 @@
 #include "ladder/train/pieces/cluster_repair.h"
 #include "ladder/train/pieces/early_labels.h"
 #include "ladder/train/pieces/feature_labels.h"
+#include "ladder/train/pieces/feature_repair.h"
 #include "ladder/train/pieces/imsat.h"
 #include "ladder/train/pieces/lambda_ramp.h"
 #include "ladder/train/pieces/mutual_information.h"

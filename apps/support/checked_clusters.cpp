@@ -13,8 +13,7 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostLost = 0.5;     // rows of a good run in lost clusters [%]
-constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
+constexpr double kMostLost = 0.5;  // rows of a good run in lost clusters [%]
 
 double share(const CheckedClusters& checked) {
   return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
@@ -34,13 +33,16 @@ std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours) {
   const auto rows = seen.classes.numel();
   if (rows < kLeastCheckedRows) return {};
-  const auto lost = train::lost_clusters(seen.features, seen.classes, neighbours);
-  return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
+  return CheckedClusters{.rows = rows,
+                         .moves = train::cluster_moves(seen.classes, all_lost(seen, neighbours))};
 }
 
 torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours) {
-  return train::lost_clusters(seen.features, seen.classes, neighbours,
-                              {.small_groups = kSmallGroups});
+  // Distances of inputs see clusters that are larger than a group, features those that look like
+  // another class, and are right more often.
+  const auto by_features = train::clusters_lost_by_features(seen.features, seen.classes);
+  const auto by_inputs = train::lost_clusters(seen.features, seen.classes, neighbours);
+  return torch::where(by_features.ge(0), by_features, by_inputs);
 }
 
 void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,

@@ -95,6 +95,9 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               "weight of a cost that moves clusters whose neighbours are of another class into "
               "that class",
               config.pieces.repair);
+  line.number("feature-repair", "WEIGHT",
+              "the same by nearness in features in place of inputs, at .6, .75 and .9 of the run",
+              config.pieces.feature_repair);
   line.number("feature-labels", "WEIGHT",
               "weight of a cost that takes the class of the rows nearest in features for a label, "
               "in the last tenth of the run",

@@ -9,6 +9,7 @@
 #include <ladder/train/pieces/cluster_repair.h>
 #include <ladder/train/pieces/early_labels.h>
 #include <ladder/train/pieces/feature_labels.h>
+#include <ladder/train/pieces/feature_repair.h>
 #include <ladder/train/pieces/imsat.h>
 #include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/pieces/mutual_information.h>
@@ -89,6 +90,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("spread", Role::kExperiment, config.pieces.spread);
   visit("neighbours", Role::kExperiment, config.pieces.neighbours);
   visit("repair", Role::kExperiment, config.pieces.repair);
+  visit("feature_repair", Role::kExperiment, config.pieces.feature_repair);
   visit("feature_labels", Role::kExperiment, config.pieces.feature_labels);
   visit("imsat", Role::kExperiment, config.pieces.imsat);
   visit("imsat_epochs", Role::kExperiment, config.pieces.imsat_epochs);
@@ -447,6 +449,12 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
     pieces.push_back(train::cluster_repair(net, rows.inputs, rows.unlabeled,
                                            {.weight = config.pieces.repair,
                                             .near = parts.near,
+                                            .device = config.device,
+                                            .on_look = parts.on_look}));
+  }
+  if (config.pieces.feature_repair > 0) {
+    pieces.push_back(train::feature_repair(net, rows.inputs, rows.unlabeled,
+                                           {.weight = config.pieces.feature_repair,
                                             .device = config.device,
                                             .on_look = parts.on_look}));
   }

@@ -111,8 +111,9 @@ models::NetworkOptions network_of(const RunConfig& config);
 struct ObjectiveParts {
   /// Neighbours of the unlabeled rows; none: each piece that needs them finds its own.
   std::shared_ptr<data::SharedNeighbours> near = {};
-  std::function<torch::Tensor()> guess = {};                    ///< of train::early_labels
-  std::function<void(const train::ClusterLook&)> on_look = {};  ///< of train::cluster_repair
+  std::function<torch::Tensor()> guess = {};  ///< of train::early_labels
+  /// Of train::cluster_repair and train::feature_repair.
+  std::function<void(const train::ClusterLook&)> on_look = {};
   std::function<void(const train::FeatureLook&)> on_feature_look = {};  ///< of feature_labels
 };
 

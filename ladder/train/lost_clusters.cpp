@@ -18,12 +18,16 @@
 namespace ladder::train {
 namespace {
 
-void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
-           const at::Tensor& neighbours, const LostClusterOptions& options) {
+void check_classes(const char* function, const at::Tensor& classes) {
   TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.numel() > 0 &&
                   classes.scalar_type() == at::kLong && classes.min().item<int64_t>() >= 0,
-              "lost_clusters: expected int64 classes [rows], from 0, but got ", shape_text(classes),
+              function, ": expected int64 classes [rows], from 0, but got ", shape_text(classes),
               ".");
+}
+
+void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
+           const at::Tensor& neighbours, const LostClusterOptions& options) {
+  check_classes("lost_clusters", classes);
   const auto n = classes.size(0);
   check_features("lost_clusters", features, n);
   TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.size(0) == n &&
@@ -36,9 +40,6 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
   TORCH_CHECK(options.groups >= 2, "lost_clusters: expected at least 2 groups but got ",
               options.groups, ".");
-  TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
-              "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",
-              options.small_groups, ".");
   TORCH_CHECK(options.splits >= 1, "lost_clusters: expected at least 1 split but got ",
               options.splits, ".");
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
@@ -48,6 +49,19 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
   TORCH_CHECK(options.least_rows >= 1, "lost_clusters: expected least_rows of at least 1 but got ",
               options.least_rows, ".");
 }
+
+constexpr int64_t kSearched = 100;  // neighbours of each row, of which enough lie outside its group
+
+// How rows are split into groups, and which neighbours count.
+struct Search {
+  int64_t groups = 0;  // of each class, at most
+  int64_t splits = 0;  // by each of the features
+  double margin = 1;
+  int64_t least_rows = 1;
+  int64_t outside = 0;  // nearest ones outside of the group that count, of each row; 0: all
+  bool discount_hubs = false;
+  uint64_t seed = 1;
+};
 
 // What each neighbour counts, [n, k]: multiples of 2^-20, so that their sums are exact and do not
 // depend on the order.
@@ -68,8 +82,9 @@ struct Neighbourhood {
 // The class that each group of the rows of class `own` is lost to, or -1: [groups]. `group` is that
 // of each of these rows, and `near` are their neighbours.
 at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t own, int64_t groups,
-                   int64_t class_count, double margin, int64_t least_rows) {
-  const auto outside = near.groups.ne(group.unsqueeze(1));
+                   int64_t class_count, const Search& search) {
+  auto outside = near.groups.ne(group.unsqueeze(1));
+  if (search.outside > 0) outside = outside & outside.cumsum(1).le(search.outside);
   const auto pairs = (group.unsqueeze(1) * class_count + near.classes).masked_select(outside);
   const auto counts = pairs.bincount(near.weights.masked_select(outside), groups * class_count)
                           .view({groups, class_count});
@@ -77,22 +92,21 @@ at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t o
   counts.select(1, own).zero_();
   const auto [most, other] = counts.max(1);
   const auto rows = group.bincount({}, groups);
-  const auto lost = most.gt(margin * stay) & rows.ge(least_rows) & rows.le(group.numel() / 2);
+  const auto lost =
+      most.gt(search.margin * stay) & rows.ge(search.least_rows) & rows.le(group.numel() / 2);
   return at::where(lost, other, -1);
 }
 
-// The class that each row is lost to in at least half of the splits into `most` groups of each
-// class, or -1: [rows].
+// The class that each row is lost to in at least half of the splits, or -1: [rows].
 at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tensor& classes,
-                        const at::Tensor& neighbours, int64_t most, double margin,
-                        const LostClusterOptions& options) {
+                        const at::Tensor& neighbours, const Search& search) {
   const auto class_count = classes.max().item<int64_t>() + 1;
-  const auto weights = neighbour_weights(neighbours, options.discount_hubs);
+  const auto weights = neighbour_weights(neighbours, search.discount_hubs);
   // Splits in which each row is lost to each class.
   const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
   for (int64_t own = 0; own < class_count; ++own) {
     const auto rows = classes.eq(own).nonzero().flatten();
-    const auto groups = std::min(most, rows.numel() / options.least_rows);
+    const auto groups = std::min(search.groups, rows.numel() / search.least_rows);
     if (groups < 2) continue;
     const auto near = neighbours.index_select(0, rows);
     Neighbourhood around{.groups = {},
@@ -101,14 +115,13 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
     const auto group_of = at::full({classes.size(0)}, -1, classes.options());
     for (const auto& one : features) {
       const auto x = one.index_select(0, rows);
-      for (int64_t split = 0; split < options.splits; ++split) {
+      for (int64_t split = 0; split < search.splits; ++split) {
         const auto group =
-            k_means(x, groups, stream_seed(options.seed, static_cast<uint64_t>(split)));
+            k_means(x, groups, stream_seed(search.seed, static_cast<uint64_t>(split)));
         group_of.index_copy_(0, rows, group);
         around.groups = group_of.index_select(0, near.flatten()).view_as(near);
         const auto other =
-            lost_to(group, around, own, groups, class_count, margin, options.least_rows)
-                .index_select(0, group);
+            lost_to(group, around, own, groups, class_count, search).index_select(0, group);
         const auto lost = other.ge(0).nonzero().flatten();
         votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
                          at::ones({}, votes.options()), /*accumulate=*/true);
@@ -116,7 +129,7 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
     }
   }
   const auto [count, to] = votes.max(1);
-  const auto splits = static_cast<int64_t>(features.size()) * options.splits;
+  const auto splits = static_cast<int64_t>(features.size()) * search.splits;
   return at::where(count.gt(0) & count.mul(2).ge(splits), to, -1);
 }
 
@@ -127,18 +140,45 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const LostClusterOptions& options) {
   check(features, classes, neighbours, options);
   const at::NoGradGuard no_gradients;
-  auto lost = lost_by_most(features, classes, neighbours, options.groups, options.margin, options);
-  if (options.small_groups > 0) {
-    std::vector<at::Tensor> near = {neighbours};
-    for (const auto& one : features) {
-      near.push_back(data::nearest_neighbours(one, {.k = neighbours.size(1), .exact = false}));
-    }
-    const auto small = lost_by_most(features, classes, at::cat(near, 1), options.small_groups,
-                                    /*margin=*/1, options);
-    lost = at::where(lost.ge(0), lost, small);
-  }
+  const auto lost = lost_by_most(features, classes, neighbours,
+                                 {.groups = options.groups,
+                                  .splits = options.splits,
+                                  .margin = options.margin,
+                                  .least_rows = options.least_rows,
+                                  .discount_hubs = options.discount_hubs,
+                                  .seed = options.seed});
   const auto moved = at::where(lost.ge(0), lost, classes);
   return neighbour_cut(neighbours, moved) > options.most_cut ? at::full_like(lost, -1) : lost;
+}
+
+torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& features,
+                                        const torch::Tensor& classes,
+                                        const FeatureClusterOptions& options) {
+  constexpr const char* kName = "clusters_lost_by_features";
+  check_classes(kName, classes);
+  check_features(kName, features, classes.size(0));
+  TORCH_CHECK(classes.size(0) >= 2, kName, ": expected at least 2 rows but got 1.");
+  TORCH_CHECK(options.pool >= 0, kName, ": expected a pool of at least 0 rows but got ",
+              options.pool, ".");
+  TORCH_CHECK(options.groups >= 2, kName, ": expected at least 2 groups but got ", options.groups,
+              ".");
+  TORCH_CHECK(options.splits >= 1, kName, ": expected at least 1 split but got ", options.splits,
+              ".");
+  TORCH_CHECK(options.outside >= 1 && options.outside <= kSearched, kName, ": expected 1 to ",
+              kSearched, " neighbours outside a group but got ", options.outside, ".");
+  TORCH_CHECK(options.least_rows >= 1, kName, ": expected least_rows of at least 1 but got ",
+              options.least_rows, ".");
+  const at::NoGradGuard no_gradients;
+  const auto pool = options.pool > 0 ? std::min(options.pool, classes.size(0)) : classes.size(0);
+  const auto neighbours = data::nearest_neighbours(
+      features.front(),
+      {.k = std::min(kSearched, pool - 1), .pool = options.pool, .seed = options.seed});
+  return lost_by_most(features, classes, neighbours,
+                      {.groups = options.groups,
+                       .splits = options.splits,
+                       .least_rows = options.least_rows,
+                       .outside = options.outside,
+                       .seed = options.seed});
 }
 
 std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch::Tensor& lost) {

@@ -14,9 +14,6 @@ struct LostClusterOptions {
   double margin = 1.25;       ///< how many times as many neighbours the other class needs
   int64_t least_rows = 20;    ///< of a group; smaller ones are left out
   bool discount_hubs = true;  ///< count less the rows that are neighbours of many
-  /// Groups of each class for small clusters, such as 60; 0: do not look for these. Meant for a run
-  /// that has ended: while it learns, small groups move to and fro.
-  int64_t small_groups = 0;
   /// Pairs of neighbours that may still have different classes after the move [%]. With more of
   /// them, distances say too little about classes, and no row gets another one.
   double most_cut = 8;
@@ -35,13 +32,6 @@ struct LostClusterOptions {
 /// Neighbours are not counted alike. Row j counts 1 / (number of rows that it is a neighbour of):
 /// in many dimensions some rows are hubs, neighbours of rows of every class, and say nothing about
 /// them [Radovanovic2010]. `discount_hubs = false` counts each as 1.
-///
-/// With `small_groups`, small clusters as well, which share a group with others when groups are
-/// large: all rows are split once more, into that many groups of each class and with a margin of 1,
-/// and to the neighbours by inputs come as many by distance of each of the features, since rows
-/// that look like another class by their inputs do so less by their features. What this finds
-/// counts for rows that the large groups leave where they are. It takes some seconds for 60,000
-/// rows of 500 and 250 features.
 ///
 /// A cluster that has no label can join the wrong class: then all costs agree with it, and the
 /// network's own features keep it together. Its neighbours by distance of inputs still lie in its
@@ -62,6 +52,41 @@ struct LostClusterOptions {
 torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const torch::Tensor& classes, const torch::Tensor& neighbours,
                             const LostClusterOptions& options = {});
+
+struct FeatureClusterOptions {
+  int64_t groups = 30;      ///< groups that the rows of each class are split into, at least 2
+  int64_t splits = 4;       ///< splits by each of the features, from other starts
+  int64_t outside = 10;     ///< neighbours of each row outside of its group that count, 1 to 100
+  int64_t least_rows = 15;  ///< of a group; smaller ones are left out
+  /// Number of rows, drawn at random, among which neighbours are looked for. 0: all rows.
+  int64_t pool = 10'000;
+  uint64_t seed = 1;  ///< of the starts and of the draw
+};
+
+/// Return for each row the class that its cluster belongs to by the features of the network, or -1
+/// where that is the one it has: int64 [n].
+///
+/// Each split divides the rows of each predicted class into `groups` groups by k-means on one of
+/// the features. Of each row of a group count the `outside` nearest rows that lie outside of the
+/// group, by distance of `features.front()`. A group is *lost* in a split if more of them are in
+/// one other class than in its own, and it has at most half of the rows of its class. A row gets
+/// another class if its group is lost to that class in at least half of the splits.
+///
+/// A cluster in the wrong class is held together by its own rows: they are their own nearest
+/// neighbours. Without them a lower level of the network still tells where it belongs, when the
+/// upper ones, which the labels reach first, do not any more. So give a level in the middle first.
+/// Unlike `lost_clusters` this finds nines whose pixels look like threes. It needs no distance of
+/// inputs, but a network that has learned: the features of an untrained one say little.
+///
+/// `features`: [n, units] each; `classes`: int64 [n]. Takes some twenty seconds on one thread for
+/// 60,000 rows of 500 and 250 features, most of them for the neighbours. Errors: other shapes or
+/// types; values that are not finite; a single row; options out of range.
+///
+///     const auto seen = train::clean_features(net, x);
+///     const auto lost = train::clusters_lost_by_features(seen.features, seen.classes);
+torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& features,
+                                        const torch::Tensor& classes,
+                                        const FeatureClusterOptions& options = {});
 
 /// Rows of one predicted class whose clusters belong to another.
 struct ClusterMove {

@@ -79,6 +79,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"spread", 1.0},
                          {"neighbours", 0.0},
                          {"repair", 0.0},
+                         {"feature_repair", 0.0},
                          {"feature_labels", 0.0},
                          {"imsat", 0.0},
                          {"imsat_epochs", 10.0},
@@ -444,6 +445,17 @@ TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
   }
   const auto last = lines_of(file_bytes(place.file("run", "metrics.jsonl"))).back();
   CHECK(nlohmann::json::parse(last).at("others").at("cluster repair") == 0.0);
+}
+
+TEST_CASE("ladder-mnist: --feature-repair looks for clusters three times", "[cli]") {
+  const MnistPlace place;
+  const auto told = place.run("run", {"--feature-repair=1", "--epochs=10"});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  CHECK(place.read("run", "config.json").at("feature_repair") == 1.0);
+  for (const char* const look : {"after epoch 6", "after epoch 7", "after epoch 9"}) {
+    CHECK(told.out.find(look) != std::string::npos);
+  }
 }
 
 TEST_CASE("ladder-mnist: --feature-labels looks once, and counts in the last tenth", "[cli]") {

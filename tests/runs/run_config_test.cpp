@@ -62,6 +62,7 @@ RunConfig unusual() {
                    .spread = 4,
                    .neighbours = 1,
                    .repair = 2,
+                   .feature_repair = 1.75,
                    .feature_labels = 1.25,
                    .imsat = 3,
                    .imsat_epochs = 6,
@@ -148,7 +149,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 57);
+  CHECK(fields == 58);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -359,6 +360,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
   CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.repair = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.feature_repair = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.feature_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.imsat = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.graph_labels = 1; }));
@@ -407,6 +409,7 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .spread = 2,
                    .neighbours = 0.75,
                    .repair = 1.5,
+                   .feature_repair = 2.5,
                    .feature_labels = 0.25,
                    .imsat = 3.5,
                    .imsat_epochs = 4,
@@ -418,11 +421,12 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   CHECK(all.at("input_variance") == "0.25");
   CHECK(all.at("pieces") ==
         "row projection, pseudo-label, mutual information, neighbour, cluster repair, "
-        "feature label, imsat, early label");
+        "feature repair, feature label, imsat, early label");
   CHECK(all.at("early label.weight") == "0.5");
   CHECK(all.at("early label.until") == "3");
   CHECK(all.at("neighbour.weight") == "0.75");
   CHECK(all.at("cluster repair.weight") == "1.5");
+  CHECK(all.at("feature repair.weight") == "2.5");
   CHECK(all.at("feature label.weight") == "0.25");
   CHECK(all.at("imsat.weight") == "3.5");
   CHECK(all.at("imsat.until") == "4");

@@ -11,6 +11,7 @@
 
 using namespace ladder;
 using namespace ladder::testing;
+using train::clusters_lost_by_features;
 using train::lost_clusters;
 
 namespace {
@@ -61,31 +62,6 @@ TEST_CASE("lost_clusters leaves right predictions as they are", "[train]") {
   require_equal(lost_clusters({rows.features}, rows.classes, rows.neighbours,
                               {.groups = 4, .least_rows = 300}),
                 none);
-}
-
-TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as well", "[train]") {
-  // 190 rows of class 0, 400 of class 1, and 100 rows that are taken for class 1. By their inputs
-  // 46 of these lie among class 0 and 54 among class 1; by their features they are a group that
-  // touches class 0. Class 0 is too small for two groups.
-  const auto inputs = torch::cat(
-      {blob(190, 0, 0, 1, 1), blob(46, 0, 0, 1, 2), blob(54, 10, 0, 1, 3), blob(400, 10, 0, 1, 4)});
-  const auto features =
-      torch::cat({blob(190, 0, 0, 1, 5), blob(100, 1, 0, 1, 6), blob(400, 20, 0, 1, 7)});
-  const auto classes =
-      torch::cat({torch::zeros({190}, torch::kInt64), torch::ones({500}, torch::kInt64)});
-  const auto neighbours = data::nearest_neighbours(inputs);
-  // After the move the 54 rows lie in another class than their neighbours, more than most_cut
-  // allows.
-  const auto find = [&](int64_t small_groups) {
-    return lost_clusters(
-        {features}, classes, neighbours,
-        {.groups = 2, .least_rows = 100, .small_groups = small_groups, .most_cut = 100});
-  };
-  const auto none = torch::full({690}, -1, torch::kInt64);
-  auto right = none.clone();
-  right.narrow(0, 190, 100).zero_();
-  require_equal(find(2), right);
-  require_equal(find(0), none);
 }
 
 TEST_CASE("lost_clusters counts hubs less", "[train]") {
@@ -147,6 +123,74 @@ TEST_CASE("lost_clusters moves no row where neighbours say little about classes"
   require_equal(found.narrow(0, 0, 900), rows.right);
 }
 
+TEST_CASE("clusters_lost_by_features finds a cluster that is nearest to itself", "[train]") {
+  // 100 rows that are taken for class 1, whose 400 rows lie far away; all nearest neighbours of the
+  // 100 are among themselves, and the nearest others are the 400 of class 0.
+  const auto features =
+      torch::cat({blob(400, 0, 0, 1, 1), blob(100, 5, 0, 1, 2), blob(400, 20, 0, 1, 3)});
+  const auto classes =
+      torch::cat({torch::zeros({400}, torch::kInt64), torch::ones({500}, torch::kInt64)});
+  const auto none = torch::full({900}, -1, torch::kInt64);
+  auto right = none.clone();
+  right.narrow(0, 400, 100).zero_();
+  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2}), right);
+  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2, .pool = 0}), right);
+  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2, .pool = 300}), right);
+  require_equal(lost_clusters({features}, classes, data::nearest_neighbours(features),
+                              {.groups = 2, .margin = 1}),
+                none);
+  // Half of the splits are by features that do not tell the cluster apart.
+  const auto blind = blob(900, 0, 0, 1, 7);
+  require_equal(clusters_lost_by_features({features, blind}, classes, {.groups = 2}), right);
+  // Right predictions stay, and so do groups below the least size.
+  require_equal(clusters_lost_by_features({features}, classes * right.ne(0), {.groups = 2}), none);
+  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2, .least_rows = 101}),
+                none);
+}
+
+TEST_CASE("clusters_lost_by_features counts the nearest rows outside of the group", "[train]") {
+  // Of the 71 rows nearest to a group of 30 and outside of it, 20 are of class 0 and nearer than
+  // the others, which are of its own class.
+  const auto features = torch::cat({blob(400, 100, 0, 1, 1), blob(20, 0, 3, 0.1, 2),
+                                    blob(30, 0, 0, 1, 3), blob(70, 0, -20, 1, 4)});
+  const auto classes =
+      torch::cat({torch::zeros({420}, torch::kInt64), torch::ones({100}, torch::kInt64)});
+  const auto find = [&](int64_t outside) {
+    return clusters_lost_by_features({features}, classes,
+                                     {.groups = 2, .outside = outside, .least_rows = 25})
+        .narrow(0, 420, 30);
+  };
+  require_equal(find(20), torch::zeros({30}, torch::kInt64));
+  require_equal(find(39), torch::zeros({30}, torch::kInt64));
+  require_equal(find(41), torch::full({30}, -1, torch::kInt64));
+}
+
+TEST_CASE("clusters_lost_by_features says what it expects", "[train]") {
+  const Lost rows;
+  const auto error = [](const std::vector<torch::Tensor>& features, const torch::Tensor& classes,
+                        const train::FeatureClusterOptions& options = {}) {
+    return error_text([&] { clusters_lost_by_features(features, classes, options); });
+  };
+  const std::string name = "clusters_lost_by_features: expected ";
+  CHECK(error({rows.features}, rows.classes.to(torch::kFloat)) ==
+        name + "int64 classes [rows], from 0, but got [900].");
+  CHECK(error({}, rows.classes) == name + "features but got none.");
+  CHECK(error({rows.features.narrow(0, 0, 5)}, rows.classes) ==
+        name + "floating features [900, units] but got [5, 2].");
+  CHECK(error({rows.features}, rows.classes, {.groups = 1}) ==
+        name + "at least 2 groups but got 1.");
+  CHECK(error({rows.features}, rows.classes, {.splits = 0}) ==
+        name + "at least 1 split but got 0.");
+  CHECK(error({rows.features}, rows.classes, {.outside = 101}) ==
+        name + "1 to 100 neighbours outside a group but got 101.");
+  CHECK(error({rows.features}, rows.classes, {.least_rows = 0}) ==
+        name + "least_rows of at least 1 but got 0.");
+  CHECK(error({rows.features}, rows.classes, {.pool = -1}) ==
+        name + "a pool of at least 0 rows but got -1.");
+  CHECK(error({rows.features.narrow(0, 0, 1)}, rows.classes.narrow(0, 0, 1)) ==
+        name + "at least 2 rows but got 1.");
+}
+
 TEST_CASE("lost_clusters says what it expects", "[train]") {
   const Lost rows;
   const auto error = [&](std::vector<torch::Tensor> features, torch::Tensor classes,
@@ -165,8 +209,6 @@ TEST_CASE("lost_clusters says what it expects", "[train]") {
         "lost_clusters: expected neighbours in 0..899 but got 900.");
   CHECK(error({features}, classes, neighbours, {.groups = 1}) ==
         "lost_clusters: expected at least 2 groups but got 1.");
-  CHECK(error({features}, classes, neighbours, {.small_groups = 1}) ==
-        "lost_clusters: expected at least 2 small_groups, or 0 for none, but got 1.");
   CHECK(error({features}, classes, neighbours, {.splits = 0}) ==
         "lost_clusters: expected at least 1 split but got 0.");
   CHECK(error({features}, classes, neighbours, {.margin = 0.5}) ==

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -12,6 +13,9 @@
 
 namespace ladder::train {
 namespace {
+
+constexpr double kShare = 0.1;       // that lost rows have in the weight of all
+constexpr double kMostWeight = 100;  // of a lost row
 
 int64_t step_of(double part, const StepPosition& at) {
   return std::llround(part * static_cast<double>(at.steps));
@@ -82,6 +86,17 @@ torch::Tensor HeldClasses::cost(const StepValues& values) {
 void HeldClasses::hold(const torch::Tensor& classes, const torch::Tensor& weights) {
   classes_.index_copy_(0, rows_, classes.to(at::kShort));
   weights_.index_copy_(0, rows_, weights.to(weights_.scalar_type()));
+}
+
+void HeldClasses::hold_lost(const torch::Tensor& classes, const torch::Tensor& lost) {
+  const auto is_lost = lost.ge(0);
+  const auto found = is_lost.sum().item<int64_t>();
+  auto weights = at::zeros({lost.numel()}, lost.options().dtype(at::kFloat));
+  if (found > 0) {
+    const auto share = kShare * static_cast<double>(lost.numel()) / static_cast<double>(found);
+    weights.fill_(1).masked_fill_(is_lost, std::clamp(share, 1.0, kMostWeight));
+  }
+  hold(at::where(is_lost, lost, classes), weights);
 }
 
 }  // namespace ladder::train

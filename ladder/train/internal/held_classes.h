@@ -47,6 +47,11 @@ class HeldClasses : public ObjectivePiece {
   /// Hold rows() in `classes`, int64 [N], with the weights [N].
   void hold(const torch::Tensor& classes, const torch::Tensor& weights);
 
+  /// Hold rows() in the classes that their clusters belong to: `lost`, int64 [N], or `classes`
+  /// where that is -1. If F of N rows are lost, they weigh N / (10 F) each, at least 1 and at most
+  /// 100, and the others 1: these keep the rows of their class. If none is, all weigh 0.
+  void hold_lost(const torch::Tensor& classes, const torch::Tensor& lost);
+
   Ladder& net() { return net_; }
   const torch::Tensor& inputs() const { return inputs_; }
   const torch::Tensor& rows() const { return rows_; }  ///< places of unlabeled rows, int64 [N]

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -14,9 +13,6 @@
 
 namespace ladder::train {
 namespace {
-
-constexpr double kShare = 0.1;       // that lost rows have in the weight of all
-constexpr double kMostWeight = 100;  // of a lost row
 
 class ClusterRepair : public HeldClasses {
  public:
@@ -42,7 +38,6 @@ class ClusterRepair : public HeldClasses {
     settings["margin"] = number_text(clusters.margin);
     settings["most cut"] = number_text(clusters.most_cut);
     settings["least rows"] = std::to_string(clusters.least_rows);
-    if (clusters.small_groups > 0) settings["small groups"] = std::to_string(clusters.small_groups);
     if (clusters.discount_hubs) settings["discount hubs"] = "true";
     return settings;
   }
@@ -52,21 +47,10 @@ class ClusterRepair : public HeldClasses {
     const at::NoGradGuard no_gradients;
     const auto seen = clean_features(net(), inputs(), rows(), {.seed = options_.clusters.seed});
     const auto lost = lost_clusters(seen.features, seen.classes, near_->get(), options_.clusters);
-    const auto is_lost = lost.ge(0);
-    hold(at::where(is_lost, lost, seen.classes), weights_of(is_lost));
+    hold_lost(seen.classes, lost);
     if (options_.on_look) {
       options_.on_look({.epoch = at.epoch(), .classes = seen.classes, .lost = lost});
     }
-  }
-
-  // a_n of the rows, [N].
-  static at::Tensor weights_of(const at::Tensor& is_lost) {
-    const auto floats = is_lost.options().dtype(at::kFloat);
-    const auto found = is_lost.sum().item<int64_t>();
-    if (found == 0) return at::zeros({is_lost.numel()}, floats);
-    const auto share = kShare * static_cast<double>(is_lost.numel()) / static_cast<double>(found);
-    return at::ones({is_lost.numel()}, floats)
-        .masked_fill_(is_lost, std::clamp(share, 1.0, kMostWeight));
   }
 
   ClusterRepairOptions options_;
