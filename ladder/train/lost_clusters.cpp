@@ -25,6 +25,13 @@ void check_classes(const char* function, const at::Tensor& classes) {
               ".");
 }
 
+void check_splits(const char* function, int64_t groups, int64_t splits, int64_t least_rows) {
+  TORCH_CHECK(groups >= 2, function, ": expected at least 2 groups but got ", groups, ".");
+  TORCH_CHECK(splits >= 1, function, ": expected at least 1 split but got ", splits, ".");
+  TORCH_CHECK(least_rows >= 1, function, ": expected least_rows of at least 1 but got ", least_rows,
+              ".");
+}
+
 void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
            const at::Tensor& neighbours, const LostClusterOptions& options) {
   check_classes("lost_clusters", classes);
@@ -38,16 +45,11 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
   TORCH_CHECK(lowest.item<int64_t>() >= 0 && highest.item<int64_t>() < n,
               "lost_clusters: expected neighbours in 0..", n - 1, " but got ",
               lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
-  TORCH_CHECK(options.groups >= 2, "lost_clusters: expected at least 2 groups but got ",
-              options.groups, ".");
-  TORCH_CHECK(options.splits >= 1, "lost_clusters: expected at least 1 split but got ",
-              options.splits, ".");
+  check_splits("lost_clusters", options.groups, options.splits, options.least_rows);
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
               options.margin, ".");
   TORCH_CHECK(options.most_cut >= 0, "lost_clusters: expected most_cut of at least 0 but got ",
               options.most_cut, ".");
-  TORCH_CHECK(options.least_rows >= 1, "lost_clusters: expected least_rows of at least 1 but got ",
-              options.least_rows, ".");
 }
 
 constexpr int64_t kSearched = 100;  // neighbours of each row, of which enough lie outside its group
@@ -158,16 +160,11 @@ torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& featur
   check_classes(kName, classes);
   check_features(kName, features, classes.size(0));
   TORCH_CHECK(classes.size(0) >= 2, kName, ": expected at least 2 rows but got 1.");
-  TORCH_CHECK(options.pool >= 0, kName, ": expected a pool of at least 0 rows but got ",
-              options.pool, ".");
-  TORCH_CHECK(options.groups >= 2, kName, ": expected at least 2 groups but got ", options.groups,
-              ".");
-  TORCH_CHECK(options.splits >= 1, kName, ": expected at least 1 split but got ", options.splits,
-              ".");
+  TORCH_CHECK(options.pool == 0 || options.pool >= 2, kName,
+              ": expected a pool of at least 2 rows, or 0 for all, but got ", options.pool, ".");
+  check_splits(kName, options.groups, options.splits, options.least_rows);
   TORCH_CHECK(options.outside >= 1 && options.outside <= kSearched, kName, ": expected 1 to ",
               kSearched, " neighbours outside a group but got ", options.outside, ".");
-  TORCH_CHECK(options.least_rows >= 1, kName, ": expected least_rows of at least 1 but got ",
-              options.least_rows, ".");
   const at::NoGradGuard no_gradients;
   const auto pool = options.pool > 0 ? std::min(options.pool, classes.size(0)) : classes.size(0);
   const auto neighbours = data::nearest_neighbours(

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <string>
+
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/train/internal/k_means.h"
@@ -185,8 +187,10 @@ TEST_CASE("clusters_lost_by_features says what it expects", "[train]") {
         name + "1 to 100 neighbours outside a group but got 101.");
   CHECK(error({rows.features}, rows.classes, {.least_rows = 0}) ==
         name + "least_rows of at least 1 but got 0.");
-  CHECK(error({rows.features}, rows.classes, {.pool = -1}) ==
-        name + "a pool of at least 0 rows but got -1.");
+  for (const int64_t pool : {-1, 1}) {
+    CHECK(error({rows.features}, rows.classes, {.pool = pool}) ==
+          name + "a pool of at least 2 rows, or 0 for all, but got " + std::to_string(pool) + ".");
+  }
   CHECK(error({rows.features.narrow(0, 0, 1)}, rows.classes.narrow(0, 0, 1)) ==
         name + "at least 2 rows but got 1.");
 }

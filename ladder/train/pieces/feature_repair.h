@@ -37,8 +37,7 @@ struct FeatureRepairOptions {
 /// Use it where distances of inputs say little, and for clusters that look like another class by
 /// their inputs. It looks late: the features have to be learned.
 ///
-/// A look takes a pass over the rows and, for 60,000 of them on one thread, some twenty seconds for
-/// their neighbours.
+/// A look takes a pass over the rows and the time of `clusters_lost_by_features`.
 ///
 /// Errors: options out of range, an empty network, no rows; while training, a network that runs no
 /// unlabeled rows, or batches that do not say their rows.
