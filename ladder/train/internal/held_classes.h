@@ -22,6 +22,16 @@ struct HeldClassesOptions {
   c10::Device device = c10::kCPU;  ///< of the network
 };
 
+/// What the options of a piece, such as ClusterRepairOptions, say of it.
+template <class PieceOptions>
+HeldClassesOptions held_classes(const char* piece, const PieceOptions& options) {
+  return {.piece = piece,
+          .weight = options.weight,
+          .at = options.at,
+          .lasts = options.lasts,
+          .device = options.device};
+}
+
 /// A piece that looks at all unlabeled rows at some moments of a run, and holds them for a while in
 /// the classes c_n, with the weights a_n, that the look gave them:
 ///

@@ -18,12 +18,8 @@ class ClusterRepair : public HeldClasses {
  public:
   ClusterRepair(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled,
                 ClusterRepairOptions options)
-      : HeldClasses({.piece = "cluster_repair",
-                     .weight = options.weight,
-                     .at = options.at,
-                     .lasts = options.lasts,
-                     .device = options.device},
-                    std::move(net), std::move(inputs), std::move(unlabeled)),
+      : HeldClasses(held_classes("cluster_repair", options), std::move(net), std::move(inputs),
+                    std::move(unlabeled)),
         options_(std::move(options)),
         near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {}
 

@@ -16,12 +16,8 @@ class FeatureLabels : public HeldClasses {
  public:
   FeatureLabels(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled,
                 FeatureLabelsOptions options)
-      : HeldClasses({.piece = "feature_labels",
-                     .weight = options.weight,
-                     .at = options.at,
-                     .lasts = options.lasts,
-                     .device = options.device},
-                    std::move(net), std::move(inputs), std::move(unlabeled)),
+      : HeldClasses(held_classes("feature_labels", options), std::move(net), std::move(inputs),
+                    std::move(unlabeled)),
         options_(std::move(options)) {}
 
   std::string name() const override { return "feature label"; }

@@ -15,12 +15,8 @@ class FeatureRepair : public HeldClasses {
  public:
   FeatureRepair(Ladder net, torch::Tensor inputs, torch::Tensor unlabeled,
                 FeatureRepairOptions options)
-      : HeldClasses({.piece = "feature_repair",
-                     .weight = options.weight,
-                     .at = options.at,
-                     .lasts = options.lasts,
-                     .device = options.device},
-                    std::move(net), std::move(inputs), std::move(unlabeled)),
+      : HeldClasses(held_classes("feature_repair", options), std::move(net), std::move(inputs),
+                    std::move(unlabeled)),
         options_(std::move(options)) {}
 
   std::string name() const override { return "feature repair"; }
