@@ -13,10 +13,20 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostLost = 0.5;  // rows of a good run in lost clusters [%]
+constexpr double kMostLost = 0.5;     // rows of a good run in lost clusters [%]
+constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
 
 double share(const CheckedClusters& checked) {
   return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
+}
+
+// Features are right more often, and inputs see clusters that are larger than a group.
+torch::Tensor lost_rows(const train::CleanFeatures& seen, const torch::Tensor& neighbours,
+                        int64_t small_groups) {
+  const auto by_features = train::clusters_lost_by_features(seen.features, seen.classes);
+  const auto by_inputs =
+      train::lost_clusters(seen.features, seen.classes, neighbours, {.small_groups = small_groups});
+  return torch::where(by_features.ge(0), by_features, by_inputs);
 }
 
 }  // namespace
@@ -33,16 +43,12 @@ std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours) {
   const auto rows = seen.classes.numel();
   if (rows < kLeastCheckedRows) return {};
-  return CheckedClusters{.rows = rows,
-                         .moves = train::cluster_moves(seen.classes, all_lost(seen, neighbours))};
+  const auto lost = lost_rows(seen, neighbours, /*small_groups=*/0);
+  return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
 }
 
 torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours) {
-  // Distances of inputs see clusters that are larger than a group, features those that look like
-  // another class, and are right more often.
-  const auto by_features = train::clusters_lost_by_features(seen.features, seen.classes);
-  const auto by_inputs = train::lost_clusters(seen.features, seen.classes, neighbours);
-  return torch::where(by_features.ge(0), by_features, by_inputs);
+  return lost_rows(seen, neighbours, kSmallGroups);
 }
 
 void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,

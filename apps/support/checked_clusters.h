@@ -16,7 +16,8 @@ namespace ladder::apps {
 /// Training rows that are needed: few rows lie too far from each other.
 inline constexpr int64_t kLeastCheckedRows = 1000;
 
-/// What all_lost says of the training rows.
+/// What train::clusters_lost_by_features says of the training rows, and of those that it leaves
+/// where they are train::lost_clusters.
 struct CheckedClusters {
   int64_t rows = 0;                            ///< that were looked at
   std::vector<train::ClusterMove> moves = {};  ///< clusters that belong to another class
@@ -32,9 +33,9 @@ struct CheckedClusters {
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours);
 
-/// Return the class that the cluster of each row belongs to, or -1 where that is the one it has:
-/// what train::clusters_lost_by_features says of a run that has ended, and for other rows what
-/// train::lost_clusters does.
+/// Return what both say of a run that has ended, small clusters by inputs and features included:
+/// the class that the cluster of each row belongs to, or -1 where that is the one it has. Takes
+/// longer than the check.
 torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours);
 
 /// Set the probabilities of rows in lost clusters to 0, so that nobody takes them for labels.

@@ -46,6 +46,9 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
               "lost_clusters: expected neighbours in 0..", n - 1, " but got ",
               lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
   check_splits("lost_clusters", options.groups, options.splits, options.least_rows);
+  TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
+              "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",
+              options.small_groups, ".");
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
               options.margin, ".");
   TORCH_CHECK(options.most_cut >= 0, "lost_clusters: expected most_cut of at least 0 but got ",
@@ -142,13 +145,23 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const LostClusterOptions& options) {
   check(features, classes, neighbours, options);
   const at::NoGradGuard no_gradients;
-  const auto lost = lost_by_most(features, classes, neighbours,
-                                 {.groups = options.groups,
-                                  .splits = options.splits,
-                                  .margin = options.margin,
-                                  .least_rows = options.least_rows,
-                                  .discount_hubs = options.discount_hubs,
-                                  .seed = options.seed});
+  Search search{.groups = options.groups,
+                .splits = options.splits,
+                .margin = options.margin,
+                .least_rows = options.least_rows,
+                .discount_hubs = options.discount_hubs,
+                .seed = options.seed};
+  auto lost = lost_by_most(features, classes, neighbours, search);
+  if (options.small_groups > 0) {
+    std::vector<at::Tensor> near = {neighbours};
+    for (const auto& one : features) {
+      near.push_back(data::nearest_neighbours(one, {.k = neighbours.size(1), .exact = false}));
+    }
+    search.groups = options.small_groups;
+    search.margin = 1;
+    const auto small = lost_by_most(features, classes, at::cat(near, 1), search);
+    lost = at::where(lost.ge(0), lost, small);
+  }
   const auto moved = at::where(lost.ge(0), lost, classes);
   return neighbour_cut(neighbours, moved) > options.most_cut ? at::full_like(lost, -1) : lost;
 }

@@ -66,6 +66,31 @@ TEST_CASE("lost_clusters leaves right predictions as they are", "[train]") {
                 none);
 }
 
+TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as well", "[train]") {
+  // 190 rows of class 0, 400 of class 1, and 100 rows that are taken for class 1. By their inputs
+  // 46 of these lie among class 0 and 54 among class 1; by their features they are a group that
+  // touches class 0. Class 0 is too small for two groups.
+  const auto inputs = torch::cat(
+      {blob(190, 0, 0, 1, 1), blob(46, 0, 0, 1, 2), blob(54, 10, 0, 1, 3), blob(400, 10, 0, 1, 4)});
+  const auto features =
+      torch::cat({blob(190, 0, 0, 1, 5), blob(100, 1, 0, 1, 6), blob(400, 20, 0, 1, 7)});
+  const auto classes =
+      torch::cat({torch::zeros({190}, torch::kInt64), torch::ones({500}, torch::kInt64)});
+  const auto neighbours = data::nearest_neighbours(inputs);
+  // After the move the 54 rows lie in another class than their neighbours, more than most_cut
+  // allows.
+  const auto find = [&](int64_t small_groups) {
+    return lost_clusters(
+        {features}, classes, neighbours,
+        {.groups = 2, .least_rows = 100, .small_groups = small_groups, .most_cut = 100});
+  };
+  const auto none = torch::full({690}, -1, torch::kInt64);
+  auto right = none.clone();
+  right.narrow(0, 190, 100).zero_();
+  require_equal(find(2), right);
+  require_equal(find(0), none);
+}
+
 TEST_CASE("lost_clusters counts hubs less", "[train]") {
   // 500 rows of class 0, and 500 of class 1 of which the last 100 are a group by their features. Of
   // the ten neighbours of a row of the group six are among the last 25 rows of class 0, each of
@@ -213,6 +238,8 @@ TEST_CASE("lost_clusters says what it expects", "[train]") {
         "lost_clusters: expected neighbours in 0..899 but got 900.");
   CHECK(error({features}, classes, neighbours, {.groups = 1}) ==
         "lost_clusters: expected at least 2 groups but got 1.");
+  CHECK(error({features}, classes, neighbours, {.small_groups = 1}) ==
+        "lost_clusters: expected at least 2 small_groups, or 0 for none, but got 1.");
   CHECK(error({features}, classes, neighbours, {.splits = 0}) ==
         "lost_clusters: expected at least 1 split but got 0.");
   CHECK(error({features}, classes, neighbours, {.margin = 0.5}) ==

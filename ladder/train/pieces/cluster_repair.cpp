@@ -34,6 +34,7 @@ class ClusterRepair : public HeldClasses {
     settings["margin"] = number_text(clusters.margin);
     settings["most cut"] = number_text(clusters.most_cut);
     settings["least rows"] = std::to_string(clusters.least_rows);
+    if (clusters.small_groups > 0) settings["small groups"] = std::to_string(clusters.small_groups);
     if (clusters.discount_hubs) settings["discount hubs"] = "true";
     return settings;
   }
