@@ -33,9 +33,9 @@ struct CheckedClusters {
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours);
 
-/// Return what both say of a run that has ended, small clusters by inputs and features included:
-/// the class that the cluster of each row belongs to, or -1 where that is the one it has. Takes
-/// longer than the check.
+/// Return the class that the cluster of each row belongs to, or -1 where that is the one it has: as
+/// check_clusters looks, and for small clusters as well (LostClusterOptions::small_groups), which
+/// takes longer.
 torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours);
 
 /// Set the probabilities of rows in lost clusters to 0, so that nobody takes them for labels.

@@ -176,8 +176,8 @@ TEST_CASE("clusters_lost_by_features finds a cluster that is nearest to itself",
 }
 
 TEST_CASE("clusters_lost_by_features counts the nearest rows outside of the group", "[train]") {
-  // Of the 71 rows nearest to a group of 30 and outside of it, 20 are of class 0 and nearer than
-  // the others, which are of its own class.
+  // Next to a group of 30 rows of class 1 lie 20 rows of class 0. The other 70 rows of class 1 lie
+  // farther away.
   const auto features = torch::cat({blob(400, 100, 0, 1, 1), blob(20, 0, 3, 0.1, 2),
                                     blob(30, 0, 0, 1, 3), blob(70, 0, -20, 1, 4)});
   const auto classes =
