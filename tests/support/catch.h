@@ -4,7 +4,7 @@
 /// Catch::StartsWith and Catch::EndsWith. A test of the rooms knows this list.
 #pragma once
 
-#if __has_include(<catch2/catch_all.hpp>)
+#if LADDER_CATCH2_VERSION >= 3
 #include <catch2/catch_all.hpp>
 #include <string>
 
