@@ -212,13 +212,15 @@ std::string shell_command(int argc, const char* const* argv) {
   return command;
 }
 
-runs::Environment environment(const ops::ProductPlan& products,
+runs::Environment environment(const c10::Device& device, const ops::ProductPlan& products,
                               const std::filesystem::path& data_dir) {
   const auto kernels = ops::kernel_info();
+  const auto gpu = ops::gpu_name(device);
   return {.ladder = std::string(version()),
           .commit = std::string(git_commit()),
           .libtorch = TORCH_VERSION,
           .cpu = processor(),
+          .gpu = gpu.empty() ? std::nullopt : std::optional(gpu),
           .threads = at::get_num_threads(),
           .kernels = kernels.name,
           .instruction_set = kernels.instruction_set,
@@ -229,7 +231,7 @@ runs::Environment environment(const ops::ProductPlan& products,
 }
 
 std::string version_text(const std::string& program) {
-  const auto here = environment(ops::default_product_plan(), {});
+  const auto here = environment(c10::kCPU, ops::default_product_plan(), {});
   return fmt::format("{} {} ({}), LibTorch {}, kernels {} ({}), {}\n", program, here.ladder,
                      here.commit, here.libtorch, here.kernels, here.instruction_set,
                      ops::to_string(ops::default_product_plan()));

@@ -51,9 +51,9 @@ void set_threads(int64_t threads);
 /// The arguments as a command to type into a shell.
 std::string shell_command(int argc, const char* const* argv);
 
-/// Versions, processor, threads, kernels and product route of this machine, and the absolute path
-/// of the data (none for an empty one).
-runs::Environment environment(const ops::ProductPlan& products,
+/// Versions, processor, threads, kernels and product route of this machine, the GPU where that is
+/// the device, and the absolute path of the data (none for an empty one).
+runs::Environment environment(const c10::Device& device, const ops::ProductPlan& products,
                               const std::filesystem::path& data_dir);
 
 /// "NAME VERSION (COMMIT), LibTorch VERSION, kernels avx512 (AVX-512), float32 products by

@@ -52,6 +52,7 @@ void note_change(const char* key, const std::string& there, const std::string& h
 void note_changes(const runs::Environment& there, const runs::Environment& here,
                   ProgressLine* line) {
   note_change("cpu", quoted(there.cpu), quoted(here.cpu), line);
+  note_change("gpu", quoted(there.gpu.value_or("none")), quoted(here.gpu.value_or("none")), line);
   note_change("threads", std::to_string(there.threads), std::to_string(here.threads), line);
   note_change("ranks", std::to_string(there.ranks.value_or(1)),
               std::to_string(here.ranks.value_or(1)), line);
@@ -107,7 +108,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   runs::settle_statistics(config, flags.resume ? stored : std::nullopt, place.ranks);
   if (!place.first_rank()) return run;  // the first hands on what it continues
   const auto environment_here = [&] {
-    auto here = environment(run.products, experiment.data_dir);
+    auto here = environment(config.device, run.products, experiment.data_dir);
     if (place.ranks) here.ranks = place.ranks->size();
     return here;
   };
@@ -157,7 +158,11 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
 
 // Describe the machine, on which speed and the last digits depend.
 std::string machine_text(const runs::RunConfig& config, const ops::ProductPlan& products) {
-  const auto here = environment(products, {});
+  const auto here = environment(config.device, products, {});
+  if (config.device.is_cuda()) {
+    return fmt::format("on {} ({}), {} products", config.device.str(), here.gpu.value_or("CUDA"),
+                       ops::to_string(products.precision));
+  }
   return fmt::format("on {}, {} thread{}, {} kernels, {}", config.device.str(), here.threads,
                      here.threads == 1 ? "" : "s", here.instruction_set, ops::to_string(products));
 }

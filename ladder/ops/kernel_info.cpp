@@ -2,6 +2,10 @@
 
 #include "ladder/ops/kernels/cpu/kernels.h"
 
+#ifdef LADDER_CUDA
+#include <ATen/cuda/CUDAContext.h>
+#endif
+
 namespace ladder::ops {
 namespace {
 
@@ -23,6 +27,13 @@ std::vector<KernelInfo> available_kernels() {
     result.push_back(info_of(*all.tables[i]));
   }
   return result;
+}
+
+std::string gpu_name([[maybe_unused]] const c10::Device& device) {
+#ifdef LADDER_CUDA
+  if (device.is_cuda()) return at::cuda::getDeviceProperties(device.index())->name;
+#endif
+  return {};
 }
 
 }  // namespace ladder::ops

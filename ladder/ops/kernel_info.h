@@ -1,5 +1,7 @@
-/// The CPU kernels in use, and how to choose others.
+/// The CPU kernels in use, how to choose others, and the name of a GPU.
 #pragma once
+
+#include <c10/core/Device.h>
 
 #include <string>
 #include <vector>
@@ -31,5 +33,9 @@ KernelInfo kernel_info();
 
 /// Return all sets of kernels that this CPU runs, the widest last. "baseline" is always the first.
 std::vector<KernelInfo> available_kernels();
+
+/// Return the model of a GPU, such as "NVIDIA H200"; "cuda" is the current one. Empty for a CPU, or
+/// where the library was built without CUDA kernels. Error: a GPU that is not there.
+std::string gpu_name(const c10::Device& device);
 
 }  // namespace ladder::ops

@@ -125,6 +125,7 @@ void for_each_environment_field(Environment& environment, Visit&& visit) {
   visit("commit", environment.commit);
   visit("libtorch", environment.libtorch);
   visit("cpu", environment.cpu);
+  visit("gpu", environment.gpu);
   visit("threads", environment.threads);
   visit("ranks", environment.ranks);
   visit("kernels", environment.kernels);

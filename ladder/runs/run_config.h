@@ -30,10 +30,11 @@ namespace ladder::runs {
 
 /// Where a run was started: numbers may differ in rounding, and times differ, between two of them.
 struct Environment {
-  std::string ladder = {};    ///< version of this library
-  std::string commit = {};    ///< its commit
-  std::string libtorch = {};  ///< version of LibTorch
-  std::string cpu = {};       ///< model of the processor
+  std::string ladder = {};              ///< version of this library
+  std::string commit = {};              ///< its commit
+  std::string libtorch = {};            ///< version of LibTorch
+  std::string cpu = {};                 ///< model of the processor
+  std::optional<std::string> gpu = {};  ///< model of the GPU that trains; none: the CPU trains
   int64_t threads = 0;
   std::optional<int64_t> ranks = {};  ///< processes that train together; none: one
   std::string kernels = {};           ///< CPU kernels in use, such as "avx512" (ops::kernel_info)

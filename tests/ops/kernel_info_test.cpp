@@ -6,6 +6,7 @@
 #include "tests/support/catch.h"
 
 using ladder::ops::available_kernels;
+using ladder::ops::gpu_name;
 using ladder::ops::kernel_info;
 
 TEST_CASE("kernel_info names the kernels that run, the widest unless LADDER_KERNELS says otherwise",
@@ -46,3 +47,5 @@ TEST_CASE("LADDER_KERNELS takes the name of any set that this CPU runs", "[ops][
                                                           "that this CPU runs)."));
   CHECK_THROWS_WITH(cpu::choose_kernels("AVX2"), Catch::Contains("but got 'AVX2'"));
 }
+
+TEST_CASE("gpu_name is empty for a CPU", "[ops][kernels]") { CHECK(gpu_name(c10::kCPU).empty()); }

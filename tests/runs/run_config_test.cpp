@@ -92,6 +92,7 @@ RunConfig unusual() {
                                          .commit = "abc",
                                          .libtorch = "2.11.0",
                                          .cpu = "CPU \"X\"",
+                                         .gpu = "GPU Y",
                                          .threads = 3,
                                          .kernels = "avx2",
                                          .instruction_set = "AVX2",
@@ -120,6 +121,7 @@ TEST_CASE("RunConfig reads what it wrote, every field", "[runs]") {
   CHECK(read.seed == config.seed);
   CHECK(read.device == c10::Device("cuda:1"));
   CHECK(read.environment->data_dir == "/data/a b");
+  CHECK(read.environment->gpu == "GPU Y");
 
   const auto object = json::parse(text);
   CHECK(object.at("labels") == "all");

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include "ladder/ops/denoise.h"
+#include "ladder/ops/kernel_info.h"
 #include "ladder/ops/normalise.h"
 #include "ladder/ops/product.h"
 #include "tests/support/catch.h"
@@ -157,7 +158,7 @@ TEST_CASE("Perceptrons and many groups run on a GPU, also by name", "[ops][cuda]
   require_close(in_double(normalise(z, many).h), composite()[1], bounds[1]);
 }
 
-TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cuda]") {
+TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][products][cuda]") {
   if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
   torch::manual_seed(4);
   const auto x = torch::randn({64, 512}, torch::kCUDA);
@@ -182,4 +183,10 @@ TEST_CASE("linear keeps to the precision that is asked for on a GPU", "[ops][cud
   CHECK(beyond(ProductPrecision::kBFloat16, 0) > 0);
   CHECK(beyond(ProductPrecision::kBFloat16, 0x1p-8) <= 0);
   CHECK(beyond(ProductPrecision::kTensorFloat32, 0x1p-11) <= 0);
+}
+
+TEST_CASE("gpu_name tells the model of a GPU", "[ops][cuda]") {
+  if (!torch::cuda::is_available()) LADDER_SKIP("no CUDA device");
+  CHECK(!ladder::ops::gpu_name(c10::kCUDA).empty());
+  CHECK(ladder::ops::gpu_name(c10::kCUDA) == ladder::ops::gpu_name({c10::kCUDA, 0}));
 }
