@@ -507,9 +507,9 @@ int train_command(int argc, const char* const* argv) {
 
   auto options = flags.options;
   options.device = device_of(flags.device, rank);
-  options.environment =
-      environment(ops::default_product_plan(models::product_precision(options.precision)),
-                  fs::path(flags.data));
+  options.environment = environment(
+      options.device, ops::default_product_plan(models::product_precision(options.precision)),
+      fs::path(flags.data));
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{options.seed};
   const auto folder_of = [&](uint64_t seed) {

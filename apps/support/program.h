@@ -1,6 +1,8 @@
 /// What all programs share: errors as sentences, signals, the machine.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
