@@ -97,7 +97,7 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               config.pieces.repair);
   line.number("feature-repair", "WEIGHT",
               "weight of a cost that moves clusters into the class of the rows that are nearest to "
-              "them in features, at .6, .75 and .9 of the run",
+              "them in features, at .9 of the run",
               config.pieces.feature_repair);
   line.number("feature-labels", "WEIGHT",
               "weight of a cost that takes the class of the rows nearest in features for a label, "

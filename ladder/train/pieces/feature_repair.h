@@ -18,7 +18,7 @@ namespace ladder::train {
 struct FeatureRepairOptions {
   double weight = 1;  ///< w, at least 0
   /// Parts of the run after which to look, ascending.
-  std::vector<double> at = {0.6, 0.75, 0.9};
+  std::vector<double> at = {0.9};
   double lasts = 0.1;  ///< part of the run for which the cost is on after each
   FeatureClusterOptions clusters = {};
   c10::Device device = c10::kCPU;                        ///< of the network
@@ -35,7 +35,8 @@ struct FeatureRepairOptions {
 /// two levels in the middle (`clean_features`), neighbours count by the lower of them.
 ///
 /// Use it where distances of inputs say little, and for clusters that look like another class by
-/// their inputs. It looks late: the features have to be learned.
+/// their inputs. It looks late, since earlier features mislead it more often; `cluster_repair` beside
+/// it finds large clusters before.
 ///
 /// A look takes a pass over the rows and the time of `clusters_lost_by_features`.
 ///
