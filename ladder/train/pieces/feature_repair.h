@@ -35,8 +35,8 @@ struct FeatureRepairOptions {
 /// two levels in the middle (`clean_features`), neighbours count by the lower of them.
 ///
 /// Use it where distances of inputs say little, and for clusters that look like another class by
-/// their inputs. It looks late, since earlier features mislead it more often; `cluster_repair` beside
-/// it finds large clusters before.
+/// their inputs. It looks late, since earlier features mislead it more often; `cluster_repair`
+/// beside it finds large clusters before.
 ///
 /// A look takes a pass over the rows and the time of `clusters_lost_by_features`.
 ///
