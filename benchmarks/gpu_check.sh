@@ -34,7 +34,8 @@ their own; a failure stops none of them.
   --precisions A,B     bench: some of float32,tf32,bfloat16
   --only A,B           bench: some rows of benchmarks/step.py
   --runs A,B           train: some of $all_runs
-  --rows A:N..M,B:N    table: recipes of ladder-mnist with their seeds, in this order
+  --rows A:N..M,B:N    table: recipes of ladder-mnist with their seeds, in this order, and after
+                       another colon with flags (mnist-100-fast:1..10:--repair 1)
   --help               this text
 
 The report is gpu.md, to which every call adds; beside it are a log of each phase and the figures
@@ -397,17 +398,20 @@ phase_train() {
 
 # The folders of runs, without checkpoints, go to rows.tar.gz, from where they may be recorded.
 phase_table() {
-  local row recipe seeds
+  local row recipe seeds more name flags list
   needs ladder-mnist || return 0
   has_data mnist || {
     left_out "no MNIST in '${LADDER_DATA:-}' (--data DIR)"
     return 0
   }
-  for row in $(words "$rows"); do
-    recipe=${row%%:*} seeds=${row#*:}
-    attempt 3600 "$recipe, seeds $seeds" "$build/bin/ladder-mnist" --device cuda --recipe "$recipe" \
-      --seeds "$seeds" --parallel-seeds --resume --out "$build/rows/$recipe" || true
-    note "$(run_facts "$build/rows/$recipe")"
+  IFS=, read -ra list <<<"$rows"
+  for row in "${list[@]}"; do
+    IFS=: read -r recipe seeds more <<<"$row"
+    name=$recipe${more// /}
+    read -ra flags <<<"$more"
+    attempt 3600 "$name, seeds $seeds" "$build/bin/ladder-mnist" --device cuda --recipe "$recipe" \
+      "${flags[@]}" --seeds "$seeds" --parallel-seeds --resume --out "$build/rows/$name" || true
+    note "$(run_facts "$build/rows/$name")"
     (cd "$build" && find rows -name '*.json*' -print0 | tar --null -czf "$out/rows.tar.gz" -T -)
   done
 }
@@ -468,7 +472,8 @@ done
 check_list --networks "$networks" "$all_networks"
 check_list --precisions "$precisions" float32,tf32,bfloat16
 check_list --runs "$runs" "$all_runs"
-for row in $(words "$rows"); do
+IFS=, read -ra rows_given <<<"$rows"
+for row in "${rows_given[@]}"; do
   [[ "$row" == ?*:[0-9]* ]] || fail "expected recipes and seeds (mnist-100-full:1..10) for --rows but got '$row'."
 done
 [ "${#phases[@]}" -gt 0 ] || phases=("${all_phases[@]}")
