@@ -52,7 +52,7 @@ void note_change(const char* key, const std::string& there, const std::string& h
 void note_changes(const runs::Environment& there, const runs::Environment& here,
                   ProgressLine* line) {
   note_change("cpu", quoted(there.cpu), quoted(here.cpu), line);
-  note_change("gpu", quoted(there.gpu.value_or("none")), quoted(here.gpu.value_or("none")), line);
+  if (there.gpu && here.gpu) note_change("gpu", quoted(*there.gpu), quoted(*here.gpu), line);
   note_change("threads", std::to_string(there.threads), std::to_string(here.threads), line);
   note_change("ranks", std::to_string(there.ranks.value_or(1)),
               std::to_string(here.ranks.value_or(1)), line);
