@@ -346,8 +346,12 @@ trained() {
   note "$(run_facts "$build/runs/$name")"
 }
 
-# has_data mnist|cifar10
-has_data() { "$build/bin/ladder-$1" --find-data >/dev/null 2>&1; }
+# finds_data mnist|cifar10 NAME: whether the program finds its data.
+finds_data() {
+  "$build/bin/ladder-$1" --find-data >/dev/null 2>&1 && return 0
+  left_out "no $2 in '${LADDER_DATA:-}' (--data DIR)"
+  return 1
+}
 
 # Two ranks take a GPU each, and exchange by NCCL; on a single GPU they exchange through the CPU.
 phase_ranks() {
@@ -360,10 +364,7 @@ phase_ranks() {
     note_tests
   fi
   needs ladder && needs ladder-mnist || return 0
-  has_data mnist || {
-    left_out "no MNIST in '${LADDER_DATA:-}' (--data DIR)"
-    return 0
-  }
+  finds_data mnist MNIST || return 0
   for statistics in local synchronised; do
     rm -rf "$build/runs/ranks-$statistics"
     attempt 600 "Two ranks on $gpus GPUs, 3 epochs, $statistics statistics" \
@@ -376,7 +377,7 @@ phase_ranks() {
 
 phase_train() {
   local full=(ladder-mnist --recipe mnist-100-full --eval-every 10) one=(--seed 1)
-  if has_data mnist; then
+  if finds_data mnist MNIST; then
     trained full 300 "Full ladder, 100 labels" "${full[@]}" "${one[@]}"
     trained tf32 300 "The same with tf32 products" "${full[@]}" "${one[@]}" --precision tf32
     trained seeds 900 "Ten seeds at once" "${full[@]}" --seeds 1..10 --parallel-seeds
@@ -384,28 +385,20 @@ phase_train() {
       ladder-mnist --recipe mnist-100-conv-small-gamma --eval-every 10 "${one[@]}"
     # Last: six times as long as with a graph.
     trained no-graph 600 "The full ladder without a graph" "${full[@]}" "${one[@]}" --no-graph
-  else
-    left_out "no MNIST in '${LADDER_DATA:-}' (--data DIR)"
   fi
-  if has_data cifar10; then
+  if finds_data cifar10 CIFAR-10; then
     trained conv-large 900 "Large convolutional Gamma-model, 4,000 labels, 3 epochs" \
       ladder-cifar10 --recipe cifar-4000-conv-large-gamma --epochs 3 "${one[@]}" \
       --cache-dir "$build/runs"
-  else
-    left_out "no CIFAR-10 in '${LADDER_DATA:-}' (--data DIR)"
   fi
 }
 
 # The folders of runs, without checkpoints, go to rows.tar.gz, from where they may be recorded.
 phase_table() {
-  local row recipe seeds more name flags list
+  local row recipe seeds more name flags
   needs ladder-mnist || return 0
-  has_data mnist || {
-    left_out "no MNIST in '${LADDER_DATA:-}' (--data DIR)"
-    return 0
-  }
-  IFS=, read -ra list <<<"$rows"
-  for row in "${list[@]}"; do
+  finds_data mnist MNIST || return 0
+  for row in "${row_list[@]}"; do
     IFS=: read -r recipe seeds more <<<"$row"
     name=$recipe${more// /}
     read -ra flags <<<"$more"
@@ -472,8 +465,8 @@ done
 check_list --networks "$networks" "$all_networks"
 check_list --precisions "$precisions" float32,tf32,bfloat16
 check_list --runs "$runs" "$all_runs"
-IFS=, read -ra rows_given <<<"$rows"
-for row in "${rows_given[@]}"; do
+IFS=, read -ra row_list <<<"$rows"
+for row in "${row_list[@]}"; do
   [[ "$row" == ?*:[0-9]* ]] || fail "expected recipes and seeds (mnist-100-full:1..10) for --rows but got '$row'."
 done
 [ "${#phases[@]}" -gt 0 ] || phases=("${all_phases[@]}")
