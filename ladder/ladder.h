@@ -1,5 +1,5 @@
-/// Every public header of ladder::ladder. Link ladder::models and include ladder/models.h for the
-/// networks and recipes of the papers.
+/// Every public header but those of the networks and recipes of the papers, which
+/// `ladder/models.h` includes. Both are in ladder::ladder.
 ///
 /// A file that includes this header takes several seconds longer to compile than one that includes
 /// only the headers it needs.
