@@ -514,11 +514,11 @@ FitReport Classifier::fit(const data::Samples& samples, const std::string& label
   if (options_.test) {
     const auto& test = *options_.test;
     TORCH_CHECK(test.images.defined(), "Classifier: expected images to test on but got a table.");
-    TORCH_CHECK(test.classes == samples.classes || test.classes.empty(),
-                "Classifier: expected the classes of ", samples.source, " in ", test.source,
-                " but got ", test.classes.size(), " others.");
     rows.test_inputs = image_rows(*rows.images, test.images);
-    rows.test_labels = test.labels;
+    rows.test_labels =
+        test.classes.empty() || !test.labels.defined()
+            ? test.labels
+            : data::relabeled(test.labels, test.classes, samples.classes, test.source);
   }
   return fit_rows(std::move(rows));
 }
@@ -564,6 +564,8 @@ FitReport Classifier::fit_rows(Rows rows) {
               ".");
   const auto labeled = rows.labels.ge(0).sum().item<int64_t>();
   TORCH_CHECK(labeled >= 2, "Classifier: expected at least 2 labeled rows but got ", labeled, ".");
+  TORCH_CHECK(options_.folds <= labeled, "Classifier: expected at most ", labeled,
+              " folds, a labeled row in each, but got ", options_.folds, ".");
   TORCH_CHECK(
       !options_.test || (rows.test_labels.defined() && rows.test_labels.ge(0).any().item<bool>()),
       "Classifier: expected labels of the rows to test on but got none in ",
@@ -594,12 +596,18 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.class_balance = to_string(options_.balance);
   config.learning_rate = options_.learning_rate;
   config.decay_from = 0.5;
-  config.unlabeled_batch = options_.unlabeled_batch.value_or(batch_of(used));
+  // A fold is trained without its labeled rows.
+  const int64_t least =
+      options_.folds == 0
+          ? used
+          : std::min(used, rows.labels.numel() - (labeled + options_.folds - 1) / options_.folds);
+  config.unlabeled_batch = options_.unlabeled_batch.value_or(std::min(batch_of(used), least));
   config.labeled_batch = options_.labeled_batch.value_or(
       std::min<int64_t>(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
-  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= used,
-              "Classifier: expected a batch of 2 to ", used, " rows but got ",
-              config.unlabeled_batch, ".");
+  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= least,
+              "Classifier: expected a batch of 2 to ", least, " rows",
+              least < used ? ", those without a fold," : "", " but got ", config.unlabeled_batch,
+              ".");
   config.seed = options_.seed;
   config.device = options_.device;
   config.precision = options_.precision;

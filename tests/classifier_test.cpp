@@ -254,6 +254,52 @@ TEST_CASE("Classifier: errors are measured on rows that were held back", "[class
   CHECK(by_folds.labeled == 30);
 }
 
+TEST_CASE("Classifier: folds fit the rows, or are refused before training", "[classifier]") {
+  auto options = quick(2);
+  options.folds = 5;
+  const auto few = clouds(20, 12);  // fewer rows than the usual batch
+  const auto report = Classifier(options).fit(few.table, "kind");
+  CHECK(report.held_back.rows.numel() == 12);
+  CHECK(report.config.unlabeled_batch == 17);  // without the largest fold, of three rows
+
+  options.on_start = [](const auto&, int64_t) { FAIL("trains"); };
+  options.folds = 13;
+  CHECK(error_text([&] { Classifier(options).fit(few.table, "kind"); }) ==
+        "Classifier: expected at most 12 folds, a labeled row in each, but got 13.");
+  options.folds = 5;
+  options.unlabeled_batch = 18;
+  CHECK(error_text([&] { Classifier(options).fit(few.table, "kind"); }) ==
+        "Classifier: expected a batch of 2 to 17 rows, those without a fold, but got 18.");
+}
+
+TEST_CASE("Classifier: test images may lack a class, and have theirs in another order",
+          "[classifier]") {
+  torch::manual_seed(1);
+  const auto truth = torch::arange(90) % 3;
+  data::Samples rows{.source = "squares"};
+  rows.images =
+      (truth.view({90, 1, 1, 1}) * 80 + torch::randint(20, {90, 1, 4, 4})).to(torch::kByte);
+  rows.labels = truth;
+  rows.classes = {"dark", "gray", "light"};
+  data::Samples test{.source = "others"};
+  test.images = rows.images.index({truth.ne(1)});
+  test.labels = truth.index({truth.ne(1)}).eq(0).to(torch::kLong);  // light, dark
+  test.classes = {"light", "dark"};
+  auto as_trained = test;
+  as_trained.labels = truth.index({truth.ne(1)});
+  as_trained.classes = rows.classes;
+  auto options = quick(10);
+  const auto error_on = [&](const data::Samples& samples) {
+    options.test = samples;
+    return Classifier(options).fit(rows).training.last.value().test_error.value();
+  };
+  CHECK(error_on(test) == error_on(as_trained));
+  options.test->classes = {"light", "black"};
+  CHECK(error_text([&] {
+          Classifier(options).fit(rows);
+        }).find("expected known classes in others but got 'black'") != std::string::npos);
+}
+
 TEST_CASE("Classifier: an interrupted run continues to the same bytes", "[classifier]") {
   const TemporaryFolder folder;
   const auto rows = clouds(300, 30);

@@ -138,6 +138,8 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
 DataFlags flags_for(const Classifier& classifier, DataFlags flags) {
   const auto& model = classifier.model();
   if (model.features) {
+    const auto& missing = model.features->missing;
+    flags.read.csv.missing.insert(flags.read.csv.missing.end(), missing.begin(), missing.end());
     for (const auto& feature : model.features->columns) {
       if (feature.dropped.empty()) flags.read.csv.kinds[feature.name] = feature.kind;
     }
@@ -155,22 +157,7 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
     }
     return data::labels_of(samples.table->column(label), classes);
   }
-  // Images: classes of the folder, by name.
-  std::vector<int64_t> places;
-  for (const auto& name : samples.classes) {
-    const auto found = std::find(classes.begin(), classes.end(), name);
-    if (found == classes.end()) {
-      throw std::runtime_error(fmt::format("expected classes of the model in {} but got '{}'{}.",
-                                           samples.source, name, did_you_mean(name, classes)));
-    }
-    places.push_back(found - classes.begin());
-  }
-  auto labels = samples.labels.clone();
-  int64_t* label_of = labels.data_ptr<int64_t>();
-  for (int64_t row = 0; row < labels.numel(); ++row) {
-    if (label_of[row] >= 0) label_of[row] = places[static_cast<size_t>(label_of[row])];
-  }
-  return labels;
+  return data::relabeled(samples.labels, samples.classes, classes, samples.source);
 }
 
 fs::path model_path(const std::string& model) {
@@ -214,6 +201,15 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
   return some;
 }
 
+void check_image_shape(const data::Samples& rows, const data::Samples& more) {
+  if (rows.images.sizes().slice(1) == more.images.sizes().slice(1)) return;
+  throw std::runtime_error(fmt::format(
+      "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "
+      "x {} (--size HxW brings all to one size).",
+      rows.images.size(1), rows.images.size(2), rows.images.size(3), more.source, rows.source,
+      more.images.size(1), more.images.size(2), more.images.size(3)));
+}
+
 void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label) {
   if (rows.table.has_value() != more.table.has_value()) {
     throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
@@ -224,13 +220,7 @@ void append_rows(data::Samples& rows, const data::Samples& more, const std::stri
     append_table(*rows.table, *more.table, label);
     return;
   }
-  if (rows.images.sizes().slice(1) != more.images.sizes().slice(1)) {
-    throw std::runtime_error(fmt::format(
-        "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "
-        "x {} (--size HxW brings all to one size).",
-        rows.images.size(1), rows.images.size(2), rows.images.size(3), more.source, rows.source,
-        more.images.size(1), more.images.size(2), more.images.size(3)));
-  }
+  check_image_shape(rows, more);
   rows.images = at::cat({rows.images, more.images});
   rows.labels = at::cat({rows.labels, at::full({more.images.size(0)}, -1, at::kLong)});
   rows.names.insert(rows.names.end(), more.names.begin(), more.names.end());

@@ -30,7 +30,8 @@ bool is_text_table(const std::filesystem::path& path);
 /// column is there if `label` is not empty. Errors: those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
 
-/// Read flags so that columns are of the kinds that a model expects.
+/// Read flags so that columns are of the kinds that a model expects, and what was missing in its
+/// training is missing.
 DataFlags flags_for(const Classifier& classifier, DataFlags flags);
 
 /// Labels of rows in the order of the model's classes, int64 [rows]; -1 for none. Errors: no label
@@ -43,6 +44,9 @@ std::filesystem::path model_path(const std::string& model);
 
 /// Return the rows of a table, or the images, at the places `rows`, int64 [n].
 data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows);
+
+/// Error: images of another size, or of another number of channels, in `more` than in `rows`.
+void check_image_shape(const data::Samples& rows, const data::Samples& more);
 
 /// Append the rows of `more` to `rows`; columns are found by name. Errors: a column that is missing
 /// (the label column may be), a column of another kind, images of another size.

@@ -250,6 +250,7 @@ void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
     unused.push_back(flags.label);
     data::fit_features(*rows.table, unused).apply(*test.table);
   } else {
+    check_image_shape(rows, test);
     for (const auto& name : test.classes) {
       if (std::find(rows.classes.begin(), rows.classes.end(), name) == rows.classes.end()) {
         throw std::runtime_error(fmt::format("expected classes of {} in {} but got '{}'{}.",
@@ -275,6 +276,8 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     for (const auto& column : rows.shards->columns()) {
       read.read.csv.kinds[column.name] = column.kind;
     }
+    const auto missing = rows.shards->table(0, 1).missing;
+    read.read.csv.missing.insert(read.read.csv.missing.end(), missing.begin(), missing.end());
   }
   read.read.part = data::Part::kTest;
   auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);
@@ -481,8 +484,14 @@ TrainRequest read_train_request(int argc, const char* const* argv) {
   check(flags);
   set_threads(flags.threads);
   auto rows = training_rows(flags);
-  return {flags.data,    flags.label,          flags.ignore,       rows,
-          flags.options, !flags.seeds.empty(), !flags.test.empty()};
+  return {.data = flags.data,
+          .label = flags.label,
+          .ignore = flags.ignore,
+          .rows = rows,
+          .options = flags.options,
+          .flags = line.given_flags(),
+          .several_seeds = !flags.seeds.empty(),
+          .has_test = !flags.test.empty()};
 }
 
 int train_command(int argc, const char* const* argv) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ladder::apps {
@@ -15,6 +16,8 @@ struct TrainRequest {
   std::vector<std::string> ignore = {};
   data::Samples rows = {};  ///< those of DATA and of --unlabeled
   ClassifierOptions options = {};
+  /// What the arguments and the file of --config set: names of flags, and their values.
+  std::vector<std::pair<std::string, std::string>> flags = {};
   bool several_seeds = false;
   bool has_test = false;
 };

@@ -109,10 +109,12 @@ struct Trial {
   }
 };
 
-bool given(const std::vector<std::string>& arguments, const std::string& flag) {
-  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& word) {
-    return word == "--" + flag || word.starts_with("--" + flag + "=");
-  });
+// Flags of `ladder train`, as TrainRequest has them.
+using GivenFlags = std::vector<std::pair<std::string, std::string>>;
+
+bool given(const GivenFlags& flags, const std::string& name) {
+  return std::any_of(flags.begin(), flags.end(),
+                     [&](const auto& one) { return one.first == name; });
 }
 
 // A flag of `ladder train` that trials vary, and its values.
@@ -121,12 +123,11 @@ struct Dimension {
   std::vector<std::string> values;  // "" leaves the default
 };
 
-std::vector<Dimension> dimensions_of(const TrainRequest& request, const runs::RunConfig& config,
-                                     const std::vector<std::string>& arguments) {
+std::vector<Dimension> dimensions_of(const TrainRequest& request, const runs::RunConfig& config) {
   const bool images = request.rows.images.defined();
   std::vector<Dimension> all;
   const auto add = [&](const std::string& flag, std::vector<std::string> values) {
-    if (!given(arguments, flag)) all.push_back({flag, std::move(values)});
+    if (!given(request.flags, flag)) all.push_back({flag, std::move(values)});
   };
   add("noise", images ? std::vector<std::string>{"", "0.2", "0.3", "0.5", "0.7"}
                       : std::vector<std::string>{"", "0.1", "0.2", "0.45", "0.6", "0.9"});
@@ -200,11 +201,14 @@ struct Rung {
 class Tuner {
  public:
   Tuner(TuneFlags flags, std::vector<std::string> training, const TrainRequest& request)
-      : flags_(std::move(flags)), training_(std::move(training)), seed_(request.options.seed) {
+      : flags_(std::move(flags)),
+        training_(std::move(training)),
+        given_(request.flags),
+        seed_(request.options.seed) {
     const auto config = settled(request);
     epochs_ = config.epochs;
     data_ = config.data.value_or("");
-    trials_ = trials_of(dimensions_of(request, config, training_), flags_.trials, seed_);
+    trials_ = trials_of(dimensions_of(request, config), flags_.trials, seed_);
   }
 
   int run() {
@@ -214,6 +218,8 @@ class Tuner {
                           {"epochs", epochs_},
                           {"data", data_},
                           {"arguments", std::vector(training_.begin() + 1, training_.end())}};
+    // The file may be another one by now.
+    if (given(given_, "config")) asked["settings"] = given_;
     check_same_command(flags_.out / "tune.json", asked);
     make_folder(flags_.out);
     const auto rank = rank_of_environment();
@@ -273,7 +279,7 @@ class Tuner {
           command.insert(command.end(), {"--" + flag, value});
         }
         const auto seed = std::to_string(seed_ + static_cast<uint64_t>(draw));
-        if (!given(training_, "validation")) {
+        if (!given(given_, "validation")) {
           command.insert(command.end(), {"--validation", fmt::format("{}", kHeldBack)});
         }
         command.insert(command.end(), {"--epochs", std::to_string(rung.epochs), "--seed", seed,
@@ -413,7 +419,7 @@ class Tuner {
       words += " " + shell_command(1, pointers({training_[i]}).data());
     }
     auto chosen = fmt::format(" --config {}", (flags_.out / "best.json").string());
-    if (given(training_, "config")) {  // a second file would take the place of the first
+    if (given(given_, "config")) {  // a second file would take the place of the first
       chosen.clear();
       for (const auto& [flag, value] : best.flags) chosen += fmt::format(" --{} {}", flag, value);
     }
@@ -425,6 +431,7 @@ class Tuner {
 
   TuneFlags flags_;
   std::vector<std::string> training_;  // "ladder train", then its arguments
+  GivenFlags given_;                   // what these set, and their file of settings
   uint64_t seed_;
   int64_t epochs_ = 0;  // of the last rung
   std::string data_;    // fingerprint
@@ -436,9 +443,9 @@ class Tuner {
   std::unique_ptr<RankGroup> ranks_;
 };
 
-void check(const TrainRequest& request, const std::vector<std::string>& training) {
+void check(const TrainRequest& request) {
   for (const char* flag : {"resume", "no-report", "quiet", "no-baseline"}) {
-    if (given(training, flag)) {
+    if (given(request.flags, flag)) {
       throw UsageError(fmt::format(
           "expected flags that each run may have but got --{} (ladder tune sets it).", flag));
     }
@@ -471,7 +478,7 @@ int tune_command(int argc, const char* const* argv) {
   }
   const auto words = pointers(arguments.training);
   const auto request = read_train_request(static_cast<int>(words.size()), words.data());
-  check(request, arguments.training);
+  check(request);
   catch_interruption();
   if (flags.out.empty()) flags.out = default_folder("tune", request.data);
   return Tuner(std::move(flags), arguments.training, request).run();

@@ -341,6 +341,12 @@ bool CommandLine::given(std::string_view name) const {
   });
 }
 
+std::vector<std::pair<std::string, std::string>> CommandLine::given_flags() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& one : given_) all.emplace_back(flags_[one.flag].names.front(), one.text);
+  return all;
+}
+
 std::string CommandLine::help() const {
   constexpr size_t kWidest = 26;  // of the flag column; a longer flag has a line for itself
   const auto dashed = [](const std::string& name) {

@@ -82,8 +82,11 @@ class CommandLine {
   /// missing, unless --help or --version is given.
   void apply() const;
 
-  /// True if the flag `name` is on the command line.
+  /// True if the flag `name` is on the command line, or in the file of --config.
   bool given(std::string_view name) const;
+  /// Flags that are on the command line, or in the file of --config, by their first names, and
+  /// their values ("" for those without); those of the file come first.
+  std::vector<std::pair<std::string, std::string>> given_flags() const;
   /// The help text, at most 80 columns wide.
   std::string help() const;
 

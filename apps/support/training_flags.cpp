@@ -272,6 +272,11 @@ void check_combinations(const TrainingFlags& flags) {
         "which "
         "is right).");
   }
+  if (config.candidates > 1 && config.patience > 0) {
+    throw UsageError(
+        "expected --candidates or --patience but got both (a start that ends early cannot be "
+        "compared with the others).");
+  }
   if (config.candidates > 1 && flags.parallel_seeds) {
     throw UsageError("expected --candidates or --parallel-seeds but got both.");
   }
@@ -289,6 +294,16 @@ void check_combinations(const TrainingFlags& flags) {
           flags.teacher.empty() ? std::string("--taught-by") : "--recipe " + config.recipe;
       throw UsageError(fmt::format("expected {} or {} but got both.", taught, other));
     }
+  }
+  const runs::RunConfig usual;
+  if (config.candidates == 1 && config.candidate_epochs != usual.candidate_epochs) {
+    throw UsageError(fmt::format("expected --candidates for --candidate-epochs {} but got none.",
+                                 config.candidate_epochs));
+  }
+  if (!learns_from_runs(flags) && config.teacher_confidence != usual.teacher_confidence) {
+    throw UsageError(
+        fmt::format("expected --teachers or --taught-by for --teacher-confidence {} but got none.",
+                    config.teacher_confidence));
   }
   if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
     throw UsageError(fmt::format("expected --candidate-epochs below the {} epochs but got {}.",

@@ -128,7 +128,9 @@ torch::Tensor sorted_rows(std::vector<int64_t> rows) {
 
 }  // namespace
 
-bool is_unlabeled(const std::string& text) { return text.empty() || text == "-1"; }
+bool is_unlabeled(const std::string& text) {
+  return text.empty() || (text.front() == '-' && number_of(text) == -1.0);
+}
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
@@ -189,6 +191,19 @@ torch::Tensor labels_of(const Column& column, const std::vector<std::string>& cl
     out[row] = place;
   }
   return labels;
+}
+
+torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::string>& names,
+                        const std::vector<std::string>& classes, const std::string& source) {
+  auto found = at::full_like(labels, -1);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto place = std::find(classes.begin(), classes.end(), names[i]);
+    TORCH_CHECK(place != classes.end(), "relabeled: expected known classes in ", source,
+                " but got '", names[i], "' (did you mean '", nearest_name(names[i], classes),
+                "'?).");
+    found.masked_fill_(labels.eq(static_cast<int64_t>(i)), place - classes.begin());
+  }
+  return found;
 }
 
 torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed) {

@@ -16,17 +16,23 @@ struct ClassLabels {
   torch::Tensor labels = {};              ///< int64 [rows]; -1: the row has no label
 };
 
-/// Return whether a text of a label column says that the row has no label: "" or "-1".
+/// Return whether a text of a label column says that the row has no label: "", or -1 however it is
+/// written ("-1", "-1.0").
 bool is_unlabeled(const std::string& text);
 
 /// Sort class names by value if all of them are numbers, else by bytes, and drop doubles.
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
-/// Read the classes of a label column. Missing values, "" and "-1" are rows without a label.
+/// Read the classes of a label column. Missing values, "" and -1 are rows without a label.
 /// Errors: no label at all; one class only; a quantity, that is more than 10 numbers, most of them
 /// in one labeled row only, with fractions or far apart; lists of classes, such as "a;b" beside "a"
 /// and "b".
 ClassLabels class_labels(const Column& column);
+
+/// Return labels that index `names`, as images have them, as labels that index `classes`; -1 stays.
+/// Error: a name that is no class; the sentence names `source` and the nearest class.
+torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::string>& names,
+                        const std::vector<std::string>& classes, const std::string& source);
 
 /// Return the labels of a column in the order of known classes. Error: a class that is not among
 /// them, with its first row; the nearest name is given.

@@ -290,7 +290,7 @@ torch::Tensor Features::apply(const Table& table) const {
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options) {
   for (const auto& name : except) table.column(name);  // an unknown name is an error
-  Features features;
+  Features features{.missing = table.missing};
   for (const auto& column : table.columns) {
     check_sizes(column, table);
     if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;

@@ -54,6 +54,8 @@ inline constexpr float kLevelHeight = 2;
 /// The columns that a network reads, in the order of its inputs.
 struct Features {
   std::vector<Feature> columns = {};
+  /// Those of the table (Table::missing): read further rows with them, as CsvOptions::missing.
+  std::vector<std::string> missing = {};
 
   /// Return the number of inputs.
   int64_t width() const;
@@ -83,7 +85,8 @@ struct FeatureOptions {
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options = {});
 
-/// Return features as a JSON array, one object a column, and read that again. Error: another text.
+/// Return features as a JSON array, one object a column, and read that again; it is without
+/// `missing`. Error: another text.
 std::string to_json(const Features& features);
 Features features_from_json(std::string_view json);
 

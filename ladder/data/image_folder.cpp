@@ -22,6 +22,7 @@
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
+#include "ladder/data/internal/utf8.h"
 #include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
@@ -248,6 +249,12 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
         walk.note_other(name);
         break;
     }
+  }
+  for (const std::string& name : classes) {
+    TORCH_CHECK(utf8_prefix(name) == name.size(),
+                "read_image_folder: expected names of classes in UTF-8 but got '",
+                name.substr(0, utf8_prefix(name)), "' and other bytes in ", folder.string(),
+                " (rename the folder).");
   }
   classes = ordered_classes(std::move(classes));
   refuse_parts(folder, classes);

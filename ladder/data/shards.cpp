@@ -183,6 +183,13 @@ std::optional<std::string> text_or_none(const nlohmann::json& json, const char* 
                                                  : std::optional(found->get<std::string>());
 }
 
+// A folder of pictures may hold an index.json of another program.
+bool is_index(const nlohmann::json& json) {
+  if (!json.is_object()) return false;
+  const auto format = json.find("format");
+  return format != json.end() && *format == kShardFormat;
+}
+
 // A file of the folder itself: an index cannot point elsewhere.
 std::filesystem::path shard_file(const std::filesystem::path& folder, const std::string& name) {
   TORCH_CHECK(!name.empty() && name.find('/') == std::string::npos, "Shards: expected names of ",
@@ -206,7 +213,7 @@ bool is_shards(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path / kShardIndex, none)) return false;
   const auto json =
       nlohmann::json::parse(io::read_text(path / kShardIndex), nullptr, /*allow_exceptions=*/false);
-  return json.is_object() && json.value("format", "") == kShardFormat;
+  return is_index(json);
 }
 
 struct Shards::State {
@@ -216,6 +223,7 @@ struct Shards::State {
   std::vector<std::string> classes;
   std::string label;
   std::string fingerprint;
+  std::vector<std::string> missing;
   std::vector<Shard> shards;
   mutable std::atomic<bool> slow = false;
 
@@ -271,7 +279,7 @@ struct Shards::State {
 
   Table table(const torch::Tensor& numbers) const {
     const auto rows_there = values(numbers);
-    Table made{.source = folder.string(), .rows = rows_there.size(0)};
+    Table made{.source = folder.string(), .rows = rows_there.size(0), .missing = missing};
     const auto count = static_cast<size_t>(made.rows);
     const auto width = columns.size();
     const float* from = rows_there.const_data_ptr<float>();
@@ -305,16 +313,17 @@ Shards::Shards(const std::filesystem::path& folder) : state_(std::make_unique<St
   const auto file = folder / kShardIndex;
   const auto text = io::read_text(file);
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  TORCH_CHECK(json.is_object() && json.value("format", "") == kShardFormat,
-              "Shards: expected the index of shards in ", file.string(),
+  TORCH_CHECK(is_index(json), "Shards: expected the index of shards in ", file.string(),
               " but got something else.");
-  TORCH_CHECK(json.value("version", 0) == 1, "Shards: expected version 1 in ", file.string(),
-              " but got ", json.value("version", 0),
+  const auto version = json.find("version");
+  TORCH_CHECK(version != json.end() && *version == 1, "Shards: expected version 1 in ",
+              file.string(), " but got ", version == json.end() ? "none" : version->dump(),
               " (a newer version of this library wrote it).");
   state.fingerprint = crc_text(crc_of(0, text.data(), text.size()));
   try {
     state.label = json.at("label").get<std::string>();
     state.classes = json.at("classes").get<std::vector<std::string>>();
+    state.missing = json.value("missing", std::vector<std::string>{});
     for (const auto& one : json.at("columns")) {
       ShardColumn column{.name = one.at("name").get<std::string>()};
       column.kind = one.at("kind") == "text" ? ColumnKind::kText : ColumnKind::kNumber;
@@ -572,12 +581,14 @@ struct ShardWriter::State {
   ShardWriterOptions options;
   std::vector<ShardColumn> columns;
   std::vector<Levels> levels;
+  std::vector<std::string> missing;  // of the first block
   Levels classes;
   std::unique_ptr<ArrayFile> inputs, labels;
   std::vector<Written> written;
   int64_t rows = 0, shard_rows = 0;
 
   void start(const Table& block) {
+    missing = block.missing;
     if (!options.label.empty()) block.column(options.label);  // an unknown name is an error
     for (const auto& name : options.except) block.column(name);
     for (const auto& column : block.columns) {
@@ -694,6 +705,7 @@ struct ShardWriter::State {
                                     {"rows", rows},
                                     {"label", options.label},
                                     {"classes", ordered}};
+    if (!missing.empty()) index["missing"] = missing;
     auto columns_json = nlohmann::ordered_json::array();
     for (size_t c = 0; c < columns.size(); ++c) {
       const bool text = columns[c].kind == ColumnKind::kText;

@@ -27,6 +27,8 @@ struct Table {
   std::string source = {};  ///< file that the rows come from, for messages
   int64_t rows = 0;
   std::vector<Column> columns = {};
+  /// Texts that were missing values besides the usual ones (CsvOptions::missing).
+  std::vector<std::string> missing = {};
 
   /// Return the index of the column `name`, or -1.
   int64_t find(std::string_view name) const;

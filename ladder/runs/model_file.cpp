@@ -133,6 +133,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
   model.classes = json.at("classes").get<std::vector<std::string>>();
   if (json.contains("features")) {
     model.features = data::features_from_json(json.at("features").dump());
+    model.features->missing = json.value("missing", std::vector<std::string>{});
   }
   if (json.contains("images")) model.images = images_from(json.at("images"));
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),
@@ -164,6 +165,8 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
                        {"classes", stored.model.classes}};
   if (stored.model.features) {
     json["features"] = ordered_json::parse(data::to_json(*stored.model.features));
+    const auto& missing = stored.model.features->missing;
+    if (!missing.empty()) json["missing"] = missing;
   }
   if (stored.model.images) {
     json["images"] = ordered_json::parse(exports::to_json(*stored.model.images));

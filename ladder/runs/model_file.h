@@ -18,7 +18,8 @@ struct StoredModel {
 
 /// Write a model to `path`, atomically, as a dictionary that Python's torch.load opens:
 ///
-///     "model.json"      uint8 [bytes]: format, classes, features or images, settings, facts
+///     "model.json"      uint8 [bytes]: format, classes, features or images, settings, facts,
+///                      and texts of missing values where the training had some
 ///     "network.NAME"    parameters and statistics of the network, by their names
 ///
 /// The same model gives the same bytes: neither times nor the machine are in it. Error: a file that

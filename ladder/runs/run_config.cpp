@@ -509,7 +509,12 @@ std::string to_json(const RunConfig& config) {
       }
     });
   }
-  return object.dump(2);
+  try {
+    return object.dump(2);
+  } catch (const nlohmann::json::type_error&) {
+    TORCH_CHECK(false, "RunConfig: expected paths and names in UTF-8 but got other bytes (rename ",
+                "the file or folder).");
+  }
 }
 
 RunConfig run_config_from_json(std::string_view json) {

@@ -1,6 +1,7 @@
 // The program `ladder`: from a table to a model, predictions, numbers and files.
 #include <c10/util/Exception.h>
 #include <ladder/data/datasets.h>
+#include <ladder/data/internal/image_codec.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "tests/data/npy_files.h"
+#include "tests/data/png_files.h"
 #include "tests/support/catch.h"
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
@@ -129,6 +131,67 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   INFO(report.err);
   CHECK(report.status == 0);
   CHECK(file_bytes(place.folder / "page.html").find("<script") == std::string::npos);
+}
+
+TEST_CASE("ladder: what --missing names is missing for the model too", "[cli]") {
+  const LadderPlace place;
+  auto text = file_bytes(place.folder / "train.csv");
+  for (const int row : {30, 60, 90, 120}) {  // a value of x in four rows without a label
+    const auto begin = text.find(",", text.find("r" + std::to_string(row) + ",")) + 1;
+    text.replace(begin, text.find(",", begin) - begin, "-999");
+  }
+  write_file(place.folder / "train.csv", text);
+  REQUIRE(place.run(place.train("run") + Arguments{"--missing", "-999", "--quiet"}).status == 0);
+  const auto answers = [&](const std::string& x) {
+    write_file(place.folder / "new.csv", "x,y,color\n" + x + ",0.5,red\n" + x + ",-0.5,green\n");
+    const auto told =
+        place.run({"predict", place.at("run"), place.at("new.csv"), "--probabilities"});
+    INFO(told.err);
+    REQUIRE(told.status == 0);
+    return told.out;
+  };
+  CHECK(answers("-999") == answers(""));
+  CHECK(answers("-999") != answers("-998"));
+
+  // Shards keep it as well.
+  REQUIRE(place
+              .run({"convert", place.at("train.csv"), "--label", "kind", "--ignore", "id",
+                    "--missing", "-999", "-o", place.at("shards")})
+              .status == 0);
+  REQUIRE(place
+              .run({"train", place.at("shards"), "--epochs", "2", "--layers", "10", "--threads",
+                    "1", "--no-baseline", "--quiet", "--out", place.at("of-shards")})
+              .status == 0);
+  const auto of_shards = [&](const std::string& x) {
+    write_file(place.folder / "new.csv", "x,y,color\n" + x + ",0.5,red\n");
+    return place.run({"predict", place.at("of-shards"), place.at("new.csv"), "--probabilities"})
+        .out;
+  };
+  CHECK(of_shards("-999") == of_shards(""));
+}
+
+TEST_CASE("ladder train: test pictures of another size are refused at once", "[cli]") {
+  if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const LadderPlace place;
+  const auto write = [&](const std::string& name, uint32_t size) {
+    for (const char* kind : {"dark", "light"}) {
+      fs::create_directories(place.folder / name / kind);
+      for (int i = 0; i < 12; ++i) {
+        write_file(place.folder / name / kind / (std::to_string(i) + ".png"),
+                   png_bytes({size, size, 8, 0},
+                             std::vector<int>(size * size, (kind[0] == 'd' ? 40 : 200) + i)));
+      }
+    }
+  };
+  write("pictures", 6);
+  write("others", 5);
+  const auto told = place.run({"train", place.at("pictures"), "--test", place.at("others"),
+                               "--epochs", "1", "--out", place.at("run")});
+  CHECK(told.status == 1);
+  CHECK(told.err == "ladder: expected images of 1 x 6 x 6 (channels, height, width) in " +
+                        place.at("others") + " as in " + place.at("pictures") +
+                        " but got 1 x 5 x 5 (--size HxW brings all to one size).\n");
+  CHECK_FALSE(fs::exists(place.folder / "run"));
 }
 
 TEST_CASE("ladder predict: answers rows of the standard input as they come", "[cli]") {

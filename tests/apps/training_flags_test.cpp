@@ -305,6 +305,13 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
       sentence({"--candidates", "2"}) ==
       "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says which "
       "is right).");
+  CHECK(sentence({"--candidates", "3", "--validation", "100", "--patience", "1"}) ==
+        "expected --candidates or --patience but got both (a start that ends early cannot be "
+        "compared with the others).");
+  CHECK(sentence({"--candidate-epochs", "2"}) ==
+        "expected --candidates for --candidate-epochs 2 but got none.");
+  CHECK(sentence({"--teacher-confidence", "0.8"}) ==
+        "expected --teachers or --taught-by for --teacher-confidence 0.8 but got none.");
   CHECK(sentence({"--candidates", "3", "--epochs", "4"}) ==
         "expected --candidate-epochs below the 4 epochs but got 4.");
   CHECK(sentence({"--candidates", "3", "--lambda", "none"}) ==

@@ -94,6 +94,30 @@ TEST_CASE("ladder tune: keeps the best third for three times the epochs", "[cli]
             " was started with but got others (--out takes another folder).");
 }
 
+TEST_CASE("ladder tune: does not vary what a file of settings sets", "[cli]") {
+  const TemporaryFolder folder;
+  const auto settings = (folder / "mine.json").string();
+  write_file(settings, R"({"noise": 0.25, "validation": 0.4, "combinator": "gaussian"})");
+  const Arguments more = {"--config=" + settings, "--trials=2", "--epochs=1"};
+  const auto told = run_to_end(tune(folder, "t", more));
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  for (const auto& trial : record(folder, "t").at("trials")) {
+    for (const auto& [flag, value] : trial.at("flags").items()) CHECK(flag == "input-weight");
+  }
+  const auto config = read_json(folder / "t/rung-1/trial-1/draw-1/config.json");
+  CHECK(config.at("noise_std") == 0.25);
+  // 120 rows of DATA have a label.
+  CHECK(config.at("validation") == 48);
+
+  write_file(settings, R"({"noise": 0.3, "validation": 0.4, "combinator": "gaussian"})");
+  const auto other = run_to_end(tune(folder, "t", more));
+  CHECK(other.status == 2);
+  CHECK(other.err.find("was started with but got others") != std::string::npos);
+  write_file(settings, R"({"resume": true})");
+  CHECK(run_to_end(tune(folder, "t", more)).err.find("but got --resume (") != std::string::npos);
+}
+
 TEST_CASE("ladder tune: goes on after an interruption", "[cli]") {
   const TemporaryFolder folder;
   REQUIRE(run_to_end(tune(folder, "straight", {"--trials=3"})).status == 0);

@@ -46,6 +46,24 @@ TEST_CASE("Class labels: texts are sorted by bytes, empty ones and -1 have no la
   require_equal(found.labels, rows({2, -1, 1, -1, 0, 2, -1}));
 }
 
+TEST_CASE("Class labels: -1 is no label however it is written", "[data]") {
+  const auto found = data::class_labels(texts({"1.0", "-1.0", "0.0", "-1.000e+00", "-1"}));
+  CHECK(found.classes == std::vector<std::string>{"0.0", "1.0"});
+  require_equal(found.labels, rows({1, -1, 0, -1, -1}));
+  for (const char* text : {"-1x", "-10", "1", "- 1", "-"}) {
+    CAPTURE(text);
+    CHECK_FALSE(data::is_unlabeled(text));
+  }
+}
+
+TEST_CASE("Class labels: those of other names are found by name", "[data]") {
+  const std::vector<std::string> classes = {"apple", "fig", "pear"};
+  require_equal(data::relabeled(rows({0, 1, -1, 1}), {"pear", "apple"}, classes, "fruit"),
+                rows({2, 0, -1, 0}));
+  CHECK(error_text([&] { data::relabeled(rows({0}), {"pea"}, classes, "fruit"); }) ==
+        "relabeled: expected known classes in fruit but got 'pea' (did you mean 'pear'?).");
+}
+
 TEST_CASE("Class labels: names that are numbers are sorted by value", "[data]") {
   CHECK(data::class_labels(texts({"10", "9", "-2.5"})).classes ==
         std::vector<std::string>{"-2.5", "9", "10"});

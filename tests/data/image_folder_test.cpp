@@ -100,6 +100,16 @@ TEST_CASE("read_image_folder sorts classes that are numbers by value", "[data]")
   CHECK(values_of(samples.images.select(3, 0).select(2, 0)) == Longs{2, 3, 11, 0});
 }
 
+TEST_CASE("read_image_folder refuses names of classes that no model could keep", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP(kNoImages);
+  const TemporaryFolder folder;
+  write_image(folder / "caf\xE9/1.png", gray_png(1));
+  write_image(folder / "tea/1.png", gray_png(2));
+  CHECK(folder_error(folder.path()) ==
+        "read_image_folder: expected names of classes in UTF-8 but got 'caf' and other bytes in " +
+            folder.path().string() + " (rename the folder).");
+}
+
 TEST_CASE("read_image_folder gives no labels to a folder without class folders", "[data]") {
   if (!has_image_codecs()) LADDER_SKIP(kNoImages);
   const TemporaryFolder folder;

@@ -113,6 +113,29 @@ TEST_CASE("Shards: hold the rows that were written", "[data]") {
                     Catch::Contains("Shards: expected rows in 0..999 but got 1000."));
 }
 
+TEST_CASE("Shards: keep which texts were missing, and know an index that is none of theirs",
+          "[data]") {
+  const TemporaryFolder folder;
+  auto table = cloud_table(20, 20);
+  table.missing = {"-999"};
+  ShardWriter writer(folder / "s", {.label = "kind"});
+  writer.add(table);
+  writer.finish();
+  CHECK(Shards(folder / "s").table(0, 2).missing == table.missing);
+
+  for (const char* text : {R"({"format": 2})", R"({"format": null})", "[]", "{}", "no JSON"}) {
+    CAPTURE(text);
+    fs::create_directories(folder / "other");
+    write_file(folder / "other/index.json", text);
+    CHECK_FALSE(is_shards(folder / "other"));
+  }
+  write_file(folder / "other/index.json", R"({"format": "ladder shards", "version": "1"})");
+  CHECK(is_shards(folder / "other"));
+  CHECK(error_text([&] { Shards(folder / "other"); }) ==
+        "Shards: expected version 1 in " + (folder / "other/index.json").string() +
+            " but got \"1\" (a newer version of this library wrote it).");
+}
+
 TEST_CASE("Shards: train the network that the rows in memory train", "[data]") {
   const TemporaryFolder folder;
   write_shards(folder / "s");

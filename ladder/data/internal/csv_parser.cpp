@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ladder/core/nearest_name.h"
+#include "ladder/data/internal/utf8.h"
 #include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
@@ -168,30 +169,6 @@ int64_t count_line_ends(const char* begin, const char* end) {
     count += *at == '\n' || (*at == '\r' && (at + 1 == end || at[1] != '\n'));
   }
   return count;
-}
-
-// Position of the first byte that is not UTF-8, or the size.
-size_t utf8_prefix(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const auto first = static_cast<unsigned char>(text[at]);
-    if (first < 0x80) {
-      ++at;
-      continue;
-    }
-    const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    if (first < 0xC2 || first > 0xF4 || at + size > text.size()) return at;
-    uint32_t code = first & (0x7FU >> size);
-    for (size_t i = 1; i < size; ++i) {
-      const auto next = static_cast<unsigned char>(text[at + i]);
-      if ((next & 0xC0) != 0x80) return at;
-      code = code << 6 | (next & 0x3F);
-    }
-    const bool overlong = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
-    if (overlong || (code >= 0xD800 && code <= 0xDFFF) || code > 0x10FFFF) return at;
-    at += size;
-  }
-  return at;
 }
 
 // A text as messages show it: at most 40 bytes, without control characters or broken UTF-8.
@@ -746,7 +723,7 @@ void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view t
 // ---- Results
 
 Table CsvParser::take() {
-  Table table{.source = name_, .rows = std::exchange(rows_, 0)};
+  Table table{.source = name_, .rows = std::exchange(rows_, 0), .missing = options_.missing};
   for (Builder& builder : builders_) {
     Column next{.name = builder.column.name, .kind = builder.column.kind};
     table.columns.push_back(std::exchange(builder.column, std::move(next)));
