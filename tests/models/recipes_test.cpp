@@ -180,7 +180,7 @@ TEST_CASE("Recipes: the fast one is the bottom one with another schedule", "[mod
   CHECK_FALSE(fast.published.has_value());
 }
 
-TEST_CASE("Recipes: the best one is the fast one, longer and with repaired clusters", "[models]") {
+TEST_CASE("Recipes: the best one is the fast one, longer and mended by its features", "[models]") {
   const auto& fast = find_recipe("mnist-100-fast");
   const auto& best = find_recipe("mnist-100-best");
   CHECK((best.network.layers == fast.network.layers));
@@ -192,8 +192,9 @@ TEST_CASE("Recipes: the best one is the fast one, longer and with repaired clust
   schedule.eval_every = fast.schedule.eval_every;
   CHECK((schedule == fast.schedule));
   auto pieces = best.pieces;
-  CHECK(pieces.repair == 1);
-  pieces.repair = 0;
+  CHECK(std::exchange(pieces.repair, 0) == 1);
+  CHECK(std::exchange(pieces.feature_repair, 0) == 1);
+  CHECK(std::exchange(pieces.feature_labels, 0) == 1);
   CHECK((pieces == fast.pieces));
   CHECK(best.precision == fast.precision);
   CHECK_FALSE(best.published.has_value());

@@ -24,15 +24,13 @@ constexpr const char* kPezeshki =
 constexpr const char* kOursFast =
     "ours, with row projection, mutual information and neighbours, see docs/performance.md";
 constexpr const char* kOursBest =
-    "ours, mnist-100-fast for longer and with repaired clusters, see docs/runs-left-behind.md";
+    "ours, mnist-100-fast for longer and mended by its features, see docs/lost-clusters.md";
 constexpr const char* kOursFew =
-    "ours, mnist-100-fast with repaired clusters and labels of a graph, see "
-    "docs/runs-left-behind.md";
+    "ours, mnist-100-fast with repaired clusters and labels of a graph, see docs/few-labels.md";
 constexpr const char* kOursGamma =
-    "ours, mnist-100-gamma for 16 epochs and with labels of a graph, see "
-    "docs/runs-left-behind.md";
+    "ours, mnist-100-gamma for 16 epochs and with labels of a graph, see docs/trials.md";
 constexpr const char* kOursTaught =
-    "ours, learns what a run of a dense ladder found, see docs/runs-left-behind.md";
+    "ours, learns what a run of a dense ladder found, see docs/few-labels.md";
 constexpr const char* kOursCifar = "ours, small enough for a CPU";
 constexpr const char* kOursConv = "ours, conv-small with the lambda of conv-fc";
 
@@ -79,6 +77,9 @@ std::vector<Recipe> recipe_table() {
   auto few_labels = repaired;
   few_labels.spread = 4;
   few_labels.graph_labels = 1;
+  auto by_features = repaired;
+  by_features.feature_repair = 1;
+  by_features.feature_labels = 1;
   const RecipeSchedule taught = {.epochs = 8, .decay_from = 0.3};
   const RecipePieces clustered = {.pseudo_labels = 1, .mutual_information = 0.1, .spread = 4,
                                   .graph_labels = 1, .graph_label_epochs = 8};
@@ -120,7 +121,7 @@ std::vector<Recipe> recipe_table() {
                     .eval_every = 4},
        .pieces = clustered, .precision = Precision::kBFloat16, .source = kOursGamma},
       {.name = "mnist-100-best", .dataset = "mnist", .labels = 100,
-       .network = bottom(5000), .schedule = longer, .pieces = repaired,
+       .network = bottom(5000), .schedule = longer, .pieces = by_features,
        .precision = Precision::kBFloat16, .source = kOursBest},
       {.name = "mnist-100-taught", .dataset = "mnist", .labels = 100,
        .network = supervised(conv_small(), 0.45), .schedule = taught,
