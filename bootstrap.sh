@@ -146,6 +146,8 @@ ensure_packages() {
   if [ "${#missing_needed[@]}" -eq 0 ]; then
     # Nothing here is worth a password or a failure.
     [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
+    attempt "Installing ${missing[*]}" install_packages "${missing[@]}" || true
+    return 0
   elif [ "$(id -u)" -ne 0 ]; then
     sudo -v
   fi
@@ -268,6 +270,7 @@ build() {
   ensure_packages
   ensure_torch
   if ! cmake_is_new_enough; then
+    [ -x "$venv/bin/python" ] || step "Making .venv" python3 -m venv "$venv"
     [ -x "$venv/bin/cmake" ] || step "Installing a newer CMake in .venv" \
       "$venv/bin/python" -m pip install --disable-pip-version-check 'cmake>=3.24,<4'
     PATH="$venv/bin:$PATH"
@@ -275,6 +278,7 @@ build() {
 
   local folder="$root/build/$preset" fresh=()
   local state="2 | $root | $torch_stamp | $(command -v nvcc || echo no nvcc)"
+  ! has_python_headers || state+=" | Python headers"
   local known
   known=$(cat "$folder/.bootstrap" 2>/dev/null || true)
   if [ ! -e "$folder/build.ninja" ] || [ "$known" != "$state" ]; then

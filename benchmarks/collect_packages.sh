@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 usage: benchmarks/collect_packages.sh DIR
 
-Copies headers, CMake packages and static libraries of fmt, cxxopts, nlohmann_json, Catch2 and zlib
+Copies headers, CMake packages and static libraries of fmt, cxxopts, protozero, nlohmann_json, Catch2 and zlib
 to DIR, which may be moved or copied to another machine of the same processor and then serves as
 CMAKE_PREFIX_PATH (benchmarks/gpu_check.sh --packages DIR). ./bootstrap.sh build installs the Debian
 packages that they come from.

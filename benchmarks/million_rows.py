@@ -48,7 +48,7 @@ def main():
     flags = parser.parse_args()
     folder = flags.folder or pathlib.Path(tempfile.mkdtemp(prefix="ladder-million-"))
     folder.mkdir(exist_ok=True)
-    table = folder / "rows.csv"
+    table = folder / f"rows-{flags.rows}.csv"
     if not table.exists():
         make(table, flags.rows, 20, 1000, seed=1)
     run = folder / "run"

@@ -41,4 +41,5 @@ if ! cmp -s "$requirements" "$venv/installed.txt"; then
     printf 'run.sh: not every peer could be installed; the table says which are missing.\n' >&2
   fi
 fi
-exec "$python" "$root/benchmarks/step.py" "$@"
+exec "$python" "$root/benchmarks/step.py" \
+  --program "$root/build/${LADDER_PRESET:-release}/bin/ladder-step-bench" "$@"

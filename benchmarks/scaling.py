@@ -338,7 +338,7 @@ def main() -> int:
     for point in SIZES:
         for loops in (0, options.threads):
             times = kept.times(
-                f"{point.label}, {loops} busy loops",
+                f"{point.label}, {options.threads} threads, {loops} busy loops",
                 lambda: compare(point, options.threads, loops, options.program, options.budget),
             )
             medians = [1e3 * statistics.median(t) for t in times]

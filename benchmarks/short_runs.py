@@ -147,6 +147,13 @@ def recorded(study, path):
     return runs
 
 
+def other_ideas(study, path):
+    """Ideas in a file of --record that are not this study's: --record would lose their runs."""
+    if not path or not path.exists():
+        return []
+    return sorted(set(json.loads(path.read_text())["ideas"]) - set(recorded(study, path)))
+
+
 def runs_of(study, name, seeds, known):
     """Validation error, commit and processor by seed, of known runs and those of the study."""
     runs = dict(known.get(name, {}))
@@ -231,6 +238,10 @@ def main():
                         help="file of every value: what it knows is not run, what is new is added")
     args = parser.parse_args()
     study = Study(args.network, args.out or pathlib.Path("build/short-runs") / args.network)
+    others = other_ideas(study, args.record)
+    if others:
+        parser.error(f"expected the ideas of --network {args.network} in {args.record} but got also "
+                     f"{'; '.join(others)}, with other flags (take another file)")
     if not args.report:
         names = [name.strip() for name in args.only.split(";")] if args.only else list(study.ideas)
         unknown = [name for name in names if name not in study.ideas]

@@ -300,6 +300,10 @@ def completed(path, methods, measure):
     if not missing:
         return None
     found = measure(missing)
+    kept = json.loads(path.read_text()) if path.exists() else found
+    if kept.get("size") != found.get("size"):
+        sys.exit(f"tables: expected draws of {kept.get('size')} rows, as in {path}, but got "
+                 f"{found.get('size')} (take another --out)")
     written(path, {**found, "methods": {**there(), **found["methods"]}})
     return found
 

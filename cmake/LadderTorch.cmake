@@ -6,7 +6,8 @@
 # Order of the search, the first place that holds LibTorch wins:
 #
 #   1. a target `torch` that the project has found already
-#   2. Torch_DIR, Torch_ROOT and CMAKE_PREFIX_PATH, as variables, then from the environment
+#   2. Torch_DIR, as a variable, then from the environment; the variables Torch_ROOT and
+#      CMAKE_PREFIX_PATH; CMAKE_PREFIX_PATH of the environment
 #   3. the Python wheel of the project's .venv, then the one of python3
 #   4. installed package only: the LibTorch that Ladder was built with
 #

@@ -232,6 +232,13 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _options(self) -> _core.Options:
         options = _core.Options()
         options.program = "ladder_networks"
+        for name in ("layers", "denoising_weights"):
+            value = getattr(self, name)
+            if value is not None and len(value) == 0:
+                raise ValueError(
+                    f"LadderClassifier: expected {name} of at least one number, or None for the "
+                    "default, but got none."
+                )
         if self.layers is not None:
             options.layers = [_whole("layers", units) for units in self.layers]
         if self.denoising_weights is not None:
@@ -266,6 +273,11 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         options.set_precision(self.precision)
         options.set_device(self.device)
         if isinstance(self.random_state, numbers.Integral):
+            if self.random_state < 0:
+                raise ValueError(
+                    f"LadderClassifier: expected random_state of at least 0 but got "
+                    f"{self.random_state}."
+                )
             options.seed = int(self.random_state)
         else:
             options.seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -307,6 +319,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             rows = validated(self, rows, fitting=True)
         check_consistent_length(rows, labels)
+        used: npt.NDArray[np.int64] | None = None
         if sample_weight is not None:
             weights = _check_sample_weight(
                 sample_weight, np.empty((len(labels), 0)), dtype=np.float64
@@ -351,6 +364,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # The library orders texts by bytes and numbers by value.
         order = [names.index(name) for name in model.classes]
         self.classes_ = classes[order]
+        if used is not None and "held_back_rows" in report:
+            report["held_back_rows"] = used[report["held_back_rows"]]
         self.report_ = FitReport._of(report, self.classes_)
         if self.report_.status == "interrupted":
             warnings.warn(

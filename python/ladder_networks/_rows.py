@@ -224,8 +224,13 @@ def validated(estimator: Any, rows: Rows, *, fitting: bool) -> Any:
 
 
 def _is_unlabeled(value: object) -> bool:
-    if is_missing(value) or value == "-1":
+    if is_missing(value):
         return True
+    if isinstance(value, str):  # "-1", "-1.0"
+        try:
+            return value.startswith("-") and float(value) == -1
+        except ValueError:
+            return False
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == -1
 
 
@@ -249,7 +254,7 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(y, pandas.Series) and not isinstance(y.dtype, np.dtype):
         y = y.to_numpy(dtype=object)
-    if isinstance(y, (list, tuple)) and any(value is None for value in y):
+    if isinstance(y, (list, tuple)) and any(is_missing(value) for value in y):
         y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "ib":

@@ -63,6 +63,8 @@ def test_text_labels_with_every_sign_of_no_label(clouds, missing):
         pl.Series("state", [0, None, 1, 2]),
         pl.Series(["a", None, "b", "c"], dtype=pl.Categorical),
         ["a", None, "b", "c"],
+        ["a", float("nan"), "b", "c"],
+        ["1.0", "-1.0", "0.0", "2.0"],
         [0.0, float("nan"), 1.0, -1.0],
     ],
     ids=lambda labels: f"{type(labels).__module__.split('.')[0]}-{getattr(labels, 'dtype', '')}",
@@ -190,6 +192,28 @@ def test_rows_of_weight_zero_are_left_out(clouds):
         weighted = quick().fit(rows, clouds.y, sample_weight=weights)
         fewer = quick().fit(few, clouds.y[:200])
         np.testing.assert_array_equal(weighted.predict_proba(few), fewer.predict_proba(few))
+
+
+def test_report_names_rows_of_x_where_some_have_no_weight(clouds):
+    labeled = np.flatnonzero(clouds.y >= 0)
+    weights = np.ones(len(clouds.y))
+    weights[labeled[0]] = 0
+    report = quick(folds=2).fit(clouds.X, clouds.y, sample_weight=weights).report_
+    assert sorted(report.held_back_rows) == labeled[1:].tolist()
+    np.testing.assert_array_equal(report.held_back_labels, clouds.y[report.held_back_rows])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"random_state": -1}, "expected random_state of at least 0 but got -1"),
+        ({"layers": ()}, "expected layers of at least one number, or None for the default"),
+        ({"denoising_weights": []}, "expected denoising_weights of at least one number"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(clouds, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        quick(**settings).fit(clouds.X, clouds.y)
 
 
 def test_report(clouds):

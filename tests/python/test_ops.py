@@ -232,6 +232,14 @@ def test_errors():
         (lambda: ops.denoise(z, u, w, target=x), r"a target of shape \[7, 3\] but got \[11, 3\]"),
         (lambda: ops.denoise(z, u, w.float()), "expected weight of type torch.float64"),
         (lambda: ops.denoise(z, u, w, target=z, target_std=std), "both mean and std of the target"),
+        (
+            lambda: ops.denoise(z, u, w, target=z, target_mean=mean.repeat(2, 1), target_std=std),
+            r"expected target_mean \[3\] but got \[2, 3\]",
+        ),
+        (
+            lambda: ops.denoise(z, u, w, target=z, target_mean=mean, target_std=std[0]),
+            r"expected target_std \[3\] but got \[\]",
+        ),
     ]
     for call, message in cases:
         with pytest.raises(ValueError, match=message):
