@@ -59,7 +59,7 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
 }
 
 void append_table(data::Table& rows, const data::Table& more, const std::string& label) {
-  data::Table all{.source = rows.source, .rows = rows.rows + more.rows};
+  data::Table all{.source = rows.source, .rows = rows.rows + more.rows, .missing = rows.missing};
   for (const auto& column : rows.columns) {
     const auto* other = column.name == label ? nullptr : &more.column(column.name);
     if (other != nullptr && other->kind != column.kind) {
@@ -202,6 +202,10 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
 }
 
 void check_image_shape(const data::Samples& rows, const data::Samples& more) {
+  if (!more.images.defined()) {
+    throw std::runtime_error(
+        fmt::format("expected images in {} as in {} but got shards.", more.source, rows.source));
+  }
   if (rows.images.sizes().slice(1) == more.images.sizes().slice(1)) return;
   throw std::runtime_error(fmt::format(
       "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "

@@ -141,7 +141,10 @@ TEST_CASE("ladder: what --missing names is missing for the model too", "[cli]") 
     text.replace(begin, text.find(",", begin) - begin, "-999");
   }
   write_file(place.folder / "train.csv", text);
-  REQUIRE(place.run(place.train("run") + Arguments{"--missing", "-999", "--quiet"}).status == 0);
+  REQUIRE(place
+              .run(place.train("run") +
+                   Arguments{"--missing", "-999", "--unlabeled", place.at("test.csv"), "--quiet"})
+              .status == 0);
   const auto answers = [&](const std::string& x) {
     write_file(place.folder / "new.csv", "x,y,color\n" + x + ",0.5,red\n" + x + ",-0.5,green\n");
     const auto told =
