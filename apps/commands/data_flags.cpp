@@ -99,9 +99,7 @@ void add_data_flags(CommandLine& line, DataFlags& flags) {
               csv.header = parse_choice(flag, text, {"yes", "no"}) == "yes";
             });
   line.flag("missing", "TEXT,...", "cells without a value (also empty, NA, NaN, ?)",
-            [&](const auto&, const auto& text) {
-              for (auto& word : parse_words(text)) csv.missing.push_back(std::move(word));
-            });
+            [&](const auto&, const auto& text) { add_missing(flags, parse_words(text)); });
   line.flag("text-columns", "COL,...", "columns of numbers to read as texts",
             [&](const auto&, const auto& text) {
               for (auto& word : parse_words(text)) csv.text_columns.push_back(std::move(word));
@@ -135,11 +133,15 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
   return samples;
 }
 
+void add_missing(DataFlags& flags, const std::vector<std::string>& texts) {
+  auto& missing = flags.read.csv.missing;
+  missing.insert(missing.end(), texts.begin(), texts.end());
+}
+
 DataFlags flags_for(const Classifier& classifier, DataFlags flags) {
   const auto& model = classifier.model();
   if (model.features) {
-    const auto& missing = model.features->missing;
-    flags.read.csv.missing.insert(flags.read.csv.missing.end(), missing.begin(), missing.end());
+    add_missing(flags, model.features->missing);
     for (const auto& feature : model.features->columns) {
       if (feature.dropped.empty()) flags.read.csv.kinds[feature.name] = feature.kind;
     }

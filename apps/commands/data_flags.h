@@ -30,6 +30,9 @@ bool is_text_table(const std::filesystem::path& path);
 /// column is there if `label` is not empty. Errors: those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
 
+/// Take these texts for missing values, too.
+void add_missing(DataFlags& flags, const std::vector<std::string>& texts);
+
 /// Read flags so that columns are of the kinds that a model expects, and what was missing in its
 /// training is missing.
 DataFlags flags_for(const Classifier& classifier, DataFlags flags);

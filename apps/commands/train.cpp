@@ -276,8 +276,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     for (const auto& column : rows.shards->columns()) {
       read.read.csv.kinds[column.name] = column.kind;
     }
-    const auto missing = rows.shards->table(0, 1).missing;
-    read.read.csv.missing.insert(read.read.csv.missing.end(), missing.begin(), missing.end());
+    add_missing(read, rows.shards->missing());
   }
   read.read.part = data::Part::kTest;
   auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);

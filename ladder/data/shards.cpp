@@ -366,6 +366,7 @@ int64_t Shards::rows() const { return state_->rows; }
 const std::vector<ShardColumn>& Shards::columns() const { return state_->columns; }
 const std::vector<std::string>& Shards::classes() const { return state_->classes; }
 const std::string& Shards::label() const { return state_->label; }
+const std::vector<std::string>& Shards::missing() const { return state_->missing; }
 std::string Shards::fingerprint() const { return state_->fingerprint; }
 
 Table Shards::table(const torch::Tensor& rows) const {

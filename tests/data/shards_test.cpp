@@ -121,6 +121,7 @@ TEST_CASE("Shards: keep which texts were missing, and know an index that is none
   ShardWriter writer(folder / "s", {.label = "kind"});
   writer.add(table);
   writer.finish();
+  CHECK(Shards(folder / "s").missing() == table.missing);
   CHECK(Shards(folder / "s").table(0, 2).missing == table.missing);
 
   for (const char* text : {R"({"format": 2})", R"({"format": null})", "[]", "{}", "no JSON"}) {
