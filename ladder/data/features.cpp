@@ -14,6 +14,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/spellings.h"
+
 namespace ladder::data {
 namespace {
 
@@ -183,26 +187,43 @@ void check_sizes(const Column& column, const Table& table) {
               of_source(table.source), " but got ", code, ".");
 }
 
-void apply_number(const Feature& feature, const Column& column, const std::string& source,
-                  float* out, int64_t stride) {
-  if (column.kind == ColumnKind::kText) {
-    const auto text = std::find_if(column.codes.begin(), column.codes.end(),
-                                   [](int32_t code) { return code >= 0; });
-    TORCH_CHECK(text == column.codes.end(), "Features: expected a number but got '",
-                cell_text(column, text - column.codes.begin()), "' in row ",
-                text - column.codes.begin() + 1, " of column '", column.name, "'",
-                of_source(source), ".");
-  } else {
-    check_finite_column(column, source);
+// The number of each level of a text column where numbers are expected; NaN for missing ones.
+std::vector<double> level_numbers(const Column& column, const std::string& source,
+                                  const MissingValues& missing) {
+  std::vector<double> numbers;
+  for (const auto& level : column.levels) {
+    double value = std::numeric_limits<double>::quiet_NaN();
+    if (!is_usual_missing(level) && !missing.contains(level) &&
+        parse_number(level, '.', value) == NumberKind::kNone) {
+      const int truth = truth_value(level);
+      const auto code = static_cast<int32_t>(numbers.size());
+      const auto at = std::find(column.codes.begin(), column.codes.end(), code);
+      TORCH_CHECK(truth >= 0 || at == column.codes.end(), "Features: expected a number but got '",
+                  level, "' in row ", at - column.codes.begin() + 1, " of column '", column.name,
+                  "'", of_source(source), ".");
+      value = truth;
+    }
+    numbers.push_back(value);
   }
-  const auto rows = static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
-                                                                          : column.numbers.size());
+  return numbers;
+}
+
+void apply_number(const Feature& feature, const Column& column, const std::string& source,
+                  const MissingValues& missing_values, float* out, int64_t stride) {
+  if (column.kind == ColumnKind::kText) {
+    const auto of_level = level_numbers(column, source, missing_values);
+    Column numbers{.name = column.name};
+    for (const int32_t code : column.codes) {
+      numbers.numbers.push_back(code < 0 ? std::numeric_limits<double>::quiet_NaN()
+                                         : of_level[static_cast<size_t>(code)]);
+    }
+    apply_number(feature, numbers, source, missing_values, out, stride);
+    return;
+  }
+  check_finite_column(column, source);
   constexpr double kLargest = std::numeric_limits<double>::max();
-  for (int64_t row = 0; row < rows; ++row, out += stride) {
-    const double value = column.kind == ColumnKind::kText
-                             ? std::numeric_limits<double>::quiet_NaN()
-                             : column.numbers[static_cast<size_t>(row)];
-    const bool missing = std::isnan(value);
+  for (const double value : column.numbers) {
+    const bool missing = std::isnan(value) || missing_values.contains(value);
     // The quotient of huge numbers stays finite, and so does its logarithm.
     double z =
         missing ? 0 : std::clamp((value - feature.center) / feature.scale, -kLargest, kLargest);
@@ -211,14 +232,17 @@ void apply_number(const Feature& feature, const Column& column, const std::strin
     }
     out[0] = static_cast<float>(z);
     if (feature.indicator) out[1] = missing ? kLevelHeight : 0;
+    out += stride;
   }
 }
 
-void apply_text(const Feature& feature, const Column& column, float* out, int64_t stride) {
+void apply_text(const Feature& feature, const Column& column,
+                const std::vector<std::string>& missing_texts, float* out, int64_t stride) {
   std::unordered_map<std::string, int64_t> inputs;
   for (size_t level = 0; level < feature.levels.size(); ++level) {
     inputs.emplace(feature.levels[level], static_cast<int64_t>(level));
   }
+  for (auto& [text, input] : other_spellings(feature, missing_texts)) inputs.emplace(text, input);
   const auto levels = static_cast<int64_t>(feature.levels.size());
   const int64_t other = feature.other ? levels : -1;
   const int64_t missing = feature.indicator ? levels + (feature.other ? 1 : 0) : -1;
@@ -269,6 +293,7 @@ torch::Tensor Features::apply(const Table& table) const {
   const int64_t stride = width();
   at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);
   float* out = inputs.data_ptr<float>();
+  const MissingValues missing_values(missing);
   size_t next = 0;  // columns mostly have the order of the features
   for (const auto& feature : columns) {
     if (!feature.dropped.empty()) continue;
@@ -278,9 +303,9 @@ torch::Tensor Features::apply(const Table& table) const {
     const Column& column = table.columns[next++];
     check_sizes(column, table);
     if (feature.kind == ColumnKind::kNumber) {
-      apply_number(feature, column, table.source, out, stride);
+      apply_number(feature, column, table.source, missing_values, out, stride);
     } else {
-      apply_text(feature, column, out, stride);
+      apply_text(feature, column, missing, out, stride);
     }
     out += feature.width();
   }

@@ -54,7 +54,8 @@ inline constexpr float kLevelHeight = 2;
 /// The columns that a network reads, in the order of its inputs.
 struct Features {
   std::vector<Feature> columns = {};
-  /// Those of the table (Table::missing): read further rows with them, as CsvOptions::missing.
+  /// Further missing values, those of the table (Table::missing). They are missing in every table
+  /// that is applied; CsvOptions::missing takes them where the cells of a file decide its types.
   std::vector<std::string> missing = {};
 
   /// Return the number of inputs.
@@ -65,7 +66,12 @@ struct Features {
   /// Return inputs [rows, width()], float32. Columns are found by name, in any order; others are
   /// ignored.
   ///
-  /// Errors: a column that is not there (the nearest name is given); a text where a number is
+  /// A table need not come from the reader that the features were measured with. Missing are the
+  /// usual texts of CSV files (csv.h) and `missing`, unless they are levels; texts that spell
+  /// numbers or truth values (1 and 0) are read where numbers are expected; and truth values are
+  /// found among levels in another spelling: "True" is "true", "TRUE" or 1.
+  ///
+  /// Errors: a column that is not there (the nearest name is given); another text where a number is
   /// expected (with its row); an infinite number.
   torch::Tensor apply(const Table& table) const;
 };

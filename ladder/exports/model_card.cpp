@@ -87,9 +87,10 @@ std::string card_columns(const data::Features& features) {
   std::string text = fmt::format(
       "## Columns\n\n"
       "Columns are found by name. A number is standardised; beyond {} standard deviations it grows "
-      "by its logarithm. A missing number counts as the mean.\n\n"
+      "by its logarithm. A missing number counts as the mean.{}\n\n"
       "| column | kind | use |\n|---|---|---|\n",
-      data::kTailFrom);
+      data::kTailFrom,
+      features.missing.empty() ? "" : " Missing are also: " + listed(features.missing) + ".");
   for (const auto& column : features.columns) text += feature_row(column);
   return text + "\n";
 }

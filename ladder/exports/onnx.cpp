@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "ladder/core/activation.h"
+#include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/spellings.h"
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/atomic_file.h"
 #include "ladder/version.h"
@@ -194,7 +196,8 @@ constexpr const char* kWriteOnnx = "write_onnx";
 
 // Inputs [rows, numbers] of the numeric columns and, where they are needed, the indicators of
 // missing values behind them.
-std::string add_numbers(OnnxGraph& graph, const std::vector<const data::Feature*>& columns) {
+std::string add_numbers(OnnxGraph& graph, const std::vector<const data::Feature*>& columns,
+                        const std::vector<double>& missing_numbers) {
   const auto count = static_cast<int64_t>(columns.size());
   auto center = torch::empty({count}, torch::kFloat64);
   auto factor = torch::empty({count}, torch::kFloat64);
@@ -206,14 +209,25 @@ std::string add_numbers(OnnxGraph& graph, const std::vector<const data::Feature*
     indicators = indicators || column.indicator;
   }
   graph.input("numbers", kOnnxFloat, {-1, count});
-  const auto missing = graph.node("missing", "IsNaN", {"numbers"});
+  std::string missing = graph.node("missing", "IsNaN", {"numbers"});
+  for (size_t i = 0; i < missing_numbers.size(); ++i) {
+    const auto name = "missing_number." + std::to_string(i);
+    const auto is_number =
+        graph.node(name + ".is_here", "Equal", {"numbers", graph.number(name, missing_numbers[i])});
+    missing = graph.node(name + ".or_before", "Or", {missing, is_number});
+  }
   // In float64: a column of times, say, is far from 0 in units of its standard deviation.
   const auto wide = graph.node("numbers_wide", "Cast", {"numbers"}, {{"to", int64_t{kOnnxDouble}}});
   const auto centered =
       graph.node("centered", "Sub", {wide, graph.constant("features.center", center)});
   const auto scaled =
       graph.node("scaled", "Mul", {centered, graph.constant("features.factor", factor)});
-  const auto narrow = graph.node("standardised", "Cast", {scaled}, {{"to", int64_t{kOnnxFloat}}});
+  // An infinite number, which the library refuses, counts as the largest one.
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  const auto least = graph.constant("features.least", torch::tensor(-kLargest, torch::kFloat64));
+  const auto most = graph.constant("features.most", torch::tensor(kLargest, torch::kFloat64));
+  const auto finite = graph.node("finite", "Clip", {scaled, least, most});
+  const auto narrow = graph.node("standardised", "Cast", {finite}, {{"to", int64_t{kOnnxFloat}}});
   const auto z =
       graph.node("imputed", "Where", {missing, graph.number("features.zero", 0.0), narrow});
   // sign(z) (min(|z|, from) + log(1 + max(|z| - from, 0)))
@@ -234,16 +248,17 @@ std::string add_numbers(OnnxGraph& graph, const std::vector<const data::Feature*
 }
 
 // Inputs [rows, width] of the text column `place`.
-std::string add_text(OnnxGraph& graph, const data::Feature& column, int64_t place) {
+std::string add_text(OnnxGraph& graph, const data::Feature& column,
+                     const std::vector<std::string>& missing, int64_t place) {
   const std::string name = "texts." + std::to_string(place);
   const auto levels = static_cast<int64_t>(column.levels.size());
   std::vector<std::string> keys = column.levels;
   std::vector<int64_t> codes;
   for (int64_t level = 0; level < levels; ++level) codes.push_back(level);
   constexpr int64_t kNone = -1;
-  if (std::find(keys.begin(), keys.end(), "") == keys.end()) {
-    keys.emplace_back();
-    codes.push_back(column.indicator ? levels + (column.other ? 1 : 0) : kNone);
+  for (const auto& [text, input] : data::other_spellings(column, missing)) {
+    keys.push_back(text);
+    codes.push_back(input);
   }
   const auto text =
       graph.node(name + ".text", "Gather", {"texts", graph.integers(name + ".column", {place})},
@@ -268,13 +283,14 @@ std::string add_features(OnnxGraph& graph, const PredictionModel& model) {
   std::vector<std::string> parts;
   bool indicators = false;
   if (!numbers.empty()) {
-    parts.push_back(add_numbers(graph, numbers));
+    const data::MissingValues missing(model.features->missing);
+    parts.push_back(add_numbers(graph, numbers, missing.numbers()));
     for (const auto* column : numbers) indicators = indicators || column->indicator;
   }
   if (!texts.empty()) {
     graph.input("texts", kOnnxString, {-1, static_cast<int64_t>(texts.size())});
     for (size_t t = 0; t < texts.size(); ++t) {
-      parts.push_back(add_text(graph, *texts[t], static_cast<int64_t>(t)));
+      parts.push_back(add_text(graph, *texts[t], model.features->missing, static_cast<int64_t>(t)));
     }
   }
   const auto all =
@@ -440,6 +456,9 @@ std::vector<std::pair<std::string, std::string>> metadata_of(const PredictionMod
   std::vector<std::pair<std::string, std::string>> metadata = {
       {"classes", json_array(class_names(model))}};
   if (model.features) {
+    if (!model.features->missing.empty()) {
+      metadata.emplace_back("missing", json_array(model.features->missing));
+    }
     for (const auto& [key, kind] : {std::pair("number_columns", data::ColumnKind::kNumber),
                                     std::pair("text_columns", data::ColumnKind::kText)}) {
       metadata.emplace_back(key, json_array(names_of(used_columns(model, kind))));

@@ -14,8 +14,10 @@ namespace ladder::exports {
 /// Inputs, by what the model predicts from:
 /// - a table: `numbers` float32 [rows, numeric columns] and `texts` string [rows, text columns],
 ///   each only if there are such columns. The columns are the used ones, in the order of the
-///   metadata `number_columns` and `text_columns` (JSON arrays of names). NaN and "" are missing.
-///   Numbers are standardised in float64.
+///   metadata `number_columns` and `text_columns` (JSON arrays of names). Missing are NaN,
+///   the usual texts of CSV files ("", NA, ?) and the model's own texts and numbers, which are the
+///   metadata `missing` where there are any (data::Features::missing). Numbers are standardised in
+///   float64; an infinite one, which the library refuses, counts as the largest float.
 /// - images: `images` uint8 [rows, channels, height, width], values 0 to 255;
 /// - otherwise `inputs` float32 [rows, *input_shape], as the network takes them.
 ///

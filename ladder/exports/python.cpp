@@ -1,8 +1,10 @@
 #include "ladder/exports/python.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,6 +14,8 @@
 #include <vector>
 
 #include "ladder/core/activation.h"
+#include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/spellings.h"
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/tensor_file.h"
@@ -109,41 +113,69 @@ class GlobalMean(nn.Module):
 constexpr std::string_view kTableInputs = R"PY(
 
 def is_missing(value):
-    return value is None or value == "" or value != value
+    """None, NaN and NA are missing in every column."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(value != value)
+
+
+def number_of(value, name, row):
+    """Return a value of a column of numbers, NaN where it is missing."""
+    if is_missing(value) or (isinstance(value, str) and value in MISSING):
+        return math.nan
+    try:
+        number = float(TRUTHS.get(value, value) if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"expected a number but got {value!r} in row {row + 1} of column {name!r}."
+        ) from None
+    if math.isinf(number):
+        raise ValueError(
+            f"expected finite numbers but got {number} in row {row + 1} of column {name!r}."
+        )
+    return math.nan if number in MISSING_NUMBERS else number
 
 
 def text_of(value):
     """Return a value of a text column as it is compared with levels: 3.0 is "3"."""
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    return str(value)
 
 
 def inputs(table):
     """Return the inputs of the network, [rows, INPUTS].
 
-    `table` gives columns by name: a dict of lists, or a pandas.DataFrame. None, NaN and "" are
-    missing values. Other columns are ignored.
+    `table` gives columns by name: a dict of lists, or a pandas.DataFrame. None, NaN, NA, the texts
+    in MISSING and the numbers in MISSING_NUMBERS are missing values. Other columns are ignored.
     """
     parts = []
     for column in COLUMNS:
-        values = list(table[column["name"]])
-        missing = torch.tensor([is_missing(v) for v in values], dtype=torch.bool)
+        name, values = column["name"], list(table[column["name"]])
         if column["kind"] == "number":
-            x = torch.tensor([0.0 if is_missing(v) else float(v) for v in values],
+            x = torch.tensor([number_of(v, name, row) for row, v in enumerate(values)],
                              dtype=torch.float64)
-            z = torch.where(missing, 0.0, (x - column["center"]) / column["scale"])
+            missing = x.isnan()
+            largest = torch.finfo(torch.float64).max
+            z = ((x - column["center"]) / column["scale"]).clamp(-largest, largest)
+            z = torch.where(missing, 0.0, z)
             # Heavy tails: beyond TAIL_FROM a value grows by its logarithm.
             tail = TAIL_FROM + torch.log1p((z.abs() - TAIL_FROM).clamp(min=0))
             parts.append(torch.where(z.abs() > TAIL_FROM, z.sign() * tail, z))
+            if column["indicator"]:
+                parts.append(LEVEL_HEIGHT * missing.double())
         else:
-            levels = {level: place for place, level in enumerate(column["levels"])}
-            other = len(levels)  # rare and unseen levels share an input, or have none
-            places = torch.tensor([-1 if is_missing(v) else levels.get(text_of(v), other)
+            levels = column["levels"]
+            width = len(levels) + column["other"] + column["indicator"]
+            other = len(levels) if column["other"] else -1  # of rare and unseen levels
+            none = width - 1 if column["indicator"] else -1  # of missing ones
+            known = {text: none for text in MISSING}
+            known.update(column.get("spellings", {}))
+            known.update({level: place for place, level in enumerate(levels)})
+            places = torch.tensor([none if is_missing(v) else known.get(text_of(v), other)
                                    for v in values], dtype=torch.long)
-            width = len(levels) + column["other"]
             parts += [LEVEL_HEIGHT * (places == place).double() for place in range(width)]
-        if column["indicator"]:
-            parts.append(LEVEL_HEIGHT * missing.double())
     return torch.stack(parts, dim=1).to(DTYPE)
 )PY";
 
@@ -294,6 +326,31 @@ std::pair<std::string, std::string> python_stage(const PlainLayer& layer) {
 
 std::string python_sizes(const std::vector<int64_t>& sizes) { return nlohmann::json(sizes).dump(); }
 
+// Other texts of levels, such as "TRUE" for "true": {"TRUE": 0}, or "" where there are none.
+std::string python_spellings(const data::Feature& column) {
+  nlohmann::ordered_json spellings;
+  const auto levels = static_cast<int64_t>(column.levels.size());
+  for (const auto& [text, input] : data::other_spellings(column, {})) {
+    if (input >= 0 && input < levels) spellings[text] = input;
+  }
+  return spellings.empty() ? "" : spellings.dump();
+}
+
+std::string python_missing(const data::Features& features) {
+  auto texts = data::usual_missing();
+  texts.insert(texts.end(), features.missing.begin(), features.missing.end());
+  std::vector<std::string> numbers;
+  const data::MissingValues missing(features.missing);
+  for (const double number : missing.numbers()) {
+    numbers.push_back(python_number(number));
+  }
+  return fmt::format(
+      "MISSING = {}\nMISSING_NUMBERS = [{}]\n"
+      "TRUTHS = {{\"true\": 1, \"True\": 1, \"TRUE\": 1, \"false\": 0, \"False\": 0, \"FALSE\": "
+      "0}}\n",
+      python_texts(texts), fmt::join(numbers, ", "));
+}
+
 std::string python_columns(const data::Features& features) {
   std::string text = "COLUMNS = [\n";
   for (const auto& column : features.columns) {
@@ -305,6 +362,8 @@ std::string python_columns(const data::Features& features) {
     } else {
       text += fmt::format("\"kind\": \"text\", \"levels\": {}, \"other\": {}, ",
                           python_texts(column.levels), python_bool(column.other));
+      const auto spellings = python_spellings(column);
+      if (!spellings.empty()) text += "\"spellings\": " + spellings + ", ";
     }
     text += fmt::format("\"indicator\": {}}},\n", python_bool(column.indicator));
   }
@@ -317,6 +376,7 @@ std::string python_constants(const PredictionModel& model, torch::Dtype dtype) {
   if (model.features) {
     text += fmt::format("TAIL_FROM = {}  # standard deviations\nLEVEL_HEIGHT = {}\n",
                         python_number(data::kTailFrom), python_number(data::kLevelHeight));
+    text += python_missing(*model.features);
     text += python_columns(*model.features);
   } else if (model.images) {
     const auto& images = *model.images;
@@ -348,8 +408,8 @@ std::string python_module(const PredictionModel& model, const std::vector<PlainL
       "\"\"\"A classifier of {} classes, written by ladder {}. It needs PyTorch.\n\n"
       "predict(rows) gives class names, predict_proba(rows) probabilities; inputs(rows) says what\n"
       "rows are. The weights are in the .pt file beside this one.\n\"\"\"\n\n"
-      "import pathlib\n\nimport torch\nfrom torch import nn\n",
-      layers.back().out[0], version());
+      "{}import pathlib\n\nimport torch\nfrom torch import nn\n",
+      layers.back().out[0], version(), model.features ? "import math\nimport numbers\n" : "");
   text += python_constants(model, dtype);
   text += definitions;
   text += fmt::format(
@@ -362,6 +422,23 @@ std::string python_module(const PredictionModel& model, const std::vector<PlainL
   if (model.images) text += model.images->flat ? ".flatten(1)\n" : "\n";
   text += kPrediction;
   return text;
+}
+
+// Weights of an earlier export are replaced; a model or another program's weights are not.
+void check_weights_file(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return;
+  bool replaceable = false;
+  try {
+    const auto tensors = io::load_tensors(path);
+    replaceable = !tensors.empty() &&
+                  std::all_of(tensors.begin(), tensors.end(),
+                              [](const auto& t) { return t.first.starts_with("stages."); });
+  } catch (const c10::Error&) {  // something else
+  }
+  TORCH_CHECK(replaceable, kWritePython, ": expected to write weights to ", path.string(),
+              " but got a file there that holds more than weights of such a module (give the "
+              "module another name or folder).");
 }
 
 io::TensorMap python_weights(const std::vector<PlainLayer>& layers) {
@@ -395,8 +472,9 @@ void write_python(const std::filesystem::path& path, const PredictionModel& mode
     module = path / "model.py";
   }
   const auto dtype = layers.front().normalization->running_mean.scalar_type();
-  auto weights = module;
-  io::save_tensors(weights.replace_extension(".pt"), python_weights(layers));
+  const auto weights = std::filesystem::path(module).replace_extension(".pt");
+  check_weights_file(weights);
+  io::save_tensors(weights, python_weights(layers));
   io::write_atomically(module, python_module(model, layers, dtype));
 }
 

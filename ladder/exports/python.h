@@ -19,7 +19,12 @@ namespace ladder::exports {
 /// `model.load(path)` also takes the files of `write_torch` and `write_safetensors`. Parameters
 /// have the names of the library, so that `state_dict()` can be read back by `read_weights`.
 ///
-/// Errors: those of `write_onnx`, except for the size.
+/// Missing values are None, NaN, NA, the usual texts of CSV files and those of the model
+/// (data::Features::missing); texts that spell numbers or truth values are read as in
+/// data::Features::apply, and the module refuses other texts and infinite numbers as it does.
+///
+/// Errors: those of `write_onnx`, except for the size; a file of the weights' name that holds
+/// anything but such weights, a model of `write_torch` say.
 void write_python(const std::filesystem::path& path, const PredictionModel& model);
 
 }  // namespace ladder::exports

@@ -30,7 +30,10 @@ io::TensorMap state_of(const Ladder& net) {
 
 std::map<std::string, std::string> texts_of(const PredictionModel& model) {
   std::map<std::string, std::string> texts = {{"classes", json_array(class_names(model))}};
-  if (model.features) texts["features"] = data::to_json(*model.features);
+  if (model.features) {
+    texts["features"] = data::to_json(*model.features);
+    if (!model.features->missing.empty()) texts["missing"] = json_array(model.features->missing);
+  }
   if (model.images) texts["images"] = to_json(*model.images);
   nlohmann::ordered_json facts = nlohmann::ordered_json::object();
   for (const auto& [name, text] : model.facts) facts[name] = text;

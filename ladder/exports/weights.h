@@ -14,6 +14,8 @@ namespace ladder::exports {
 ///     decoder.*    those of the decoder, if there is one
 ///     classes      class names, a text (io::text_tensor) that is a JSON array
 ///     features     columns of a table, a text of data::to_json; only if the model has features
+///     missing      further missing values of the table (data::Features::missing), a text that is
+///                  a JSON array; only if there are any
 ///     images       JSON object with channels, height, width, mean, scale and flat; only for images
 ///     facts        JSON object, name to text
 ///

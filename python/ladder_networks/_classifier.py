@@ -439,7 +439,15 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Mean accuracy of the rows with a label.
         """
         labels, unlabeled = labels_of(y)
-        right = self.predict(X)[~unlabeled] == labels[~unlabeled]
+        known, answers = labels[~unlabeled], self.predict(X)[~unlabeled]
+        if known.dtype.kind == answers.dtype.kind:
+            right = answers == known
+        else:  # classes of a model file are whole numbers or texts, whatever they were in training
+            right = np.fromiter(
+                (text_of(a) == text_of(b) for a, b in zip(answers, known, strict=True)),
+                dtype=bool,
+                count=len(known),
+            )
         if len(right) == 0:
             raise ValueError(
                 f"LadderClassifier: expected a row with a label but got none of {len(labels)}."

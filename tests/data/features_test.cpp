@@ -353,3 +353,48 @@ TEST_CASE("Features say what is wrong with JSON", "[data]") {
     CHECK(json_error(json).find("Features: expected a description of column 0 but got ") == 0);
   }
 }
+
+TEST_CASE("Features know the missing values of a table that no reader has seen", "[data]") {
+  auto table = made_table({numbers("n", {1, 2, 4, kNoNumber}), texts("t", {"a", "b", "a", ""})});
+  table.missing = {"-999", "unknown"};
+  const Features features = fit_features(table, {});
+  const auto plain =
+      features.apply(made_table({numbers("n", {kNoNumber, 2}), texts("t", {"", "b"})}));
+  const auto raw =
+      features.apply(made_table({numbers("n", {-999, 2}), texts("t", {"unknown", "b"})}));
+  CHECK(torch::equal(raw, plain));
+  // Usual missing texts, also where numbers are expected, and numbers as texts.
+  for (const char* missing : {"?", "NA", "-999.0", "unknown"}) {
+    const auto as_texts = features.apply(made_table(
+        {texts("n", {missing, "2"}), texts("t", {missing[0] == '-' ? "" : missing, "b"})}));
+    CHECK(torch::equal(as_texts, plain));
+  }
+  // A level is a level.
+  const auto levels = fit_features(made_table({texts("t", {"NA", "b", "NA", "b"})}), {});
+  CHECK(
+      torch::equal(levels.apply(made_table({texts("t", {"NA"})})), torch::tensor({{kMark, 0.F}})));
+}
+
+TEST_CASE("Features find truth values in every spelling", "[data]") {
+  const auto spelled = [](const std::vector<std::string>& values) {
+    return fit_features(made_table({texts("t", values)}), {});
+  };
+  const auto yes_no = torch::tensor({{kMark, 0.F}, {0.F, kMark}});
+  for (const auto& [yes, no] :
+       {std::pair("true", "false"), std::pair("True", "False"), std::pair("TRUE", "FALSE")}) {
+    const auto features = spelled({yes, no, yes});
+    for (const auto& [other_yes, other_no] :
+         {std::pair("true", "false"), std::pair("True", "False"), std::pair("TRUE", "FALSE"),
+          std::pair("1", "0")}) {
+      CHECK(torch::equal(features.apply(made_table({texts("t", {other_yes, other_no})})), yes_no));
+    }
+    CHECK(torch::equal(features.apply(made_table({numbers("t", {1, 0})})), yes_no));
+  }
+  // Other texts are none: neither of other levels nor beside them.
+  const auto features = spelled({"true", "no", "true"});
+  CHECK(torch::equal(features.apply(made_table({texts("t", {"TRUE"})})), torch::zeros({1, 2})));
+  // Where numbers are expected, they are 1 and 0.
+  const auto counted = fit_features(made_table({numbers("n", {0, 1, 1})}), {});
+  CHECK(torch::equal(counted.apply(made_table({texts("n", {"True", "false"})})),
+                     counted.apply(made_table({numbers("n", {1, 0})}))));
+}

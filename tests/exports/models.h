@@ -152,6 +152,45 @@ inline exports::PredictionModel table_model(bool texts) {
   return model;
 }
 
+/// A model of columns whose missing values and truth values have many spellings.
+inline exports::PredictionModel spelled_model() {
+  auto table = sample_table(400, 1, false);
+  std::vector<std::string> flags, kinds;
+  for (int64_t row = 0; row < table.rows; ++row) {
+    flags.push_back(row % 3 == 0 ? "true" : "false");
+    kinds.push_back(row % 5 == 0 ? "" : row % 2 == 0 ? "a" : "b");
+  }
+  table.columns.push_back(text_column("flag", flags));
+  table.columns.push_back(text_column("kind", kinds));
+  table.missing = {"-999", "unknown"};
+  exports::PredictionModel model;
+  model.features = data::fit_features(table, {});
+  models::NetworkOptions options{.input_shape = {model.features->width()},
+                                 .layers = {models::Dense{20}, models::Dense{3}}};
+  options.lambda = models::full_lambda(2, 10, 1, 0.1);
+  model.net = models::network(options);
+  shake(model.net);
+  model.net->calibrate(model.features->apply(table));
+  model.classes = {"x", "y", "z"};
+  return model;
+}
+
+/// Rows of `spelled_model` as no reader of the library has seen them.
+inline data::Table spelled_rows() {
+  auto table = sample_table(12, 3, false);
+  const std::vector<std::string> flags = {"true", "False", "TRUE", "0", "1", "NA"};
+  const std::vector<std::string> kinds = {"a", "?", "unknown", "NULL", "b", "c"};
+  std::vector<std::string> flag, kind;
+  for (size_t row = 0; row < 12; ++row) {
+    flag.push_back(flags[row % 6]);
+    kind.push_back(kinds[(row + row / 6) % 6]);
+    if (row % 4 == 1) table.columns[0].numbers[row] = -999;
+  }
+  table.columns.push_back(text_column("flag", flag));
+  table.columns.push_back(text_column("kind", kind));
+  return table;
+}
+
 /// Run a Python script in `folder` that prints a name and its largest difference on each line.
 inline std::vector<std::pair<std::string, double>> named_differences(
     const std::string& script, const std::filesystem::path& folder) {

@@ -232,8 +232,21 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   }
   ladder::testing::write_file(folder / "only-texts.json", cells.dump());
 
+  // Missing values and truth values in spellings that were not trained on.
+  const auto spelled_model = ladder::testing::spelled_model();
+  const auto spelled = ladder::testing::spelled_rows();
+  write_case(folder, "spelled", spelled_model,
+             {{"numbers", number_rows(spelled, {"tail", "age", "time"})}},
+             spelled_model.features->apply(spelled));
+  cells = nlohmann::json::array();
+  for (int64_t row = 0; row < spelled.rows; ++row) {
+    cells.push_back({ladder::data::cell_text(spelled.column("flag"), row),
+                     ladder::data::cell_text(spelled.column("kind"), row)});
+  }
+  ladder::testing::write_file(folder / "spelled.json", cells.dump());
+
   const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
-  CHECK(found.size() == 3);
+  CHECK(found.size() == 4);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);
     CHECK(worst < kBound);
@@ -247,6 +260,12 @@ assert json.loads(facts["classes"]) == ["yes", 'no "maybe"', "\u00e9"], facts
 assert json.loads(facts["number_columns"]) == ["tail", "age", "time"], facts
 assert json.loads(facts["text_columns"]) == ["colour", "size"], facts
 assert facts["labeled rows"] == "200" and facts["validation error"] == "3.1 % | of 40"
+facts = {p.key: p.value for p in onnx.load("spelled.onnx").metadata_props}
+assert json.loads(facts["missing"]) == ["-999", "unknown"], facts
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession("numbers.onnx")
+p = session.run(["probabilities"], {"numbers": numpy.full((1, 3), numpy.inf, numpy.float32)})[0]
+assert numpy.isfinite(p).all() and abs(p.sum() - 1) < 1e-5, p
 )PY",
                                                    {folder.path().string()});
   INFO(outcome.err);

@@ -59,6 +59,22 @@ void write_rows(const TemporaryFolder& folder, const std::string& name,
   ladder::io::save_safetensors(folder / (name + ".rows"), feed);
 }
 
+// Columns as a dictionary of lists.
+void write_columns(const std::filesystem::path& path, const ladder::data::Table& table) {
+  nlohmann::json columns;
+  for (const auto& column : table.columns) {
+    auto& values = columns[column.name] = nlohmann::json::array();
+    for (int64_t row = 0; row < table.rows; ++row) {
+      if (column.kind == ladder::data::ColumnKind::kText) {
+        values.push_back(ladder::data::cell_text(column, row));
+      } else {
+        values.push_back(column.numbers[static_cast<size_t>(row)]);  // NaN becomes null
+      }
+    }
+  }
+  ladder::testing::write_file(path, columns.dump());
+}
+
 }  // namespace
 
 TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][slow]") {
@@ -107,21 +123,14 @@ TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][s
   const auto table_model = ladder::testing::table_model(true);
   const auto table = ladder::testing::sample_table(60, 2, true, /*is_new=*/true);
   write_rows(folder, "table", table_model, {}, table_model.features->apply(table));
-  nlohmann::json columns;
-  for (const auto& column : table.columns) {
-    auto& values = columns[column.name] = nlohmann::json::array();
-    for (int64_t row = 0; row < table.rows; ++row) {
-      if (column.kind == ladder::data::ColumnKind::kText) {
-        values.push_back(ladder::data::cell_text(column, row));
-      } else {
-        values.push_back(column.numbers[static_cast<size_t>(row)]);  // NaN becomes null
-      }
-    }
-  }
-  ladder::testing::write_file(folder / "table.json", columns.dump());
+  write_columns(folder / "table.json", table);
+  const auto spelled_model = ladder::testing::spelled_model();
+  const auto spelled = ladder::testing::spelled_rows();
+  write_rows(folder, "spelled", spelled_model, {}, spelled_model.features->apply(spelled));
+  write_columns(folder / "spelled.json", spelled);
 
   const auto found = ladder::testing::named_differences(kRunModules, folder.path());
-  CHECK(found.size() == 6);
+  CHECK(found.size() == 7);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);
     CHECK(worst < 1e-5);
@@ -157,4 +166,51 @@ TEST_CASE("write_python writes a folder or a file", "[exports]") {
   CHECK(error_text([&] { write_python(folder / "d", {}); }) ==
         "write_python: expected a network but got an empty one.");
   CHECK_FALSE(std::filesystem::exists(folder / "d"));
+}
+
+TEST_CASE("write_python refuses in Python what the library refuses", "[exports][slow]") {
+  if (!ladder::testing::python("torch")) LADDER_SKIP(ladder::testing::kNoPython);
+  const TemporaryFolder folder;
+  write_python(folder / "model.py", ladder::testing::spelled_model());
+  const auto outcome = ladder::testing::run_python(R"PY(
+import sys
+sys.path.insert(0, sys.argv[1])
+import model
+
+class NAType:  # as pandas has it
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+    def __ne__(self, other):
+        return self
+
+rows = {"tail": [1.5, "2"], "age": [40, NAType()], "time": [1.7e9, 1.7e9],
+        "flag": [True, NAType()], "kind": ["a", None]}
+known = {**rows, "tail": [1.5, 2.0], "age": [40, "?"], "flag": ["true", ""], "kind": ["a", "unknown"]}
+assert model.inputs(rows).equal(model.inputs(known))
+
+def refused(column, value):
+    try:
+        model.predict({**rows, column: [value, value]})
+    except ValueError as error:
+        return str(error)
+
+assert refused("age", float("inf")) == "expected finite numbers but got inf in row 1 of column 'age'."
+assert refused("age", "old") == "expected a number but got 'old' in row 1 of column 'age'."
+)PY",
+                                                   {folder.path().string()});
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+}
+
+TEST_CASE("write_python leaves a file that is no weights of a module as it is", "[exports]") {
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(false);
+  ladder::exports::write_torch(folder / "m.pt", model);
+  const auto bytes = file_bytes(folder / "m.pt");
+  CHECK(error_text([&] { write_python(folder / "m.py", model); }) ==
+        "write_python: expected to write weights to " + (folder / "m.pt").string() +
+            " but got a file there that holds more than weights of such a module (give the module "
+            "another name or folder).");
+  CHECK(file_bytes(folder / "m.pt") == bytes);
+  CHECK_FALSE(std::filesystem::exists(folder / "m.py"));
 }

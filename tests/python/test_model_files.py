@@ -85,6 +85,40 @@ def test_python_and_the_program_train_one_network(programs, trained, new_machine
     )
 
 
+def test_a_loaded_model_scores_the_labels_that_it_was_trained_with(clouds: Clouds, tmp_path):
+    for kind in (np.str_, np.float64):
+        y = np.where(clouds.y >= 0, clouds.y + 0.5 if kind is np.float64 else clouds.y, -1)
+        labels = y.astype(kind)
+        model = LadderClassifier(epochs=3, random_state=1).fit(clouds.X, labels)
+        model.save(tmp_path / "model.ladder")
+        loaded = LadderClassifier.load(tmp_path / "model.ladder")
+        assert model.score(clouds.X, labels) > 0.5
+        assert loaded.score(clouds.X, labels) == model.score(clouds.X, labels)
+
+
+def test_missing_and_truth_values_of_the_program_are_known_in_python(programs, tmp_path):
+    rows = pd.DataFrame(
+        {
+            "x": [float(i % 7) if i % 5 else -999.0 for i in range(60)],
+            "on": [i % 3 == 0 for i in range(60)],
+            "kind": [["a", "b", "?"][i % 3] for i in range(60)],
+            "state": [["p", "q"][i % 2] for i in range(60)],
+        }
+    )
+    text = rows.to_csv(index=False).replace("True", "true").replace("False", "false")
+    (tmp_path / "rows.csv").write_text(text)
+    run(
+        programs, "train", tmp_path / "rows.csv", "--label", "state", "--missing", "-999",
+        "--epochs", 2, "--seed", 1, "--out", tmp_path / "run", "--no-baseline", "--no-report",
+    )  # fmt: skip
+    answers = predicted(programs, tmp_path / "run/model.ladder", tmp_path / "rows.csv")
+    model = LadderClassifier.load(tmp_path / "run")
+    np.testing.assert_array_equal(
+        answers[[f"p:{name}" for name in model.classes_]].to_numpy(np.float32),
+        model.predict_proba(rows.drop(columns="state")),
+    )
+
+
 def test_a_recorded_run_has_its_model_and_a_page(programs, clouds: Clouds, tmp_path):
     model = LadderClassifier(epochs=3, random_state=1, folder=tmp_path / "run")
     model.fit(clouds.X, clouds.y)

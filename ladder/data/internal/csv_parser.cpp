@@ -145,23 +145,6 @@ bool is_finite_number(std::string_view text, char decimal) {
   return parse_number(text, decimal, value) == NumberKind::kFinite;
 }
 
-bool is_usual_missing(std::string_view text) {
-  switch (text.size()) {
-    case 0:
-      return true;
-    case 1:
-      return text == "?"sv;
-    case 2:
-      return text == "NA"sv;
-    case 3:
-      return text == "N/A"sv || text == "NaN"sv || text == "nan"sv;
-    case 4:
-      return text == "NULL"sv || text == "null"sv;
-    default:
-      return false;
-  }
-}
-
 // Line ends in [begin, end): LF, CRLF, CR.
 int64_t count_line_ends(const char* begin, const char* end) {
   int64_t count = 0;
@@ -210,10 +193,7 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
   if (options_.decimal && options_.delimiter && mark == given) {
     fail("a decimal mark that is not the delimiter", quoted_text({&mark, 1}) + " for both");
   }
-  for (const auto& text : options_.missing) {
-    double value = 0;
-    if (parse_number(text, mark, value) == NumberKind::kFinite) missing_numbers_.push_back(value);
-  }
+  missing_ = MissingValues(options_.missing, mark);
 
   grow(kCsvBlock + 1);
   fill_sample();
@@ -600,8 +580,7 @@ void CsvParser::append(size_t index, const CsvCell& cell) {
       append_other(index, cell);
       return;
     }
-    if (!missing_numbers_.empty() && std::find(missing_numbers_.begin(), missing_numbers_.end(),
-                                               value) != missing_numbers_.end()) {
+    if (missing_.contains(value)) {
       value = kMissingNumber;
     } else {
       builder.present = true;
@@ -698,9 +677,7 @@ std::string_view CsvParser::text_of(const CsvCell& cell) {
 }
 
 bool CsvParser::is_missing(std::string_view text) const {
-  return is_usual_missing(text) ||
-         (!options_.missing.empty() && std::find(options_.missing.begin(), options_.missing.end(),
-                                                 text) != options_.missing.end());
+  return is_usual_missing(text) || missing_.contains(text);
 }
 
 void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view text) const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ladder/data/csv.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/io/internal/byte_source.h"
 
 namespace ladder::data {
@@ -122,8 +123,8 @@ class CsvParser {
   CsvOptions options_;
   char delimiter_ = ',';
   char decimal_ = '.';
-  bool decimal_open_ = false;  // the first number with a mark decides
-  std::vector<double> missing_numbers_;
+  bool decimal_open_ = false;                  // the first number with a mark decides
+  MissingValues missing_ = MissingValues({});  // options_.missing
 
   std::unique_ptr<char[]> buffer_;  // bytes from begin_ to end_, and one more that ends a line
   size_t buffer_size_ = 0;
