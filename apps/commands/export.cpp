@@ -5,6 +5,10 @@
 #include <ladder/exports/python.h>
 #include <ladder/exports/weights.h>
 
+#include <fstream>
+#include <string>
+#include <string_view>
+
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
 #include "apps/support/command_line.h"
@@ -52,9 +56,44 @@ std::string format_of(const fs::path& path) {
       path.string()));
 }
 
-// Path of the model card: MODEL.md in a folder, else the file with another ending.
-fs::path card_beside(const fs::path& out) {
-  return fs::is_directory(out) ? out / "MODEL.md" : fs::path(out).replace_extension(".md");
+constexpr std::string_view kCardHead = "# Model card";
+
+// What an export writes.
+struct ExportFiles {
+  fs::path main = {};     // the file that was asked for, or model.py in the folder that was
+  fs::path weights = {};  // beside a module
+  fs::path card = {};
+};
+
+ExportFiles files_of(const fs::path& out, const std::string& format) {
+  const bool folder = format == "python" && out.extension() != ".py";
+  ExportFiles files{.main = folder ? out / "model.py" : out};
+  if (format == "python") files.weights = fs::path(files.main).replace_extension(".pt");
+  files.card = folder ? out / "MODEL.md" : fs::path(out).replace_extension(".md");
+  return files;
+}
+
+// Nothing that is no export is replaced by one.
+void check_files(const ExportFiles& files, const fs::path& model) {
+  for (const auto& file : {files.main, files.weights, files.card}) {
+    check_not_same("MODEL", model, file);
+  }
+  if (files.card == files.main) {
+    throw UsageError(
+        fmt::format("expected another ending than .md in -o FILE but got {} (the model card is "
+                    "written there).",
+                    files.main.string()));
+  }
+  std::error_code none;
+  if (!fs::is_regular_file(files.card, none)) return;
+  std::string head(kCardHead.size(), '\0');
+  std::ifstream(files.card, std::ios::binary).read(head.data(), std::ssize(head));
+  if (head != kCardHead) {
+    throw std::runtime_error(
+        fmt::format("expected to write the model card to {} but got a file there that is none "
+                    "(give FILE another name).",
+                    files.card.string()));
+  }
 }
 
 }  // namespace
@@ -72,20 +111,24 @@ int export_command(int argc, const char* const* argv) {
     throw UsageError("expected a file to write in -o FILE but got none.");
   }
   const auto format = flags.format.empty() ? format_of(flags.out) : flags.format;
-  const auto classifier = Classifier::load(model_path(flags.model));
+  const auto path = model_path(flags.model);
+  const auto files = files_of(flags.out, format);
+  check_files(files, path);
+  const auto classifier = Classifier::load(path);
   const auto& model = classifier.model();
   if (format == "onnx") {
-    exports::write_onnx(flags.out, model);
+    exports::write_onnx(files.main, model);
   } else if (format == "safetensors") {
-    exports::write_safetensors(flags.out, model);
+    exports::write_safetensors(files.main, model);
   } else if (format == "pt") {
-    exports::write_torch(flags.out, model);
+    exports::write_torch(files.main, model);
   } else {
     exports::write_python(flags.out, model);
   }
-  const auto card = card_beside(flags.out);
-  write_text(card, exports::model_card(model));
-  print(fmt::format("wrote {} and its model card {}\n", flags.out.string(), card.string()));
+  write_text(files.card, exports::model_card(model));
+  print(fmt::format("wrote {}{} and its model card {}\n", files.main.string(),
+                    files.weights.empty() ? "" : ", its weights " + files.weights.string(),
+                    files.card.string()));
   return 0;
 }
 

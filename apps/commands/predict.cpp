@@ -27,7 +27,7 @@ struct PredictFlags {
   std::string model = {}, data = {};
   fs::path out = {};
   bool probabilities = false;
-  int64_t top = 1;
+  int64_t top = 0;
   std::string id = {};
   DataFlags read = {};
   int64_t threads = 0;
@@ -79,7 +79,7 @@ class Answers {
   std::string header() const {
     std::string text = id_.empty() ? "" : cell(id_) + ",";
     text += "class";
-    for (int64_t k = 1; top_ > 1 && k <= top_; ++k) {
+    for (int64_t k = 1; k <= top_; ++k) {
       text += k == 1 ? std::string(",p") : fmt::format(",class{0},p{0}", k);
     }
     for (const auto& name : names_) {
@@ -96,7 +96,7 @@ class Answers {
     std::vector<int64_t> order(static_cast<size_t>(classes));
     for (int64_t i = 0; i < contiguous.size(0); ++i, row += classes) {
       if (!ids.empty()) text += cell(ids[static_cast<size_t>(i)]) + ",";
-      if (top_ == 1) {
+      if (top_ == 0) {
         text += cells_[static_cast<size_t>(std::max_element(row, row + classes) - row)];
       } else {
         std::iota(order.begin(), order.end(), int64_t{0});
@@ -195,9 +195,12 @@ int predict_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
+  const auto model = model_path(flags.model);
+  check_not_same("DATA", flags.data, flags.out);
+  check_not_same("MODEL", model, flags.out);
   catch_interruption();
   set_threads(flags.threads);
-  const auto classifier = Classifier::load(model_path(flags.model));
+  const auto classifier = Classifier::load(model);
   auto read = flags_for(classifier, flags.read);
   read.read.csv.other_kind = data::ColumnKind::kText;  // columns that no feature needs
   if (flags.data == "-") {

@@ -494,6 +494,16 @@ std::filesystem::path parse_file(const std::string& flag, const std::string& tex
   return parse_path("a file", flag, text);
 }
 
+void check_not_same(const std::string& word, const std::filesystem::path& read,
+                    const std::filesystem::path& written) {
+  std::error_code none;
+  if (std::filesystem::is_regular_file(read, none) &&
+      std::filesystem::equivalent(read, written, none)) {
+    throw UsageError(fmt::format("expected another file to write than {} but got {} for both.",
+                                 word, written.string()));
+  }
+}
+
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text) {
   constexpr const char* kExpected = "seeds like 1..10 or 1,2,5";
   std::vector<uint64_t> seeds;

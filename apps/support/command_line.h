@@ -145,6 +145,9 @@ std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& te
 /// leaves as it is behind "=".
 std::filesystem::path parse_folder(const std::string& flag, const std::string& text);
 std::filesystem::path parse_file(const std::string& flag, const std::string& text);
+/// Refuse to write to the file that `word` ("DATA") of the command line names. Devices pass.
+void check_not_same(const std::string& word, const std::filesystem::path& read,
+                    const std::filesystem::path& written);
 
 /// Values as a command line has them: "1000,10,0.1".
 std::string join(const std::vector<int64_t>& values);

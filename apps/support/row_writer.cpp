@@ -26,6 +26,9 @@ RowWriter::RowWriter(fs::path path) : path_(std::move(path)) {
   errno = 0;
   file_.open(temporary_.empty() ? path_ : temporary_, std::ios::binary);
   if (!file_) fail();
+  if (type == fs::file_type::regular) {  // who may read a file may read what replaces it
+    fs::permissions(temporary_, fs::status(path_, none).permissions(), none);
+  }
 }
 
 RowWriter::~RowWriter() {

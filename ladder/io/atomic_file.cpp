@@ -121,6 +121,10 @@ void check_target(const fs::path& path) {
   TORCH_CHECK(path.has_filename() && !fs::is_directory(path, error),
               "write_atomically: expected the path of a file but got the folder \"", path.string(),
               "\".");
+  const auto type = fs::status(path, error).type();
+  TORCH_CHECK(type == fs::file_type::regular || !fs::exists(fs::file_status(type)),
+              "write_atomically: expected the path of a file but got ", path.string(),
+              ", a device or a pipe, which would be replaced.");
   const fs::path folder = folder_of(path);
   TORCH_CHECK(fs::is_directory(folder, error), "write_atomically: expected the folder ",
               folder.string(), " to exist in order to write ", path.string(),
@@ -139,6 +143,15 @@ void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
 void sync_and_close(Descriptor& file, const fs::path& path) {
   if (::fsync(file.get()) != 0) fail("write_atomically", "flush", path, errno);
   if (const int error = file.close(); error != 0) fail("write_atomically", "close", path, error);
+}
+
+// Who may read a file may read what replaces it, and nobody else.
+void keep_mode(const Descriptor& file, const fs::path& path) {
+  struct stat old = {};
+  constexpr mode_t kModeBits = 07777;
+  if (::stat(path.c_str(), &old) != 0) return;
+  // Some file systems have no modes; then there is none to keep.
+  if (::fchmod(file.get(), old.st_mode & kModeBits) != 0) return;
 }
 
 void publish(Temporary& temporary, const fs::path& path) {
@@ -162,6 +175,7 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes)
   Temporary temporary(path);
   Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL, 0666);
   if (!file.is_open()) fail("write_atomically", "write", path, errno);
+  keep_mode(file, path);
   write_all(file.get(), bytes, path);
   sync_and_close(file, path);
   publish(temporary, path);
@@ -174,6 +188,7 @@ void write_atomically(const std::filesystem::path& path,
   write(temporary.path());
   Descriptor file(temporary.path(), O_RDONLY);
   if (!file.is_open()) fail("write_atomically", "write", path, errno);
+  keep_mode(file, path);
   sync_and_close(file, path);
   publish(temporary, path);
 }

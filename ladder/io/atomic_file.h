@@ -8,10 +8,11 @@ namespace ladder::io {
 
 /// Replace the content of the file `path` by `bytes`. A reader, or a machine that stops at any
 /// moment, finds the whole old or the whole new content: the bytes are written to a temporary file
-/// in the same folder and flushed to the disk, then the file is renamed. A symbolic link is
-/// replaced.
+/// in the same folder and flushed to the disk, then the file is renamed. It keeps the mode of the
+/// file that it replaces. A symbolic link is replaced.
 ///
-/// Throws `c10::Error` naming the file and the system's reason; nothing is left behind then.
+/// Throws `c10::Error` naming the file and the system's reason; nothing is left behind then. A
+/// folder, a device and a pipe are refused.
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 /// The same with content that `write` writes to the path of the temporary file. It must close the

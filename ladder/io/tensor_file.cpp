@@ -97,12 +97,13 @@ class TensorReader {
   explicit TensorReader(ZipReader& zip) : zip_(zip) {}
 
   // Returns an undefined tensor if `value` is not a tensor.
-  torch::Tensor read(const PickleValue& value) {
+  torch::Tensor read(PickleValue value) {
+    while (value.kind == Kind::kCall && value.text == "torch._utils._rebuild_parameter" &&
+           !value.items->empty()) {
+      value = PickleValue((*value.items)[0]);
+    }
     if (value.kind != Kind::kCall) return {};
     const auto& arguments = *value.items;
-    if (value.text == "torch._utils._rebuild_parameter" && !arguments.empty()) {
-      return read(arguments[0]);
-    }
     if (value.text != "torch._utils._rebuild_tensor_v2") return {};
     if (arguments.size() < 4 || arguments[0].kind != Kind::kPersistent ||
         arguments[1].kind != Kind::kInteger) {
@@ -124,20 +125,36 @@ class TensorReader {
     return out;
   }
 
+  // The product of sizes, 0 if one of them is 0.
+  static int64_t element_count(const std::vector<int64_t>& sizes) {
+    constexpr int64_t kMostElements = int64_t{1} << 56;
+    int64_t count = 1;
+    bool empty = false;
+    for (const int64_t size : sizes) {
+      empty = empty || size == 0;
+      if (size > 0 && count > kMostElements / size) {
+        throw ReadFault(c10::str("it holds a tensor ", torch::IntArrayRef(sizes)));
+      }
+      count *= std::max<int64_t>(size, 1);
+    }
+    return empty ? 0 : count;
+  }
+
   torch::Tensor view(const std::vector<PickleValue>& id, int64_t offset,
                      const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides) {
     // ("storage", type, record, location, elements)
     if (id.size() < 3 || id[1].kind != Kind::kGlobal || sizes.size() != strides.size()) {
       throw ReadFault("its pickle is damaged");
     }
-    const auto type = storage_types().find(id[1].text);
-    if (type == storage_types().end()) throw ReadFault("it has the unknown type " + id[1].text);
+    const std::string type_name(id[1].text), key(id[2].text);
+    const auto type = storage_types().find(type_name);
+    if (type == storage_types().end()) throw ReadFault("it has the unknown type " + type_name);
     const torch::Dtype dtype = type->second;
-    const bool empty = std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
-    if (empty) return torch::empty(sizes, dtype);
+    const int64_t elements = element_count(sizes);
+    if (elements == 0) return torch::empty(sizes, dtype);
 
-    auto [found, first] = storages_.try_emplace(id[2].text);
-    if (first) found->second = storage(id[2].text, dtype);
+    auto [found, first] = storages_.try_emplace(key);
+    if (first) found->second = storage(key, dtype);
     const torch::Tensor& data = found->second;
     // Elements of the storage behind the last one of the tensor, computed without overflow.
     int64_t left = data.scalar_type() == dtype && offset >= 0 ? data.numel() - 1 - offset : -1;
@@ -147,6 +164,12 @@ class TensorReader {
     }
     if (left < 0) {
       throw ReadFault(c10::str("it holds ", data.numel(), " elements for a tensor ",
+                               torch::IntArrayRef(sizes)));
+    }
+    // An expanded tensor is read at its full size, which a file could make arbitrarily large.
+    constexpr int64_t kMostRepeats = 1 << 20;
+    if (elements / kMostRepeats > data.numel()) {
+      throw ReadFault(c10::str("it repeats ", data.numel(), " elements as a tensor ",
                                torch::IntArrayRef(sizes)));
     }
     const torch::Tensor tensor = data.as_strided(sizes, strides, offset);
@@ -169,7 +192,7 @@ class TensorReader {
   std::map<std::string, torch::Tensor> storages_;
 };
 
-PickleValue read_content(ZipReader& zip) {
+Pickle read_content(ZipReader& zip) {
   const std::string* pickle = zip.find(kPickleRecord);
   if (pickle == nullptr) throw ReadFault("it has no record data.pkl");
   const std::string* order = zip.find("byteorder");
@@ -196,14 +219,15 @@ TensorMap load_tensors(const std::filesystem::path& path) {
               "load_tensors: expected a .pt file but got a folder at ", file, ".");
 
   std::optional<ZipReader> zip;
-  PickleValue value;
+  Pickle pickle;
   try {
     zip.emplace(path);
-    value = read_content(*zip);
+    pickle = read_content(*zip);
   } catch (const ReadFault& fault) {
     TORCH_CHECK(false, "load_tensors: expected a whole .pt file but got a truncated, damaged or ",
                 "foreign one at ", file, " (", fault.what(), ").");
   }
+  const PickleValue& value = pickle.value;
   TORCH_CHECK(value.kind == Kind::kDictionary,
               "load_tensors: expected a dictionary of tensors but got a ", pickle_noun(value),
               " in ", file, ".");
@@ -224,7 +248,7 @@ TensorMap load_tensors(const std::filesystem::path& path) {
     }
     TORCH_CHECK(tensor.defined(), "load_tensors: expected a tensor named \"", key.text,
                 "\" but got a ", pickle_noun(content), " in ", file, ".");
-    tensors.insert_or_assign(key.text, std::move(tensor));
+    tensors.insert_or_assign(std::string(key.text), std::move(tensor));
   }
   return tensors;
 }

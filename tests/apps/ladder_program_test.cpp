@@ -107,6 +107,9 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
 
   const auto top = place.run({"predict", place.at("run"), place.at("test.csv"), "--top", "2"});
   CHECK(lines_of(top.out)[0] == "class,p,class2,p2");
+  const auto best = place.run({"predict", place.at("run"), place.at("test.csv"), "--top", "1"});
+  CHECK(lines_of(best.out)[0] == "class,p");
+  CHECK(cells(lines_of(best.out)[1]).size() == 2);
 
   const auto evaluated = place.run({"evaluate", place.at("run"), place.at("test.csv"), "--json"});
   INFO(evaluated.err);
@@ -229,6 +232,22 @@ TEST_CASE("ladder predict: a full disk is a sentence, and an old file stays whol
   CHECK(to_output.status == 1);
   CHECK(to_output.err.find("No space left on device") != std::string::npos);
 
+  const auto rows = file_bytes(place.folder / "test.csv");
+  const auto same =
+      place.run({"predict", place.at("run"), place.at("test.csv"), "-o", place.at("test.csv")});
+  CHECK(same.status == 2);
+  CHECK(same.err == "ladder: expected another file to write than DATA but got " +
+                        place.at("test.csv") + " for both.\n");
+  CHECK(file_bytes(place.folder / "test.csv") == rows);
+
+  write_file(place.folder / "answers.csv", "old");
+  const auto mine = fs::perms::owner_read | fs::perms::owner_write;
+  fs::permissions(place.folder / "answers.csv", mine);
+  REQUIRE(
+      place.run({"predict", place.at("run"), place.at("test.csv"), "-o", place.at("answers.csv")})
+          .status == 0);
+  CHECK(fs::status(place.folder / "answers.csv").permissions() == mine);
+
   write_file(place.folder / "answers.csv", "old");
   write_file(place.folder / "broken.csv", "x,y,color\n1,2,red\n1,2\n");
   const auto broken = place.run(
@@ -307,14 +326,17 @@ TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") 
 TEST_CASE("ladder export: every format is written, and others are refused", "[cli]") {
   const LadderPlace place;
   REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
-  for (const char* name : {"m.onnx", "m.safetensors", "m.pt", "m.py"}) {
+  for (const char* name : {"m.onnx", "m.safetensors", "m.pt", "module.py", "module.py"}) {
     const auto outcome = place.run({"export", place.at("run"), "-o", place.at(name)});
     INFO(name << outcome.err);
     CHECK(outcome.status == 0);
     CHECK(fs::file_size(place.folder / name) > 0);
-    CHECK(outcome.out ==
-          "wrote " + place.at(name) + " and its model card " + place.at("m.md") + "\n");
-    CHECK(file_bytes(place.folder / "m.md").starts_with("# Model card\n"));
+    const bool module = std::string(name).ends_with(".py");
+    const auto card = module ? "module.md" : "m.md";
+    CHECK(outcome.out == "wrote " + place.at(name) +
+                             (module ? ", its weights " + place.at("module.pt") : std::string()) +
+                             " and its model card " + place.at(card) + "\n");
+    CHECK(file_bytes(place.folder / card).starts_with("# Model card\n"));
   }
   const auto folder =
       place.run({"export", place.at("run"), "--format", "python", "-o", place.at("m-python")});
@@ -322,6 +344,32 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
   for (const char* name : {"model.py", "model.pt", "MODEL.md"}) {
     CHECK(fs::exists(place.folder / "m-python" / name));
   }
+  // What is no export is not replaced by one.
+  const auto model = file_bytes(place.folder / "m.pt");
+  const auto over_model = place.run({"export", place.at("run"), "-o", place.at("m.py")});
+  CHECK(over_model.status == 1);
+  CHECK(over_model.err ==
+        "ladder: write_python: expected to write weights to " + place.at("m.pt") +
+            " but got a file there that holds more than weights of such a module (give the module "
+            "another name or folder).\n");
+  CHECK(file_bytes(place.folder / "m.pt") == model);
+  CHECK_FALSE(fs::exists(place.folder / "m.py"));
+  write_file(place.folder / "README.md", "# My project");
+  const auto over_text =
+      place.run({"export", place.at("run"), "--format", "onnx", "-o", place.at("README")});
+  CHECK(over_text.status == 1);
+  CHECK(over_text.err == "ladder: expected to write the model card to " + place.at("README.md") +
+                             " but got a file there that is none (give FILE another name).\n");
+  const auto own = file_bytes(place.folder / "run/model.ladder");
+  const auto over_itself = place.run(
+      {"export", place.at("run"), "--format", "safetensors", "-o", place.at("run/model.ladder")});
+  CHECK(over_itself.status == 2);
+  CHECK(over_itself.err == "ladder: expected another file to write than MODEL but got " +
+                               place.at("run/model.ladder") + " for both.\n");
+  CHECK(file_bytes(place.folder / "run/model.ladder") == own);
+  CHECK(place.run({"export", place.at("run"), "--format", "onnx", "-o", place.at("card.md")})
+            .err.find("expected another ending than .md") != std::string::npos);
+
   const auto refused = place.run({"export", place.at("run"), "-o", place.at("m.h5")});
   CHECK(refused.status == 2);
   CHECK(refused.err ==

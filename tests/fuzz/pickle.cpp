@@ -5,8 +5,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ladder;
   try {
-    const auto value = io::read_pickle(fuzz::Input(data, size).rest());
-    if (io::pickle_noun(value).empty()) fuzz::fault("a value without a noun");
+    const auto pickle = io::read_pickle(fuzz::Input(data, size).rest());
+    if (io::pickle_noun(pickle.value).empty()) fuzz::fault("a value without a noun");
   } catch (const io::ReadFault&) {
   }
   return 0;

@@ -1,4 +1,5 @@
 #include <ladder/io/atomic_file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
@@ -186,4 +187,28 @@ TEST_CASE("write_atomically passes by a file that an earlier process with its id
   write_atomically(folder / "file", "2");
   CHECK(file_bytes(folder / "file") == "2");
   CHECK(file_bytes(folder / next) == "left");
+}
+
+TEST_CASE("write_atomically keeps the mode of the file that it replaces", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  write_file(path, "old");
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  write_atomically(path, "new");
+  CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  write_atomically(path, [](const fs::path& temporary) { write_file(temporary, "newer"); });
+  CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+}
+
+TEST_CASE("write_atomically refuses what is no file", "[io]") {
+  const TemporaryFolder folder;
+  const auto pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const auto& path : {pipe, folder / "link"}) {
+    if (path != pipe) fs::create_symlink(pipe, path);
+    CHECK(error_text([&] { write_atomically(path, "x"); }) ==
+          "write_atomically: expected the path of a file but got " + path.string() +
+              ", a device or a pipe, which would be replaced.");
+    CHECK(fs::is_fifo(path));
+  }
 }

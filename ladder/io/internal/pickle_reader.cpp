@@ -13,18 +13,15 @@ namespace {
 using Kind = PickleValue::Kind;
 using Items = std::vector<PickleValue>;
 
-PickleValue collection(Kind kind, Items items) {
-  return {.kind = kind, .items = std::make_shared<Items>(std::move(items))};
-}
-
 class Machine {
  public:
   explicit Machine(std::string_view bytes) : bytes_(bytes) {}
 
-  PickleValue run() {
+  Pickle run() {
     while (step(byte())) {
     }
-    return pop();
+    pickle_.value = pop();
+    return std::move(pickle_);
   }
 
  private:
@@ -71,12 +68,13 @@ class Machine {
         break;
       case 'c': {  // GLOBAL
         const std::string module = line();
-        push({.kind = Kind::kGlobal, .text = module + "." + line()});
+        push({.kind = Kind::kGlobal, .text = kept(module + "." + line())});
         break;
       }
       case 0x93: {  // STACK_GLOBAL
         const PickleValue name = pop();
-        push({.kind = Kind::kGlobal, .text = pop().text + "." + name.text});
+        const std::string module(pop().text);
+        push({.kind = Kind::kGlobal, .text = kept(module + "." + std::string(name.text))});
         break;
       }
       case '(':  // MARK
@@ -136,7 +134,7 @@ class Machine {
         break;
       case 0x81:  // NEWOBJ
         pop();
-        throw ReadFault("it holds an object of " + top().text);
+        throw ReadFault("it holds an object of " + std::string(top().text));
       case 'b':  // BUILD
         pop();
         if (top().kind != Kind::kDictionary) {
@@ -160,7 +158,7 @@ class Machine {
       return;
     }
     callable.kind = Kind::kCall;
-    callable.items = std::move(arguments.items);
+    callable.items = arguments.items;
     push(std::move(callable));
   }
 
@@ -211,7 +209,14 @@ class Machine {
 
   void push(PickleValue value) { stack_.push_back(std::move(value)); }
   void push_integer(int64_t value) { push({.kind = Kind::kInteger, .integer = value}); }
-  void push_text(std::string_view text) { push({.kind = Kind::kText, .text = std::string(text)}); }
+  void push_text(std::string_view text) {
+    push({.kind = Kind::kText, .text = kept(std::string(text))});
+  }
+
+  std::string_view kept(std::string text) { return pickle_.texts.emplace_back(std::move(text)); }
+  PickleValue collection(Kind kind, Items items) {
+    return {.kind = kind, .items = &pickle_.collections.emplace_back(std::move(items))};
+  }
 
   PickleValue pop() {
     PickleValue value = std::move(top());
@@ -241,6 +246,7 @@ class Machine {
   }
 
   std::string_view bytes_;
+  Pickle pickle_;
   Items stack_;
   std::vector<size_t> marks_;
   std::map<uint64_t, PickleValue> memo_;
@@ -264,13 +270,13 @@ std::string pickle_noun(const PickleValue& value) {
       return "dictionary";
     case Kind::kGlobal:
     case Kind::kCall:
-      return "value of " + value.text;
+      return "value of " + std::string(value.text);
     case Kind::kPersistent:
       return "storage";
   }
   return "value";
 }
 
-PickleValue read_pickle(std::string_view bytes) { return Machine(bytes).run(); }
+Pickle read_pickle(std::string_view bytes) { return Machine(bytes).run(); }
 
 }  // namespace ladder::io

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace ladder::io {
 
-/// Value in a pickle. It is only data: nothing is imported and nothing is called.
+/// Value in a pickle. It is only data: nothing is imported and nothing is called. Texts and items
+/// belong to the Pickle.
 struct PickleValue {
   enum class Kind {
     kNone,
@@ -25,8 +26,17 @@ struct PickleValue {
 
   Kind kind = Kind::kNone;
   int64_t integer = 0;  ///< also 0 or 1 for kBool
-  std::string text = {};
-  std::shared_ptr<std::vector<PickleValue>> items = nullptr;
+  std::string_view text = {};
+  std::vector<PickleValue>* items = nullptr;
+};
+
+/// A pickle that was read. It holds what its values refer to side by side, however deeply they are
+/// nested, so that a hostile file costs no more memory than a fixed multiple of its size and no
+/// stack.
+struct Pickle {
+  PickleValue value = {};
+  std::deque<std::string> texts = {};
+  std::deque<std::vector<PickleValue>> collections = {};
 };
 
 /// Return a noun for messages: "number", "text", "dictionary", ...
@@ -36,6 +46,6 @@ std::string pickle_noun(const PickleValue& value);
 /// of globals. Attributes of ordered dictionaries are ignored.
 ///
 /// Throws `ReadFault`.
-PickleValue read_pickle(std::string_view bytes);
+Pickle read_pickle(std::string_view bytes);
 
 }  // namespace ladder::io
