@@ -26,6 +26,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 
@@ -200,6 +201,13 @@ int run(int argc, char** argv) {
   for (const auto& folder : folders) {
     const auto config = apps::recorded_config(folder);
     auto net = apps::recorded_dense_ladder(folder, config);
+    if (!fs::exists(fs::path(folder) / "result.json")) {
+      std::fputs(fmt::format("note: the run in {} has not finished: the statistics of its network "
+                             "are those of its last evaluation\n",
+                             fs::path(folder).string())
+                     .c_str(),
+                 stderr);
+    }
     if (!images || config.data != fingerprint) {
       TORCH_CHECK(!images, "expected runs on the same data but got others in ", folder.string(),
                   ".");

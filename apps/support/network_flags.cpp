@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -127,11 +129,10 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
                     "{} ({}).",
                     levels, levels - 1, network.lambda.size(), join(network.lambda)));
   }
-  const bool decoder = std::any_of(network.lambda.begin(), network.lambda.end(),
-                                   [](double weight) { return weight > 0; });
+  const auto above_zero = [](double weight) { return weight > 0; };
+  const bool decoder = std::any_of(network.lambda.begin(), network.lambda.end(), above_zero);
   const bool clean = decoder && network.lambda.size() > 1 &&
-                     std::any_of(network.lambda.begin() + 1, network.lambda.end(),
-                                 [](double weight) { return weight > 0; });
+                     std::any_of(network.lambda.begin() + 1, network.lambda.end(), above_zero);
   const auto needs_unlabeled = [decoder](const char* flag, double weight) {
     if (weight > 0 && !decoder) {
       throw UsageError(
@@ -177,6 +178,15 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
     throw UsageError(
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");
+  }
+  const auto ramped = train::LambdaRampOptions().from_level;
+  if (config.pieces.lambda_ramp > 0 &&
+      (std::ssize(network.lambda) <= ramped ||
+       std::none_of(network.lambda.begin() + ramped, network.lambda.end(), above_zero))) {
+    throw UsageError(
+        fmt::format("expected a weight above 0 in --lambda at level {} or above for --lambda-ramp "
+                    "but got none (the ramp holds back these levels alone).",
+                    ramped));
   }
   if (config.network.detach_targets && !clean) {
     throw UsageError(

@@ -184,7 +184,12 @@ void take_taught_labels(const torch::Tensor& taught, torch::Tensor& labels, data
 void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiData& rows,
                      ProgressLine& line) {
   const train::NeighbourAgreementOptions epochs;
-  if (config.pieces.neighbours == 0 || config.epochs <= epochs.from) return;
+  if (config.pieces.neighbours == 0) return;
+  if (config.epochs <= epochs.from) {
+    line.print(fmt::format("no cost of neighbours, which is on from epoch {} of the run",
+                           epochs.from + 1));
+    return;
+  }
   line.print(fmt::format("looking for neighbours of {} rows", rows.unlabeled.numel()));
   rows.neighbours =
       data::nearest_neighbours(rows.inputs.index_select(0, rows.unlabeled),

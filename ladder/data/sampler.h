@@ -108,6 +108,8 @@ class SemiSampler {
   int64_t ranks() const { return ranks_; }
   /// Return the steps of an epoch of one process.
   int64_t steps_of_one() const { return steps_per_epoch_; }
+  /// Return whether the unlabeled rows of a step are paired with neighbours.
+  bool has_pairs(int64_t step) const { return is_paired(step / steps_per_epoch()); }
   int64_t labeled_batch() const { return labeled_batch_; }
   int64_t unlabeled_batch() const { return unlabeled_batch_; }
 

@@ -575,9 +575,14 @@ std::string to_string(const std::vector<Difference>& differences) {
   return text;
 }
 
+int64_t trained_ranks(const RunConfig& config) {
+  return config.environment ? config.environment->ranks.value_or(1) : 1;
+}
+
 std::optional<models::Published> published_error(const RunConfig& config) {
   const auto* recipe = models::known_recipe(config.recipe);
-  if (recipe == nullptr || !recipe->published || !reads_published_data(config)) {
+  if (recipe == nullptr || !recipe->published || !reads_published_data(config) ||
+      trained_ranks(config) > 1) {
     return std::nullopt;
   }
   return diff(unchanged(*recipe, config), config, Compare::kExperiment).empty() ? recipe->published

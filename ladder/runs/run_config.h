@@ -170,9 +170,13 @@ std::vector<Difference> diff(const RunConfig& there, const RunConfig& here,
 /// "epochs (1 there, 2 here), seed (1 there, 2 here)"; empty without differences.
 std::string to_string(const std::vector<Difference>& differences);
 
+/// Return how many ranks trained one network together, 1 without ranks: a step has the rows of as
+/// many batches, which is another experiment.
+int64_t trained_ranks(const RunConfig& config);
+
 /// The published error that a run may be set beside: that of its recipe, if the run differs from it
-/// in nothing but seed, device, evaluations and product route, and read the recipe's data. None
-/// otherwise.
+/// in nothing but seed, device, evaluations and product route, was trained by one rank, and read
+/// the recipe's data. None otherwise.
 std::optional<models::Published> published_error(const RunConfig& config);
 
 /// "100", or "all" for data::kAllLabels.

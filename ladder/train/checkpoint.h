@@ -56,6 +56,9 @@ TrainState load_checkpoint(const std::filesystem::path& path, torch::nn::Module&
                            const std::function<void(const TrainState&)>& check = {});
 
 /// Read only parameters and buffers, to predict with. Errors as above.
+///
+/// In the checkpoint of a run that was interrupted the statistics are those of its last evaluation,
+/// of other weights than those beside them: call `calibrate` before predicting.
 void load_network(const std::filesystem::path& path, torch::nn::Module& net);
 
 /// Return only `TrainState::config`: what to build the network from.

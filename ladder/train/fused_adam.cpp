@@ -169,6 +169,11 @@ torch::Tensor FusedAdam::step(LossClosure closure) {
       if (!grad.defined()) continue;
       TORCH_CHECK(!grad.is_sparse(), "FusedAdam: expected dense gradients but got a sparse one.");
       if (grad.strides() != parameter.strides()) grad = at::empty_like(parameter).copy_(grad);
+      // The kernel goes through the memory of all four as it lies.
+      TORCH_CHECK(parameter.is_non_overlapping_and_dense(),
+                  "FusedAdam: expected a parameter that fills its memory but got one of ",
+                  parameter.sizes(), " with strides ", parameter.strides(),
+                  ", a part of another tensor (clone it, or use torch::optim::Adam).");
       auto& state = state_of(parameter);
       const auto device = parameter.device();
       auto& lists =
@@ -235,6 +240,11 @@ FusedAdamParamState& FusedAdam::state_of(const torch::Tensor& parameter) {
               " on ", state.exp_avg.device(), " like its state but got ",
               c10::toString(parameter.scalar_type()), " on ", parameter.device(),
               " (make the optimiser after moving the network).");
+  for (auto* moment : {&state.exp_avg, &state.exp_avg_sq}) {  // the parameter may lie otherwise now
+    if (moment->strides() != parameter.strides()) {
+      *moment = at::empty_like(parameter).copy_(*moment);
+    }
+  }
   return state;
 }
 

@@ -134,11 +134,23 @@ class AutoencoderObjective : public Objective {
   std::vector<int64_t> levels_;  // with a cost
 };
 
+constexpr const char* kPieceNames = "pieces";  // of the settings
+
 class PiecedObjective : public Objective {
  public:
   PiecedObjective(std::shared_ptr<Objective> base,
                   std::vector<std::shared_ptr<ObjectivePiece>> pieces)
       : base_(std::move(base)), pieces_(std::move(pieces)) {}
+
+  // Names of the pieces, those of the base first.
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    if (const auto* pieced = dynamic_cast<const PiecedObjective*>(base_.get())) {
+      all = pieced->names();
+    }
+    for (const auto& piece : pieces_) all.push_back(piece->name());
+    return all;
+  }
 
   torch::nn::Module& module() override { return base_->module(); }
   Ladder classifier() override { return base_->classifier(); }
@@ -146,12 +158,13 @@ class PiecedObjective : public Objective {
 
   std::map<std::string, std::string> settings() const override {
     auto all = base_->settings();
-    std::string names;
+    std::string names =
+        all.contains(kPieceNames) ? all.at(kPieceNames) : "";  // of a base with pieces
     for (const auto& piece : pieces_) {
       names += (names.empty() ? "" : ", ") + piece->name();
       for (const auto& [name, value] : piece->settings()) all[piece->name() + "." + name] = value;
     }
-    if (!names.empty()) all["pieces"] = names;
+    if (!names.empty()) all[kPieceNames] = names;
     return all;
   }
 
@@ -292,6 +305,9 @@ std::shared_ptr<Objective> with_pieces(std::shared_ptr<Objective> base,
                                        std::vector<std::shared_ptr<ObjectivePiece>> pieces) {
   TORCH_CHECK(base, "with_pieces: expected an objective but got none.");
   std::set<std::string> names;
+  if (const auto* pieced = dynamic_cast<const PiecedObjective*>(base.get())) {
+    for (auto& name : pieced->names()) names.insert(std::move(name));
+  }
   for (const auto& piece : pieces) {
     TORCH_CHECK(piece, "with_pieces: expected pieces but got a null pointer.");
     TORCH_CHECK(!piece->name().empty(), "with_pieces: expected a piece with a name but got none.");

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct StepPosition {
   int64_t step = 0;             ///< steps done
   int64_t steps_per_epoch = 0;  ///< 0 outside of a run
   int64_t steps = 0;            ///< steps of the whole run; 0 outside of a run
+  /// Whether the step has paired rows (data::SemiData::neighbours); none: not known.
+  std::optional<bool> paired = {};
 
   /// Return the epochs done, whole ones; 0 outside of a run.
   int64_t epoch() const { return steps_per_epoch > 0 ? step / steps_per_epoch : 0; }

@@ -129,7 +129,9 @@ torch::Tensor StepRunner::run(const StepPosition& position, double learning_rate
               "Trainer: expected a finite learning rate of at least 0 but got ", learning_rate,
               " at step ", position.step, ".");
   set_learning_rate(*optimizer_, learning_rate);
-  objective_->before_step(position);
+  auto at = position;
+  at.paired = sampler_.has_pairs(position.step);
+  objective_->before_step(at);
   if (graph_ && warm_up_ == 0) return replay(position.step);
   warm_up_ = std::max<int64_t>(warm_up_ - 1, 0);
   auto noise = noise_;  // of a step that fails nothing stays

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "ladder/train/evaluate.h"
+#include "ladder/train/internal/training_checks.h"
 
 namespace ladder::train {
 namespace {
@@ -39,14 +40,23 @@ std::string fingerprint_of(const torch::Tensor& tensor) {
 std::map<std::string, std::string> data_fingerprint(const TrainData& data) {
   const auto& training = data.training;
   const auto& source = training.source;
-  return {{"inputs", source ? source->fingerprint() : fingerprint_of(training.inputs)},
-          {"labels", fingerprint_of(training.labels)},
-          {"labeled", fingerprint_of(training.labeled)},
-          {"unlabeled", source ? "all but " + fingerprint_of(training.held_out)
-                               : fingerprint_of(training.unlabeled)},
-          {"validation", fingerprint_of(data.validation)},
-          {"test_inputs", fingerprint_of(data.test_inputs)},
-          {"test_labels", fingerprint_of(data.test_labels)}};
+  std::map<std::string, std::string> prints = {
+      {"inputs", source ? source->fingerprint() : fingerprint_of(training.inputs)},
+      {"labels", fingerprint_of(training.labels)},
+      {"labeled", fingerprint_of(training.labeled)},
+      {"unlabeled", source ? "all but " + fingerprint_of(training.held_out)
+                           : fingerprint_of(training.unlabeled)},
+      {"validation", fingerprint_of(data.validation)},
+      {"test_inputs", fingerprint_of(data.test_inputs)},
+      {"test_labels", fingerprint_of(data.test_labels)}};
+  if (training.neighbours.defined()) {
+    prints[kNeighboursPrint] = c10::str(fingerprint_of(training.neighbours), " in epochs ",
+                                        training.paired_from, " to ", training.paired_until);
+  }
+  if (source && training.blocks.rows > 0) {
+    prints[kBlocksPrint] = c10::str(training.blocks.blocks, " of ", training.blocks.rows, " rows");
+  }
+  return prints;
 }
 
 }  // namespace ladder::train

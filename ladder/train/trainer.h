@@ -95,7 +95,9 @@ struct TrainCallbacks {
   std::function<void(int64_t step)> on_step = {};  ///< after each step: steps done
   std::function<void(const Progress&)> on_progress = {};
   std::function<void(const Evaluation&)> on_evaluation = {};
-  /// Asked after each step; true ends the run with a checkpoint and TrainStatus::kInterrupted.
+  /// Asked after each step; true ends the run with a checkpoint and TrainStatus::kInterrupted. The
+  /// statistics of the network are then those of the last evaluation: call `calibrate` before
+  /// predicting with it.
   std::function<bool()> stop_requested = {};
   /// Called once, after some 20 steps of several ranks.
   std::function<void(const ExchangeTimes&)> on_exchange = {};
@@ -109,6 +111,7 @@ struct TrainParts {
   std::shared_ptr<Objective> objective;
   /// By default FusedAdam with learning_rate, beta1, beta2 and eps of TrainOptions. Checkpoints
   /// hold the state of any optimiser that saves it; only steps of FusedAdam can be recorded.
+  /// The schedule sets the rate of all its parameter groups, which therefore begin with one.
   std::shared_ptr<torch::optim::Optimizer> optimizer = {};
   /// By default LinearDecay with learning_rate, epochs, decay_from and warm_up of TrainOptions.
   Schedule schedule = {};

@@ -296,6 +296,9 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");
+  CHECK(sentence({"--recipe", "mnist-100-bottom", "--lambda-ramp", "8"}) ==
+        "expected a weight above 0 in --lambda at level 2 or above for --lambda-ramp but got none "
+        "(the ramp holds back these levels alone).");
   CHECK(sentence({"--recipe", "mnist-100-bottom", "--detach-targets"}) ==
         "expected a weight above 0 in --lambda after a layer for --detach-targets but got none (no "
         "cost has clean targets).");

@@ -370,6 +370,10 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.teachers = 3; }));
   CHECK(without([](RunConfig& c) { c.taught = "0123456789abcdef"; }));
   CHECK(without([](RunConfig& c) { c.candidates = 3; }));
+  CHECK(without([](RunConfig& c) {
+    c.environment.emplace();
+    c.environment->ranks = 4;
+  }));
   CHECK(without([](RunConfig& c) { c.pieces.average_weights = 0.999; }));
   CHECK(without([](RunConfig& c) { c.network.detach_targets = true; }));
   CHECK(without([](RunConfig& c) { c.labels = 200; }));

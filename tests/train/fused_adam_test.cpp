@@ -229,6 +229,33 @@ TEST_CASE("FusedAdam accepts gradients with other strides than the parameter", "
   require_close(ours, theirs, ladder::testing::roundings(32, torch::kDouble));
 }
 
+TEST_CASE("FusedAdam refuses a parameter that is a part of another tensor", "[train]") {
+  const auto base = torch::zeros({4, 6});
+  auto part = base.narrow(1, 0, 3).detach().requires_grad_();
+  part.sum().backward();
+  FusedAdam adam(Tensors{part});
+  CHECK(error_text([&] { adam.step(); }) ==
+        "FusedAdam: expected a parameter that fills its memory but got one of [4, 3] with strides "
+        "[6, 1], a part of another tensor (clone it, or use torch::optim::Adam).");
+  CHECK(torch::equal(base, torch::zeros({4, 6})));
+}
+
+TEST_CASE("FusedAdam follows a parameter that comes to lie otherwise", "[train]") {
+  auto ours = torch::rand({3, 4}, torch::kFloat64).set_requires_grad(true);
+  auto theirs = ours.detach().clone().set_requires_grad(true);
+  FusedAdam fused(Tensors{ours});
+  torch::optim::Adam plain(Tensors{theirs});
+  for (const bool transposed : {false, true}) {
+    if (transposed) ours.set_data(ours.detach().t().contiguous().t());
+    for (auto* parameter : {&ours, &theirs}) {
+      parameter->mutable_grad() = torch::arange(12, torch::kFloat64).reshape({3, 4});
+    }
+    fused.step();
+    plain.step();
+  }
+  require_close(ours, theirs, ladder::testing::roundings(64, torch::kDouble));
+}
+
 TEST_CASE("FusedAdam says what it does not accept", "[train]") {
   const auto parameters = make_parameters();
   REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(0.1).amsgrad(true)); }) ==

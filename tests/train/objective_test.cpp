@@ -137,6 +137,10 @@ TEST_CASE("with_pieces says what is wrong with pieces", "[train]") {
           }) ==
           "with_pieces: expected pieces with different names but got two with the name "
           "pseudo-label.");
+  const auto inner = with_pieces(base, {piece});
+  REQUIRE(error_text([&] { with_pieces(inner, {piece}); }) ==
+          "with_pieces: expected pieces with different names but got two with the name "
+          "pseudo-label.");
   struct Vector : ObjectivePiece {
     std::string name() const override { return "vector"; }
     bool has_cost() const override { return true; }

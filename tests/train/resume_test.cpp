@@ -288,7 +288,33 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other data", "[train]
             data.validation = torch::arange(10);
           }).starts_with(start + "validation (none there, Long [10] "));
   REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
+  REQUIRE(text([](TrainData& data) {
+            data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 3});
+            data.training.paired_until = 1;
+          }) == "(no error)");  // a checkpoint of a version that did not say
   REQUIRE(text([](TrainData&) {}) == "(no error)");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other neighbours", "[train]") {
+  const TemporaryFolder folder;
+  auto data = blobs();
+  data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 3});
+  data.training.paired_until = 3;
+  auto options = quick_options();
+  options.record = runs::in_folder(folder.path(), {});
+  {
+    Trainer trainer(small_ladder(), data, options);
+    trainer.callbacks.stop_requested = [&] { return trainer.step() == 8; };
+    REQUIRE(trainer.run().status == TrainStatus::kInterrupted);
+  }
+  data.training.paired_until = 2;
+  const auto text = resume_error(folder.path(), quick_options(), data);
+  INFO(text);
+  REQUIRE(text.find("got one with others: neighbours (Long [300, 3] ") != std::string::npos);
+  REQUIRE(text.ends_with(" in epochs 0 to 3 there, " + text.substr(text.find("Long"), 22) +
+                         " in epochs 0 to 2 here)."));
+  data.training.paired_until = 3;
+  REQUIRE(resume_error(folder.path(), quick_options(), data) == "(no error)");
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[train]") {

@@ -583,6 +583,11 @@ TEST_CASE_METHOD(OneThread, "Trainer says what is wrong with options and data", 
   options.patience = 5;
   REQUIRE(text(blobs(), options) ==
           "Trainer: expected validation rows for a patience of 5 epochs but got none.");
+  options.eval_every = 0;
+  REQUIRE(
+      text(blobs(), options) ==
+      "Trainer: expected eval_every of at least 1 with a patience of 5 but got 0 (the validation "
+      "error decides when to stop).");
   options = quick_options();
   options.record = [] { return std::shared_ptr<RunRecord>(); };
   REQUIRE(text(blobs(), options) == "Trainer: expected a record of the run but got none.");
@@ -601,6 +606,23 @@ TEST_CASE_METHOD(OneThread, "Trainer says what is wrong with options and data", 
   data.validation = torch::tensor({300}, torch::kInt64);
   REQUIRE(text(data, options) ==
           "Trainer: expected validation rows as int64 [v] in 0..299 but got Long [1].");
+  data = blobs();
+  data.test_inputs = torch::zeros({300, 11});
+  REQUIRE(text(data, options) ==
+          "Trainer: expected test inputs whose rows are [12], as the network takes them, but got "
+          "rows [11].");
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  const auto parameters = net->parameters();
+  for (const double rate : {0.002, 0.0002}) {
+    groups.emplace_back(groups.empty() ? std::vector<torch::Tensor>{parameters[0]}
+                                       : std::vector<torch::Tensor>{parameters[1]},
+                        std::make_unique<torch::optim::AdamOptions>(rate));
+  }
+  const TrainParts parts{.objective = train::objective(net),
+                         .optimizer = std::make_shared<FusedAdam>(groups)};
+  REQUIRE(error_text([&] { Trainer(parts, blobs(), options); }) ==
+          "Trainer: expected one learning rate for all parameter groups, which the schedule sets, "
+          "but got 0.002 and 0.0002.");
   data = blobs();
   data.training.inputs = torch::Tensor();
   REQUIRE(text(data, options) == "Trainer: expected training inputs but got none.");

@@ -40,7 +40,7 @@ HeldClasses::HeldClasses(HeldClassesOptions options, Ladder net, torch::Tensor i
     : options_(std::move(options)),
       net_(std::move(net)),
       inputs_(std::move(inputs)),
-      weight_(options_.device) {
+      weight_(options_.piece, options_.device) {
   check(options_);
   rows_ = rows_of_piece(options_.piece, net_, inputs_, std::move(unlabeled));
   const auto count = inputs_.size(0);

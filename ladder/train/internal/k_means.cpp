@@ -15,7 +15,10 @@ at::Tensor k_means(const at::Tensor& x, int64_t groups, uint64_t seed, int64_t r
     const auto squares = centres.square().sum(1).unsqueeze(0);
     group = at::addmm(squares, x, centres.t(), 1, -2).argmin(1);
     const auto rows = group.bincount({}, groups).clamp_min(1).to(x.scalar_type()).unsqueeze(1);
-    centres = at::zeros_like(centres).index_add_(0, group, x).div_(rows);
+    // On a GPU index_add_ adds in any order; a product gives the same bits each time.
+    centres = (x.is_cuda() ? at::one_hot(group, groups).to(x.scalar_type()).t().mm(x)
+                           : at::zeros_like(centres).index_add_(0, group, x))
+                  .div_(rows);
   }
   return group;
 }

@@ -27,9 +27,9 @@ inline void check_runs_unlabeled_rows(const char* piece, const StepValues& value
 /// so that a step that is recorded on a GPU reads the weight of now.
 class StepWeight {
  public:
-  /// A weight of 0 on the device of the network.
-  explicit StepWeight(c10::Device device)
-      : weight_(at::zeros({}, at::TensorOptions().device(device))) {}
+  /// A weight of 0 of the function `piece`, on the device of the network.
+  StepWeight(const char* piece, c10::Device device)
+      : piece_(piece), weight_(at::zeros({}, at::TensorOptions().device(device))) {}
 
   void set(double value) {
     value_ = value;
@@ -37,14 +37,19 @@ class StepWeight {
   }
 
   /// Return weight * cost(), a scalar of the type of `like`. The cost of weight 0 is not computed,
-  /// but on a GPU, where a recorded step computes it at any weight.
+  /// but on a GPU, where a recorded step computes it at any weight. Error: `like` is on another
+  /// device, where a recorded step would take the weight for a constant.
   template <class Cost>
   at::Tensor times(const Cost& cost, const at::Tensor& like) const {
+    TORCH_CHECK(weight_.device() == like.device(), piece_, ": expected a piece on ", like.device(),
+                ", the device of the network, but got one on ", weight_.device(),
+                " (set `device` in its options).");
     if (value_ == 0 && weight_.is_cpu()) return at::zeros({}, like.options());
     return weight_ * cost();
   }
 
  private:
+  const char* piece_;
   at::Tensor weight_;
   double value_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <utility>
+#include <vector>
 
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/train/fused_adam.h"
@@ -35,6 +36,26 @@ void check_inputs(const char* name, const torch::Tensor& inputs, const torch::Te
               " on ", inputs.device(), ".");
   TORCH_CHECK(inputs.dim() >= 1 && inputs.size(0) >= 1, "Trainer: expected ", name,
               " of at least one row but got ", inputs.sizes(), ".");
+}
+
+void check_row_shape(const char* name, const std::vector<int64_t>& row, const Ladder& net) {
+  if (net.is_empty()) return;
+  const auto& wanted = net->options.input_shape;
+  TORCH_CHECK(row == wanted, "Trainer: expected ", name, " whose rows are ",
+              at::IntArrayRef(wanted), ", as the network takes them, but got rows ",
+              at::IntArrayRef(row), ".");
+}
+
+// A schedule gives one rate.
+void check_one_rate(torch::optim::Optimizer& optimizer) {
+  auto& groups = optimizer.param_groups();
+  for (const auto& group : groups) {
+    const double first = groups.front().options().get_lr(), rate = group.options().get_lr();
+    TORCH_CHECK(rate == first,
+                "Trainer: expected one learning rate for all parameter groups, which the schedule "
+                "sets, but got ",
+                first, " and ", rate, ".");
+  }
 }
 
 bool has_rows(const torch::Tensor& rows) { return rows.defined() && rows.numel() > 0; }
@@ -115,6 +136,9 @@ TrainOptions checked(TrainOptions options) {
   at_least("eval_every", options.eval_every, 0);
   at_least("evaluation_batch", options.evaluation_batch, 2);
   at_least("patience", options.patience, 0);
+  TORCH_CHECK(options.patience == 0 || options.eval_every > 0,
+              "Trainer: expected eval_every of at least 1 with a patience of ", options.patience,
+              " but got 0 (the validation error decides when to stop).");
   at_least("checkpoint_every_seconds", options.checkpoint_every_seconds, 0);
   at_least("progress_every_seconds", options.progress_every_seconds, 0);
   return options;
@@ -129,7 +153,9 @@ TrainParts completed(TrainParts parts, const TrainOptions& options) {
     learning_rate(decay, 0);  // throws what is wrong with it
     parts.schedule = [decay](const StepPosition& at) { return learning_rate(decay, at); };
   }
-  if (!parts.optimizer) {
+  if (parts.optimizer) {
+    check_one_rate(*parts.optimizer);
+  } else {
     parts.optimizer = std::make_shared<FusedAdam>(parts.objective->module(),
                                                   torch::optim::AdamOptions(options.learning_rate)
                                                       .betas({options.beta1, options.beta2})
@@ -145,11 +171,18 @@ TrainData checked(TrainData data, Objective& objective, const TrainOptions& opti
   } else {
     check_inputs("training inputs", data.training.inputs, parameter);
   }
+  const auto net = objective.classifier();
+  const auto& source = data.training.source;
+  check_row_shape("training inputs",
+                  source ? source->row_shape() : data.training.inputs.sizes().slice(1).vec(), net);
   check_validation(data, options);
   TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
               "Trainer: expected test inputs and test labels, or neither, but got ",
               data.test_inputs.defined() ? "inputs" : "labels", " alone.");
-  if (data.test_inputs.defined()) check_inputs("test inputs", data.test_inputs, parameter);
+  if (data.test_inputs.defined()) {
+    check_inputs("test inputs", data.test_inputs, parameter);
+    check_row_shape("test inputs", data.test_inputs.sizes().slice(1).vec(), net);
+  }
   TORCH_CHECK(!objective.classifier().is_empty() ||
                   (!data.validation.defined() && !data.test_inputs.defined()),
               "Trainer: expected no validation or test rows for an objective without a classifier, "

@@ -9,6 +9,10 @@ namespace ladder::train {
 /// Name of the number of ranks among the settings of a checkpoint, which lacks it if there is one.
 inline constexpr const char* kRanks = "ranks";
 
+/// Names of fingerprints that checkpoints of older versions lack.
+inline constexpr const char* kNeighboursPrint = "neighbours";
+inline constexpr const char* kBlocksPrint = "blocks";
+
 inline bool several_ranks(const TrainOptions& options) {
   return options.ranks && options.ranks->size() > 1;
 }

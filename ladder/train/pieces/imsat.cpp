@@ -43,7 +43,7 @@ class Imsat : public ObjectivePiece {
         options_(options),
         radii_(at::zeros({inputs_.size(0)}, like_.options().requires_grad(false))),
         near_(neighbours_of_piece(options.near, inputs_, rows_)),
-        weight_(options_.device),
+        weight_("imsat", options_.device),
         position_(at::zeros({}, at::dtype(at::kLong).device(options_.device))) {}
 
   std::string name() const override { return "imsat"; }

@@ -17,7 +17,7 @@ namespace {
 class LambdaRamp : public ObjectivePiece {
  public:
   explicit LambdaRamp(LambdaRampOptions options)
-      : options_(std::move(options)), missing_(options_.device) {}
+      : options_(std::move(options)), missing_("lambda_ramp", options_.device) {}
 
   std::string name() const override { return "lambda ramp"; }
   bool has_cost() const override { return true; }

@@ -17,7 +17,7 @@ namespace {
 class MutualInformation : public ObjectivePiece {
  public:
   explicit MutualInformation(MutualInformationOptions options)
-      : options_(std::move(options)), weight_(options_.device) {}
+      : options_(std::move(options)), weight_("mutual_information", options_.device) {}
 
   std::string name() const override { return "mutual information"; }
   bool has_cost() const override { return true; }

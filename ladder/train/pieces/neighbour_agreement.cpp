@@ -17,7 +17,7 @@ namespace {
 class NeighbourAgreement : public ObjectivePiece {
  public:
   explicit NeighbourAgreement(NeighbourAgreementOptions options)
-      : options_(std::move(options)), weight_(options_.device) {}
+      : options_(std::move(options)), weight_("neighbour_agreement", options_.device) {}
 
   std::string name() const override { return "neighbour"; }
   bool has_cost() const override { return true; }
@@ -31,15 +31,14 @@ class NeighbourAgreement : public ObjectivePiece {
   void before_step(const StepPosition& at) override {
     const auto epoch = at.epoch();
     on_ = epoch >= options_.from && epoch < options_.until;
+    check_paired(at.paired.value_or(true));  // a recorded step does not look at its batch
     weight_.set(on_ ? options_.weight : 0);
   }
 
   torch::Tensor cost(const StepValues& values) override {
     check_runs_unlabeled_rows("neighbour_agreement", values);
     const auto cost = [&] {
-      TORCH_CHECK(values.batch.paired || !on_,
-                  "neighbour_agreement: expected batches of paired rows but got others (give the "
-                  "sampler data::SemiData::neighbours for as many epochs).");
+      check_paired(values.batch.paired);
       const auto& logits = values.unlabeled_logits;
       const threads::OneThread serial(threads::is_small(logits));
       const auto half = logits.size(0) / 2;
@@ -51,6 +50,12 @@ class NeighbourAgreement : public ObjectivePiece {
   }
 
  private:
+  void check_paired(bool paired) const {
+    TORCH_CHECK(paired || !on_,
+                "neighbour_agreement: expected batches of paired rows but got others (give the "
+                "sampler data::SemiData::neighbours for as many epochs).");
+  }
+
   NeighbourAgreementOptions options_;
   StepWeight weight_;  // w(t)
   bool on_ = false;    // in its epochs; a GPU computes the cost outside them too

@@ -17,7 +17,7 @@ namespace {
 class PseudoLabels : public ObjectivePiece {
  public:
   explicit PseudoLabels(PseudoLabelOptions options)
-      : options_(std::move(options)), weight_(options_.device) {}
+      : options_(std::move(options)), weight_("pseudo_labels", options_.device) {}
 
   std::string name() const override { return "pseudo-label"; }
   bool has_cost() const override { return true; }

@@ -217,9 +217,29 @@ TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed r
   data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 4});
   CHECK_FALSE(train(0).equal(whole));
   data.training.paired_until = 2;
-  CHECK(error_text([&] { train(0); }) ==
-        "neighbour_agreement: expected batches of paired rows but got others (give the sampler "
-        "data::SemiData::neighbours for as many epochs).");
+  for (const bool graph : {false, true}) {
+    auto options = quick_options();
+    options.graph = graph;
+    Trainer trainer(with_pieces(train::objective(small_ladder()),
+                                {neighbour_agreement({.from = 1, .until = 3})}),
+                    data, options);
+    CHECK(error_text([&] { trainer.run(); }) ==
+          "neighbour_agreement: expected batches of paired rows but got others (give the sampler "
+          "data::SemiData::neighbours for as many epochs).");
+  }
+}
+
+TEST_CASE("Costs of classes refuse a piece on another device than the network", "[train]") {
+  const StepValues values{
+      .batch = {.paired = true}, .unlabeled_logits = logits(1, 1), .clean_logits = logits(2, 20)};
+  for (const auto& piece :
+       {pseudo_labels({.device = torch::kMeta}), mutual_information({.device = torch::kMeta}),
+        neighbour_agreement({.device = torch::kMeta})}) {
+    CHECK(
+        error_text([&] { piece->cost(values); })
+            .ends_with(": expected a piece on cpu, the device of the network, but got one on meta "
+                       "(set `device` in its options)."));
+  }
 }
 
 TEST_CASE("Costs of classes that are off compute nothing", "[train]") {

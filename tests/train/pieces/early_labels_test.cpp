@@ -103,4 +103,24 @@ TEST_CASE("early_labels says what it expects", "[train]") {
         }) ==
         "early_labels: expected batches that say their rows but got others (see "
         "SemiBatch::unlabeled_rows).");
+  CHECK(error_text([&] {
+          piece->cost({.unlabeled_logits = torch::zeros({4, 2})});
+        }) == "early_labels: expected a guess of classes in 0..1, or -1, but got 2.");
+}
+
+TEST_CASE("early_labels keeps its guess in a checkpoint", "[train]") {
+  int64_t guesses = 0;
+  const auto guess = [&] {
+    ++guesses;
+    return guesses == 1 ? five_classes() : torch::zeros({5}, torch::kLong);
+  };
+  const auto piece = early_labels(5, guess);
+  piece->before_step(kBegin);
+  const auto resumed = early_labels(5, guess);
+  for (auto& [name, tensor] : resumed->state()) tensor.copy_(piece->state().at(name));
+  resumed->before_step({.step = 2, .steps_per_epoch = 10, .steps = 100});
+  CHECK(guesses == 1);
+  const StepValues values{.batch = {.unlabeled_rows = torch::tensor({4, 2, 0, 1})},
+                          .unlabeled_logits = torch::rand({4, 3})};
+  CHECK(torch::equal(resumed->cost(values), piece->cost(values)));
 }
