@@ -131,9 +131,15 @@ torch::Tensor DenoisingAutoencoderImpl::forward(const torch::Tensor& x) {
       .z_hat;
 }
 
+void DenoisingAutoencoderImpl::clone_(torch::nn::Module& other,
+                                      const std::optional<torch::Device>& device) {
+  clone_into(*this, other, device);
+}
+
 std::shared_ptr<torch::nn::Module> DenoisingAutoencoderImpl::clone(
     const std::optional<torch::Device>& device) const {
   auto copy = std::make_shared<DenoisingAutoencoderImpl>(options, clone_stages(stages, device));
+  clone_decoder(decoder, *copy, device);
   copy_state(*this, *copy, device);
   return copy;
 }

@@ -79,6 +79,8 @@ class DenoisingAutoencoderImpl : public torch::nn::Module {
   LadderDecoder decoder{nullptr};
 
  private:
+  void clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) override;
+
   bool compares_features() const { return options.cost == AutoencoderCost::kFeatureDifference; }
   void check_weights() const;
   void check_options() const;

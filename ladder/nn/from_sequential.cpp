@@ -143,8 +143,9 @@ std::optional<Border> border_of(const tnn::Conv2dOptions& convolution) {
     const bool fits =
         padding != nullptr
             ? wanted[0] == (*padding)->at(0) && wanted[1] == (*padding)->at(1)
-            : (border == Border::kValid) ==
-                  std::holds_alternative<torch::enumtype::kValid>(convolution.padding());
+            : border == (std::holds_alternative<torch::enumtype::kValid>(convolution.padding())
+                             ? Border::kValid
+                             : Border::kSame);
     if (plain && fits && (odd || border != Border::kSame)) {
       return border;
     }

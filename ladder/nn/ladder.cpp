@@ -217,12 +217,17 @@ void LadderImpl::calibrate(int64_t rows,
   calibrate_stages(kLadder, stages, rows, rows_of, options.input_shape, batch_size);
 }
 
+void LadderImpl::clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) {
+  clone_into(*this, other, device);
+}
+
 std::shared_ptr<torch::nn::Module> LadderImpl::clone(
     const std::optional<torch::Device>& device) const {
   auto built = options;
   built.lambda = built_lambda_;  // which decides how far down the decoder reaches
   auto copy = std::make_shared<LadderImpl>(built, clone_stages(stages, device));
   copy->options.lambda = options.lambda;
+  clone_decoder(decoder, *copy, device);
   copy_state(*this, *copy, device);
   return copy;
 }

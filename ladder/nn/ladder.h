@@ -118,6 +118,8 @@ class LadderImpl : public torch::nn::Module {
   LadderDecoder decoder{nullptr};            ///< empty where every lambda is 0
 
  private:
+  void clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) override;
+
   struct Weights {  // lambda of the costs as a tensor on their device
     std::vector<double> values;
     torch::Tensor tensor;

@@ -126,6 +126,11 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
   return results;
 }
 
+void LadderDecoderImpl::clone_(torch::nn::Module& other,
+                               const std::optional<torch::Device>& device) {
+  clone_into(*this, other, device);
+}
+
 std::shared_ptr<torch::nn::Module> LadderDecoderImpl::clone(
     const std::optional<torch::Device>& device) const {
   std::map<int64_t, torch::nn::AnyModule> verticals;

@@ -63,6 +63,8 @@ class LadderDecoderImpl : public torch::nn::Module {
   LadderDecoderOptions options;
 
  private:
+  void clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) override;
+
   LadderDecoderImpl(LadderDecoderOptions options, std::map<int64_t, torch::nn::AnyModule> verticals,
                     std::map<int64_t, AnyCombinator> combinators);
   void register_all();

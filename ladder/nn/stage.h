@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Exception.h>
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/any.h>
 
@@ -21,13 +22,32 @@ struct StageOutput {
   torch::Tensor mean, std;  ///< [G, C], statistics of each group before normalisation
 
   /// Normalised values of the rows with this role.
-  const torch::Tensor& z_of(const Pass& pass, RowRole role) const { return z[pass.group(role)]; }
-  /// Statistics [C] of the rows with this role.
+  /// Error: the stage returned those of fewer groups.
+  const torch::Tensor& z_of(const Pass& pass, RowRole role) const {
+    const auto group = pass.group(role);
+    TORCH_CHECK(group < z.size(), "Stage: expected z of at least ", group + 1,
+                " groups from a stage but got ", z.size(), kHint);
+    return z[group];
+  }
+  /// Statistics [C] of the rows with this role. Error: as above.
   torch::Tensor mean_of(const Pass& pass, RowRole role) const {
-    return mean[static_cast<int64_t>(pass.group(role))];
+    return statistics_of("mean", mean, pass, role);
   }
   torch::Tensor std_of(const Pass& pass, RowRole role) const {
-    return std[static_cast<int64_t>(pass.group(role))];
+    return statistics_of("std", std, pass, role);
+  }
+
+ private:
+  static constexpr const char* kHint = " (return what NoisyNormalization::forward returns).";
+
+  static torch::Tensor statistics_of(const char* name, const torch::Tensor& statistics,
+                                     const Pass& pass, RowRole role) {
+    const auto group = static_cast<int64_t>(pass.group(role));
+    TORCH_CHECK(statistics.defined() && statistics.dim() == 2 && group < statistics.size(0),
+                "Stage: expected ", name, " [groups, C] of at least ", group + 1,
+                " groups from a stage but got ",
+                statistics.defined() ? c10::str(statistics.sizes()) : "none", kHint);
+    return statistics[group];
   }
 };
 

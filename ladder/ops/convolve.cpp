@@ -144,6 +144,8 @@ void check_operands(const char* op, const at::Tensor& x, const at::Tensor& weigh
               ".");
   TORCH_CHECK(x.scalar_type() == weight.scalar_type(), op, ": expected a weight of type ",
               x.scalar_type(), " but got ", weight.scalar_type(), ".");
+  TORCH_CHECK(x.device() == weight.device(), op, ": expected a weight on ", x.device(),
+              " but got it on ", weight.device(), ".");
   TORCH_CHECK(geometry.stride[0] > 0 && geometry.stride[1] > 0, op,
               ": expected a stride of at least 1 but got ", at::IntArrayRef(geometry.stride), ".");
 }
@@ -266,7 +268,10 @@ at::Tensor maps_to_matrix(const at::Tensor& maps) {
 }
 
 at::Tensor matrix_to_maps(const at::Tensor& matrix, at::IntArrayRef spatial) {
-  std::vector<int64_t> sizes = {matrix.size(0) / c10::multiply_integers(spatial)};
+  const auto positions = c10::multiply_integers(spatial);
+  TORCH_CHECK(positions > 0, "matrix_to_maps: expected feature maps with a position but got ",
+              spatial, ".");
+  std::vector<int64_t> sizes = {matrix.size(0) / positions};
   sizes.insert(sizes.end(), spatial.begin(), spatial.end());
   sizes.push_back(matrix.size(1));
   // Through a vector, a single channel gets the stride 1 by which kernels know that it is last.

@@ -31,10 +31,11 @@ std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<in
 ///   precision.
 /// - At least as many values as positions (a 26x26 kernel on a 28x28 feature map): the same product
 ///   after unfolding.
-/// - 3x3 with stride 1 in float32 on the CPU, with at least 16 channels on both sides: Winograd's
-///   F(4x4, 3x3) [Lavin2016]. It needs a quarter of the multiplications. Its errors are about 1e-6
-///   of the largest value. It gives the same bits on any number of threads, and computes in float32
-///   at any precision.
+/// - 3x3 with stride 1 in float32 on a CPU with AVX2, where it saves work: Winograd's F(4x4, 3x3)
+///   [Lavin2016]. It needs a quarter of the multiplications, so the tiles of 4x4 must fit the
+///   positions well, with at least 16 channels on both sides, 512 pairs of them, and one padding of
+///   at most 2. Its errors are about 1e-6 of the largest value. It gives the same bits on any
+///   number of threads, and computes in float32 at any precision.
 /// - All others: at::convolution. Its weight gradients may differ in rounding between numbers of
 ///   threads. At the precision kBFloat16 it rounds float32 operands and results to bfloat16.
 ///

@@ -52,16 +52,22 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
   for (const auto& part : noisy) {
     noisy_rows += part.size(0);
   }
+  TORCH_CHECK(noise_std == 0 || parts.front().is_floating_point(),
+              "stack_corrupted: expected rows of floating numbers to add noise to but got ",
+              parts.front().scalar_type(), ".");
   // [R, ...] in row-major order, which the noise follows, whatever the layout of the inputs.
   const auto stacked = joined(parts);
   if (noise_std == 0 || noisy_rows == 0) {
     return stacked;
   }
+  const auto cols = stacked.numel() / stacked.size(0);
+  TORCH_CHECK(!noise.values || noise.values->numel() == noisy_rows * cols,
+              "stack_corrupted: expected noise of ", noisy_rows, " rows of ", cols,
+              " values but got ", noise.values->sizes(), ".");
   if (has_kernel(stacked) && !stacked.requires_grad()) {
     add_noise_in_place(stacked.narrow(0, 0, noisy_rows), noise_std, noise);
     return stacked;
   }
-  const auto cols = stacked.numel() / stacked.size(0);
   const auto values =
       standard_normal(noise, noisy_rows, cols, stacked.options().requires_grad(false));
   auto sizes = stacked.sizes().vec();

@@ -55,6 +55,57 @@ DenoisingFunction function_of(const DenoiseCall& call) {
   return static_cast<CombinatorFunction>(call.combinator);
 }
 
+void check_like(const at::Tensor& t, const at::Tensor& like, const char* op) {
+  TORCH_CHECK(t.scalar_type() == like.scalar_type(), op, ": expected operands of type ",
+              like.scalar_type(), " but got ", t.scalar_type(), ".");
+  TORCH_CHECK(t.device() == like.device(), op, ": expected operands on ", like.device(),
+              " but got one on ", t.device(), ".");
+}
+
+void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const char* op) {
+  TORCH_CHECK(target.z.sizes() == z_hat.sizes(), op, ": expected a target of shape ", z_hat.sizes(),
+              " but got ", target.z.sizes(), ".");
+  check_like(target.z, z_hat, op);
+  TORCH_CHECK(target.mean.has_value() == target.std.has_value(), op,
+              ": expected both mean and std of the target or neither.");
+  for (const auto* statistic : {&target.mean, &target.std}) {
+    TORCH_CHECK(!*statistic || ((*statistic)->dim() == 1 && (*statistic)->size(0) == z_hat.size(1)),
+                op, ": expected target statistics [", z_hat.size(1), "] but got ",
+                (*statistic)->sizes(), ".");
+    if (*statistic) {
+      check_like(**statistic, z_hat, op);
+    }
+  }
+}
+
+void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
+           const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
+  TORCH_CHECK(u.dim() == 2 && u.numel() > 0,
+              "denoise: expected u of shape [M, C] with elements but got ", u.sizes(), ".");
+  TORCH_CHECK(
+      u.size(0) > 1,
+      "denoise: expected at least 2 rows of u to measure their statistics but got 1 (a single "
+      "row has no variance and would become 0).");
+  TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
+              " but got ", z_noisy.sizes(), ".");
+  TORCH_CHECK(weight.dim() == 2 && weight.size(0) == parameter_count(function) &&
+                  weight.size(1) == u.size(1),
+              "denoise: expected weight [", parameter_count(function), ", ", u.size(1),
+              "] but got ", weight.sizes(), ".");
+  for (const auto* t : {&z_noisy, &weight}) {
+    check_like(*t, u, "denoise");
+  }
+  if (target) {
+    check_target(u, *target, "denoise");
+  }
+}
+
+void check(const DenoiseCall& call, const DenoisingFunction& function) {
+  std::optional<DenoisingTarget> target;
+  if (call.target) target = DenoisingTarget{*call.target, call.target_mean, call.target_std};
+  check(call.z_noisy, call.u, call.weight, function, target);
+}
+
 at::Tensor dense_or_none(const OptionalTensor& t) {
   return t && t->defined() ? t->contiguous() : at::Tensor();
 }
@@ -81,9 +132,9 @@ MlpShape shape_of(const DenoisingFunction& function) {
 
 bool has_denoise_kernel(const at::Tensor& u, const DenoisingFunction& function) {
   const auto* mlp = std::get_if<MlpFunction>(&function);
-  if (!has_kernel(u) || mlp == nullptr) {
-    return has_kernel(u);
-  }
+  if (!has_kernel(u)) return false;
+  if (u.is_cuda() && u.sym_size(0).maybe_as_int().value_or(0) > cuda::kMaxRows) return false;
+  if (mlp == nullptr) return true;
   const auto units = std::accumulate(mlp->hidden.begin(), mlp->hidden.end(), int64_t{3});
   return u.is_cpu() && mlp->hidden.size() <= kMaxMlpLayers && units <= kMaxMlpUnits &&
          parameter_count(function) <= kMaxMlpParameters;
@@ -155,6 +206,7 @@ DenoiseTensors denoise_composite(const DenoiseCall& call) {
 
 DenoiseTensors denoise_kernel(const DenoiseCall& call) {
   const auto function = function_of(call);
+  check(call, function);
   if (!has_denoise_kernel(call.u, function)) {  // called by name
     return denoise_composite(call);
   }
@@ -237,9 +289,7 @@ class DenoiseAutograd : public torch::autograd::Function<DenoiseAutograd> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
-    TORCH_CHECK(!at::GradMode::is_enabled(),
-                "denoise: the gradient of a gradient is not supported by the fused operator "
-                "(use ops::reference::denoise where you need it).");
+    refuse_second_gradient("denoise");
     const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
     const auto function = kept<DenoisingFunction>(ctx);
     const auto grads = from_list<DenoiseOutputs>(grad_list);
@@ -283,7 +333,9 @@ struct DenoiseBackwardCall {
 };
 
 DenoiseForwardCall::Result denoise_forward_kernel(const DenoiseForwardCall& call) {
-  const auto result = forward_kernel(call, function_of(call));
+  const auto function = function_of(call);
+  check(call, function);
+  const auto result = forward_kernel(call, function);
   return {result.trace.z_hat, result.cost, result.trace.u_mean, result.trace.u_std};
 }
 
@@ -304,6 +356,19 @@ DenoiseBackwardCall::Result denoise_backward_shapes(const DenoiseBackwardCall& c
 
 DenoiseBackwardCall::Result denoise_backward_kernel(const DenoiseBackwardCall& call) {
   const auto& of = call.call;
+  check(of, function_of(of));
+  for (const auto* column : {&call.u_mean, &call.u_std}) {
+    TORCH_CHECK(column->dim() == 1 && column->size(0) == of.u.size(1),
+                "denoise_backward: expected statistics [", of.u.size(1), "] of u but got ",
+                column->sizes(), ".");
+    check_like(*column, of.u, "denoise_backward");
+  }
+  for (const auto& like : {OptionalTensor(call.z_hat), call.grad_z_hat}) {
+    TORCH_CHECK(!like || like->sizes() == of.u.sizes(),
+                "denoise_backward: expected z_hat and its gradient of u's shape ", of.u.sizes(),
+                " but got ", like->sizes(), ".");
+    if (like) check_like(*like, of.u, "denoise_backward");
+  }
   const DenoiseTrace t{.z_noisy = of.z_noisy.contiguous(),
                        .u = of.u.contiguous(),
                        .weight = of.weight.contiguous(),
@@ -361,6 +426,7 @@ class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    refuse_second_gradient("denoise");
     const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
     const auto settings = kept<TracedDenoiseSettings>(ctx);
     const at::AutoDispatchBelowADInplaceOrView below;
@@ -394,7 +460,10 @@ class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
 };
 
 DenoiseTensors denoise_autograd(const DenoiseCall& call) {
-  if (!has_denoise_kernel(call.u, function_of(call))) {  // called by name
+  const auto function = function_of(call);
+  const bool traced = is_traced(call.u);
+  if (!traced) check(call, function);           // sizes of a traced call may be symbols
+  if (!has_denoise_kernel(call.u, function)) {  // called by name
     return denoise_composite(call);
   }
   const DenoiseInputs inputs{call.z_noisy,
@@ -404,54 +473,9 @@ DenoiseTensors denoise_autograd(const DenoiseCall& call) {
                              call.target_mean.value_or(at::Tensor()),
                              call.target_std.value_or(at::Tensor())};
   const auto outputs =
-      from_list<DenoiseOutputs>(is_traced(call.u) ? apply_function<TracedDenoise>(inputs, call)
-                                                  : apply_function<DenoiseAutograd>(inputs, call));
+      from_list<DenoiseOutputs>(traced ? apply_function<TracedDenoise>(inputs, call)
+                                       : apply_function<DenoiseAutograd>(inputs, call));
   return {outputs.z_hat, outputs.cost};
-}
-
-void check_like(const at::Tensor& t, const at::Tensor& like, const char* op) {
-  TORCH_CHECK(t.scalar_type() == like.scalar_type(), op, ": expected operands of type ",
-              like.scalar_type(), " but got ", t.scalar_type(), ".");
-  TORCH_CHECK(t.device() == like.device(), op, ": expected operands on ", like.device(),
-              " but got one on ", t.device(), ".");
-}
-
-void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const char* op) {
-  TORCH_CHECK(target.z.sizes() == z_hat.sizes(), op, ": expected a target of shape ", z_hat.sizes(),
-              " but got ", target.z.sizes(), ".");
-  check_like(target.z, z_hat, op);
-  TORCH_CHECK(target.mean.has_value() == target.std.has_value(), op,
-              ": expected both mean and std of the target or neither.");
-  for (const auto* statistic : {&target.mean, &target.std}) {
-    TORCH_CHECK(!*statistic || (*statistic)->numel() == z_hat.size(1), op,
-                ": expected target statistics [", z_hat.size(1), "] but got ",
-                (*statistic)->sizes(), ".");
-    if (*statistic) {
-      check_like(**statistic, z_hat, op);
-    }
-  }
-}
-
-void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
-           const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
-  TORCH_CHECK(u.dim() == 2 && u.numel() > 0,
-              "denoise: expected u of shape [M, C] with elements but got ", u.sizes(), ".");
-  TORCH_CHECK(
-      u.size(0) > 1,
-      "denoise: expected at least 2 rows of u to measure their statistics but got 1 (a single "
-      "row has no variance and would become 0).");
-  TORCH_CHECK(z_noisy.sizes() == u.sizes(), "denoise: expected z_noisy of u's shape ", u.sizes(),
-              " but got ", z_noisy.sizes(), ".");
-  TORCH_CHECK(weight.dim() == 2 && weight.size(0) == parameter_count(function) &&
-                  weight.size(1) == u.size(1),
-              "denoise: expected weight [", parameter_count(function), ", ", u.size(1),
-              "] but got ", weight.sizes(), ".");
-  for (const auto* t : {&z_noisy, &weight}) {
-    check_like(*t, u, "denoise");
-  }
-  if (target) {
-    check_target(u, *target, "denoise");
-  }
 }
 
 }  // namespace
@@ -473,7 +497,6 @@ int64_t parameter_count(const DenoisingFunction& function) {
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target) {
-  check(z_noisy, u, weight, function, target);
   if (!has_denoise_kernel(u, function)) {
     return reference::denoise(z_noisy, u, weight, function, target);
   }

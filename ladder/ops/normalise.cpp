@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
+#include <array>
 #include <tuple>
 #include <utility>
 
@@ -46,6 +47,52 @@ struct NormaliseCall {
                     leaky_slope, mean, std, keep_z);
   }
 };
+
+// What an operator is called with, by this library or by name.
+void check(const at::Tensor& x, at::IntArrayRef rows, at::ArrayRef<double> noise_std,
+           const OptionalTensor& noise, const OptionalTensor& gamma, const OptionalTensor& beta,
+           const OptionalTensor& mean, const OptionalTensor& std) {
+  TORCH_CHECK(x.dim() == 2, "normalise: expected x of shape [R, C] but got ", x.sizes(), ".");
+  TORCH_CHECK(rows.size() == noise_std.size(), "normalise: expected a noise_std for each of ",
+              rows.size(), " groups but got ", noise_std.size(), ".");
+  int64_t all_rows = 0;
+  int64_t noisy_rows = 0;
+  for (size_t g = 0; g < rows.size(); ++g) {
+    TORCH_CHECK(rows[g] > 0, "normalise: expected groups of at least 1 row but got ", rows[g], ".");
+    TORCH_CHECK(rows[g] > 1 || mean,
+                "normalise: expected groups of at least 2 rows to measure their statistics but got "
+                "1 (a single row has no variance and would become 0).");
+    TORCH_CHECK(noise_std[g] >= 0, "normalise: expected noise_std >= 0 but got ", noise_std[g],
+                ".");
+    all_rows += rows[g];
+    noisy_rows += noise_std[g] != 0 ? rows[g] : 0;
+  }
+  TORCH_CHECK(all_rows == x.size(0), "normalise: expected the groups to cover ", x.size(0),
+              " rows but got ", all_rows, ".");
+  TORCH_CHECK(!noise || noise->numel() == noisy_rows * x.size(1), "normalise: expected noise [",
+              noisy_rows, ", ", x.size(1), "] but got ", noise->sizes(), ".");
+  const auto check_vector = [&](const OptionalTensor& t, const char* name) {
+    TORCH_CHECK(!t || (t->dim() == 1 && t->size(0) == x.size(1)), "normalise: expected ", name,
+                " [", x.size(1), "] but got ", t->sizes(), ".");
+    TORCH_CHECK(!t || t->scalar_type() == x.scalar_type(), "normalise: expected ", name,
+                " of type ", x.scalar_type(), " but got ", t->scalar_type(), ".");
+    TORCH_CHECK(!t || t->device() == x.device(), "normalise: expected ", name, " on ", x.device(),
+                " but got it on ", t->device(), ".");
+  };
+  check_vector(gamma, "gamma");
+  check_vector(beta, "beta");
+  check_vector(mean, "a stored mean");
+  check_vector(std, "a stored std");
+  TORCH_CHECK(mean.has_value() == std.has_value(),
+              "normalise: expected both stored mean and std or neither.");
+}
+
+void check(const NormaliseCall& call) {
+  check(call.x, call.rows, call.noise_std, call.noise, call.gamma, call.beta, call.mean, call.std);
+  TORCH_CHECK(!call.noise || call.noise->options().type_equal(call.x.options()),
+              "normalise: expected noise in ", call.x.scalar_type(), " on ", call.x.device(),
+              " like x but got ", call.noise->scalar_type(), " on ", call.noise->device(), ".");
+}
 
 Activation activation_of(const NormaliseCall& call) {
   TORCH_CHECK(call.activation >= 0 && call.activation <= static_cast<int64_t>(Activation::kGelu),
@@ -97,10 +144,13 @@ NormaliseTrace forward_kernel(const NormaliseCall& call, bool store_z) {
   const bool stored = call.mean.has_value();
   t.h = at::empty_like(t.x);
   t.z = store_z ? at::empty_like(t.x) : at::Tensor();
-  t.mean = stored ? call.mean->expand({group_count, cols}).contiguous()
+  // Copies of stored statistics: results are not the tensors of the caller.
+  const auto statistics = [&](const OptionalTensor& given) {
+    return stored ? given->expand({group_count, cols}).clone(at::MemoryFormat::Contiguous)
                   : at::empty({group_count, cols}, t.x.options());
-  t.std = stored ? call.std->expand({group_count, cols}).contiguous()
-                 : at::empty({group_count, cols}, t.x.options());
+  };
+  t.mean = statistics(call.mean);
+  t.std = statistics(call.std);
   auto draw = draw_of(call);
   if (draw.values) {
     draw.values = draw.values->contiguous();
@@ -156,15 +206,22 @@ NormaliseTensors normalise_composite(const NormaliseCall& call) {
 }
 
 bool has_normalise_kernel(const at::Tensor& x, size_t groups) {
-  return has_kernel(x) && (x.is_cpu() || groups <= cuda::kMaxGroups);
+  if (!has_kernel(x) || x.is_cpu()) return has_kernel(x);
+  const auto rows = x.sym_size(0).maybe_as_int();  // none for a symbol
+  return groups <= cuda::kMaxGroups && rows.value_or(0) <= cuda::kMaxRows;
+}
+
+NormaliseTensors run_normalise(const NormaliseCall& call) {
+  const auto t = forward_kernel(call, call.keep_z);
+  return {t.h, z_of_groups(t.z, call), t.mean, t.std};
 }
 
 NormaliseTensors normalise_kernel(const NormaliseCall& call) {
+  check(call);
   if (!has_normalise_kernel(call.x, call.rows.size())) {  // called by name
     return normalise_composite(call);
   }
-  const auto t = forward_kernel(call, call.keep_z);
-  return {t.h, z_of_groups(t.z, call), t.mean, t.std};
+  return run_normalise(call);
 }
 
 // ---- gradients ----------------------------------------------------------------------------------
@@ -257,9 +314,7 @@ class NormaliseFunction : public torch::autograd::Function<NormaliseFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
-    TORCH_CHECK(!at::GradMode::is_enabled(),
-                "normalise: the gradient of a gradient is not supported by the fused operator "
-                "(use ops::reference::normalise where you need it).");
+    refuse_second_gradient("normalise");
     const auto t = from_list<NormaliseTrace>(ctx->get_saved_variables());
     const auto settings = kept<NormaliseSettings>(ctx);
     for (auto& grad : grad_list) {
@@ -348,7 +403,9 @@ NormaliseCall whole_call(const NormaliseForwardCall& call) {
 }
 
 NormaliseForwardTensors normalise_forward_kernel(const NormaliseForwardCall& call) {
-  const auto t = forward_kernel(whole_call(call), /*store_z=*/true);
+  const auto whole = whole_call(call);
+  check(whole);
+  const auto t = forward_kernel(whole, /*store_z=*/true);
   return {t.h, t.z, t.mean, t.std};
 }
 
@@ -360,6 +417,28 @@ NormaliseForwardTensors normalise_forward_shapes(const NormaliseForwardCall& cal
 
 NormaliseGradients normalise_backward_shapes(const NormaliseBackwardCall& call) {
   return {dense_like(call.x), dense_like(call.gamma, call.x), dense_like(call.beta, call.x)};
+}
+
+void check_backward(const NormaliseBackwardCall& call) {
+  const auto& x = call.x;
+  // Groups of one row, whose statistics were stored, have a mean.
+  check(x, call.rows, call.noise_std, {}, call.gamma, call.beta,
+        call.stored ? OptionalTensor(call.mean.select(0, 0)) : std::nullopt,
+        call.stored ? OptionalTensor(call.std.select(0, 0)) : std::nullopt);
+  const auto groups = static_cast<int64_t>(call.rows.size());
+  const auto check_like = [&](const OptionalTensor& t, at::IntArrayRef sizes, const char* name) {
+    TORCH_CHECK(!t || (t->sizes() == sizes && t->options().type_equal(x.options())),
+                "normalise_backward: expected ", name, " ", sizes, " like x but got ", t->sizes(),
+                " in ", t->scalar_type(), ".");
+  };
+  const std::array<int64_t, 2> statistics = {groups, x.size(1)};
+  check_like(call.z, x.sizes(), "z");
+  check_like(call.mean, statistics, "mean");
+  check_like(call.std, statistics, "std");
+  check_like(call.grad_h, x.sizes(), "grad_h");
+  check_like(call.grad_z, x.sizes(), "grad_z");
+  check_like(call.grad_mean, statistics, "grad_mean");
+  check_like(call.grad_std, statistics, "grad_std");
 }
 
 NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) {
@@ -377,6 +456,7 @@ NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) 
                               .mean = {},
                               .std = {},
                               .keep_z = true};
+  check_backward(call);
   const NormaliseTrace t{.x = call.x.contiguous(),
                          .gamma = dense(call.gamma),
                          .beta = dense(call.beta),
@@ -436,6 +516,7 @@ class TracedNormalise : public torch::autograd::Function<TracedNormalise> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    refuse_second_gradient("normalise");
     const auto saved = ctx->get_saved_variables();
     const auto settings = kept<TracedNormaliseSettings>(ctx);
     const at::AutoDispatchBelowADInplaceOrView below;
@@ -476,14 +557,17 @@ NormaliseTensors normalise_traced(const NormaliseCall& call) {
 bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }
 
 NormaliseTensors normalise_autograd(const NormaliseCall& call) {
+  if (is_traced(call.x) && has_normalise_kernel(call.x, call.rows.size())) {
+    return normalise_traced(call);  // whose sizes may be symbols
+  }
+  check(call);
   if (!has_normalise_kernel(call.x, call.rows.size())) {  // called by name
     return normalise_composite(call);
   }
-  if (is_traced(call.x)) return normalise_traced(call);
   if (!at::GradMode::is_enabled() ||
       !(call.x.requires_grad() || requires_grad(call.gamma) || requires_grad(call.beta))) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    return normalise_kernel(call);
+    return run_normalise(call);
   }
   const NormaliseInputs inputs{call.x, call.gamma.value_or(at::Tensor()),
                                call.beta.value_or(at::Tensor())};
@@ -491,43 +575,34 @@ NormaliseTensors normalise_autograd(const NormaliseCall& call) {
   return {outputs.h, std::move(outputs.z), outputs.mean, outputs.std};
 }
 
-void check(const at::Tensor& x, const NormaliseArguments& a) {
-  TORCH_CHECK(x.dim() == 2, "normalise: expected x of shape [R, C] but got ", x.sizes(), ".");
-  int64_t rows = 0;
+struct Groups {
+  explicit Groups(const NormaliseArguments& a) {
+    for (const auto& group : a.groups) {
+      rows.push_back(group.rows);
+      noise_std.push_back(group.noise_std);
+    }
+  }
+
+  c10::SmallVector<int64_t, 4> rows;
+  c10::SmallVector<double, 4> noise_std;
+};
+
+// (The operator itself cannot tell: seed 0 is a seed.)
+void check_noise_is_given(const NormaliseArguments& a, const Groups& groups) {
+  if (a.noise) return;
   int64_t noisy_rows = 0;
-  for (const auto& group : a.groups) {
-    TORCH_CHECK(group.rows > 0, "normalise: expected groups of at least 1 row but got ", group.rows,
-                ".");
-    TORCH_CHECK(group.rows > 1 || a.mean,
-                "normalise: expected groups of at least 2 rows to measure their statistics but got "
-                "1 (a single row has no variance and would become 0).");
-    TORCH_CHECK(group.noise_std >= 0, "normalise: expected noise_std >= 0 but got ",
-                group.noise_std, ".");
-    rows += group.rows;
-    noisy_rows += group.noise_std != 0 ? group.rows : 0;
+  for (size_t g = 0; g < groups.rows.size(); ++g) {
+    noisy_rows += groups.noise_std[g] > 0 ? groups.rows[g] : 0;
   }
-  TORCH_CHECK(rows == x.size(0), "normalise: expected the groups to cover ", x.size(0),
-              " rows but got ", rows, ".");
-  TORCH_CHECK(noisy_rows == 0 || a.noise, "normalise: expected noise for ", noisy_rows,
+  TORCH_CHECK(noisy_rows == 0, "normalise: expected noise for ", noisy_rows,
               " noisy rows but got none (give the pass a NoiseSource).");
-  if (a.noise && a.noise->values) {
-    TORCH_CHECK(a.noise->values->numel() == noisy_rows * x.size(1), "normalise: expected noise [",
-                noisy_rows, ", ", x.size(1), "] but got ", a.noise->values->sizes(), ".");
-  }
-  const auto check_vector = [&](const OptionalTensor& t, const char* name) {
-    TORCH_CHECK(!t || (t->dim() == 1 && t->size(0) == x.size(1)), "normalise: expected ", name,
-                " [", x.size(1), "] but got ", t->sizes(), ".");
-    TORCH_CHECK(!t || t->scalar_type() == x.scalar_type(), "normalise: expected ", name,
-                " of type ", x.scalar_type(), " but got ", t->scalar_type(), ".");
-    TORCH_CHECK(!t || t->device() == x.device(), "normalise: expected ", name, " on ", x.device(),
-                " but got it on ", t->device(), ".");
-  };
-  check_vector(a.gamma, "gamma");
-  check_vector(a.beta, "beta");
-  check_vector(a.mean, "a stored mean");
-  check_vector(a.std, "a stored std");
-  TORCH_CHECK(a.mean.has_value() == a.std.has_value(),
-              "normalise: expected both stored mean and std or neither.");
+}
+
+void check(const at::Tensor& x, const NormaliseArguments& a) {
+  const Groups groups(a);
+  check(x, groups.rows, groups.noise_std, a.noise ? a.noise->values : std::nullopt, a.gamma, a.beta,
+        a.mean, a.std);
+  check_noise_is_given(a, groups);
 }
 
 // The statistics over all ranks first; then noise, scale and activation as for stored statistics.
@@ -551,24 +626,20 @@ NormaliseResult normalise_over(const at::Tensor& x, const NormaliseArguments& a)
 }  // namespace
 
 NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
-  check(x, a);
   if (several(a.ranks) && !a.mean) {
+    check(x, a);
     return normalise_over(x, a);
   }
   if (!has_normalise_kernel(x, a.groups.size())) {
     return reference::normalise(x, a);
   }
-  c10::SmallVector<int64_t, 4> rows;
-  c10::SmallVector<double, 4> noise_std;
-  for (const auto& group : a.groups) {
-    rows.push_back(group.rows);
-    noise_std.push_back(group.noise_std);
-  }
+  const Groups groups(a);
+  check_noise_is_given(a, groups);
   const auto noise = a.noise.value_or(NoiseDraw{});
   auto [h, z, mean, std] = Operator<NormaliseCall>::call(
       {.x = x,
-       .rows = rows,
-       .noise_std = noise_std,
+       .rows = groups.rows,
+       .noise_std = groups.noise_std,
        .noise = noise.values ? OptionalTensor(noise.values->to(x.options())) : std::nullopt,
        .seed = static_cast<int64_t>(noise.seed),
        .offset = static_cast<int64_t>(noise.offset),

@@ -224,16 +224,30 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
   }
 };
 
+void check_linear(const at::Tensor& x, const at::Tensor& weight) {
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2,
+              "linear: expected x [R, K] and weight [C, K] but got ", x.sizes(), " and ",
+              weight.sizes(), ".");
+  TORCH_CHECK(x.size(1) == weight.size(1), "linear: expected rows of ", weight.size(1),
+              " values but got ", x.size(1), ".");
+  TORCH_CHECK(x.scalar_type() == weight.scalar_type() && x.device() == weight.device(),
+              "linear: expected a weight in ", x.scalar_type(), " on ", x.device(),
+              " like x but got ", weight.scalar_type(), " on ", weight.device(), ".");
+}
+
 at::Tensor linear_kernel(const at::Tensor& x, const at::Tensor& weight) {
+  check_linear(x, weight);
   return product(product_plan(), x, weight);
 }
 
 at::Tensor linear_autograd(const at::Tensor& x, const at::Tensor& weight) {
   if (is_traced(x)) return at::linear(x, weight);  // what records it may choose the product
+  check_linear(x, weight);
   return LinearFunction::apply(x, weight);
 }
 
 at::Tensor linear_composite(const at::Tensor& x, const at::Tensor& weight) {
+  check_linear(x, weight);
   return at::linear(x, weight);
 }
 
@@ -312,11 +326,6 @@ ProductScope::~ProductScope() {
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2,
-              "linear: expected x [R, K] and weight [C, K] but got ", x.sizes(), " and ",
-              weight.sizes(), ".");
-  TORCH_CHECK(x.size(1) == weight.size(1), "linear: expected rows of ", weight.size(1),
-              " values but got ", x.size(1), ".");
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("ladder::linear", "")
                              .typed<at::Tensor(const at::Tensor&, const at::Tensor&)>();

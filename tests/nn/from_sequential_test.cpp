@@ -239,6 +239,11 @@ TEST_CASE("from_sequential gives each layer its stage", "[nn]") {
   CHECK(kinds[2] == "ladder::NoisyConv(4, 5, 2x2, valid)");
   CHECK(kinds[3] == "ladder::NoisyBatchNormLinear(20, 6)");
   CHECK(kinds[4] == "ladder::NoisyBatchNormLinear(6, 3)");
+  // "Same" of an even kernel has a border of another width at its end, which no NoisyConv has.
+  tnn::Sequential even(tnn::Conv2d(tnn::Conv2dOptions(1, 4, 2).padding(torch::kSame).bias(false)),
+                       tnn::ReLU(), tnn::MaxPool2d(2), tnn::Flatten(), tnn::Linear(36, 3));
+  const auto of_even = from_sequential(even, {.input_shape = {1, 6, 6}});
+  CHECK(of_even->shapes[1] == Shape{4, 6, 6});
   // Two conversions of one kind of layer: 1-D and 2-D, plain and not.
   auto ladder = from_sequential(signal_network(), {.input_shape = {2, 21}});
   CHECK(ladder->shapes ==

@@ -363,6 +363,9 @@ TEST_CASE("Ladder over any mix of convolutional and dense stages has a full deco
     const auto copy = std::dynamic_pointer_cast<LadderImpl>(net->clone());
     require_close(copy->forward(batch.x_labeled), logits);
     net->to(torch::kDouble);
+    const auto copy_in_double = std::dynamic_pointer_cast<LadderImpl>(net->clone());
+    const auto rows_in_double = batch.x_labeled.to(torch::kDouble);
+    CHECK(torch::equal(copy_in_double->forward(rows_in_double), net->forward(rows_in_double)));
     const auto in_double = [&] {
       return std::vector{net->forward(batch.x_labeled.narrow(0, 2, 1).to(torch::kDouble))};
     };
@@ -722,4 +725,31 @@ TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {
   require_rounded(results, [&] {
     return run(net, {b.x_labeled.to(torch::kDouble), b.y, b.x_unlabeled.to(torch::kDouble)});
   });
+}
+
+namespace {
+
+// A stage that forgets what the decoder compares.
+struct ForgetfulStageImpl : torch::nn::Cloneable<ForgetfulStageImpl>, Stage {
+  void reset() override {}
+  StageOutput forward(const torch::Tensor& h, const Pass&) override {
+    StageOutput out;
+    out.h = h;
+    return out;
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+    return torch::nn::AnyModule(torch::nn::Identity());
+  }
+};
+TORCH_MODULE(ForgetfulStage);
+
+}  // namespace
+
+TEST_CASE("Ladder refuses a stage that returns nothing to compare", "[nn]") {
+  const NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+  Ladder net(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}}, Stages{ForgetfulStage(), top});
+  NoiseSource noise(1);
+  CHECK_THROWS_WITH(net->loss(batch(), noise), Catch::Contains("groups from a stage but got 0 "
+                                                               "(return what NoisyNormalization"));
 }

@@ -281,3 +281,13 @@ TEST_CASE("convolve names what does not fit", "[ops]") {
         }) ==
         "convolve_transposed: expected maps of [6, 4] to make maps of [8, 6] but got [5, 4].");
 }
+
+TEST_CASE("convolve of no rows has a gradient of zeros, in every form", "[ops][grad]") {
+  for (const int64_t kernel : {1, 3, 5}) {
+    const auto x = torch::ones({0, 32, 8, 8});
+    const auto weight = torch::ones({32, 32, kernel, kernel}).requires_grad_();
+    const auto y = ladder::ops::convolve(x, weight, {.padding = {kernel / 2, kernel / 2}});
+    y.sum().backward();
+    CHECK(torch::equal(weight.grad(), torch::zeros_like(weight)));
+  }
+}

@@ -37,3 +37,16 @@ TEST_CASE("add_noise uses given draws and lets gradients through", "[ops][grad]"
   const auto fused = ladder::ops::add_noise(x.detach(), 0.5, NoiseDraw{.values = n});
   require_close(fused, y);
 }
+
+TEST_CASE("add_noise names rows and noise that do not fit", "[ops]") {
+  using ladder::ops::add_noise;
+  const NoiseDraw draw{.seed = 1, .offset = 2, .values = {}};
+  CHECK_THROWS_WITH(add_noise(torch::ones({4, 3}, torch::kLong), 1, draw),
+                    Catch::Contains("expected rows of floating numbers to add noise to"));
+  for (const bool gradient : {false, true}) {
+    CHECK_THROWS_WITH(add_noise(torch::ones({4, 3}).requires_grad_(gradient), 0.3,
+                                NoiseDraw{.values = torch::randn({2, 3})}),
+                      Catch::Contains("expected noise of 4 rows of 3 values but got [2, 3]."));
+  }
+  CHECK(add_noise(torch::ones({4, 0}), 0.3, draw).sizes() == at::IntArrayRef({4, 0}));
+}

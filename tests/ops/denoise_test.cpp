@@ -359,6 +359,12 @@ TEST_CASE("denoise names what does not fit", "[ops]") {
                     Catch::Contains("expected a target of shape [4, 3] but got [3, 3]"));
   CHECK_THROWS_WITH(denoise(z, z, w, g, DenoisingTarget{z, torch::ones({3})}),
                     Catch::Contains("expected both mean and std of the target or neither"));
+  const auto column = torch::ones({3, 1});  // would scale rows in place of columns
+  for (const auto& rows : {torch::ones({3, 3}), torch::ones({4, 3})}) {
+    CHECK_THROWS_WITH(
+        ladder::ops::denoising_cost(rows, DenoisingTarget{torch::ones_like(rows), column, column}),
+        Catch::Contains("expected target statistics [3] but got [3, 1]"));
+  }
   CHECK_THROWS_WITH(denoise(z, z, w.to(torch::kDouble), g, {}),
                     Catch::Contains("expected operands of type Float but got Double"));
 }
@@ -431,4 +437,26 @@ TEST_CASE("denoise called by name names a number that is no combinator", "[ops]"
   CHECK_THROWS_WITH(op.callBoxed(stack),
                     Catch::Contains("denoise: expected a combinator from 0 (Gaussian) to 3 "
                                     "(perceptron) but got 4."));
+}
+
+TEST_CASE("denoise called by name checks its operands", "[ops]") {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::denoise", "");
+  const auto u = torch::ones({2, 3});
+  const auto call = [&](const torch::Tensor& z, const torch::Tensor& weight) {
+    torch::jit::Stack stack = {z,
+                               u,
+                               weight,
+                               0,
+                               std::vector<int64_t>{},
+                               false,
+                               0.1,
+                               c10::IValue(),
+                               c10::IValue(),
+                               c10::IValue()};
+    op.callBoxed(stack);
+  };
+  CHECK_THROWS_WITH(call(u, torch::ones({9, 3})),
+                    Catch::Contains("denoise: expected weight [10, 3] but got [9, 3]."));
+  CHECK_THROWS_WITH(call(torch::ones({2, 4}), torch::ones({10, 3})),
+                    Catch::Contains("denoise: expected z_noisy of u's shape [2, 3]"));
 }

@@ -120,6 +120,8 @@ TEST_CASE("max_pool names what does not fit", "[ops]") {
                     Catch::Contains("max_pool: expected maps [R, C, H, W] but got [2, 3, 4]."));
   CHECK_THROWS_WITH(max_pool(torch::ones({2, 3, 4, 4}), {0, 2}),
                     Catch::Contains("max_pool: expected a size of at least 1 but got [0, 2]."));
+  CHECK_THROWS_WITH(max_pool(torch::ones({2, 3, 0, 4}), {2, 2}),
+                    Catch::Contains("expected feature maps with a position but got [0, 4]."));
   const auto x = torch::ones({1, 1, 2, 2}).requires_grad_();
   const auto y = max_pool(x, {2, 2}).square().sum();
   CHECK_THROWS_WITH(torch::autograd::grad({y}, {x}, {}, true, true),

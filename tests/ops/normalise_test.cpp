@@ -478,3 +478,49 @@ TEST_CASE("normalise called by name names a number that is no activation", "[ops
       Catch::Contains("normalise: expected an activation from 0 (identity) to 4 (GELU) "
                       "but got 9."));
 }
+
+TEST_CASE("normalise called by name checks its operands", "[ops]") {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::normalise", "");
+  const auto call = [&](const torch::Tensor& x, const std::vector<int64_t>& rows,
+                        const std::vector<double>& noise_std, const c10::IValue& gamma) {
+    torch::jit::Stack stack = {x,   rows,          noise_std,     c10::IValue(), 0,
+                               0,   c10::IValue(), gamma,         c10::IValue(), 0,
+                               0.1, c10::IValue(), c10::IValue(), true};
+    op.callBoxed(stack);
+  };
+  const auto x = torch::ones({4, 3});
+  CHECK_THROWS_WITH(call(x, {64}, {0}, {}),
+                    Catch::Contains("normalise: expected the groups to cover 4 rows but got 64."));
+  CHECK_THROWS_WITH(call(x, {4}, {0, 0}, {}),
+                    Catch::Contains("expected a noise_std for each of 1 groups but got 2."));
+  CHECK_THROWS_WITH(call(x, {4}, {0}, torch::ones({2})),
+                    Catch::Contains("normalise: expected gamma [3] but got [2]."));
+  CHECK_THROWS_WITH(call(torch::ones({4, 3}).requires_grad_(), {4}, {0}, torch::ones({2})),
+                    Catch::Contains("normalise: expected gamma [3] but got [2]."));
+}
+
+TEST_CASE("normalise of no columns is empty", "[ops]") {
+  const auto result = ladder::ops::normalise(torch::ones({4, 0}), {.groups = {{.rows = 4}}});
+  CHECK(result.h.sizes() == at::IntArrayRef({4, 0}));
+  CHECK(result.mean.sizes() == at::IntArrayRef({1, 0}));
+}
+
+TEST_CASE("normalise returns statistics of its own, and notices changes of its results",
+          "[ops][grad]") {
+  const auto mean = torch::zeros({3}), std = torch::ones({3});
+  const auto x = torch::randn({4, 3}).requires_grad_();
+  ladder::ops::normalise(x.detach(), {.groups = {{.rows = 4}}, .mean = mean, .std = std})
+      .mean.fill_(7);
+  CHECK(torch::equal(mean, torch::zeros({3})));
+  // The backward pass needs z and std as they were.
+  const auto arguments =
+      NormaliseArguments{.groups = {{.rows = 4}}, .activation = Activation::kTanh, .keep_z = true};
+  for (const bool of_z : {true, false}) {
+    const auto result = ladder::ops::normalise(x, arguments);
+    {
+      const torch::NoGradGuard no_grad;
+      (of_z ? result.z[0] : result.std).mul_(2);
+    }
+    CHECK_THROWS_WITH(result.h.sum().backward(), Catch::Contains("modified by an inplace"));
+  }
+}

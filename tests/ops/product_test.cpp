@@ -340,4 +340,11 @@ TEST_CASE("linear names what does not fit", "[ops]") {
                     Catch::Contains("linear: expected rows of 5 values but got 3."));
   CHECK_THROWS_WITH(ladder::ops::linear(torch::ones({3}), torch::ones({4, 3})),
                     Catch::Contains("linear: expected x [R, K] and weight [C, K]"));
+  CHECK_THROWS_WITH(
+      ladder::ops::linear(torch::ones({2, 3}), torch::ones({4, 3}, torch::kDouble)),
+      Catch::Contains("linear: expected a weight in Float on cpu like x but got Double on cpu."));
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::linear", "");
+  torch::jit::Stack stack = {torch::ones({2, 3}), torch::ones({4, 5})};
+  CHECK_THROWS_WITH(op.callBoxed(stack),
+                    Catch::Contains("linear: expected rows of 5 values but got 3."));
 }

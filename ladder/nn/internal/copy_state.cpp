@@ -4,6 +4,17 @@
 
 namespace ladder {
 
+namespace {
+
+// train() reaches children, so parents come first.
+void copy_mode(const torch::nn::Module& from, torch::nn::Module& to) {
+  to.train(from.is_training());
+  const auto sources = from.children(), targets = to.children();
+  for (size_t i = 0; i < sources.size(); ++i) copy_mode(*sources[i], *targets[i]);
+}
+
+}  // namespace
+
 void copy_state(const torch::nn::Module& from, torch::nn::Module& to,
                 const std::optional<torch::Device>& device) {
   const torch::NoGradGuard no_grad;
@@ -20,7 +31,7 @@ void copy_state(const torch::nn::Module& from, torch::nn::Module& to,
   };
   copy(from.named_parameters(), to.named_parameters());
   copy(from.named_buffers(), to.named_buffers());
-  to.train(from.is_training());
+  copy_mode(from, to);
 }
 
 }  // namespace ladder

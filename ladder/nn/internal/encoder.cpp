@@ -27,8 +27,8 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
   std::vector<std::vector<int64_t>> shapes = {input_shape};
   auto sizes = input_shape;
   sizes.insert(sizes.begin(), 2);
-  const auto weights = stages[0].module()->parameters();
-  auto h = torch::zeros(sizes, weights.empty() ? torch::TensorOptions() : weights[0].options());
+  const auto like = any_tensor(stages);  // of any stage: a pooling has no parameters
+  auto h = torch::zeros(sizes, like.defined() ? like.options() : torch::TensorOptions());
   for (size_t l = 0; l < stages.size(); ++l) {
     try {
       h = stages[l]->forward(h, Pass::clean(2, Statistics::kBatch)).h;

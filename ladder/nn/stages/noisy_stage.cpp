@@ -24,6 +24,10 @@ torch::nn::AnyModule NoisyStageImpl::make_vertical(at::IntArrayRef in, at::IntAr
   return options.vertical ? options.vertical(in, out) : make_dense_vertical(in, out);
 }
 
+void NoisyStageImpl::clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) {
+  clone_into(*this, other, device);
+}
+
 std::shared_ptr<torch::nn::Module> NoisyStageImpl::clone(
     const std::optional<torch::Device>& device) const {
   auto copy = std::make_shared<NoisyStageImpl>(map.clone(device), options);

@@ -42,6 +42,8 @@ class NoisyStageImpl : public torch::nn::Module, public Stage {
   NoisyNormalization normalization{nullptr};
 
  private:
+  void clone_(torch::nn::Module& other, const std::optional<torch::Device>& device) override;
+
   NoisyNormalizationOptions built_;
 };
 TORCH_MODULE(NoisyStage);

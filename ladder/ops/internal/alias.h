@@ -6,13 +6,20 @@
 namespace ladder::ops {
 
 /// Rows [begin, begin + count) of a contiguous tensor as a tensor of their own, so that an
-/// operator may return several of them and each gets a gradient of its own size.
+/// operator may return several of them and each gets a gradient of its own size. A change in place
+/// counts as one of `dense`, so that autograd refuses a backward pass which needs the old values.
 inline at::Tensor alias_rows(const at::Tensor& dense, int64_t begin, int64_t count) {
   auto sizes = dense.sizes().vec();
   const auto row = dense.stride(0);
   sizes[0] = count;
-  return at::empty({0}, dense.options())
-      .set_(dense.storage(), dense.storage_offset() + begin * row, sizes, dense.strides());
+  auto alias =
+      at::empty({0}, dense.options())
+          .set_(dense.storage(), dense.storage_offset() + begin * row, sizes, dense.strides());
+  if (!alias.is_inference() && !dense.is_inference()) {
+    alias.unsafeGetTensorImpl()->set_version_counter(
+        dense.unsafeGetTensorImpl()->version_counter());
+  }
+  return alias;
 }
 
 }  // namespace ladder::ops

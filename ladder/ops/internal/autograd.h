@@ -50,6 +50,14 @@ auto apply_function(Inputs inputs, const Call& call) {
       inputs.fields());
 }
 
+/// Refuse a backward pass that is itself differentiated: the kernels record nothing.
+inline void refuse_second_gradient(const char* op) {
+  TORCH_CHECK(!at::GradMode::is_enabled(), op,
+              ": the gradient of a gradient is not supported by the fused operator (use "
+              "ops::reference::",
+              op, " where you need it).");
+}
+
 /// Return uninitialised tensors for those gradients of `inputs` that the backward pass asks for,
 /// and undefined tensors for the others.
 template <class Inputs>

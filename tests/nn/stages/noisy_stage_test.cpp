@@ -87,3 +87,43 @@ TEST_CASE("NoisyStage refuses a changed normalisation", "[nn]") {
         "NoisyStage: expected the options that it was built with but got changed ones (options are "
         "fixed at construction: build another NoisyStage).");
 }
+
+namespace {
+
+// A user's stage around one of the library's: LibTorch's Cloneable clones it by its children.
+struct BlockImpl : torch::nn::Cloneable<BlockImpl>, Stage {
+  BlockImpl() { reset(); }
+  void reset() override { inner = register_module("inner", conv_stage()); }
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+    return inner->forward(h, pass);
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override {
+    return inner->make_vertical(in, out);
+  }
+  NoisyStage inner{nullptr};
+};
+
+}  // namespace
+
+TEST_CASE("NoisyStage is cloned with a module that holds it", "[nn]") {
+  torch::manual_seed(6);
+  BlockImpl block;
+  const auto copy = std::dynamic_pointer_cast<BlockImpl>(block.clone());
+  REQUIRE(copy);
+  const auto x = torch::randn({4, 2, 5, 5});
+  const auto pass = Pass::clean(4, Statistics::kBatch);
+  require_close(copy->forward(x, pass).h, block.forward(x, pass).h);
+  const torch::NoGradGuard no_grad;
+  copy->parameters()[0].add_(1);
+  CHECK_FALSE(torch::equal(copy->parameters()[0], block.parameters()[0]));
+}
+
+TEST_CASE("NoisyStage keeps the mode of each of its modules when it is cloned", "[nn]") {
+  auto stage = conv_stage();
+  stage->map.ptr()->eval();  // frozen
+  REQUIRE(stage->is_training());
+  const auto copy = std::dynamic_pointer_cast<NoisyStageImpl>(stage->clone());
+  CHECK(copy->is_training());
+  CHECK_FALSE(copy->map.ptr()->is_training());
+  CHECK(copy->normalization->is_training());
+}

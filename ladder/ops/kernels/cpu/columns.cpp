@@ -143,6 +143,7 @@ void for_columns(int64_t rows, int64_t cols, int64_t cost,
                  c10::function_ref<void(int64_t, int64_t)> f) {
   constexpr int64_t kBlock = 16;
   constexpr int64_t kWorkOfTask = 8192;
+  if (cols == 0) return;
   const int64_t blocks = at::ceil_div(cols, kBlock);
   const int64_t grain =
       std::max<int64_t>(1, kWorkOfTask / (kBlock * std::max<int64_t>(rows * cost, 1)));

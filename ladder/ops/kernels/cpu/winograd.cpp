@@ -178,6 +178,10 @@ void winograd_gradient(const WinogradShape& shape, const KernelTable& kernels, c
   const auto block = block_tiles(shape, kLeastGradientTiles);
   const auto count = winograd_parts(shape);
   const auto pairs = shape.in * shape.out;
+  if (tiles == 0) {  // of no rows
+    std::fill_n(grad_g, kKernel * pairs, 0.0F);
+    return;
+  }
   for_tasks(count, [&](int64_t part) {
     const Planes planes(shape, block);
     float* const sum = parts + part * kTransformed * pairs;

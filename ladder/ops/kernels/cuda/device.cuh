@@ -43,7 +43,6 @@ constexpr int kStrip = 8;
 constexpr int kLines = 64;
 constexpr int kThreads = kStrip * kLines;
 constexpr int kWarps = kThreads / 32;
-constexpr int64_t kChunkRows = 1024;  // rows that a block measures of a tall matrix
 
 __device__ inline float load(const float* p) { return *p; }
 __device__ inline float load(const BFloat16* p) {

@@ -29,8 +29,10 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-constexpr int kMaxGroups = 8;         ///< groups of rows in one call
-constexpr int64_t kFusedRows = 2048;  ///< rows that one launch takes
+constexpr int kMaxGroups = 8;                     ///< groups of rows in one call
+constexpr int64_t kChunkRows = 1024;              ///< rows that a block measures of a tall matrix
+constexpr int64_t kMaxRows = 65535 * kChunkRows;  ///< of a call: a grid has as many blocks across
+constexpr int64_t kFusedRows = 2048;              ///< rows that one launch takes
 
 /// Floats of workspace that an operator needs; 0 if it takes one launch.
 int64_t normalise_workspace(const GroupSpan* spans, int64_t count, int64_t cols);
