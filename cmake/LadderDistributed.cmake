@@ -1,7 +1,7 @@
 # _ladder_probe(<name> <variable> <source> <argument of try_compile>...)
 #
-# Sets whether a source compiles with this LibTorch, and remembers that it does. The compiler's output is in
-# <name>_probe.log.
+# Sets whether a source compiles with this LibTorch and the headers of the folders `probed_folders`, and remembers
+# that it does. The compiler's output is in <name>_probe.log.
 function(_ladder_probe name variable source)
   if(NOT LADDER_${name}_TRIED_WITH STREQUAL "${LADDER_TORCH_DIR}")
     get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
@@ -9,7 +9,7 @@ function(_ladder_probe name variable source)
     set(file "${PROJECT_BINARY_DIR}/${file}_probe")
     file(WRITE "${file}.cpp" "${source}")
     try_compile(LADDER_PROBE "${file}" "${file}.cpp"
-      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include"
+      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${root}/include;${root}/include/torch/csrc/api/include;${probed_folders}"
       ${ARGN}
       CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE output)
     file(WRITE "${file}.log" "${output}")
@@ -70,8 +70,9 @@ function(ladder_find_distributed)
     return()
   endif()
   get_filename_component(root "${LADDER_TORCH_DIR}/../../.." ABSOLUTE)
+  set(probed_folders "${declarations}")
   _ladder_probe_header(C10D works torch/csrc/distributed/c10d/ProcessGroupGloo.hpp
-    -DUSE_C10D_GLOO -DUSE_DISTRIBUTED "-idirafter;${declarations}")
+    -DUSE_C10D_GLOO -DUSE_DISTRIBUTED)
   if(works)
     _ladder_probe_gloo(works)
   endif()
@@ -85,10 +86,9 @@ function(ladder_find_distributed)
 
   get_filename_component(nccl "${root}/../nvidia/nccl/include" ABSOLUTE)
   if(LADDER_CUDA AND EXISTS "${nccl}/nccl.h")
-    set(includes "${nccl}" ${CUDAToolkit_INCLUDE_DIRS})
-    list(TRANSFORM includes PREPEND "-I")
+    set(probed_folders "${nccl}" ${CUDAToolkit_INCLUDE_DIRS})
     _ladder_probe_header(NCCL works torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp
-      -DUSE_C10D_NCCL -DUSE_DISTRIBUTED ${includes})
+      -DUSE_C10D_NCCL -DUSE_DISTRIBUTED)
     if(NOT works)
       message(STATUS "Ladder: no NCCL, whose headers got errors (nccl_probe.log)")
       return()

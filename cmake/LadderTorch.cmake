@@ -197,9 +197,10 @@ macro(_ladder_torch_package)
 endmacro()
 
 # Links LibTorch's OpenMP library, by which our code reaches LibTorch's threads. It is linked by its
-# file: a second copy from the system would be a second set of threads.
+# file: a second copy from the system would be a second set of threads. A static library that GCC compiled
+# needs it in programs of every compiler.
 macro(_ladder_torch_openmp root)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR LADDER_BUILT_COMPILER STREQUAL "GNU")
     file(GLOB _ladder_openmp "${root}/lib/libgomp*.so*")
     if(NOT _ladder_openmp)
       find_package(OpenMP REQUIRED COMPONENTS CXX)

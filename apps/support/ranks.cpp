@@ -44,6 +44,7 @@ using Instant = std::chrono::steady_clock::time_point;
 constexpr auto kBeat = std::chrono::seconds(1);
 constexpr auto kLook = std::chrono::milliseconds(100);
 constexpr const char* kRestarts = "TORCHELASTIC_RESTART_COUNT";
+constexpr const char* kAgentStore = "TORCHELASTIC_USE_AGENT_STORE";
 constexpr int64_t kMostRanks = 1 << 20;
 
 struct Launcher {
@@ -122,7 +123,7 @@ Rank rank_of_environment() {
 
 const std::vector<std::string>& rank_variables() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
+    std::vector<std::string> all = {kRestarts, kAgentStore};
     for (const auto& one : kLaunchers) all.insert(all.end(), {one.rank, one.size, one.local});
     return all;
   }();
@@ -163,7 +164,7 @@ std::shared_ptr<train::Communicator> connect_ranks(const Rank& rank, double time
        .size = rank.size,
        .address = *address,
        .port = parse_integer("MASTER_PORT", *port, 1, 65535),
-       .launcher_answers = variable("TORCHELASTIC_USE_AGENT_STORE") == "True",
+       .launcher_answers = variable(kAgentStore) == "True",
        .attempt = parse_integer(kRestarts, variable(kRestarts).value_or("0"), 0, kMostRanks),
        .interface = variable("GLOO_SOCKET_IFNAME").value_or(""),
        .timeout = timeout});

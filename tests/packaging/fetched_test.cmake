@@ -8,6 +8,15 @@ make_project(fetched)
 configure_program("${WORK_DIR}/source/fetched" "-DFETCHCONTENT_SOURCE_DIR_LADDER=${SOURCE_DIR}")
 expect_libraries_alone(fetched)
 
+# A project that brings the libraries that Ladder needs, and no package of them is there.
+file(WRITE "${WORK_DIR}/libraries.cmake"
+  "add_library(fmt::fmt-header-only INTERFACE IMPORTED GLOBAL)
+add_library(nlohmann_json::nlohmann_json INTERFACE IMPORTED GLOBAL)\n")
+forget_settings(fetched)
+configure_program("${WORK_DIR}/source/fetched" "-DFETCHCONTENT_SOURCE_DIR_LADDER=${SOURCE_DIR}"
+  "-DCMAKE_PROJECT_my_program_INCLUDE=${WORK_DIR}/libraries.cmake"
+  -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON)
+
 find_program(GIT git)
 if(GIT AND EXISTS "${SOURCE_DIR}/.git")
   _run("${GIT}" -C "${SOURCE_DIR}" rev-parse HEAD)

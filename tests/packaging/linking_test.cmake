@@ -1,4 +1,4 @@
-# Runs the commands of docs/linking.md as they stand there, in a copy of the source tree. Only the
+# Runs the commands of docs/linking.md as they stand there, in a copy of the source tree whose path has a space. Only the
 # folder /opt/ladder is replaced, and the library is linked from the objects of the tested build, with
 # Arrow if that has it.
 
@@ -19,15 +19,15 @@ string(REPLACE "--preset release" "--preset release -DLADDER_ARROW=${ARROW}" scr
 string(REPLACE "/opt/ladder" "${WORK_DIR}/opt/ladder" script "${script}")
 file(WRITE "${WORK_DIR}/commands.sh" "set -eux\n${script}")
 
-file(MAKE_DIRECTORY "${WORK_DIR}/source")
+file(MAKE_DIRECTORY "${WORK_DIR}/a source")
 file(GLOB entries RELATIVE "${SOURCE_DIR}" "${SOURCE_DIR}/*")
 list(REMOVE_ITEM entries .git .venv .venv-tests build results runs)
 foreach(entry IN LISTS entries)
-  file(COPY "${SOURCE_DIR}/${entry}" DESTINATION "${WORK_DIR}/source")
+  file(COPY "${SOURCE_DIR}/${entry}" DESTINATION "${WORK_DIR}/a source")
 endforeach()
 foreach(environment IN ITEMS .venv .venv-tests)
   if(EXISTS "${SOURCE_DIR}/${environment}/bin/python")
-    file(CREATE_LINK "${SOURCE_DIR}/${environment}" "${WORK_DIR}/source/${environment}" SYMBOLIC)
+    file(CREATE_LINK "${SOURCE_DIR}/${environment}" "${WORK_DIR}/a source/${environment}" SYMBOLIC)
   endif()
 endforeach()
 
@@ -36,10 +36,13 @@ set(ENV{LADDER_OBJECTS_OF} "${BUILD_DIR}")
 set(ENV{CXX} "${CXX_COMPILER}")
 set(ENV{CXXFLAGS} "${CXX_FLAGS}")
 set(ENV{CMAKE_CXX_COMPILER_LAUNCHER} "${CCACHE}")
-execute_process(COMMAND sh "${WORK_DIR}/commands.sh" WORKING_DIRECTORY "${WORK_DIR}/source"
+execute_process(COMMAND sh "${WORK_DIR}/commands.sh" WORKING_DIRECTORY "${WORK_DIR}/a source"
   OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "expected the page's commands to succeed but got ${status}:\n${output}")
+endif()
+if(output MATCHES "no training by several processes[^\n]*")
+  message(FATAL_ERROR "expected c10d to be found but got: ${CMAKE_MATCH_0}")
 endif()
 string(REGEX REPLACE "[ \n]+" " " output "${output}")
 expect("step 99: cost [0-9.]+ ladder ${VERSION}: [0-9]?[0-9] of 600 rows wrong")
