@@ -17,7 +17,7 @@ namespace ladder::exports {
 ///   metadata `number_columns` and `text_columns` (JSON arrays of names). Missing are NaN,
 ///   the usual texts of CSV files ("", NA, ?) and the model's own texts and numbers, which are the
 ///   metadata `missing` where there are any (data::Features::missing). Numbers are standardised in
-///   float64; an infinite one, which the library refuses, counts as the largest float.
+///   float64; what is infinite, which the library refuses, counts as the largest float after that.
 /// - images: `images` uint8 [rows, channels, height, width], values 0 to 255;
 /// - otherwise `inputs` float32 [rows, *input_shape], as the network takes them.
 ///

@@ -124,8 +124,12 @@ def number_of(value, name, row):
     if is_missing(value) or (isinstance(value, str) and value in MISSING):
         return math.nan
     try:
-        number = float(TRUTHS.get(value, value) if isinstance(value, str) else value)
-    except (TypeError, ValueError):
+        if isinstance(value, str):
+            value = TRUTHS.get(value, value)
+            if not set(str(value)) <= set("+-.0123456789eEinftyINFTY"):
+                raise ValueError
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
         raise ValueError(
             f"expected a number but got {value!r} in row {row + 1} of column {name!r}."
         ) from None
@@ -138,6 +142,8 @@ def number_of(value, name, row):
 
 def text_of(value):
     """Return a value of a text column as it is compared with levels: 3.0 is "3"."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return str(int(value))
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
@@ -327,10 +333,10 @@ std::pair<std::string, std::string> python_stage(const PlainLayer& layer) {
 std::string python_sizes(const std::vector<int64_t>& sizes) { return nlohmann::json(sizes).dump(); }
 
 // Other texts of levels, such as "TRUE" for "true": {"TRUE": 0}, or "" where there are none.
-std::string python_spellings(const data::Feature& column) {
+std::string python_spellings(const data::Feature& column, const std::vector<std::string>& missing) {
   nlohmann::ordered_json spellings;
   const auto levels = static_cast<int64_t>(column.levels.size());
-  for (const auto& [text, input] : data::other_spellings(column, {})) {
+  for (const auto& [text, input] : data::other_spellings(column, missing)) {
     if (input >= 0 && input < levels) spellings[text] = input;
   }
   return spellings.empty() ? "" : spellings.dump();
@@ -362,7 +368,7 @@ std::string python_columns(const data::Features& features) {
     } else {
       text += fmt::format("\"kind\": \"text\", \"levels\": {}, \"other\": {}, ",
                           python_texts(column.levels), python_bool(column.other));
-      const auto spellings = python_spellings(column);
+      const auto spellings = python_spellings(column, features.missing);
       if (!spellings.empty()) text += "\"spellings\": " + spellings + ", ";
     }
     text += fmt::format("\"indicator\": {}}},\n", python_bool(column.indicator));

@@ -145,13 +145,14 @@ void sync_and_close(Descriptor& file, const fs::path& path) {
   if (const int error = file.close(); error != 0) fail("write_atomically", "close", path, error);
 }
 
-// Who may read a file may read what replaces it, and nobody else.
+// Gives a file the mode and, where this process may, the owner of the one that it replaces. File
+// systems without modes have none to keep.
 void keep_mode(const Descriptor& file, const fs::path& path) {
   struct stat old = {};
-  constexpr mode_t kModeBits = 07777;
+  constexpr mode_t kPermissions = 0777;
   if (::stat(path.c_str(), &old) != 0) return;
-  // Some file systems have no modes; then there is none to keep.
-  if (::fchmod(file.get(), old.st_mode & kModeBits) != 0) return;
+  [[maybe_unused]] int kept = ::fchown(file.get(), old.st_uid, old.st_gid);
+  kept = ::fchmod(file.get(), old.st_mode & kPermissions);
 }
 
 void publish(Temporary& temporary, const fs::path& path) {

@@ -9,10 +9,11 @@ namespace ladder::io {
 /// Replace the content of the file `path` by `bytes`. A reader, or a machine that stops at any
 /// moment, finds the whole old or the whole new content: the bytes are written to a temporary file
 /// in the same folder and flushed to the disk, then the file is renamed. It keeps the mode of the
-/// file that it replaces. A symbolic link is replaced.
+/// file that it replaces, and its owner where the process may. A symbolic link to a file is
+/// replaced.
 ///
 /// Throws `c10::Error` naming the file and the system's reason; nothing is left behind then. A
-/// folder, a device and a pipe are refused.
+/// folder, a device, a pipe and a link to one of these are refused.
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 /// The same with content that `write` writes to the path of the temporary file. It must close the

@@ -98,9 +98,9 @@ class TensorReader {
 
   // Returns an undefined tensor if `value` is not a tensor.
   torch::Tensor read(PickleValue value) {
-    while (value.kind == Kind::kCall && value.text == "torch._utils._rebuild_parameter" &&
-           !value.items->empty()) {
-      value = PickleValue((*value.items)[0]);
+    if (value.kind == Kind::kCall && value.text == "torch._utils._rebuild_parameter" &&
+        !value.items->empty()) {
+      value = PickleValue((*value.items)[0]);  // a tensor: no parameter is one of a parameter
     }
     if (value.kind != Kind::kCall) return {};
     const auto& arguments = *value.items;
@@ -127,12 +127,12 @@ class TensorReader {
 
   // The product of sizes, 0 if one of them is 0.
   static int64_t element_count(const std::vector<int64_t>& sizes) {
-    constexpr int64_t kMostElements = int64_t{1} << 56;
+    constexpr int64_t kMaxElements = int64_t{1} << 56;
     int64_t count = 1;
     bool empty = false;
     for (const int64_t size : sizes) {
       empty = empty || size == 0;
-      if (size > 0 && count > kMostElements / size) {
+      if (size > 0 && count > kMaxElements / size) {
         throw ReadFault(c10::str("it holds a tensor ", torch::IntArrayRef(sizes)));
       }
       count *= std::max<int64_t>(size, 1);
@@ -167,8 +167,8 @@ class TensorReader {
                                torch::IntArrayRef(sizes)));
     }
     // An expanded tensor is read at its full size, which a file could make arbitrarily large.
-    constexpr int64_t kMostRepeats = 1 << 20;
-    if (elements / kMostRepeats > data.numel()) {
+    constexpr int64_t kMaxRepeats = 1 << 20;
+    if (elements / kMaxRepeats > data.numel()) {
       throw ReadFault(c10::str("it repeats ", data.numel(), " elements as a tensor ",
                                torch::IntArrayRef(sizes)));
     }

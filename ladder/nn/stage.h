@@ -22,7 +22,7 @@ struct StageOutput {
   torch::Tensor mean, std;  ///< [G, C], statistics of each group before normalisation
 
   /// Normalised values of the rows with this role.
-  /// Error: the stage returned those of fewer groups.
+  /// Error: fewer groups than the pass has.
   const torch::Tensor& z_of(const Pass& pass, RowRole role) const {
     const auto group = pass.group(role);
     TORCH_CHECK(group < z.size(), "Stage: expected z of at least ", group + 1,

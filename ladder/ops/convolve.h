@@ -40,7 +40,7 @@ std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<in
 ///   threads. At the precision kBFloat16 it rounds float32 operands and results to bfloat16.
 ///
 /// The result is channels-last in memory, so that [R, O, I, J] and [R I J, O] share it. Errors:
-/// ranks other than 4, different channels or dtypes, those of `convolved_size`.
+/// ranks other than 4, different channels, types or devices, those of `convolved_size`.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight,
                     const ConvolveGeometry& geometry = {});
 

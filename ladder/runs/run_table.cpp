@@ -188,7 +188,7 @@ RunRecord read_run(const fs::path& folder, const std::string& recipe, uint64_t s
   if (is_taught(recipe) && !config->taught.empty()) expected.taught = config->taught;
   run.note = differences(*config, expected);
   if (const auto ranks = trained_ranks(*config); run.note.empty() && ranks > 1) {
-    run.note = fmt::format("{} ranks, whose steps have the rows of as many, instead of 1", ranks);
+    run.note = fmt::format("ranks {} instead of 1", ranks);
   }
   if (!run.note.empty()) {
     run.state = RunState::kForeign;

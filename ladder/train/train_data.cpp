@@ -49,13 +49,15 @@ std::map<std::string, std::string> data_fingerprint(const TrainData& data) {
       {"validation", fingerprint_of(data.validation)},
       {"test_inputs", fingerprint_of(data.test_inputs)},
       {"test_labels", fingerprint_of(data.test_labels)}};
-  if (training.neighbours.defined()) {
-    prints[kNeighboursPrint] = c10::str(fingerprint_of(training.neighbours), " in epochs ",
-                                        training.paired_from, " to ", training.paired_until);
-  }
-  if (source && training.blocks.rows > 0) {
-    prints[kBlocksPrint] = c10::str(training.blocks.blocks, " of ", training.blocks.rows, " rows");
-  }
+  // Neighbours are looked for anew by a run that goes on, on another machine with other roundings.
+  prints[kNeighboursPrint] = training.neighbours.defined()
+                                 ? c10::str(training.neighbours.sizes(), " in epochs ",
+                                            training.paired_from, " to ", training.paired_until)
+                                 : "none";
+  prints[kBlocksPrint] =
+      source && training.blocks.rows > 0
+          ? c10::str(training.blocks.blocks, " of ", training.blocks.rows, " rows")
+          : "none";
   return prints;
 }
 

@@ -20,11 +20,11 @@ struct TrainData {
 };
 
 /// Return type, shape and CRC-32 of each tensor of `data`, "Float [600, 784] 1f2e3d4c", by its
-/// name: inputs, labels, labeled, unlabeled, validation, test_inputs, test_labels; "none" for one
-/// that is undefined. Equal data have equal fingerprints on any device and in any layout, and uint8
-/// inputs the same as x / 255 in float32. A source gives its own fingerprint. Neighbours, with the
-/// epochs that pair them, and blocks of a source have one where there are any. Takes about 1 s per
-/// GB.
+/// name: inputs, labels, labeled, unlabeled, validation, test_inputs, test_labels, neighbours,
+/// blocks; "none" for one that is undefined. Equal data have equal fingerprints on any device and
+/// in any layout, and uint8 inputs the same as x / 255 in float32. A source gives its own
+/// fingerprint. Of neighbours and blocks it has the sizes alone, with the epochs that pair
+/// neighbours. Takes about 1 s per GB.
 std::map<std::string, std::string> data_fingerprint(const TrainData& data);
 
 }  // namespace ladder::train

@@ -135,10 +135,12 @@ struct TrainParts {
 /// rank is lost, the others end with a CommunicationError after rank 0 has written a checkpoint of
 /// the last whole step, from which any number of ranks goes on.
 ///
-/// Errors at construction: options out of range; rows on another device or of another type than the
-/// network's parameters; values that are not finite (the first row and column are named); labels
-/// out of range; a network in half precision; patience without validation rows; a record whose
-/// checkpoint is missing or of other settings or data; errors of SemiSampler and of the record.
+/// Errors at construction: options out of range; rows of another shape than the network's, on
+/// another device or of another type than its parameters; parameter groups of different rates;
+/// values that are not finite (the first row and column are named); labels
+/// out of range; a network in half precision; patience without validation rows or evaluations; a
+/// record whose checkpoint is missing or of other settings or data; errors of SemiSampler and of
+/// the record.
 // clang-format off
 ///
 ///     auto net = models::full_ladder({});

@@ -440,7 +440,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         labels, unlabeled = labels_of(y)
         known, answers = labels[~unlabeled], self.predict(X)[~unlabeled]
-        if known.dtype.kind == answers.dtype.kind:
+        if known.dtype.kind in "biuf" and answers.dtype.kind in "biuf":
             right = answers == known
         else:  # classes of a model file are whole numbers or texts, whatever they were in training
             right = np.fromiter(

@@ -87,13 +87,17 @@ def test_python_and_the_program_train_one_network(programs, trained, new_machine
 
 def test_a_loaded_model_scores_the_labels_that_it_was_trained_with(clouds: Clouds, tmp_path):
     for kind in (np.str_, np.float64):
-        y = np.where(clouds.y >= 0, clouds.y + 0.5 if kind is np.float64 else clouds.y, -1)
-        labels = y.astype(kind)
+        labels = np.asarray(clouds.y).astype(kind)
         model = LadderClassifier(epochs=3, random_state=1).fit(clouds.X, labels)
         model.save(tmp_path / "model.ladder")
         loaded = LadderClassifier.load(tmp_path / "model.ladder")
         assert model.score(clouds.X, labels) > 0.5
         assert loaded.score(clouds.X, labels) == model.score(clouds.X, labels)
+    some = [None if label < 0 else bool(label == 0) for label in clouds.y]
+    model = LadderClassifier(epochs=3, random_state=1).fit(clouds.X, some)
+    model.save(tmp_path / "model.ladder")
+    loaded = LadderClassifier.load(tmp_path / "model.ladder")
+    assert loaded.score(clouds.X, some) == model.score(clouds.X, some) > 0.5
 
 
 def test_missing_and_truth_values_of_the_program_are_known_in_python(programs, tmp_path):

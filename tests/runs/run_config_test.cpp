@@ -456,7 +456,7 @@ TEST_CASE("settle_statistics takes what was asked for, else what the run had, el
   CHECK(settled(RankStatistics::kLocal, true) == RankStatistics::kLocal);
   CHECK(settled(std::nullopt, true) == RankStatistics::kSynchronised);
   CHECK_FALSE(settled(std::nullopt, false));
-  if (!train::has_communicator()) return;
+  if (!train::has_communicator()) LADDER_SKIP(testing::kNoCommunicator);
   // Of ranks, only the first knows the run; the others do as it does, whatever they were asked for.
   testing::on_ranks(2, [&](const std::shared_ptr<train::Communicator>& ranks) {
     for (const bool continues : {true, false}) {

@@ -55,8 +55,7 @@ TEST_CASE("read_run: a run with other settings is foreign, and says which", "[pr
   CHECK(note_of({{"recipe", "mnist-50-full"}}) ==
         "recipe \"mnist-50-full\" instead of \"mnist-100-full\"");
   CHECK(note_of({{"seed", 2}}) == "seed 2 instead of 1");
-  CHECK(note_of({{"environment", {{"ranks", 4}}}}) ==
-        "4 ranks, whose steps have the rows of as many, instead of 1");
+  CHECK(note_of({{"environment", {{"ranks", 4}}}}) == "ranks 4 instead of 1");
   auto config = config_json("mnist-100-full", 1);
   config.erase("seed");
   write_file(runs.folder_of("mnist-100-full", 1) / "config.json", config.dump());

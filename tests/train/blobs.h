@@ -6,18 +6,22 @@
 #include <ladder/nn/ladder.h>
 #include <ladder/nn/random_init.h>
 #include <ladder/nn/stages/noisy_batch_norm_linear.h>
+#include <ladder/runs/run_folder.h>
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ladder::testing {
 
-/// A fixture: steps this small take longer on many threads, much longer on a busy machine.
+/// A fixture: steps this small take longer on many threads, much longer on a busy machine. Not
+/// threads::OneThread, which holds for the calling thread alone.
 class OneThread {
  public:
   OneThread() { at::set_num_threads(1); }
@@ -93,7 +97,7 @@ inline bool same_parameters(const torch::nn::Module& a, const torch::nn::Module&
 }
 
 /// Train `net` with `piece` by quick_options, stopping once after `stop` steps (0: not at all), and
-/// return its first parameter.
+/// return its first parameter. Nothing is written: see resumed_with.
 inline torch::Tensor trained_with(Ladder& net, std::shared_ptr<train::ObjectivePiece> piece,
                                   const train::TrainData& data, int64_t stop) {
   train::Trainer trainer(train::with_pieces(train::objective(net), {std::move(piece)}), data,
@@ -103,6 +107,27 @@ inline torch::Tensor trained_with(Ladder& net, std::shared_ptr<train::ObjectiveP
   trainer.callbacks.stop_requested = {};
   if (stop > 0) trainer.run();
   return net->parameters().front().detach().clone();
+}
+
+/// Train a network with a piece as trained_with does, but go on from the files of the first part
+/// with a network, a piece and a trainer of their own; return the first parameter.
+inline torch::Tensor resumed_with(
+    const std::function<std::shared_ptr<train::ObjectivePiece>(Ladder&)>& make_piece,
+    const train::TrainData& data, int64_t stop) {
+  const TemporaryFolder folder;
+  torch::Tensor first;
+  for (const bool resume : {false, true}) {
+    auto net = small_ladder();
+    auto options = quick_options();
+    options.record = runs::in_folder(folder.path(), {.resume = resume});
+    train::Trainer trainer(train::with_pieces(train::objective(net), {make_piece(net)}), data,
+                           options);
+    if (!resume) trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
+    const auto status = trainer.run().status;
+    REQUIRE(status == (resume ? train::TrainStatus::kFinished : train::TrainStatus::kInterrupted));
+    first = net->parameters().front().detach().clone();
+  }
+  return first;
 }
 
 }  // namespace ladder::testing

@@ -15,7 +15,7 @@ TEST_CASE("data_fingerprint tells data apart and depends on nothing else", "[tra
   const auto expected = data_fingerprint(data);
   REQUIRE(expected.at("inputs").starts_with("Float [300, 12] "));
   REQUIRE(expected.at("validation") == "none");
-  REQUIRE(expected.size() == 7);
+  REQUIRE(expected.size() == 9);
 
   auto same = blobs();
   same.training.inputs = same.training.inputs.t().contiguous().t();  // another layout

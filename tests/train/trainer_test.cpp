@@ -755,3 +755,20 @@ TEST_CASE_METHOD(OneThread, "Trainers in threads end as alone", "[train]") {
   for (auto& thread : threads) thread.join();
   for (size_t i = 0; i < plans.size(); ++i) require_same_network(*nets[i], *alone[i]);
 }
+
+TEST_CASE_METHOD(OneThread, "Trainer: a start draws an order and a noise of its own", "[train]") {
+  CHECK(start_seed(7, 1) == 7);
+  CHECK(start_seed(7, 2) != 7);
+  CHECK(start_seed(7, 2) != start_seed(7, 3));
+  const auto trained = [](uint64_t seed, int64_t start) {
+    auto options = quick_options();
+    options.seed = seed;
+    options.start = start;
+    auto net = small_ladder();
+    Trainer(net, blobs(), options).run();
+    return net->parameters().front().detach().clone();
+  };
+  const auto first = trained(7, 1);
+  CHECK(first.equal(trained(7, 1)));
+  CHECK_FALSE(first.equal(trained(7, 2)));
+}

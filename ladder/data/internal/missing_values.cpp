@@ -1,5 +1,6 @@
 #include "ladder/data/internal/missing_values.h"
 
+#include <cmath>
 #include <utility>
 
 #include "ladder/data/internal/csv_parser.h"
@@ -32,7 +33,11 @@ MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
     : texts_(std::move(texts)) {
   for (const auto& text : texts_) {
     double value = 0;
-    if (parse_number(text, decimal, value) == NumberKind::kFinite) numbers_.push_back(value);
+    if (parse_number(text, decimal, value) != NumberKind::kFinite) continue;
+    numbers_.push_back(value);
+    // Columns in single precision hold the nearest value of that.
+    const double rounded = static_cast<float>(value);
+    if (rounded != value && std::isfinite(rounded)) numbers_.push_back(rounded);
   }
 }
 

@@ -14,9 +14,9 @@ namespace ladder::data {
 /// and columns of truth values have them, and -1 for another text.
 int truth_value(std::string_view text);
 
-/// Texts that are no level of a text column and still known, and the input of each, -1 for none:
-/// missing values, usual ones and `missing`; and where all levels are truth values, or 1 and 0,
-/// their other spellings, since a CSV file, a frame and Parquet each have one of their own.
+/// Return other spellings of missing values and of levels, with the input of each (-1: none): the
+/// usual missing texts and `missing`; and where all levels are truth values, or 1 and 0, the ways
+/// in which CSV files, frames and Parquet write these.
 std::vector<std::pair<std::string, int64_t>> other_spellings(
     const Feature& feature, const std::vector<std::string>& missing);
 

@@ -307,6 +307,7 @@ void check_model(const char* component, const PredictionModel& model) {
     const int64_t width = model.features->width();
     TORCH_CHECK(shape == std::vector{width}, component, ": expected a network of rows [", width,
                 "] for the features but got one of ", at::IntArrayRef(shape), ".");
+    check_names(component, "missing values", model.features->missing);
     for (const auto& column : model.features->columns) {
       check_names(component, "column names", {column.name, column.dropped});
       check_names(component, "the levels of column '" + column.name + "'", column.levels);

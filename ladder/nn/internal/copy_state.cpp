@@ -6,11 +6,14 @@ namespace ladder {
 
 namespace {
 
-// train() reaches children, so parents come first.
+// train() reaches children, so parents come first. A child that a user registered later is not in
+// the copy.
 void copy_mode(const torch::nn::Module& from, torch::nn::Module& to) {
   to.train(from.is_training());
-  const auto sources = from.children(), targets = to.children();
-  for (size_t i = 0; i < sources.size(); ++i) copy_mode(*sources[i], *targets[i]);
+  const auto targets = to.named_children();
+  for (const auto& source : from.named_children()) {
+    if (const auto* target = targets.find(source.key())) copy_mode(*source.value(), **target);
+  }
 }
 
 }  // namespace

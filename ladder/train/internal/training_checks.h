@@ -21,7 +21,7 @@ inline bool several_ranks(const TrainOptions& options) {
 TrainOptions checked(TrainOptions options);
 
 /// Return `parts`, completed by what `options` say. Errors: no objective; a network without
-/// parameters or in half precision.
+/// parameters or in half precision; parameter groups of different rates.
 TrainParts completed(TrainParts parts, const TrainOptions& options);
 
 /// Return `data`; throw what is wrong with them, in a sentence.

@@ -28,11 +28,13 @@ struct EarlyLabelOptions {
 /// correct what was guessed wrong.
 ///
 /// `guess` returns the class of each row of data::SemiData, int64 [rows], and -1 where there is no
-/// guess. It is called once, before the first step with the cost; a run that goes on after `until`
-/// does not call it. A batch says which rows it holds (SemiBatch::unlabeled_rows).
+/// guess. It is called once, before the first step with the cost; the guess is in the checkpoint,
+/// so a run that goes on does not call it again. A batch says which rows it holds
+/// (SemiBatch::unlabeled_rows).
 ///
-/// Errors: options out of range, no function; while training, a guess of another shape or type, a
-/// network that runs no unlabeled rows, or batches that do not say their rows.
+/// Errors: options out of range, no function; while training, a guess of another shape or type, or
+/// of a class that the network does not have, a network that runs no unlabeled rows, or batches
+/// that do not say their rows.
 ///
 ///     const auto near = data::nearest_neighbours(x, {.exact = false});
 ///     auto early = train::early_labels(

@@ -214,6 +214,8 @@ TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed r
   };
   const auto whole = train(0);
   require_equal(train(9), whole);
+  const auto piece = [](Ladder&) { return neighbour_agreement({.from = 1, .until = 3}); };
+  require_equal(resumed_with(piece, data, 9), whole);
   data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 4});
   CHECK_FALSE(train(0).equal(whole));
   data.training.paired_until = 2;

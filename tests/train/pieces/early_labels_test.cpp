@@ -58,15 +58,22 @@ TEST_CASE("early_labels guesses once, and only where the cost is on", "[train]")
 TEST_CASE("early_labels trains, and a resumed run goes on exactly", "[train]") {
   const OneThread one_thread;
   const auto data = blobs();
+  int64_t guesses = 0;
+  const auto piece = [&](double weight) {
+    const auto guess = [&] { return data.training.labels.roll(++guesses); };
+    return early_labels(300, guess, {.weight = weight, .until = 1});
+  };
   const auto train = [&](int64_t stop, double weight) {
     auto net = small_ladder();
-    const auto piece = early_labels(300, [&] { return data.training.labels.roll(1); },
-                                    {.weight = weight, .until = 1});
-    return trained_with(net, piece, data, stop);
+    guesses = 0;
+    return trained_with(net, piece(weight), data, stop);
   };
   const auto whole = train(0, 1);
   require_equal(train(2, 1), whole);   // while the cost is on
   require_equal(train(12, 1), whole);  // afterwards
+  guesses = 0;
+  require_equal(resumed_with([&](Ladder&) { return piece(1); }, data, 2), whole);
+  CHECK(guesses == 1);  // the other one is in the checkpoint
   CHECK_FALSE(train(0, 0).equal(whole));
 }
 

@@ -52,15 +52,18 @@ TEST_CASE("feature_labels is the cross entropy of rows against their smoothed pr
 TEST_CASE("feature_labels trains, and a resumed run goes on exactly", "[train]") {
   const OneThread one_thread;
   const auto data = blobs();
+  const auto piece = [&](Ladder& net, double weight) {
+    return feature_labels(net, data.training.inputs, data.training.unlabeled,
+                          {.weight = weight, .at = {0.25, 0.75}, .lasts = 0.2});
+  };
   const auto train = [&](int64_t stop, double weight) {
     auto net = small_ladder();
-    const auto piece = feature_labels(net, data.training.inputs, data.training.unlabeled,
-                                      {.weight = weight, .at = {0.25, 0.75}, .lasts = 0.2});
-    return trained_with(net, piece, data, stop);
+    return trained_with(net, piece(net, weight), data, stop);
   };
   const auto whole = train(0, 3);
   require_equal(train(7, 3), whole);   // while the first look counts
   require_equal(train(18, 3), whole);  // just before the second look
+  require_equal(resumed_with([&](Ladder& net) { return piece(net, 3); }, data, 7), whole);
   CHECK_FALSE(train(0, 0).equal(whole));
 }
 

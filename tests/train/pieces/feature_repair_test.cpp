@@ -78,17 +78,20 @@ TEST_CASE("feature_repair looks late, and not where its weight is 0", "[train]")
 TEST_CASE("feature_repair trains, and a resumed run goes on exactly", "[train]") {
   const OneThread one_thread;
   const auto data = blobs();
-  const auto train = [&](int64_t stop, double weight) {
-    auto net = small_ladder();
+  const auto piece = [&](Ladder& net, double weight) {
     auto options = at_once();
     options.weight = weight;
     options.at = {0, 0.5};
-    const auto piece = feature_repair(net, data.training.inputs, data.training.unlabeled, options);
-    return trained_with(net, piece, data, stop);
+    return feature_repair(net, data.training.inputs, data.training.unlabeled, options);
+  };
+  const auto train = [&](int64_t stop, double weight) {
+    auto net = small_ladder();
+    return trained_with(net, piece(net, weight), data, stop);
   };
   const auto whole = train(0, 3);
   require_equal(train(5, 3), whole);   // while the first look counts
   require_equal(train(12, 3), whole);  // just before the second look
+  require_equal(resumed_with([&](Ladder& net) { return piece(net, 3); }, data, 5), whole);
   CHECK_FALSE(train(0, 0).equal(whole));
 }
 

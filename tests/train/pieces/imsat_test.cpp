@@ -238,7 +238,13 @@ TEST_CASE("imsat: a resumed run goes on exactly", "[train]") {
     REQUIRE(result.last->others.at("imsat") == 0);  // of the last epoch
     return net->parameters().front().detach().clone();
   };
-  require_equal(train(9), train(0));
+  const auto whole = train(0);
+  require_equal(train(9), whole);
+  const auto data = blobs();
+  const auto piece = [&](Ladder& net) {
+    return imsat(net, data.training.inputs, data.training.unlabeled, {.until = 3});
+  };
+  require_equal(resumed_with(piece, data, 9), whole);
 }
 
 TEST_CASE("imsat measures distances among the unlabeled rows", "[train]") {

@@ -96,7 +96,10 @@ TEST_CASE("lambda_ramp ends at the full weight, and a resumed run goes on exactl
     REQUIRE(result.last->others.at("lambda ramp") == 0);
     return net->parameters().front().detach().clone();
   };
-  require_equal(train(4), train(0));
+  const auto whole = train(0);
+  require_equal(train(4), whole);
+  const auto piece = [](Ladder&) { return lambda_ramp({.epochs = 1.5}); };
+  require_equal(resumed_with(piece, blobs(), 4), whole);
 }
 
 TEST_CASE("lambda_ramp says what is out of range", "[train]") {
