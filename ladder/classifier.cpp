@@ -147,7 +147,10 @@ exports::ImageInputs measure_images(const torch::Tensor& images, bool flat) {
   return inputs;
 }
 
-torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor& images) {
+torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor& given) {
+  // Gray pictures have three equal channels where a model takes colours, as among others.
+  const bool gray = given.dim() == 4 && given.size(1) == 1 && inputs.channels == 3;
+  const auto images = gray ? given.expand({-1, 3, -1, -1}) : given;
   TORCH_CHECK(images.dim() == 4 && images.size(1) == inputs.channels &&
                   images.size(2) == inputs.height && images.size(3) == inputs.width,
               "Classifier: expected images of ", inputs.channels, " x ", inputs.height, " x ",
@@ -584,7 +587,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.program = options_.program;
   config.dataset = rows.source;
   config.train_rows = rows.from ? rows.from->rows() : rows.labels.numel();
-  if (rows.test_labels.defined()) config.test_rows = rows.test_labels.numel();
+  if (rows.test_labels.defined()) config.test_rows = rows.test_labels.ge(0).sum().item<int64_t>();
   config.classes = classes;
   config.labels = division.labeled.numel();
   config.balanced = false;

@@ -4,12 +4,14 @@
 #include <torch/torch.h>
 
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "ladder/data/class_labels.h"
 #include "ladder/io/tensor_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -338,6 +340,16 @@ TEST_CASE("Classifier: balance favours rare classes", "[classifier]") {
     CHECK(classifier.fit(rows.table, "kind").config.class_balance == to_string(balance));
     CHECK(classifier.is_fitted());
     CHECK(ladder::class_balance_from_string(to_string(balance)) == balance);
+    // Labels of two rare classes have another weight than in plain training.
+    auto rare = rows;
+    auto& labels = rare.table.columns.back().codes;
+    for (size_t row = 12; row < 60; ++row) {
+      if (labels[row] != 0) labels[row] = -1;
+    }
+    Classifier balanced(options), plain(quick(5));
+    balanced.fit(rare.table, "kind");
+    plain.fit(rare.table, "kind");
+    CHECK_FALSE(torch::equal(balanced.predict_proba(rare.table), plain.predict_proba(rare.table)));
   }
   CHECK(error_text([] { ladder::class_balance_from_string("even"); }) ==
         "ClassBalance: expected none, sampling or weights but got 'even'.");
@@ -566,4 +578,83 @@ TEST_CASE("Classifier: weights say how often rows are drawn, and are part of a r
       {.layers = {8}, .epochs = 8, .row_weights = torch::ones({3}, torch::kDouble)});
   CHECK(error_text([&] { short_weights.fit(data.table, "kind"); }) ==
         "Classifier: expected a weight for each of 60 rows but got weights of shape [3].");
+}
+
+TEST_CASE("Classifier: errors are those of rows that did not train", "[classifier]") {
+  // Labels drawn at random can be learned by heart but not predicted.
+  auto rows = clouds(300, 300);
+  torch::manual_seed(5);
+  const auto drawn = torch::randint(2, {300});
+  for (int64_t c = 0; c < 20; ++c) {  // by which each row is known
+    const auto values = torch::randn({300}, torch::kDouble);
+    const double* begin = values.const_data_ptr<double>();
+    rows.table.columns.insert(rows.table.columns.begin(), {.name = "x" + std::to_string(c),
+                                                           .kind = data::ColumnKind::kNumber,
+                                                           .numbers = {begin, begin + 300}});
+  }
+  auto& codes = rows.table.columns.back().codes;
+  for (size_t row = 0; row < codes.size(); ++row) {
+    codes[row] = static_cast<int32_t>(drawn[static_cast<int64_t>(row)].item<int64_t>());
+  }
+  for (const int64_t folds : {0, 3}) {
+    auto options = quick(150);
+    options.layers = {200};
+    options.noise = 0.01;
+    options.labels_alone = true;  // no other cost
+    options.folds = folds;
+    if (folds == 0) options.validation = 0.5;
+    Classifier classifier(options);
+    const auto report = classifier.fit(rows.table, "kind");
+    const auto& held = report.held_back;
+    const auto wrong = held.probabilities.argmax(1).ne(held.labels).to(torch::kDouble);
+    const double error = wrong.mean().item<double>();
+    // Five standard deviations of as many fair coins.
+    const double bound = 5 * 0.5 / std::sqrt(static_cast<double>(wrong.numel()));
+    CHECK(std::abs(error - 0.5) < bound);
+    // The rows that trained are known by heart, so a leak would show.
+    const auto right = classifier.predict_proba(rows.table)
+                           .argmax(1)
+                           .eq(data::labels_of(rows.table.columns.back(), classifier.classes()));
+    const auto seen = folds == 0 ? right.sum().item<int64_t>() -
+                                       right.index_select(0, held.rows).sum().item<int64_t>()
+                                 : right.sum().item<int64_t>();
+    const auto count = folds == 0 ? 150 : 300;
+    CHECK(static_cast<double>(seen) / count - 0.5 > bound);
+    if (folds == 0) {
+      CHECK(torch::equal(classifier.predict_proba(rows.table).index_select(0, held.rows),
+                         held.probabilities));
+    }
+  }
+}
+
+TEST_CASE("Classifier: test rows change nothing in the model", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(300, 30), test = clouds(60, 40, 9);
+  std::vector<ladder::io::TensorMap> models;
+  for (const bool with_test : {false, true}) {
+    auto options = quick(3);
+    if (with_test) options.test = data::Samples{.source = "test", .table = test.table};
+    Classifier classifier(options);
+    const auto report = classifier.fit(rows.table, "kind");
+    if (with_test) CHECK(report.config.test_rows == 40);  // those with a label
+    classifier.save(folder / "model");
+    auto tensors = ladder::io::load_tensors(folder / "model");
+    tensors.erase("model.json");  // which tells the error on them
+    models.push_back(std::move(tensors));
+  }
+  REQUIRE(models[0].size() == models[1].size());
+  for (const auto& [name, tensor] : models[0]) CHECK(torch::equal(tensor, models[1].at(name)));
+}
+
+TEST_CASE("Classifier: a gray picture is one of a colour model", "[classifier]") {
+  torch::manual_seed(1);
+  data::Samples rows{.source = "squares"};
+  rows.images = torch::randint(255, {60, 3, 4, 4}).to(torch::kByte);
+  rows.labels = torch::arange(60) % 2;
+  rows.classes = {"a", "b"};
+  Classifier classifier(quick(2));
+  classifier.fit(rows);
+  const auto gray = torch::randint(255, {5, 1, 4, 4}).to(torch::kByte);
+  CHECK(torch::equal(classifier.predict_proba(gray),
+                     classifier.predict_proba(gray.expand({-1, 3, -1, -1}).contiguous())));
 }

@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <random>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -25,6 +28,14 @@ std::optional<double> number_of(const std::string& text) {
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || rest != end || !std::isfinite(value)) return std::nullopt;
   return value;
+}
+
+// Whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a code.
+bool is_plain_number(const std::string& text) {
+  const size_t first = text.starts_with('-') ? 1 : 0;
+  const bool code = text.size() > first + 1 && text[first] == '0' &&
+                    std::isdigit(static_cast<unsigned char>(text[first + 1])) != 0;
+  return !code && number_of(text).has_value();
 }
 
 // Texts of a column: levels of texts, or the different numbers in the order of rows.
@@ -141,8 +152,16 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
     if (!value) return names;
     numbered.emplace_back(*value, name);
   }
-  std::sort(numbered.begin(), numbered.end());
-  for (size_t i = 0; i < names.size(); ++i) names[i] = std::move(numbered[i].second);
+  std::sort(numbered.begin(), numbered.end(), [](const auto& a, const auto& b) {
+    return std::tuple(a.first, a.second.size(), a.second) <
+           std::tuple(b.first, b.second.size(), b.second);
+  });
+  names.clear();
+  for (size_t i = 0; i < numbered.size(); ++i) {
+    const bool again = i > 0 && numbered[i].first == numbered[i - 1].first &&
+                       is_plain_number(numbered[i].second) && is_plain_number(names.back());
+    if (!again) names.push_back(numbered[i].second);
+  }
   return names;
 }
 
@@ -163,9 +182,22 @@ ClassLabels class_labels(const Column& column) {
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes) {
   std::unordered_map<std::string, int64_t> places;
   for (size_t i = 0; i < classes.size(); ++i) places.emplace(classes[i], static_cast<int64_t>(i));
+  std::map<double, int64_t> of_number;  // where all classes are numbers
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const auto number = number_of(classes[i]);
+    if (!number) {
+      of_number.clear();
+      break;
+    }
+    if (is_plain_number(classes[i])) of_number.emplace(*number, static_cast<int64_t>(i));
+  }
   const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
     if (is_unlabeled(text)) return -1;
     const auto found = places.find(text);
+    if (found == places.end() && !of_number.empty() && is_plain_number(text)) {
+      const auto equal = of_number.find(*number_of(text));
+      if (equal != of_number.end()) return equal->second;
+    }
     TORCH_CHECK(found != places.end(), "labels_of: expected a known class but got '", text,
                 "' in row ", row + 1, " of column '", column.name, "' (did you mean '",
                 nearest_name(text, classes), "'?).");
@@ -213,18 +245,21 @@ torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double sha
   int64_t labeled = 0;
   for (const auto& rows : by_class) labeled += static_cast<int64_t>(rows.size());
   const auto wanted = static_cast<int64_t>(std::llround(share * static_cast<double>(labeled)));
-  // Each class gives the whole part of its share; the largest remainders fill up to `wanted`.
+  // Each class gives the whole part of its share; the largest remainders fill up to `wanted`, equal
+  // ones in a random order.
   std::vector<int64_t> taken;
-  std::vector<std::pair<double, size_t>> remainders;
+  std::vector<std::tuple<double, int64_t, size_t>> remainders;
+  const auto order = permutation(classes, stream_seed(seed, "classes that give a row more"));
+  const auto* place = order.const_data_ptr<int64_t>();
   int64_t total = 0;
   for (size_t c = 0; c < by_class.size(); ++c) {
     const double exact = share * static_cast<double>(by_class[c].size());
     taken.push_back(static_cast<int64_t>(exact));
     total += taken.back();
-    remainders.emplace_back(static_cast<double>(taken.back()) - exact, c);
+    remainders.emplace_back(static_cast<double>(taken.back()) - exact, place[c], c);
   }
   std::sort(remainders.begin(), remainders.end());
-  for (const auto& [remainder, c] : remainders) {
+  for (const auto& [remainder, tie, c] : remainders) {
     if (total >= wanted) break;
     if (taken[c] + 1 < static_cast<int64_t>(by_class[c].size())) {
       ++taken[c];

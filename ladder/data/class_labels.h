@@ -20,7 +20,9 @@ struct ClassLabels {
 /// written ("-1", "-1.0").
 bool is_unlabeled(const std::string& text);
 
-/// Sort class names by value if all of them are numbers, else by bytes, and drop doubles.
+/// Sort class names by value if all of them are numbers, else by bytes, and drop doubles. Numbers
+/// of one value are one class, named as the shortest of them: a program that has missing labels
+/// among whole numbers writes 1 as 1.0.
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.

@@ -94,6 +94,16 @@ Samples table_samples(Table table, const fs::path& path, const ReadOptions& opti
   return samples;
 }
 
+// What a CSV file is told while it is read, a table of another kind is told afterwards.
+Samples typed_samples(Table table, const fs::path& path, const ReadOptions& options) {
+  if (!options.csv.missing.empty()) mark_missing(table, options.csv.missing);
+  for (const auto& name : options.csv.text_columns) {
+    table.column(name);  // an unknown name is an error
+    make_text(table, name);
+  }
+  return table_samples(std::move(table), path, options);
+}
+
 Samples csv_samples(const fs::path& path, const ReadOptions& options) {
   CsvOptions csv = options.csv;
   for (const std::string& name : {options.label, options.id}) {
@@ -161,7 +171,7 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
     table.columns.push_back({.name = "y", .numbers = {data, data + values.numel()}});
     make_text(table, "y");
   }
-  Samples samples = table_samples(std::move(table), path, options);
+  Samples samples = typed_samples(std::move(table), path, options);
   if (y.defined()) samples.label = "y";
   return samples;
 }
@@ -374,7 +384,7 @@ Samples file_samples(const fs::path& path, const ReadOptions& options) {
   if (head.starts_with("PK\3\4") || extension == ".npz") return zip_samples(path, head, options);
   if (head.starts_with("PAR1") || head.starts_with("ARROW1") || head.starts_with("FEA1") ||
       extension == ".parquet" || extension == ".feather" || extension == ".arrow") {
-    return table_samples(read_arrow(path), path, options);
+    return typed_samples(read_arrow(path), path, options);
   }
   if (head.starts_with("\x89PNG") || head.starts_with("\xFF\xD8\xFF")) {
     return read_image_file(path, {.size = options.size});

@@ -13,7 +13,8 @@
 namespace ladder::data {
 
 struct ReadOptions {
-  CsvOptions csv = {};       ///< how tables in text files are read
+  /// How tables in text files are read; `missing` and `text_columns` hold for other tables too.
+  CsvOptions csv = {};
   std::string label = {};    ///< column of a table that is read as text, if it is there
   std::string id = {};       ///< another one
   Part part = Part::kTrain;  ///< part of a source that has a training and a test part

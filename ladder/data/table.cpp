@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ladder/core/nearest_name.h"
+#include "ladder/data/internal/missing_values.h"
 
 namespace ladder::data {
 
@@ -27,6 +29,21 @@ const Column& Table::column(std::string_view name) const {
         names.empty() ? "." : fmt::format(" (did you mean '{}'?).", nearest_name(name, names)));
   }
   return columns[static_cast<size_t>(index)];
+}
+
+void mark_missing(Table& table, const std::vector<std::string>& missing) {
+  const MissingValues values(missing);
+  for (auto& column : table.columns) {
+    for (auto& number : column.numbers) {
+      if (values.contains(number)) number = std::numeric_limits<double>::quiet_NaN();
+    }
+    std::vector<bool> is_missing;
+    for (const auto& level : column.levels) is_missing.push_back(values.contains(level));
+    for (auto& code : column.codes) {
+      if (code >= 0 && is_missing[static_cast<size_t>(code)]) code = -1;
+    }
+  }
+  table.missing.insert(table.missing.end(), missing.begin(), missing.end());
 }
 
 std::string cell_text(const Column& column, int64_t row) {

@@ -37,6 +37,10 @@ struct Table {
   const Column& column(std::string_view name) const;
 };
 
+/// Make values missing that are one of `missing`, by text or by number (-999.0 is "-999"), and add
+/// these to `table.missing`. The reader of CSV files does so itself.
+void mark_missing(Table& table, const std::vector<std::string>& missing);
+
 /// Return the text of a value: the level of a text, the shortest decimal form of a number ("3",
 /// "0.1"), "" for a missing value.
 std::string cell_text(const Column& column, int64_t row);

@@ -201,3 +201,28 @@ TEST_CASE("Repeat weighted: refuses weights below 0 and rows without a weight", 
         "repeat_weighted: expected finite weights of at least 0 but got -2 (row 1).");
   CHECK(of({0, 0}) == "repeat_weighted: expected a row with a weight above 0 but got none of 2.");
 }
+
+TEST_CASE("Numbers of one value are one class, however they are written", "[data]") {
+  CHECK(data::ordered_classes({"1.0", "0", "1", "10", "2.50", "2.5"}) ==
+        std::vector<std::string>{"0", "1", "2.5", "10"});
+  CHECK(data::ordered_classes({"01", "1", "2"}).size() == 3);  // 01 is a code
+  data::Column column{
+      .name = "y", .kind = data::ColumnKind::kText, .levels = {"0.0", "1.0", "-1.0"}};
+  column.codes = {0, 1, 2, 0};
+  CHECK(torch::equal(data::labels_of(column, {"0", "1"}), torch::tensor({0, 1, -1, 0})));
+  CHECK(torch::equal(data::labels_of(column, {"0.0", "1.0"}), torch::tensor({0, 1, -1, 0})));
+  column.levels = {"0", "1e0", "-1"};
+  CHECK(torch::equal(data::class_labels(column).labels, torch::tensor({0, 1, -1, 0})));
+}
+
+TEST_CASE("hold_back gives rows of other classes for other seeds", "[data]") {
+  // A tenth of 20 classes of 3 rows: 6 rows, of 6 classes.
+  const auto labels = torch::arange(60) % 20;
+  auto seen = torch::zeros({20}, torch::kBool);
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    const auto rows = data::hold_back(labels, 20, 0.1, seed);
+    CHECK(rows.numel() == 6);
+    seen.index_fill_(0, labels.index_select(0, rows), true);
+  }
+  CHECK(seen.all().item<bool>());  // one class is never drawn with a chance of 20 (14/20)^40
+}

@@ -299,3 +299,22 @@ TEST_CASE("read_samples says what a source is that it does not take", "[data]") 
   CHECK(error_of(folder / "tables/b.csv", {.size = {{8, 0}}}) ==
         "read_samples: expected a size of 1x1 to 16384x16384 but got 8x0.");
 }
+
+TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files", "[data]") {
+  const TemporaryFolder folder;
+  const std::vector<float> values = {1, -999, 2, 5, -999, 6};
+  put(folder / "x.npy",
+      npy_file("<f4", "(3, 2)",
+               {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}));
+  ReadOptions options;
+  options.csv.missing = {"-999", "unknown"};
+  options.csv.text_columns = {"x1"};
+  const auto rows = read_samples(folder / "x.npy", options);
+  REQUIRE(rows.table);
+  CHECK(rows.table->missing == options.csv.missing);
+  CHECK(std::isnan(rows.table->column("x0").numbers[2]));
+  CHECK(rows.table->column("x1").codes == std::vector<int32_t>{-1, 0, 1});
+  options.csv.text_columns = {"x7"};
+  CHECK_THROWS_WITH(read_samples(folder / "x.npy", options),
+                    Catch::Contains("expected a column 'x7'"));
+}

@@ -221,7 +221,7 @@ TEST_CASE("Shards: a run by blocks goes on by blocks", "[data]") {
 }
 
 TEST_CASE("Shards: ranks shuffle by the blocks of the first one", "[data]") {
-  if (!train::has_communicator()) return;
+  if (!train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const TemporaryFolder folder;
   write_shards(folder / "s");
   const auto errors = errors_of_ranks(2, [&](const std::shared_ptr<train::Communicator>& ranks) {
