@@ -43,7 +43,9 @@ CommandLine convert_line(ConvertFlags& flags) {
   line.flag("label", "COL", "column of the labels (NPZ: the labels it has; none: rows to predict)",
             [&](const auto&, const auto& text) { flags.shards.label = text; });
   line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
-            [&](const auto&, const auto& text) { flags.shards.except = parse_words(text); });
+            [&](const auto&, const auto& text) {
+              for (auto& word : parse_words(text)) flags.shards.except.push_back(std::move(word));
+            });
   line.integer("rows", "rows in a shard (4000000)", flags.shards.rows_per_shard, 1);
   add_data_flags(line, flags.read);
   line.toggle("quiet", "print nothing", flags.quiet);
@@ -60,7 +62,12 @@ template <typename Take>
 void for_each_block(const std::string& path, const ConvertFlags& flags, const data::CsvOptions& csv,
                     const Take& take) {
   if (is_arrow_file(path)) {
-    data::read_arrow_blocks(path, [&](const data::Table& block) { return take(block, ""); });
+    data::read_arrow_blocks(path, [&](const data::Table& block) {
+      if (csv.missing.empty()) return take(block, "");
+      auto marked = block;
+      data::mark_missing(marked, csv.missing);
+      return take(marked, "");
+    });
     return;
   }
   if (!is_text_table(path)) {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -29,7 +31,7 @@ char one_character(const std::string& flag, const std::string& text) {
 data::Column rows_appended(const data::Column& to, const data::Column* more, int64_t to_rows,
                            int64_t more_rows) {
   data::Column all = to;
-  if (more == nullptr) {  // the label column: the new rows have no labels
+  if (more == nullptr) {  // the label column, or one that is not used
     if (all.kind == data::ColumnKind::kText) {
       all.codes.resize(static_cast<size_t>(to_rows + more_rows), -1);
     } else {
@@ -58,10 +60,13 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
   return all;
 }
 
-void append_table(data::Table& rows, const data::Table& more, const std::string& label) {
+void append_table(data::Table& rows, const data::Table& more, const std::string& label,
+                  const std::vector<std::string>& ignored) {
   data::Table all{.source = rows.source, .rows = rows.rows + more.rows, .missing = rows.missing};
   for (const auto& column : rows.columns) {
-    const auto* other = column.name == label ? nullptr : &more.column(column.name);
+    const bool unused = column.name == label ||
+                        std::find(ignored.begin(), ignored.end(), column.name) != ignored.end();
+    const auto* other = unused ? nullptr : &more.column(column.name);
     if (other != nullptr && other->kind != column.kind) {
       throw std::runtime_error(
           fmt::format("expected column '{}' of {} to hold {} as in {} but got {}.", column.name,
@@ -73,18 +78,34 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
   rows = std::move(all);
 }
 
+// The first bytes of a file, none of a folder or a pipe.
+std::string head_of(const fs::path& path) {
+  std::error_code none;
+  std::string head;
+  if (!fs::is_regular_file(path, none)) return head;
+  constexpr size_t kBytes = 8;
+  head.resize(kBytes);
+  std::ifstream in(path, std::ios::binary);
+  in.read(head.data(), std::ssize(head));
+  head.resize(static_cast<size_t>(in.gcount()));
+  return head;
+}
+
 }  // namespace
 
 bool is_arrow_file(const fs::path& path) {
   const auto ending = path.extension().string();
-  return ending == ".parquet" || ending == ".feather" || ending == ".arrow";
+  const auto head = head_of(path);
+  return head.starts_with("PAR1") || head.starts_with("ARROW1") || head.starts_with("FEA1") ||
+         ending == ".parquet" || ending == ".feather" || ending == ".arrow";
 }
 
 bool is_text_table(const fs::path& path) {
   std::error_code none;
   const auto ending = path.extension().string();
+  const auto head = head_of(path);
   return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
-         !is_arrow_file(path);
+         !head.starts_with("PK\3\4") && !head.starts_with("\x93NUMPY") && !is_arrow_file(path);
 }
 
 void add_data_flags(CommandLine& line, DataFlags& flags) {
@@ -209,6 +230,10 @@ void check_image_shape(const data::Samples& rows, const data::Samples& more) {
         fmt::format("expected images in {} as in {} but got shards.", more.source, rows.source));
   }
   if (rows.images.sizes().slice(1) == more.images.sizes().slice(1)) return;
+  if (rows.images.size(1) == 3 && more.images.size(1) == 1 &&
+      rows.images.sizes().slice(2) == more.images.sizes().slice(2)) {
+    return;  // gray
+  }
   throw std::runtime_error(fmt::format(
       "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "
       "x {} (--size HxW brings all to one size).",
@@ -216,20 +241,24 @@ void check_image_shape(const data::Samples& rows, const data::Samples& more) {
       more.images.size(1), more.images.size(2), more.images.size(3)));
 }
 
-void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label) {
+void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label,
+                 const std::vector<std::string>& ignored) {
   if (rows.table.has_value() != more.table.has_value()) {
     throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
                                          rows.table ? "a table" : "images", more.source,
                                          rows.source, more.table ? "a table" : "images"));
   }
   if (rows.table) {
-    append_table(*rows.table, *more.table, label);
+    append_table(*rows.table, *more.table, label, ignored);
     return;
   }
   check_image_shape(rows, more);
-  rows.images = at::cat({rows.images, more.images});
+  const bool named = !rows.names.empty() || !more.names.empty();
+  if (named) rows.names.resize(static_cast<size_t>(rows.images.size(0)));
+  rows.images = at::cat({rows.images, more.images.expand({-1, rows.images.size(1), -1, -1})});
   rows.labels = at::cat({rows.labels, at::full({more.images.size(0)}, -1, at::kLong)});
   rows.names.insert(rows.names.end(), more.names.begin(), more.names.end());
+  if (named) rows.names.resize(static_cast<size_t>(rows.images.size(0)));  // files have names
 }
 
 }  // namespace ladder::apps

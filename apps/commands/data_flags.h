@@ -21,7 +21,7 @@ struct DataFlags {
 /// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
-/// Return whether a file is named as one that Arrow reads.
+/// Return whether a file is one that Arrow reads, by its first bytes or by its name.
 bool is_arrow_file(const std::filesystem::path& path);
 /// Return whether a path is one that data::CsvReader takes, or refuses with a sentence.
 bool is_text_table(const std::filesystem::path& path);
@@ -48,11 +48,14 @@ std::filesystem::path model_path(const std::string& model);
 /// Return the rows of a table, or the images, at the places `rows`, int64 [n].
 data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows);
 
-/// Error: images of another size, or of another number of channels, in `more` than in `rows`.
+/// Error: images of another size in `more` than in `rows`, or of another number of channels; gray
+/// ones beside colours are taken.
 void check_image_shape(const data::Samples& rows, const data::Samples& more);
 
-/// Append the rows of `more` to `rows`; columns are found by name. Errors: a column that is missing
-/// (the label column may be), a column of another kind, images of another size.
-void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label);
+/// Append the rows of `more` to `rows`; columns are found by name. Gray pictures are taken among
+/// coloured ones. Errors: a column that is missing (the label column and `ignored` ones may be), a
+/// column of another kind, images of another size.
+void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label,
+                 const std::vector<std::string>& ignored = {});
 
 }  // namespace ladder::apps

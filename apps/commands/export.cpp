@@ -57,6 +57,7 @@ std::string format_of(const fs::path& path) {
 }
 
 constexpr std::string_view kCardHead = "# Model card";
+constexpr std::string_view kModuleHead = "\"\"\"A classifier of ";
 
 // What an export writes.
 struct ExportFiles {
@@ -73,8 +74,16 @@ ExportFiles files_of(const fs::path& out, const std::string& format) {
   return files;
 }
 
-// Nothing that is no export is replaced by one.
-void check_files(const ExportFiles& files, const fs::path& model) {
+std::string head_of(const fs::path& path, size_t bytes) {
+  std::string head(bytes, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(head.data(), std::ssize(head));
+  head.resize(static_cast<size_t>(in.gcount()));
+  return head;
+}
+
+// What is written beside the file that was asked for replaces nothing but an earlier export.
+void check_files(const ExportFiles& files, const fs::path& asked, const fs::path& model) {
   for (const auto& file : {files.main, files.weights, files.card}) {
     check_not_same("MODEL", model, file);
   }
@@ -85,10 +94,15 @@ void check_files(const ExportFiles& files, const fs::path& model) {
                     files.main.string()));
   }
   std::error_code none;
+  if (files.main != asked && fs::is_regular_file(files.main, none) &&
+      head_of(files.main, kModuleHead.size()) != kModuleHead) {
+    throw std::runtime_error(fmt::format(
+        "expected to write the module {} but got a file there that ladder did not write "
+        "(choose another folder).",
+        files.main.string()));
+  }
   if (!fs::is_regular_file(files.card, none)) return;
-  std::string head(kCardHead.size(), '\0');
-  std::ifstream(files.card, std::ios::binary).read(head.data(), std::ssize(head));
-  if (head != kCardHead) {
+  if (head_of(files.card, kCardHead.size()) != kCardHead) {
     throw std::runtime_error(
         fmt::format("expected to write the model card to {} but got a file there that is none "
                     "(give FILE another name).",
@@ -113,7 +127,7 @@ int export_command(int argc, const char* const* argv) {
   const auto format = flags.format.empty() ? format_of(flags.out) : flags.format;
   const auto path = model_path(flags.model);
   const auto files = files_of(flags.out, format);
-  check_files(files, path);
+  check_files(files, flags.out, path);
   const auto classifier = Classifier::load(path);
   const auto& model = classifier.model();
   if (format == "onnx") {

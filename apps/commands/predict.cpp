@@ -5,8 +5,10 @@
 #include <ladder/data/shards.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 
 #include "apps/commands/commands.h"
@@ -124,10 +126,26 @@ class Answers {
   std::string id_;
 };
 
-std::vector<std::string> ids_of(const data::Table& table, const std::string& id) {
+// Whole numbers up to which a type holds each one.
+constexpr double kMostOfDouble = 9007199254740992;  // 2^53
+constexpr double kMostOfFloat = 16777216;           // 2^24
+
+// The texts of the column `id`, none without one. Error: numbers too large to be told apart.
+std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
+                                double most = kMostOfDouble) {
   std::vector<std::string> ids;
   if (id.empty()) return ids;
   const auto& column = table.column(id);
+  const auto large = std::find_if(column.numbers.begin(), column.numbers.end(),
+                                  [most](double number) { return std::abs(number) >= most; });
+  if (large != column.numbers.end()) {
+    throw std::runtime_error(fmt::format(
+        "expected numbers below {} in column '{}' for --id but got {} in {} ({}).", most, id,
+        *large, table.source,
+        most == kMostOfFloat ? "shards hold numbers in single precision; convert the column with "
+                               "--text-columns, or predict from the file itself"
+                             : "numbers are read in double precision; save the column as texts"));
+  }
   for (int64_t row = 0; row < table.rows; ++row) ids.push_back(data::cell_text(column, row));
   return ids;
 }
@@ -157,8 +175,8 @@ int predict_shards(const Classifier& classifier, const PredictFlags& flags,
   std::string header = answers.header();
   for (int64_t begin = 0; begin < shards.rows(); begin += kRowsAtOnce) {
     const auto table = shards.table(begin, std::min(begin + kRowsAtOnce, shards.rows()));
-    out.write(std::exchange(header, "") +
-              answers.lines(classifier.predict_proba(table), ids_of(table, flags.id)));
+    out.write(std::exchange(header, "") + answers.lines(classifier.predict_proba(table),
+                                                        ids_of(table, flags.id, kMostOfFloat)));
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
@@ -203,6 +221,7 @@ int predict_command(int argc, const char* const* argv) {
   const auto classifier = Classifier::load(model);
   auto read = flags_for(classifier, flags.read);
   read.read.csv.other_kind = data::ColumnKind::kText;  // columns that no feature needs
+  // (An --id that is no feature too is one of them: it is copied as it is written.)
   if (flags.data == "-") {
     // std::cin gives a line at a time while it is tied to C's streams.
     data::CsvReader reader("/dev/stdin", read.read.csv);

@@ -134,7 +134,9 @@ CommandLine train_line(TrainFlags& flags) {
   line.flag("test", "DATA", "rows to measure the final error on; never trained on",
             [&](const auto&, const auto& text) { flags.test = text; });
   line.flag("ignore", "COL,...", "columns that are not used, such as identifiers",
-            [&](const auto&, const auto& text) { flags.ignore = parse_words(text); });
+            [&](const auto&, const auto& text) {
+              for (auto& word : parse_words(text)) flags.ignore.push_back(std::move(word));
+            });
   line.flag("out", "RUN", "folder of the run (runs/NAME of DATA)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
   line.toggle("resume", "continue the run in RUN, or start it", flags.options.resume);
@@ -157,9 +159,53 @@ CommandLine train_line(TrainFlags& flags) {
   return line;
 }
 
+// Whether both paths name one file or folder.
+bool is_same_source(const fs::path& a, const fs::path& b) {
+  std::error_code none;
+  return fs::exists(a, none) && fs::equivalent(a, b, none) &&
+         (fs::is_regular_file(a, none) || fs::is_directory(a, none));
+}
+
 void check(const TrainFlags& flags) {
   if (flags.options.epochs > 0 && flags.options.minutes > 0) {
     throw UsageError("expected --epochs or --minutes but got both.");
+  }
+  if (!flags.options.lambda.empty() &&
+      flags.options.input_weight != ClassifierOptions().input_weight) {
+    throw UsageError("expected --input-weight or --lambda but got both (it is a part of auto).");
+  }
+}
+
+// Test rows that train as well would measure too small an error.
+void check_other_rows(const TrainFlags& flags) {
+  auto sources = flags.unlabeled;
+  sources.push_back(flags.data);
+  for (const auto& source : sources) {
+    if (!flags.test.empty() && is_same_source(source, flags.test) &&
+        !data::has_test_part(flags.test)) {
+      throw UsageError(
+          fmt::format("expected other rows in --test than those that train but got {} for both "
+                      "(without --test, a share of the labels is held back).",
+                      flags.test));
+    }
+  }
+}
+
+// A folder holds one run, or a run of each seed: the model of one must not replace that of the
+// other.
+void check_folder(const fs::path& out, bool several) {
+  std::error_code none;
+  bool has_seeds = false;
+  for (const auto& entry : fs::directory_iterator(out, none)) {
+    has_seeds = has_seeds || (entry.path().filename().string().starts_with("seed-") &&
+                              fs::exists(entry.path() / "config.json", none));
+  }
+  const bool has_run = fs::exists(out / "config.json", none);
+  if (several ? has_run : has_seeds) {
+    throw std::runtime_error(fmt::format(
+        "expected a folder for {} in --out but got {}, which holds {} (choose another folder).",
+        several ? "runs of several seeds" : "one run", out.string(),
+        several ? "one run" : "runs of several seeds"));
   }
 }
 
@@ -173,6 +219,10 @@ void refuse_several_labels(const data::Table& table, const std::string& label) {
       "expected one column of labels in --label but got '{}' (several labels a row are not "
       "supported; train one model for each).",
       label));
+}
+
+bool is_ignored(const TrainFlags& flags, const std::string& column) {
+  return std::find(flags.ignore.begin(), flags.ignore.end(), column) != flags.ignore.end();
 }
 
 // Reads the rows of `flags`; arrays name their label, which then is that of `flags` by default.
@@ -213,12 +263,14 @@ data::Samples training_rows(TrainFlags& flags) {
   if (rows.table) {
     refuse_several_labels(*rows.table, flags.label);
     for (const auto& column : rows.table->columns) {
-      if (column.name != flags.label) more.read.csv.kinds[column.name] = column.kind;
+      if (column.name != flags.label && !is_ignored(flags, column.name)) {
+        more.read.csv.kinds[column.name] = column.kind;
+      }
     }
   }
   for (const auto& path : flags.unlabeled) {
     auto others = read_data(path, more, flags.label);
-    append_rows(rows, others, flags.label);
+    append_rows(rows, others, flags.label, flags.ignore);
   }
   return rows;
 }
@@ -269,7 +321,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
   auto read = flags.read;
   if (rows.table) {
     for (const auto& column : rows.table->columns) {
-      read.read.csv.kinds[column.name] = column.kind;
+      if (!is_ignored(flags, column.name)) read.read.csv.kinds[column.name] = column.kind;
     }
   }
   if (rows.shards) {
@@ -375,11 +427,33 @@ void write_outcome(const Trained& run, const Trained* baseline) {
   write_text(run.folder / "MODEL.md", exports::model_card(run.classifier.model()));
 }
 
+// "id (different in nearly every row), kind (constant)"; empty where every column is used.
+std::string unused_text(const Classifier& classifier) {
+  constexpr size_t kShown = 5;
+  const auto& features = classifier.model().features;
+  if (!features) return {};
+  std::vector<std::string> unused;
+  for (const auto& column : features->columns) {
+    if (!column.dropped.empty()) {
+      unused.push_back(fmt::format("{} ({})", column.name, column.dropped));
+    }
+  }
+  const auto more = unused.size() > kShown ? unused.size() - kShown : 0;
+  unused.resize(unused.size() - more);
+  return fmt::format("{}{}", fmt::join(unused, ", "),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 std::string outcome_text(const Trained& run, const Trained* baseline, const fs::path& out,
-                         bool report) {
+                         bool report, bool chosen) {
   std::string text;
   if (const auto* metrics = outcome_of(run)) {
     text += fmt::format("error     {}, {}\n", error_text(*metrics), measured_on(run));
+    if (chosen && !run.test) {
+      text +=
+          "          of the seed that has the least: expect the mean of all seeds, or measure on "
+          "--test\n";
+    }
     if (const auto* alone = baseline == nullptr ? nullptr : outcome_of(*baseline)) {
       text += fmt::format("          from the labels alone: {:.2f} %\n", alone->error);
     }
@@ -391,6 +465,9 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
   text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}\n", run.fit.rows,
                       run.fit.labeled, run.classifier.classes().size(),
                       clock_text(run.fit.training.seconds));
+  if (const auto unused = unused_text(run.classifier); !unused.empty()) {
+    text += fmt::format("not used  {}\n", unused);
+  }
   text += fmt::format("model     {}\n", (out / kModelFile).string());
   if (report) text += fmt::format("report    {}\n", (out / kReportFile).string());
   return text + fmt::format("next      ladder predict {} NEW_DATA\n", out.string());
@@ -508,6 +585,8 @@ int train_command(int argc, const char* const* argv) {
   set_threads(flags.threads);
   const auto command = "ladder " + shell_command(argc, argv);
   const auto out = flags.out.empty() ? default_folder("runs", flags.data) : flags.out;
+  check_other_rows(flags);
+  check_folder(out, !flags.seeds.empty());
 
   const auto rows = training_rows(flags);
   std::optional<data::Samples> test;
@@ -536,21 +615,25 @@ int train_command(int argc, const char* const* argv) {
     runs.push_back(train_one(flags, options, rows, test, name));
     return runs.back().fit.training.status != train::TrainStatus::kInterrupted;
   };
-  for (size_t i = 0; i < seeds.size(); ++i) {
-    if (!divided.takes(i)) continue;
-    if (!train(seeds[i], !rank.first() ? std::optional<std::string>()
-                         : several     ? fmt::format("seed {}", seeds[i])
-                                       : std::string())) {
-      return rank.first() || several ? interrupted(flags, command, options.folder) : kInterrupted;
+  const auto train_share = [&]() -> int {
+    for (size_t i = 0; i < seeds.size(); ++i) {
+      if (!divided.takes(i)) continue;
+      if (!train(seeds[i], !rank.first() ? std::optional<std::string>()
+                           : several     ? fmt::format("seed {}", seeds[i])
+                                         : std::string())) {
+        return rank.first() || several ? interrupted(flags, command, options.folder) : kInterrupted;
+      }
+      if (!divided.first() && !flags.quiet) {
+        const auto* metrics = outcome_of(runs.back());
+        print(fmt::format("seed {}: {}, by rank {}\n", seeds[i],
+                          metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
+                          rank.rank));
+      }
     }
-    if (!divided.first() && !flags.quiet) {
-      const auto* metrics = outcome_of(runs.back());
-      print(fmt::format("seed {}: {}, by rank {}\n", seeds[i],
-                        metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
-                        rank.rank));
-    }
-  }
-  if (!rank.first()) return 0;
+    return 0;
+  };
+  const int status = several ? share_of_rank(rank, train_share) : train_share();
+  if (status != 0 || !rank.first()) return status;
   if (divided.size > 1) {
     const auto pending = [&](int64_t one) {
       for (size_t i = 0; i < seeds.size(); ++i) {
@@ -627,7 +710,8 @@ int train_command(int argc, const char* const* argv) {
                         .command = command});
   }
   print((several && !flags.quiet ? seeds_text(runs) : "") + left_behind +
-        (several && !flags.quiet ? "\n" : "") + outcome_text(best, beside, out, report));
+        (several && !flags.quiet ? "\n" : "") +
+        outcome_text(best, beside, out, report, runs.size() > 1));
   return 0;
 }
 

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/train_request.h"
@@ -282,6 +284,12 @@ class Tuner {
         if (!given(given_, "validation")) {
           command.insert(command.end(), {"--validation", fmt::format("{}", kHeldBack)});
         }
+        if (flags_.jobs > 1 && !given(given_, "threads") &&
+            std::getenv("OMP_NUM_THREADS") == nullptr) {
+          const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+          const auto threads = std::max<int64_t>(1, cores / flags_.jobs);
+          command.insert(command.end(), {"--threads", std::to_string(threads)});
+        }
         command.insert(command.end(), {"--epochs", std::to_string(rung.epochs), "--seed", seed,
                                        "--no-baseline", "--no-report", "--quiet", "--resume",
                                        "--out", evaluation.parent_path().string()});
@@ -481,7 +489,8 @@ int tune_command(int argc, const char* const* argv) {
   check(request);
   catch_interruption();
   if (flags.out.empty()) flags.out = default_folder("tune", request.data);
-  return Tuner(std::move(flags), arguments.training, request).run();
+  return share_of_rank(rank_of_environment(),
+                       [&] { return Tuner(std::move(flags), arguments.training, request).run(); });
 }
 
 }  // namespace ladder::apps

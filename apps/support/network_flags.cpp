@@ -185,7 +185,7 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
        std::none_of(network.lambda.begin() + ramped, network.lambda.end(), above_zero))) {
     throw UsageError(
         fmt::format("expected a weight above 0 in --lambda at level {} or above for --lambda-ramp "
-                    "but got none (the ramp holds back these levels alone).",
+                    "but got none (the ramp holds back only these levels).",
                     ramped));
   }
   if (config.network.detach_targets && !clean) {

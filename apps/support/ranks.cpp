@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -128,6 +129,23 @@ const std::vector<std::string>& rank_variables() {
     return all;
   }();
   return names;
+}
+
+int share_of_rank(const Rank& rank, const std::function<int()>& body) {
+  if (rank.first()) return body();
+  const auto told = [&](const std::string& sentence) {
+    std::fputs(fmt::format("rank {}: {}\n", rank.rank, sentence).c_str(), stderr);
+    return 0;
+  };
+  try {
+    return body();
+  } catch (const UsageError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    return told(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return told(error.what());
+  }
 }
 
 void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,

@@ -55,8 +55,14 @@ std::shared_ptr<train::Communicator> connect_ranks(const Rank& rank, double time
 /// exchange of 12.4 MB 102.3 ms, 0.33 times the rows per second of one rank; ...".
 std::string exchange_text(const train::ExchangeTimes& times);
 
-/// Names of those variables: a process that a rank starts for itself gets none of them.
+/// Names of those variables, and of what torchrun says beside them: a process that a rank starts
+/// for itself gets none of them.
 const std::vector<std::string>& rank_variables();
+
+/// Do the runs of a rank that shares them with others: return what `body` returns. If it fails on
+/// another rank than the first, say so on the standard error and return 0, since launchers end all
+/// ranks when one fails; rank 0 notices which runs are missing. Wrong use passes.
+int share_of_rank(const Rank& rank, const std::function<int()>& body);
 
 /// Ranks that divide the runs of one command and share the folder that these are written to.
 ///

@@ -186,8 +186,8 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
   const train::NeighbourAgreementOptions epochs;
   if (config.pieces.neighbours == 0) return;
   if (config.epochs <= epochs.from) {
-    line.print(fmt::format("no cost of neighbours, which is on from epoch {} of the run",
-                           epochs.from + 1));
+    line.print(
+        fmt::format("--neighbours has no effect: its cost starts in epoch {}", epochs.from + 1));
     return;
   }
   line.print(fmt::format("looking for neighbours of {} rows", rows.unlabeled.numel()));

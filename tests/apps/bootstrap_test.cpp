@@ -2,13 +2,27 @@
 #include <tests/support/paths.h>
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
+#include <tests/support/temporary_folder.h>
+
+#include <filesystem>
 
 using namespace ladder::testing;
+namespace fs = std::filesystem;
 
 TEST_CASE("bootstrap.sh refuses a wrong command line before anything is built", "[cli]") {
-  const auto script = (source_folder() / "bootstrap.sh").string();
+  // A copy, with programs that would install and build put out of reach.
+  const TemporaryFolder folder;
+  const auto script =
+      write_file(folder / "bootstrap.sh", file_bytes(source_folder() / "bootstrap.sh")).string();
+  fs::create_directory_symlink(source_folder() / "tests", folder / "tests");
+  fs::create_directory(folder / "bin");
+  for (const char* name : {"apt-get", "sudo", "cmake", "python3"}) {
+    const auto stub = write_file(folder / "bin" / name, "#!/bin/sh\nexit 99\n");
+    fs::permissions(stub, fs::perms::owner_all);
+  }
+  const auto path = (folder / "bin").string() + ":/usr/bin:/bin";
   const auto error_of = [&](const Arguments& flags) {
-    const auto outcome = run_to_end(Arguments{"/bin/bash", script} + flags);
+    const auto outcome = run_to_end(Arguments{"/bin/bash", script} + flags, {{"PATH", path}});
     CHECK(outcome.status == 2);
     CHECK(outcome.out.empty());
     return lines_of(outcome.err).back();

@@ -269,7 +269,7 @@ TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]
     Program program(command);
     program.wait_until([&] { return fs::exists(place.folder / "parts/config.json"); });
     std::this_thread::sleep_for(std::chrono::milliseconds(40 * kill));
-    program.send(kill % 2 == 0 ? SIGKILL : SIGINT);
+    if (program.running()) program.send(kill % 2 == 0 ? SIGKILL : SIGINT);
     const int status = program.wait();
     // SIGINT ends a program that has not begun yet.
     CHECK((status == -SIGKILL || status == -SIGINT || status == 130 || status == 0));
@@ -292,6 +292,67 @@ TEST_CASE("ladder train: several seeds, and the best is kept", "[cli]") {
   CHECK(best.out.find("classes        left, right") != std::string::npos);
   CHECK(fs::exists(place.folder / "run/model.ladder"));
   CHECK(fs::exists(place.folder / "run/report.html"));
+}
+
+TEST_CASE("ladder train: a folder holds one run or those of seeds, and no test rows train",
+          "[cli]") {
+  const LadderPlace place;
+  const auto quiet = Arguments{"--quiet", "--no-report"};
+  REQUIRE(place.run(place.train("one") + quiet).status == 0);
+  REQUIRE(place.run(place.train("all") + quiet + Arguments{"--seeds", "1,2"}).status == 0);
+  const auto model = file_bytes(place.folder / "one/model.ladder");
+  CHECK(place.run(place.train("one") + quiet + Arguments{"--seeds", "1,2"}).err ==
+        "ladder: expected a folder for runs of several seeds in --out but got " + place.at("one") +
+            ", which holds one run (choose another folder).\n");
+  CHECK(file_bytes(place.folder / "one/model.ladder") == model);
+  CHECK(place.run(place.train("all") + quiet).err ==
+        "ladder: expected a folder for one run in --out but got " + place.at("all") +
+            ", which holds runs of several seeds (choose another folder).\n");
+  CHECK(place.run(place.train("new") + Arguments{"--test", place.at("train.csv")}).err ==
+        "ladder: expected other rows in --test than those that train but got " +
+            place.at("train.csv") +
+            " for both (without --test, a share of the labels is held back).\n");
+  CHECK(place.run(place.train("new") + Arguments{"--lambda", "1,1,1", "--input-weight", "3"}).err ==
+        "ladder: expected --input-weight or --lambda but got both (it is a part of auto).\n");
+}
+
+TEST_CASE("ladder train: ignored columns may differ between files, and are told apart", "[cli]") {
+  const LadderPlace place;
+  const auto rows = file_bytes(place.folder / "train.csv");
+  std::string named, unnamed;
+  const auto lines = lines_of(rows);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    named += lines[i] + (i == 0 ? ",site\n" : i % 2 == 0 ? ",1\n" : ",2\n");
+    unnamed += lines[i] + (i == 0 ? ",site\n" : ",T1\n");
+  }
+  write_file(place.folder / "train.csv", named);
+  write_file(place.folder / "test.csv", unnamed);
+  write_file(place.folder / "more.csv", rows);  // without the column
+  const auto outcome =
+      place.run(place.train("run") + Arguments{"--ignore", "site", "--test", place.at("test.csv"),
+                                               "--unlabeled", place.at("more.csv")});
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+  const auto config = nlohmann::json::parse(file_bytes(place.folder / "run/config.json"));
+  CHECK(config.at("train_rows") == 600);
+  CHECK(config.at("input_shape") == nlohmann::json({4}));  // x, y, two colors: no id, no site
+}
+
+TEST_CASE("ladder predict: --id copies what it can tell apart", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  write_file(place.folder / "new.csv",
+             "x,y,color,code\n1,2,red,007\n1,2,blue,1234567890123456789\n");
+  const auto outcome = place.run({"predict", place.at("run"), place.at("new.csv"), "--id", "code"});
+  REQUIRE(outcome.status == 0);
+  CHECK(cells(lines_of(outcome.out)[1])[0] == "007");
+  CHECK(cells(lines_of(outcome.out)[2])[0] == "1234567890123456789");
+  write_file(place.folder / "new.csv", "x,y,color,code\n1,2,red,1\n1,2,blue,123456789\n");
+  REQUIRE(place.run({"convert", place.at("new.csv"), "-o", place.at("shards")}).status == 0);
+  const auto refused = place.run({"predict", place.at("run"), place.at("shards"), "--id", "code"});
+  INFO(refused.err);
+  CHECK(refused.status == 1);
+  CHECK(refused.err.find("in column 'code' for --id but got 123456792") != std::string::npos);
 }
 
 TEST_CASE("ladder train: rows of --unlabeled have no labels", "[cli]") {

@@ -328,6 +328,13 @@ TEST_CASE("ladder tune: ranks divide the runs of each rung", "[ranks]") {
   REQUIRE(both.status == 0);
   CHECK(read_json(folder / "both/tune.json").at("trials") ==
         read_json(folder / "alone/tune.json").at("trials"));
+
+  // A rank whose run fails says so and ends with 0: launchers end all ranks when one fails.
+  const Rank first{.rank = 0, .size = 2}, second{.rank = 1, .size = 2};
+  const auto fails = []() -> int { throw std::runtime_error("expected luck but got none."); };
+  CHECK(share_of_rank(second, fails) == 0);
+  CHECK(share_of_rank(second, [] { return 130; }) == 130);
+  CHECK_THROWS_WITH(share_of_rank(first, fails), "expected luck but got none.");
   CHECK(file_bytes(folder / "both/best.json") == file_bytes(folder / "alone/best.json"));
   // One table.
   const auto header = both.out.find("\ntrial ");

@@ -206,7 +206,7 @@ TEST_CASE("report_html: is readable in a browser, wide and narrow, light and dar
     command.push_back(write_file(folder / (name + ".html"), apps::report_html(data)).string());
   }
   const auto outcome = run_to_end(command);
-  if (outcome.status == 2 || outcome.status == 127) LADDER_SKIP("no python3 or no Chromium");
+  if (outcome.status == 77 || outcome.status == 127) LADDER_SKIP("no python3 or no Chromium");
   INFO(outcome.out << outcome.err);
   CHECK(outcome.status == 0);
   CHECK(holds(outcome.out, " reports, 0 faults\n"));
@@ -250,7 +250,7 @@ TEST_CASE("report_check.py: finds the faults that it looks for", "[apps][slow]")
   add_page("fine.html", "<p>Fine.</p>", "");
   // One browser for all.
   const auto outcome = run_to_end(command);
-  if (outcome.status == 2 || outcome.status == 127) LADDER_SKIP("no python3 or no Chromium");
+  if (outcome.status == 77 || outcome.status == 127) LADDER_SKIP("no python3 or no Chromium");
   INFO(outcome.out << outcome.err);
   CHECK(outcome.status == 1);
   CHECK_FALSE(holds(outcome.out, "fine.html"));

@@ -90,7 +90,11 @@ TEST_CASE("ladder train: ranks train one network, and only the first writes and 
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const NoRanks none;
   const TemporaryFolder folder;
-  const auto first = launched(2, shared_training(folder / "first"));
+  const auto first = [&] {
+    // As inside of torchrun, whose ranks are others.
+    const Environment agent("TORCHELASTIC_USE_AGENT_STORE", "True");
+    return launched(2, shared_training(folder / "first"));
+  }();
   INFO(first.out << first.err);
   REQUIRE(first.status == 0);
   CHECK(first.err.empty());

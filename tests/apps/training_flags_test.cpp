@@ -298,7 +298,7 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "denoising cost that could rise).");
   CHECK(sentence({"--recipe", "mnist-100-bottom", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda at level 2 or above for --lambda-ramp but got none "
-        "(the ramp holds back these levels alone).");
+        "(the ramp holds back only these levels).");
   CHECK(sentence({"--recipe", "mnist-100-bottom", "--detach-targets"}) ==
         "expected a weight above 0 in --lambda after a layer for --detach-targets but got none (no "
         "cost has clean targets).");

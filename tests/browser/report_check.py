@@ -335,7 +335,7 @@ def main():
     program = arguments.browser or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         print(f"report_check: expected one of {', '.join(BROWSERS)} but found none.", file=sys.stderr)
-        return 2
+        return 77
     if arguments.screenshots:
         arguments.screenshots.mkdir(parents=True, exist_ok=True)
     browser = Browser(program)

@@ -71,13 +71,18 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program() {
-    if (!status_) {
-      send(SIGKILL);
+    if (running()) {
+      ::kill(pid_, SIGKILL);
       wait();
     }
   }
 
-  void send(int signal) const { ::kill(pid_, signal); }
+  /// Error: the program has ended, and its number may be that of another one.
+  void send(int signal) {
+    look(/*block=*/false);
+    if (status_) throw std::runtime_error("Program: expected a running program but it has ended");
+    ::kill(pid_, signal);
+  }
 
   /// The exit status, or minus the signal that ended it.
   int wait() {

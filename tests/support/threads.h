@@ -26,8 +26,8 @@ class ThreadsOfTest {
 };
 
 /// The number of threads that f starts with two threads of LibTorch's and of MKL's: OpenMP's, which
-/// keep the cores that the library's helpers need. Run f once before, so that the helpers are
-/// there.
+/// keep the cores that the library's helpers need. f runs twice and is counted the second time: the
+/// helpers, and the threads of autograd for each device, are there then.
 template <class F>
 ptrdiff_t threads_started_by(const F& f) {
   const auto count = [] {
@@ -38,6 +38,7 @@ ptrdiff_t threads_started_by(const F& f) {
   // OpenMP starts threads anew for each thread that calls it.
   std::thread([&] {
     const ThreadsOfTest two(2);
+    f();
     const auto before = count();
     f();
     started = count() - before;
