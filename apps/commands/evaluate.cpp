@@ -66,10 +66,11 @@ int evaluate_command(int argc, const char* const* argv) {
   }
   set_threads(flags.threads);
   const auto classifier = Classifier::load(model_path(flags.model));
-  const auto label = flags.label.empty() ? classifier.label() : flags.label;
+  auto label = flags.label.empty() ? classifier.label() : flags.label;
   auto read = flags_for(classifier, flags.read);
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
   auto samples = read_data(flags.data, read, label);
+  if (label.empty()) label = samples.label;  // arrays name theirs
   if (samples.shards) {
     const auto rows = samples.shards->labeled_rows();
     samples.table = samples.shards->table(rows);

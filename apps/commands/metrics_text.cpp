@@ -18,8 +18,17 @@ std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format("{:.3f}", *ratio) : std::string("-");
 }
 
+// At most `bytes` of a name, whole characters of UTF-8.
+std::string cut(const std::string& name, size_t bytes) {
+  size_t end = std::min(bytes, name.size());
+  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  return name.substr(0, end);
+}
+
 std::string short_name(const std::string& name) {
-  return name.size() <= kWidestName ? name : name.substr(0, kWidestName - 3) + "...";
+  return name.size() <= kWidestName ? name : cut(name, kWidestName - 3) + "...";
 }
 
 size_t name_width(const std::vector<std::string>& classes) {
@@ -33,7 +42,7 @@ std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::s
   const auto most = std::to_string(confusion.max().item<int64_t>()).size();
   const auto cell = std::max<size_t>(most, 4) + 2;
   std::string text = fmt::format("\nlabel (down) and prediction (across):\n{:<{}}", "", width);
-  for (const auto& name : classes) text += fmt::format("{:>{}}", name.substr(0, cell - 2), cell);
+  for (const auto& name : classes) text += fmt::format("{:>{}}", cut(name, cell - 2), cell);
   text += "\n";
   for (size_t i = 0; i < classes.size(); ++i) {
     text += fmt::format("{:<{}}", short_name(classes[i]), width);

@@ -16,11 +16,12 @@ bool has_arrow();
 /// decides which, not the name.
 ///
 /// Columns of integers, of floating numbers (16 to 64 bits), of bools (0 and 1) and of nulls become
-/// numbers, decimals too; texts and dictionaries of texts become texts. Nulls and NaN are missing.
+/// numbers, decimals too; texts and dictionaries of texts become texts, and so do dates and times
+/// ("2020-01-31"). Nulls and NaN are missing.
 ///
 /// Throws `c10::Error`, one sentence that names the file: a library built without Arrow (the
 /// sentence says how to build it), no file, another kind of file, what Arrow finds wrong with it,
-/// no rows, two columns of one name, a column of another type (lists, dates, binary data; it is
+/// no rows, two columns of one name, a column of another type (lists, binary data; it is
 /// named), an infinite number (with its row and column).
 ///
 ///     Table table = read_arrow("people.parquet");

@@ -150,7 +150,9 @@ TEST_CASE("read_arrow names what it refuses", "[data][python]") {
 import datetime
 save = lambda name, table: pq.write_table(table, f'{folder}/{name}')
 save('list', pa.table({'a': [1, 2], 'parts': [[1], [2, 3]]}))
-save('date', pa.table({'day': [datetime.date(2020, 1, 1)]}))
+save('date', pa.table({'day': [datetime.date(2020, 1, 1), None],
+                       'at': [datetime.datetime(2020, 1, 1, 12, 30), None]}))
+save('binary', pa.table({'raw': [b'1']}))
 save('twice', pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=['a', 'a']))
 save('empty', pa.table({'a': pa.array([], type=pa.int64())}))
 save('infinite', pa.table({'a': [1.0, 2.0, float('-inf')]}))
@@ -160,8 +162,12 @@ feather.write_feather(pa.table({'a': list(range(5000)), 't': ['x'] * 5000}), f'{
   CHECK(arrow_error(folder / "list") ==
         "read_arrow: expected columns of numbers or texts but got list<element: int64> in column "
         "'parts' in t (leave it out, or save it as numbers or texts).");
-  CHECK(arrow_error(folder / "date") ==
-        "read_arrow: expected columns of numbers or texts but got date32[day] in column 'day' in t "
+  const auto dates = read_arrow(folder / "date");  // texts, as in CSV files
+  CHECK(cell_text(dates.column("day"), 0) == "2020-01-01");
+  CHECK(cell_text(dates.column("day"), 1).empty());
+  CHECK(cell_text(dates.column("at"), 0).starts_with("2020-01-01 12:30:00"));
+  CHECK(arrow_error(folder / "binary") ==
+        "read_arrow: expected columns of numbers or texts but got binary in column 'raw' in t "
         "(leave it out, or save it as numbers or texts).");
   CHECK(arrow_error(folder / "twice") ==
         "read_arrow: expected different column names but got 'a' twice in t (rename one).");

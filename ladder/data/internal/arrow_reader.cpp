@@ -39,6 +39,20 @@ bool is_text(const arrow::DataType& type) {
   }
 }
 
+// Dates and times, which become texts as in CSV files.
+bool is_time(const arrow::DataType& type) {
+  switch (type.id()) {
+    case Type::DATE32:
+    case Type::DATE64:
+    case Type::TIME32:
+    case Type::TIME64:
+    case Type::TIMESTAMP:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_number(const arrow::DataType& type) {
   switch (type.id()) {
     case Type::NA:
@@ -127,6 +141,22 @@ void append_numbers(const arrow::Array& values, std::vector<double>& out) {
   }
 }
 
+void check(const arrow::Status& status) {
+  if (!status.ok()) {
+    std::string message = status.message();
+    while (!message.empty() && (message.back() == '.' || message.back() == '\n')) {
+      message.pop_back();
+    }
+    throw ArrowFault{"a whole file", "\"" + message + "\"", "save it again"};
+  }
+}
+
+template <typename Value>
+Value checked(arrow::Result<Value> result) {
+  check(result.status());
+  return std::move(result).ValueUnsafe();
+}
+
 // A column and the codes of its texts.
 struct ArrowColumn {
   Column column = {};
@@ -155,6 +185,12 @@ std::string_view text_at(const arrow::Array& values, int64_t i) {
 
 void append_texts(const arrow::Array& values, ArrowColumn& out) {
   auto& codes = out.column.codes;
+  if (is_time(*values.type())) {
+    for (int64_t i = 0; i < values.length(); ++i) {
+      codes.push_back(values.IsNull(i) ? -1 : out.code(checked(values.GetScalar(i))->ToString()));
+    }
+    return;
+  }
   if (values.type_id() != Type::DICTIONARY) {
     for (int64_t i = 0; i < values.length(); ++i) {
       codes.push_back(values.IsNull(i) ? -1 : out.code(text_at(values, i)));
@@ -177,22 +213,6 @@ void append_texts(const arrow::Array& values, ArrowColumn& out) {
     }
     codes.push_back(code);
   }
-}
-
-void check(const arrow::Status& status) {
-  if (!status.ok()) {
-    std::string message = status.message();
-    while (!message.empty() && (message.back() == '.' || message.back() == '\n')) {
-      message.pop_back();
-    }
-    throw ArrowFault{"a whole file", "\"" + message + "\"", "save it again"};
-  }
-}
-
-template <typename Value>
-Value checked(arrow::Result<Value> result) {
-  check(result.status());
-  return std::move(result).ValueUnsafe();
 }
 
 // Batches of a file, one after another.
@@ -240,7 +260,7 @@ void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t
     if (!names.insert(field->name()).second) {
       throw ArrowFault{"different column names", "'" + field->name() + "' twice", "rename one"};
     }
-    const bool text = is_text(*field->type());
+    const bool text = is_text(*field->type()) || is_time(*field->type());
     if (!text && !is_number(*field->type())) {
       throw ArrowFault{"columns of numbers or texts",
                        field->type()->ToString() + " in column '" + field->name() + "'",
