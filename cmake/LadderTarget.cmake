@@ -1,7 +1,3 @@
-if(NOT LADDER_OBJECTS_OF)
-  set(LADDER_OBJECTS_OF "$ENV{LADDER_OBJECTS_OF}")
-endif()
-
 # The precompiled torch/torch.h of all targets, made by one of its own so that it knows nothing of their
 # definitions: GCC takes it where there are more of them, but not where there are fewer.
 function(ladder_precompiled_target)
