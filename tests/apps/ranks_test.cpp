@@ -159,7 +159,11 @@ TEST_CASE("RankGroup: learns that a rank has ended, is dead or is silent", "[ran
 TEST_CASE("RankGroup: learns that a rank has ended before rank 0 started", "[ranks]") {
   const TemporaryFolder folder;
   std::thread second([&] { const RankGroup early({.rank = 1, .size = 2}, folder.path(), 60); });
-  while (!fs::exists(folder / ".ranks/rank-1")) std::this_thread::yield();
+  const auto begin = std::chrono::steady_clock::now();
+  while (!fs::exists(folder / ".ranks/rank-1") &&
+         std::chrono::steady_clock::now() - begin < std::chrono::seconds(30)) {
+    std::this_thread::yield();
+  }
   const auto start = std::chrono::steady_clock::now();
   RankGroup first({.rank = 0, .size = 2}, folder.path(), 60);
   const auto never = [] { return false; };

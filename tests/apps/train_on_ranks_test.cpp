@@ -158,7 +158,9 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
   for (const auto loss :
        {Loss{1, SIGKILL, 2}, Loss{1, SIGSTOP, 2}, Loss{0, SIGKILL, 2}, Loss{1, SIGKILL, 1}}) {
     const auto out = folder / ("lost-" + std::to_string(number));
-    const auto ranks = start_by_hand(2, shared_training(out, {"--rank-timeout=3"}));
+    // A rank that is killed is missed at once; one that hangs, after the timeout.
+    const auto timeout = loss.signal == SIGSTOP ? "--rank-timeout=8" : "--rank-timeout=60";
+    const auto ranks = start_by_hand(2, shared_training(out, {timeout}));
     // Some steps behind an evaluation.
     const int64_t evaluations = 2 + number++;
     REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= evaluations; }));
@@ -173,7 +175,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
     const auto self = "Communicator: rank " + std::to_string(1 - loss.rank) + " of 2 ";
     CHECK(text.starts_with(
         loss.signal == SIGSTOP
-            ? self + "expected an answer of another rank within 3 s but got none, after step "
+            ? self + "expected an answer of another rank within 8 s but got none, after step "
             : self + "lost its connection to another rank, which has ended, after step "));
     CHECK(text.ends_with(loss.rank == 1 ? ", which is saved (resume goes on)." : "."));
     if (loss.signal == SIGSTOP) {
@@ -212,14 +214,14 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   // A rank hangs, nearly always in an exchange of statistics, of which a step has many.
   const auto out = folder / "lost";
   const auto ranks =
-      start_by_hand(2, shared_training(out, {"--statistics=synchronised", "--rank-timeout=3"}));
+      start_by_hand(2, shared_training(out, {"--statistics=synchronised", "--rank-timeout=8"}));
   REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 2; }));
   ranks[1]->send(SIGSTOP);
   CHECK(ranks[0]->wait() == 1);
   const auto text = one_sentence("ladder", ranks[0]->err());
   INFO(text);
   CHECK(
-      text.starts_with("Communicator: rank 0 of 2 expected an answer of another rank within 3 s "
+      text.starts_with("Communicator: rank 0 of 2 expected an answer of another rank within 8 s "
                        "but got none, after step "));
   CHECK(text.ends_with(", which is saved (resume goes on)."));
   ranks[1]->send(SIGCONT);
