@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kShownProblems = 5;
+constexpr size_t kKindBytes = 8;  // that tell what a file is
 
 char one_character(const std::string& flag, const std::string& text) {
   if (text == "tab" || text == "\\t") return '\t';
@@ -78,24 +79,21 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
   rows = std::move(all);
 }
 
-// The first bytes of a file, none of a folder or a pipe.
-std::string head_of(const fs::path& path) {
+}  // namespace
+
+std::string head_of(const fs::path& path, size_t bytes) {
   std::error_code none;
-  std::string head;
-  if (!fs::is_regular_file(path, none)) return head;
-  constexpr size_t kBytes = 8;
-  head.resize(kBytes);
+  if (!fs::is_regular_file(path, none)) return {};
+  std::string head(bytes, '\0');
   std::ifstream in(path, std::ios::binary);
   in.read(head.data(), std::ssize(head));
   head.resize(static_cast<size_t>(in.gcount()));
   return head;
 }
 
-}  // namespace
-
 bool is_arrow_file(const fs::path& path) {
   const auto ending = path.extension().string();
-  const auto head = head_of(path);
+  const auto head = head_of(path, kKindBytes);
   return head.starts_with("PAR1") || head.starts_with("ARROW1") || head.starts_with("FEA1") ||
          ending == ".parquet" || ending == ".feather" || ending == ".arrow";
 }
@@ -103,7 +101,7 @@ bool is_arrow_file(const fs::path& path) {
 bool is_text_table(const fs::path& path) {
   std::error_code none;
   const auto ending = path.extension().string();
-  const auto head = head_of(path);
+  const auto head = head_of(path, kKindBytes);
   return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
          !head.starts_with("PK\3\4") && !head.starts_with("\x93NUMPY") && !is_arrow_file(path);
 }

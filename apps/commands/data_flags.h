@@ -21,6 +21,8 @@ struct DataFlags {
 /// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
+/// Return the first bytes of a file, at most `bytes`; none of a folder or a pipe.
+std::string head_of(const std::filesystem::path& path, size_t bytes);
 /// Return whether a file is one that Arrow reads, by its first bytes or by its name.
 bool is_arrow_file(const std::filesystem::path& path);
 /// Return whether a path is one that data::CsvReader takes, or refuses with a sentence.

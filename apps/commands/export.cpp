@@ -5,7 +5,6 @@
 #include <ladder/exports/python.h>
 #include <ladder/exports/weights.h>
 
-#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -72,14 +71,6 @@ ExportFiles files_of(const fs::path& out, const std::string& format) {
   if (format == "python") files.weights = fs::path(files.main).replace_extension(".pt");
   files.card = folder ? out / "MODEL.md" : fs::path(out).replace_extension(".md");
   return files;
-}
-
-std::string head_of(const fs::path& path, size_t bytes) {
-  std::string head(bytes, '\0');
-  std::ifstream in(path, std::ios::binary);
-  in.read(head.data(), std::ssize(head));
-  head.resize(static_cast<size_t>(in.gcount()));
-  return head;
 }
 
 // What is written beside the file that was asked for replaces nothing but an earlier export.
