@@ -43,9 +43,7 @@ CommandLine convert_line(ConvertFlags& flags) {
   line.flag("label", "COL", "column of the labels (NPZ: the labels it has; none: rows to predict)",
             [&](const auto&, const auto& text) { flags.shards.label = text; });
   line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
-            [&](const auto&, const auto& text) {
-              for (auto& word : parse_words(text)) flags.shards.except.push_back(std::move(word));
-            });
+            [&](const auto&, const auto& text) { append_words(text, flags.shards.except); });
   line.integer("rows", "rows in a shard (4000000)", flags.shards.rows_per_shard, 1);
   add_data_flags(line, flags.read);
   line.toggle("quiet", "print nothing", flags.quiet);

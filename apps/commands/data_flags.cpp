@@ -12,6 +12,7 @@
 #include <map>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 namespace ladder::apps {
 namespace {
@@ -79,7 +80,16 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
   rows = std::move(all);
 }
 
+bool is_arrow_kind(const std::string& head, const std::string& ending) {
+  return head.starts_with("PAR1") || head.starts_with("ARROW1") || head.starts_with("FEA1") ||
+         ending == ".parquet" || ending == ".feather" || ending == ".arrow";
+}
+
 }  // namespace
+
+void append_words(const std::string& text, std::vector<std::string>& words) {
+  for (auto& word : parse_words(text)) words.push_back(std::move(word));
+}
 
 std::string head_of(const fs::path& path, size_t bytes) {
   std::error_code none;
@@ -92,10 +102,7 @@ std::string head_of(const fs::path& path, size_t bytes) {
 }
 
 bool is_arrow_file(const fs::path& path) {
-  const auto ending = path.extension().string();
-  const auto head = head_of(path, kKindBytes);
-  return head.starts_with("PAR1") || head.starts_with("ARROW1") || head.starts_with("FEA1") ||
-         ending == ".parquet" || ending == ".feather" || ending == ".arrow";
+  return is_arrow_kind(head_of(path, kKindBytes), path.extension().string());
 }
 
 bool is_text_table(const fs::path& path) {
@@ -103,7 +110,8 @@ bool is_text_table(const fs::path& path) {
   const auto ending = path.extension().string();
   const auto head = head_of(path, kKindBytes);
   return !fs::is_directory(path, none) && ending != ".npz" && ending != ".npy" &&
-         !head.starts_with("PK\3\4") && !head.starts_with("\x93NUMPY") && !is_arrow_file(path);
+         !head.starts_with("PK\3\4") && !head.starts_with("\x93NUMPY") &&
+         !is_arrow_kind(head, ending);
 }
 
 void add_data_flags(CommandLine& line, DataFlags& flags) {
@@ -120,9 +128,7 @@ void add_data_flags(CommandLine& line, DataFlags& flags) {
   line.flag("missing", "TEXT,...", "cells without a value (also empty, NA, NaN, ?)",
             [&](const auto&, const auto& text) { add_missing(flags, parse_words(text)); });
   line.flag("text-columns", "COL,...", "columns of numbers to read as texts",
-            [&](const auto&, const auto& text) {
-              for (auto& word : parse_words(text)) csv.text_columns.push_back(std::move(word));
-            });
+            [&](const auto&, const auto& text) { append_words(text, csv.text_columns); });
   line.flag("size", "HxW", "height and width that images are brought to",
             [&](const std::string& flag, const std::string& text) {
               const auto cross = text.find('x');

@@ -21,6 +21,9 @@ struct DataFlags {
 /// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
+/// Append the words of a flag's text, for a flag that may be given several times.
+void append_words(const std::string& text, std::vector<std::string>& words);
+
 /// Return the first bytes of a file, at most `bytes`; none of a folder or a pipe.
 std::string head_of(const std::filesystem::path& path, size_t bytes);
 /// Return whether a file is one that Arrow reads, by its first bytes or by its name.

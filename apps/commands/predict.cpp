@@ -130,7 +130,8 @@ class Answers {
 constexpr double kMostOfDouble = 9007199254740992;  // 2^53
 constexpr double kMostOfFloat = 16777216;           // 2^24
 
-// The texts of the column `id`, none without one. Error: numbers too large to be told apart.
+// Return the texts of the column `id`, nothing if no column is named. Error: numbers that are too
+// large to tell apart.
 std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
                                 double most = kMostOfDouble) {
   std::vector<std::string> ids;
@@ -220,8 +221,8 @@ int predict_command(int argc, const char* const* argv) {
   set_threads(flags.threads);
   const auto classifier = Classifier::load(model);
   auto read = flags_for(classifier, flags.read);
-  read.read.csv.other_kind = data::ColumnKind::kText;  // columns that no feature needs
-  // (An --id that is no feature too is one of them: it is copied as it is written.)
+  // Columns that no feature needs, --id among them, are copied as they are written.
+  read.read.csv.other_kind = data::ColumnKind::kText;
   if (flags.data == "-") {
     // std::cin gives a line at a time while it is tied to C's streams.
     data::CsvReader reader("/dev/stdin", read.read.csv);

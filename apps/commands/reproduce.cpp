@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "apps/commands/commands.h"
 #include "apps/support/child_process.h"
@@ -164,10 +163,7 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const run
   if (flags.data_dir) {
     command.insert(command.end(), {"--data-dir", flags.data_dir->string()});
   }
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
-  const auto threads = flags.threads > 0 ? flags.threads
-                       : flags.jobs > 1  ? std::max<int64_t>(1, cores / flags.jobs)
-                                         : 0;
+  const auto threads = flags.threads > 0 ? flags.threads : threads_of_run(flags.jobs);
   if (threads > 0) {
     command.insert(command.end(), {"--threads", std::to_string(threads)});
   }

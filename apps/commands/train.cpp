@@ -134,9 +134,7 @@ CommandLine train_line(TrainFlags& flags) {
   line.flag("test", "DATA", "rows to measure the final error on; never trained on",
             [&](const auto&, const auto& text) { flags.test = text; });
   line.flag("ignore", "COL,...", "columns that are not used, such as identifiers",
-            [&](const auto&, const auto& text) {
-              for (auto& word : parse_words(text)) flags.ignore.push_back(std::move(word));
-            });
+            [&](const auto&, const auto& text) { append_words(text, flags.ignore); });
   line.flag("out", "RUN", "folder of the run (runs/NAME of DATA)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
   line.toggle("resume", "continue the run in RUN, or start it", flags.options.resume);
@@ -162,8 +160,7 @@ CommandLine train_line(TrainFlags& flags) {
 // Whether both paths name one file or folder.
 bool is_same_source(const fs::path& a, const fs::path& b) {
   std::error_code none;
-  return fs::exists(a, none) && fs::equivalent(a, b, none) &&
-         (fs::is_regular_file(a, none) || fs::is_directory(a, none));
+  return (fs::is_regular_file(a, none) || fs::is_directory(a, none)) && fs::equivalent(a, b, none);
 }
 
 void check(const TrainFlags& flags) {

@@ -12,7 +12,6 @@
 #include <numeric>
 #include <optional>
 #include <string_view>
-#include <thread>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/train_request.h"
@@ -286,9 +285,7 @@ class Tuner {
         }
         if (flags_.jobs > 1 && !given(given_, "threads") &&
             std::getenv("OMP_NUM_THREADS") == nullptr) {
-          const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
-          const auto threads = std::max<int64_t>(1, cores / flags_.jobs);
-          command.insert(command.end(), {"--threads", std::to_string(threads)});
+          command.insert(command.end(), {"--threads", std::to_string(threads_of_run(flags_.jobs))});
         }
         command.insert(command.end(), {"--epochs", std::to_string(rung.epochs), "--seed", seed,
                                        "--no-baseline", "--no-report", "--quiet", "--resume",

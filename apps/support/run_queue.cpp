@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -89,6 +90,11 @@ void settle_end(const Running& running, int status, const QueueOptions& options)
 }
 
 }  // namespace
+
+int64_t threads_of_run(int64_t jobs) {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  return jobs > 1 ? std::max<int64_t>(1, cores / jobs) : 0;
+}
 
 QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& options) {
   constexpr auto kPause = std::chrono::milliseconds(20);

@@ -26,6 +26,10 @@ struct QueueOptions {
 
 enum class QueueEnd { kAllEnded, kStopped };
 
+/// Return the CPU threads that each of `jobs` runs at the same time takes: an equal share of the
+/// cores, at least 1. 0, all of them, for one run at a time.
+int64_t threads_of_run(int64_t jobs);
+
 /// Start the runs in their order. What a run prints is appended to run.log in its folder. A run
 /// that fails leaves its status and its last line there (see runs::record_failure), and the others
 /// go on. A run that someone else interrupts stays unfinished, and a folder in which another

@@ -94,7 +94,7 @@ Samples table_samples(Table table, const fs::path& path, const ReadOptions& opti
   return samples;
 }
 
-// What a CSV file is told while it is read, a table of another kind is told afterwards.
+// Apply `missing` and `text_columns` to a table of another kind; read_csv applies them itself.
 Samples typed_samples(Table table, const fs::path& path, const ReadOptions& options) {
   if (!options.csv.missing.empty()) mark_missing(table, options.csv.missing);
   for (const auto& name : options.csv.text_columns) {

@@ -421,42 +421,29 @@ TEST_CASE("denoise runs on devices without kernels", "[ops]") {
   CHECK(result.cost.dim() == 0);
 }
 
-TEST_CASE("denoise called by name names a number that is no combinator", "[ops]") {
+namespace {
+
+void denoise_by_name(const torch::Tensor& z, const torch::Tensor& u, const torch::Tensor& weight,
+                     int64_t combinator) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::denoise", "");
+  torch::jit::Stack stack = {z,     u,   weight,        combinator,    std::vector<int64_t>{},
+                             false, 0.1, c10::IValue(), c10::IValue(), c10::IValue()};
+  op.callBoxed(stack);
+}
+
+}  // namespace
+
+TEST_CASE("denoise called by name names a number that is no combinator", "[ops]") {
   const auto u = torch::ones({2, 3});
-  torch::jit::Stack stack = {u,
-                             u,
-                             torch::ones({10, 3}),
-                             4,
-                             std::vector<int64_t>{},
-                             false,
-                             0.1,
-                             c10::IValue(),
-                             c10::IValue(),
-                             c10::IValue()};
-  CHECK_THROWS_WITH(op.callBoxed(stack),
+  CHECK_THROWS_WITH(denoise_by_name(u, u, torch::ones({10, 3}), 4),
                     Catch::Contains("denoise: expected a combinator from 0 (Gaussian) to 3 "
                                     "(perceptron) but got 4."));
 }
 
 TEST_CASE("denoise called by name checks its operands", "[ops]") {
-  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("ladder::denoise", "");
   const auto u = torch::ones({2, 3});
-  const auto call = [&](const torch::Tensor& z, const torch::Tensor& weight) {
-    torch::jit::Stack stack = {z,
-                               u,
-                               weight,
-                               0,
-                               std::vector<int64_t>{},
-                               false,
-                               0.1,
-                               c10::IValue(),
-                               c10::IValue(),
-                               c10::IValue()};
-    op.callBoxed(stack);
-  };
-  CHECK_THROWS_WITH(call(u, torch::ones({9, 3})),
+  CHECK_THROWS_WITH(denoise_by_name(u, u, torch::ones({9, 3}), 0),
                     Catch::Contains("denoise: expected weight [10, 3] but got [9, 3]."));
-  CHECK_THROWS_WITH(call(torch::ones({2, 4}), torch::ones({10, 3})),
+  CHECK_THROWS_WITH(denoise_by_name(torch::ones({2, 4}), u, torch::ones({10, 3}), 0),
                     Catch::Contains("denoise: expected z_noisy of u's shape [2, 3]"));
 }

@@ -505,7 +505,7 @@ TEST_CASE("normalise of no columns is empty", "[ops]") {
   CHECK(result.mean.sizes() == at::IntArrayRef({1, 0}));
 }
 
-TEST_CASE("normalise returns statistics of its own, and notices changes of its results",
+TEST_CASE("normalise copies stored statistics, and backward refuses results that were changed",
           "[ops][grad]") {
   const auto mean = torch::zeros({3}), std = torch::ones({3});
   const auto x = torch::randn({4, 3}).requires_grad_();

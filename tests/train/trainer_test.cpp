@@ -756,7 +756,7 @@ TEST_CASE_METHOD(OneThread, "Trainers in threads end as alone", "[train]") {
   for (size_t i = 0; i < plans.size(); ++i) require_same_network(*nets[i], *alone[i]);
 }
 
-TEST_CASE_METHOD(OneThread, "Trainer: a start draws an order and a noise of its own", "[train]") {
+TEST_CASE_METHOD(OneThread, "Trainer: each start draws another order and noise", "[train]") {
   CHECK(start_seed(7, 1) == 7);
   CHECK(start_seed(7, 2) != 7);
   CHECK(start_seed(7, 2) != start_seed(7, 3));

@@ -5,9 +5,9 @@
 
 namespace ladder::ops {
 
-/// Rows [begin, begin + count) of a contiguous tensor as a tensor of their own, so that an
-/// operator may return several of them and each gets a gradient of its own size. A change in place
-/// counts as one of `dense`, so that autograd refuses a backward pass which needs the old values.
+/// Return rows [begin, begin + count) of a contiguous tensor as a separate tensor: an operator can
+/// return several, and each gets a gradient of its own size. Changing one in place counts as
+/// changing `dense`: autograd refuses a backward pass that needs the old values.
 inline at::Tensor alias_rows(const at::Tensor& dense, int64_t begin, int64_t count) {
   auto sizes = dense.sizes().vec();
   const auto row = dense.stride(0);
