@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/neighbours.h>
+#include <ladder/data/sampler.h>
 #include <ladder/data/split.h>
 #include <ladder/train/agreed_labels.h>
 #include <ladder/train/clean_features.h>
@@ -73,6 +74,15 @@ JudgedRows judged_rows(const runs::RunConfig& config, const data::TrainTest& ima
                         .validation;
   return {"validation", data::to_unit_float(train.inputs.index_select(0, rows)).flatten(1),
           train.labels.index_select(0, rows)};
+}
+
+// The labels that the run read, of the first `count` training images; -1 for the others.
+torch::Tensor known_labels(const runs::RunConfig& config, const data::Dataset& train,
+                           int64_t count) {
+  const auto labeled =
+      data::make_split(train.labels, train.classes, apps::split_options(config, *config.seed))
+          .labeled;
+  return data::known_labels({.labels = train.labels, .labeled = labeled}).narrow(0, 0, count);
 }
 
 double error_percent(const torch::Tensor& classes, const torch::Tensor& labels) {
@@ -219,7 +229,7 @@ int run(int argc, char** argv) {
     }
     const auto signs = train::run_signs(net, x);
     const auto seen = train::clean_features(net, x);
-    const auto lost = apps::all_lost(seen, nearest);
+    const auto lost = apps::all_lost(seen, nearest, known_labels(config, images->train, x.size(0)));
     if (levels) {
       constexpr int64_t kRows = 1000;
       level_tables +=

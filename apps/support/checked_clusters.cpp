@@ -1,6 +1,7 @@
 #include "apps/support/checked_clusters.h"
 
 #include <fmt/format.h>
+#include <ladder/data/better_borders.h>
 #include <ladder/io/text_file.h>
 
 #include <nlohmann/json.hpp>
@@ -13,20 +14,23 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostLost = 0.5;     // rows of a good run in lost clusters [%]
+constexpr double kMostLost = 1;       // rows of a good run in lost clusters [%]
 constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
 
 double share(const CheckedClusters& checked) {
   return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
 }
 
-// Features are right more often, and inputs see clusters that are larger than a group.
+// Features are right more often, inputs see clusters that are larger than a group, and borders what
+// is larger than a cluster.
 torch::Tensor lost_rows(const train::CleanFeatures& seen, const torch::Tensor& neighbours,
-                        int64_t small_groups) {
+                        const torch::Tensor& labels, int64_t small_groups) {
+  const auto by_borders = data::better_borders(neighbours, seen.classes, labels);
   const auto by_features = train::clusters_lost_by_features(seen.features, seen.classes);
   const auto by_inputs =
       train::lost_clusters(seen.features, seen.classes, neighbours, {.small_groups = small_groups});
-  return torch::where(by_features.ge(0), by_features, by_inputs);
+  const auto by_clusters = torch::where(by_features.ge(0), by_features, by_inputs);
+  return torch::where(by_borders.ge(0), by_borders, by_clusters);
 }
 
 }  // namespace
@@ -40,15 +44,17 @@ int64_t CheckedClusters::lost() const {
 bool CheckedClusters::looks_left() const { return share(*this) > kMostLost; }
 
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
-                                              const torch::Tensor& neighbours) {
+                                              const torch::Tensor& neighbours,
+                                              const torch::Tensor& labels) {
   const auto rows = seen.classes.numel();
   if (rows < kLeastCheckedRows) return {};
-  const auto lost = lost_rows(seen, neighbours, /*small_groups=*/0);
+  const auto lost = lost_rows(seen, neighbours, labels, /*small_groups=*/0);
   return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
 }
 
-torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours) {
-  return lost_rows(seen, neighbours, kSmallGroups);
+torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours,
+                       const torch::Tensor& labels) {
+  return lost_rows(seen, neighbours, labels, kSmallGroups);
 }
 
 void doubt_lost(const torch::Tensor& probabilities, const torch::Tensor& rows,

@@ -16,27 +16,30 @@ namespace ladder::apps {
 /// Training rows that are needed: few rows lie too far from each other.
 inline constexpr int64_t kLeastCheckedRows = 1000;
 
-/// What train::clusters_lost_by_features says of the training rows, and of those that it leaves
-/// where they are train::lost_clusters.
+/// What data::better_borders says of the training rows, of those that it leaves where they are
+/// train::clusters_lost_by_features, and of the others train::lost_clusters.
 struct CheckedClusters {
   int64_t rows = 0;                            ///< that were looked at
   std::vector<train::ClusterMove> moves = {};  ///< clusters that belong to another class
 
   int64_t lost() const;  ///< rows of these clusters
-  /// True for more than .5 % of the rows. Good runs of mnist-100-fast have 0 to .3 %, runs that are
-  /// left behind 1.4 % and more (docs/runs-left-behind.md).
+  /// True for more than 1 % of the rows. Good runs have 0 to .8 %, runs that are left behind 1.4 %
+  /// and more (docs/runs-left-behind.md).
   bool looks_left() const;
 };
 
 /// Check the clusters of rows whose classes and features are `seen`; `neighbours` int64 [n, k] as
-/// data::nearest_neighbours returns them. None for fewer than kLeastCheckedRows rows.
+/// data::nearest_neighbours returns them, `labels` int64 [n], -1 for a row whose label the run did
+/// not read. None for fewer than kLeastCheckedRows rows.
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
-                                              const torch::Tensor& neighbours);
+                                              const torch::Tensor& neighbours,
+                                              const torch::Tensor& labels);
 
 /// Return the class that the cluster of each row belongs to, or -1 where that is the one it has: as
 /// check_clusters looks, and for small clusters as well (LostClusterOptions::small_groups), which
 /// takes longer.
-torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours);
+torch::Tensor all_lost(const train::CleanFeatures& seen, const torch::Tensor& neighbours,
+                       const torch::Tensor& labels);
 
 /// Set the probabilities of rows in lost clusters to 0, so that nobody takes them for labels.
 /// `probabilities`: [n, classes], changed in place; `rows`: the rows of it that were looked at,

@@ -53,9 +53,13 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
 // Check the clusters of a run that has ended; keep what is found in its folder.
 void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder& net,
                   const fs::path& folder, SeedResult& run) {
+  const auto& config = run.config;
   const auto& rows = placed.train_inputs;
   if (!clusters_tell(experiment, net, rows.size(0))) return;
-  run.clusters = check_clusters(train::clean_features(net, rows), placed.near->get());
+  const auto labeled = split_rows(experiment, config, config.seed.value()).labeled;
+  const auto labels = data::known_labels(
+      {.labels = placed.train_labels, .labeled = labeled.to(placed.train_labels.device())});
+  run.clusters = check_clusters(train::clean_features(net, rows), placed.near->get(), labels);
   if (run.clusters) write_checked_clusters(folder, *run.clusters);
 }
 

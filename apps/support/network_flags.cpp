@@ -155,6 +155,7 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
   needs_unlabeled("--mutual-information", config.pieces.mutual_information);
   needs_unlabeled("--neighbours", config.pieces.neighbours);
   needs_unlabeled("--repair", config.pieces.repair);
+  needs_unlabeled("--border-repair", config.pieces.border_repair);
   needs_unlabeled("--feature-repair", config.pieces.feature_repair);
   needs_unlabeled("--feature-labels", config.pieces.feature_labels);
   needs_unlabeled("--imsat", config.pieces.imsat);

@@ -203,8 +203,7 @@ torch::Tensor guess_classes(const data::SemiData& rows, data::SharedNeighbours& 
                             int64_t classes, ProgressLine& line) {
   line.print(fmt::format("spreading {} labels over {} rows", rows.labeled.numel(),
                          rows.unlabeled.numel()));
-  auto labels = torch::full_like(rows.labels, -1);
-  labels.index_copy_(0, rows.labeled, rows.labels.index_select(0, rows.labeled));
+  auto labels = data::known_labels(rows);
   const auto guess =
       data::spread_labels(rows.inputs.index_select(0, rows.unlabeled), near.get(),
                           labels.index_select(0, rows.unlabeled), {.classes = classes});

@@ -30,14 +30,19 @@ namespace {
 
 // The unlabeled rows of a run, and their neighbours.
 struct UnlabeledRows {
-  torch::Tensor rows;  // int64, on the CPU
+  torch::Tensor rows;    // int64, on the CPU
+  torch::Tensor labels;  // int64, -1 for those of other rows than the labeled ones
   std::shared_ptr<data::SharedNeighbours> near;
 };
 
 UnlabeledRows unlabeled_rows(const Experiment& experiment, const PlacedData& placed,
                              const TrainingFlags& flags, uint64_t seed) {
-  const auto rows = split_rows(experiment, flags.config, seed).unlabeled;
-  return {.rows = rows, .near = near_unlabeled(placed, flags.config, rows)};
+  const auto split = split_rows(experiment, flags.config, seed);
+  const auto labels =
+      data::known_labels({.labels = experiment.data.train.labels, .labeled = split.labeled});
+  return {.rows = split.unlabeled,
+          .labels = labels.index_select(0, split.unlabeled),
+          .near = near_unlabeled(placed, flags.config, split.unlabeled)};
 }
 
 // The probabilities of a teacher for all rows of `inputs`, on the CPU. Where near rows share their
@@ -49,7 +54,7 @@ torch::Tensor told_by(Ladder& teacher, const torch::Tensor& inputs, const Unlabe
   auto told = train::probabilities(teacher, inputs).cpu();
   if (!clusters_tell(experiment, teacher, unlabeled.rows.numel())) return told;
   const auto seen = train::clean_features(teacher, inputs, unlabeled.rows.to(inputs.device()));
-  const auto lost = all_lost(seen, unlabeled.near->get()).cpu();
+  const auto lost = all_lost(seen, unlabeled.near->get(), unlabeled.labels).cpu();
   doubt_lost(told, unlabeled.rows, lost);
   const auto moves = moves_text(train::cluster_moves(seen.classes.cpu(), lost));
   if (!moves.empty()) {

@@ -95,6 +95,10 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               "weight of a cost that moves clusters whose neighbours are of another class into "
               "that class",
               config.pieces.repair);
+  line.number("border-repair", "WEIGHT",
+              "weight of a cost that moves the border between two classes to where few rows are "
+              "near each other across it, at .1 and .2 of the run",
+              config.pieces.border_repair);
   line.number("feature-repair", "WEIGHT",
               "weight of a cost that moves clusters into the class of the rows that are nearest to "
               "them in features, at .9 of the run",

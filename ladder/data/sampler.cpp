@@ -47,6 +47,12 @@ torch::Tensor checked_rows(const char* name, const torch::Tensor& rows, int64_t 
 
 }  // namespace
 
+torch::Tensor known_labels(const SemiData& data) {
+  auto known = torch::full_like(data.labels, -1);
+  if (!data.labeled.defined()) return known;
+  return known.index_copy_(0, data.labeled, data.labels.index_select(0, data.labeled));
+}
+
 SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     : source_(std::move(data.source)),
       placed_(data.placed),

@@ -40,6 +40,10 @@ struct SemiData {
   BlockSizes blocks = {};
 };
 
+/// Return the label of each row of `inputs` that a run may read, int64 [rows], and -1 for the
+/// others. Rows in memory only.
+torch::Tensor known_labels(const SemiData& data);
+
 /// Batch sizes and seed of a `SemiSampler`.
 struct SamplerOptions {
   /// 0: supervised training, `x_unlabeled` undefined.

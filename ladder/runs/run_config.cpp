@@ -6,6 +6,7 @@
 #include <ladder/io/internal/beginning.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
+#include <ladder/train/pieces/border_repair.h>
 #include <ladder/train/pieces/cluster_repair.h>
 #include <ladder/train/pieces/early_labels.h>
 #include <ladder/train/pieces/feature_labels.h>
@@ -90,6 +91,7 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("spread", Role::kExperiment, config.pieces.spread);
   visit("neighbours", Role::kExperiment, config.pieces.neighbours);
   visit("repair", Role::kExperiment, config.pieces.repair);
+  visit("border_repair", Role::kExperiment, config.pieces.border_repair);
   visit("feature_repair", Role::kExperiment, config.pieces.feature_repair);
   visit("feature_labels", Role::kExperiment, config.pieces.feature_labels);
   visit("imsat", Role::kExperiment, config.pieces.imsat);
@@ -452,6 +454,14 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
                                             .near = parts.near,
                                             .device = config.device,
                                             .on_look = parts.on_look}));
+  }
+  if (config.pieces.border_repair > 0) {
+    pieces.push_back(train::border_repair(net, rows.inputs, data::known_labels(rows),
+                                          rows.unlabeled,
+                                          {.weight = config.pieces.border_repair,
+                                           .near = parts.near,
+                                           .device = config.device,
+                                           .on_look = parts.on_look}));
   }
   if (config.pieces.feature_repair > 0) {
     pieces.push_back(train::feature_repair(net, rows.inputs, rows.unlabeled,

@@ -113,7 +113,7 @@ struct ObjectiveParts {
   /// Neighbours of the unlabeled rows; none: each piece that needs them finds its own.
   std::shared_ptr<data::SharedNeighbours> near = {};
   std::function<torch::Tensor()> guess = {};  ///< of train::early_labels
-  /// Of train::cluster_repair and train::feature_repair.
+  /// Of train::cluster_repair, border_repair and feature_repair.
   std::function<void(const train::ClusterLook&)> on_look = {};
   std::function<void(const train::FeatureLook&)> on_feature_look = {};  ///< of feature_labels
 };

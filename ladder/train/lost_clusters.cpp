@@ -10,6 +10,7 @@
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
+#include "ladder/data/internal/row_checks.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/train/internal/feature_checks.h"
 #include "ladder/train/internal/k_means.h"
@@ -37,14 +38,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
   check_classes("lost_clusters", classes);
   const auto n = classes.size(0);
   check_features("lost_clusters", features, n);
-  TORCH_CHECK(neighbours.defined() && neighbours.dim() == 2 && neighbours.size(0) == n &&
-                  neighbours.size(1) > 0 && neighbours.scalar_type() == at::kLong,
-              "lost_clusters: expected int64 neighbours [", n, ", k] but got ",
-              shape_text(neighbours), ".");
-  const auto [lowest, highest] = neighbours.aminmax();
-  TORCH_CHECK(lowest.item<int64_t>() >= 0 && highest.item<int64_t>() < n,
-              "lost_clusters: expected neighbours in 0..", n - 1, " but got ",
-              lowest.item<int64_t>() < 0 ? lowest.item<int64_t>() : highest.item<int64_t>(), ".");
+  data::check_neighbours("lost_clusters", neighbours, n);
   check_splits("lost_clusters", options.groups, options.splits, options.least_rows);
   TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
               "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",

@@ -18,6 +18,7 @@ namespace {
 struct Rows {
   train::CleanFeatures seen;
   torch::Tensor neighbours;
+  torch::Tensor labels;  // of the first row and the last one
 };
 
 Rows rows_with_lost(int64_t lost) {
@@ -32,17 +33,21 @@ Rows rows_with_lost(int64_t lost) {
   const auto far = spiral(600) + torch::tensor({100.F, 0.F});
   auto features = near.clone();
   features.narrow(0, 500 - lost, lost) += torch::tensor({50.F, 50.F});
+  auto labels = torch::full({1100}, -1, torch::kInt64);
+  labels[0] = 0;
+  labels[1099] = 1;
   return {.seen = {.classes = torch::cat({torch::zeros({500 - lost}, torch::kInt64),
                                           torch::ones({600 + lost}, torch::kInt64)}),
                    .features = {torch::cat({features, far})}},
-          .neighbours = data::nearest_neighbours(torch::cat({near, far}))};
+          .neighbours = data::nearest_neighbours(torch::cat({near, far})),
+          .labels = labels};
 }
 
 }  // namespace
 
 TEST_CASE("check_clusters finds a run that put a cluster into the wrong class", "[apps]") {
   const auto rows = rows_with_lost(30);
-  const auto checked = check_clusters(rows.seen, rows.neighbours);
+  const auto checked = check_clusters(rows.seen, rows.neighbours, rows.labels);
   REQUIRE(checked);
   REQUIRE(checked->rows == 1100);
   REQUIRE(checked->moves.size() == 1);
@@ -54,7 +59,7 @@ TEST_CASE("check_clusters finds a run that put a cluster into the wrong class", 
           "seed 3 looks left behind: 30 of 1100 training rows (2.73 %) lie in clusters of another "
           "class, 30 rows from 1 to 0");
   const auto good = rows_with_lost(0);
-  const auto none = check_clusters(good.seen, good.neighbours);
+  const auto none = check_clusters(good.seen, good.neighbours, good.labels);
   REQUIRE(none);
   REQUIRE(none->moves.empty());
   REQUIRE_FALSE(none->looks_left());
@@ -65,12 +70,13 @@ TEST_CASE("check_clusters says nothing of few rows", "[apps]") {
   const auto seen = rows_with_lost(0).seen;
   const train::CleanFeatures few = {.classes = seen.classes.narrow(0, 0, 900),
                                     .features = {seen.features[0].narrow(0, 0, 900)}};
-  REQUIRE_FALSE(check_clusters(few, data::nearest_neighbours(few.features[0])));
+  REQUIRE_FALSE(check_clusters(few, data::nearest_neighbours(few.features[0]),
+                               torch::full({900}, -1, torch::kInt64)));
 }
 
 TEST_CASE("doubt_lost leaves the rows of lost clusters without labels", "[apps]") {
   const auto rows = rows_with_lost(30);
-  const auto lost = all_lost(rows.seen, rows.neighbours);
+  const auto lost = all_lost(rows.seen, rows.neighbours, rows.labels);
   auto right = torch::full({1100}, -1, torch::kInt64);
   right.narrow(0, 470, 30).zero_();
   REQUIRE(lost.equal(right));

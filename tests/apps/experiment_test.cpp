@@ -79,6 +79,7 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
                          {"spread", 1.0},
                          {"neighbours", 0.0},
                          {"repair", 0.0},
+                         {"border_repair", 0.0},
                          {"feature_repair", 0.0},
                          {"feature_labels", 0.0},
                          {"imsat", 0.0},
@@ -445,6 +446,20 @@ TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
   }
   const auto last = lines_of(file_bytes(place.file("run", "metrics.jsonl"))).back();
   CHECK(nlohmann::json::parse(last).at("others").at("cluster repair") == 0.0);
+}
+
+TEST_CASE("ladder-mnist: --border-repair looks for better borders twice, early", "[cli]") {
+  const MnistPlace place;
+  const auto told = place.run("run", {"--border-repair=1", "--epochs=10"});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  CHECK(place.read("run", "config.json").at("border_repair") == 1.0);
+  for (const char* const look : {"after epoch 1", "after epoch 2"}) {
+    CHECK(told.out.find(look) != std::string::npos);
+  }
+  CHECK(told.out.find("after epoch 3") == std::string::npos);
+  const auto first = lines_of(file_bytes(place.file("run", "metrics.jsonl"))).front();
+  CHECK(nlohmann::json::parse(first).at("others").contains("border repair"));
 }
 
 TEST_CASE("ladder-mnist: --feature-repair looks for clusters once, late", "[cli]") {

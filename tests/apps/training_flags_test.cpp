@@ -274,6 +274,9 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--lambda", "none", "--repair", "1"}) ==
         "expected a weight above 0 in --lambda for --repair but got none (a baseline reads no "
         "unlabeled rows).");
+  CHECK(sentence({"--lambda", "none", "--border-repair", "1"}) ==
+        "expected a weight above 0 in --lambda for --border-repair but got none (a baseline reads "
+        "no unlabeled rows).");
   CHECK(sentence({"--lambda", "none", "--feature-repair", "1"}) ==
         "expected a weight above 0 in --lambda for --feature-repair but got none (a baseline reads "
         "no unlabeled rows).");

@@ -9,6 +9,7 @@
 
 using ladder::data::check_finite;
 using ladder::data::check_labels;
+using ladder::data::check_neighbours;
 using ladder::testing::error_text;
 
 TEST_CASE("check_labels names the range and the first row outside of it", "[data]") {
@@ -55,4 +56,19 @@ TEST_CASE("check_finite names the first row and column that is not", "[data]") {
                 "X: expected maps to hold finite numbers but got inf in row 2, column [1, 4, 3]."));
   CHECK(error_text([&] { check_finite("X", "maps", maps.to(torch::kUInt8)); }) == "(no error)");
   CHECK(error_text([&] { check_finite("X", "none", torch::empty({0, 3})); }) == "(no error)");
+}
+
+TEST_CASE("check_neighbours names the rows that there are", "[data]") {
+  const auto near = torch::tensor({{1, 2}, {0, 2}, {1, 0}}, torch::kInt64);
+  CHECK(error_text([&] { check_neighbours("X", near, 3); }) == "(no error)");
+  CHECK(error_text([&] { check_neighbours("X", near, 4); }) ==
+        "X: expected int64 neighbours [4, k] but got Long [3, 2].");
+  CHECK(error_text([&] { check_neighbours("X", near.to(torch::kFloat), 3); }) ==
+        "X: expected int64 neighbours [3, k] but got Float [3, 2].");
+  CHECK(error_text([&] { check_neighbours("X", near.narrow(1, 0, 0), 3); }) ==
+        "X: expected int64 neighbours [3, k] but got Long [3, 0].");
+  CHECK(error_text([&] { check_neighbours("X", near + 1, 3); }) ==
+        "X: expected neighbours in 0..2 but got 3.");
+  CHECK(error_text([&] { check_neighbours("X", near - 1, 3); }) ==
+        "X: expected neighbours in 0..2 but got -1.");
 }

@@ -2,6 +2,7 @@
 #include <ladder/data/sampler.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/require_close.h>
 #include <torch/torch.h>
 
 #include <memory>
@@ -63,6 +64,15 @@ std::string construct_error(const SemiData& data, const SamplerOptions& options)
 }
 
 }  // namespace
+
+TEST_CASE("known_labels keeps the labels that a run may read", "[data]") {
+  const auto labels = torch::tensor({2, 0, 1, 1}, torch::kInt64);
+  const auto some = torch::tensor({3, 0}, torch::kInt64);
+  ladder::testing::require_equal(ladder::data::known_labels({.labels = labels, .labeled = some}),
+                                 torch::tensor({2, -1, -1, 1}, torch::kInt64));
+  ladder::testing::require_equal(ladder::data::known_labels({.labels = labels}),
+                                 torch::full({4}, -1, torch::kInt64));
+}
 
 TEST_CASE("SemiSampler hands out matching rows and labels", "[data]") {
   SemiSampler sampler(numbered(50, 5, 40), {.unlabeled_batch = 8, .labeled_batch = 3});

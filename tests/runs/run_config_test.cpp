@@ -62,6 +62,7 @@ RunConfig unusual() {
                    .spread = 4,
                    .neighbours = 1,
                    .repair = 2,
+                   .border_repair = 1.875,
                    .feature_repair = 1.75,
                    .feature_labels = 1.25,
                    .imsat = 3,
@@ -151,7 +152,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
     ++fields;
   }
-  CHECK(fields == 58);
+  CHECK(fields == 59);
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -362,6 +363,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.pieces.spread = 4; }));
   CHECK(without([](RunConfig& c) { c.pieces.neighbours = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.repair = 1; }));
+  CHECK(without([](RunConfig& c) { c.pieces.border_repair = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.feature_repair = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.feature_labels = 1; }));
   CHECK(without([](RunConfig& c) { c.pieces.imsat = 1; }));
@@ -401,8 +403,10 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
     auto net = models::network(runs::network_of(config));
     reset_parameters(*net, 1);
     const auto inputs = torch::arange(20).remainder(2).view({20, 1}).expand({20, 6});
-    return runs::objective_of(config, net, {.inputs = inputs.to(torch::kFloat)},
-                              {.guess = [] { return torch::zeros({20}, torch::kLong); }})
+    return runs::objective_of(
+               config, net,
+               {.inputs = inputs.to(torch::kFloat), .labels = torch::zeros({20}, torch::kLong)},
+               {.guess = [] { return torch::zeros({20}, torch::kLong); }})
         ->settings();
   };
   auto plain = objective();
@@ -415,6 +419,7 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
                    .spread = 2,
                    .neighbours = 0.75,
                    .repair = 1.5,
+                   .border_repair = 1.25,
                    .feature_repair = 2.5,
                    .feature_labels = 0.25,
                    .imsat = 3.5,
@@ -427,11 +432,13 @@ TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
   CHECK(all.at("input_variance") == "0.25");
   CHECK(all.at("pieces") ==
         "row projection, pseudo-label, mutual information, neighbour, cluster repair, "
-        "feature repair, feature label, imsat, early label");
+        "border repair, feature repair, feature label, imsat, early label");
   CHECK(all.at("early label.weight") == "0.5");
   CHECK(all.at("early label.until") == "3");
   CHECK(all.at("neighbour.weight") == "0.75");
   CHECK(all.at("cluster repair.weight") == "1.5");
+  CHECK(all.at("border repair.weight") == "1.25");
+  CHECK(all.at("border repair.at") == "0.1,0.2");
   CHECK(all.at("feature repair.weight") == "2.5");
   CHECK(all.at("feature label.weight") == "0.25");
   CHECK(all.at("imsat.weight") == "3.5");

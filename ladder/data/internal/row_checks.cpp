@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "ladder/core/finite.h"
+#include "ladder/core/internal/tensor_text.h"
 
 namespace ladder::data {
 namespace {
@@ -36,6 +37,18 @@ void check_finite(const std::string& component, const std::string& what,
     used = inputs.clone().index_fill_(0, unused.nonzero().flatten(), 0);
   }
   ladder::check_finite(component.c_str(), what.c_str(), used);
+}
+
+void check_neighbours(const std::string& component, const torch::Tensor& neighbours, int64_t rows) {
+  TORCH_CHECK(neighbours.defined() && neighbours.scalar_type() == at::kLong &&
+                  neighbours.dim() == 2 && neighbours.size(0) == rows && neighbours.size(1) > 0,
+              component, ": expected int64 neighbours [", rows, ", k] but got ",
+              type_and_shape_text(neighbours), ".");
+  if (rows == 0) return;
+  const auto [first, last] = neighbours.aminmax();
+  const auto lowest = first.item<int64_t>(), highest = last.item<int64_t>();
+  TORCH_CHECK(lowest >= 0 && highest < rows, component, ": expected neighbours in 0..", rows - 1,
+              " but got ", lowest < 0 ? lowest : highest, ".");
 }
 
 }  // namespace ladder::data

@@ -1,4 +1,4 @@
-/// Checks of rows and labels, in sentences that name the first row that is wrong.
+/// Checks of rows, labels and neighbours, in sentences that name the first row that is wrong.
 #pragma once
 
 #include <torch/types.h>
@@ -19,5 +19,10 @@ void check_labels(const std::string& component, const std::string& what,
 /// these are defined. The error is that of ladder::check_finite.
 void check_finite(const std::string& component, const std::string& what,
                   const torch::Tensor& inputs, const torch::Tensor& rows = {});
+
+/// Check that `neighbours` are int64 [rows, k], places among these rows. Error:
+///
+///     <component>: expected neighbours in 0..899 but got 900.
+void check_neighbours(const std::string& component, const torch::Tensor& neighbours, int64_t rows);
 
 }  // namespace ladder::data

@@ -61,6 +61,7 @@ struct RecipePieces {
   double spread = 1;              ///< its weight of evenly spread predictions
   double neighbours = 0;          ///< weight of train::neighbour_agreement
   double repair = 0;              ///< weight of train::cluster_repair
+  double border_repair = 0;       ///< weight of train::border_repair
   double feature_repair = 0;      ///< weight of train::feature_repair
   double feature_labels = 0;      ///< weight of train::feature_labels
   double imsat = 0;               ///< weight of train::imsat

@@ -1,0 +1,159 @@
+#include "ladder/data/better_borders.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "ladder/core/internal/tensor_text.h"
+#include "ladder/data/internal/graph_modes.h"
+#include "ladder/data/internal/label_diffusion.h"
+#include "ladder/data/internal/row_checks.h"
+#include "ladder/data/internal/row_graph.h"
+
+namespace ladder::data {
+namespace {
+
+constexpr int64_t kBorderModes = 6;  // of a pair of classes
+constexpr double kLeastSide = 0.9;   // rows of the smaller side, beside those of the smaller class
+
+using ClassPair = std::array<int64_t, 2>;
+
+void check_borders(const torch::Tensor& neighbours, const torch::Tensor& classes,
+                   const torch::Tensor& labels, const BetterBorderOptions& options) {
+  constexpr const char* kName = "better_borders";
+  TORCH_CHECK(classes.defined() && classes.dim() == 1 && classes.numel() > 0 &&
+                  classes.scalar_type() == at::kLong && classes.min().item<int64_t>() >= 0,
+              kName, ": expected int64 classes [rows], from 0, but got ",
+              type_and_shape_text(classes), ".");
+  const auto n = classes.size(0);
+  TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
+                  labels.size(0) == n,
+              kName, ": expected int64 labels [", n, "] but got ", type_and_shape_text(labels),
+              ".");
+  check_neighbours(kName, neighbours, n);
+  TORCH_CHECK(options.pairs >= 0, kName, ": expected pairs of at least 0 but got ", options.pairs,
+              ".");
+  TORCH_CHECK(std::isfinite(options.times) && options.times > 1, kName,
+              ": expected times above 1 but got ", options.times, ".");
+}
+
+RowClasses values_of(const torch::Tensor& t) {
+  const auto values = t.cpu().contiguous();
+  const auto* first = values.const_data_ptr<int64_t>();
+  return {first, first + values.numel()};
+}
+
+// Pairs of classes by the cut between them beside the rows of the smaller one, largest first; those
+// without any are left out.
+std::vector<ClassPair> pairs_by_relative_cut(const RowGraph& graph, const RowClasses& classes) {
+  const auto count = *std::max_element(classes.begin(), classes.end()) + 1;
+  const auto cuts = graph.cuts(classes, count);
+  std::vector<int64_t> rows(static_cast<size_t>(count), 0);
+  for (const auto c : classes) ++rows[static_cast<size_t>(c)];
+  std::vector<std::pair<double, ClassPair>> found;
+  for (int64_t a = 0; a < count; ++a) {
+    for (int64_t b = a + 1; b < count; ++b) {
+      const double cut = cuts[static_cast<size_t>(a * count + b)];
+      const auto fewer = std::min(rows[static_cast<size_t>(a)], rows[static_cast<size_t>(b)]);
+      if (cut > 0) found.push_back({-cut / static_cast<double>(fewer), {a, b}});
+    }
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<ClassPair> out;
+  for (const auto& one : found) out.push_back(one.second);
+  return out;
+}
+
+// The rows of two classes.
+struct TwoClasses {
+  std::vector<int64_t> rows = {};
+  RowClasses now = {};     // 0 or 1
+  RowClasses labels = {};  // 0, 1 or -1
+};
+
+TwoClasses two_classes(const RowClasses& classes, const RowClasses& labels, ClassPair pair) {
+  const auto place = [&](int64_t of_class) -> int64_t {
+    return of_class == pair[0] ? 0 : of_class == pair[1] ? 1 : -1;
+  };
+  TwoClasses two;
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const auto in = place(classes[i]);
+    if (in < 0) continue;
+    two.rows.push_back(static_cast<int64_t>(i));
+    two.now.push_back(in);
+    two.labels.push_back(place(labels[i]));
+  }
+  return two;
+}
+
+int64_t smaller_side(const RowClasses& two) {
+  const auto first = std::count(two.begin(), two.end(), 0);
+  return std::min(first, std::ssize(two) - first);
+}
+
+// Put the rows of two classes on the sides of a better border, if there is one.
+void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPair pair,
+                        const BetterBorderOptions& options, RowClasses& classes) {
+  const auto two = two_classes(classes, labels, pair);
+  const auto of_class = [&](int64_t c) {
+    return std::count(two.labels.begin(), two.labels.end(), c);
+  };
+  const auto labeled = of_class(0) + of_class(1);
+  if (of_class(0) == 0 || of_class(1) == 0) return;
+  const auto both = graph.part(two.rows);
+  LabelDiffusion own(both, two.labels, {0.5, 0.5}, {});
+  // Without labels: each would hold a few rows around it in the middle of the other class.
+  LabelDiffusion free(both, RowClasses(two.now.size(), -1), {0.5, 0.5}, {});
+  const auto kept = std::max(own.kept(two.now) - labeled / 10, (3 * labeled + 3) / 4);
+  const auto side = smaller_side(two.now);
+  double least = relative_cut(both, two.now) / options.times;
+  RowClasses better;
+  const auto take = [&](const RowClasses& found) {
+    const bool fits =
+        static_cast<double>(smaller_side(found)) >= kLeastSide * static_cast<double>(side) &&
+        own.kept(found) >= kept;
+    const double cut = fits ? relative_cut(both, found) : least;
+    if (cut >= least) return;
+    least = cut;
+    better = found;
+  };
+  const auto modes = slowest_modes(both, kBorderModes, options.seed);
+  for (int64_t mode = 0; mode < kBorderModes; ++mode) {
+    auto found = split_by_mode(both, modes, mode, /*up=*/true, side, both.rows() - side);
+    if (2 * own.kept(found) < labeled) {
+      for (auto& c : found) c = 1 - c;
+    }
+    take(found);
+    take(free.settle_border(std::move(found)));
+  }
+  for (size_t i = 0; i < better.size(); ++i) {
+    classes[static_cast<size_t>(two.rows[i])] = pair[static_cast<size_t>(better[i])];
+  }
+}
+
+}  // namespace
+
+torch::Tensor better_borders(const torch::Tensor& neighbours, const torch::Tensor& classes,
+                             const torch::Tensor& labels, const BetterBorderOptions& options) {
+  check_borders(neighbours, classes, labels, options);
+  const at::NoGradGuard no_gradients;
+  const auto near = neighbours.cpu().contiguous();
+  const RowGraph graph(near, at::ones(near.sizes(), at::kFloat));
+  const auto now = values_of(classes), label = values_of(labels);
+  auto pairs = pairs_by_relative_cut(graph, now);
+  if (std::ssize(pairs) > options.pairs) pairs.resize(static_cast<size_t>(options.pairs));
+  auto then = now;
+  for (const auto& pair : pairs) take_better_border(graph, label, pair, options, then);
+  for (size_t i = 0; i < then.size(); ++i) {
+    if (then[i] == now[i]) then[i] = -1;
+  }
+  return at::tensor(then, at::kLong).to(classes.device());
+}
+
+}  // namespace ladder::data

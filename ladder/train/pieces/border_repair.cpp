@@ -1,0 +1,69 @@
+#include "ladder/train/pieces/border_repair.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <string>
+#include <utility>
+
+#include "ladder/core/internal/tensor_text.h"
+#include "ladder/train/clean_features.h"
+#include "ladder/train/internal/held_classes.h"
+#include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/unlabeled_rows.h"
+
+namespace ladder::train {
+namespace {
+
+class BorderRepair : public HeldClasses {
+ public:
+  BorderRepair(Ladder net, torch::Tensor inputs, const torch::Tensor& labels,
+               torch::Tensor unlabeled, BorderRepairOptions options)
+      : HeldClasses(held_classes("border_repair", options), std::move(net), std::move(inputs),
+                    std::move(unlabeled)),
+        options_(std::move(options)),
+        near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {
+    TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
+                    labels.size(0) == this->inputs().size(0),
+                "border_repair: expected int64 labels [", this->inputs().size(0), "] but got ",
+                type_and_shape_text(labels), ".");
+    labels_ = labels.index_select(0, rows().to(labels.device()));
+  }
+
+  std::string name() const override { return "border repair"; }
+
+  std::map<std::string, std::string> settings() const override {
+    auto settings = looks();
+    settings["neighbours"] = std::to_string(near_->options().k);
+    settings["pairs"] = std::to_string(options_.borders.pairs);
+    settings["times"] = number_text(options_.borders.times);
+    return settings;
+  }
+
+ private:
+  void look(const StepPosition& at) override {
+    const at::NoGradGuard no_gradients;
+    const auto classes = clean_features(net(), inputs(), rows()).classes;
+    const auto better = data::better_borders(near_->get(), classes, labels_, options_.borders);
+    hold_lost(classes, better);
+    if (options_.on_look) {
+      options_.on_look({.epoch = at.epoch(), .classes = classes, .lost = better});
+    }
+  }
+
+  BorderRepairOptions options_;
+  std::shared_ptr<data::SharedNeighbours> near_;
+  torch::Tensor labels_;  // of the rows looked at, or -1
+};
+
+}  // namespace
+
+std::shared_ptr<ObjectivePiece> border_repair(Ladder net, torch::Tensor inputs,
+                                              const torch::Tensor& labels, torch::Tensor unlabeled,
+                                              BorderRepairOptions options) {
+  return std::make_shared<BorderRepair>(std::move(net), std::move(inputs), labels,
+                                        std::move(unlabeled), std::move(options));
+}
+
+}  // namespace ladder::train
