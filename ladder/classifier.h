@@ -21,7 +21,7 @@
 
 namespace ladder {
 
-/// How classes with few labeled rows are treated (measured in docs/results.md).
+/// How classes with few labeled rows are treated (measured in docs/when-a-ladder-helps.md).
 enum class ClassBalance {
   kNone,      ///< each labeled row counts the same: the smallest error
   kSampling,  ///< rare classes are drawn more often: rows of common classes go wrong for it

@@ -17,7 +17,7 @@ namespace ladder::apps {
 namespace {
 
 constexpr int64_t kMaxUnits = 10'000'000;
-constexpr double kPixelWeight = 30;  // of the input in --lambda auto, see docs/results.md
+constexpr double kPixelWeight = 30;  // of the input in --lambda auto, see docs/choosing-lambda.md
 
 void set_layers(runs::RunConfig& config, const std::string& flag, const std::string& text) {
   if (!models::dense_units(config.network)) {

@@ -22,7 +22,7 @@ constexpr const char* kOurs = "ours, with the settings of 100 labels";
 constexpr const char* kPezeshki =
     "[Pezeshki2016], with lambda, noise and schedule of the full recipe of [Rasmus2015]";
 constexpr const char* kOursFast =
-    "ours, with row projection, mutual information and neighbours, see docs/performance.md";
+    "ours, with row projection, mutual information and neighbours, see docs/trials.md";
 constexpr const char* kOursBest =
     "ours, mnist-100-fast for longer and mended by its features, see docs/lost-clusters.md";
 constexpr const char* kOursFew =
