@@ -197,7 +197,7 @@ std::string exchange_text(const train::ExchangeTimes& times) {
       "rows per second of one rank{}",
       times.ranks, 1e3 * times.step_seconds, static_cast<double>(times.bytes) / 1e6,
       1e3 * times.exchange_seconds, factor,
-      factor < 1 ? "; the network is too slow for this model: one process would be faster" : "");
+      factor < 1 ? "; the connection is too slow for this model: one process would be faster" : "");
 }
 
 std::string ranks_text(const std::vector<int64_t>& ranks) {

@@ -421,7 +421,7 @@ TEST_CASE("ladder train: rank 0 prints what the exchange costs on a slow network
   CHECK(ranks[1]->wait() == 0);
   CHECK(ranks[0]->wait() == 0);
   INFO(ranks[0]->out());
-  CHECK(ranks[0]->out().find("; the network is too slow for this model: one process would be "
+  CHECK(ranks[0]->out().find("; the connection is too slow for this model: one process would be "
                              "faster\n") != std::string::npos);
 }
 
