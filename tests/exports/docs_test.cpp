@@ -57,7 +57,7 @@ TEST_CASE("The session of docs/exports.md runs as it is written", "[exports][doc
   ladder::io::write_atomically(folder / "MODEL.md", ladder::exports::model_card(model));
 
   const auto test = data / "machines-test.csv";
-  ladder::testing::write_file(folder / "machines-test.csv", ladder::testing::file_bytes(test));
+  fs::create_directory_symlink(source_folder() / "examples", folder / "examples");
   const std::string begin = "import os, sys\nos.chdir(sys.argv[1])\nsys.path.insert(0, '')\n";
   const auto outcome = ladder::testing::run_python(
       begin + python_of(source_folder() / "docs/exports.md"), {folder.path().string()});
