@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <ladder/data/class_labels.h>
+#include <ladder/train/metrics.h>
 
 #include <algorithm>
 
@@ -69,42 +70,38 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
   const auto& model = classifier.model();
   const auto labels = labels_for(classifier, *inputs.rows, inputs.label);
   auto net = model.net;
+  const auto type = net->parameters().front().scalar_type();
+  const auto inputs_of = [&](const data::Samples& rows) {
+    return classifier.inputs(rows).to(type);
+  };
 
   data.title = std::filesystem::path(inputs.rows->source).filename().string();
   data.classes = model.classes;
   data.data = reported_data(inputs, labels);
   data.commands = {inputs.command};
   data.lambda = inputs.fit->config.network.lambda;
-  if (inputs.labels_alone) {
-    data.baselines.labels_alone = inputs.labels_alone;
-    data.baselines.labels_alone_note =
-        "the same network with the same noise, trained on the labeled rows only";
-  }
 
   const auto& held_back = inputs.fit->held_back;
   if (inputs.test != nullptr) {
-    data.rows_name = "test rows";
     const auto all = at::arange(inputs.test->rows());
     measure_predictions(data, net,
-                        {.inputs = classifier.inputs(*inputs.test),
+                        {.inputs = inputs_of(*inputs.test),
                          .labels = labels_for(classifier, *inputs.test, inputs.label),
                          .names = row_names(*inputs.test, all),
                          .pictures = inputs.test->images});
-  } else if (held_back.method == "held-back rows") {
-    data.rows_name = "held-back rows";
+  } else if (held_back.labels.defined()) {
     const auto some = some_rows(*inputs.rows, held_back.rows);
-    measure_predictions(data, net,
-                        {.inputs = classifier.inputs(some),
-                         .labels = held_back.labels,
-                         .names = row_names(some, held_back.rows),
-                         .pictures = some.images});
-  } else if (held_back.labels.defined()) {  // folds: other networks predicted these rows
-    data.rows_name = "labeled rows, each predicted by a network that was not trained on it";
-    data.metrics = train::classification_metrics(held_back.probabilities, held_back.labels);
-    data.unsure = unsure_rows(held_back.probabilities, held_back.labels, model.classes);
-    if (!data.runs.empty()) {
-      data.runs.front().rows = data.metrics->rows;
-      data.runs.front().wrong = data.metrics->wrong;
+    const auto names = row_names(some, held_back.rows);
+    if (held_back.method == "held-back rows") {
+      measure_predictions(data, net,
+                          {.inputs = inputs_of(some),
+                           .labels = held_back.labels,
+                           .names = names,
+                           .pictures = some.images});
+    } else {  // folds: other networks predicted these rows
+      data.metrics = train::classification_metrics(held_back.probabilities, held_back.labels);
+      data.unsure =
+          unsure_rows(held_back.probabilities, held_back.labels, model.classes, names, some.images);
     }
   }
 
@@ -113,8 +110,7 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
   for (int64_t i = 0; i < shown.numel(); ++i) {
     labeled.push_back(labels[shown[i].item<int64_t>()].item<int64_t>() >= 0);
   }
-  measure_learned(data, net, classifier.inputs(some_rows(*inputs.rows, shown)), labeled,
-                  model.images);
+  measure_learned(data, net, inputs_of(some_rows(*inputs.rows, shown)), labeled, model.images);
   write_text(path, report_html(data));
 }
 

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <ladder/classifier.h>
-#include <ladder/train/metrics.h>
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,14 +14,14 @@ inline constexpr const char* kReportFile = "report.html";
 
 /// What a report of `ladder train` shows beside the files of the runs.
 struct ReportInputs {
-  std::vector<std::filesystem::path> folders = {};  ///< of the runs, the best first
-  const Classifier* classifier = nullptr;           ///< of the best run
+  /// Those of the runs, the best first, each with its evaluation.json.
+  std::vector<std::filesystem::path> folders = {};
+  const Classifier* classifier = nullptr;  ///< of the best run
   const FitReport* fit = nullptr;
   const data::Samples* rows = nullptr;  ///< training rows
   const data::Samples* test = nullptr;  ///< none: rows that were held back
   std::string label = {};
-  std::vector<std::string> ignored = {};    ///< columns that are not features
-  std::optional<double> labels_alone = {};  ///< error in percent from the labels alone
+  std::vector<std::string> ignored = {};  ///< columns that are not features
   std::string command = {};
 };
 

@@ -438,7 +438,7 @@ std::string unused_text(const Classifier& classifier) {
 }
 
 std::string outcome_text(const Trained& run, const Trained* baseline, const fs::path& out,
-                         bool report, bool chosen) {
+                         bool chosen) {
   std::string text;
   if (const auto* metrics = outcome_of(run)) {
     text += fmt::format("error     {}, {}\n", error_text(*metrics), measured_on(run));
@@ -461,9 +461,7 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
   if (const auto unused = unused_text(run.classifier); !unused.empty()) {
     text += fmt::format("not used  {}\n", unused);
   }
-  text += fmt::format("model     {}\n", (out / kModelFile).string());
-  if (report) text += fmt::format("report    {}\n", (out / kReportFile).string());
-  return text + fmt::format("next      ladder predict {} NEW_DATA\n", out.string());
+  return text + fmt::format("model     {}\n", (out / kModelFile).string());
 }
 
 // Compare the runs on rows that lie evenly among those in memory; return a line for each that looks
@@ -683,28 +681,24 @@ int train_command(int argc, const char* const* argv) {
     write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
   }
   const auto left_behind = left_behind_text(runs, rows, out);  // read by the report
-  const bool report = !flags.no_report && !rows.shards;        // it shows rows, which are in memory
-  if (report) {
+  print((several && !flags.quiet ? seeds_text(runs) : "") + left_behind +
+        (several && !flags.quiet ? "\n" : "") + outcome_text(best, beside, out, runs.size() > 1));
+  if (!flags.no_report && !rows.shards) {  // it shows rows, which are in memory
     std::vector<fs::path> folders = {best.folder};
     for (const auto& run : runs) {
       if (&run != &best) folders.push_back(run.folder);
     }
-    write_model_report(out / kReportFile,
-                       {.folders = folders,
-                        .classifier = &best.classifier,
-                        .fit = &best.fit,
-                        .rows = &rows,
-                        .test = test ? &*test : nullptr,
-                        .label = flags.label,
-                        .ignored = flags.ignore,
-                        .labels_alone = beside == nullptr || outcome_of(*beside) == nullptr
-                                            ? std::nullopt
-                                            : std::optional(outcome_of(*beside)->error),
-                        .command = command});
+    write_model_report(out / kReportFile, {.folders = folders,
+                                           .classifier = &best.classifier,
+                                           .fit = &best.fit,
+                                           .rows = &rows,
+                                           .test = test ? &*test : nullptr,
+                                           .label = flags.label,
+                                           .ignored = flags.ignore,
+                                           .command = command});
+    print(fmt::format("report    {}\n", (out / kReportFile).string()));
   }
-  print((several && !flags.quiet ? seeds_text(runs) : "") + left_behind +
-        (several && !flags.quiet ? "\n" : "") +
-        outcome_text(best, beside, out, report, runs.size() > 1));
+  print(fmt::format("next      ladder predict {} NEW_DATA\n", out.string()));
   return 0;
 }
 

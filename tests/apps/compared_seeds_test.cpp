@@ -42,13 +42,16 @@ TEST_CASE("seeds.json is read as it was written, and its runs stand in the repor
   const TemporaryFolder folder;
   write_compared_seeds(folder.path(), {});
   REQUIRE(read_compared_seeds(folder.path()).empty());
-  const auto seed = folder / "seed-1";
-  std::filesystem::create_directory(seed);
-  for (const auto* file : {"config.json", "metrics.jsonl", "result.json"}) {
-    const auto recorded = source_folder() / "results" / "mnist-100-full" / "seed-1" / file;
-    std::filesystem::copy_file(recorded, seed / file);
-  }
-  REQUIRE(report_of_runs({seed}).warnings.empty());
+  const auto copy = [&](const std::string& name, const std::string& to) {
+    std::filesystem::create_directory(folder / to);
+    for (const auto* file : {"config.json", "metrics.jsonl", "result.json"}) {
+      const auto recorded = source_folder() / "results" / "mnist-100-full" / name / file;
+      std::filesystem::copy_file(recorded, folder / to / file);
+    }
+    return folder / to;
+  };
+  const auto seed = copy("seed-1", "seed-1"), other = copy("seed-2", "seed-2");
+  REQUIRE(report_of_runs({seed, other}).warnings.empty());
   write_compared_seeds(folder.path(), {{1, 0.5, false}, {2, 12.25, true}, {5, 0.75, false}});
   const auto read = read_compared_seeds(folder.path());
   REQUIRE(read.size() == 3);
@@ -58,12 +61,20 @@ TEST_CASE("seeds.json is read as it was written, and its runs stand in the repor
   REQUIRE_FALSE(read[2].looks_left);
   const std::vector<std::string> warnings = {
       "Seed 2 looks left behind: the others disagree with it on 12.25 % of the training rows."};
-  REQUIRE(report_of_runs({seed}).warnings == warnings);
+  REQUIRE(report_of_runs({other / ""}).warnings == warnings);
   REQUIRE(report_of_runs({folder.path()}).warnings == warnings);
+  REQUIRE(report_of_runs({seed}).warnings.empty());  // of another seed
+  // Beside a folder of another name the file is of something else.
+  const auto run = copy("seed-1", "run");
+  const auto path = (folder / "seeds.json").string();
   for (const std::string text : {"", "{}", "[1]", "[{\"seed\": 1}]", "[{\"seed\": \"x\"}]"}) {
     write_file(folder / "seeds.json", text);
+    REQUIRE(report_of_runs({run}).warnings.empty());
+    REQUIRE(report_of_runs({seed}).warnings ==
+            std::vector<std::string>{path + " is not what runs of several seeds write, so this "
+                                            "page does not say which of them look left behind."});
     REQUIRE_THROWS_WITH(read_compared_seeds(folder.path()),
-                        "expected " + (folder / "seeds.json").string() +
+                        "expected " + path +
                             " as runs of several seeds write it but got another file (delete it, "
                             "or run the seeds again).");
   }

@@ -96,6 +96,28 @@ TEST_CASE("report_html: sets seeds beside each other", "[apps]") {
   CHECK(holds(section_of(apps::report_html(data), "seeds"), "the seed matters"));
 }
 
+TEST_CASE("report_html: sets no baseline beside seeds that are measured on other rows each",
+          "[apps]") {
+  apps::ReportData data;
+  data.rows_name = "held-back rows";
+  data.own_rows = true;
+  data.baselines.labels_alone = 20.0;
+  data.baselines.majority = 50.0;
+  for (int seed = 1; seed <= 3; ++seed) {
+    data.runs.push_back({.name = "seed " + std::to_string(seed), .rows = 40, .wrong = seed});
+  }
+  const auto outcome = section_of(apps::report_html(data), "outcome");
+  CHECK(holds(outcome, "Error on 40 held-back rows of each seed"));
+  CHECK(holds(outcome, "Mean error of 3 seeds, each on 40 held-back rows of its own. Single"));
+  CHECK(holds(outcome, "this page does not set what the labels alone give"));
+  CHECK_FALSE(holds(outcome, "<div class='compare'>"));
+  data.runs.resize(1);
+  const auto alone = section_of(apps::report_html(data), "outcome");
+  CHECK(holds(alone, "wrong on 1 of 40 held-back rows."));
+  CHECK(holds(alone, "The labels alone give 20.0 %: the unlabeled rows remove"));
+  CHECK(holds(alone, "<div class='compare'>"));
+}
+
 TEST_CASE("report_html: says where a reader would look what is missing", "[apps]") {
   apps::ReportData data;
   data.runs = {{.name = "seed 1"}};

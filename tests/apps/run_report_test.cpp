@@ -89,6 +89,58 @@ TEST_CASE("report_of_runs: a taught network is no baseline", "[apps]") {
         "ladder-mnist --recipe mnist-20-taught --seed 2 --out runs/mnist-20-taught/seed-2");
 }
 
+TEST_CASE("report_of_runs: takes what `ladder train` measured when a run had ended", "[apps]") {
+  const TemporaryFolder folder;
+  const auto write = [&](const std::string& name, const std::string& measured) {
+    const auto run = folder / name;
+    fs::create_directories(run);
+    write_file(run / "config.json", R"({"kind": "table"})");
+    write_file(run / "evaluation.json", measured);
+    return run;
+  };
+  const auto first = write("tested/seed-1", R"({"held_back_by": "held-back rows",
+      "held_back": {"rows": 30, "wrong": 3}, "held_back_labels_alone": {"error": 50},
+      "test": {"rows": 200, "wrong": 10}, "test_labels_alone": {"error": 20.5}})");
+  write("tested/seed-2", R"({"held_back_by": "held-back rows",
+      "held_back": {"rows": 30, "wrong": 1}, "test": {"rows": 200, "wrong": 14}})");
+  const auto tested = apps::report_of_runs({folder / "tested"});
+  REQUIRE(tested.runs.size() == 2);
+  CHECK(tested.rows_name == "test rows");
+  CHECK(tested.runs[0].rows == 200);
+  CHECK(tested.runs[0].wrong == 10);
+  CHECK(tested.runs[1].wrong == 14);
+  CHECK(tested.baselines.labels_alone.value() == 20.5);
+  CHECK_FALSE(tested.own_rows);
+  CHECK(apps::report_html(tested).find("Mean error of 2 seeds on 200 test rows.") !=
+        std::string::npos);
+
+  write("held/seed-1", R"({"held_back_by": "held-back rows",
+      "held_back": {"rows": 30, "wrong": 3}, "held_back_labels_alone": {"error": 50}})");
+  write("held/seed-2",
+        R"({"held_back_by": "held-back rows", "held_back": {"rows": 30, "wrong": 1}})");
+  const auto held = apps::report_of_runs({folder / "held"});
+  CHECK(held.rows_name == "held-back rows");
+  CHECK(held.runs[1].wrong == 1);
+  CHECK(held.own_rows);
+  const auto one = apps::report_of_runs({folder / "held/seed-1"});
+  CHECK_FALSE(one.own_rows);
+  CHECK(one.baselines.labels_alone.value() == 50);
+
+  // The rows of folds are all labeled rows, in each seed.
+  for (const std::string name : {"folds/seed-1", "folds/seed-2"}) {
+    write(name, R"({"held_back_by": "5 folds", "held_back": {"rows": 20, "wrong": 1}})");
+  }
+  const auto folds = apps::report_of_runs({folder / "folds"});
+  CHECK(folds.rows_name == "labeled rows, each predicted by a network that was not trained on it");
+  CHECK(folds.runs[1].rows == 20);
+  CHECK_FALSE(folds.own_rows);
+
+  write_file(first / "evaluation.json", "[1]");
+  CHECK(error_text([&] { apps::report_of_runs({first}); }) ==
+        "report: expected " + (first / "evaluation.json").string() +
+            " to be what a run measured but got \"[1]\".");
+}
+
 TEST_CASE("report_of_runs: says which flags change the recipe", "[apps]") {
   const auto data = apps::report_of_runs({recorded("mnist-100-conv-small-gamma-20-epochs/seed-1")});
   REQUIRE(data.commands.size() == 1);

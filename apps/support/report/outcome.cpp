@@ -19,6 +19,7 @@ struct Headline {
   int64_t rows = 0;
   size_t seeds = 0;
   std::optional<runs::SeedSummary> summary = {};  // of several seeds
+  bool own_rows = false;                          // each of these is measured on other rows
 };
 
 std::optional<Headline> headline_of(const ReportData& data) {
@@ -38,6 +39,7 @@ std::optional<Headline> headline_of(const ReportData& data) {
     headline.summary = runs::summarize(errors);
     headline.error = headline.summary->mean;
     headline.interval = {.low = headline.summary->min, .high = headline.summary->max};
+    headline.own_rows = data.own_rows;
   }
   return headline;
 }
@@ -45,9 +47,10 @@ std::optional<Headline> headline_of(const ReportData& data) {
 std::string headline_sentence(const ReportData& data, const Headline& headline) {
   if (headline.summary) {
     return fmt::format(
-        "Mean error of {} seeds on {} {}. Single seeds range from {}; their standard deviation is "
-        "{}.",
-        headline.seeds, count_text(headline.rows), data.rows_name,
+        "Mean error of {} seeds{} on {} {}{}. Single seeds range from {}; their standard deviation "
+        "is {}.",
+        headline.seeds, headline.own_rows ? ", each" : "", count_text(headline.rows),
+        data.rows_name, headline.own_rows ? " of its own" : "",
         interval_text(headline.interval, headline.rows),
         percent_of_rows(headline.summary->std, headline.rows));
   }
@@ -67,6 +70,10 @@ std::string headline_sentence(const ReportData& data, const Headline& headline) 
 
 // What the unlabeled rows brought.
 std::string verdict(const ReportData& data, const Headline& headline) {
+  if (headline.own_rows) {
+    return "Each seed is measured on other rows, so this page does not set what the labels alone "
+           "give on those of one seed beside the mean. Test rows would be the same for all.";
+  }
   if (!data.baselines.labels_alone) {
     return "No network was trained on the labels alone, so this page cannot say how much the "
            "unlabeled rows helped.";
@@ -123,7 +130,7 @@ std::vector<Compared> compared_errors(const ReportData& data, const Headline& he
 
 std::string comparison(const ReportData& data, const Headline& headline) {
   const auto all = compared_errors(data, headline);
-  if (all.size() < 2) return "";
+  if (all.size() < 2 || headline.own_rows) return "";
   double most = 0;
   for (const auto& one : all) {
     most = std::max({most, one.percent, one.interval ? one.interval->high : 0.0});
@@ -210,8 +217,8 @@ std::string outcome_html(const ReportData& data) {
   const auto headline = headline_of(data);
   if (headline) {
     const auto number = percent_of_rows(headline->error, headline->rows);
-    out += fmt::format("<h2 class='eyebrow'>Error on {} {}</h2>\n", count_text(headline->rows),
-                       escaped(data.rows_name));
+    out += fmt::format("<h2 class='eyebrow'>Error on {} {}{}</h2>\n", count_text(headline->rows),
+                       escaped(data.rows_name), headline->own_rows ? " of each seed" : "");
     out +=
         fmt::format("<p class='big'>{}<span>%</span></p>\n", number.substr(0, number.size() - 2));
     out += paragraph(headline_sentence(data, *headline), "lead");

@@ -25,7 +25,7 @@ struct ReportedRun {
   std::optional<double> steps_per_second = {};
 };
 
-/// Errors that the outcome is set beside, in percent. They hold for the same rows.
+/// Errors that the outcome is set beside, in percent. They hold for the rows of the first run.
 struct ReportBaselines {
   std::optional<double> labels_alone = {};  ///< same network, labeled rows only
   std::string labels_alone_note = {};       ///< how it was measured: a phrase, without a full stop
@@ -110,6 +110,8 @@ struct ReportData {
   std::string rows_name = "test rows";  ///< rows that outcome and metrics are measured on, plural
   /// Whether training never saw these rows. False adds a warning to the outcome.
   bool rows_unseen = true;
+  /// Whether each run is measured on other rows. True leaves out baselines beside their mean.
+  bool own_rows = false;
 
   std::vector<ReportedRun> runs = {};  ///< one a seed, at least one
   ReportBaselines baselines = {};

@@ -6,15 +6,20 @@
 #include <ladder/io/text_file.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/runs/run_folder.h>
+#include <ladder/runs/seed_summary.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
+#include <system_error>
+#include <utility>
 
 #include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
@@ -27,12 +32,35 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
+// What `ladder train` measured on some rows when a run had ended.
+struct Measured {
+  int64_t rows = 0;
+  int64_t wrong = 0;
+  std::optional<double> labels_alone = {};  // error on the same rows, in percent
+};
+
 struct FolderRun {
   fs::path folder;
   std::string json;                            // config.json
   std::optional<runs::RunConfig> config = {};  // of a program for published experiments
   ReportedRun run = {};
+  std::optional<Measured> test = {}, held_back = {};  // from evaluation.json
+  std::string held_back_by = {};                      // "held-back rows", "5 folds"
 };
+
+bool holds_config(const fs::path& folder) {
+  std::error_code none;
+  return fs::exists(folder / "config.json", none);
+}
+
+// The N of a folder seed-N; none for another name.
+std::optional<uint64_t> seed_in(const std::string& name) {
+  const auto digits = name.starts_with("seed-") ? name.substr(5) : std::string();
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  return std::strtoull(digits.c_str(), nullptr, 10);
+}
 
 // Folders seed-N in `folder`, by number.
 std::vector<fs::path> seed_folders(const fs::path& folder) {
@@ -40,11 +68,8 @@ std::vector<fs::path> seed_folders(const fs::path& folder) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
   while (const auto* entry = entries ? ::readdir(entries.get()) : nullptr) {
     const std::string name = entry->d_name;
-    const auto digits = name.starts_with("seed-") ? name.substr(5) : std::string();
-    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (fs::exists(folder / name / "config.json")) {
-      found.emplace_back(std::strtoull(digits.c_str(), nullptr, 10), folder / name);
-    }
+    const auto seed = seed_in(name);
+    if (seed && holds_config(folder / name)) found.emplace_back(*seed, folder / name);
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> folders;
@@ -68,7 +93,7 @@ std::vector<train::Evaluation> evaluations_in(const fs::path& path) {
   return evaluations;
 }
 
-std::optional<double> number_in(const ordered_json& object, const char* key) {
+std::optional<double> number_in(const ordered_json& object, const std::string& key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number() ? std::optional(found->get<double>())
                                                      : std::nullopt;
@@ -94,6 +119,34 @@ void read_outcome(FolderRun& one) {
   }
 }
 
+std::optional<Measured> measured_in(const ordered_json& object, const std::string& key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_object()) return std::nullopt;
+  const auto rows = number_in(*found, "rows"), wrong = number_in(*found, "wrong");
+  if (!rows || !wrong || *rows < 1 || *wrong < 0 || *wrong > *rows) return std::nullopt;
+  Measured measured;
+  measured.rows = std::llround(*rows);
+  measured.wrong = std::llround(*wrong);
+  const auto alone = object.find(key + "_labels_alone");
+  if (alone != object.end() && alone->is_object()) {
+    measured.labels_alone = number_in(*alone, "error");
+  }
+  return measured;
+}
+
+void read_measured(FolderRun& one) {
+  const auto path = one.folder / "evaluation.json";
+  const auto text = io::read_text_if_present(path, int64_t{1} << 30);
+  if (!text) return;
+  const auto object = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  TORCH_CHECK(object.is_object(), "report: expected ", path.string(),
+              " to be what a run measured but got \"", shortened(*text, 40), "\".");
+  const auto by = object.find("held_back_by");
+  if (by != object.end() && by->is_string()) one.held_back_by = by->get<std::string>();
+  one.test = measured_in(object, "test");
+  one.held_back = measured_in(object, "held_back");
+}
+
 FolderRun read_folder(const fs::path& folder) {
   const auto json = io::read_text_if_present(folder / "config.json");
   TORCH_CHECK(json, "report: expected a run in ", folder.string(),
@@ -109,6 +162,7 @@ FolderRun read_folder(const fs::path& folder) {
   }
   one.run.evaluations = evaluations_in(folder / "metrics.jsonl");
   read_outcome(one);
+  read_measured(one);
   const auto seed = object.find("seed");
   one.run.name = seed != object.end() && seed->is_number_integer()
                      ? fmt::format("seed {}", seed->get<int64_t>())
@@ -130,8 +184,16 @@ bool is_taught(const FolderRun& one) {
 // It learned from the labeled rows alone.
 bool is_baseline(const FolderRun& one) { return !has_decoder(one) && !is_taught(one); }
 
-// Errors are kept in percent: of a known number of rows they are counts.
+// Whether labeled rows were predicted by networks of folds, the same rows in each run.
+bool has_folds(const FolderRun& one) { return one.held_back_by.ends_with("folds"); }
+
+// Errors of evaluations are kept in percent: of a known number of rows they are counts.
 void count_errors(FolderRun& one, bool test) {
+  if (const auto& measured = test ? one.test : one.held_back) {
+    one.run.rows = measured->rows;
+    one.run.wrong = measured->wrong;
+    return;
+  }
   if (!one.config || one.run.evaluations.empty()) return;
   const auto& last = one.run.evaluations.back();
   const auto error = test ? last.test_error : last.validation_error;
@@ -199,7 +261,7 @@ void describe_config(ReportData& data, const FolderRun& first) {
       config.labels == data::kAllLabels ? std::max<int64_t>(0, training) : config.labels;
   rows.unlabeled_rows = std::max<int64_t>(0, training - rows.labeled_rows);
   rows.validation_rows = config.validation;
-  rows.test_rows = config.test_rows.value_or(0);
+  rows.test_rows = config.test_rows.value_or(first.test ? first.test->rows : 0);
   if (config.balanced && config.labels != data::kAllLabels && config.classes > 0 &&
       config.labels % config.classes == 0) {
     rows.class_counts.assign(static_cast<size_t>(config.classes), config.labels / config.classes);
@@ -250,18 +312,61 @@ void add_baseline(ReportData& data, const std::vector<FolderRun>& baseline, bool
                   errors.size() > 1 ? fmt::format(", mean of {} seeds", errors.size()) : "");
 }
 
+// What the labels alone gave on the rows of a run, which `ladder train` measures for the best one.
+void add_labels_alone(ReportData& data, const std::vector<FolderRun>& all, bool test) {
+  std::vector<double> errors;
+  for (const auto& one : all) {
+    const auto& measured = test ? one.test : one.held_back;
+    if (measured && measured->labels_alone) errors.push_back(*measured->labels_alone);
+  }
+  if (errors.empty()) return;
+  data.baselines.labels_alone = runs::summarize(errors).mean;
+  data.baselines.labels_alone_note =
+      "the same network with the same noise, trained on the labeled rows only";
+}
+
+// What the rows are called that the page measures the runs on.
+void name_rows(ReportData& data, const std::vector<FolderRun>& all, bool test) {
+  const auto held = std::find_if(all.begin(), all.end(),
+                                 [](const FolderRun& one) { return one.held_back.has_value(); });
+  if (test || held == all.end()) {
+    data.rows_name = test ? "test rows" : "validation rows";
+  } else if (has_folds(*held)) {
+    data.rows_name = "labeled rows, each predicted by a network that was not trained on it";
+  } else {
+    data.rows_name = "held-back rows";
+    data.own_rows = all.size() > 1;
+  }
+}
+
 std::string with_sign(std::string text) {
   const auto at = text.find("+-");
   return at == std::string::npos ? text : text.replace(at, 2, "±");
 }
 
-// Seeds that their experiment found to look left behind.
+// Seeds of this page that their experiment found to look left behind.
 void add_left_behind(ReportData& data, const std::vector<FolderRun>& all) {
-  std::set<fs::path> experiments;
-  for (const auto& one : all)
-    experiments.insert(fs::absolute(one.folder).lexically_normal().parent_path());
-  for (const auto& experiment : experiments) {
-    for (auto sentence : left_behind_sentences(read_compared_seeds(experiment))) {
+  std::map<fs::path, std::set<uint64_t>> experiments;
+  for (const auto& one : all) {
+    std::error_code none;
+    auto folder = fs::absolute(one.folder, none).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();  // "seed-1/"
+    const auto seed = seed_in(folder.filename().string());
+    if (seed) experiments[folder.parent_path()].insert(*seed);
+  }
+  for (const auto& [experiment, seeds] : experiments) {
+    std::vector<ComparedSeed> compared;
+    try {
+      compared = read_compared_seeds(experiment);
+    } catch (const std::exception&) {  // anything may be called seeds.json
+      data.warnings.push_back(
+          fmt::format("{} is not what runs of several seeds write, so this page does not say which "
+                      "of them look left behind.",
+                      (experiment / "seeds.json").string()));
+    }
+    std::erase_if(compared,
+                  [&shown = seeds](const ComparedSeed& one) { return !shown.contains(one.seed); });
+    for (auto sentence : left_behind_sentences(compared)) {
       sentence.front() = 'S';
       data.warnings.push_back(sentence + ".");
     }
@@ -331,8 +436,7 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   TORCH_CHECK(!folders.empty(), "report: expected at least one run folder but got none.");
   std::vector<FolderRun> all;
   for (const auto& folder : folders) {
-    const auto seeds =
-        fs::exists(folder / "config.json") ? std::vector<fs::path>{} : seed_folders(folder);
+    const auto seeds = holds_config(folder) ? std::vector<fs::path>{} : seed_folders(folder);
     if (seeds.empty()) all.push_back(read_folder(folder));
     for (const auto& seed : seeds) all.push_back(read_folder(seed));
   }
@@ -344,16 +448,17 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   }
   make_unique(all);
   const bool test = std::any_of(all.begin(), all.end(), [](const FolderRun& one) {
-    return !one.run.evaluations.empty() && one.run.evaluations.back().test_error;
+    return one.test || (!one.run.evaluations.empty() && one.run.evaluations.back().test_error);
   });
   ReportData data;
-  data.rows_name = test ? "test rows" : "validation rows";
+  name_rows(data, all, test);
   for (auto& one : all) {
     count_errors(one, test);
     data.runs.push_back(one.run);
   }
   describe_config(data, all.front());
   if (data.title.empty()) data.title = all.front().folder.filename().string();
+  add_labels_alone(data, all, test);
   add_baseline(data, baseline, test);
   if (all.front().config) {
     if (const auto published = runs::published_error(*all.front().config); published && test) {

@@ -14,6 +14,10 @@ namespace ladder::apps {
 /// seeds of one experiment: settings in which they differ become a warning. Runs without a decoder
 /// beside others with one are the baseline of labels alone.
 ///
+/// The outcome is the error on test rows if a run has one, else on rows that were held back. It is
+/// that of evaluation.json where `ladder train` wrote one, with what the labels alone gave, else of
+/// the last evaluation. seeds.json beside runs in seed-1, seed-2, ... says which look left behind.
+///
 /// Nothing is locked or changed, so runs that go on can be reported. What needs a network or data
 /// is not there, see measure.h.
 ///
