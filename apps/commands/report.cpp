@@ -1,6 +1,13 @@
 #include <fmt/format.h>
+#include <ladder/classifier.h>
+
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
 
 #include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
+#include "apps/commands/model_report.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -33,8 +40,30 @@ CommandLine report_line(ReportFlags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Confusion matrix, unsure rows and pictures of what the network learned need its data: the "
-      "report that `ladder train` writes has them.");
+      "report that `ladder train` writes has them, and is not replaced.");
   return line;
+}
+
+// Refuses to replace files that are no pages, and the pages of `ladder train`, which show more.
+void check_target(const fs::path& out) {
+  char* const real = ::realpath(out.c_str(), nullptr);  // a link leads to what is written
+  if (real == nullptr) return;
+  const fs::path file = real;
+  std::free(real);
+  std::error_code none;
+  if (!fs::is_regular_file(file, none) || fs::is_empty(file, none)) return;
+  constexpr std::string_view kPage = "<!doctype html>";
+  if (head_of(file, kPage.size()) != kPage) {
+    throw UsageError(
+        fmt::format("expected a new file, or a page to replace, in -o but got {} (it is no page).",
+                    out.string()));
+  }
+  if (file.filename() == kReportFile && fs::exists(file.parent_path() / kModelFile, none)) {
+    throw UsageError(
+        fmt::format("expected another file in -o than the page of `ladder train` but got {} (it "
+                    "shows more than the folder of a run tells).",
+                    out.string()));
+  }
 }
 
 }  // namespace
@@ -49,6 +78,7 @@ int report_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
+  check_target(flags.out);
   write_text(flags.out, report_html(report_of_runs(flags.folders)));
   print(fmt::format("wrote {}\n", flags.out.string()));
   return 0;
