@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
@@ -640,6 +641,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   const bool writes = !options_.folder.empty() && (!options_.ranks || options_.ranks->rank() == 0);
   const auto continued =
       writes && options_.resume ? runs::read_config(options_.folder) : std::nullopt;
+  if (continued && continued->data == config.data) config.dataset = continued->dataset;  // moved
   config.statistics = options_.statistics;
   runs::settle_statistics(config, continued, options_.ranks);
   if (rows.shards) settle_blocks(config, options_, continued, *rows.shards);
@@ -732,8 +734,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   facts.emplace_back("rows", std::to_string(report.rows));
   facts.emplace_back("labeled rows", std::to_string(report.labeled));
   if (!rows.label.empty()) facts.emplace_back("label", rows.label);
-  if (!rows.source.empty()) {
-    facts.emplace_back("data", fs::path(rows.source).filename().string());
+  if (!config.dataset.empty()) {
+    facts.emplace_back("data", fs::path(config.dataset).filename().string());
   }
   if (held_back.labels.defined()) {
     facts.emplace_back(
@@ -817,10 +819,12 @@ void Classifier::save(const fs::path& path) const {
 }
 
 Classifier Classifier::load(const fs::path& path) {
-  const auto file = fs::is_directory(path) ? path / kModelFile : path;
-  TORCH_CHECK(fs::exists(file),
-              "Classifier: expected a model file or the folder of a run but got nothing at ",
-              file.string(), " (check the path).");
+  std::error_code error;
+  const auto file = fs::is_directory(path, error) ? path / kModelFile : path;
+  const bool found = fs::exists(file, error);
+  TORCH_CHECK(found, "Classifier: expected a model file or the folder of a run but got ",
+              error ? "\"" + error.message() + "\"" : std::string("nothing"), " at ", file.string(),
+              " (check the path).");
   auto stored = runs::load_model(file);
   Classifier classifier;
   classifier.model_ = std::move(stored.model);
