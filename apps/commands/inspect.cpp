@@ -73,11 +73,13 @@ std::string level_list(const data::Column& column) {
   return text + (column.levels.size() > kShownLevels ? ", ..." : "");
 }
 
-std::string classes_text(const std::vector<std::string>& classes, const torch::Tensor& labels) {
+// `labels`: of labeled rows, or of all; `rows`: number of all.
+std::string classes_text(const std::vector<std::string>& classes, const torch::Tensor& labels,
+                         int64_t rows) {
   const auto counts =
       at::bincount(labels.masked_select(labels.ge(0)), {}, static_cast<int64_t>(classes.size()));
   std::string text = fmt::format("{} classes, {} labeled rows of {}\n", classes.size(),
-                                 labels.ge(0).sum().item<int64_t>(), labels.numel());
+                                 labels.ge(0).sum().item<int64_t>(), rows);
   for (size_t c = 0; c < classes.size() && c < kShownClasses; ++c) {
     text += fmt::format("  {:<24} {:>8}\n", classes[c],
                         counts[static_cast<int64_t>(c)].item<int64_t>());
@@ -87,7 +89,7 @@ std::string classes_text(const std::vector<std::string>& classes, const torch::T
                      : "");
 }
 
-std::string table_text(const data::Table& table, const std::string& label) {
+std::string columns_text(const data::Table& table) {
   std::string text = fmt::format("{} rows, {} columns\n\n", table.rows, table.columns.size());
   size_t width = 6;
   for (const auto& column : table.columns) width = std::max(width, column.name.size());
@@ -101,19 +103,28 @@ std::string table_text(const data::Table& table, const std::string& label) {
         fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", column.name, width, number ? "number" : "text",
                     missing, number ? number_range(column) : level_list(column));
   }
+  return text;
+}
+
+std::string inputs_text(const data::Table& table, const std::string& label) {
   const auto features = data::fit_features(
       table, label.empty() ? std::vector<std::string>{} : std::vector<std::string>{label});
+  std::string text;
   for (const auto& feature : features.columns) {
     if (!feature.dropped.empty()) {
       text += fmt::format("not used: {} ({})\n", feature.name, feature.dropped);
     }
   }
-  text += fmt::format("\n{} inputs of a network\n", features.width());
-  if (!label.empty()) {
-    const auto found = data::class_labels(table.column(label));
-    text += classes_text(found.classes, found.labels);
-  }
-  return text;
+  return text + fmt::format("\n{} inputs of a network\n", features.width());
+}
+
+// What cannot be trained on has columns to look at all the same: they come before its sentence.
+void print_table(const data::Table& table, const std::string& label) {
+  print(columns_text(table));
+  print(inputs_text(table, label));
+  if (label.empty()) return;
+  const auto found = data::class_labels(table.column(label));
+  print(classes_text(found.classes, found.labels, table.rows));
 }
 
 std::string shards_text(const data::Shards& shards) {
@@ -128,17 +139,15 @@ std::string shards_text(const data::Shards& shards) {
   }
   if (shards.label().empty()) return text + "no labels\n";
   return text + fmt::format("label {}\n", shards.label()) +
-         classes_text(shards.classes(), shards.labels(shards.labeled_rows()));
+         classes_text(shards.classes(), shards.labels(shards.labeled_rows()), shards.rows());
 }
 
-std::string samples_text(const data::Samples& samples, const std::string& label) {
-  if (samples.shards) return shards_text(*samples.shards);
-  if (samples.table) return table_text(*samples.table, label);
+std::string images_text(const data::Samples& samples) {
   return fmt::format("{} images of {} x {} pixels, {}\n", samples.images.size(0),
                      samples.images.size(2), samples.images.size(3),
                      samples.images.size(1) == 1 ? "gray" : "RGB") +
          (samples.classes.empty() ? std::string("no classes\n")
-                                  : classes_text(samples.classes, samples.labels)) +
+                                  : classes_text(samples.classes, samples.labels, samples.rows())) +
          (samples.problems.empty()
               ? std::string()
               : fmt::format("{} files could not be read\n", samples.problems.size()));
@@ -197,7 +206,11 @@ int inspect_command(int argc, const char* const* argv) {
     print(model_text(Classifier::load(model_path(flags.what))));
   } else {
     const auto samples = read_data(flags.what, flags.read, flags.label);
-    print(samples_text(samples, flags.label.empty() ? samples.label : flags.label));
+    if (samples.table) {
+      print_table(*samples.table, flags.label.empty() ? samples.label : flags.label);
+    } else {
+      print(samples.shards ? shards_text(*samples.shards) : images_text(samples));
+    }
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace ladder::apps {
@@ -38,14 +39,27 @@ size_t name_width(const std::vector<std::string>& classes) {
 }
 
 std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::string>& classes) {
-  const auto width = name_width(classes);
   const auto most = std::to_string(confusion.max().item<int64_t>()).size();
   const auto cell = std::max<size_t>(most, 4) + 2;
+  std::vector<std::string> names, headings;
+  for (const auto& name : classes) {
+    names.push_back(short_name(name));
+    headings.push_back(cut(name, cell - 2));
+  }
+  // Names that begin alike have numbers for headings: sensor_ok and sensor_bad.
+  if (std::set<std::string>(headings.begin(), headings.end()).size() < classes.size()) {
+    for (size_t c = 0; c < classes.size(); ++c) {
+      headings[c] = std::to_string(c + 1);
+      names[c] = fmt::format("{:>2} {}", c + 1, names[c]);
+    }
+  }
+  size_t width = 5;
+  for (const auto& name : names) width = std::max(width, name.size());
   std::string text = fmt::format("\nlabel (down) and prediction (across):\n{:<{}}", "", width);
-  for (const auto& name : classes) text += fmt::format("{:>{}}", cut(name, cell - 2), cell);
+  for (const auto& heading : headings) text += fmt::format("{:>{}}", heading, cell);
   text += "\n";
   for (size_t i = 0; i < classes.size(); ++i) {
-    text += fmt::format("{:<{}}", short_name(classes[i]), width);
+    text += fmt::format("{:<{}}", names[i], width);
     for (size_t j = 0; j < classes.size(); ++j) {
       text += fmt::format(
           "{:>{}}", confusion[static_cast<int64_t>(i)][static_cast<int64_t>(j)].item<int64_t>(),
