@@ -239,6 +239,9 @@ void CommandLine::read_settings(const std::string& path) {
     }
     std::string text;
     if (value.is_array()) {
+      if (value.empty()) {
+        continue;  // no value, as without the flag
+      }
       for (const auto& one : value) {
         if (!text.empty()) text += ",";
         text += text_of(key, one);

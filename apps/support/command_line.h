@@ -68,7 +68,7 @@ class CommandLine {
   void toggle(const std::string& names, std::string help, bool& target);
 
   /// Add `--config FILE`: a JSON object of flags, {"label": "state", "layers": [100, 50], "quiet":
-  /// true}, with comments allowed. Flags on the command line win.
+  /// true}, with comments allowed; an empty list is as no flag. Flags on the command line win.
   void settings_file();
 
   /// Set the last paragraph of the help text.
