@@ -85,6 +85,10 @@ bool is_arrow_kind(const std::string& head, const std::string& ending) {
          ending == ".parquet" || ending == ".feather" || ending == ".arrow";
 }
 
+std::string kind_text(const data::Samples& samples) {
+  return samples.table ? "a table" : samples.shards ? "shards" : "images";
+}
+
 }  // namespace
 
 void append_words(const std::string& text, std::vector<std::string>& words) {
@@ -228,11 +232,14 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
   return some;
 }
 
+void check_same_kind(const data::Samples& rows, const data::Samples& more) {
+  const auto here = kind_text(rows), there = kind_text(more);
+  if (here == there) return;
+  throw std::runtime_error(
+      fmt::format("expected {} in {} as in {} but got {}.", here, more.source, rows.source, there));
+}
+
 void check_image_shape(const data::Samples& rows, const data::Samples& more) {
-  if (!more.images.defined()) {
-    throw std::runtime_error(
-        fmt::format("expected images in {} as in {} but got shards.", more.source, rows.source));
-  }
   if (rows.images.sizes().slice(1) == more.images.sizes().slice(1)) return;
   if (rows.images.size(1) == 3 && more.images.size(1) == 1 &&
       rows.images.sizes().slice(2) == more.images.sizes().slice(2)) {
@@ -247,11 +254,7 @@ void check_image_shape(const data::Samples& rows, const data::Samples& more) {
 
 void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label,
                  const std::vector<std::string>& ignored) {
-  if (rows.table.has_value() != more.table.has_value()) {
-    throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
-                                         rows.table ? "a table" : "images", more.source,
-                                         rows.source, more.table ? "a table" : "images"));
-  }
+  check_same_kind(rows, more);
   if (rows.table) {
     append_table(*rows.table, *more.table, label, ignored);
     return;

@@ -53,6 +53,9 @@ std::filesystem::path model_path(const std::string& model);
 /// Return the rows of a table, or the images, at the places `rows`, int64 [n].
 data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows);
 
+/// Error: one of them holds a table, images or shards, and the other one something else.
+void check_same_kind(const data::Samples& rows, const data::Samples& more);
+
 /// Error: images of another size in `more` than in `rows`, or of another number of channels; gray
 /// ones beside colours are taken.
 void check_image_shape(const data::Samples& rows, const data::Samples& more);

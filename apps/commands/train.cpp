@@ -4,6 +4,7 @@
 #include <ladder/classifier.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
+#include <ladder/data/shards.h>
 #include <ladder/exports/model_card.h>
 #include <ladder/models/combinators.h>
 #include <ladder/ops/product.h>
@@ -223,6 +224,12 @@ data::Samples training_rows(TrainFlags& flags) {
   auto rows = read_data(flags.data, flags.read, flags.label);
   if (flags.label.empty()) flags.label = rows.label;
   if (rows.shards) {
+    if (rows.shards->label().empty()) {
+      throw std::runtime_error(
+          fmt::format("expected shards with labels but got none in {} (ladder convert DATA --label "
+                      "COLUMN -o SHARDS).",
+                      flags.data));
+    }
     if (!flags.unlabeled.empty()) {
       throw UsageError(
           fmt::format("expected no --unlabeled beside shards but got {} (convert all rows "
@@ -268,6 +275,26 @@ data::Samples training_rows(TrainFlags& flags) {
   return rows;
 }
 
+// Refuses test rows that lack a column of the shards, or have texts where these have numbers.
+void check_shard_columns(const TrainFlags& flags, const data::Shards& shards,
+                         const data::Table& test) {
+  data::Features numbers{.missing = shards.missing()};
+  bool complete = true;
+  for (const auto& column : shards.columns()) {
+    if (is_ignored(flags, column.name)) continue;
+    if (test.find(column.name) < 0) {
+      complete = false;
+    } else if (column.kind == data::ColumnKind::kNumber) {
+      numbers.columns.push_back({.name = column.name, .kind = column.kind});
+    }
+  }
+  numbers.apply(test);
+  // Only columns that vary are needed, and which do takes a look at the rows.
+  if (!complete) {
+    data::fit_features(shards.sample(kFeatureRows, /*seed=*/1), flags.ignore).apply(test);
+  }
+}
+
 // Test rows are measured after training: what would fail then is refused now.
 void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
                      const data::Samples& test) {
@@ -280,13 +307,10 @@ void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
       throw std::runtime_error(fmt::format(
           "expected a table with labels in column '{}' in --test but got {}.", label, test.source));
     }
+    check_shard_columns(flags, *rows.shards, *test.table);
     return;
   }
-  if (rows.table.has_value() != test.table.has_value()) {
-    throw std::runtime_error(fmt::format("expected {} in {} as in {} but got {}.",
-                                         rows.table ? "a table" : "images", test.source,
-                                         rows.source, test.table ? "a table" : "images"));
-  }
+  check_same_kind(rows, test);
   auto labels = test.labels;
   if (rows.table) {
     const auto classes = data::class_labels(rows.table->column(flags.label)).classes;
@@ -319,7 +343,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
   }
   if (rows.shards) {
     for (const auto& column : rows.shards->columns()) {
-      read.read.csv.kinds[column.name] = column.kind;
+      if (!is_ignored(flags, column.name)) read.read.csv.kinds[column.name] = column.kind;
     }
     add_missing(read, rows.shards->missing());
   }
