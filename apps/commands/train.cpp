@@ -91,8 +91,7 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
 void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
   auto& options = flags.options;
   line.heading("Training");
-  line.positive_number("minutes", "M", "train for about this long on this machine",
-                       options.minutes);
+  line.positive_number("minutes", "M", "train each network for about this long", options.minutes);
   line.integer("epochs", "passes over all rows (enough for 6,000 steps)", options.epochs, 1);
   line.flag("batch-size", "N", "rows in a step", [&](const auto& flag, const auto& text) {
     options.unlabeled_batch = parse_integer(flag, text, 2);
@@ -536,6 +535,24 @@ const Trained& best_of(const std::vector<Trained>& runs) {
   });
 }
 
+// Options of a network that learns from the labels alone, to be set beside `run`.
+ClassifierOptions alone_options(ClassifierOptions options, const Trained& run) {
+  options.seed = run.seed;
+  options.labels_alone = true;
+  options.ranks = {};
+  options.lambda.clear();
+  options.folder.clear();
+  options.resume = false;
+  if (options.minutes > 0) {  // as many steps: in the same time it would take more
+    const auto& config = run.fit.config;
+    const auto steps = config.epochs * (run.fit.rows / config.unlabeled_batch);
+    const auto steps_per_epoch = run.fit.rows / config.labeled_batch;
+    options.minutes = 0;
+    options.epochs = (steps + steps_per_epoch - 1) / steps_per_epoch;
+  }
+  return options;
+}
+
 c10::Device device_of(const std::string& name, const Rank& rank) {
   if (name == "cuda" && !torch::cuda::is_available()) {
     throw UsageError("expected a GPU for --device cuda but found none (LibTorch sees no device).");
@@ -686,13 +703,13 @@ int train_command(int argc, const char* const* argv) {
   const auto& best = best_of(runs);
   std::optional<Trained> baseline;
   if (!flags.no_baseline && outcome_of(best) != nullptr) {
-    auto alone = options;
-    alone.seed = best.seed;
-    alone.labels_alone = true;
-    alone.ranks = {};
-    alone.lambda.clear();
-    alone.folder.clear();
-    alone.resume = false;
+    auto alone = alone_options(options, best);
+    if (!flags.quiet) {
+      alone.on_start = [](const runs::RunConfig&, int64_t steps) {
+        print(fmt::format("training from the labels alone, {} step{}\n", steps,
+                          steps == 1 ? "" : "s"));
+      };
+    }
     baseline = train_one(flags, alone, rows, test, {});
     if (baseline->fit.training.status == train::TrainStatus::kInterrupted) {
       return interrupted(flags, command, best.folder);
