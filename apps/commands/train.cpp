@@ -20,6 +20,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <system_error>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
@@ -119,8 +120,9 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
 }
 
-CommandLine train_line(TrainFlags& flags) {
-  CommandLine line("ladder train",
+// `program`: how errors call the command.
+CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder train") {
+  CommandLine line(program,
                    "Train a classifier on rows of which some have a label. Leave the label cell "
                    "empty (or -1) where there is none.");
   line.word("DATA",
@@ -163,13 +165,33 @@ bool is_same_source(const fs::path& a, const fs::path& b) {
   return (fs::is_regular_file(a, none) || fs::is_directory(a, none)) && fs::equivalent(a, b, none);
 }
 
-void check(const TrainFlags& flags) {
-  if (flags.options.epochs > 0 && flags.options.minutes > 0) {
+// Refuses flags of which one would be ignored.
+void check(const TrainFlags& flags, const CommandLine& line) {
+  const auto& options = flags.options;
+  if (options.epochs > 0 && options.minutes > 0) {
     throw UsageError("expected --epochs or --minutes but got both.");
   }
-  if (!flags.options.lambda.empty() &&
-      flags.options.input_weight != ClassifierOptions().input_weight) {
+  if (!flags.seeds.empty() && line.given("seed")) {
+    throw UsageError("expected --seed or --seeds but got both.");
+  }
+  if (options.folds > 0 && options.validation.value_or(0) > 0) {
+    throw UsageError(
+        "expected --folds or --validation but got both (folds measure every labeled row).");
+  }
+  if (!options.lambda.empty() && line.given("input-weight")) {
     throw UsageError("expected --input-weight or --lambda but got both (it is a part of auto).");
+  }
+  if (options.convolutional && line.given("input-weight")) {
+    throw UsageError(
+        "expected --input-weight or --convolutional but got both (only the top has a denoising "
+        "cost there; --lambda weighs every level).");
+  }
+  const bool on_cpu =
+      flags.device == "cpu" || (flags.device == "auto" && !torch::cuda::is_available());
+  if (on_cpu && options.precision == models::Precision::kTensorFloat32) {
+    throw UsageError(
+        "expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
+        "precision there).");
   }
 }
 
@@ -475,7 +497,7 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
     }
   } else {
     text +=
-        "error     not measured: fewer than 100 labeled rows (--test DATA, --folds 5 or "
+        "error     not measured: no labeled rows were held back (--test DATA, --folds 5 or "
         "--validation 0.2 measures it)\n";
   }
   text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}\n", run.fit.rows,
@@ -564,7 +586,8 @@ c10::Device device_of(const std::string& name, const Rank& rank) {
 
 // True if the run in the folder has ended and its model is written.
 bool has_ended(const fs::path& folder) {
-  return fs::exists(folder / "result.json") && fs::exists(folder / kModelFile);
+  std::error_code none;
+  return fs::exists(folder / "result.json", none) && fs::exists(folder / kModelFile, none);
 }
 
 int interrupted(const TrainFlags& flags, const std::string& command, const fs::path& folder) {
@@ -586,10 +609,10 @@ fs::path default_folder(const std::string& parent, const std::string& data) {
 
 TrainRequest read_train_request(int argc, const char* const* argv) {
   TrainFlags flags;
-  auto line = train_line(flags);
+  auto line = train_line(flags, argv[0]);
   line.parse(argc, argv);
   line.apply();
-  check(flags);
+  check(flags, line);
   set_threads(flags.threads);
   auto rows = training_rows(flags);
   return {.data = flags.data,
@@ -611,7 +634,7 @@ int train_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
-  check(flags);
+  check(flags, line);
   const auto rank = rank_of_environment();
   catch_interruption();
   set_threads(flags.threads);
