@@ -22,8 +22,8 @@ struct TrainRequest {
   bool has_test = false;
 };
 
-/// Read the arguments of `ladder train`, its name first, and the rows that they name. Errors: those
-/// of that command.
+/// Read the arguments of `ladder train`, behind the name that errors call the command by, and the
+/// rows that they name. Errors: those of that command.
 TrainRequest read_train_request(int argc, const char* const* argv);
 
 /// Return the folder of a program's runs on DATA where none is given: PARENT/NAME of DATA.

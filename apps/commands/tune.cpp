@@ -12,6 +12,7 @@
 #include <numeric>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/train_request.h"
@@ -49,7 +50,7 @@ CommandLine tune_line(TuneFlags& flags) {
                    "Find good settings for your data: train many networks for a short time, keep "
                    "the best third, train these for longer, and so on. Errors are those of labeled "
                    "rows that each run holds back.");
-  line.word("DATA", "as for `ladder train`, with --label and its other flags", false,
+  line.word("DATA", "as for `ladder train`, with --label and its other flags", true,
             [](const auto&, const auto&) {});
   line.integer("trials", "settings to try, the defaults among them (9)", flags.trials, 2,
                kMostTrials);
@@ -67,13 +68,14 @@ CommandLine tune_line(TuneFlags& flags) {
   return line;
 }
 
-// Arguments divided into those of this command and those of `ladder train`.
+// Arguments divided into those of this command and those of `ladder train`, each behind a name.
 struct Arguments {
   std::vector<std::string> own, training;
 };
 
 Arguments divided(int argc, const char* const* argv) {
-  Arguments all{{"ladder tune"}, {"ladder train"}};
+  // Only the flags of `ladder train` tell which word is DATA, so its command line refuses none.
+  Arguments all{{"ladder tune", "DATA"}, {"ladder tune"}};
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     const auto name = word.substr(0, word.find('='));
@@ -174,11 +176,16 @@ std::vector<Trial> trials_of(const std::vector<Dimension>& dimensions, int64_t c
 runs::RunConfig settled(const TrainRequest& request) {
   std::optional<runs::RunConfig> config;
   auto options = request.options;
-  options.validation = kHeldBack;
+  options.validation = request.options.validation.value_or(kHeldBack);
   options.on_start = [&](const runs::RunConfig& found, int64_t) { config = found; };
   options.callbacks.stop_requested = [] { return true; };
   Classifier(options).fit(request.rows, request.label, request.ignore);
   return config.value();
+}
+
+// A record as text. Bytes that are not UTF-8, of a file name say, are replaced.
+std::string record_text(const ordered_json& record) {
+  return record.dump(2, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 // What the folder of an earlier call holds must have been asked for alike.
@@ -191,6 +198,11 @@ void check_same_command(const fs::path& file, const ordered_json& asked) {
       "expected the flags and data that {} was started with but got others (--out takes another "
       "folder).",
       file.parent_path().string()));
+}
+
+bool is_there(const fs::path& file) {
+  std::error_code none;
+  return fs::exists(file, none);
 }
 
 struct Rung {
@@ -207,6 +219,11 @@ class Tuner {
         given_(request.flags),
         seed_(request.options.seed) {
     const auto config = settled(request);
+    if (config.validation == 0) {
+      throw UsageError(
+          "expected labeled rows that each run holds back, to compare settings by, but got none "
+          "(--validation 0.3 takes such a share; a class keeps its last labeled row).");
+    }
     epochs_ = config.epochs;
     data_ = config.data.value_or("");
     trials_ = trials_of(dimensions_of(request, config), flags_.trials, seed_);
@@ -221,6 +238,7 @@ class Tuner {
                           {"arguments", std::vector(training_.begin() + 1, training_.end())}};
     // The file may be another one by now.
     if (given(given_, "config")) asked["settings"] = given_;
+    asked = ordered_json::parse(record_text(asked));  // as the file has it
     check_same_command(flags_.out / "tune.json", asked);
     make_folder(flags_.out);
     const auto rank = rank_of_environment();
@@ -273,7 +291,7 @@ class Tuner {
         const auto evaluation = evaluation_of(rung, trial, draw);
         const auto index = count++;
         evaluations[static_cast<size_t>(ranks_->rank().owner(index))].push_back(evaluation);
-        if (fs::exists(evaluation) || !ranks_->rank().takes(index)) continue;
+        if (is_there(evaluation) || !ranks_->rank().takes(index)) continue;
         std::vector<std::string> command = {(program_folder() / "ladder").string(), "train"};
         command.insert(command.end(), training_.begin() + 1, training_.end());
         for (const auto& [flag, value] : trial.flags) {
@@ -314,8 +332,7 @@ class Tuner {
     if (end == QueueEnd::kStopped) return end;
     const auto pending = [&](int64_t rank) {
       const auto& files = evaluations[static_cast<size_t>(rank)];
-      return !std::all_of(files.begin(), files.end(),
-                          [](const auto& file) { return fs::exists(file); });
+      return !std::all_of(files.begin(), files.end(), is_there);
     };
     const auto lost = ranks_->wait(pending, stop_requested);
     if (stop_requested()) return QueueEnd::kStopped;
@@ -355,7 +372,7 @@ class Tuner {
     }
     const ordered_json record = {
         {"asked", asked_}, {"epochs", epochs_of_rung_}, {"trials", trials}};
-    write_text(flags_.out / "tune.json", record.dump(2) + "\n");
+    write_text(flags_.out / "tune.json", record_text(record));
   }
 
   static ordered_json flags_json(const Trial& trial) {
@@ -413,7 +430,7 @@ class Tuner {
   void finish() const {
     const auto& best = trials_[best_];
     write_text(flags_.out / "tune.svg", picture());
-    write_text(flags_.out / "best.json", flags_json(best).dump(2) + "\n");
+    write_text(flags_.out / "best.json", record_text(flags_json(best)));
     const auto& first = trials_.front();
     std::string beside;
     if (best_ != 0) {
@@ -435,7 +452,7 @@ class Tuner {
   }
 
   TuneFlags flags_;
-  std::vector<std::string> training_;  // "ladder train", then its arguments
+  std::vector<std::string> training_;  // a name, then the arguments of `ladder train`
   GivenFlags given_;                   // what these set, and their file of settings
   uint64_t seed_;
   int64_t epochs_ = 0;  // of the last rung

@@ -148,10 +148,27 @@ TEST_CASE("ladder tune: says what it does not take and what fails", "[cli]") {
   CHECK(sentence({"--trials=1"}).find("--trials") != std::string::npos);
   CHECK(sentence({"--lamda=3"}).find("--lamda") != std::string::npos);
   CHECK(sentence({"--label=none"}, 1).find("none") != std::string::npos);
+  CHECK(sentence({"--validation=0"}) ==
+        "expected labeled rows that each run holds back, to compare settings by, but got none "
+        "(--validation 0.3 takes such a share; a class keeps its last labeled row).");
+  CHECK(one_sentence("ladder", run_to_end({kLadder, "tune"}).err) ==
+        "expected DATA but got none (ladder tune DATA [FLAGS]).");
   CHECK_FALSE(fs::exists(folder / "t"));
+
+  // A name that is no UTF-8 is in the records, which are JSON.
+  const auto data = folder / "machines-\xE4.csv";
+  fs::copy_file(kMachines, data);
+  const auto latin = run_to_end({kLadder, "tune", data.string(), "--label=state", "--threads=1",
+                                 "--epochs=1", "--draws=1", "--trials=2", "--layers=20,10",
+                                 "--device=cpu", "--out=" + (folder / "latin").string()});
+  CHECK(latin.status == 1);
+  CHECK(one_sentence("ladder", latin.err)
+            .starts_with("expected trial 1 (defaults) to train but it failed: "));
+  CHECK(fs::exists(folder / "latin/tune.json"));
 
   const auto help = run_to_end({kLadder, "tune", "--help"});
   CHECK(help.status == 0);
+  CHECK(help.out.find("\n  ladder tune DATA [FLAGS]\n") != std::string::npos);
   CHECK(lines_of(help.out).size() <= 40);
   for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);
 }
