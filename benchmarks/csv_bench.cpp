@@ -24,6 +24,12 @@ long peak_mib() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::puts(
+        "Read a CSV file for each line of standard input, and print its time and memory.\n\n"
+        "  ladder-csv-bench FILE");
+    return 0;
+  }
   if (argc != 2) {
     std::fputs("ladder-csv-bench: expected one argument, a CSV file\n", stderr);
     return 2;

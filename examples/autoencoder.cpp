@@ -19,6 +19,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <string>
 
 namespace {
 
@@ -131,6 +132,12 @@ bool draw(const std::string& path, const std::vector<torch::Tensor>& rows) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout << "Compare two denoising autoencoders with a ladder, on MNIST with 100 labels.\n\n"
+                 "  ladder-autoencoder [FOLDER [PICTURE.svg]]\n\n"
+                 "FOLDER: that of MNIST ($LADDER_DATA). PICTURE.svg: reconstructed digits.\n";
+    return 0;
+  }
   if (argc > 3) {
     std::cerr << "ladder-autoencoder: expected at most two arguments, the folder of MNIST and a "
                  "picture, but got '"

@@ -13,6 +13,7 @@
 #include <torch/torch.h>
 
 #include <iostream>
+#include <string>
 #include <utility>
 
 // [block]
@@ -82,6 +83,11 @@ double validation_error(const std::string& name, std::vector<double> lambda,
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout << "Train a ladder of residual blocks, on MNIST with 100 labels.\n\n"
+                 "  ladder-custom-encoder [FOLDER]\n\nFOLDER: that of MNIST ($LADDER_DATA).\n";
+    return 0;
+  }
   if (argc > 2) {
     std::cerr << "ladder-custom-encoder: expected at most one argument, the folder of MNIST, but "
                  "got '"

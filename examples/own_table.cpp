@@ -10,8 +10,14 @@
 
 #include <exception>
 #include <iostream>
+#include <string>
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout << "Train a classifier of the column 'state', and print its error on other rows.\n\n"
+                 "  ladder-own-table TRAIN.csv TEST.csv\n";
+    return 0;
+  }
   if (argc != 3) {
     std::cerr << "ladder-own-table: expected two CSV files but got " << argc - 1 << ".\n";
     return 2;

@@ -87,6 +87,11 @@ double error_of(const data::SemiData& rows, uint64_t seed, Pieces pieces) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout << "Add costs to a ladder: a piece of the library, and one written here.\n\n  "
+                 "ladder-pieces\n";
+    return 0;
+  }
   if (argc > 1) {
     std::cerr << "ladder-pieces: expected no arguments but got '" << argv[1] << "'.\n";
     return 2;

@@ -7,8 +7,14 @@
 #include <torch/torch.h>
 
 #include <iostream>
+#include <string>
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout
+        << "Train a ladder on tensors: 2,000 rows, 60 of them labeled.\n\n  ladder-quickstart\n";
+    return 0;
+  }
   if (argc > 1) {
     std::cerr << "ladder-quickstart: expected no arguments but got '" << argv[1] << "'.\n";
     return 2;

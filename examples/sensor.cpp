@@ -12,6 +12,7 @@
 #include <torch/torch.h>
 
 #include <iostream>
+#include <string>
 
 namespace {
 
@@ -34,6 +35,10 @@ torch::Tensor make_signals(const torch::Tensor& y) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == std::string("--help")) {
+    std::cout << "Train a ladder on signals, from a torch::nn::Sequential.\n\n  ladder-sensor\n";
+    return 0;
+  }
   if (argc > 1) {
     std::cerr << "ladder-sensor: expected no arguments but got '" << argv[1] << "'.\n";
     return 2;

@@ -45,7 +45,7 @@ CommandLine convert_line(ConvertFlags& flags) {
   line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
             [&](const auto&, const auto& text) { append_words(text, flags.shards.except); });
   line.integer("rows", "rows in a shard (4000000)", flags.shards.rows_per_shard, 1);
-  add_data_flags(line, flags.read);
+  add_table_flags(line, flags.read);
   line.toggle("quiet", "print nothing", flags.quiet);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(

@@ -118,7 +118,7 @@ bool is_text_table(const fs::path& path) {
          !is_arrow_kind(head, ending);
 }
 
-void add_data_flags(CommandLine& line, DataFlags& flags) {
+void add_table_flags(CommandLine& line, DataFlags& flags) {
   auto& csv = flags.read.csv;
   line.heading("Reading");
   line.flag("delimiter", "CHAR", "character between cells, or tab (recognised)",
@@ -133,6 +133,10 @@ void add_data_flags(CommandLine& line, DataFlags& flags) {
             [&](const auto&, const auto& text) { add_missing(flags, parse_words(text)); });
   line.flag("text-columns", "COL,...", "columns of numbers to read as texts",
             [&](const auto&, const auto& text) { append_words(text, csv.text_columns); });
+}
+
+void add_data_flags(CommandLine& line, DataFlags& flags) {
+  add_table_flags(line, flags);
   line.flag("size", "HxW", "height and width that images are brought to",
             [&](const std::string& flag, const std::string& text) {
               const auto cross = text.find('x');

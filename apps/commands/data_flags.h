@@ -18,7 +18,9 @@ struct DataFlags {
   std::vector<std::string> ignore = {};  ///< columns that are not features
 };
 
-/// Add `--delimiter`, `--decimal`, `--header`, `--missing`, `--text-columns` and `--size`.
+/// Add `--delimiter`, `--decimal`, `--header`, `--missing` and `--text-columns`.
+void add_table_flags(CommandLine& line, DataFlags& flags);
+/// Add these and `--size`, for commands that read images, too.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
 /// Append the words of a flag's text, for a flag that may be given several times.

@@ -44,12 +44,12 @@ struct Flags {
   bool version = false;
 };
 
-CommandLine command_line(Flags& flags) {
+CommandLine command_line(Flags& flags, const std::string& program) {
   std::vector<std::string> tables;
   for (const auto& table : runs::published_tables()) {
     tables.push_back(table.name);
   }
-  CommandLine line(kProgram, kUsage);
+  CommandLine line(program, kUsage);
   line.heading("Table");
   line.choice("table", "published table", flags.table, tables);
   line.flag("seeds", "1..10", "the runs of each row (also 1,2,5)",
@@ -270,10 +270,12 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
 
 int reproduce_command(int argc, const char* const* argv) {
   Flags flags;
-  auto line = command_line(flags);
+  // A command of `ladder`, or a program of its own.
+  const std::string program = argv[0] == std::string("reproduce") ? "ladder reproduce" : kProgram;
+  auto line = command_line(flags, program);
   line.parse(argc, argv);
   if (line.given("help") || line.given("version")) {
-    print(line.given("help") ? line.help() : version_text(kProgram));
+    print(line.given("help") ? line.help() : version_text(program));
     return 0;
   }
   line.apply();

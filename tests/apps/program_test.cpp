@@ -221,6 +221,18 @@ TEST_CASE("Examples without flags refuse arguments", "[cli]") {
         "expected at most one argument, the folder of MNIST, but got 'more' too.");
 }
 
+TEST_CASE("Examples say how they are called", "[cli]") {
+  for (const std::string name : {"ladder-autoencoder", "ladder-custom-encoder", "ladder-own-table",
+                                 "ladder-pieces", "ladder-quickstart", "ladder-sensor"}) {
+    const auto help = run_to_end({program_path(name), "--help"});
+    INFO(name << help.err);
+    CHECK(help.status == 0);
+    CHECK(help.err.empty());
+    CHECK(help.out.find("\n  " + name) != std::string::npos);
+    for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);
+  }
+}
+
 TEST_CASE("ladder-pieces: labels along the graph lower the error on each draw", "[cli]") {
   const auto outcome = run_to_end({program_path("ladder-pieces")});
   REQUIRE(outcome.status == 0);
