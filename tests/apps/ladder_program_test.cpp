@@ -1,15 +1,19 @@
 // The program `ladder`: from a table to a model, predictions, numbers and files.
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/internal/image_codec.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/data/npy_files.h"
@@ -25,14 +29,15 @@ namespace {
 namespace fs = std::filesystem;
 using namespace ladder::testing;
 
-// Rows of two clouds along x and y; a label for the first `labeled` rows.
-void write_clouds(const fs::path& path, int rows, int labeled, int first = 0) {
+// Rows of two clouds along x and y; a label for the first `labeled` rows. They reach 1.25 to each
+// side and lie `apart` from each other.
+void write_clouds(const fs::path& path, int rows, int labeled, int first = 0, double apart = 4) {
   std::ofstream out(path);
   out << "id,x,y,color,kind\n";
   for (int i = first; i < first + rows; ++i) {
     const int is = i % 2;
     const int a = (i * 7919) % 101, b = (i * 104729) % 97;
-    out << "r" << i << "," << is * 4 + (a - 50) / 40.0 << "," << (b - 48) / 40.0 << ","
+    out << "r" << i << "," << is * apart + (a - 50) / 40.0 << "," << (b - 48) / 40.0 << ","
         << (i % 3 == 0 ? "red" : "green") << ","
         << (i - first < labeled ? (is == 0 ? "left" : "right") : "") << "\n";
   }
@@ -57,6 +62,16 @@ struct LadderPlace {
     write_clouds(folder / "test.csv", 100, 100, 1000);
   }
 };
+
+// Arguments of a run that is compared with the labels alone.
+Arguments with_baseline(Arguments training) {
+  std::erase(training, "--no-baseline");
+  return training;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::vector<std::string> cells(const std::string& line) {
   std::vector<std::string> all;
@@ -133,7 +148,134 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   const auto report = place.run({"report", place.at("run"), "-o", place.at("page.html")});
   INFO(report.err);
   CHECK(report.status == 0);
-  CHECK(file_bytes(place.folder / "page.html").find("<script") == std::string::npos);
+  const auto page = file_bytes(place.folder / "page.html");
+  CHECK_FALSE(contains(page, "<script"));
+  // It tells what the run measured, as the page of the training does.
+  const auto big = fmt::format("<p class='big'>{:.1f}<span>", measured.at("error").get<double>());
+  CHECK(contains(page, "Error on 100 test rows"));
+  CHECK(contains(page, big));
+  CHECK(contains(file_bytes(place.folder / "run/report.html"), big));
+}
+
+TEST_CASE("ladder report: replaces pages, but not those of the training nor other files", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet"}).status == 0);
+  fs::create_symlink(place.folder / "run/report.html", place.folder / "link.html");
+  const auto refused = [&](const std::string& file, const std::string& written) {
+    INFO(file);
+    const auto bytes = file_bytes(place.folder / written);
+    const auto outcome = place.run({"report", place.at("run"), "-o", place.at(file)});
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+    CHECK(file_bytes(place.folder / written) == bytes);
+    return one_sentence("ladder", outcome.err);
+  };
+  CHECK(refused("run/report.html", "run/report.html") ==
+        "expected another file in -o than the page of `ladder train` but got " +
+            place.at("run/report.html") + " (it shows more than the folder of a run tells).");
+  CHECK(refused("link.html", "run/report.html")
+            .starts_with("expected another file in -o than the page of `ladder train` but got "));
+  CHECK(refused("run/model.ladder", "run/model.ladder") ==
+        "expected a new file, or a page to replace, in -o but got " + place.at("run/model.ladder") +
+            " (it is no page).");
+  CHECK(refused("train.csv", "train.csv").ends_with(" (it is no page)."));
+  const auto in_folder = run_to_end({"/bin/sh", "-c", "cd \"$1\" && exec \"$2\" report .", "sh",
+                                     place.at("run"), program_path("ladder")});
+  CHECK(in_folder.status == 2);
+  CHECK(in_folder.err.find("but got report.html (it shows more") != std::string::npos);
+  for (int time = 0; time < 2; ++time) {
+    CHECK(place.run({"report", place.at("run"), "-o", place.at("run/page.html")}).status == 0);
+  }
+}
+
+TEST_CASE("ladder train: double precision has a report, and a report that fails takes nothing away",
+          "[cli]") {
+  const LadderPlace place;
+  const auto exact = place.run(
+      place.train("exact") + Arguments{"--precision", "float64", "--validation", "0.3", "--quiet"});
+  INFO(exact.err);
+  CHECK(exact.status == 0);
+  CHECK(contains(file_bytes(place.folder / "exact/report.html"), "Rows it is least sure of"));
+
+  fs::create_directory(place.folder / "full");
+  fs::create_symlink("/dev/full", place.folder / "full/report.html");
+  const auto full = place.run(place.train("full") + Arguments{"--quiet"});
+  CHECK(full.status == 1);
+  CHECK(contains(full.out, "\nmodel     " + place.at("full/model.ladder") + "\n"));
+  CHECK(contains(full.out, "error     not measured: no labeled rows were held back ("));
+  CHECK_FALSE(contains(full.out, "report    "));
+  CHECK(one_sentence("ladder", full.err) == "expected to write " + place.at("full/report.html") +
+                                                " but got \"No space left on device\".");
+}
+
+TEST_CASE("ladder train: the report names the rows of folds", "[cli]") {
+  const LadderPlace place;
+  write_clouds(place.folder / "train.csv", 288, 0);
+  write_clouds(place.folder / "labeled.csv", 12, 12, 288);
+  const auto labeled = file_bytes(place.folder / "labeled.csv");
+  write_file(place.folder / "train.csv",
+             file_bytes(place.folder / "train.csv") + labeled.substr(labeled.find('\n') + 1));
+  const auto outcome = place.run(place.train("run") + Arguments{"--folds", "3", "--quiet"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto page = file_bytes(place.folder / "run/report.html");
+  CHECK(contains(page, "Error on 12 labeled rows, each predicted by a network that was not"));
+  const std::regex name("<p class='what'>row (\\d+)</p>");
+  std::set<int> rows;
+  for (std::sregex_iterator at(page.begin(), page.end(), name), end; at != end; ++at) {
+    rows.insert(std::stoi((*at)[1]));
+  }
+  CHECK(rows == std::set<int>{289, 290, 291, 292, 293, 294, 295, 296, 297, 298, 299, 300});
+}
+
+TEST_CASE("ladder train: sets beside the error what the labels alone give", "[cli]") {
+  const LadderPlace place;
+  write_clouds(place.folder / "train.csv", 300, 150, 0, 0.8);
+  write_clouds(place.folder / "test.csv", 100, 100, 1000, 0.8);
+  const auto outcome = place.run(with_baseline(place.train("run")) +
+                                 Arguments{"--validation", "0.3", "--test", place.at("test.csv")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto measured = read_json(place.folder / "run/evaluation.json");
+  for (const std::string rows : {"test", "held_back"}) {
+    CHECK(measured.at(rows + "_labels_alone").at("rows") == measured.at(rows).at("rows"));
+  }
+  CHECK(measured.at("test_labels_alone").at("rows") == 100);
+  const auto alone = measured.at("test_labels_alone").at("error").get<double>();
+  CHECK(contains(outcome.out, "training from the labels alone, "));
+  CHECK(contains(outcome.out, fmt::format("from the labels alone: {:.2f} %\n", alone)));
+  const auto sentence = fmt::format("The labels alone give {:.1f} %", alone);
+  CHECK(contains(file_bytes(place.folder / "run/report.html"), sentence));
+  // Also where the page is made from the folder.
+  REQUIRE(place.run({"report", place.at("run"), "-o", place.at("page.html")}).status == 0);
+  CHECK(contains(file_bytes(place.folder / "page.html"), sentence));
+
+  const auto without =
+      place.run(place.train("without") + Arguments{"--test", place.at("test.csv")});
+  REQUIRE(without.status == 0);
+  CHECK_FALSE(contains(without.out, "from the labels alone"));
+  CHECK_FALSE(read_json(place.folder / "without/evaluation.json").contains("test_labels_alone"));
+}
+
+TEST_CASE("ladder train: the labels alone get as many steps as --minutes gave the run", "[cli]") {
+  const LadderPlace place;
+  write_clouds(place.folder / "train.csv", 300, 150);
+  auto command = with_baseline(place.train("run")) + Arguments{"--no-report"};
+  const auto epochs = std::find(command.begin(), command.end(), "--epochs");
+  command.erase(epochs, epochs + 2);
+  const auto outcome = place.run(command + Arguments{"--minutes", "0.005"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  std::smatch told;
+  REQUIRE(std::regex_search(outcome.out, told,
+                            std::regex("training from the labels alone, (\\d+) steps?\n")));
+  const auto steps = std::stoll(told[1]);
+  const auto config = read_json(place.folder / "run/config.json");
+  const auto rows = config.at("train_rows").get<int64_t>() - config.at("validation").get<int64_t>();
+  const auto steps_per_epoch = rows / config.at("labeled_batch").get<int64_t>();
+  const auto of_run = read_json(place.folder / "run/result.json").at("steps").get<int64_t>();
+  CHECK(steps >= of_run);
+  CHECK(steps < of_run + steps_per_epoch);
 }
 
 TEST_CASE("ladder: what --missing names is missing for the model too", "[cli]") {
@@ -174,6 +316,41 @@ TEST_CASE("ladder: what --missing names is missing for the model too", "[cli]") 
         .out;
   };
   CHECK(of_shards("-999") == of_shards(""));
+}
+
+TEST_CASE("ladder train: test rows that lack a column of the shards are refused at once", "[cli]") {
+  const LadderPlace place;
+  std::string constant, lacking;  // a column of one value; no y
+  for (const auto& line : lines_of(file_bytes(place.folder / "train.csv"))) {
+    constant += line + (constant.empty() ? ",site\n" : ",T1\n");
+  }
+  for (const auto& line : lines_of(file_bytes(place.folder / "test.csv"))) {
+    const auto row = cells(line);
+    lacking += row[1] + "," + row[3] + "," + row[4] + "\n";
+  }
+  write_file(place.folder / "train.csv", constant);
+  write_file(place.folder / "lacking.csv", lacking);
+  const auto convert = [&](const std::string& out, const Arguments& more) {
+    return place.run(Arguments{"convert", place.at("train.csv"), "-o", place.at(out)} + more);
+  };
+  REQUIRE(convert("shards", {"--label", "kind", "--ignore", "id"}).status == 0);
+  const auto train = [&](const std::string& shards, const std::string& test) {
+    return place.run({"train", place.at(shards), "--test", place.at(test), "--epochs", "1",
+                      "--layers", "10", "--threads", "1", "--no-baseline", "--quiet", "--out",
+                      place.at("run")});
+  };
+  const auto refused = train("shards", "lacking.csv");
+  CHECK(refused.status == 1);
+  CHECK(contains(refused.err, "expected a column 'y' in " + place.at("lacking.csv")));
+  CHECK_FALSE(fs::exists(place.folder / "run"));
+  const auto taken = train("shards", "test.csv");  // without the column that is not used
+  INFO(taken.err);
+  CHECK(taken.status == 0);
+
+  REQUIRE(convert("unlabeled", {"--ignore", "id,kind"}).status == 0);
+  CHECK(train("unlabeled", "test.csv").err ==
+        "ladder: expected shards with labels but got none in " + place.at("unlabeled") +
+            " (ladder convert DATA --label COLUMN -o SHARDS).\n");
 }
 
 TEST_CASE("ladder train: test pictures of another size are refused at once", "[cli]") {
@@ -262,36 +439,102 @@ TEST_CASE("ladder predict: a full disk is a sentence, and an old file stays whol
 
 TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]") {
   const LadderPlace place;
-  REQUIRE(place.run(place.train("whole") + Arguments{"--quiet", "--no-report"}).status == 0);
-  auto command = Arguments{program_path("ladder")} + place.train("parts") +
-                 Arguments{"--resume", "--no-report"};
+  // Some seconds, with 40 evaluations.
+  const Arguments length = {"--epochs", "600", "--layers", "100,50", "--no-report"};
+  REQUIRE(place.run(place.train("whole") + length + Arguments{"--quiet"}).status == 0);
+  const auto command =
+      Arguments{program_path("ladder")} + place.train("parts") + length + Arguments{"--resume"};
+  const auto evaluations = [&] {
+    return lines_of(file_bytes(place.folder / "parts/metrics.jsonl")).size();
+  };
   for (int kill = 0; kill < 4; ++kill) {
+    const auto before = evaluations();
     Program program(command);
-    program.wait_until([&] { return fs::exists(place.folder / "parts/config.json"); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(40 * kill));
-    if (program.running()) program.send(kill % 2 == 0 ? SIGKILL : SIGINT);
-    const int status = program.wait();
-    // SIGINT ends a program that has not begun yet.
-    CHECK((status == -SIGKILL || status == -SIGINT || status == 130 || status == 0));
+    REQUIRE(program.wait_until([&] { return evaluations() > before; }));
+    program.send(kill % 2 == 0 ? SIGKILL : SIGINT);
+    CHECK(program.wait() == (kill % 2 == 0 ? -SIGKILL : 130));
+    CHECK_FALSE(fs::exists(place.folder / "parts/result.json"));
   }
   REQUIRE(run_to_end(command).status == 0);
   CHECK(file_bytes(place.folder / "whole/model.ladder") ==
         file_bytes(place.folder / "parts/model.ladder"));
 }
 
+TEST_CASE("ladder train: data may have moved when a run goes on", "[cli]") {
+  const LadderPlace place;
+  const auto quiet = Arguments{"--quiet", "--no-report", "--resume"};
+  REQUIRE(place.run(place.train("run") + quiet).status == 0);
+  const auto model = file_bytes(place.folder / "run/model.ladder");
+  fs::rename(place.folder / "train.csv", place.folder / "moved.csv");
+  auto moved = place.train("run");
+  moved[1] = place.at("moved.csv");
+  const auto outcome = place.run(moved + quiet);
+  INFO(outcome.err);
+  CHECK(outcome.status == 0);
+  CHECK(file_bytes(place.folder / "run/model.ladder") == model);
+  CHECK(read_json(place.folder / "run/config.json").at("dataset") == place.at("train.csv"));
+  write_clouds(place.folder / "moved.csv", 300, 21);
+  CHECK(contains(place.run(moved + quiet).err, "was started with but got others: "));
+}
+
 TEST_CASE("ladder train: several seeds, and the best is kept", "[cli]") {
   const LadderPlace place;
-  const auto outcome =
-      place.run(place.train("run") + Arguments{"--seeds", "1..2", "--validation", "0.3"});
-  INFO(outcome.err);
-  REQUIRE(outcome.status == 0);
-  CHECK(outcome.out.find("over 2 seeds") != std::string::npos);
-  CHECK(fs::exists(place.folder / "run/seed-2/model.ladder"));
-  const auto best = place.run({"inspect", place.at("run")});
-  INFO(best.err);
-  CHECK(best.out.find("classes        left, right") != std::string::npos);
-  CHECK(fs::exists(place.folder / "run/model.ladder"));
-  CHECK(fs::exists(place.folder / "run/report.html"));
+  write_clouds(place.folder / "train.csv", 300, 150, 0, 0.8);  // so near that each seed errs
+  for (const auto& [name, seeds] : {std::pair("up", "1..3"), std::pair("down", "3,2,1")}) {
+    INFO(name);
+    const auto outcome = place.run(
+        place.train(name) + Arguments{"--seeds", seeds, "--validation", "0.4", "--no-report"});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    CHECK(contains(outcome.out, "over 3 seeds"));
+    const auto run = place.folder / name;
+    std::set<double> errors;
+    std::string best;
+    for (const int seed : std::string(name) == "up" ? std::vector{1, 2, 3} : std::vector{3, 2, 1}) {
+      const auto of_seed = run / fmt::format("seed-{}", seed);
+      const auto held_back = read_json(of_seed / "evaluation.json").at("held_back");
+      const auto error = held_back.at("error").get<double>();
+      if (errors.empty() || error < *errors.begin()) best = file_bytes(of_seed / "model.ladder");
+      errors.insert(error);
+    }
+    CHECK(errors.size() > 1);
+    CHECK(file_bytes(run / "model.ladder") == best);
+    CHECK(contains(place.run({"inspect", run.string()}).out, "classes        left, right"));
+  }
+}
+
+TEST_CASE("ladder train: the report measures each seed on its own rows", "[cli]") {
+  const LadderPlace place;
+  write_clouds(place.folder / "train.csv", 300, 150, 0, 0.8);
+  write_clouds(place.folder / "test.csv", 100, 100, 1000, 0.8);
+  const auto train = [&](const std::string& out, const Arguments& more) {
+    const auto outcome =
+        place.run(with_baseline(place.train(out)) +
+                  Arguments{"--seeds", "1..2", "--validation", "0.3", "--quiet"} + more);
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    REQUIRE(place.run({"report", place.at(out), "-o", place.at(out + ".html")}).status == 0);
+    return std::vector{file_bytes(place.folder / out / "report.html"),
+                       file_bytes(place.folder / (out + ".html"))};
+  };
+  const auto mean = [&](const std::string& out, const std::string& rows) {
+    double sum = 0;
+    for (const int seed : {1, 2}) {
+      const auto file = place.folder / out / fmt::format("seed-{}", seed) / "evaluation.json";
+      sum += read_json(file).at(rows).at("error").get<double>();
+    }
+    return fmt::format("<p class='big'>{:.1f}<span>", sum / 2);
+  };
+  for (const auto& page : train("tested", {"--test", place.at("test.csv")})) {
+    CHECK(contains(page, "Mean error of 2 seeds on 100 test rows."));
+    CHECK(contains(page, mean("tested", "test")));
+    CHECK(contains(page, "The labels alone give "));
+  }
+  for (const auto& page : train("held", {})) {
+    CHECK(contains(page, "Mean error of 2 seeds, each on 45 held-back rows of its own."));
+    CHECK(contains(page, mean("held", "held_back")));
+    CHECK_FALSE(contains(page, "The labels alone give "));
+  }
 }
 
 TEST_CASE("ladder train: a folder holds one run or those of seeds, and no test rows train",
@@ -378,6 +621,14 @@ TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") 
   CHECK(config.at("epochs") == 2);
   CHECK(config.at("seed") == 5);
   CHECK(config.at("layers") == nlohmann::json({"dense 8", "dense 4", "dense 2"}));
+
+  write_file(place.folder / "none.json", "{\"ignore\": [], \"layers\": []}");
+  auto listed = place.train("listed");
+  std::replace(listed.begin(), listed.end(), std::string("--ignore"), std::string("--config"));
+  std::replace(listed.begin(), listed.end(), std::string("id"), place.at("none.json"));
+  const auto empty = place.run(listed + Arguments{"--no-report", "--quiet"});
+  INFO(empty.err);
+  CHECK(empty.status == 0);
 
   write_file(place.folder / "bad.json", "{\"epoch\": 1}");
   CHECK(place.run({"train", place.at("train.csv"), "--config", place.at("bad.json")}).err ==
@@ -466,6 +717,106 @@ TEST_CASE("ladder: arrays need no --label", "[cli]") {
   CHECK(place.run({"evaluate", place.at("run"), place.at("x.npy")}).status == 0);
 }
 
+TEST_CASE("ladder: reads a table by the signs that it is told", "[cli]") {
+  const LadderPlace place;
+  std::string text = "10/20/30\n";  // a first line that would be taken for numbers
+  for (int i = 0; i < 60; ++i) {
+    text += fmt::format("{},{}/{}/{}\n", 4 * (i % 2), i * 37 % 90 + 10, 7 + i % 3,
+                        i >= 20      ? ""
+                        : i % 2 == 0 ? "left"
+                                     : "right");
+  }
+  write_file(place.folder / "signs.csv", text);
+  const Arguments signs = {"--delimiter", "/",   "--decimal",      ",",
+                           "--header",    "yes", "--text-columns", "20"};
+  const auto seen = place.run(Arguments{"inspect", place.at("signs.csv"), "--label", "30"} + signs);
+  INFO(seen.err);
+  REQUIRE(seen.status == 0);
+  CHECK(contains(seen.out, "60 rows, 3 columns\n"));
+  CHECK(std::regex_search(seen.out, std::regex("\n10 +number +0  0.1[0-9]* to 4.9")));
+  CHECK(std::regex_search(seen.out, std::regex("\n20 +text +0  3 different: 7, 8, 9\n")));
+  CHECK(contains(seen.out, "2 classes, 20 labeled rows of 60\n"));
+
+  const auto trained =
+      place.run(Arguments{"train", place.at("signs.csv"), "--label", "30", "--epochs", "2",
+                          "--layers", "4", "--threads", "1", "--no-baseline", "--no-report",
+                          "--quiet", "--out", place.at("run")} +
+                signs);
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  const auto config = read_json(place.folder / "run/config.json");
+  CHECK(config.at("train_rows") == 60);
+  CHECK(config.at("input_shape") == nlohmann::json({4}));  // a number, three texts
+  const auto predicted =
+      place.run(Arguments{"predict", place.at("run"), place.at("signs.csv")} + signs);
+  INFO(predicted.err);
+  CHECK(predicted.status == 0);
+  CHECK(lines_of(predicted.out).size() == 61);
+}
+
+TEST_CASE("ladder train: takes convolutions for images", "[cli]") {
+  const LadderPlace place;
+  std::string pixels, labels;
+  for (int i = 0; i < 24; ++i) {
+    pixels += std::string(64, static_cast<char>((i % 2 == 0 ? 10 : 90) + i));
+    const int64_t label = i < 12 ? i % 2 : -1;
+    labels += std::string(reinterpret_cast<const char*>(&label), sizeof label);
+  }
+  write_file(place.folder / "x.npy", npy_file("|u1", "(24, 8, 8)", pixels));
+  write_file(place.folder / "y.npy", npy_file("<i8", "(24,)", labels));
+  const auto outcome =
+      place.run({"train", place.at("x.npy"), "--convolutional", "--epochs", "1", "--threads", "1",
+                 "--no-baseline", "--no-report", "--quiet", "--out", place.at("run")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto layers = read_json(place.folder / "run/config.json").at("layers");
+  CHECK(layers.size() == 9);
+  CHECK(layers.at(0).get<std::string>().starts_with("conv "));
+}
+
+TEST_CASE("ladder inspect: shows the columns of a table that cannot be trained on", "[cli]") {
+  const LadderPlace place;
+  const auto sentence = [&](const std::string& file, const Arguments& more) {
+    const auto outcome = place.run(Arguments{"inspect", place.at(file)} + more);
+    INFO(outcome.out);
+    CHECK(outcome.status == 1);
+    CHECK(contains(outcome.out, "\ncolumn "));
+    return one_sentence("ladder", outcome.err);
+  };
+  CHECK(contains(sentence("train.csv", {"--label", "x"}), "numbers are not predicted"));
+  write_clouds(place.folder / "alone.csv", 10, 0);
+  CHECK(sentence("alone.csv", {"--label", "kind"})
+            .starts_with("class_labels: expected labels in column 'kind' but got none"));
+  write_clouds(place.folder / "one.csv", 10, 1);
+  CHECK(sentence("one.csv", {"--label", "kind"})
+            .starts_with("class_labels: expected at least 2 classes in column 'kind'"));
+  write_file(place.folder / "same.csv", "a,b\n1,2\n1,2\n");
+  CHECK(sentence("same.csv", {}).starts_with("Features: expected a column whose values vary in "));
+
+  REQUIRE(place
+              .run({"convert", place.at("train.csv"), "--label", "kind", "--ignore", "id", "-o",
+                    place.at("shards")})
+              .status == 0);
+  CHECK(contains(place.run({"inspect", place.at("shards")}).out,
+                 "2 classes, 20 labeled rows of 300\n"));
+}
+
+TEST_CASE("ladder evaluate: classes whose names begin alike have numbers", "[cli]") {
+  const LadderPlace place;
+  for (const char* name : {"train.csv", "test.csv"}) {
+    auto text = file_bytes(place.folder / name);
+    text = std::regex_replace(text, std::regex("left\n"), "sensor_bad\n");
+    text = std::regex_replace(text, std::regex("right\n"), "sensor_ok\n");
+    write_file(place.folder / name, text);
+  }
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  const auto told = place.run({"evaluate", place.at("run"), place.at("test.csv")});
+  INFO(told.out << told.err);
+  REQUIRE(told.status == 0);
+  CHECK(std::regex_search(told.out,
+                          std::regex("across\\):\n +1 +2\n 1 sensor_bad .*\n 2 sensor_ok ")));
+}
+
 TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   const LadderPlace place;
   const auto error = [&](const Arguments& arguments, int status = 2) {
@@ -506,6 +857,19 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(error({"train", place.at("alone.csv"), "--label", "kind"}, 1).find("expected labels") !=
         std::string::npos);
+  // Nothing is ignored without a word.
+  const auto both = [&](const Arguments& more) { return error(place.train("refused") + more); };
+  CHECK(both({"--seed", "7", "--seeds", "1..3"}) ==
+        "ladder: expected --seed or --seeds but got both.\n");
+  CHECK(both({"--folds", "5", "--validation", "0.2"}) ==
+        "ladder: expected --folds or --validation but got both (folds measure every labeled "
+        "row).\n");
+  CHECK(both({"--convolutional", "--input-weight", "30"}) ==
+        "ladder: expected --input-weight or --convolutional but got both (only the top has a "
+        "denoising cost there; --lambda weighs every level).\n");
+  CHECK(both({"--precision", "tf32", "--device", "cpu"}) ==
+        "ladder: expected a CUDA device for --precision tf32 but got the CPU (bfloat16 is the fast "
+        "precision there).\n");
   // What --test and --ignore ask for is checked before anything is trained.
   const auto refused = [&](const Arguments& more) {
     const auto text = error(place.train("refused") + more, 1);
@@ -528,6 +892,13 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   CHECK(error({"predict", place.at("none"), place.at("test.csv")}, 1)
             .find("expected a model file or the folder of a run but got nothing at " +
                   place.at("none")) != std::string::npos);
+  const auto long_name = place.at(std::string(300, 'x'));
+  CHECK(error({"predict", long_name, place.at("test.csv")}, 1) ==
+        "ladder: Classifier: expected a model file or the folder of a run but got \"File name too "
+        "long\" at " +
+            long_name + " (check the path).\n");
+  CHECK(error({"report", long_name}, 1) == "ladder: read_text: expected to read " + long_name +
+                                               "/config.json but got \"File name too long\".\n");
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);
@@ -543,6 +914,8 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
     CHECK(lines_of(help.out).size() <= 60);
     for (const auto& line : lines_of(help.out)) CHECK(line.size() <= 80);
   }
+  CHECK(contains(place.run({"reproduce", "--help"}).out, "\n  ladder reproduce [FLAGS]\n"));
+  CHECK_FALSE(contains(place.run({"convert", "--help"}).out, "--size"));
   const auto help = place.run({"--help"});
   CHECK(help.status == 0);
   CHECK(help.err.empty());
