@@ -14,6 +14,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/products.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using ladder::ops::ProductPlan;
 using ladder::ops::ProductPrecision;
@@ -26,6 +27,7 @@ using ladder::testing::require_close;
 using ladder::testing::require_gradient;
 using ladder::testing::rounding_of_operands;
 using ladder::testing::roundings;
+using ladder::testing::ThreadsOfTest;
 using ladder::testing::weighted_sum;
 
 TEST_CASE("linear agrees with at::linear in value and gradient on every route", "[ops][grad]") {
@@ -64,7 +66,6 @@ TEST_CASE("linear takes transposed and strided operands", "[ops]") {
 
 TEST_CASE("linear by the library's kernel is the same bit for bit on any number of threads",
           "[ops]") {
-  const auto threads = at::get_num_threads();
   torch::manual_seed(5);
   for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16}) {
     const ProductScope scope({precision, ProductRoute::kLadder});
@@ -72,15 +73,14 @@ TEST_CASE("linear by the library's kernel is the same bit for bit on any number 
          {std::tuple{300, 784, 1000}, {1000, 300, 785}, {7, 900, 250}}) {
       const auto x = torch::randn({rows, in});
       const auto w = torch::randn({out, in});
-      at::set_num_threads(1);
-      const auto one = ladder::ops::linear(x, w);
-      for (const int count : {2, 3, 8}) {
-        at::set_num_threads(count);
-        CHECK(torch::equal(ladder::ops::linear(x, w), one));
-      }
+      const auto product = [&](int count) {
+        const ThreadsOfTest threads(count);
+        return ladder::ops::linear(x, w);
+      };
+      const auto one = product(1);
+      for (const int count : {2, 3, 8}) CHECK(torch::equal(product(count), one));
     }
   }
-  at::set_num_threads(threads);
 }
 
 namespace {

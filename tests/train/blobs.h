@@ -1,6 +1,5 @@
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ladder/core/random.h>
 #include <ladder/data/sampler.h>
 #include <ladder/nn/ladder.h>
@@ -10,6 +9,7 @@
 #include <ladder/train/trainer.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -17,20 +17,14 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/threads.h"
 
 namespace ladder::testing {
 
 /// A fixture: steps this small take longer on many threads, much longer on a busy machine. Not
 /// threads::OneThread, which holds for the calling thread alone.
-class OneThread {
- public:
-  OneThread() { at::set_num_threads(1); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-  ~OneThread() { at::set_num_threads(threads_); }
-
- private:
-  int threads_ = at::get_num_threads();
+struct OneThread : ThreadsOfTest {
+  OneThread() : ThreadsOfTest(1) {}
 };
 
 inline constexpr int64_t kBlobFeatures = 12;
@@ -57,15 +51,26 @@ inline NoisyBatchNormLinear dense_stage(const NoisyBatchNormLinearOptions& optio
   return NoisyBatchNormLinear(options);
 }
 
-/// 12-16-8-3 with initial parameters of the stream "init" of `seed`.
-inline Ladder small_ladder(uint64_t seed = 1, std::vector<double> lambda = {10, 1, 0.1, 0.1}) {
-  Ladder net(
-      LadderOptions{.input_shape = {kBlobFeatures}, .lambda = std::move(lambda)},
-      Stages{dense_stage({.in_features = kBlobFeatures, .out_features = 16}),
-             dense_stage({.in_features = 16, .out_features = 8}),
-             dense_stage({.in_features = 8, .out_features = kBlobClasses, .softmax_top = true})});
+/// Dense layers of these sizes over kBlobFeatures, with initial parameters of the stream "init" of
+/// `seed`.
+inline Ladder blob_ladder(const std::vector<int64_t>& layers, std::vector<double> lambda,
+                          uint64_t seed = 1) {
+  Stages stages;
+  int64_t in = kBlobFeatures;
+  for (const auto units : layers) {
+    const bool top = stages.size() + 1 == layers.size();
+    stages.push_back(dense_stage({.in_features = in, .out_features = units, .softmax_top = top}));
+    in = units;
+  }
+  Ladder net(LadderOptions{.input_shape = {kBlobFeatures}, .lambda = std::move(lambda)},
+             std::move(stages));
   reset_parameters(*net, stream_seed(seed, "init"));
   return net;
+}
+
+/// 12-16-8-3.
+inline Ladder small_ladder(uint64_t seed = 1, std::vector<double> lambda = {10, 1, 0.1, 0.1}) {
+  return blob_ladder({16, 8, kBlobClasses}, std::move(lambda), seed);
 }
 
 /// 4 epochs of 6 steps over 300 rows; no files.
@@ -83,29 +88,40 @@ inline void require_same_network(const torch::nn::Module& a, const torch::nn::Mo
       REQUIRE(item.value().equal(right[item.key()]));
     }
   };
+  REQUIRE_FALSE(a.parameters().empty());
   compare(a.named_parameters(), b.named_parameters());
   compare(a.named_buffers(), b.named_buffers());
 }
 
+/// Whether all parameters are equal, bit for bit, of networks that have some.
 inline bool same_parameters(const torch::nn::Module& a, const torch::nn::Module& b) {
-  const auto left = a.parameters();
-  const auto right = b.parameters();
-  for (size_t i = 0; i < left.size(); ++i) {
-    if (!left[i].equal(right[i])) return false;
-  }
-  return true;
+  const auto left = a.parameters(), right = b.parameters();
+  REQUIRE_FALSE(left.empty());
+  REQUIRE(left.size() == right.size());
+  return std::equal(left.begin(), left.end(), right.begin(),
+                    [](const auto& x, const auto& y) { return x.equal(y); });
 }
 
 /// Train `net` with `piece` by quick_options, stopping once after `stop` steps (0: not at all), and
-/// return its first parameter. Nothing is written: see resumed_with.
-inline torch::Tensor trained_with(Ladder& net, std::shared_ptr<train::ObjectivePiece> piece,
-                                  const train::TrainData& data, int64_t stop) {
+/// return how it ended. Nothing is written: see resumed_with.
+inline train::TrainResult run_with(const Ladder& net, std::shared_ptr<train::ObjectivePiece> piece,
+                                   const train::TrainData& data, int64_t stop) {
   train::Trainer trainer(train::with_pieces(train::objective(net), {std::move(piece)}), data,
                          quick_options());
-  trainer.callbacks.stop_requested = [&] { return stop > 0 && trainer.step() == stop; };
-  trainer.run();
-  trainer.callbacks.stop_requested = {};
-  if (stop > 0) trainer.run();
+  if (stop > 0) {
+    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
+    REQUIRE(trainer.run().status == train::TrainStatus::kInterrupted);
+    trainer.callbacks.stop_requested = {};
+  }
+  const auto result = trainer.run();
+  REQUIRE(result.status == train::TrainStatus::kFinished);
+  return result;
+}
+
+/// Train as run_with does, and return the first parameter.
+inline torch::Tensor trained_with(const Ladder& net, std::shared_ptr<train::ObjectivePiece> piece,
+                                  const train::TrainData& data, int64_t stop) {
+  run_with(net, std::move(piece), data, stop);
   return net->parameters().front().detach().clone();
 }
 

@@ -8,6 +8,7 @@
 #include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
@@ -17,6 +18,7 @@ using ladder::testing::require_rounded;
 using ladder::testing::roundings;
 using ladder::testing::row_after;
 using ladder::testing::Shape;
+using ladder::testing::ThreadsOfTest;
 
 TEST_CASE("NoisyConv normalises each channel of each group and adds noise", "[nn]") {
   torch::manual_seed(1);
@@ -66,10 +68,10 @@ TEST_CASE("NoisyConv draws uniform weights of variance 1 / fan-in", "[nn]") {
         Approx(1.0 / 500).epsilon(5 * std::sqrt(0.8 / 25000)));
   auto other = conv(20, 50, 5, Border::kValid);
   CHECK_FALSE(torch::equal(stage->weight, other->weight));
-  const auto threads = at::get_num_threads();
-  at::set_num_threads(1);
-  reset_parameters(*other, 7);
-  at::set_num_threads(threads);
+  {
+    const ThreadsOfTest one(1);
+    reset_parameters(*other, 7);
+  }
   CHECK(torch::equal(stage->weight, other->weight));
   // The map back draws by its own fan-in.
   ConvMap map(

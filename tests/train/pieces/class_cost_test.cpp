@@ -1,6 +1,7 @@
 // Costs of class probabilities: pseudo_labels, mutual_information and neighbour_agreement.
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -200,21 +201,15 @@ TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed r
   data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 3});
   data.training.paired_from = 1;
   data.training.paired_until = 3;
+  const auto piece = [](const Ladder&) { return neighbour_agreement({.from = 1, .until = 3}); };
   const auto train = [&](int64_t stop) {
-    auto net = small_ladder();
-    Trainer trainer(
-        with_pieces(train::objective(net), {neighbour_agreement({.from = 1, .until = 3})}), data,
-        quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    auto result = trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) result = trainer.run();
+    const auto net = small_ladder();
+    const auto result = run_with(net, piece(net), data, stop);
     REQUIRE(result.last->others.at("neighbour") == 0);  // of the last epoch
     return net->parameters().front().detach().clone();
   };
   const auto whole = train(0);
   require_equal(train(9), whole);
-  const auto piece = [](Ladder&) { return neighbour_agreement({.from = 1, .until = 3}); };
   require_equal(resumed_with(piece, data, 9), whole);
   data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 4});
   CHECK_FALSE(train(0).equal(whole));
@@ -228,6 +223,26 @@ TEST_CASE("neighbour_agreement trains on the pairs of a sampler, and a resumed r
     CHECK(error_text([&] { trainer.run(); }) ==
           "neighbour_agreement: expected batches of paired rows but got others (give the sampler "
           "data::SemiData::neighbours for as many epochs).");
+  }
+}
+
+TEST_CASE("pseudo_labels and mutual_information train, and a resumed run goes on exactly",
+          "[train]") {
+  const OneThread one_thread;
+  using Make = std::function<std::shared_ptr<ObjectivePiece>(double weight)>;
+  const std::vector<Make> makes = {
+      [](double weight) {  // grows from step 6 to step 18
+        return pseudo_labels({.weight = weight, .threshold = 0.4, .from = 0.25, .to = 0.75});
+      },
+      [](double weight) { return mutual_information({.weight = weight, .until = 3}); }};
+  for (const auto& make : makes) {
+    const auto train = [&](double weight, int64_t stop) {
+      return trained_with(small_ladder(), make(weight), blobs(), stop);
+    };
+    const auto whole = train(1, 0);
+    CHECK_FALSE(train(0, 0).equal(whole));
+    require_equal(train(1, 9), whole);
+    require_equal(resumed_with([&](Ladder&) { return make(1); }, blobs(), 9), whole);
   }
 }
 

@@ -226,24 +226,18 @@ TEST_CASE("imsat starts no thread", "[train]") {
 
 TEST_CASE("imsat: a resumed run goes on exactly", "[train]") {
   const OneThread one_thread;
+  const auto data = blobs();
+  const auto piece = [&](Ladder& net) {
+    return imsat(net, data.training.inputs, data.training.unlabeled, {.until = 3});
+  };
   const auto train = [&](int64_t stop) {
     auto net = small_ladder();
-    const auto data = blobs();
-    const auto piece = imsat(net, data.training.inputs, data.training.unlabeled, {.until = 3});
-    Trainer trainer(with_pieces(train::objective(net), {piece}), data, quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    auto result = trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) result = trainer.run();
+    const auto result = run_with(net, piece(net), data, stop);
     REQUIRE(result.last->others.at("imsat") == 0);  // of the last epoch
     return net->parameters().front().detach().clone();
   };
   const auto whole = train(0);
   require_equal(train(9), whole);
-  const auto data = blobs();
-  const auto piece = [&](Ladder& net) {
-    return imsat(net, data.training.inputs, data.training.unlabeled, {.until = 3});
-  };
   require_equal(resumed_with(piece, data, 9), whole);
 }
 

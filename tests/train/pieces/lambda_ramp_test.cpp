@@ -86,13 +86,8 @@ TEST_CASE("lambda_ramp takes the gradient of what it holds back", "[train][grad]
 TEST_CASE("lambda_ramp ends at the full weight, and a resumed run goes on exactly", "[train]") {
   const OneThread one_thread;
   const auto train = [](int64_t stop) {
-    auto net = small_ladder();
-    Trainer trainer(with_pieces(train::objective(net), {lambda_ramp({.epochs = 1.5})}), blobs(),
-                    quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    auto result = trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) result = trainer.run();
+    const auto net = small_ladder();
+    const auto result = run_with(net, lambda_ramp({.epochs = 1.5}), blobs(), stop);
     REQUIRE(result.last->others.at("lambda ramp") == 0);
     return net->parameters().front().detach().clone();
   };

@@ -79,19 +79,16 @@ TEST_CASE("Trainer measures and leaves averages, and trains on without them", "[
 
 TEST_CASE("Trainer with weight_average resumes exactly", "[train]") {
   const OneThread one_thread;
-  const auto train = [](int64_t stop) {
-    auto net = small_ladder();
-    Trainer trainer(with_pieces(train::objective(net), {weight_average(*net, 0.9)}), blobs(),
-                    quick_options());
-    trainer.callbacks.stop_requested = [&] { return trainer.step() == stop; };
-    trainer.run();
-    trainer.callbacks.stop_requested = {};
-    if (stop > 0) trainer.run();
-    return net->parameters().front().detach().clone();
+  const auto piece = [](const Ladder& net) { return weight_average(*net, 0.9); };
+  const auto train = [&](int64_t stop) {
+    const auto net = small_ladder();
+    return trained_with(net, piece(net), blobs(), stop);
   };
   const auto whole = train(0);
-  require_equal(train(4), whole);
-  require_equal(train(12), whole);  // at an evaluation
+  for (const int64_t stop : {4, 12}) {  // within an epoch, and at an evaluation
+    require_equal(train(stop), whole);
+    require_equal(resumed_with(piece, blobs(), stop), whole);
+  }
 }
 
 TEST_CASE("weight_average says what is wrong", "[train]") {
