@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
@@ -210,11 +211,14 @@ TEST_CASE("DenseStep gives the same bits on any number of threads", "[nn][thread
   const ops::ProductScope products(kLadderPlan);
   auto net = dense_ladder({});
   const auto objective = train::objective(net);
-  check_same_on_threads([&] {
-    NoiseSource noise(7);
-    objective->direct_step(dense_batch(60, 200), noise);
-    return take_gradients(*net);
-  });
+  // Rows enough for a second thread, first those that go by columns, then those that do not.
+  for (const auto& batch : {dense_batch(400, 800), dense_batch(900, 700)}) {
+    check_same_on_threads([&] {
+      NoiseSource noise(7);
+      REQUIRE(objective->direct_step(batch, noise).defined());
+      return take_gradients(*net);
+    });
+  }
 }
 
 TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", "[nn]") {

@@ -222,10 +222,32 @@ TEST_CASE("Ladder noise follows its source alone", "[nn]") {
 }
 
 TEST_CASE("Ladder gives the same bits on any number of threads", "[nn]") {
-  auto net = small({3, 2, 1, 0.5});
-  const auto b = batch();
-  ladder::testing::check_same_on_threads(
-      [&] { return std::vector<torch::Tensor>{loss_of(net, b).total}; });
+  const auto stage = [](int64_t in, int64_t out, bool top) {
+    return NoisyBatchNormLinear(
+        NoisyBatchNormLinearOptions{.in_features = in, .out_features = out, .softmax_top = top});
+  };
+  torch::manual_seed(11);
+  const SemiBatch rows{torch::rand({20, 300}), torch::arange(20).remainder(10),
+                       torch::rand({80, 300})};
+  for (const auto& combinator : {CombinatorFactory(), vanilla()}) {
+    // A product takes a second thread from 1.3 million multiplications on, a kernel from some
+    // 20,000 values on: here they are 180 x 300 x 500, and 180 x 500.
+    Ladder net(
+        LadderOptions{.input_shape = {300}, .lambda = {3, 2, 1, 0.5}, .combinator = combinator},
+        Stages{stage(300, 500, false), stage(500, 400, false), stage(400, 10, true)});
+    reset_parameters(*net, 1);
+    ladder::testing::check_same_on_threads([&] {
+      net->zero_grad();
+      const auto loss = loss_of(net, rows);
+      loss.total.backward();
+      std::vector<torch::Tensor> results = {loss.total.detach()};
+      for (const auto& parameter : net->parameters()) {
+        REQUIRE(parameter.grad().defined());
+        results.push_back(parameter.grad().clone());
+      }
+      return results;
+    });
+  }
 }
 
 TEST_CASE("Ladder calibrates on a short last batch by joining it to the one before", "[nn]") {

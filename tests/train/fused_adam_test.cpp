@@ -3,12 +3,15 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/torch.h>
 
+#include <map>
 #include <sstream>
+#include <string>
 #include <vector>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
+#include "tests/support/threads.h"
 #include "tests/train/blobs.h"
 
 using ladder::testing::error_text;
@@ -229,6 +232,35 @@ TEST_CASE("FusedAdam accepts gradients with other strides than the parameter", "
   require_close(ours, theirs, ladder::testing::roundings(32, torch::kDouble));
 }
 
+TEST_CASE("FusedAdam has the same bits on any number of threads", "[train][threads]") {
+  const auto normal = [](const std::vector<int64_t>& sizes, uint64_t seed) {
+    return ladder::ops::standard_normal(ladder::NoiseDraw{seed, 0, {}}, 1,
+                                        c10::multiply_integers(sizes), torch::kFloat32)
+        .reshape(sizes);
+  };
+  // More than the 40,000 values that make up for a second thread. The matrices are divided into
+  // parts as they lie in memory, the second one transposed; small parameters share a part.
+  const Tensors first = {normal({700, 500}, 1), normal({300}, 2), normal({330, 400}, 3).t(),
+                         normal({7}, 4)};
+  ladder::testing::check_same_on_threads([&] {
+    Tensors parameters;
+    for (const auto& parameter : first) {
+      parameters.push_back(parameter.clone().set_requires_grad(true));
+      REQUIRE(parameters.back().strides() == parameter.strides());
+    }
+    FusedAdam adam(parameters, AdamOptions(0.01).weight_decay(0.1));
+    for (uint64_t step = 1; step <= 3; ++step) {
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        parameters[i].mutable_grad() = normal(parameters[i].sizes().vec(), 10 * step + i);
+      }
+      adam.step();
+    }
+    Tensors results = parameters;
+    for (const auto& [name, tensor] : adam.named_state()) results.push_back(tensor);
+    return results;
+  });
+}
+
 TEST_CASE("FusedAdam refuses a parameter that is a part of another tensor", "[train]") {
   const auto base = torch::zeros({4, 6});
   auto part = base.narrow(1, 0, 3).detach().requires_grad_();
@@ -265,6 +297,15 @@ TEST_CASE("FusedAdam says what it does not accept", "[train]") {
   REQUIRE(error_text([&] {
             FusedAdam(parameters, AdamOptions(1).betas({0.9, 1}));
           }) == "FusedAdam: expected betas of at least 0 and below 1 but got 0.9 and 1.");
+  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(1).eps(-0.5)); }) ==
+          "FusedAdam: expected an eps of at least 0 but got -0.5.");
+  REQUIRE(error_text([&] { FusedAdam(parameters, AdamOptions(1).weight_decay(-0.5)); }) ==
+          "FusedAdam: expected a weight_decay of at least 0 but got -0.5.");
+  auto table = torch::ones({3, 2}).set_requires_grad(true);
+  table.mutable_grad() =
+      torch::sparse_coo_tensor(torch::tensor({{1}}, torch::kInt64), torch::ones({1, 2}), {3, 2});
+  REQUIRE(error_text([&] { FusedAdam(Tensors{table}).step(); }) ==
+          "FusedAdam: expected dense gradients but got a sparse one.");
 
   FusedAdam adam(parameters);
   loss_of(parameters, 0).backward();
