@@ -5,13 +5,19 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "ladder/data/neighbours.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/runs/run_folder.h"
 #include "ladder/train/fused_adam.h"
+#include "ladder/train/pieces/pseudo_labels.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -170,6 +176,41 @@ TEST_CASE_METHOD(OneThread, "Trainer resumes pieces and their state exactly", "[
   REQUIRE(resume_error(folder / "parts")
               .find("to be of a run of 4 epochs of 6 steps but got step "
                     "24") != std::string::npos);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other pieces or without their state",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto parts = [](double threshold, bool norms) {
+    const auto net = small_ladder();
+    std::vector<std::shared_ptr<ObjectivePiece>> pieces = {pseudo_labels({.threshold = threshold})};
+    if (norms) {
+      const auto weight = net->named_parameters()["stages.0.weight"];
+      pieces.push_back(std::make_shared<RowNorms>(weight, 0.9));
+    }
+    return TrainParts{.objective = with_pieces(train::objective(net), std::move(pieces))};
+  };
+  const auto text = [&](double threshold, bool norms) {
+    return error_text([&] { train_parts(folder.path(), parts(threshold, norms), kAll); });
+  };
+  REQUIRE(train_parts(folder.path(), parts(0.9, true), 8).status == TrainStatus::kInterrupted);
+  const auto checkpoint = folder / "checkpoint.pt";
+  const auto start = "Trainer: expected " + checkpoint.string();
+  const auto others = start + " to be of a run with these settings but got one with others: ";
+  CHECK(text(0.8, true) == others + "pseudo-label.threshold (0.9 there, 0.8 here).");
+  CHECK(text(0.9, false) == others + "pieces (pseudo-label, row norms there, pseudo-label here).");
+
+  const auto tensors = io::load_tensors(checkpoint);
+  auto changed = tensors;
+  REQUIRE(changed.erase("pieces.row norms.updates") == 1);
+  io::save_tensors(checkpoint, changed);
+  const auto state = start + " to hold the state row norms.updates [] of a piece but got ";
+  CHECK(text(0.9, true) == state + "none.");
+  changed["pieces.row norms.updates"] = torch::zeros({2}, torch::kInt64);
+  io::save_tensors(checkpoint, changed);
+  CHECK(text(0.9, true) == state + "[2].");
+  io::save_tensors(checkpoint, tensors);
+  CHECK(text(0.9, true) == "(no error)");
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer says that the weights of a run that has ended are missing",
