@@ -6,12 +6,15 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "ladder/data/class_labels.h"
+#include "ladder/data/shards.h"
 #include "ladder/io/tensor_file.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -346,10 +349,24 @@ TEST_CASE("Classifier: balance favours rare classes", "[classifier]") {
     for (size_t row = 12; row < 60; ++row) {
       if (labels[row] != 0) labels[row] = -1;
     }
+    const TemporaryFolder folder;
+    options.folder = folder / "run";
     Classifier balanced(options), plain(quick(5));
     balanced.fit(rare.table, "kind");
     plain.fit(rare.table, "kind");
     CHECK_FALSE(torch::equal(balanced.predict_proba(rare.table), plain.predict_proba(rare.table)));
+    // 20 labels of one class and 4 of each other: each of these counts, or is drawn, five times.
+    const auto tensors = ladder::io::load_tensors(folder / "run/checkpoint.pt");
+    const auto settings = ladder::io::tensor_text(tensors.at("state.settings"));
+    const auto prints = ladder::io::tensor_text(tensors.at("state.data"));
+    if (balance == ladder::ClassBalance::kWeights) {  // 28 / (3 x 20) and 28 / (3 x 4)
+      CHECK_THAT(settings, Catch::Contains("class_weights\t0.4666666666666667, 2.3333333333333335, "
+                                           "2.3333333333333335\n"));
+      CHECK_THAT(prints, Catch::Contains("labeled\tLong [28] "));
+    } else {
+      CHECK_THAT(settings, Catch::Contains("class_weights\t\n"));
+      CHECK_THAT(prints, Catch::Contains("labeled\tLong [60] "));
+    }
   }
   CHECK(error_text([] { ladder::class_balance_from_string("even"); }) ==
         "ClassBalance: expected none, sampling or weights but got 'even'.");
@@ -421,6 +438,118 @@ TEST_CASE("Classifier: names what does not fit", "[classifier]") {
         "`convolutional` false).");
 }
 
+TEST_CASE("Classifier: names options that are out of range", "[classifier]") {
+  const auto text = [](const std::function<void(ClassifierOptions&)>& change) {
+    auto options = quick(1);
+    change(options);
+    return error_text([&] { Classifier{options}; });
+  };
+  CHECK(text([](auto& options) { options.epochs = -1; }) ==
+        "Classifier: expected epochs of at least 0 but got -1.");
+  CHECK(text([](auto& options) { options.minutes = -0.5; }) ==
+        "Classifier: expected minutes of at least 0 but got -0.5.");
+  CHECK(text([](auto& options) { options.noise = -0.5; }) ==
+        "Classifier: expected a noise of at least 0 but got -0.5.");
+  CHECK(text([](auto& options) { options.validation = 1; }) ==
+        "Classifier: expected a share of 0 to below 1 for validation but got 1.");
+  CHECK(text([](auto& options) { options.folds = 1; }) ==
+        "Classifier: expected 0 or at least 2 folds but got 1.");
+  CHECK(text([](auto& options) { options.input_weight = -1; }) ==
+        "Classifier: expected an input weight of at least 0 but got -1.");
+}
+
+TEST_CASE("Classifier: names rows of another kind than it takes", "[classifier]") {
+  const auto rows = clouds(60, 6);
+  const auto x = torch::randn({6, 2}), y = torch::arange(6) % 2;
+  data::Samples pictures{.source = "squares"};
+  pictures.images = torch::randint(255, {6, 1, 4, 4}).to(torch::kByte);
+  pictures.labels = y;
+  pictures.classes = {"a", "b"};
+  const data::Samples table{.source = "clouds", .table = rows.table};
+  const auto text = [](const ClassifierOptions& options, const auto&... fitted) {
+    return error_text([&] { Classifier(options).fit(fitted...); });
+  };
+  auto options = quick(1);
+  CHECK(text(options, torch::zeros({6, 4}, torch::kByte), y) ==
+        "Classifier: expected uint8 images [N, H, W] or [N, C, H, W] but got a tensor of shape "
+        "[6, 4].");
+  CHECK(text(options, x.to(torch::kLong), y) ==
+        "Classifier: expected rows as floating numbers [N, D] or images as uint8 but got Long "
+        "[6, 2].");
+  CHECK(text(options, x, torch::zeros({6}, torch::kLong)) ==
+        "Classifier: expected labels of at least 2 classes but got 1.");
+  CHECK(text(options, x, torch::tensor({1, -1, -1, -1, -1, -1}, torch::kLong)) ==
+        "Classifier: expected at least 2 labeled rows but got 1.");
+  options.convolutional = true;
+  CHECK(text(options, pictures) ==
+        "Classifier: expected no hidden layers for a convolutional network but got 2.");
+  options = quick(1);
+  options.lambda = {1, 1, 1, 1};
+  options.balance = ladder::ClassBalance::kWeights;
+  CHECK(text(options, table, "kind") ==
+        "Classifier: expected weights that follow the costs for balance 'weights' but got fixed "
+        "lambdas (leave lambda empty, or take balance 'sampling').");
+  options = quick(1);
+  options.test = pictures;
+  CHECK(text(options, table, "kind") == "Classifier: expected a table to test on but got images.");
+  options.test = table;
+  CHECK(text(options, pictures) == "Classifier: expected images to test on but got a table.");
+
+  Classifier of_table(quick(1)), of_images(quick(1));
+  of_table.fit(table, "kind");
+  of_images.fit(pictures);
+  CHECK(error_text([&] { of_table.predict(pictures); }) ==
+        "Classifier: expected a table but got images in squares.");
+  CHECK(error_text([&] { of_images.predict(table); }) ==
+        "Classifier: expected images but got a table in clouds.");
+  CHECK(error_text([&] { of_images.predict(rows.table); }) ==
+        "Classifier: expected images but got a table.");
+  CHECK(error_text([&] { of_images.score(pictures.images, y.to(torch::kFloat)); }) ==
+        "Classifier: expected labels as int64 [6] but got Float [6].");
+  CHECK(error_text([&] { of_table.score(clouds(10, 0).table, "kind"); }) ==
+        "Classifier: expected a row with a label but got none of 10.");
+}
+
+TEST_CASE("Classifier: names what it does not do with shards", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(60, 6);
+  const auto written = [&](const std::string& name, const std::string& label) {
+    data::ShardWriter writer(folder / name, {.label = label});
+    writer.add(rows.table);
+    writer.finish();
+    return data::Samples{.source = name,
+                         .shards = std::make_shared<const data::Shards>(folder / name)};
+  };
+  const auto shards = written("rows", "kind"), plain = written("plain", "");
+  const auto text = [&](const ClassifierOptions& options, const data::Samples& samples,
+                        const std::string& label = "") {
+    return error_text([&] { Classifier(options).fit(samples, label); });
+  };
+  auto options = quick(1);
+  CHECK(text(options, shards, "color") ==
+        "Classifier: expected the labels that rows was written with ('kind') but got 'color'.");
+  CHECK(text(options, plain) == "Classifier: expected shards with labels but got none in " +
+                                    (folder / "plain").string() +
+                                    " (write them with a label column).");
+  options.folds = 2;
+  CHECK(text(options, shards) ==
+        "Classifier: expected no folds for shards but got 2 (rows that are held back measure the "
+        "error).");
+  options = quick(1);
+  options.row_weights = torch::ones({60}, torch::kDouble);
+  CHECK(text(options, shards) == "Classifier: expected no row weights for shards but got some.");
+  options = quick(1);
+  options.test = shards;
+  CHECK(text(options, shards) == "Classifier: expected a table to test on but got shards.");
+  options.test = data::Samples{.images = torch::zeros({6, 1, 4, 4}, torch::kByte)};
+  CHECK(text(options, shards) == "Classifier: expected a table to test on but got images.");
+  Classifier classifier(quick(1));
+  classifier.fit(rows.table, "kind");
+  CHECK(error_text([&] { classifier.predict(shards); }) ==
+        "Classifier: expected rows in memory but got the shards in rows (predict them in blocks: "
+        "Shards::table).");
+}
+
 TEST_CASE("Classifier: refuses columns and test rows that it could not use, before training",
           "[classifier]") {
   const auto rows = clouds(60, 6);
@@ -447,11 +576,50 @@ TEST_CASE("Classifier: refuses columns and test rows that it could not use, befo
 }
 
 TEST_CASE("Classifier: trains for about the minutes it is given", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(60, 6);
   auto options = quick(0);
-  options.minutes = 0.01;
-  const auto report = Classifier(options).fit(clouds(300, 30).table, "kind");
-  CHECK(report.config.epochs >= 1);
-  CHECK(report.training.status == train::TrainStatus::kFinished);
+  options.layers = {8};
+  options.minutes = 1e-9;
+  const auto least = Classifier(options).fit(rows.table, "kind");
+  CHECK(least.config.epochs == 1);
+  CHECK(least.training.status == train::TrainStatus::kFinished);
+  // A second is enough for 30 steps of 20 rows on any machine: it is enough for thousands.
+  options.minutes = 1.0 / 60;
+  options.folder = folder / "run";
+  options.resume = true;
+  options.callbacks.stop_requested = [] { return true; };
+  const auto begun = Classifier(options).fit(rows.table, "kind");
+  CHECK(begun.training.status == train::TrainStatus::kInterrupted);
+  CHECK(begun.config.epochs > 10);
+  // A run that goes on keeps its epochs, however fast the machine is now.
+  options.minutes = 1e-9;
+  options.callbacks = {};
+  const auto ended = Classifier(options).fit(rows.table, "kind");
+  CHECK(ended.training.status == train::TrainStatus::kFinished);
+  CHECK(ended.config.epochs == begun.config.epochs);
+}
+
+TEST_CASE("Classifier: on labels alone the labeled rows train, and no others", "[classifier]") {
+  const auto rows = clouds(120, 30);
+  auto options = quick(4);
+  options.labeled_batch = 10;
+  options.unlabeled_batch = 20;
+  Classifier both(options);
+  const auto of_both = both.fit(rows.table, "kind");
+  CHECK(both.model().net->has_decoder());
+  options.labels_alone = true;
+  Classifier alone(options);
+  const auto report = alone.fit(rows.table, "kind");
+  CHECK(report.config.network.lambda == std::vector<double>(4, 0));
+  CHECK_FALSE(alone.model().net->has_decoder());
+  // The epochs are those of all rows; a step takes labeled rows and no others.
+  CHECK(of_both.training.steps == 4 * (120 / 20));
+  CHECK(report.training.steps == 4 * (120 / 10));
+  const auto& last = report.training.last.value();
+  CHECK(last.total == last.supervised.value());
+  for (const auto& cost : last.denoising) CHECK_FALSE(cost.has_value());
+  CHECK_FALSE(torch::equal(alone.predict_proba(rows.table), both.predict_proba(rows.table)));
 }
 
 TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[classifier]") {
@@ -559,15 +727,17 @@ TEST_CASE("Classifier: weights say how often rows are drawn, and are part of a r
     return ClassifierOptions{
         .layers = {8}, .epochs = 8, .row_weights = weights, .folder = folder, .resume = true};
   };
-  Classifier plain({.layers = {8}, .epochs = 8}), alike(options({})), twice(options({2, 2, 2}));
+  Classifier plain({.layers = {8}, .epochs = 8}), alike(options({}));
+  Classifier twice(options(std::vector<double>(30, 2)));
   const auto steps = plain.fit(data.table, "kind").training.steps;
   CHECK(alike.fit(data.table, "kind").training.steps == steps);
   require_equal(alike.predict_proba(data.table), plain.predict_proba(data.table));
   const auto report = twice.fit(data.table, "kind");
   CHECK(report.rows == 60);
   CHECK(report.labeled == 12);
-  // 63 rows are drawn in an epoch: 8 passes over 60 rows are 7.6 over these, rounded up.
-  CHECK(report.config.epochs == 8);
+  // 90 rows are drawn in an epoch: 8 passes over 60 rows are 5.3 over these, rounded up.
+  CHECK(report.config.epochs == 6);
+  CHECK(report.training.steps == 6 * (90 / report.config.unlabeled_batch));
   CHECK(!torch::equal(twice.predict_proba(data.table), plain.predict_proba(data.table)));
 
   const TemporaryFolder folder;
