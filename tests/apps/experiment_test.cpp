@@ -173,10 +173,7 @@ TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
 TEST_CASE("ladder-mnist: continued with other threads, it says so", "[cli]") {
   const MnistPlace place;
   const Arguments length = {"--epochs", "60"};
-  Program program(place.command("run", length));
-  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
-  program.send(SIGINT);
-  REQUIRE(program.wait() == 130);
+  interrupted(place.command("run", length + Arguments{"--checkpoint-every=0"}), "epoch 1/");
   const auto outcome = place.run("run", length + Arguments{"--threads", "2", "--resume"});
   CHECK(outcome.status == 0);
   CHECK(outcome.out.find("note: started with threads 1, continued with 2: ") != std::string::npos);
@@ -247,10 +244,7 @@ TEST_CASE("ladder-mnist: seeds at once end as seeds in turn", "[cli]") {
 TEST_CASE("ladder-mnist: seeds at once are interrupted and resumed together", "[cli]") {
   const MnistPlace place;
   const Arguments seeds = {"--epochs", "40", "--seeds", "1..2", "--parallel-seeds"};
-  Program program(place.command("run", seeds));
-  REQUIRE(program.wait_until([&] { return program.out().find("epoch 2/") != std::string::npos; }));
-  program.send(SIGINT);
-  REQUIRE(program.wait() == 130);
+  interrupted(place.command("run", seeds + Arguments{"--checkpoint-every=0"}), "epoch 2/");
   for (const char* seed : {"run/seed-1", "run/seed-2"}) {
     CHECK(fs::exists(place.file(seed, "checkpoint.pt")));
     CHECK_FALSE(fs::exists(place.file(seed, "result.json")));
@@ -262,11 +256,8 @@ TEST_CASE("ladder-mnist: seeds at once are interrupted and resumed together", "[
 
 TEST_CASE("ladder-mnist: a run goes on with another device in its settings", "[cli]") {
   const MnistPlace place;
-  const Arguments length = {"--epochs", "400"};
-  Program program(place.command("run", length));
-  REQUIRE(program.wait_until([&] { return program.out().find("epoch 1/") != std::string::npos; }));
-  program.send(SIGINT);
-  REQUIRE(program.wait() == 130);
+  const Arguments length = {"--epochs", "60"};
+  interrupted(place.command("run", length + Arguments{"--checkpoint-every=0"}), "epoch 1/");
   auto config = place.read("run", "config.json");
   config["device"] = "cuda";
   write_file(place.file("run", "config.json"), config.dump(2));
@@ -396,24 +387,22 @@ TEST_CASE("ladder-mnist: scaled lambda, pieces and warm-up resume bit for bit", 
   const MnistPlace place;
   const Arguments flags = {"--lambda=auto",           "--project-rows",   "--pseudo-labels=1",
                            "--mutual-information=.1", "--warm-up=1",      "--lambda-ramp=2",
-                           "--average-weights=.9",    "--detach-targets", "--epochs=3"};
+                           "--average-weights=.9",    "--detach-targets", "--epochs=30"};
   REQUIRE(place.run("straight", flags).status == 0);
   const auto settings = place.read("straight", "config.json");
   CHECK(settings.at("scaled_lambda") == true);
   CHECK(settings.at("lambda") == nlohmann::json({30.0, 1.0, 0.03}));
   CHECK(settings.at("project_rows") == true);
-  const auto last = place.read("straight", "result.json").at("last");
-  CHECK(last.at("others").at("pseudo-label").get<double>() >= 0);
-  CHECK(last.at("others").at("mutual information").get<double>() < 0);
-  CHECK(last.at("others").at("lambda ramp").get<double>() == 0);
+  const auto epochs = lines_of(file_bytes(place.file("straight", "metrics.jsonl")));
+  REQUIRE(epochs.size() == 30);
+  const auto first = json::parse(epochs.front()).at("others");
+  CHECK(first.at("mutual information").get<double>() < 0);  // in the first ten epochs
+  CHECK(first.at("lambda ramp").get<double>() < 0);         // in the first two
+  const auto last = place.read("straight", "result.json").at("last").at("others");
+  CHECK(last.at("pseudo-label").get<double>() > 0);
+  CHECK(last.at("lambda ramp").get<double>() == 0);
 
-  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
-  REQUIRE(cut.wait_until([&] {
-    return fs::exists(place.file("cut", "metrics.jsonl")) &&
-           !lines_of(file_bytes(place.file("cut", "metrics.jsonl"))).empty();
-  }));
-  cut.send(SIGINT);
-  cut.wait();
+  interrupted(place.command("cut", flags + Arguments{"--checkpoint-every=0"}), "epoch 1/");
   const auto other = place.run("cut", flags + Arguments{"--resume", "--pseudo-labels=2"});
   CHECK(other.status == 2);
   CHECK(mnist_sentence(other.err).find("pseudo_labels (1.0 there, 2.0 here)") != std::string::npos);
@@ -538,16 +527,16 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
           place.read("straight", "result.json").at("test_error"));
   }
 
-  // Stopped in the second start, then in the run itself.
-  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
-  REQUIRE(cut.wait_until([&] { return cut.out().find("candidate 2") != std::string::npos; }));
-  cut.send(SIGINT);
-  const auto status = cut.wait();
-  CHECK((status == 130 || status == 0));
-  if (status == 130) CHECK(place.run("cut", flags + Arguments{"--resume"}).status == 0);
-  require_same_run(place, "straight", "cut");
-  CHECK(place.run("cut", flags).status == 2);
-  CHECK(place.run("cut", flags + Arguments{"--resume", "--candidate-epochs=1"}).status == 2);
+  // Stopped in the second start.
+  const Arguments longer = {"--candidates=3", "--candidate-epochs=40", "--epochs=44"};
+  REQUIRE(place.run("longer", longer).status == 0);
+  interrupted(place.command("cut", longer + Arguments{"--checkpoint-every=0"}), "candidate 2");
+  CHECK_FALSE(fs::exists(place.folder / "cut"));
+  CHECK(fs::exists(place.file("cut.candidates/2", "checkpoint.pt")));
+  CHECK(place.run("cut", longer + Arguments{"--resume"}).status == 0);
+  require_same_run(place, "longer", "cut");
+  CHECK(place.run("cut", longer).status == 2);
+  CHECK(place.run("cut", longer + Arguments{"--resume", "--candidate-epochs=1"}).status == 2);
 
   // The run takes the folder as a whole, so it must not hold anything else.
   fs::create_directory(place.folder / "taken");
@@ -580,7 +569,7 @@ int64_t check_taught_rows(const MnistPlace& place, const std::string& run, const
 
 TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   const MnistPlace place;
-  const Arguments flags = {"--teachers=2", "--teacher-confidence=.5", "--epochs=3",
+  const Arguments flags = {"--teachers=2", "--teacher-confidence=.5", "--epochs=40",
                            "--validation=50"};
   const auto told = place.run("straight", flags);
   INFO(told.out << told.err);
@@ -592,12 +581,9 @@ TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   CHECK(place.read("straight.teachers/2", "result.json").at("labels") == 20);
 
   // Stopped in the second teacher.
-  Program cut(place.command("cut", flags + Arguments{"--checkpoint-every=0"}));
-  REQUIRE(cut.wait_until([&] { return cut.out().find("teacher 2") != std::string::npos; }));
-  cut.send(SIGINT);
-  const auto status = cut.wait();
-  CHECK((status == 130 || status == 0));
-  if (status == 130) CHECK(place.run("cut", flags + Arguments{"--resume"}).status == 0);
+  interrupted(place.command("cut", flags + Arguments{"--checkpoint-every=0"}), "teacher 2");
+  CHECK(fs::exists(place.file("cut.teachers/2", "checkpoint.pt")));
+  CHECK(place.run("cut", flags + Arguments{"--resume"}).status == 0);
   require_same_run(place, "straight", "cut");
 
   // A run that has ended tells its result without its teachers; one that has not needs them.
@@ -709,16 +695,11 @@ TEST_CASE("ladder-mnist: a recipe that another one teaches trains that one first
   CHECK_FALSE(fs::exists(place.folder / "by-hand.teacher"));
 
   // Stopped in the teacher.
-  Program cut(command("cut", {"--checkpoint-every=0"}));
-  REQUIRE(cut.wait_until([&] { return cut.out().find("cut.teacher") != std::string::npos; }));
-  cut.send(SIGINT);
-  if (cut.wait() == 130) {
-    CHECK(cut.out().find("saved in " + (place.folder / "cut.teacher").string()) !=
-          std::string::npos);
-    CHECK_FALSE(fs::exists(place.folder / "cut"));
-    CHECK(run_to_end(command("cut")).status == 2);
-    CHECK(run_to_end(command("cut", {"--resume"})).status == 0);
-  }
+  const auto cut = interrupted(command("cut", {"--checkpoint-every=0"}), "cut.teacher");
+  CHECK(cut.find("saved in " + (place.folder / "cut.teacher").string()) != std::string::npos);
+  CHECK_FALSE(fs::exists(place.folder / "cut"));
+  CHECK(run_to_end(command("cut")).status == 2);
+  CHECK(run_to_end(command("cut", {"--resume"})).status == 0);
   require_same_run(place, "straight", "cut");
   CHECK(run_to_end(command("cut")).status == 2);
 

@@ -43,6 +43,12 @@ Arguments shared_training(const fs::path& out, const Arguments& more = {}) {
          more;
 }
 
+// A run that still trains when it has been evaluated a few times, on a fast machine too. It is
+// evaluated 40 times.
+Arguments long_training(const fs::path& out, const Arguments& more = {}) {
+  return shared_training(out, Arguments{"--epochs=400"} + more);
+}
+
 // Ranks that a person starts by hand.
 std::vector<std::unique_ptr<Program>> start_by_hand(int ranks, const Arguments& command,
                                                     const std::string& address = "127.0.0.1") {
@@ -147,7 +153,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const NoRanks none;
   const TemporaryFolder folder;
-  const auto whole = by_hand(2, shared_training(folder / "whole"));
+  const auto whole = by_hand(2, long_training(folder / "whole"));
   REQUIRE(whole.status == 0);
   struct Loss {
     int rank;
@@ -160,7 +166,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
     const auto out = folder / ("lost-" + std::to_string(number));
     // A rank that is killed is missed at once; one that hangs, after the timeout.
     const auto timeout = loss.signal == SIGSTOP ? "--rank-timeout=8" : "--rank-timeout=60";
-    const auto ranks = start_by_hand(2, shared_training(out, {timeout}));
+    const auto ranks = start_by_hand(2, long_training(out, {timeout}));
     // Some steps behind an evaluation.
     const int64_t evaluations = 2 + number++;
     REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= evaluations; }));
@@ -183,7 +189,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
       CHECK(ranks[1]->wait() == 1);
       CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
     }
-    auto again = shared_training(out, {"--resume"});
+    auto again = long_training(out, {"--resume"});
     const auto resumed = loss.resumed_on == 1 ? run_to_end(again) : by_hand(2, again);
     INFO(resumed.out << resumed.err);
     CHECK(resumed.status == 0);
@@ -201,12 +207,14 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   if (!ladder::train::has_communicator()) LADDER_SKIP(kNoCommunicator);
   const NoRanks none;
   const TemporaryFolder folder;
-  const Arguments synchronised = {"--statistics=synchronised"};
+  // Steps of synchronised ranks take several times as long: fewer of them are enough.
+  const Arguments epochs = {"--epochs=100"};
+  const auto synchronised = epochs + Arguments{"--statistics=synchronised"};
   const auto whole = by_hand(2, shared_training(folder / "whole", synchronised));
   INFO(whole.out << whole.err);
   REQUIRE(whole.status == 0);
   CHECK(read_json(folder / "whole/config.json").at("statistics") == "synchronised");
-  const auto local = by_hand(2, shared_training(folder / "local"));
+  const auto local = by_hand(2, shared_training(folder / "local", epochs));
   REQUIRE(local.status == 0);
   CHECK(read_json(folder / "local/config.json").at("statistics") == "local");
   CHECK(file_bytes(folder / "whole/model.ladder") != file_bytes(folder / "local/model.ladder"));
@@ -214,7 +222,7 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   // A rank hangs, nearly always in an exchange of statistics, of which a step has many.
   const auto out = folder / "lost";
   const auto ranks =
-      start_by_hand(2, shared_training(out, {"--statistics=synchronised", "--rank-timeout=8"}));
+      start_by_hand(2, shared_training(out, synchronised + Arguments{"--rank-timeout=8"}));
   REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 2; }));
   ranks[1]->send(SIGSTOP);
   CHECK(ranks[0]->wait() == 1);
@@ -227,18 +235,19 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   ranks[1]->send(SIGCONT);
   CHECK(ranks[1]->wait() == 1);
   // Those that go on take the statistics of the run without being told.
-  const auto other = run_to_end(shared_training(out, {"--resume", "--statistics=local"}));
+  const auto other =
+      run_to_end(shared_training(out, epochs + Arguments{"--resume", "--statistics=local"}));
   CHECK(other.status != 0);
   CHECK(one_sentence("ladder", other.err)
             .find("statistics (\"synchronised\" there, \"local\" here)") != std::string::npos);
-  const auto resumed = by_hand(2, shared_training(out, {"--resume"}));
+  const auto resumed = by_hand(2, shared_training(out, epochs + Arguments{"--resume"}));
   INFO(resumed.out << resumed.err);
   REQUIRE(resumed.status == 0);
   require_same_run(folder / "whole", out);
 
   // For one rank they change nothing.
   REQUIRE(run_to_end(shared_training(folder / "alone")).status == 0);
-  REQUIRE(run_to_end(shared_training(folder / "one", synchronised)).status == 0);
+  REQUIRE(run_to_end(shared_training(folder / "one", {"--statistics=synchronised"})).status == 0);
   require_same_run(folder / "alone", folder / "one");
 
   const auto unknown = run_to_end(shared_training(folder / "none", {"--statistics=global"}));
@@ -277,16 +286,17 @@ TEST_CASE("ladder-mnist: ranks train one network, and resume it on another numbe
   CHECK(lines_of(ended.out).back() == lines_of(first.out).back());
 
   // Half of it on two ranks, the rest on one.
-  const auto ranks = start_by_hand(2, place.command("part", {"--epochs=6"}));
+  const auto ranks =
+      start_by_hand(2, place.command("part", {"--epochs=60", "--checkpoint-every=0"}));
   REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(place.folder / "part") >= 2; }));
   ranks[0]->send(SIGTERM);
-  ranks[0]->wait();
-  ranks[1]->wait();
-  const auto rest = place.run("part", {"--epochs=6", "--resume"});
+  CHECK(ranks[0]->wait() == 130);
+  CHECK(ranks[1]->wait() == 130);
+  const auto rest = place.run("part", {"--epochs=60", "--resume"});
   INFO(rest.out << rest.err);
   CHECK(rest.status == 0);
   CHECK(rest.out.find("note: started with ranks 2, continued with 1: ") != std::string::npos);
-  CHECK(place.read("part", "result.json").at("steps") == 6 * 10);
+  CHECK(place.read("part", "result.json").at("steps") == 60 * 10);
 
   const auto seeds = run_to_end(Arguments{kLadder, "launch", "-n", "2", "--"} +
                                 place.command("seeds", {"--epochs=6", "--seeds=1..2"}));
@@ -304,7 +314,7 @@ TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "
   const NoRanks none;
   const TemporaryFolder folder;
   const auto out = folder / "run";
-  const auto ranks = start_by_hand(2, shared_training(out));
+  const auto ranks = start_by_hand(2, long_training(out));
   REQUIRE(ranks[0]->wait_until([&] { return evaluations_in(out) >= 1; }));
   ranks[1]->send(SIGTERM);
   CHECK(ranks[0]->wait() == 130);
@@ -312,8 +322,8 @@ TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "
   CHECK(ranks[0]->out().find("saved in " + out.string()) != std::string::npos);
   CHECK(ranks[1]->out().empty());
   CHECK(fs::exists(out / "checkpoint.pt"));
-  REQUIRE(by_hand(2, shared_training(out, {"--resume"})).status == 0);
-  REQUIRE(by_hand(2, shared_training(folder / "whole")).status == 0);
+  REQUIRE(by_hand(2, long_training(out, {"--resume"})).status == 0);
+  REQUIRE(by_hand(2, long_training(folder / "whole")).status == 0);
   require_same_run(folder / "whole", out);
 }
 
@@ -432,7 +442,8 @@ TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ran
   const TemporaryFolder folder;
   const auto out = folder / "run";
   // Nearly all exchanges are of statistics then; a rank that hangs in one of gradients: above.
-  const Arguments synchronised = {"--statistics=synchronised"};
+  const Arguments epochs = {"--epochs=100"};
+  const auto synchronised = epochs + Arguments{"--statistics=synchronised"};
   {
     const TwoMachines machines;
     const auto ranks =
@@ -449,7 +460,7 @@ TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ran
     CHECK(text.ends_with(", which is saved (resume goes on)."));
     CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
   }
-  REQUIRE(by_hand(2, shared_training(out, {"--resume"})).status == 0);
+  REQUIRE(by_hand(2, shared_training(out, epochs + Arguments{"--resume"})).status == 0);
   REQUIRE(by_hand(2, shared_training(folder / "whole", synchronised)).status == 0);
   require_same_run(folder / "whole", out);
 }
