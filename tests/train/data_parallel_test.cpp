@@ -16,6 +16,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/ranks.h"
+#include "tests/support/require_close.h"
 #include "tests/support/run_files.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
@@ -112,16 +113,13 @@ TEST_CASE_METHOD(OneThread, "StepRunner: the gradient of ranks is the mean over 
       moved.push_back(steps);
     });
     const auto before = ladder_of(dtype)->parameters();
+    const auto n = static_cast<double>(size);
     for (const auto& steps : moved) {
       for (size_t i = 0; i < steps.size(); ++i) {
         // Sums of N terms in two orders, a division, and two subtractions of the parameter.
-        const double unit = 0x1p-53;
-        const auto bound =
-            magnitudes[i] / static_cast<double>(size) * (2 * static_cast<double>(size) + 2) * unit +
-            2 * (before[i].detach().abs() + magnitudes[i]) * unit;
-        const auto error = (steps[i] - sums[i] / static_cast<double>(size)).abs();
-        CHECK((error <= bound).all().item<bool>());
-        CHECK(error.max().item<double>() < 1e-12);
+        require_close(steps[i], sums[i] / n,
+                      roundings(2 * n + 2, dtype, magnitudes[i] / n) +
+                          roundings(2, dtype, before[i].detach().abs() + magnitudes[i]));
       }
     }
   }

@@ -1,6 +1,7 @@
 // Ranks that normalise by the statistics of all their rows compute what one process computes.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -18,6 +19,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/ranks.h"
+#include "tests/support/require_close.h"
 #include "tests/support/run_files.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
@@ -228,30 +230,32 @@ TEST_CASE_METHOD(OneThread,
     for (const int64_t size : {2, 3, 4}) {
       INFO(of.name << ", " << size << " ranks");
       const auto noise = step_noise(of, size);
-      const auto expected = joined_gradients(size, of, noise);
-      const auto moves = moves_on(size, of, noise, RankStatistics::kSynchronised);
-      // Both sum the same terms in two orders: at most n of them, rows times positions, in each of
-      // the products and normalisations on the way, of which a path through L levels up, L down and
-      // back has 4 (L + 1) each. To first order each adds n u of the size of its terms, which in
-      // these networks is about that of the largest gradient or 1.
-      double size_of_terms = 1;
-      for (const auto& gradient : expected) {
-        size_of_terms = std::max(size_of_terms, gradient.abs().max().item<double>());
+      const auto in_one = [&] { return joined_gradients(size, of, noise); };
+      const auto expected = in_one();
+      // Both sum the same terms in two orders, and a move is a difference of parameters.
+      auto bounds = rounding_of(in_one, torch::kFloat64);
+      const auto parameters = of.objective()->module().parameters();
+      for (size_t i = 0; i < bounds.size(); ++i) {
+        const auto of_move = parameters[i].detach().abs() + expected[i].abs();
+        bounds[i] = bounds[i] * 2 + roundings(2, torch::kFloat64, of_move);
       }
-      const double terms =
-          static_cast<double>(size * kUnlabeledRows * (of.row.size() == 3 ? 64 : 1));
-      const double bound =
-          8 * static_cast<double>(of.noise.size()) * terms * 0x1p-53 * size_of_terms;
+      const auto moves = moves_on(size, of, noise, RankStatistics::kSynchronised);
       for (const auto& [rank, own] : moves) {
-        CHECK(largest_difference(own, expected) <= bound);
-        CHECK(largest_difference(own, expected) <= 1e-12 * size_of_terms);
-        for (size_t i = 0; i < own.size(); ++i) CHECK(own[i].equal(moves.at(0)[i]));
+        for (size_t i = 0; i < own.size(); ++i) {
+          INFO("parameter " << i);
+          require_close(own[i], expected[i], bounds[i]);
+          CHECK(own[i].equal(moves.at(0)[i]));
+        }
       }
       const auto again = moves_on(size, of, noise, RankStatistics::kSynchronised);
       CHECK(largest_difference(again.at(size - 1), moves.at(0)) == 0);
       // Their own statistics give something else.
       const auto local = moves_on(size, of, noise, RankStatistics::kLocal);
-      CHECK(largest_difference(local.at(0), expected) > 1e-3 * size_of_terms);
+      double beyond = 0;
+      for (size_t i = 0; i < bounds.size(); ++i) {
+        beyond = std::max(beyond, excess(local.at(0)[i], expected[i], bounds[i]));
+      }
+      CHECK(beyond > 0);
     }
   }
 }

@@ -8,7 +8,6 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "ladder/io/tensor_file.h"
@@ -19,6 +18,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
+#include "tests/support/run_files.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
 
@@ -58,19 +58,6 @@ TrainStatus train_until(const fs::path& folder, int64_t step, TrainOptions optio
   const auto result = trainer.run();
   REQUIRE(result.steps == std::min(step, kSteps));
   return result.status;
-}
-
-// The metrics without what depends on the clock.
-json timeless_metrics(const fs::path& folder) {
-  auto lines = json::array();
-  std::istringstream text(file_bytes(folder / "metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) {
-    auto object = json::parse(line);
-    object.erase("seconds");
-    object.erase("steps_per_second");
-    lines.push_back(object);
-  }
-  return lines;
 }
 
 }  // namespace
