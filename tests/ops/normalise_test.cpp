@@ -49,10 +49,13 @@ struct NormaliseCase {
                         {.rows = 4 * times, .noise_std = 0}};
     arguments.noise = NoiseDraw{.seed = 5, .offset = 123, .values = {}};
     arguments.beta = torch::randn({columns}, torch::kDouble).to(dtype).requires_grad_();
-    if (gamma) {
-      arguments.gamma = torch::rand({columns}, torch::kDouble).add(0.5).to(dtype).requires_grad_();
+    if (gamma) {  // of both signs
+      const auto sign = 1 - 2 * torch::arange(columns, torch::kDouble).remainder(2);
+      arguments.gamma =
+          torch::rand({columns}, torch::kDouble).add(0.5).mul(sign).to(dtype).requires_grad_();
     }
     arguments.activation = activation;
+    arguments.leaky_slope = 0.3;  // not the default
   }
   NormaliseCase to(torch::Dtype dtype) const {
     NormaliseCase copy = *this;
