@@ -1,10 +1,10 @@
 #include <fcntl.h>
 #include <ladder/io/text_file.h>
 #include <sys/stat.h>
+#include <tests/support/as_nobody.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/temporary_folder.h>
-#include <unistd.h>
 
 #include <string>
 #include <thread>
@@ -61,9 +61,17 @@ TEST_CASE("read_text says why a file cannot be read", "[io]") {
     CHECK(error_text([&] { read(folder.path()); }) ==
           "read_text: expected to read " + folder.path().string() + " but got \"Is a directory\".");
   }
-  if (::geteuid() != 0) {  // who may read everything
-    ::chmod(file.c_str(), 0);
-    CHECK(error_text([&] { read_text_if_present(file); }) ==
-          "read_text: expected to read " + file.string() + " but got \"Permission denied\".");
+}
+
+TEST_CASE("read_text says that it may not read a file", "[io]") {
+  const TemporaryFolder folder;
+  const auto file = write_file(folder / "file", "x");
+  REQUIRE(::chmod(file.c_str(), 0) == 0);
+  std::string text;
+  {
+    const ladder::testing::AsNobody nobody(folder.path());
+    if (!nobody.reaches_folder()) LADDER_SKIP(ladder::testing::kNoNobody);
+    text = error_text([&] { read_text_if_present(file); });
   }
+  CHECK(text == "read_text: expected to read " + file.string() + " but got \"Permission denied\".");
 }

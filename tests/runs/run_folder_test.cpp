@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/as_nobody.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/full_disk.h"
@@ -14,9 +15,11 @@
 
 using namespace ladder::runs;
 using namespace ladder::train;
+using ladder::testing::AsNobody;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
 using ladder::testing::FullDisk;
+using ladder::testing::kNoNobody;
 using ladder::testing::TemporaryFolder;
 using ladder::testing::write_file;
 using nlohmann::json;
@@ -203,22 +206,11 @@ TEST_CASE("RunFolder refuses a folder without write permission", "[runs]") {
   const TemporaryFolder folder;
   const auto path = folder / "read-only";
   std::filesystem::create_directory(path);
-  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
   REQUIRE(::chmod(path.c_str(), 0555) == 0);
-  const auto user = ::geteuid();
-  constexpr uid_t kNobody = 65534;
   std::string existing, missing;
   {
-    struct Restored {
-      uid_t user;
-      ~Restored() {
-        if (::geteuid() != user && ::seteuid(user) != 0) std::abort();
-      }
-    } const restored{user};
-    // Root may write everywhere.
-    if (user == 0 && ::seteuid(kNobody) != 0) LADDER_SKIP("no other user to write as");
-    std::error_code none;
-    if (!std::filesystem::exists(path, none)) LADDER_SKIP("a folder of $TMPDIR is for root alone");
+    const AsNobody nobody(folder.path());
+    if (!nobody.reaches_folder()) LADDER_SKIP(kNoNobody);
     existing = error_text([&] { RunFolder(path, "{}", false); });
     missing = error_text([&] { RunFolder(path / "new", "{}", false); });
   }
