@@ -66,7 +66,7 @@ torch::Tensor random_images(int64_t rows) {
 
 // Columns less their means, over their standard deviations.
 torch::Tensor normalised_columns(const torch::Tensor& x) {
-  return (x - x.mean(0)) / (x.var(0, /*unbiased=*/false) + ops::kVarianceEpsilon).sqrt();
+  return (x - x.mean(0)) / (x.var(0, /*unbiased=*/false) + kVarianceEpsilon).sqrt();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <utility>
 
 #include "tests/apps/mnist_place.h"
 
@@ -193,13 +194,18 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
   }
 
-  const auto labeled_batch = [](std::vector<std::string> flags) {
-    flags.insert(flags.begin(), {kMnistProgram, "--settings"});
-    return nlohmann::json::parse(run_to_end(flags).out).at("labeled_batch").get<int>();
+  // Labeled and unlabeled rows in a step.
+  const auto batches = [](const Arguments& flags) {
+    const auto told = run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
+    const auto settings = nlohmann::json::parse(told.out);
+    return std::pair(settings.at("labeled_batch").get<int>(),
+                     settings.at("unlabeled_batch").get<int>());
   };
-  CHECK(labeled_batch({"--batch-size=40"}) == 40);
-  CHECK(labeled_batch({"--labeled-batch=30", "--batch-size=40"}) == 30);
-  CHECK(labeled_batch({"--labeled-batch=300"}) == 100);  // all there are
+  CHECK(batches({"--batch-size=40"}) == std::pair(40, 40));
+  CHECK(batches({"--unlabeled-batch=30"}) == std::pair(100, 30));
+  CHECK(batches({"--unlabeled-batch=30", "--batch-size=40"}) == std::pair(40, 30));
+  CHECK(batches({"--labeled-batch=30", "--batch-size=40"}) == std::pair(30, 40));
+  CHECK(batches({"--labeled-batch=300"}) == std::pair(100, 100));  // all there are
 
   const auto version = run_to_end(by_shell({kMnistProgram, "--version"}));
   CHECK(version.status == 0);
