@@ -9,8 +9,10 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ladder/data/class_labels.h"
@@ -671,11 +673,72 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
                 ", but got none (the network was saved before `calibrate`).");
     }
     CHECK(with(name, {}) == begin + "expected a tensor " + name + " but found none.");
+    const std::string type = c10::toString(tensor.scalar_type());
+    CHECK(with(name, tensor.unsqueeze(0)) ==
+          begin + "expected " + name + " as " + type + c10::str(" ", tensor.sizes()) + " but got " +
+              type + c10::str(" ", tensor.unsqueeze(0).sizes(), "."));
+    if (name.ends_with(".running_var")) {
+      CHECK(with(name, torch::full_like(tensor, -1)) ==
+            begin + "expected variances of at least 0 in " + name + " but got others.");
+    }
     if (tensor.is_floating_point()) {
       CHECK(with(name, torch::full_like(tensor, std::numeric_limits<double>::quiet_NaN())) ==
             begin + "expected finite numbers in " + name + " but got others.");
     }
   }
+}
+
+TEST_CASE("Model file: entries that fit no model are named", "[classifier]") {
+  const TemporaryFolder folder;
+  torch::manual_seed(2);
+  data::Samples squares{.source = "squares"};
+  squares.images = torch::randint(255, {20, 1, 8, 8}).to(torch::kByte);
+  squares.labels = torch::arange(20) % 2;
+  squares.classes = {"a", "b"};
+  auto options = quick(1);
+  options.layers.clear();
+  options.convolutional = true;
+  Classifier of_images(options), of_table(quick(1));
+  of_images.fit(squares);
+  of_images.save(folder / "images");
+  of_table.fit(clouds(60, 6).table, "kind");
+  of_table.save(folder / "table");
+
+  using nlohmann::json;
+  const auto path = folder / "changed";
+  const std::string begin = "load_model: " + path.string() + " is no model: ";
+  // What is said of a model after a change of its text, behind the name of the file.
+  const auto text = [&](const char* model, const std::function<void(json&)>& change) {
+    auto tensors = ladder::io::load_tensors(folder / model);
+    auto entries = json::parse(ladder::io::tensor_text(tensors.at("model.json")));
+    change(entries);
+    tensors["model.json"] = ladder::io::text_tensor(entries.dump());
+    ladder::io::save_tensors(path, tensors);
+    const auto whole = error_text([&] { Classifier::load(path); });
+    return whole.starts_with(begin) ? whole.substr(begin.size()) : whole;
+  };
+  CHECK(text("images", [](json&) {}) == "(no error)");
+  CHECK(text("table", [](json&) {}) == "(no error)");
+  CHECK(text("table", [](json& model) { model = json::array(); }) ==
+        "expected a JSON object in model.json but got something else.");
+  CHECK(text("images", [](json& model) { model["images"]["height"] = 0; }) ==
+        "expected images of 1 to 100000 channels, rows and columns but got 0.");
+  CHECK(text("images", [](json& model) { model["images"]["mean"] = json::array(); }) ==
+        "expected a mean and a scale for each of 1 channels but got 0 and 1.");
+  CHECK(text("images", [](json& model) { model["images"]["scale"][0] = 0.0; }) ==
+        "expected a scale above 0 but got 0.");
+  for (const auto& [model, entry] : {std::pair("images", "images"), {"table", "features"}}) {
+    CHECK(text(model, [&key = entry](json& entries) { entries.erase(key); }) ==
+          "expected either features or images.");
+  }
+  CHECK(text("table", [](json& model) { model["config"]["input_shape"][0] = 5; }) ==
+        "expected a network of inputs [4] but got [5].");
+  CHECK(text("table", [](json& model) { model["config"]["layers"][0] = "dense 100000001"; }) ==
+        "expected layers of at most 100000000 units but got more.");
+  CHECK(
+      text("images", [](json& model) { model["config"]["layers"][0] = "conv same 1000001@3x3"; }) ==
+      "expected convolutions of at most 1000000 channels and kernels of at most 1000 but got "
+      "more.");
 }
 
 TEST_CASE("Model file: cut at every length or changed at every byte it is refused or the same",

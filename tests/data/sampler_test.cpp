@@ -441,6 +441,21 @@ TEST_CASE("SemiSampler says what is wrong with its data", "[data]") {
   data.labeled = torch::Tensor();
   CHECK(construct_error(data, {.unlabeled_batch = 10, .labeled_batch = 5}) ==
         "SemiSampler: expected labeled rows for a labeled_batch of 5 but got none.");
+
+  data = numbered(50, 5, 40);
+  CHECK(construct_error(data, {.unlabeled_batch = 0, .labeled_batch = 60}) ==
+        "SemiSampler: expected at least 60 rows, one batch, but got 40 (lower labeled_batch).");
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .rank = 2, .ranks = 2}) ==
+        "SemiSampler: expected a rank from 0 to 1 but got 2.");
+  data.blocks.rows = 8;
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected blocks of rows for a source only but got blocks of 8 rows.");
+  data.held_out = torch::arange(3);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected held-out rows beside a source only but got some.");
+  data.source = std::make_shared<Numbered>(50, 2);
+  CHECK(construct_error(data, options) ==
+        "SemiSampler: expected rows of a source or rows in memory but got both.");
 }
 
 TEST_CASE("SemiSampler works on the device of the inputs", "[data][cuda]") {

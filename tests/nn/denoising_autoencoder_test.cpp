@@ -224,4 +224,10 @@ TEST_CASE("DenoisingAutoencoder names what does not fit", "[nn]") {
   auto net = small_autoencoder(AutoencoderCost::kReconstruction);
   CHECK_THROWS_WITH(net->encode(torch::ones({2, 5})),
                     Catch::Contains("expected x to hold rows of shape [6] but got [2, 5]"));
+  auto features = small_autoencoder(AutoencoderCost::kFeatureDifference, {1, 1});
+  CHECK(error_text([&] {
+          features->forward(torch::rand({8, 6}));
+        }) ==
+        "DenoisingAutoencoder: expected AutoencoderCost::kReconstruction to reconstruct the input "
+        "but got kFeatureDifference (its decoder ends at level 1).");
 }

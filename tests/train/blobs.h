@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ladder/core/random.h>
+#include <ladder/data/row_source.h>
 #include <ladder/data/sampler.h>
 #include <ladder/nn/ladder.h>
 #include <ladder/nn/random_init.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -46,6 +48,23 @@ inline train::TrainData blobs(int64_t rows = 300, int64_t labeled = 9,
   data.test_labels = labels;
   return data;
 }
+
+/// The rows and labels of `blobs`, as a source.
+class BlobSource : public data::RowSource {
+ public:
+  int64_t rows() const override { return all_.labels.numel(); }
+  std::vector<int64_t> row_shape() const override { return {kBlobFeatures}; }
+  torch::Tensor inputs(const torch::Tensor& rows) const override {
+    return all_.inputs.index_select(0, rows);
+  }
+  torch::Tensor labels(const torch::Tensor& rows) const override {
+    return all_.labels.index_select(0, rows);
+  }
+  std::string fingerprint() const override { return "blobs"; }
+
+ private:
+  data::SemiData all_ = blobs().training;
+};
 
 inline NoisyBatchNormLinear dense_stage(const NoisyBatchNormLinearOptions& options) {
   return NoisyBatchNormLinear(options);

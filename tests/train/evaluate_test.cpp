@@ -3,6 +3,7 @@
 #include <ladder/models/mlp.h>
 
 #include <limits>
+#include <memory>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -13,6 +14,7 @@
 using namespace ladder;
 using namespace ladder::train;
 using ladder::testing::blobs;
+using ladder::testing::BlobSource;
 using ladder::testing::error_text;
 using ladder::testing::require_close;
 using ladder::testing::small_ladder;
@@ -137,4 +139,8 @@ TEST_CASE("calibration_rows are training rows or labeled rows, evenly thinned", 
           "calibration_rows: expected labeled rows but got none.");
   REQUIRE(error_text([&] { calibration_rows(data, Calibration::kTrainingRows, 1); }) ==
           "calibration_rows: expected at least 2 rows, or 0 for all, but got 1.");
+  data.source = std::make_shared<BlobSource>();
+  data.held_out = torch::arange(data.source->rows());
+  REQUIRE(error_text([&] { calibration_rows(data, Calibration::kTrainingRows); }) ==
+          "calibration_rows: expected training rows but got none.");
 }

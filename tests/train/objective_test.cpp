@@ -150,6 +150,11 @@ TEST_CASE("with_pieces says what is wrong with pieces", "[train]") {
   REQUIRE(error_text([&] {
             with_pieces(base, {std::make_shared<Vector>()})->loss(some_batch(), noise);
           }) == "ObjectivePiece: expected the cost of vector as a scalar but got [2].");
+  struct Nameless : ObjectivePiece {
+    std::string name() const override { return ""; }
+  };
+  REQUIRE(error_text([&] { with_pieces(base, {std::make_shared<Nameless>()}); }) ==
+          "with_pieces: expected a piece with a name but got none.");
   REQUIRE(error_text([&] { train::objective(DenoisingAutoencoder(nullptr)); }) ==
           "Trainer: expected a network but got an empty DenoisingAutoencoder.");
 }

@@ -116,6 +116,27 @@ TEST_CASE_METHOD(OneThread, "StepRunner drops gradients from elsewhere", "[train
   for (const auto& parameter : net->parameters()) REQUIRE_FALSE(parameter.grad().defined());
 }
 
+TEST_CASE("StepRunner says what is wrong with a sampler", "[train]") {
+  const auto net = small_ladder();
+  const auto adam = std::make_shared<FusedAdam>(*net);
+  data::SemiData rows;
+  rows.source = std::make_shared<BlobSource>();
+  rows.labeled = torch::arange(9);
+  REQUIRE(error_text([&] {
+            StepRunner(train::objective(net), adam,
+                       data::SemiSampler(rows, {.unlabeled_batch = 50}), NoiseSource(1),
+                       {.graph = true});
+          }) ==
+          "Trainer: expected rows in memory, whose step can be recorded, but got a source (train "
+          "without a graph).");
+  REQUIRE(error_text([&] {
+            StepRunner(
+                train::objective(net), adam,
+                data::SemiSampler(blobs().training, {.unlabeled_batch = 50, .rank = 0, .ranks = 2}),
+                NoiseSource(1));
+          }) == "Trainer: expected a sampler of 1 ranks but got one of 2.");
+}
+
 TEST_CASE("StepRunner says what is wrong with an optimiser", "[train]") {
   auto net = small_ladder();
   auto other = small_ladder(2);

@@ -796,6 +796,8 @@ TEST_CASE_METHOD(OneThread, "Trainer: each start draws another order and noise",
   CHECK(start_seed(7, 1) == 7);
   CHECK(start_seed(7, 2) != 7);
   CHECK(start_seed(7, 2) != start_seed(7, 3));
+  CHECK(error_text([] { start_seed(7, 0); }) ==
+        "start_seed: expected a start of at least 1 but got 0.");
   const auto trained = [](uint64_t seed, int64_t start) {
     auto options = quick_options();
     options.seed = seed;
