@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/mlp_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"
@@ -24,6 +25,13 @@ using ladder::testing::rounding_of;
 using ladder::testing::vanilla;
 
 namespace {
+
+CombinatorFactory perceptron(const std::vector<int64_t>& hidden, bool augmented) {
+  return [=](int64_t channels) {
+    return MlpCombinator(
+        MlpCombinatorOptions{.channels = channels, .hidden = hidden, .augmented = augmented});
+  };
+}
 
 // The combinators by their codes in make_fixtures.py.
 CombinatorFactory combinator_of(int64_t code) {
@@ -46,14 +54,19 @@ CombinatorFactory combinator_of(int64_t code) {
     case 6:
       return vanilla({.sigmoid = false, .cross_term = false});
     case 7:
-      return [](int64_t channels) {
-        return MlpCombinator(
-            MlpCombinatorOptions{.channels = channels, .hidden = {4}, .augmented = false});
-      };
+      return perceptron({4}, false);
     case 8:
-      return [](int64_t channels) {
-        return MlpCombinator(MlpCombinatorOptions{.channels = channels, .hidden = {2, 2, 2}});
-      };
+      return perceptron({2, 2, 2}, true);
+    case 9:
+      return [](int64_t channels) { return DirectCombinator(DirectCombinatorOptions{channels}); };
+    case 10:
+      return perceptron({2, 2}, false);
+    case 11:
+      return perceptron({2, 2, 2}, false);
+    case 12:
+      return perceptron({4}, true);
+    case 13:
+      return perceptron({2, 2}, true);
     default:
       FAIL("no combinator of code " << code);
       return {};
@@ -106,8 +119,9 @@ std::vector<std::string> fixtures() {
       names.push_back(std::string(network) + form);
     }
   }
-  for (const char* combinator : {"gaussian-sigmoid", "no-lateral", "no-sigmoid", "no-cross",
-                                 "linear", "mlp-4", "amlp-2-2-2"}) {
+  for (const char* combinator :
+       {"gaussian-sigmoid", "no-lateral", "no-sigmoid", "no-cross", "linear", "direct", "mlp-4",
+        "mlp-2-2", "mlp-2-2-2", "amlp-4", "amlp-2-2", "amlp-2-2-2"}) {
     names.push_back(std::string("combinator-") + combinator);
   }
   return names;

@@ -16,8 +16,8 @@ using ladder::testing::error_text;
 namespace {
 
 // A stage whose clone is none.
-struct ForgetfulStage : torch::nn::Module, Stage {
-  ForgetfulStage() : Module("ForgetfulStage") {}
+struct ClonedAsLinear : torch::nn::Module, Stage {
+  ClonedAsLinear() : Module("ClonedAsLinear") {}
   StageOutput forward(const torch::Tensor& h, const Pass&) override { return {h, {}, {}, {}}; }
   torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
     return torch::nn::AnyModule();
@@ -48,8 +48,8 @@ TEST_CASE("Pluggable holds both sides of one module, and so does its clone", "[n
 }
 
 TEST_CASE("Pluggable names a module whose clone is of another kind", "[nn]") {
-  const AnyStage stage(std::make_shared<ForgetfulStage>());
+  const AnyStage stage(std::make_shared<ClonedAsLinear>());
   CHECK(error_text([&] { stage.clone(); }) ==
-        "Ladder: expected the clone of ForgetfulStage to be of the same kind (does its clone() "
+        "Ladder: expected the clone of ClonedAsLinear to be of the same kind (does its clone() "
         "return a module of its own type?).");
 }

@@ -104,7 +104,7 @@ def identity_denoisers_reconstruct_clean_input(generator: torch.Generator) -> No
 
 
 def perceptrons_are_stacks_of_linear_layers(generator: torch.Generator) -> None:
-    for mlp in (combinators.MLP_4, combinators.AMLP_2_2_2):
+    for mlp in combinators.PERCEPTRONS.values():
         layers: list[torch.nn.Module] = []
         for ins, out in zip(mlp.sizes, mlp.sizes[1:]):
             layers += [torch.nn.Linear(ins, out, dtype=torch.float64), torch.nn.LeakyReLU(0.1)]

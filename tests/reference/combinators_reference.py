@@ -7,6 +7,7 @@ A function takes z~ [B, C], u [B, C] and a table of parameters [rows, C] that be
     no_sigmoid        b0, w0z, w0u, w0zu
     no_cross          b0, w0z, w0u, ws, b1, w1z, w1u
     linear            b0, w0z, w0u
+    direct            a, b
     mlp_*, amlp_*     layer by layer the weights [out, in], row by row, then the biases [out]
 """
 
@@ -42,6 +43,10 @@ def linear(z: Tensor, u: Tensor, w: Tensor) -> Tensor:
     return w[0] + w[1] * z + w[2] * u
 
 
+def direct(z: Tensor, u: Tensor, w: Tensor) -> Tensor:
+    return w[0] * u + w[1]
+
+
 class Perceptron:
     """One small network for each column, one column after the other."""
 
@@ -68,8 +73,14 @@ class Perceptron:
         return torch.stack([self.column(z[:, c], u[:, c], table[:, c]) for c in columns], dim=1)
 
 
-MLP_4 = Perceptron((4,), augmented=False)
-AMLP_2_2_2 = Perceptron((2, 2, 2), augmented=True)
+PERCEPTRONS = {
+    "mlp-4": Perceptron((4,), augmented=False),
+    "mlp-2-2": Perceptron((2, 2), augmented=False),
+    "mlp-2-2-2": Perceptron((2, 2, 2), augmented=False),
+    "amlp-4": Perceptron((4,), augmented=True),
+    "amlp-2-2": Perceptron((2, 2), augmented=True),
+    "amlp-2-2-2": Perceptron((2, 2, 2), augmented=True),
+}
 
 FUNCTIONS = {
     "gaussian-sigmoid": gaussian_sigmoid,
@@ -77,18 +88,16 @@ FUNCTIONS = {
     "no-sigmoid": no_sigmoid,
     "no-cross": no_cross,
     "linear": linear,
-    "mlp-4": MLP_4,
-    "amlp-2-2-2": AMLP_2_2_2,
-}
+    "direct": direct,
+} | PERCEPTRONS
 ROWS = {
     "gaussian-sigmoid": 10,
     "no-lateral": 5,
     "no-sigmoid": 4,
     "no-cross": 7,
     "linear": 3,
-    "mlp-4": MLP_4.rows,
-    "amlp-2-2-2": AMLP_2_2_2.rows,
-}
+    "direct": 2,
+} | {name: perceptron.rows for name, perceptron in PERCEPTRONS.items()}
 # The rows that start at one; all others start at zero, and those of a perceptron are drawn.
 ONES = {
     "gaussian-sigmoid": (1, 6),
@@ -96,4 +105,5 @@ ONES = {
     "no-sigmoid": (1,),
     "no-cross": (1, 3, 5),
     "linear": (1,),
+    "direct": (0,),
 }

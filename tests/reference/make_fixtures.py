@@ -51,6 +51,11 @@ COMBINATOR_CODES = {
     "linear": 6,
     "mlp-4": 7,
     "amlp-2-2-2": 8,
+    "direct": 9,
+    "mlp-2-2": 10,
+    "mlp-2-2-2": 11,
+    "amlp-4": 12,
+    "amlp-2-2": 13,
 }
 
 LAYERS = (7, 6, 5, 4, 3)
