@@ -223,4 +223,14 @@ void append_line(const std::filesystem::path& path, std::string_view line) {
   if (const int error = file.close(); error != 0) fail("append_line", "close", path, error);
 }
 
+void flush_file(const std::filesystem::path& path) {
+  const Descriptor file(path, O_RDONLY);
+  if (!file.is_open() && errno == ENOENT) return;
+  if (!file.is_open()) fail("flush_file", "open", path, errno);
+  // Some file systems cannot flush.
+  if (::fsync(file.get()) != 0 && errno != EINVAL && errno != ENOTSUP) {
+    fail("flush_file", "flush", path, errno);
+  }
+}
+
 }  // namespace ladder::io

@@ -31,4 +31,10 @@ void remove_stale_temporaries(const std::filesystem::path& folder);
 /// Throws `c10::Error` naming the file and the system's reason, or if `line` contains a newline.
 void append_line(const std::filesystem::path& path, std::string_view line);
 
+/// Flush the file `path` to the disk, so that what was appended to it survives a loss of power. Do
+/// nothing where there is no such file.
+///
+/// Throws `c10::Error` naming the file and the system's reason.
+void flush_file(const std::filesystem::path& path);
+
 }  // namespace ladder::io

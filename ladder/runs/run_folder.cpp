@@ -234,8 +234,24 @@ void RunFolder::keep_evaluations(int64_t step) {
   resumed_after_ = step;
 }
 
+void RunFolder::replace_evaluations(const std::vector<Evaluation>& evaluations) {
+  std::string text;
+  for (const auto& evaluation : evaluations) text.append(to_json(evaluation)).append("\n");
+  io::write_atomically(folder_ / kMetrics, text);
+  io::cut_events(folder_, 0);
+  events_.reset();
+  resumed_after_ = 0;
+  for (const auto& evaluation : evaluations) add_events(evaluation);
+}
+
 void RunFolder::append(const Evaluation& evaluation) {
   io::append_line(folder_ / kMetrics, to_json(evaluation));
+  add_events(evaluation);
+}
+
+void RunFolder::flush() { io::flush_file(folder_ / kMetrics); }
+
+void RunFolder::add_events(const Evaluation& evaluation) {
   if (!events_) {
     events_.emplace(folder_, resumed_after_);
     if (resumed_after_ == 0) events_->add_text(0, "config", "```\n" + config_ + "\n```");

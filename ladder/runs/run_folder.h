@@ -27,8 +27,9 @@ namespace ladder::runs {
 /// temporary files of processes that were killed while they wrote one. One process at a time has it
 /// open, by a lock that ends with the process.
 ///
-/// Recorded history is never shortened unless training goes on from a checkpoint:
-/// `keep_evaluations` alone drops the evaluations after it, and a last line that a crash tore.
+/// Recorded history is never shortened unless training goes on from a checkpoint: only
+/// `keep_evaluations` and `replace_evaluations` drop the evaluations after it, and a last line that
+/// a crash tore.
 class RunFolder : public train::RunRecord {
  public:
   /// Open `folder`, which is created where missing. Without `resume` it must not hold a run yet.
@@ -50,7 +51,9 @@ class RunFolder : public train::RunRecord {
 
   std::vector<train::Evaluation> evaluations() const override;
   void keep_evaluations(int64_t step) override;
+  void replace_evaluations(const std::vector<train::Evaluation>& evaluations) override;
   void append(const train::Evaluation& evaluation) override;
+  void flush() override;
 
   /// Write result.json with the keys status ("finished", "stopped early"), recipe (of the
   /// configuration, or null), seed, labels, epochs (of the whole run), epoch (reached), steps,
@@ -61,6 +64,8 @@ class RunFolder : public train::RunRecord {
   std::optional<train::TrainResult> result() const override;
 
  private:
+  void add_events(const train::Evaluation& evaluation);
+
   std::filesystem::path folder_;
   std::string config_;
   std::string recipe_;  // JSON

@@ -38,7 +38,13 @@ class RunRecord {
   virtual std::vector<Evaluation> evaluations() const = 0;
   /// Drop the evaluations after `step`, from which training goes on.
   virtual void keep_evaluations(int64_t step) = 0;
+  /// Put `evaluations` in the place of the recorded ones, all at once: a process that is killed
+  /// leaves the old ones or the new ones.
+  virtual void replace_evaluations(const std::vector<Evaluation>& evaluations) = 0;
   virtual void append(const Evaluation& evaluation) = 0;
+  /// Make what was appended survive a loss of power. It is called before a checkpoint is written,
+  /// which counts on it; does nothing by default.
+  virtual void flush() {}
 
   virtual void write_result(const TrainResult& result, const RunAbout& about) = 0;
   /// Return the result of a run that has ended; none where it has not.

@@ -13,6 +13,7 @@
 
 namespace fs = std::filesystem;
 using ladder::io::append_line;
+using ladder::io::flush_file;
 using ladder::io::remove_stale_temporaries;
 using ladder::io::write_atomically;
 using ladder::testing::error_text;
@@ -115,6 +116,19 @@ TEST_CASE("append_line adds whole lines", "[io]") {
             " but got \"No such file or directory\".");
   CHECK(error_text([] { append_line("/dev/full", "x"); }) ==
         "append_line: expected to write /dev/full but got \"No space left on device\".");
+}
+
+TEST_CASE("flush_file leaves a file as it is, and makes none", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "log";
+  append_line(path, "one");
+  flush_file(path);
+  CHECK(file_bytes(path) == "one\n");
+  flush_file(folder / "none");
+  CHECK_FALSE(std::filesystem::exists(folder / "none"));
+  CHECK(error_text([&] { flush_file(path / "inside"); }) == "flush_file: expected to open " +
+                                                                (path / "inside").string() +
+                                                                " but got \"Not a directory\".");
 }
 
 TEST_CASE("append_line does not mix the lines of several writers", "[io]") {

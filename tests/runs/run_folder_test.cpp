@@ -253,6 +253,28 @@ TEST_CASE("RunFolder keeps metrics as lines of JSON", "[runs]") {
   REQUIRE(file_bytes(folder / "metrics.jsonl").empty());
 }
 
+TEST_CASE("RunFolder replaces its metrics at once, or keeps them", "[runs]") {
+  const TemporaryFolder folder;
+  RunFolder run(folder.path(), "{}", false);
+  for (const int64_t step : {10, 20, 30}) run.append(evaluation_at(step));
+  run.replace_evaluations({evaluation_at(5), evaluation_at(15)});
+  run.append(evaluation_at(25));
+  run.flush();
+  const auto found = run.evaluations();
+  REQUIRE(found.size() == 3);
+  require_equal(found[0], evaluation_at(5));
+  require_equal(found[1], evaluation_at(15));
+  require_equal(found[2], evaluation_at(25));
+  const auto before = file_bytes(folder / "metrics.jsonl");
+  {
+    const FullDisk full(before.size() / 2);
+    CHECK(error_text([&] { run.replace_evaluations(found); }) != "(no error)");
+  }
+  CHECK(file_bytes(folder / "metrics.jsonl") == before);
+  run.replace_evaluations({});
+  CHECK(run.evaluations().empty());
+}
+
 TEST_CASE("RunFolder keeps the metrics for TensorBoard, each step once", "[runs][slow]") {
   if (!ladder::testing::python("tensorboard")) LADDER_SKIP(ladder::testing::kNoPython);
   const TemporaryFolder folder;

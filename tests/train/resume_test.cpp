@@ -288,6 +288,82 @@ TEST_CASE_METHOD(OneThread, "Trainer records no evaluation before there are weig
   require_same_network(*again, *expected);
 }
 
+TEST_CASE_METHOD(OneThread, "Trainer measures what was recorded after its checkpoint anew",
+                 "[train]") {
+  // The only evaluation is the first one, before which the only checkpoint was written.
+  auto options = quick_options();
+  options.epochs = 1;
+  options.checkpoint_every_seconds = 1e9;
+  const auto expected = small_ladder();
+  const auto straight = Trainer(expected, blobs(), options).run();
+  const TemporaryFolder folder;
+  {
+    auto killed = options;
+    killed.record = runs::in_folder(folder.path());
+    Trainer trainer(small_ladder(), blobs(), killed);
+    trainer.callbacks.on_evaluation = [](const Evaluation&) { throw std::runtime_error("killed"); };
+    REQUIRE_THROWS_AS(trainer.run(), std::runtime_error);
+  }
+  REQUIRE(file_bytes(folder / "metrics.jsonl").ends_with("\n"));
+  const auto again = small_ladder();
+  const auto result =
+      train_parts(folder.path(), {.objective = train::objective(again)}, kAll, blobs(), options);
+  REQUIRE(result.status == TrainStatus::kFinished);
+  REQUIRE(*result.last->test_error == *straight.last->test_error);
+  require_same_network(*again, *expected);
+  const auto lines = file_bytes(folder / "metrics.jsonl");
+  REQUIRE(std::count(lines.begin(), lines.end(), '\n') == 1);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer measures anew where the line of its checkpoint is lost",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto net = small_ladder();
+  const auto stop = GENERATE(int64_t{12}, kAll);
+  const auto first = train_parts(folder.path(), {.objective = train::objective(net)}, stop);
+  REQUIRE(first.last->epoch == stop / 6);
+  fs::remove(folder / "result.json");
+  const auto history = file_bytes(folder / "metrics.jsonl");
+  const auto last = history.rfind('\n', history.size() - 2);
+  write_file(folder / "metrics.jsonl", history.substr(0, last + 1));
+  const auto again = small_ladder();
+  const auto result = train_parts(folder.path(), {.objective = train::objective(again)}, kAll);
+  REQUIRE(result.last->epoch == 4);
+  const auto evaluations = runs::RunFolder(folder.path(), "{}", true).evaluations();
+  REQUIRE(evaluations.size() == 4);
+  const auto& measured = evaluations[static_cast<size_t>(first.last->epoch - 1)];
+  REQUIRE(measured.epoch == first.last->epoch);
+  REQUIRE(*measured.test_error == *first.last->test_error);
+  REQUIRE(measured.total == first.last->total);
+  const auto expected = small_ladder();
+  Trainer(expected, blobs(), quick_options()).run();
+  require_same_network(*again, *expected);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer keeps a history that other ranks counted in steps of theirs",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 13);
+  // Ranks whose epochs have twice as many steps went on, and were killed before their checkpoint.
+  std::istringstream lines(file_bytes(folder / "metrics.jsonl"));
+  std::string recounted;
+  for (std::string line; std::getline(lines, line);) {
+    auto evaluation = json::parse(line);
+    evaluation["step"] = 2 * evaluation.at("step").get<int64_t>();
+    recounted += evaluation.dump() + "\n";
+  }
+  write_file(folder / "metrics.jsonl", recounted);
+  const auto again = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(again)}, kAll);
+  const auto evaluations = runs::RunFolder(folder.path(), "{}", true).evaluations();
+  REQUIRE(evaluations.size() == 4);
+  for (int64_t epoch = 1; epoch <= 4; ++epoch) {
+    CHECK(evaluations[static_cast<size_t>(epoch - 1)].epoch == epoch);
+    CHECK(evaluations[static_cast<size_t>(epoch - 1)].step == 6 * epoch);
+  }
+}
+
 TEST_CASE_METHOD(OneThread, "Trainer does not take a checkpoint for the result of another step",
                  "[train]") {
   const TemporaryFolder folder;

@@ -134,19 +134,33 @@ void RunJournal::resume() {
                 "back or choose another folder).");
     return;
   }
-  bool recount = false;
+  bool epoch_ends = false;
   restore(record_->checkpoint_path(), [&](const TrainState& found) {
     check(found);
-    recount = ranks_of(found) != runner_.sampler().ranks();
+    epoch_ends = found.step % found.steps_per_epoch == 0;
   });
+  take_history(evaluations, epoch_ends);
+}
+
+// Takes the evaluations that the checkpoint knows of. One that was recorded later is measured anew,
+// also at the same step: the statistics of the network are not those that it measured.
+void RunJournal::take_history(const std::vector<Evaluation>& evaluations, bool epoch_ends) {
+  const auto steps_per_epoch = runner_.sampler().steps_per_epoch();
+  bool recount = false;
+  std::vector<Evaluation> known;
   for (auto evaluation : evaluations) {
-    if (recount) evaluation.step = evaluation.epoch * runner_.sampler().steps_per_epoch();
-    if (evaluation.step > state_.step) continue;
-    last_ = evaluation;
-    if (recount) recounted_.push_back(evaluation);
-    // Recorded after the checkpoint was written, at the same step.
-    if (evaluation.epoch > state_.evaluated_epoch) take(evaluation);
+    const auto step = evaluation.epoch * steps_per_epoch;
+    recount = recount || evaluation.step != step;
+    evaluation.step = step;
+    if (evaluation.epoch <= state_.evaluated_epoch) known.push_back(evaluation);
   }
+  if (!known.empty()) last_ = known.back();
+  // Where the line of the checkpoint's own step was lost, with the power say, it is measured anew.
+  const auto last_epoch = last_ ? last_->epoch : 0;
+  if (epoch_ends && state_.evaluated_epoch == state_.step / steps_per_epoch) {
+    state_.evaluated_epoch = std::min(state_.evaluated_epoch, last_epoch);
+  }
+  if (recount) recounted_ = std::move(known);
 }
 
 void RunJournal::take(const Evaluation& evaluation) {
@@ -208,9 +222,14 @@ void RunJournal::check(const TrainState& there) const {
 void RunJournal::begin(double now) {
   saved_ = now;
   if (!record_) return;
-  record_->keep_evaluations(recounted_.empty() ? state_.step : 0);
-  for (const auto& evaluation : recounted_) record_->append(evaluation);
-  recounted_.clear();
+  if (recounted_) {
+    record_->replace_evaluations(*recounted_);
+    recounted_.reset();
+    return;
+  }
+  // One of this very step that the state does not know is measured anew.
+  const bool unknown = state_.evaluated_epoch < state_.step / state_.steps_per_epoch;
+  record_->keep_evaluations(unknown ? state_.step - 1 : state_.step);
 }
 
 void RunJournal::append(const Evaluation& evaluation) {
@@ -230,6 +249,7 @@ void RunJournal::save(RunClock& clock) {
   state_.products = runner_.products();
   state_.cost_sums = costs_.sums();
   state_.pieces = runner_.objective().state();
+  record_->flush();
   save_checkpoint(record_->checkpoint_path(), runner_.objective().module(), runner_.optimizer(),
                   state_);
   saved_ = clock.now();

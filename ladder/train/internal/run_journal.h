@@ -46,6 +46,7 @@ class RunJournal {
   void resume();
   void restore(const std::filesystem::path& path,
                const std::function<void(const TrainState&)>& check);
+  void take_history(const std::vector<Evaluation>& evaluations, bool epoch_ends);
   void share();
   void check(const TrainState& there) const;
   void take(const Evaluation& evaluation);
@@ -58,8 +59,8 @@ class RunJournal {
   std::shared_ptr<RunRecord> record_;
   std::optional<TrainResult> result_;
   std::optional<Evaluation> last_;
-  // Those of a run that another number of ranks began, with steps as these ranks count them.
-  std::vector<Evaluation> recounted_;
+  // Evaluations that another number of ranks recorded, with steps as these ranks count them.
+  std::optional<std::vector<Evaluation>> recounted_;
   double saved_ = 0;
 };
 
