@@ -120,15 +120,25 @@ class Trainer::Run {
     Evaluation evaluation{.epoch = epoch(), .step = state_.step};
     evaluation.learning_rate = parts_.schedule(position(state_.step - 1));
     costs_.write_means(steps_per_epoch(), runner_.objective().levels(), evaluation);
-    runner_.objective().begin_evaluation();
-    evaluator_.measure(evaluation, epoch() == options_.epochs);
-    runner_.objective().end_evaluation();
+    measure(evaluation);
     agree_on_validation(options_.ranks, evaluation);
     evaluation.seconds = clock_.seconds();
     evaluation.steps_per_second = evaluation_meter_.look(state_.step, clock_.training_seconds());
     journal_.append(evaluation);
     if (callbacks.on_evaluation) callbacks.on_evaluation(evaluation);
     clock_.go();
+  }
+
+  void measure(Evaluation& evaluation) {
+    auto& objective = runner_.objective();
+    objective.begin_evaluation();
+    try {
+      evaluator_.measure(evaluation, epoch() == options_.epochs);
+    } catch (...) {
+      objective.end_evaluation();  // whoever goes on trains the weights of training
+      throw;
+    }
+    objective.end_evaluation();
   }
 
   TrainResult leave(TrainStatus status) {

@@ -91,6 +91,31 @@ TEST_CASE("Trainer with weight_average resumes exactly", "[train]") {
   }
 }
 
+TEST_CASE("Trainer puts its own weights back after an evaluation that failed", "[train]") {
+  const OneThread one_thread;
+  const auto train = [](bool fails) {
+    auto net = small_ladder();
+    auto data = blobs();
+    Trainer trainer(with_pieces(train::objective(net), {weight_average(*net, 0.9)}), data,
+                    quick_options());
+    if (fails) {
+      torch::Tensor last;
+      trainer.callbacks.on_step = [&](int64_t step) {
+        if (step < trainer.steps_per_epoch()) return;
+        last = net->parameters().front().detach().clone();
+        data.test_inputs.resize_({300, kBlobFeatures - 1});  // rows that the network does not take
+      };
+      CHECK_THROWS_AS(trainer.run(), c10::Error);
+      require_equal(net->parameters().front(), last);
+      trainer.callbacks.on_step = {};
+      data.test_inputs.resize_({300, kBlobFeatures});
+    }
+    trainer.run();
+    return net;
+  };
+  require_same_network(*train(true), *train(false));
+}
+
 TEST_CASE("weight_average says what is wrong", "[train]") {
   REQUIRE(error_text([] { weight_average(std::vector<torch::Tensor>{}); }) ==
           "weight_average: expected parameters but got none.");
