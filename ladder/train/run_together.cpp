@@ -7,19 +7,22 @@
 namespace ladder::train {
 
 std::vector<TrainResult> run_together(std::vector<Trainer>& trainers) {
-  std::vector<std::optional<TrainResult>> results;
-  for (auto& trainer : trainers) results.push_back(trainer.begin());
+  std::vector<std::optional<TrainResult>> results(trainers.size());
   std::vector<std::exception_ptr> errors(trainers.size());
   const auto running = [&](size_t i) { return !results[i] && !errors[i]; };
+  const auto attempt = [&](size_t i, std::optional<TrainResult> (Trainer::*next)()) {
+    try {
+      results[i] = (trainers[i].*next)();
+    } catch (...) {
+      errors[i] = std::current_exception();
+    }
+  };
+  for (size_t i = 0; i < trainers.size(); ++i) attempt(i, &Trainer::begin);
   for (bool any = true; any;) {
     any = false;
     for (size_t i = 0; i < trainers.size(); ++i) {
       if (!running(i)) continue;
-      try {
-        results[i] = trainers[i].advance();
-      } catch (...) {
-        errors[i] = std::current_exception();
-      }
+      attempt(i, &Trainer::advance);
       any = any || running(i);
     }
   }

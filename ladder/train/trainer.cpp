@@ -60,11 +60,13 @@ class Trainer::Run {
     reports_.start(state_.step, clock_.seconds());
     evaluation_meter_.start(state_.step, clock_.training_seconds());
     journal_.begin(clock_.now());
+    clock_.pause();
     return std::nullopt;
   }
 
   std::optional<TrainResult> advance(const TrainCallbacks& callbacks) {
     const StepRunner::Scope scope(runner_);
+    const Turn turn(clock_);
     try {
       if (at_evaluation() && state_.evaluated_epoch < epoch()) {  // stopped before it was written
         evaluate(callbacks);
@@ -87,6 +89,18 @@ class Trainer::Run {
   }
 
  private:
+  // The steps of a turn are training; what other trainers do between two turns is not.
+  class Turn {
+   public:
+    explicit Turn(RunClock& clock) : clock_(clock) { clock_.go(); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() { clock_.pause(); }
+
+   private:
+    RunClock& clock_;
+  };
+
   StepPosition position(int64_t step) const { return {step, steps_per_epoch(), steps()}; }
   int64_t epoch() const { return state_.step / steps_per_epoch(); }
 

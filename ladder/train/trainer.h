@@ -185,8 +185,8 @@ class Trainer {
 
 /// Run several trainers at once, a step of each in turn, and return their results in order. Each
 /// one ends as it would have alone. On a GPU their recorded steps run side by side, each in the
-/// stream of its trainer: small networks leave most of a large GPU idle. An error of one is thrown
-/// when the others have ended.
+/// stream of its trainer: small networks leave most of a large GPU idle. The training seconds of
+/// each are those of its own turns. An error of one is thrown when the others have ended.
 ///
 ///     std::vector<Trainer> trainers;                       // a seed each
 ///     const auto results = run_together(trainers);

@@ -4,10 +4,13 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
 #include <thread>
 
 #include "ladder/io/tensor_file.h"
@@ -58,6 +61,25 @@ TrainStatus train_until(const fs::path& folder, int64_t step, TrainOptions optio
   const auto result = trainer.run();
   REQUIRE(result.steps == std::min(step, kSteps));
   return result.status;
+}
+
+// A folder whose history cannot be changed.
+struct StuckFolder : runs::RunFolder {
+  using runs::RunFolder::RunFolder;
+  void keep_evaluations(int64_t) override { throw std::runtime_error("stuck"); }
+};
+
+// The metrics without what depends on the clock.
+json timeless_metrics(const fs::path& folder) {
+  auto lines = json::array();
+  std::istringstream text(file_bytes(folder / "metrics.jsonl"));
+  for (std::string line; std::getline(text, line);) {
+    auto object = json::parse(line);
+    object.erase("seconds");
+    object.erase("steps_per_second");
+    lines.push_back(object);
+  }
+  return lines;
 }
 
 }  // namespace
@@ -366,6 +388,33 @@ TEST_CASE_METHOD(OneThread, "Trainers of different precision end as alone when r
     require_same_network(*nets[i], *alone[i]);
   }
   REQUIRE_FALSE(same_parameters(*nets[0], *nets[1]));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainers in turns do not count each other's steps as training",
+                 "[train]") {
+  std::vector<Trainer> trainers;
+  for (int i = 0; i < 2; ++i) trainers.emplace_back(small_ladder(), blobs(), quick_options());
+  trainers[0].callbacks.on_step = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  };
+  const auto results = run_together(trainers);
+  REQUIRE(results[0].training_seconds >= 0.9 * 0.04 * kSteps);
+  REQUIRE(results[1].training_seconds < results[0].training_seconds / 2);
+  REQUIRE(results[1].seconds > results[0].training_seconds / 2);  // they end together
+}
+
+TEST_CASE_METHOD(OneThread, "Trainers in turns end although one of them cannot begin", "[train]") {
+  const TemporaryFolder folder;
+  auto options = quick_options();
+  options.record = [&] { return std::make_shared<StuckFolder>(folder.path(), "{}", false); };
+  const auto net = small_ladder();
+  std::vector<Trainer> trainers;
+  trainers.emplace_back(small_ladder(), blobs(), options);
+  trainers.emplace_back(net, blobs(), quick_options());
+  REQUIRE_THROWS_WITH(run_together(trainers), "stuck");
+  REQUIRE(trainers[0].step() == 0);
+  REQUIRE(trainers[1].step() == kSteps);
+  require_same_network(*net, *trained());
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer writes checkpoints as time passes", "[train]") {
