@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/io/tensor_file.h"
@@ -122,11 +124,43 @@ void copy_network(const TensorMap& there, const TensorMap& here) {
   }
 }
 
+// What would end a name or a value, and the letter that stands for it behind a backslash.
+constexpr std::pair<char, char> kEscapes[] = {{'\\', '\\'}, {'\n', 'n'}, {'\t', 't'}};
+
+std::string escaped(const std::string& text) {
+  std::string written;
+  for (const char c : text) {
+    const auto* const found = std::find_if(std::begin(kEscapes), std::end(kEscapes),
+                                           [c](const auto& escape) { return escape.first == c; });
+    if (found == std::end(kEscapes)) {
+      written += c;
+    } else {
+      written.append("\\").append(1, found->second);
+    }
+  }
+  return written;
+}
+
+// Any other backslash stands for itself, as in files of older versions.
+std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char next = text[i] == '\\' && i + 1 < text.size() ? text[i + 1] : '\0';
+    const auto* const found =
+        std::find_if(std::begin(kEscapes), std::end(kEscapes),
+                     [next](const auto& escape) { return escape.second == next; });
+    const bool escapes = found != std::end(kEscapes);
+    plain += escapes ? found->first : text[i];
+    if (escapes) ++i;
+  }
+  return plain;
+}
+
 // Lines "name<tab>value".
 torch::Tensor texts_tensor(const std::map<std::string, std::string>& texts) {
   std::string lines;
   for (const auto& [name, value] : texts) {
-    lines.append(name).append("\t").append(value).append("\n");
+    lines.append(escaped(name)).append("\t").append(escaped(value)).append("\n");
   }
   return io::text_tensor(lines);
 }
@@ -137,7 +171,9 @@ std::map<std::string, std::string> texts_of(const std::string& lines) {
     const auto end = std::min(lines.find('\n', begin), lines.size());
     const auto line = lines.substr(begin, end - begin);
     const auto tab = line.find('\t');
-    if (tab != std::string::npos) texts[line.substr(0, tab)] = line.substr(tab + 1);
+    if (tab != std::string::npos) {
+      texts[unescaped(line.substr(0, tab))] = unescaped(line.substr(tab + 1));
+    }
     begin = end + 1;
   }
   return texts;

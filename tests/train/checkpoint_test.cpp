@@ -2,7 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <stdexcept>
+#include <string>
 
 #include "ladder/io/tensor_file.h"
 #include "ladder/nn/stages/noisy_global_mean_pool.h"
@@ -48,7 +50,9 @@ TrainState some_state() {
   state.training_seconds = 10.25;
   state.config = R"({"seed": 1, "name": "caf\u00e9"})";
   state.products = {ops::ProductPrecision::kBFloat16, ops::ProductRoute::kOneDnn};
-  state.settings = {{"epochs", "150"}, {"costs", "supervised cost, margin cost"}};
+  state.settings = {{"epochs", "150"},
+                    {"costs", "supervised cost, margin cost"},
+                    {"two\nlines\tof a name", "a\tb\\n\n\\c\\"}};
   state.data = {{"inputs", "Float [60000, 784] 1f2e3d4c"}, {"validation", "none"}};
   state.pieces = {{"norms.updates", torch::full({}, 7, torch::kInt64)}};
   return state;
@@ -118,6 +122,19 @@ TEST_CASE("Checkpoint keeps the layout of earlier files: the total cost in the s
     REQUIRE(written.equal(torch::tensor(there, torch::kFloat64)));
     REQUIRE(load_checkpoint(folder / "a.pt", *net, adam).cost_sums == sums);
   }
+}
+
+TEST_CASE("Checkpoint reads the backslashes of earlier files, which escaped nothing", "[train]") {
+  const TemporaryFolder folder;
+  auto net = small_ladder();
+  FusedAdam adam(*net);
+  save_checkpoint(folder / "a.pt", *net, adam, some_state());
+  auto tensors = io::load_tensors(folder / "a.pt");
+  tensors["state.settings"] = io::text_tensor("pattern\t\\d+\\.\nlast\tone\\\n");
+  io::save_tensors(folder / "a.pt", tensors);
+  const auto loaded = load_checkpoint(folder / "a.pt", *net, adam);
+  REQUIRE(loaded.settings ==
+          std::map<std::string, std::string>{{"pattern", "\\d+\\."}, {"last", "one\\"}});
 }
 
 TEST_CASE("Checkpoint is checked before anything is changed", "[train]") {
