@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/tensor_text.h"
@@ -18,6 +19,17 @@ namespace {
 
 // Values of rows [n, units]: feature maps by their means over positions.
 at::Tensor values_of(const at::Tensor& h) { return h.dim() > 2 ? h.flatten(2).mean(2) : h; }
+
+// Writes the rows `part` of a batch to their places among `count` rows: batches that are kept and
+// joined at the end take three times the memory of the result.
+void put_rows(at::Tensor& all, int64_t count, const at::Tensor& places, const at::Tensor& part) {
+  if (!all.defined()) {
+    auto sizes = part.sizes().vec();
+    sizes.front() = count;
+    all = at::empty(sizes, part.options());
+  }
+  all.index_copy_(0, places, part);
+}
 
 std::vector<int64_t> levels_of(const CleanFeatureOptions& options, int64_t top) {
   if (options.levels.empty()) {
@@ -48,8 +60,8 @@ CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const tor
   const auto top = static_cast<int64_t>(stages.size());
   const auto levels = levels_of(options, top);
   const auto order = permutation(count, options.seed).to(inputs.device());
-  std::vector<at::Tensor> logits;
-  std::vector<std::vector<at::Tensor>> parts(levels.size());
+  at::Tensor logits;  // [count, classes]
+  std::vector<at::Tensor> features(levels.size());
   for_measured_batches(count, options.batch_size, [&](int64_t begin, int64_t size) {
     const auto places = order.narrow(0, begin, size);
     const auto x =
@@ -61,20 +73,14 @@ CleanFeatures clean_features(Ladder& net, const torch::Tensor& inputs, const tor
     for (int64_t level = 0; level <= top; ++level) {
       if (level > 0) h = stages[static_cast<size_t>(level - 1)]->forward(h, pass).h;
       for (size_t i = 0; i < levels.size(); ++i) {
-        if (level == levels[i]) parts[i].push_back(values_of(h));
+        if (level == levels[i]) put_rows(features[i], count, places, values_of(h));
       }
     }
-    logits.push_back(h);
+    put_rows(logits, count, places, h);
   });
-  const auto whole = [&](const std::vector<at::Tensor>& shuffled) {
-    const auto all = at::cat(shuffled);
-    return at::empty_like(all).index_copy_(0, order, all);
-  };
-  const auto of_rows = whole(logits);
-  CleanFeatures out{
-      .classes = of_rows.argmax(1), .probabilities = at::softmax(of_rows, 1), .features = {}};
-  for (const auto& part : parts) out.features.push_back(whole(part));
-  return out;
+  return {.classes = logits.argmax(1),
+          .probabilities = at::softmax(logits, 1),
+          .features = std::move(features)};
 }
 
 }  // namespace ladder::train

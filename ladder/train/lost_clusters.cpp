@@ -63,9 +63,9 @@ struct Search {
 };
 
 // What each neighbour counts, [n, k]: multiples of 2^-20, so that their sums are exact and do not
-// depend on the order.
+// depend on the order. Undefined where each counts 1.
 at::Tensor neighbour_weights(const at::Tensor& neighbours, bool discount_hubs) {
-  if (!discount_hubs) return at::ones(neighbours.sizes(), neighbours.options().dtype(at::kDouble));
+  if (!discount_hubs) return {};
   const auto flat = neighbours.flatten();
   const auto times = flat.bincount({}, neighbours.size(0)).index_select(0, flat);
   return at::round(std::ldexp(1.0, 20) / times.to(at::kDouble)).view_as(neighbours);
@@ -75,7 +75,7 @@ at::Tensor neighbour_weights(const at::Tensor& neighbours, bool discount_hubs) {
 struct Neighbourhood {
   at::Tensor groups;  // -1 in other classes
   at::Tensor classes;
-  at::Tensor weights;
+  at::Tensor weights;  // undefined: 1 each
 };
 
 // The class that each group of the rows of class `own` is lost to, or -1: [groups]. `group` is that
@@ -85,8 +85,11 @@ at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t o
   auto outside = near.groups.ne(group.unsqueeze(1));
   if (search.outside > 0) outside = outside & outside.cumsum(1).le(search.outside);
   const auto pairs = (group.unsqueeze(1) * class_count + near.classes).masked_select(outside);
-  const auto counts = pairs.bincount(near.weights.masked_select(outside), groups * class_count)
-                          .view({groups, class_count});
+  const auto size = groups * class_count;
+  const auto counts =
+      (near.weights.defined() ? pairs.bincount(near.weights.masked_select(outside), size)
+                              : pairs.bincount({}, size).to(at::kDouble))
+          .view({groups, class_count});
   const auto stay = counts.select(1, own).clone();
   counts.select(1, own).zero_();
   const auto [most, other] = counts.max(1);
@@ -110,7 +113,7 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
     const auto near = neighbours.index_select(0, rows);
     Neighbourhood around{.groups = {},
                          .classes = classes.index_select(0, near.flatten()).view_as(near),
-                         .weights = weights.index_select(0, rows)};
+                         .weights = weights.defined() ? weights.index_select(0, rows) : weights};
     const auto group_of = at::full({classes.size(0)}, -1, classes.options());
     for (const auto& one : features) {
       const auto x = one.index_select(0, rows);

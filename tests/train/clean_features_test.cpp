@@ -41,6 +41,11 @@ TEST_CASE("clean_features are those of the levels in the middle, in the order of
   const auto chosen = train::clean_features(net, x, some);
   require_equal(chosen.features[0], x.index_select(0, some));
   CHECK(chosen.classes.numel() == 140);
+  // The rows of several batches, each in its place.
+  const auto batches = train::clean_features(net, x, {}, {.levels = {0, 3}, .batch_size = 70});
+  require_equal(batches.features[0], x);
+  require_equal(batches.features[1].argmax(1), batches.classes);
+  CHECK(batches.probabilities.sizes() == torch::IntArrayRef({300, 3}));
   // Levels that are asked for, and the probabilities of the classes.
   const auto upper = train::clean_features(net, x, {}, {.levels = {1, 3}, .batch_size = 300});
   REQUIRE(upper.features.size() == 2);
