@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <limits>
@@ -223,6 +224,10 @@ const torch::Tensor& SharedNeighbours::get() {
   std::call_once(once_, [&] {
     found_ =
         nearest_neighbours(rows_.defined() ? inputs_.index_select(0, rows_) : inputs_, options_);
+    if (!found_.is_cpu()) {  // others read them on streams of their own
+      const auto device = found_.device();
+      c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
+    }
     inputs_.reset();  // not needed any more
     rows_.reset();
   });
