@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "ladder/train/internal/class_cost.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr double kShare = 0.1;       // that lost rows have in the weight of all
 constexpr double kMostWeight = 100;  // of a lost row
+constexpr int64_t kMostClasses = int64_t{std::numeric_limits<int16_t>::max()} + 1;
 
 int64_t step_of(double part, const StepPosition& at) {
   return std::llround(part * static_cast<double>(at.steps));
@@ -43,6 +45,10 @@ HeldClasses::HeldClasses(HeldClassesOptions options, Ladder net, torch::Tensor i
       weight_(options_.piece, options_.device) {
   check(options_);
   rows_ = rows_of_piece(options_.piece, net_, inputs_, std::move(unlabeled));
+  TORCH_CHECK(rows_.numel() >= 2, options_.piece, ": expected at least 2 unlabeled rows but got ",
+              rows_.numel(), " (one row has no mean and variance to be normalised by).");
+  TORCH_CHECK(net_->classes() <= kMostClasses, options_.piece, ": expected a network of at most ",
+              kMostClasses, " classes, which are kept in 16 bits, but got ", net_->classes(), ".");
   const auto count = inputs_.size(0);
   classes_ = at::zeros({count}, at::dtype(at::kShort).device(options_.device));
   weights_ = at::zeros({count}, at::TensorOptions().device(options_.device));

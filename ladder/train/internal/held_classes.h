@@ -47,7 +47,7 @@ class HeldClasses : public ObjectivePiece {
 
  protected:
   /// Of the rows `unlabeled` of `inputs` (undefined: all). Errors: options out of range, an empty
-  /// network, no rows.
+  /// network or one of more than 32,768 classes, fewer than 2 rows.
   HeldClasses(HeldClassesOptions options, Ladder net, torch::Tensor inputs,
               torch::Tensor unlabeled);
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,6 +33,21 @@ inline std::shared_ptr<data::SharedNeighbours> neighbours_of_piece(
     std::shared_ptr<data::SharedNeighbours> given, const at::Tensor& inputs,
     const at::Tensor& rows) {
   return given ? std::move(given) : std::make_shared<data::SharedNeighbours>(inputs, rows);
+}
+
+/// Error, naming `piece`: too few rows to find `k` neighbours of each, late in a run.
+inline void check_enough_rows(const char* piece, const at::Tensor& rows, int64_t k) {
+  TORCH_CHECK(rows.numel() > k, piece, ": expected at least ", k + 1, " unlabeled rows, for ", k,
+              " neighbours each, but got ", rows.numel(), ".");
+}
+
+/// Add to the settings of a piece how its neighbours are searched for, where that is not as usual.
+inline void add_search_settings(const data::NeighbourOptions& options,
+                                std::map<std::string, std::string>& settings) {
+  const data::NeighbourOptions usual;
+  if (options.pool != usual.pool) settings["neighbour pool"] = std::to_string(options.pool);
+  if (options.seed != usual.seed) settings["neighbour seed"] = std::to_string(options.seed);
+  if (options.exact) settings["exact neighbours"] = "true";
 }
 
 /// Return the rows of data::SemiData that the batch of a step holds, int64 [M]. Error, naming

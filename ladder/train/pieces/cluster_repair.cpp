@@ -21,7 +21,9 @@ class ClusterRepair : public HeldClasses {
       : HeldClasses(held_classes("cluster_repair", options), std::move(net), std::move(inputs),
                     std::move(unlabeled)),
         options_(std::move(options)),
-        near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {}
+        near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {
+    check_enough_rows("cluster_repair", rows(), near_->options().k);
+  }
 
   std::string name() const override { return "cluster repair"; }
 

@@ -53,8 +53,9 @@ struct ClusterRepairOptions {
 /// `inputs` are the rows of data::SemiData, `unlabeled` its unlabeled ones (undefined: all); a
 /// batch says which it holds (SemiBatch::unlabeled_rows).
 ///
-/// Errors: options out of range, an empty network, no rows; while training, a network that runs no
-/// unlabeled rows, or batches that do not say their rows.
+/// Errors: options out of range, an empty network, one of more than 32,768 classes, fewer than
+/// k + 1 rows for k neighbours of each; while training, a network that runs no unlabeled rows, or
+/// batches that do not say their rows.
 ///
 ///     auto repair = train::cluster_repair(net, data.training.inputs, data.training.unlabeled);
 ///     auto objective = train::with_pieces(train::objective(net), {repair});

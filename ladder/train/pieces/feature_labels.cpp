@@ -8,6 +8,7 @@
 
 #include "ladder/train/clean_features.h"
 #include "ladder/train/internal/held_classes.h"
+#include "ladder/train/internal/unlabeled_rows.h"
 
 namespace ladder::train {
 namespace {
@@ -18,7 +19,9 @@ class FeatureLabels : public HeldClasses {
                 FeatureLabelsOptions options)
       : HeldClasses(held_classes("feature_labels", options), std::move(net), std::move(inputs),
                     std::move(unlabeled)),
-        options_(std::move(options)) {}
+        options_(std::move(options)) {
+    check_enough_rows("feature_labels", rows(), options_.smoothing.k);
+  }
 
   std::string name() const override { return "feature label"; }
 

@@ -47,8 +47,9 @@ struct FeatureLabelsOptions {
 /// `inputs` are the rows of data::SemiData, `unlabeled` its unlabeled ones (undefined: all), at
 /// least k + 1; a batch says which it holds (SemiBatch::unlabeled_rows).
 ///
-/// Errors: options out of range, an empty network, no rows; while training, a network that runs no
-/// unlabeled rows, or batches that do not say their rows.
+/// Errors: options out of range, an empty network, one of more than 32,768 classes, fewer than
+/// k + 1 rows; while training, a network that runs no unlabeled rows, or batches that do not say
+/// their rows.
 ///
 ///     auto labels = train::feature_labels(net, data.training.inputs, data.training.unlabeled);
 ///     auto objective = train::with_pieces(train::objective(net), {labels});

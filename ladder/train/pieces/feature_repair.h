@@ -40,8 +40,9 @@ struct FeatureRepairOptions {
 ///
 /// A look takes a pass over the rows and the time of `clusters_lost_by_features`.
 ///
-/// Errors: options out of range, an empty network, no rows; while training, a network that runs no
-/// unlabeled rows, or batches that do not say their rows.
+/// Errors: options out of range, an empty network, one of more than 32,768 classes, fewer than 2
+/// rows; while training, a network that runs no unlabeled rows, or batches that do not say their
+/// rows.
 ///
 ///     auto repair = train::feature_repair(net, data.training.inputs, data.training.unlabeled);
 ///     auto objective = train::with_pieces(train::objective(net), {repair});

@@ -144,6 +144,20 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
         "cluster_repair: expected a part of the run above 0 for lasts but got 0.");
   CHECK(error_text([&] { cluster_repair(Ladder(nullptr), x, {}); }) ==
         "cluster_repair: expected a network but got an empty Ladder.");
+  CHECK(error_text([&] { cluster_repair(net, x.narrow(0, 0, 10), {}); }) ==
+        "cluster_repair: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
+  CHECK(error_text([&] { cluster_repair(net, x, torch::arange(1)); }) ==
+        "cluster_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
+        "variance "
+        "to be normalised by).");
+  const Ladder wide(
+      LadderOptions{.input_shape = {2}},
+      Stages{dense_stage({.in_features = 2, .out_features = 32769, .softmax_top = true})});
+  CHECK(error_text([&] {
+          cluster_repair(wide, torch::zeros({20, 2}), {});
+        }) ==
+        "cluster_repair: expected a network of at most 32768 classes, which are kept in 16 bits, "
+        "but got 32769.");
   CHECK(error_text([&] { cluster_repair(net, {}, {}); }) ==
         "cluster_repair: expected inputs [rows, ...] but got an undefined tensor.");
   const auto piece = cluster_repair(net, x, {}, early());

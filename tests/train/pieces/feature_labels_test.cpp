@@ -99,6 +99,12 @@ TEST_CASE("feature_labels says what it expects", "[train]") {
         "feature_labels: expected a part of the run above 0 for lasts but got 0.");
   CHECK(error_text([&] { feature_labels(Ladder(nullptr), x, {}); }) ==
         "feature_labels: expected a network but got an empty Ladder.");
+  CHECK(error_text([&] { feature_labels(net, x.narrow(0, 0, 10), {}); }) ==
+        "feature_labels: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
+  CHECK(error_text([&] { feature_labels(net, x, torch::arange(1)); }) ==
+        "feature_labels: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
+        "variance "
+        "to be normalised by).");
   CHECK(error_text([&] { feature_labels(net, x, {})->cost({}); }) ==
         "feature_labels: expected a network with a denoising cost, which runs unlabeled rows, but "
         "got one without.");
