@@ -3,13 +3,16 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/internal/costed_levels.h"
+#include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/setting_names.h"
 
 namespace ladder::train {
 namespace {
@@ -22,13 +25,35 @@ std::vector<CostTerm> denoising_terms(const std::vector<int64_t>& levels) {
   return terms;
 }
 
-template <class Options>
-std::map<std::string, std::string> network_settings(const Options& options) {
-  std::string lambda;
-  for (const double weight : options.lambda) {
-    lambda += (lambda.empty() ? "" : ", ") + number_text(weight);
+// The noise of each stage, or once that of all; empty where no stage adds noise by a
+// NoisyNormalization.
+std::string stage_noise(const Stages& stages) {
+  std::vector<double> all;
+  for (const auto& stage : stages) {
+    for (const auto& module : stage.module()->modules()) {
+      if (const auto* normalization = module->as<NoisyNormalization>()) {
+        all.push_back(normalization->options.noise_std);
+      }
+    }
   }
-  return {{"lambda", lambda}, {"input_noise", number_text(options.input_noise)}};
+  if (std::adjacent_find(all.begin(), all.end(), std::not_equal_to<>()) == all.end()) {
+    all.resize(std::min<size_t>(all.size(), 1));
+  }
+  return numbers_text(all);
+}
+
+template <class Network>
+std::map<std::string, std::string> network_settings(const Network& net) {
+  const auto& options = net->options;
+  std::map<std::string, std::string> settings = {{"lambda", numbers_text(options.lambda)},
+                                                 {"input_noise", number_text(options.input_noise)}};
+  if (const auto noise = stage_noise(net->stages); !noise.empty()) settings[kStageNoise] = noise;
+  return settings;
+}
+
+// A cost, or 0 where its lambda is 0 now.
+at::Tensor or_zero(const at::Tensor& cost, const at::Tensor& total) {
+  return cost.defined() ? cost : at::zeros_like(total);
 }
 
 class LadderObjective : public Objective {
@@ -40,7 +65,9 @@ class LadderObjective : public Objective {
   Ladder classifier() override { return net_; }
   size_t levels() const override { return net_->shapes.size(); }
   std::map<std::string, std::string> settings() const override {
-    return network_settings(net_->options);
+    auto settings = network_settings(net_);
+    settings[kDetachTargets] = net_->options.detach_targets ? "true" : "false";
+    return settings;
   }
 
   std::vector<CostTerm> terms() const override {
@@ -53,8 +80,7 @@ class LadderObjective : public Objective {
     auto loss = net_->loss(batch, noise);
     StepLoss step{.total = loss.total, .costs = {loss.supervised}};
     for (const auto level : levels_) {
-      const auto& cost = loss.denoising[static_cast<size_t>(level)];
-      step.costs.push_back(cost.defined() ? cost : at::zeros_like(loss.total));  // lambda is 0 now
+      step.costs.push_back(or_zero(loss.denoising[static_cast<size_t>(level)], loss.total));
     }
     step.values = {batch,
                    loss.logits,
@@ -114,16 +140,14 @@ class AutoencoderObjective : public Objective {
   torch::nn::Module& module() override { return *net_; }
   std::vector<CostTerm> terms() const override { return denoising_terms(levels_); }
   size_t levels() const override { return net_->shapes.size(); }
-  std::map<std::string, std::string> settings() const override {
-    return network_settings(net_->options);
-  }
+  std::map<std::string, std::string> settings() const override { return network_settings(net_); }
 
   StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
     auto loss = net_->loss(batch.x_unlabeled.defined() ? batch.x_unlabeled : batch.x_labeled, noise,
                            batch.ranks);
     StepLoss step{.total = loss.total};
     for (const auto level : levels_) {
-      step.costs.push_back(loss.denoising[static_cast<size_t>(level)]);
+      step.costs.push_back(or_zero(loss.denoising[static_cast<size_t>(level)], loss.total));
     }
     step.values.batch = batch;
     return step;

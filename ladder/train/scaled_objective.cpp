@@ -15,18 +15,13 @@
 #include "ladder/ops/internal/classes.h"
 #include "ladder/train/internal/direct_step.h"
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/setting_names.h"
 
 namespace ladder::train {
 namespace {
 
 constexpr double kFirstHiddenWeight = 1;
 constexpr double kUpperWeight = 0.03;
-
-std::string weights_text(const std::vector<double>& weights) {
-  std::string text;
-  for (const double weight : weights) text += (text.empty() ? "" : ", ") + number_text(weight);
-  return text;
-}
 
 class ScaledObjective : public Objective {
  public:
@@ -55,15 +50,14 @@ class ScaledObjective : public Objective {
   size_t levels() const override { return plain_->levels(); }
 
   std::map<std::string, std::string> settings() const override {
-    std::map<std::string, std::string> settings = {
-        {"lambda", "scaled " + weights_text(options_.weights)},
-        {"lambda_decay", number_text(options_.decay)},
-        {"lambda_floor", number_text(options_.floor)},
-        {"class_weights", weights_text(options_.class_weights)},
-        {"input_noise", number_text(net_->options.input_noise)}};
+    auto settings = plain_->settings();
+    settings["lambda"] = "scaled " + numbers_text(options_.weights);
+    settings["lambda_decay"] = number_text(options_.decay);
+    settings["lambda_floor"] = number_text(options_.floor);
+    settings["class_weights"] = numbers_text(options_.class_weights);
     // Runs from before there was such a setting go on.
     if (options_.input_variance != 1) {
-      settings["input_variance"] = number_text(options_.input_variance);
+      settings[kInputVariance] = number_text(options_.input_variance);
     }
     return settings;
   }

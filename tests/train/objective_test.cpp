@@ -96,6 +96,33 @@ TEST_CASE("objective of an autoencoder takes unlabeled rows, or labeled ones wit
   }
 }
 
+TEST_CASE("objective of an autoencoder reports 0 for a level whose lambda is 0 now", "[train]") {
+  auto net = small_autoencoder(AutoencoderCost::kFeatureDifference);
+  const auto objective = train::objective(net);
+  net->options.lambda[0] = 0;
+  NoiseSource noise(5);
+  const auto found = objective->loss(some_batch(), noise);
+  REQUIRE(found.costs.size() == 2);
+  REQUIRE(found.costs[0].equal(torch::zeros({})));
+  REQUIRE(found.costs[1].item<double>() > 0);
+  REQUIRE(found.total.equal(found.costs[1]));
+}
+
+TEST_CASE("objective settings name noise and targets, one value where all stages have it",
+          "[train]") {
+  auto net = small_ladder();
+  const auto objective = train::objective(net);
+  REQUIRE(objective->settings().at("noise_std") == "0.3");
+  REQUIRE(objective->settings().at("detach_targets") == "false");
+  net->stages[2].module()->as<NoisyBatchNormLinear>()->normalization->options.noise_std = 0;
+  net->options.detach_targets = true;
+  REQUIRE(objective->settings().at("noise_std") == "0.3, 0.3, 0");
+  REQUIRE(objective->settings().at("detach_targets") == "true");
+  const auto autoencoder = train::objective(small_autoencoder(AutoencoderCost::kReconstruction));
+  REQUIRE(autoencoder->settings().at("noise_std") == "0");
+  REQUIRE_FALSE(autoencoder->settings().contains("detach_targets"));
+}
+
 TEST_CASE("with_pieces adds costs, hooks and state in order", "[train]") {
   auto net = small_ladder();
   const auto pseudo = std::make_shared<PseudoLabels>(0.5);

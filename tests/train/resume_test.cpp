@@ -18,6 +18,8 @@
 #include "ladder/runs/run_folder.h"
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/pieces/pseudo_labels.h"
+#include "ladder/train/pieces/cluster_repair.h"
+#include "ladder/train/scaled_objective.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -433,6 +435,20 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other neighbours", "[
   REQUIRE(resume_error(folder.path(), quick_options(), data) == "(no error)");
 }
 
+TEST_CASE_METHOD(OneThread, "Trainer gives the result of a run that has ended without neighbours",
+                 "[train]") {
+  const TemporaryFolder folder;
+  auto data = blobs();
+  data.training.neighbours = data::nearest_neighbours(data.training.inputs, {.k = 3});
+  data.training.paired_until = 3;
+  const auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, kAll, data);
+  REQUIRE(resume_error(folder.path()) == "(no error)");
+  fs::remove(folder / "result.json");
+  REQUIRE(resume_error(folder.path())
+              .ends_with(": neighbours ([300, 3] in epochs 0 to 3 there, none here)."));
+}
+
 TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[train]") {
   const TemporaryFolder folder;
   auto net = small_ladder();
@@ -457,6 +473,84 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[tra
   options.record = runs::in_folder(folder.path(), {.resume = true});
   REQUIRE(
       error_text([&] { Trainer(other, blobs(), options); }).starts_with(start + "lambda (10, "));
+  auto detached = small_ladder();
+  detached->options.detach_targets = true;
+  REQUIRE(error_text([&] { Trainer(detached, blobs(), options); }) ==
+          start + "detach_targets (false there, true here).");
+  auto louder = small_ladder();
+  louder->stages[0].module()->as<NoisyBatchNormLinear>()->normalization->options.noise_std = 0.5;
+  REQUIRE(error_text([&] { Trainer(louder, blobs(), options); }) ==
+          start + "noise_std (0.3 there, 0.5, 0.3, 0.3 here).");
+  const auto decayed = small_ladder();
+  const TrainParts parts{
+      .objective = train::objective(decayed),
+      .optimizer = std::make_shared<FusedAdam>(
+          *decayed,
+          torch::optim::AdamOptions(0.01).betas({0.8, 0.999}).eps(1e-6).weight_decay(0.1))};
+  REQUIRE(error_text([&] { Trainer(parts, blobs(), options); }) ==
+          start +
+              "optimizer.beta1 (absent there, 0.8 here), optimizer.eps (absent there, 1e-06 here), "
+              "optimizer.weight_decay (absent there, 0.1 here).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with another search of a piece", "[train]") {
+  const TemporaryFolder folder;
+  const auto parts = [](uint64_t seed, const data::NeighbourOptions& near) {
+    const auto net = small_ladder();
+    const auto x = blobs().training.inputs;
+    ClusterRepairOptions options;
+    options.clusters.seed = seed;
+    options.near = std::make_shared<data::SharedNeighbours>(x, torch::Tensor(), near);
+    return TrainParts{
+        .objective = with_pieces(train::objective(net), {cluster_repair(net, x, {}, options)})};
+  };
+  const auto error = [&](uint64_t seed, const data::NeighbourOptions& near) {
+    auto options = quick_options();
+    options.record = runs::in_folder(folder.path(), {.resume = true});
+    return error_text([&] { Trainer(parts(seed, near), blobs(), options); });
+  };
+  train_parts(folder.path(), parts(1, {.exact = false}), 8);
+  REQUIRE(error(1, {.exact = false}) == "(no error)");
+  REQUIRE(error(2, {.exact = false}).ends_with(": cluster repair.seed (absent there, 2 here)."));
+  REQUIRE(error(1, {.pool = 100, .seed = 3, .exact = true})
+              .ends_with(": cluster repair.exact neighbours (absent there, true here), "
+                         "cluster repair.neighbour pool (absent there, 100 here), "
+                         "cluster repair.neighbour seed (absent there, 3 here)."));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer goes on with an input variance that threads round otherwise",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto parts = [](double variance) {
+    return TrainParts{.objective = scaled_objective(small_ladder(), {.weights = {10, 1, 0.1, 0.1},
+                                                                     .input_variance = variance})};
+  };
+  const auto error = [&](double variance) {
+    auto options = quick_options();
+    options.record = runs::in_folder(folder.path(), {.resume = true});
+    return error_text([&] { Trainer(parts(variance), blobs(), options); });
+  };
+  constexpr double kVariance = 0.0671234567890123;
+  train_parts(folder.path(), parts(kVariance), 8);
+  REQUIRE(error(kVariance * (1 - 1e-14)) == "(no error)");
+  REQUIRE(error(0.0672).ends_with(": input_variance (0.0671234567890123 there, 0.0672 here)."));
+  REQUIRE(error(1).ends_with(": input_variance (0.0671234567890123 there, absent here)."));
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer resumes a piece whose settings have several lines",
+                 "[train]") {
+  struct Noted : ObjectivePiece {
+    std::string name() const override { return "noted"; }
+    std::map<std::string, std::string> settings() const override {
+      return {{"rows\tby", "one\ntwo\tthree"}};
+    }
+  };
+  const TemporaryFolder folder;
+  const auto net = small_ladder();
+  const TrainParts parts{.objective =
+                             with_pieces(train::objective(net), {std::make_shared<Noted>()})};
+  train_parts(folder.path(), parts, 8);
+  REQUIRE(train_parts(folder.path(), parts, kAll).status == TrainStatus::kFinished);
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer takes checkpoints of before settings and data were in them",
@@ -473,4 +567,30 @@ TEST_CASE_METHOD(OneThread, "Trainer takes checkpoints of before settings and da
   const auto expected = small_ladder();
   Trainer(expected, blobs(), quick_options()).run();
   require_same_network(*again, *expected);
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer takes checkpoints of before noise and targets were in them",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto net = small_ladder();
+  train_parts(folder.path(), {.objective = train::objective(net)}, 8);
+  auto tensors = io::load_tensors(folder / "checkpoint.pt");
+  std::istringstream lines(io::tensor_text(tensors.at("state.settings")));
+  std::string older;
+  int left_out = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const bool newer = line.starts_with("noise_std\t") || line.starts_with("detach_targets\t");
+    left_out += newer ? 1 : 0;
+    if (!newer) older += line + "\n";
+  }
+  REQUIRE(left_out == 2);
+  tensors["state.settings"] = io::text_tensor(older);
+  io::save_tensors(folder / "checkpoint.pt", tensors);
+  const auto louder = small_ladder();
+  for (const auto& stage : louder->stages) {
+    stage.module()->as<NoisyBatchNormLinear>()->normalization->options.noise_std = 0.2;
+  }
+  auto options = quick_options();
+  options.record = runs::in_folder(folder.path(), {.resume = true});
+  REQUIRE(error_text([&] { Trainer(louder, blobs(), options); }) == "(no error)");
 }

@@ -103,6 +103,21 @@ TEST_CASE_METHOD(OneThread, "StepRunner calls hooks around each step, recorded o
   require_same_network(*run(true), *run(false));
 }
 
+TEST_CASE_METHOD(OneThread, "StepRunner takes steps of an autoencoder whose lambda becomes 0",
+                 "[train]") {
+  auto net = small_autoencoder(AutoencoderCost::kFeatureDifference);
+  StepRunner runner(train::objective(net), std::make_shared<FusedAdam>(*net), sampler(),
+                    NoiseSource(3));
+  runner.enter();
+  const StepRunner::Scope scope(runner);
+  REQUIRE(runner.run({.step = 0}, 0.01)[0].item<double>() > 0);
+  net->options.lambda[0] = 0;
+  const auto costs = runner.run({.step = 1}, 0.01);
+  REQUIRE(costs.numel() == 3);
+  REQUIRE(costs[0].item<double>() == 0);
+  REQUIRE(costs[2].equal(costs[1]));
+}
+
 TEST_CASE_METHOD(OneThread, "StepRunner drops gradients from elsewhere", "[train]") {
   auto net = small_ladder();
   NoiseSource noise(9);

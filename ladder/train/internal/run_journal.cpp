@@ -4,13 +4,16 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "ladder/train/internal/broadcast_file.h"
+#include "ladder/train/internal/setting_names.h"
 #include "ladder/train/internal/training_checks.h"
 #include "ladder/train/optimizer_state.h"
 #include "ladder/train/process_memory.h"
@@ -20,17 +23,36 @@ namespace {
 
 using Texts = std::map<std::string, std::string>;
 
+constexpr const char* kAbsent = "absent";
+
+// The input variance that a text states; one of 1 is not written.
+std::optional<double> variance_in(const std::string& text) {
+  if (text == kAbsent) return 1;
+  double number = 0;
+  const auto* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
+}
+
+// True for equal values, and for a measured one that differs by what threads round otherwise.
+bool same_value(const std::string& key, const std::string& there, const std::string& here) {
+  if (there == here || key != kInputVariance) return there == here;
+  constexpr double kRounding = 1e-9;  // of a sum over all rows: above what any order of it gives
+  const auto a = variance_in(there), b = variance_in(here);
+  return a && b && std::abs(*a - *b) <= kRounding * std::abs(*a);
+}
+
 // "epochs (4 there, 8 here)"; empty where both are equal.
 std::string text_differences(const Texts& there, const Texts& here) {
   const auto value = [](const Texts& texts, const std::string& key) {
     const auto found = texts.find(key);
-    return found == texts.end() ? std::string("absent") : found->second;
+    return found == texts.end() ? std::string(kAbsent) : found->second;
   };
   auto keys = there;
   keys.insert(here.begin(), here.end());
   std::string differences;
   for (const auto& [key, unused] : keys) {
-    if (value(there, key) == value(here, key)) continue;
+    if (same_value(key, value(there, key), value(here, key))) continue;
     differences += (differences.empty() ? "" : ", ") + key + " (" + value(there, key) + " there, " +
                    value(here, key) + " here)";
   }
@@ -58,9 +80,13 @@ void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
   }
 }
 
-Texts without_ranks(Texts settings) {
-  settings.erase(kRanks);
-  return settings;
+// The settings `here` to compare with those of a checkpoint.
+Texts comparable(Texts here, const Texts& there) {
+  here.erase(kRanks);
+  for (const char* name : {kDetachTargets, kStageNoise}) {  // which older ones lack
+    if (!there.contains(name)) here.erase(name);
+  }
+  return here;
 }
 
 }  // namespace
@@ -194,16 +220,21 @@ void RunJournal::check(const TrainState& there) const {
               to_string(there.products),
               " (leave products unset: a run keeps those that it was started with).");
   // Checkpoints of older versions hold neither settings nor data.
-  const auto settings = there.settings.empty() ? ""
-                                               : text_differences(without_ranks(there.settings),
-                                                                  without_ranks(state_.settings));
+  const auto settings = there.settings.empty()
+                            ? ""
+                            : text_differences(comparable(there.settings, there.settings),
+                                               comparable(state_.settings, there.settings));
   TORCH_CHECK(settings.empty(), "Trainer: expected ", path,
               " to be of a run with these settings but got one with others: ", settings, ".");
-  auto data_here = state_.data;
+  auto data_there = there.data, data_here = state_.data;
   for (const char* name : {kNeighboursPrint, kBlocksPrint}) {  // which older ones lack
     if (!there.data.contains(name)) data_here.erase(name);
   }
-  const auto data = there.data.empty() ? "" : text_differences(there.data, data_here);
+  if (result_) {  // a run that has ended takes no more steps, so nobody looks for neighbours
+    data_there.erase(kNeighboursPrint);
+    data_here.erase(kNeighboursPrint);
+  }
+  const auto data = there.data.empty() ? "" : text_differences(data_there, data_here);
   TORCH_CHECK(data.empty(), "Trainer: expected ", path,
               " to be of a run with these data but got one with others: ", data, ".");
   for (const auto& [name, tensor] : runner_.objective().state()) {

@@ -4,6 +4,10 @@
 #include <torch/utils.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -87,6 +91,27 @@ torch::Tensor used_rows(const TrainData& data) {
   return parts.empty() ? torch::Tensor() : at::cat(parts);
 }
 
+// Adds what the optimiser of the caller sets otherwise than TrainOptions say, for each group of
+// parameters: checkpoints of FusedAdam hold no options.
+void add_own_adam(const torch::optim::Optimizer& optimizer, const TrainOptions& options,
+                  std::map<std::string, std::string>& settings) {
+  if (dynamic_cast<const FusedAdam*>(&optimizer) == nullptr) return;
+  const auto add = [&](const char* name, double usual, const auto& option_of) {
+    std::vector<double> values;
+    for (const auto& group : optimizer.param_groups()) {
+      values.push_back(option_of(static_cast<const torch::optim::AdamOptions&>(group.options())));
+    }
+    const auto is_usual = [usual](double value) { return value == usual; };
+    if (std::all_of(values.begin(), values.end(), is_usual)) return;
+    settings[std::string("optimizer.") + name] = numbers_text(values);
+  };
+  using torch::optim::AdamOptions;
+  add("beta1", options.beta1, [](const AdamOptions& of) { return std::get<0>(of.betas()); });
+  add("beta2", options.beta2, [](const AdamOptions& of) { return std::get<1>(of.betas()); });
+  add("eps", options.eps, [](const AdamOptions& of) { return of.eps(); });
+  add("weight_decay", 0, [](const AdamOptions& of) { return of.weight_decay(); });
+}
+
 // What a resumed run must have again, as texts by name.
 std::map<std::string, std::string> settings_of(const TrainParts& parts,
                                                const data::SemiSampler& sampler,
@@ -102,6 +127,7 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
   settings["labeled_batch"] = std::to_string(sampler.labeled_batch());
   settings["unlabeled_batch"] = std::to_string(sampler.unlabeled_batch());
   settings["optimizer"] = optimizer_name(*parts.optimizer);
+  add_own_adam(*parts.optimizer, options, settings);
   if (options.statistics != RankStatistics::kLocal) {
     settings["statistics"] = to_string(options.statistics);
   }

@@ -38,6 +38,10 @@ class ClusterRepair : public HeldClasses {
     settings["least rows"] = std::to_string(clusters.least_rows);
     if (clusters.small_groups > 0) settings["small groups"] = std::to_string(clusters.small_groups);
     if (clusters.discount_hubs) settings["discount hubs"] = "true";
+    if (clusters.seed != LostClusterOptions().seed) {
+      settings["seed"] = std::to_string(clusters.seed);
+    }
+    add_search_settings(near_->options(), settings);
     return settings;
   }
 

@@ -29,6 +29,9 @@ class FeatureRepair : public HeldClasses {
     settings["outside"] = std::to_string(clusters.outside);
     settings["least rows"] = std::to_string(clusters.least_rows);
     settings["pool"] = std::to_string(clusters.pool);
+    if (clusters.seed != FeatureClusterOptions().seed) {
+      settings["seed"] = std::to_string(clusters.seed);
+    }
     return settings;
   }
 

@@ -50,14 +50,17 @@ class Imsat : public ObjectivePiece {
   bool has_cost() const override { return true; }
 
   std::map<std::string, std::string> settings() const override {
-    return {{"weight", number_text(options_.weight)},
-            {"mutual information", number_text(options_.mutual_information)},
-            {"spread", number_text(options_.spread)},
-            {"radius", number_text(options_.radius)},
-            {"neighbours", std::to_string(near_->options().k)},
-            {"probe", number_text(options_.probe)},
-            {"until", number_text(options_.until)},
-            {"seed", std::to_string(options_.seed)}};
+    std::map<std::string, std::string> settings = {
+        {"weight", number_text(options_.weight)},
+        {"mutual information", number_text(options_.mutual_information)},
+        {"spread", number_text(options_.spread)},
+        {"radius", number_text(options_.radius)},
+        {"neighbours", std::to_string(near_->options().k)},
+        {"probe", number_text(options_.probe)},
+        {"until", number_text(options_.until)},
+        {"seed", std::to_string(options_.seed)}};
+    add_search_settings(near_->options(), settings);
+    return settings;
   }
 
   void before_step(const StepPosition& at) override {

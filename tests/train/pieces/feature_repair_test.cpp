@@ -110,7 +110,20 @@ TEST_CASE("feature_repair says what it expects", "[train]") {
         "feature_repair: expected a part of the run above 0 for lasts but got 0.");
   CHECK(error_text([&] { feature_repair(Ladder(nullptr), x, {}); }) ==
         "feature_repair: expected a network but got an empty Ladder.");
+  CHECK(error_text([&] { feature_repair(net, x, torch::arange(1)); }) ==
+        "feature_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
+        "variance "
+        "to be normalised by).");
   CHECK(error_text([&] { feature_repair(net, x, {})->cost({}); }) ==
         "feature_repair: expected a network with a denoising cost, which runs unlabeled rows, but "
         "got one without.");
+}
+
+TEST_CASE("feature_repair names another seed of its search among its settings", "[train]") {
+  const auto net = small_ladder();
+  const auto x = blobs().training.inputs;
+  FeatureRepairOptions options;
+  CHECK_FALSE(feature_repair(net, x, {}, options)->settings().contains("seed"));
+  options.clusters.seed = 7;
+  CHECK(feature_repair(net, x, {}, options)->settings().at("seed") == "7");
 }

@@ -256,6 +256,18 @@ TEST_CASE("imsat measures distances among the unlabeled rows", "[train]") {
   require_close(among->cost({.batch = batch}), expected, bound_of(expected));
 }
 
+TEST_CASE("imsat names another search of neighbours among its settings", "[train]") {
+  const auto net = small_ladder();
+  const auto x = blobs().training.inputs;
+  CHECK_FALSE(imsat(net, x, {})->settings().contains("neighbour pool"));
+  ImsatOptions options;
+  options.near = std::make_shared<data::SharedNeighbours>(
+      x, torch::Tensor(), data::NeighbourOptions{.pool = 50, .exact = false});
+  const auto settings = imsat(net, x, {}, options)->settings();
+  CHECK(settings.at("neighbour pool") == "50");
+  CHECK_FALSE(settings.contains("exact neighbours"));
+}
+
 TEST_CASE("imsat says what is wrong", "[train]") {
   auto net = small_ladder();
   const auto x = blobs().training.inputs;
