@@ -386,6 +386,7 @@ void apply(const models::Recipe& recipe, RunConfig& config) {
   config.network = recipe.network;
   config.network.combinator = {};
   config.combinator = recipe.combinator;
+  config.scaled_lambda.reset();
   config.epochs = schedule.epochs;
   config.learning_rate = schedule.learning_rate;
   config.decay_from = schedule.decay_from;
@@ -561,8 +562,11 @@ std::optional<RunConfig> read_config(const std::filesystem::path& folder) {
 }
 
 std::vector<Difference> diff(const RunConfig& there, const RunConfig& here, Compare compare) {
-  const auto left = object_of(there);
-  const auto right = object_of(here);
+  auto left = object_of(there);
+  auto right = object_of(here);
+  for (auto* object : {&left, &right}) {  // a run that does not say so has fixed ones
+    if (unknown(*object, "scaled_lambda")) (*object)["scaled_lambda"] = false;
+  }
   std::vector<Difference> differences;
   for_each_field(here, [&](const std::string& name, Role role, const auto&) {
     if (unknown(left, name) || unknown(right, name) || left.at(name) == right.at(name) ||

@@ -65,7 +65,7 @@ struct RunConfig {
 
   models::NetworkOptions network = {};  ///< without its combinator's factory, see `network_of`
   std::string combinator = "gaussian";
-  /// True: `network.lambda` holds the weights of train::scaled_objective.
+  /// True: `network.lambda` holds the weights of train::scaled_objective. None: false.
   std::optional<bool> scaled_lambda = {};
   std::optional<std::string> class_balance = {};  ///< of Classifier: "none", "sampling", "weights"
 
@@ -163,7 +163,7 @@ enum class Compare {
 };
 
 /// The fields in which two configurations differ, by name. A field that only one of them knows is
-/// no difference.
+/// no difference, except for scaled_lambda.
 std::vector<Difference> diff(const RunConfig& there, const RunConfig& here,
                              Compare compare = Compare::kSettings);
 

@@ -329,6 +329,23 @@ TEST_CASE("config_of holds what a recipe says, network_of builds its combinator"
   CHECK(fast.eval_every == 8);
 }
 
+TEST_CASE("RunConfig: scaled weights of the costs are another experiment than fixed ones",
+          "[runs]") {
+  // 5,000 is the weight of the recipe as well.
+  const auto& bottom = models::find_recipe("mnist-100-bottom");
+  auto config = runs::config_of(bottom);
+  config.train_rows = 60000;
+  config.test_rows = 10000;
+  REQUIRE(runs::published_error(config));
+  config.scaled_lambda = true;
+  CHECK_FALSE(runs::published_error(config));
+  CHECK(to_string(diff(runs::config_of(bottom), config)) ==
+        "scaled_lambda (false there, true here)");
+  CHECK_FALSE(runs::unchanged(bottom, config).scaled_lambda.has_value());
+  config.scaled_lambda = false;  // as where it is absent
+  CHECK(runs::published_error(config));
+}
+
 TEST_CASE("published_error stands only beside a run of the published experiment", "[runs]") {
   auto config = runs::config_of(models::find_recipe("mnist-100-full"));
   CHECK_FALSE(runs::published_error(config));  // of no data yet
@@ -349,6 +366,7 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   };
   CHECK(without([](RunConfig& c) { c.network.layers[0] = models::Dense{999}; }));
   CHECK(without([](RunConfig& c) { c.network.lambda[0] = 999; }));
+  CHECK(without([](RunConfig& c) { c.scaled_lambda = true; }));
   CHECK(without([](RunConfig& c) { c.network.noise_std = 0.2; }));
   CHECK(without([](RunConfig& c) { c.network.input_noise = 0.2; }));
   CHECK(without([](RunConfig& c) { c.network.activation = Activation::kTanh; }));

@@ -55,6 +55,7 @@ TEST_CASE("read_run: a run with other settings is foreign, and says which", "[pr
   CHECK(note_of({{"recipe", "mnist-50-full"}}) ==
         "recipe \"mnist-50-full\" instead of \"mnist-100-full\"");
   CHECK(note_of({{"seed", 2}}) == "seed 2 instead of 1");
+  CHECK(note_of({{"scaled_lambda", true}}) == "scaled_lambda true instead of false");
   CHECK(note_of({{"environment", {{"ranks", 4}}}}) == "ranks 4 instead of 1");
   auto config = config_json("mnist-100-full", 1);
   config.erase("seed");
