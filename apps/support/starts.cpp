@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "apps/support/cached_tensors.h"
@@ -179,7 +180,10 @@ std::optional<SeedResult> choose_candidate(const Experiment& experiment, const P
           {{"epochs", flags.config.candidate_epochs}, {"disagreement", others}, {"chosen", chosen}})
               .dump(2) +
           "\n");
+  std::error_code none;
+  const bool inside = fs::equivalent(folder, ".", none);  // of the folder that is replaced
   fs::rename(best, folder);
+  if (inside) fs::current_path(folder);
   remove_folder(starts);
   std::vector<std::string> shares;
   for (const auto share : others) shares.push_back(fmt::format("{:.2f}", share));

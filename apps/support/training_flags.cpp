@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <system_error>
 
 #include "apps/support/network_flags.h"
 #include "apps/support/output.h"
@@ -381,6 +382,19 @@ void settle_products(TrainingFlags& flags) {
   flags.products.route = *route;
 }
 
+// The same folder by its name: ".candidates" behind "runs/a/" or "." would lie inside of it. A path
+// that has a name keeps what the user typed.
+std::filesystem::path named_folder(const std::filesystem::path& given) {
+  auto folder = given;
+  while (folder.has_relative_path() && (!folder.has_filename() || folder.filename() == ".")) {
+    folder = folder.parent_path();
+  }
+  if (!folder.empty() && folder.filename() != "..") return folder;
+  std::error_code error;
+  const auto whole = std::filesystem::canonical(given, error);
+  return error ? given : whole;
+}
+
 void settle(TrainingFlags& flags, const DatasetFacts& facts) {
   auto& config = flags.config;
   if (!flags.taught_by.empty()) flags.teacher.clear();  // it is there already
@@ -403,6 +417,7 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
       flags.out /= fmt::format("seed-{}", flags.seed.value_or(1));
     }
   }
+  flags.out = named_folder(flags.out);
 }
 
 std::string kind(const models::Recipe& recipe) {

@@ -549,6 +549,27 @@ TEST_CASE("ladder-mnist: of three candidates the one that agrees most goes on", 
   CHECK(file_bytes(place.file("taken", "notes.txt")) == "mine");
 }
 
+TEST_CASE("ladder-mnist: a candidate goes on in its folder, however that is written", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--candidates=3", "--candidate-epochs=1", "--epochs=2"};
+  for (const char* const out : {"slash/", "dot/."}) {
+    const auto told = place.run(out, flags);
+    INFO(told.out << told.err);
+    CHECK(told.status == 0);
+  }
+  // The folder that the program is started in.
+  fs::create_directory(place.folder / "here");
+  const auto told = run_to_end(Arguments{"/bin/sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh",
+                                         (place.folder / "here").string()} +
+                               place.command("other", flags + Arguments{"--out=."}));
+  INFO(told.out << told.err);
+  CHECK(told.status == 0);
+  for (const char* const out : {"slash", "dot", "here"}) {
+    CHECK(fs::exists(place.file(out, "result.json")));
+    CHECK_FALSE(fs::exists(place.folder / (std::string(out) + ".candidates")));
+  }
+}
+
 namespace {
 
 // Check how many unlabeled rows have a label in a run: those that teachers label, as `said`, and
