@@ -99,6 +99,9 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.candidate = place.start;
   const auto stored =
       place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
+  if (place.teaches) {
+    config.teacher_confidence = stored.value_or(runs::RunConfig()).teacher_confidence;
+  }
   if (place.only_result && stored) {  // what the labels of its teachers made of these
     config.taught = stored->taught;
     config.labeled_batch = stored->labeled_batch;

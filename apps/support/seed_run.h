@@ -62,6 +62,8 @@ struct RunPlace {
   /// Labels of training rows that teachers agree on, int64, -1 for others; undefined: none.
   torch::Tensor taught = {};
   bool only_result = false;  ///< the run has ended, and nothing but its result is asked for
+  /// It labels rows of another run: how sure it must be is a setting of that one.
+  bool teaches = false;
   /// Processes that train the run together; none: this one alone. Only rank 0 writes and prints.
   std::shared_ptr<train::Communicator> ranks = {};
 

@@ -204,8 +204,8 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
   for (int64_t i = 1; i <= flags.config.teachers; ++i) {
     teachers.push_back({.folder = place / std::to_string(i), .name = fmt::format("teacher {}", i)});
     const auto& [there, name] = teachers.back();
-    auto run =
-        seed_run(experiment, placed, flags, seed, {.folder = there, .start = i, .name = name});
+    auto run = seed_run(experiment, placed, flags, seed,
+                        {.folder = there, .start = i, .name = name, .teaches = true});
     TORCH_CHECK(run.trainer, "expected the checkpoint of a teacher in ", there.string(),
                 " but it is gone (remove the folder to train it again).");
     auto result = run.trainer->run();

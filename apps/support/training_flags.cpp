@@ -310,6 +310,12 @@ void check_combinations(const TrainingFlags& flags) {
         fmt::format("expected --teachers or --taught-by for --teacher-confidence {} but got none.",
                     config.teacher_confidence));
   }
+  if (config.teacher_confidence >= 1) {
+    throw UsageError(
+        fmt::format("expected --teacher-confidence below 1 but got {} (a probability above it is "
+                    "asked for).",
+                    config.teacher_confidence));
+  }
   if (config.candidates > 1 && config.candidate_epochs >= config.epochs) {
     throw UsageError(fmt::format("expected --candidate-epochs below the {} epochs but got {}.",
                                  config.epochs, config.candidate_epochs));

@@ -601,6 +601,20 @@ TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   CHECK(place.read("straight.teachers/2", "config.json").at("candidate") == 2);
   CHECK(place.read("straight.teachers/2", "result.json").at("labels") == 20);
 
+  // How sure they must be is a setting of the run that they teach, and not of theirs.
+  CHECK(place.read("straight.teachers/2", "config.json").at("teacher_confidence") == 0.95);
+  const auto teacher = place.file("straight.teachers/2", "result.json");
+  const auto written = fs::last_write_time(teacher);
+  fs::rename(place.folder / "straight", place.folder / "kept");
+  const Arguments surer = {"--teacher-confidence=.6", "--resume"};
+  const auto other = place.run("straight", flags + surer);
+  INFO(other.err);
+  REQUIRE(other.status == 0);
+  CHECK(place.read("straight", "config.json").at("teacher_confidence") == 0.6);
+  CHECK(fs::last_write_time(teacher) == written);
+  fs::rename(place.folder / "straight", place.folder / "surer");
+  fs::rename(place.folder / "kept", place.folder / "straight");
+
   // Stopped in the second teacher.
   interrupted(place.command("cut", flags + Arguments{"--checkpoint-every=0"}), "teacher 2");
   CHECK(fs::exists(place.file("cut.teachers/2", "checkpoint.pt")));

@@ -324,6 +324,8 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "expected --candidates for --candidate-epochs 2 but got none.");
   CHECK(sentence({"--teacher-confidence", "0.8"}) ==
         "expected --teachers or --taught-by for --teacher-confidence 0.8 but got none.");
+  CHECK(sentence({"--teachers", "2", "--teacher-confidence", "1"}) ==
+        "expected --teacher-confidence below 1 but got 1 (a probability above it is asked for).");
   CHECK(sentence({"--candidates", "3", "--epochs", "4"}) ==
         "expected --candidate-epochs below the 4 epochs but got 4.");
   CHECK(sentence({"--candidates", "3", "--lambda", "none"}) ==
