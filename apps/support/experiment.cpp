@@ -50,13 +50,15 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
                   rank.size, several));
 }
 
-// Check the clusters of a run that has ended; keep what is found in its folder.
+// Check the clusters of a run that has ended; keep what is found in its folder. One that had ended
+// before was checked then.
 void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder& net,
-                  const fs::path& folder, SeedResult& run) {
-  const auto& config = run.config;
+                  const fs::path& folder, bool ended_before, SeedResult& run) {
+  if (ended_before) run.clusters = read_checked_clusters(folder);
+  if (run.clusters) return;
   const auto& rows = placed.train_inputs;
   if (!clusters_tell(experiment, net, rows.size(0))) return;
-  const auto labeled = split_rows(experiment, config, config.seed.value()).labeled;
+  const auto labeled = split_rows(experiment, run.config, run.config.seed.value()).labeled;
   const auto labels = data::known_labels(
       {.labels = placed.train_labels, .labeled = labeled.to(placed.train_labels.device())});
   run.clusters = check_clusters(train::clean_features(net, rows), placed.near->get(), labels);
@@ -65,12 +67,13 @@ void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder
 
 // What a run that has ended says of the training rows, without labels.
 void look_back(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
-               const RunPlace& place, Ladder& net, SeedResult& run) {
+               const RunPlace& place, SeedRun& there, SeedResult& run) {
   if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
-  add_clusters(experiment, placed, net, place.folder, run);
+  add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
   if (flags.seeds.size() < 3) return;
   const auto& rows = placed.train_inputs;  // the first of them are compared with other runs'
-  run.classes = train::predict(net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
+  run.classes =
+      train::predict(there.net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
 }
 
 // The result of a run that had ended before and is not loaded again.
@@ -86,12 +89,14 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
                                     const TrainingFlags& flags) {
   std::vector<SeedRun> seed_runs;
   std::vector<train::Trainer> trainers;
+  bool shown = false;  // the progress of a run that has not ended
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
     seed_runs.push_back(seed_run(experiment, placed, flags, seed,
                                  {.folder = seed_folder(flags, seed),
                                   .name = fmt::format("seed {}", seed),
-                                  .shows_progress = trainers.empty()}));
+                                  .shows_progress = !shown}));
+    shown = shown || !seed_runs.back().ended;
     if (seed_runs.back().trainer) {
       trainers.push_back(std::move(*seed_runs.back().trainer));
     }
@@ -107,7 +112,7 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
       continue;
     }
     all.push_back({.config = run.config, .result = std::move(*next++), .folder = place.folder});
-    look_back(experiment, placed, flags, place, run.net, all.back());
+    look_back(experiment, placed, flags, place, run, all.back());
   }
   return all;
 }
@@ -203,7 +208,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
   auto run = seed_run(experiment, placed, here, seed, place);
   if (!run.trainer) return result_there(run, place.folder);
   SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};
-  look_back(experiment, placed, flags, place, run.net, ended);
+  look_back(experiment, placed, flags, place, run, ended);
   return ended;
 }
 

@@ -16,6 +16,7 @@
 
 #include "apps/support/cached_tensors.h"
 #include "apps/support/moves_text.h"
+#include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
 
@@ -307,10 +308,14 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     ProgressLine(0, quiet).print(machine_text(run.config, run.products));
   }
   if (place.first_rank()) make_folder(folder);
-  const bool gone = !fs::exists(folder / "checkpoint.pt") && fs::exists(folder / "result.json");
+  const bool ended_here = fs::exists(folder / "result.json");
+  const bool gone = !fs::exists(folder / "checkpoint.pt") && ended_here;
   if (train::value_of_first_rank(place.ranks, static_cast<int64_t>(gone || place.only_result)) !=
       0) {
-    SeedRun ended{.config = run.config, .line = std::move(told), .result = train::TrainResult()};
+    SeedRun ended{.config = run.config,
+                  .line = std::move(told),
+                  .result = train::TrainResult(),
+                  .ended = true};
     if (!place.first_rank()) return ended;
     if (gone) {
       std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
@@ -321,6 +326,8 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     ended.result = runs::RunFolder(folder, run.json, flags.resume).result();
     return ended;
   }
+  const bool has_ended =
+      train::value_of_first_rank(place.ranks, static_cast<int64_t>(ended_here)) != 0;
 
   auto net = experiment.build();
   reset_parameters(*net, stream_seed(train::start_seed(seed, place.start.value_or(1)), "init"));
@@ -332,7 +339,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
                                      .unlabeled = split.unlabeled.to(device)},
                         .test_inputs = placed.test_inputs,
                         .test_labels = placed.test_labels};
-  pair_neighbours(flags.config, seed, rows.training, line);
+  if (!has_ended) pair_neighbours(flags.config, seed, rows.training, line);
   if (flags.config.validation > 0) {
     rows.validation = split.validation.to(device);
   }
@@ -365,7 +372,11 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
     line.print(exchange_text(times));
   };
   trainer.callbacks.stop_requested = stop_requested;
-  return {.config = run.config, .net = net, .line = std::move(told), .trainer = std::move(trainer)};
+  return {.config = run.config,
+          .net = net,
+          .line = std::move(told),
+          .trainer = std::move(trainer),
+          .ended = has_ended};
 }
 
 }  // namespace ladder::apps

@@ -78,6 +78,7 @@ struct SeedRun {
   std::unique_ptr<ProgressLine> line = {};
   std::optional<train::Trainer> trainer = {};
   std::optional<train::TrainResult> result = {};
+  bool ended = false;  ///< before it was opened
 };
 
 /// Prepare a run, or continue the one in its folder. Throws UsageError when the folder holds a run

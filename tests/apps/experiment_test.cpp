@@ -424,6 +424,20 @@ TEST_CASE("ladder-mnist: --neighbours compares near rows in its epochs", "[cli]"
   }
 }
 
+TEST_CASE("ladder-mnist: no neighbours are looked for where all seeds have ended", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--neighbours=1", "--epochs=5", "--seeds=1,2"};
+  const auto told = place.run("all", flags);
+  REQUIRE(told.status == 0);
+  const auto* const search = "looking for neighbours of 200 rows";
+  CHECK(told.out.find(search) != std::string::npos);
+  const auto again = place.run("all", flags + Arguments{"--resume"});
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  CHECK(again.out.find(search) == std::string::npos);
+  CHECK(lines_of(again.out).back() == lines_of(told.out).back());
+}
+
 TEST_CASE("ladder-mnist: --repair looks for clusters twice", "[cli]") {
   const MnistPlace place;
   const auto told = place.run("run", {"--repair=1", "--epochs=8"});
@@ -498,6 +512,16 @@ TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cl
   for (const auto& move : checked.at("moves")) lost += move.at("rows").get<int64_t>();
   CHECK(checked.at("lost") == lost);
   CHECK((told.out.find("lie in clusters of another class") != std::string::npos) == (lost > 0));
+
+  // A run that had ended is not checked again: what was found is told.
+  const auto found = file_bytes(place.file("run", "clusters.json"));
+  write_file(place.file("run", "clusters.json"),
+             R"({"rows": 1000, "moves": [{"from": 0, "to": 1, "rows": 9}]})");
+  const auto resumed = place.run("run", flags + Arguments{"--resume"});
+  REQUIRE(resumed.status == 0);
+  CHECK(resumed.out.find(" 9 of 1000 training rows (0.90 %) lie in clusters of another class") !=
+        std::string::npos);
+  write_file(place.file("run", "clusters.json"), found);
 
   fs::remove(place.file("run", "checkpoint.pt"));  // what was found is still told
   const auto again = place.run("run", flags + Arguments{"--resume"});

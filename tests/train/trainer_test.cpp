@@ -9,7 +9,6 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -68,19 +67,6 @@ struct StuckFolder : runs::RunFolder {
   using runs::RunFolder::RunFolder;
   void keep_evaluations(int64_t) override { throw std::runtime_error("stuck"); }
 };
-
-// The metrics without what depends on the clock.
-json timeless_metrics(const fs::path& folder) {
-  auto lines = json::array();
-  std::istringstream text(file_bytes(folder / "metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) {
-    auto object = json::parse(line);
-    object.erase("seconds");
-    object.erase("steps_per_second");
-    lines.push_back(object);
-  }
-  return lines;
-}
 
 }  // namespace
 
