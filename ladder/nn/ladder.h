@@ -87,8 +87,8 @@ class LadderImpl : public torch::nn::Module {
   /// Measure the statistics that eval mode normalises with. Runs the clean path over `inputs` in
   /// batches of `batch_size` rows, each normalised by its own statistics, and stores the mean of
   /// the batch means and of the unbiased batch variances. Converts uint8 rows batch by batch. A
-  /// last batch with less than half of the rows joins the one before. Computes no gradients and
-  /// leaves the mode as it is.
+  /// last batch with less than half of the rows, or with one row, joins the one before. Computes no
+  /// gradients and leaves the mode as it is.
   ///
   /// Errors: rows as in `forward` on any device (the stored statistics stay as they were); fewer
   /// than 2 rows; a stage that measures nothing.

@@ -2,7 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <limits>
+#include <numeric>
 #include <sstream>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
@@ -262,6 +264,28 @@ TEST_CASE("Ladder calibrates on a short last batch by joining it to the one befo
   CHECK(net->is_training());
   CHECK_THROWS_WITH(net->calibrate(x.narrow(0, 0, 1)),
                     Catch::Contains("expected at least 2 rows and a batch size of at least 2"));
+}
+
+TEST_CASE("Ladder calibrates on batches of at least two rows", "[nn]") {
+  torch::manual_seed(14);
+  auto net = small({});
+  const auto x = torch::rand({9, 6});
+  for (int64_t rows = 2; rows <= 9; ++rows) {
+    for (int64_t batch_size = 2; batch_size <= 5; ++batch_size) {
+      INFO(rows << " rows in batches of " << batch_size);
+      std::vector<int64_t> sizes;
+      const auto by_batch = [&](int64_t begin, int64_t end) {
+        sizes.push_back(end - begin);
+        return x.slice(0, begin, end);
+      };
+      CHECK(error_text([&] { net->calibrate(rows, by_batch, batch_size); }) == "(no error)");
+      CHECK(std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) == rows);
+      CHECK(*std::min_element(sizes.begin(), sizes.end()) >= 2);
+      CHECK(static_cast<size_t>(
+                net->named_buffers()["stages.0.normalization.batches"].item<int64_t>()) ==
+            sizes.size());
+    }
+  }
 }
 
 TEST_CASE("Ladder in eval mode does not look at the batch it is given", "[nn]") {

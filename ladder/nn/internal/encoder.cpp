@@ -151,7 +151,8 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
   try {
     for (int64_t begin = 0; begin < rows;) {
       auto end = std::min(begin + batch_size, rows);
-      if (rows - end < (batch_size + 1) / 2) {
+      // One row has no statistics, so a batch of one joins the one before too.
+      if (rows - end < std::max<int64_t>((batch_size + 1) / 2, 2)) {
         end = rows;
       }
       auto pass = Pass::clean(end - begin, Statistics::kCalibrate);

@@ -31,7 +31,7 @@ void check_calibration_rows(const char* owner, const torch::Tensor& inputs,
 
 /// Measure the stored statistics of all stages over `rows` rows, of which `rows_of(begin, end)`
 /// makes a batch of `batch_size`; bytes are converted batch by batch. A last batch with less than
-/// half the rows joins the one before.
+/// half the rows, or with one row, joins the one before.
 ///
 /// Errors: those of `accept_rows`; fewer than 2 rows; a stage that measures nothing. After
 /// the first batch they forget the stored statistics.
