@@ -31,6 +31,7 @@ void NoisyStageImpl::clone_(torch::nn::Module& other, const std::optional<torch:
 std::shared_ptr<torch::nn::Module> NoisyStageImpl::clone(
     const std::optional<torch::Device>& device) const {
   auto copy = std::make_shared<NoisyStageImpl>(map.clone(device), options);
+  copy->normalization->options = normalization->options;  // whose noise_std may have changed
   copy_state(*this, *copy, device);
   return copy;
 }

@@ -2,15 +2,23 @@
 
 #include <torch/torch.h>
 
+#include "ladder/nn/ladder.h"
+#include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
+using ladder::testing::kStages;
+using ladder::testing::loss_of;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
+using ladder::testing::rows_of;
 using ladder::testing::weighted_sum;
 
 namespace {
@@ -126,4 +134,42 @@ TEST_CASE("NoisyStage keeps the mode of each of its modules when it is cloned", 
   CHECK(copy->is_training());
   CHECK_FALSE(copy->map.ptr()->is_training());
   CHECK(copy->normalization->is_training());
+}
+
+TEST_CASE("Stages of every kind keep a changed noise_std when they are cloned", "[nn]") {
+  torch::manual_seed(7);
+  const auto noise_of = [](const AnyStage& stage) -> double& {
+    auto& module = *stage.module()->named_children()["normalization"];
+    return dynamic_cast<NoisyNormalizationImpl&>(module).options.noise_std;
+  };
+  auto stages = kStages;
+  stages.push_back({"dense",
+                    [] {
+                      return NoisyBatchNormLinear(
+                          NoisyBatchNormLinearOptions{.in_features = 4, .out_features = 3});
+                    },
+                    {4}});
+  stages.push_back({"module", [] { return conv_stage(); }, {2, 5, 5}});
+  for (const auto& [name, make, row] : stages) {
+    INFO(name);
+    const auto stage = make();
+    noise_of(stage) = 0.7;
+    const auto copy = stage.clone();
+    CHECK(noise_of(copy) == 0.7);
+    const auto rows = rows_of(row, 6);
+    const auto noisy = [&rows](const AnyStage& of) {
+      NoiseSource noise(1);
+      return of->forward(rows, Pass{.groups = {{6, true}}, .noise = &noise}).z[0];
+    };
+    require_equal(noisy(copy), noisy(stage));
+  }
+
+  Ladder net(LadderOptions{.input_shape = {2, 5, 5}, .lambda = {1, 1, 1}},
+             Stages{conv_stage(), NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+                                      .in_features = 27, .out_features = 3, .softmax_top = true})});
+  for (const auto& stage : net->stages) noise_of(stage) = 0.7;
+  Ladder copy(std::dynamic_pointer_cast<LadderImpl>(net->clone()));
+  const SemiBatch batch{torch::randn({4, 2, 5, 5}), torch::tensor({0, 2, 1, 2}),
+                        torch::randn({6, 2, 5, 5})};
+  require_equal(loss_of(copy, batch).total, loss_of(net, batch).total);
 }
