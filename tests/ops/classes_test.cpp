@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+#include <limits>
+
+#include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 
@@ -139,4 +143,36 @@ TEST_CASE("Rows with a value that is not finite have a softmax that shows it", "
   REQUIRE(p[2].isfinite().all().item<bool>());
   x[1][7] = -std::numeric_limits<float>::infinity();  // a class that is ruled out
   REQUIRE(softmax_of_rows(x)[1][7].item<float>() == 0);
+}
+
+TEST_CASE("A cross entropy is NaN where a logit of another class is", "[ops][every-kernel]") {
+  constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+  const auto tables = ladder::ops::cpu::runnable_kernels();
+  for (const int64_t classes : {2, 10, 37}) {
+    const auto y = torch::tensor({0, 0, 0});
+    const auto weights = torch::ones({classes});
+    for (const float value : {kNaN, std::copysign(kNaN, -1.0F)}) {
+      for (int64_t column = 1; column < classes; ++column) {
+        INFO(classes << " classes, column " << column << ", sign " << std::signbit(value));
+        auto x = torch::zeros({3, classes});
+        x[1][column] = value;
+        const auto z = x.clone().requires_grad_();
+        const auto cost = mean_cross_entropy(z, y);
+        CHECK(std::isnan(cost.item<float>()));
+        CHECK(std::isnan(ladder::ops::weighted_mean_cross_entropy(x, y, weights).item<float>()));
+        cost.backward();
+        CHECK(z.grad()[1].isnan().all().item<bool>());
+        CHECK(z.grad()[0].isfinite().all().item<bool>());
+        for (int i = 0; i < tables.count; ++i) {
+          INFO(tables.tables[i]->name);
+          auto log_p = torch::empty_like(x);
+          tables.tables[i]->rows.softmax(x.const_data_ptr<float>(), 3, classes, nullptr,
+                                         log_p.mutable_data_ptr<float>());
+          CHECK(log_p[1].isnan().all().item<bool>());
+          CHECK(log_p[0].isfinite().all().item<bool>());
+          CHECK(log_p[2].isfinite().all().item<bool>());
+        }
+      }
+    }
+  }
 }
