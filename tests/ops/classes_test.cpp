@@ -114,6 +114,31 @@ TEST_CASE("negative_mutual_information is the mean entropy less that of the mean
   }
 }
 
+TEST_CASE("negative_mutual_information takes classes that are ruled out", "[ops][grad]") {
+  torch::manual_seed(6);
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (const auto& [rows, classes] : {std::pair{3, 3}, {7, 3}, {40, 17}}) {
+    INFO(rows << " x " << classes);
+    auto x = torch::randn({rows, classes}) * 3;
+    x[1][0] = kNever;
+    x[0][classes - 1] = kNever;
+    // In float64 a probability of e^-300 changes nothing, and its logarithm is finite.
+    const auto wide = x.to(torch::kDouble).clamp_min(-300);
+    const auto a = x.clone().requires_grad_();
+    const auto cost = ladder::ops::negative_mutual_information(a, /*spread=*/2);
+    (3 * cost).backward();
+    require_rounded({cost, a.grad()}, [&] {
+      const auto b = wide.clone().requires_grad_();
+      const auto p = torch::softmax(b, 1);
+      const auto entropy = [](const auto& q) { return -torch::xlogy(q, q).sum(-1); };
+      const auto c = entropy(p).mean() - 2 * entropy(p.mean(0));
+      (3 * c).backward();
+      return std::vector<torch::Tensor>{c, b.grad()};
+    });
+    CHECK(a.grad()[1][0].item<float>() == 0);
+  }
+}
+
 TEST_CASE("Costs of classes in float32 have gradients of their gradients", "[ops][grad]") {
   torch::manual_seed(5);
   const auto x = torch::randn({6, 4}, torch::kDouble);

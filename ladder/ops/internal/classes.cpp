@@ -203,6 +203,9 @@ class MutualInformationFunction : public torch::autograd::Function<MutualInforma
     auto* const probability = p.mutable_data_ptr<float>();
     auto* const slope = grad.mutable_data_ptr<float>();
     cpu::kernels().rows.softmax(x.const_data_ptr<float>(), rows, classes, probability, slope);
+    // As in times_log, and 0 times the log of a class that is ruled out is 0. Keeps NaN.
+    const auto least = std::log(std::numeric_limits<float>::min());
+    for (int64_t i = 0; i < rows * classes; ++i) slope[i] = slope[i] < least ? least : slope[i];
     std::vector<double> mean(static_cast<size_t>(classes));
     double cost = 0;
     for (int64_t i = 0; i < rows * classes; ++i) {

@@ -30,8 +30,9 @@ at::Tensor weighted_mean_cross_entropy(const at::Tensor& logits, const at::Tenso
                                        const at::Tensor& weights);
 
 /// mean over rows of H(p_r) - b H(mean of p_r), p = softmax(x), with H(p) = -sum p log p: for b = 1
-/// minus the mutual information of rows and classes [Krause2010]. The mean of p is that of all
-/// `ranks`. Differentiable.
+/// minus the mutual information of rows and classes [Krause2010]. Logarithms are those of
+/// `times_log`: a logit of -infinity rules its class out. The mean of p is that of all `ranks`.
+/// Differentiable.
 at::Tensor negative_mutual_information(const at::Tensor& x, double spread = 1,
                                        const std::shared_ptr<BatchRanks>& ranks = {});
 
