@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -87,6 +88,47 @@ TEST_CASE("multiply_then multiplies as multiply, and tells of each column once",
       CHECK(not_whole == 0);
       CHECK(unaligned == 0);
       CHECK(other.equal(expected));
+    }
+  }
+}
+
+TEST_CASE("multiply gives few rows to one task for each column", "[ops]") {
+  static std::mutex guard;
+  static std::vector<cpu::ProductBlock> blocks;
+  const cpu::ProductKernel recording{.multiply =
+                                         [](const cpu::Product&, const cpu::ProductBlock& block,
+                                            const cpu::ProductScratch&) {
+                                           const std::lock_guard lock(guard);
+                                           blocks.push_back(block);
+                                         },
+                                     .pack = nullptr,
+                                     .rows = 3,  // as the baseline kernel
+                                     .columns = 8};
+  for (const int count : {1, 2, 3, 4}) {
+    const ThreadsOfTest threads(count);
+    for (int64_t rows = 1; rows <= cpu::kFewRows; ++rows) {
+      for (const int64_t columns : {1, 8, 20, 250}) {
+        INFO(count << " threads, " << rows << " rows, " << columns << " columns");
+        blocks.clear();
+        // Enough to multiply for every thread.
+        cpu::multiply({.a = {nullptr, 1, 1},
+                       .b = {nullptr, 1, 1},
+                       .rows = rows,
+                       .columns = columns,
+                       .depth = int64_t{1} << 24,
+                       .c = nullptr,
+                       .c_row = columns},
+                      recording);
+        std::vector<int> times(static_cast<size_t>(columns));
+        for (const auto& block : blocks) {
+          CHECK(block.row_begin == 0);
+          CHECK(block.row_end == rows);
+          for (auto c = block.column_begin; c < block.column_end; ++c) {
+            ++times[static_cast<size_t>(c)];
+          }
+        }
+        CHECK(times == std::vector<int>(static_cast<size_t>(columns), 1));
+      }
     }
   }
 }

@@ -48,7 +48,9 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
   int64_t rows = product.rows;
   int64_t columns = product.columns;
   int64_t least = std::numeric_limits<int64_t>::max();
-  for (int64_t down = 1; down <= tasks; ++down) {
+  // The kernel for few rows computes all of them, whatever the rows of its block.
+  const int64_t most_down = product.rows <= kFewRows ? 1 : tasks;
+  for (int64_t down = 1; down <= most_down; ++down) {
     if (tasks % down != 0) {
       continue;
     }
