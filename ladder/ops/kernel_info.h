@@ -25,7 +25,7 @@ struct KernelInfo {
 /// the widest that this CPU runs. The variable is read once, at the first use of a kernel; choose
 /// before the program starts:
 ///
-///     LADDER_KERNELS=avx2 ./ladder-mnist mnist-100-full
+///     LADDER_KERNELS=avx2 ./ladder-mnist --recipe mnist-100-full
 ///
 /// Sets differ in the rounding of sums, so this gives the bits of another machine (for products
 /// with the route `ladder`). Error: a name that is not one of `available_kernels`.
