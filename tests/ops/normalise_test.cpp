@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
 
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/internal/elements.h"
@@ -315,6 +316,24 @@ TEST_CASE("normalise lets a NaN through every activation", "[ops]") {
               ladder::ops::normalise(x, {.groups = {{.rows = 3}}, .activation = activation}).h)
               .all()
               .item<bool>());
+  }
+}
+
+TEST_CASE("normalise lets infinite numbers through lines as the composite does", "[ops]") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto x = torch::tensor({kInfinity, -kInfinity}).repeat({2, 19}).t().contiguous();
+  for (const auto activation :
+       {Activation::kIdentity, Activation::kRelu, Activation::kLeakyRelu}) {
+    for (const double slope : {0.1, -0.2}) {
+      INFO(to_string(activation) << ", slope " << slope);
+      const NormaliseArguments arguments{.groups = {{.rows = 38}},
+                                         .activation = activation,
+                                         .leaky_slope = slope,
+                                         .mean = torch::ones({2}),
+                                         .std = torch::full({2}, 2.0F)};
+      CHECK(torch::equal(ladder::ops::normalise(x, arguments).h,
+                         ladder::ops::reference::normalise(x, arguments).h));
+    }
   }
 }
 

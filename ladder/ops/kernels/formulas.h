@@ -73,8 +73,8 @@ template <class M>
 LADDER_FORMULA typename M::Value activate_lines(typename M::Value a, typename M::Value below) {
   using T = typename M::Scalar;
   const typename M::Value lowest = M::fill(M::kLowest);
-  const typename M::Value finite = a < lowest ? lowest : a;  // 0 times infinity is not 0; keeps NaN
-  return a > T(0) ? a : finite * below;
+  const typename M::Value finite = a < lowest ? lowest : a;  // keeps NaN
+  return a > T(0) ? a : (below == T(0) ? finite : a) * below;  // 0 times infinity is not 0
 }
 
 /// The slope of the two lines at a, and at h = act(a), which has the sign of a.
