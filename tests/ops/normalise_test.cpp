@@ -144,6 +144,22 @@ TEST_CASE("normalise measures many rows far from 0 to the precision of float32",
   }
 }
 
+TEST_CASE("normalise measures columns whose mean has no square in float32", "[ops]") {
+  constexpr float kLarge = 0x1p67F;  // 1.5e20
+  for (const int64_t rows : {4, 300, 3000}) {  // a chunk, several, parts of rows
+    INFO(rows << " rows");
+    const auto x = torch::full({rows, 70}, kLarge);
+    const NormaliseArguments arguments{.groups = {{.rows = rows}}};
+    const auto actual = ladder::ops::normalise(x, arguments);
+    const auto expected = ladder::ops::reference::normalise(x, arguments);
+    // Sums of a power of two are exact. Means round when they are divided and merged, and deviations
+    // from them are as large.
+    require_close(actual.mean, expected.mean, roundings(8, torch::kFloat, kLarge));
+    require_close(actual.std, expected.std, roundings(8, torch::kFloat, kLarge));
+    CHECK(torch::isfinite(actual.h).all().item<bool>());
+  }
+}
+
 TEST_CASE("normalise is the textbook formula on known numbers", "[ops]") {
   // Rows 1, 3 of a noisy group with noise values 1, -1; rows 10, 20 of a clean one.
   const auto x = torch::tensor({{1.0}, {3.0}, {10.0}, {20.0}}, torch::kDouble);

@@ -152,10 +152,12 @@ StageOutput NoisyNormalizationImpl::forward(const torch::Tensor& x, const Pass& 
 
   auto result = ops::normalise(matrix, arguments);
   if (pass.statistics == Statistics::kCalibrate) {
-    // A mean is finite where all its values are; one that is not would spoil every prediction.
-    if (find_not_finite(result.mean)) {
+    // Statistics that are not finite would spoil every prediction. Those of finite rows may not be:
+    // squares overflow.
+    if (find_not_finite(result.mean) || find_not_finite(result.std)) {
       check_finite("NoisyNormalization", "the rows of a calibration", x);
       check_finite("NoisyNormalization", "the means of a calibration", result.mean);
+      check_finite("NoisyNormalization", "the standard deviations of a calibration", result.std);
     }
     if (pass.calibration != nullptr) {
       pass.calibration->measure(*this);

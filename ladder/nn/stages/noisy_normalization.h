@@ -35,7 +35,8 @@ struct NoisyNormalizationOptions {
 ///
 /// Errors: another number of channels, rows, type or device; a group with one value per channel
 /// where its own statistics are measured; NaN or infinite statistics in a calibration, with the row
-/// and the channel; stored statistics before the first calibration; changed options.
+/// (or the group of rows) and the channel; stored statistics before the first calibration; changed
+/// options.
 class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImpl>,
                                public StoredStatistics {
  public:

@@ -86,6 +86,15 @@ TEST_CASE("NoisyNormalization calibrates on finite numbers only", "[nn]") {
   CHECK(torch::isfinite(norm->running_mean).all().item<bool>());
 }
 
+TEST_CASE("NoisyNormalization stores no standard deviation that overflows", "[nn]") {
+  NoisyNormalization norm(NoisyNormalizationOptions{.channels = 1});
+  const auto x = torch::tensor({{1e25F}, {-1e25F}});  // whose mean is 0
+  CHECK(error_text([&] { norm->forward(x, Pass::clean(2, Statistics::kCalibrate)); }) ==
+        "NoisyNormalization: expected the standard deviations of a calibration to hold finite "
+        "numbers but got inf in row 0, column 0.");
+  CHECK(norm->batches.item<int64_t>() == 0);
+}
+
 TEST_CASE("NoisyNormalization takes another noise_std between passes and nothing else", "[nn]") {
   torch::manual_seed(8);
   NoisyNormalization norm(NoisyNormalizationOptions{.channels = 3});

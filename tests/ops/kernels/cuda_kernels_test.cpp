@@ -202,6 +202,42 @@ TEST_CASE("The CUDA kernels of normalise agree with the CPU's operator", "[ops][
   }
 }
 
+TEST_CASE("The CUDA kernels measure columns whose mean has no square in float32", "[ops]") {
+  constexpr float kLarge = 0x1p67F;  // 1.5e20
+  constexpr int64_t kCols = 9;
+  for (const int64_t rows : {4, 300, 3000}) {  // one launch, and chunks of rows
+    INFO(rows << " rows");
+    const auto groups = spans({{rows, 0}});
+    const auto x = torch::full({rows, kCols}, kLarge);
+    const auto mean = torch::zeros({1, kCols});
+    const auto std = torch::zeros({1, kCols});
+    const auto h = torch::zeros({rows, kCols});
+    const auto workspace =
+        torch::zeros({std::max<int64_t>(1, cuda::normalise_workspace(groups.data(), 1, kCols))});
+    cuda::normalise_forward<float>({.x = data(x),
+                                    .cols = kCols,
+                                    .groups = groups.data(),
+                                    .group_count = 1,
+                                    .noise = {},
+                                    .gamma = nullptr,
+                                    .beta = nullptr,
+                                    .activation = Activation::kIdentity,
+                                    .slope = 0,
+                                    .eps = ladder::kVarianceEpsilon,
+                                    .stored = false,
+                                    .mean = data(mean),
+                                    .std = data(std),
+                                    .z = nullptr,
+                                    .h = data(h)},
+                                   workspace.data_ptr<float>(), nullptr);
+    // Sums of a power of two are exact, and so are their quotients: the variance is 0.
+    require_equal(mean, torch::full({1, kCols}, kLarge));
+    require_close(std, torch::full({1, kCols}, static_cast<float>(1e-5)),
+                  roundings(4, torch::kFloat));
+    require_equal(h, torch::zeros({rows, kCols}));
+  }
+}
+
 TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][grad]") {
   torch::manual_seed(2);
   for (const auto function : {CombinatorFunction::kGaussian, CombinatorFunction::kVanilla,

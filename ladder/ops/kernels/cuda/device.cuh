@@ -136,6 +136,12 @@ __device__ inline void measure(const T* x, int64_t cols, int64_t begin, int64_t 
 // Merge the statistics of `more` rows into those of `*rows` rows.
 __device__ inline void merge(float* rows, float* mean, float* squares, float more, float more_mean,
                              float more_squares) {
+  if (*rows == 0) {  // merged with no rows, the square of a large mean overflows
+    *rows = more;
+    *mean = more_mean;
+    *squares = more_squares;
+    return;
+  }
   const float all = *rows + more;
   merge_statistics<Math>(*mean, *squares, more_mean, more_squares, more / all, *rows);
   *rows = all;
