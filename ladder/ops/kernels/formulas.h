@@ -69,12 +69,18 @@ LADDER_FORMULA typename M::Scalar slope_below(Activation activation,
                                                 : T(1);
 }
 
+/// Where the lower line starts: a flat one at the lowest number, since 0 times infinity is not 0.
 template <class M>
-LADDER_FORMULA typename M::Value activate_lines(typename M::Value a, typename M::Value below) {
-  using T = typename M::Scalar;
-  const typename M::Value lowest = M::fill(M::kLowest);
-  const typename M::Value finite = a < lowest ? lowest : a;  // keeps NaN
-  return a > T(0) ? a : (below == T(0) ? finite : a) * below;  // 0 times infinity is not 0
+LADDER_FORMULA typename M::Scalar start_of_lines(typename M::Scalar below) {
+  return below == typename M::Scalar(0) ? M::kLowest : -M::kInfinity;
+}
+
+/// The two lines at a, given the slope of the lower one and where it starts.
+template <class M>
+LADDER_FORMULA typename M::Value activate_lines(typename M::Value a, typename M::Value below,
+                                                typename M::Value start) {
+  const typename M::Value started = a < start ? start : a;  // keeps NaN
+  return a > typename M::Scalar(0) ? a : started * below;
 }
 
 /// The slope of the two lines at a, and at h = act(a), which has the sign of a.
@@ -96,9 +102,11 @@ LADDER_FORMULA typename M::Value activate_curve(Activation activation, typename 
 template <class M>
 LADDER_FORMULA typename M::Value activate(Activation activation, typename M::Scalar leaky_slope,
                                           typename M::Value a) {
-  return consists_of_lines<M>(activation)
-             ? activate_lines<M>(a, M::fill(slope_below<M>(activation, leaky_slope)))
-             : activate_curve<M>(activation, a);
+  if (!consists_of_lines<M>(activation)) {
+    return activate_curve<M>(activation, a);
+  }
+  const typename M::Scalar below = slope_below<M>(activation, leaky_slope);
+  return activate_lines<M>(a, M::fill(below), M::fill(start_of_lines<M>(below)));
 }
 
 /// The slope of tanh from its value.

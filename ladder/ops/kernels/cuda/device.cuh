@@ -63,6 +63,7 @@ struct Math {
   using Value = float;
   using Word = uint32_t;
   static constexpr float kLowest = -3.402823466e38F;
+  static constexpr float kInfinity = __builtin_inff();
 
   static __device__ float fill(float value) { return value; }
   static __device__ float square_root(float x) { return sqrtf(x); }
