@@ -106,10 +106,6 @@ void check(const DenoiseCall& call, const DenoisingFunction& function) {
   check(call.z_noisy, call.u, call.weight, function, target);
 }
 
-at::Tensor dense_or_none(const OptionalTensor& t) {
-  return t && t->defined() ? t->contiguous() : at::Tensor();
-}
-
 // ---- kernels ------------------------------------------------------------------------------------
 
 CombinatorFunction fixed_function(const DenoisingFunction& function) {
@@ -236,7 +232,7 @@ void denoise_backward(const DenoiseTrace& t, const DenoisingFunction& function,
                       const DenoiseOutputs& grads, DenoiseInputs& result) {
   const auto rows = t.u.size(0);
   const auto cols = t.u.size(1);
-  const auto grad_z_hat = grads.z_hat.defined() ? grads.z_hat.contiguous() : at::Tensor();
+  const auto grad_z_hat = dense_or_none(grads.z_hat);
   const bool costed = t.target.defined() && grads.cost.defined();
   if (!costed) {
     result.target = result.target_mean = result.target_std = at::Tensor();

@@ -120,10 +120,6 @@ std::vector<GroupSpan> groups_of(const NormaliseCall& call) {
   return result;
 }
 
-at::Tensor dense(const OptionalTensor& t) {
-  return t && t->defined() ? t->contiguous() : at::Tensor();
-}
-
 // ---- kernels ------------------------------------------------------------------------------------
 
 // The tensors that the backward pass needs. One of z (over all rows) and h may be undefined.
@@ -136,8 +132,8 @@ struct NormaliseTrace {
 NormaliseTrace forward_kernel(const NormaliseCall& call, bool store_z) {
   NormaliseTrace t;
   t.x = call.x.contiguous();
-  t.gamma = dense(call.gamma);
-  t.beta = dense(call.beta);
+  t.gamma = dense_or_none(call.gamma);
+  t.beta = dense_or_none(call.beta);
   const auto groups = groups_of(call);
   const auto group_count = static_cast<int64_t>(groups.size());
   const auto cols = t.x.size(1);
@@ -458,15 +454,15 @@ NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) 
                               .keep_z = true};
   check_backward(call);
   const NormaliseTrace t{.x = call.x.contiguous(),
-                         .gamma = dense(call.gamma),
-                         .beta = dense(call.beta),
+                         .gamma = dense_or_none(call.gamma),
+                         .beta = dense_or_none(call.beta),
                          .z = call.z.contiguous(),
                          .h = {},
                          .mean = call.mean.contiguous(),
                          .std = call.std.contiguous()};
   NormaliseOutputs grads{
-      .h = dense(call.grad_h), .mean = dense(call.grad_mean), .std = dense(call.grad_std), .z = {}};
-  if (const auto grad_z = dense(call.grad_z); grad_z.defined()) {
+      .h = dense_or_none(call.grad_h), .mean = dense_or_none(call.grad_mean), .std = dense_or_none(call.grad_std), .z = {}};
+  if (const auto grad_z = dense_or_none(call.grad_z); grad_z.defined()) {
     grads.z = z_of_groups(grad_z, forward);
   }
   auto result = normalise_backward_shapes(call);

@@ -38,15 +38,17 @@ Tensors from_list(const torch::autograd::variable_list& list) {
   return tensors;
 }
 
+/// Return the tensor as an optional argument: none if it is undefined.
+inline std::optional<at::Tensor> if_defined(const at::Tensor& t) {
+  return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt;
+}
+
 /// Apply a custom function that is differentiable in `inputs`, of which some may be undefined; its
 /// forward takes them as optional tensors, and `call` after them.
 template <class Function, class Inputs, class Call>
 auto apply_function(Inputs inputs, const Call& call) {
-  const auto optional = [](const at::Tensor& t) {
-    return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt;
-  };
   return std::apply(
-      [&](const auto&... fields) { return Function::apply(optional(fields)..., call); },
+      [&](const auto&... fields) { return Function::apply(if_defined(fields)..., call); },
       inputs.fields());
 }
 

@@ -74,6 +74,11 @@ T* mutable_data_or_null(const at::Tensor& t) {
   }
 }
 
+/// Return a tensor as kernels read it, undefined for none.
+inline at::Tensor dense_or_none(const std::optional<at::Tensor>& t) {
+  return t && t->defined() ? t->contiguous() : at::Tensor();
+}
+
 /// Return the noise of a draw as kernels take it. Given values must be dense. A kernel on a GPU
 /// reads the position itself, so that the host does not wait for it.
 template <class T>

@@ -19,11 +19,6 @@ inline bool is_traced(const at::Tensor& x) {
          c10::impl::tls_local_dispatch_key_set().included_.has(c10::DispatchKey::Python);
 }
 
-/// Return the tensor as an optional argument: none if it is undefined.
-inline std::optional<at::Tensor> if_defined(const at::Tensor& t) {
-  return t.defined() ? std::optional<at::Tensor>(t) : std::nullopt;
-}
-
 /// Return an uninitialised dense tensor of the shape of `x`, whose sizes may be symbols.
 inline at::Tensor dense_like(const at::Tensor& x) {
   return at::empty_symint(x.sym_sizes(), x.options());
