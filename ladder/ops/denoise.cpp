@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
+#include <cmath>
 #include <numeric>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -78,8 +80,21 @@ void check_target(const at::Tensor& z_hat, const DenoisingTarget& target, const 
   }
 }
 
+// What needs no sizes of tensors.
+void check_function(const DenoisingFunction& function) {
+  const auto* mlp = std::get_if<MlpFunction>(&function);
+  if (mlp == nullptr) return;
+  for (const auto units : mlp->hidden) {
+    TORCH_CHECK(units > 0, "denoise: expected hidden layers of at least 1 unit but got ",
+                at::IntArrayRef(mlp->hidden), ".");
+  }
+  TORCH_CHECK(mlp->leaky_slope >= 0 && std::isfinite(mlp->leaky_slope),
+              "denoise: expected a finite leaky_slope >= 0 but got ", mlp->leaky_slope, ".");
+}
+
 void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
            const DenoisingFunction& function, const std::optional<DenoisingTarget>& target) {
+  check_function(function);
   TORCH_CHECK(u.dim() == 2 && u.numel() > 0,
               "denoise: expected u of shape [M, C] with elements but got ", u.sizes(), ".");
   TORCH_CHECK(
@@ -458,7 +473,11 @@ class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
 DenoiseTensors denoise_autograd(const DenoiseCall& call) {
   const auto function = function_of(call);
   const bool traced = is_traced(call.u);
-  if (!traced) check(call, function);           // sizes of a traced call may be symbols
+  if (traced) {
+    check_function(function);  // sizes may be symbols
+  } else {
+    check(call, function);
+  }
   if (!has_denoise_kernel(call.u, function)) {  // called by name
     return denoise_composite(call);
   }

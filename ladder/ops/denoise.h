@@ -14,9 +14,9 @@ namespace ladder::ops {
 
 /// A multilayer perceptron for each column: hidden leaky-ReLU layers and one linear output.
 struct MlpFunction {
-  std::vector<int64_t> hidden = {};  ///< units of the hidden layers
+  std::vector<int64_t> hidden = {};  ///< units of the hidden layers, at least 1 each
   bool augmented = false;            ///< inputs [u, z~, u z~] in place of [u, z~]
-  double leaky_slope = 0.1;
+  double leaky_slope = 0.1;          ///< slope of the hidden units below 0, at least 0
 };
 
 /// The denoising function g(z~, u) that the operator applies.
@@ -51,8 +51,9 @@ struct DenoiseResult {
 /// `reference::denoise` runs for other devices and dtypes, for perceptrons on CUDA, and for
 /// perceptrons with more than 8 hidden layers, 64 units or 512 parameters per column.
 ///
-/// Errors: shapes that differ; fewer than 2 rows; a weight with another number of rows; the
-/// gradient of a gradient.
+/// Errors: shapes that differ; fewer than 2 rows; a weight with another number of rows; a
+/// perceptron with a hidden layer below 1 unit or with a negative or infinite slope; the gradient
+/// of a gradient.
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target);

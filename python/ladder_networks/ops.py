@@ -268,11 +268,12 @@ def denoise(
     weight : Tensor of shape (parameter_count(function), columns)
         Parameters of g for each column.
     function : str or sequence of int, default="gaussian"
-        "gaussian", "vanilla", "gaussian_sigmoid", or the hidden units of a perceptron.
+        "gaussian", "vanilla", "gaussian_sigmoid", or the units of a perceptron's hidden layers, at
+        least 1 each.
     augmented : bool, default=False
         Perceptrons: inputs [u, z, u z] in place of [u, z].
     leaky_slope : float, default=0.1
-        Perceptrons: slope of the leaky ReLU below 0.
+        Perceptrons: slope of the leaky ReLU below 0, at least 0.
     target : Tensor of shape (rows, columns), default=None
         Clean z. None: no cost.
     target_mean, target_std : Tensor of shape (columns,), default=None
@@ -297,6 +298,11 @@ def denoise(
             "denoise: expected z_noisy and u [M, C] with at least 2 rows but got "
             f"{list(z_noisy.shape)} and {list(u.shape)}."
         )
+    hidden = [] if isinstance(function, str) else [int(units) for units in function]
+    if any(units < 1 for units in hidden):
+        raise ValueError(f"denoise: expected hidden layers of at least 1 unit but got {hidden}.")
+    if not isinstance(function, str) and not 0 <= leaky_slope < float("inf"):
+        raise ValueError(f"denoise: expected a finite leaky_slope >= 0 but got {leaky_slope}.")
     count = parameter_count(function, augmented=augmented)
     if weight.shape != (count, u.shape[1]):
         raise ValueError(
@@ -321,12 +327,10 @@ def denoise(
             raise ValueError(
                 f"denoise: expected {name} [{u.shape[1]}] but got {list(given.shape)}."
             )
-    is_name = isinstance(function, str)
     return Denoised(
         *torch.ops.ladder.denoise(
             z_noisy, u, weight,
             _index(_COMBINATORS, function, "denoise") if isinstance(function, str) else _MLP,
-            [] if is_name else [int(units) for units in function], augmented, leaky_slope,
-            target, target_mean, target_std,
+            hidden, augmented, leaky_slope, target, target_mean, target_std,
         )
     )  # fmt: skip

@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
+#include <string>
 
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
@@ -367,6 +369,26 @@ TEST_CASE("denoise names what does not fit", "[ops]") {
   }
   CHECK_THROWS_WITH(denoise(z, z, w.to(torch::kDouble), g, {}),
                     Catch::Contains("expected operands of type Float but got Double"));
+}
+
+TEST_CASE("denoise names a perceptron that cannot be", "[ops]") {
+  const auto z = torch::ones({4, 3});
+  for (const auto f : {ladder::ops::denoise, ladder::ops::reference::denoise}) {
+    for (const int64_t units : {0, -3}) {
+      const MlpFunction function{.hidden = {2, units}};
+      CHECK_THROWS_WITH(f(z, z, torch::ones({9, 3}), function, {}),
+                        Catch::Contains("denoise: expected hidden layers of at least 1 unit but "
+                                        "got [2, " +
+                                        std::to_string(units) + "]."));
+    }
+    for (const double slope : {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
+      INFO("slope " << slope);
+      const MlpFunction function{.hidden = {2}, .leaky_slope = slope};
+      const auto weight = torch::ones({parameter_count(function), 3});
+      CHECK_THROWS_WITH(f(z, z, weight, function, {}),
+                        Catch::Contains("denoise: expected a finite leaky_slope >= 0 but got "));
+    }
+  }
 }
 
 TEST_CASE("denoise refuses one row, which has no statistics", "[ops]") {

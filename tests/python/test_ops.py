@@ -233,6 +233,18 @@ def test_errors():
         (lambda: ops.denoise(z, u, w.float()), "expected weight of type torch.float64"),
         (lambda: ops.denoise(z, u, w, target=z, target_std=std), "both mean and std of the target"),
         (
+            lambda: ops.denoise(z, u, w, function=[2, 0]),
+            r"expected hidden layers of at least 1 unit but got \[2, 0\]",
+        ),
+        (
+            lambda: ops.denoise(z, u, w, function=[2], leaky_slope=-0.1),
+            "expected a finite leaky_slope >= 0 but got -0.1",
+        ),
+        (
+            lambda: ops.denoise(z, u, w, function=[2], leaky_slope=float("nan")),
+            "expected a finite leaky_slope >= 0 but got nan",
+        ),
+        (
             lambda: ops.denoise(z, u, w, target=z, target_mean=mean.repeat(2, 1), target_std=std),
             r"expected target_mean \[3\] but got \[2, 3\]",
         ),
