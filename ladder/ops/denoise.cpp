@@ -151,6 +151,17 @@ bool has_denoise_kernel(const at::Tensor& u, const DenoisingFunction& function) 
          parameter_count(function) <= kMaxMlpParameters;
 }
 
+// An operator that calls a kernel whatever it is given.
+void require_denoise_kernel(const char* op, const at::Tensor& u,
+                            const DenoisingFunction& function) {
+  const auto* mlp = std::get_if<MlpFunction>(&function);
+  TORCH_CHECK(has_denoise_kernel(u, function), op, ": expected a call that a kernel takes but got ",
+              u.size(0), " rows in ", u.scalar_type(), " on ", u.device(),
+              mlp == nullptr ? std::string()
+                             : c10::str(" with hidden layers ", at::IntArrayRef(mlp->hidden)),
+              " (call ladder::denoise, which takes any).");
+}
+
 // The tensors that the backward pass needs; those of the target may be undefined.
 struct DenoiseTrace {
   at::Tensor z_noisy, u, weight, target, target_mean, target_std, u_mean, u_std, z_hat;
@@ -346,6 +357,7 @@ struct DenoiseBackwardCall {
 DenoiseForwardCall::Result denoise_forward_kernel(const DenoiseForwardCall& call) {
   const auto function = function_of(call);
   check(call, function);
+  require_denoise_kernel("denoise_forward", call.u, function);
   const auto result = forward_kernel(call, function);
   return {result.trace.z_hat, result.cost, result.trace.u_mean, result.trace.u_std};
 }
@@ -367,7 +379,9 @@ DenoiseBackwardCall::Result denoise_backward_shapes(const DenoiseBackwardCall& c
 
 DenoiseBackwardCall::Result denoise_backward_kernel(const DenoiseBackwardCall& call) {
   const auto& of = call.call;
-  check(of, function_of(of));
+  const auto function = function_of(of);
+  check(of, function);
+  require_denoise_kernel("denoise_backward", of.u, function);
   for (const auto* column : {&call.u_mean, &call.u_std}) {
     TORCH_CHECK(column->dim() == 1 && column->size(0) == of.u.size(1),
                 "denoise_backward: expected statistics [", of.u.size(1), "] of u but got ",
@@ -379,6 +393,12 @@ DenoiseBackwardCall::Result denoise_backward_kernel(const DenoiseBackwardCall& c
                 "denoise_backward: expected z_hat and its gradient of u's shape ", of.u.sizes(),
                 " but got ", like->sizes(), ".");
     if (like) check_like(*like, of.u, "denoise_backward");
+  }
+  if (call.grad_cost) {
+    TORCH_CHECK(call.grad_cost->dim() == 0,
+                "denoise_backward: expected the gradient of the cost to be a scalar but got ",
+                call.grad_cost->sizes(), ".");
+    check_like(*call.grad_cost, of.u, "denoise_backward");
   }
   const DenoiseTrace t{.z_noisy = of.z_noisy.contiguous(),
                        .u = of.u.contiguous(),
@@ -405,7 +425,7 @@ DenoiseBackwardCall::Result denoise_backward_kernel(const DenoiseBackwardCall& c
     }
   }
   denoise_backward(
-      t, function_of(of),
+      t, function,
       {.z_hat = dense_or_none(call.grad_z_hat), .cost = call.grad_cost.value_or(at::Tensor())},
       filled);
   return result;

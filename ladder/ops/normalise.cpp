@@ -207,6 +207,13 @@ bool has_normalise_kernel(const at::Tensor& x, size_t groups) {
   return groups <= cuda::kMaxGroups && rows.value_or(0) <= cuda::kMaxRows;
 }
 
+// An operator that calls a kernel whatever it is given.
+void require_normalise_kernel(const char* op, const at::Tensor& x, size_t groups) {
+  TORCH_CHECK(has_normalise_kernel(x, groups), op, ": expected a call that a kernel takes but got ",
+              x.size(0), " rows in ", groups, groups == 1 ? " group" : " groups", " in ",
+              x.scalar_type(), " on ", x.device(), " (call ladder::normalise, which takes any).");
+}
+
 NormaliseTensors run_normalise(const NormaliseCall& call) {
   const auto t = forward_kernel(call, call.keep_z);
   return {t.h, z_of_groups(t.z, call), t.mean, t.std};
@@ -401,6 +408,7 @@ NormaliseCall whole_call(const NormaliseForwardCall& call) {
 NormaliseForwardTensors normalise_forward_kernel(const NormaliseForwardCall& call) {
   const auto whole = whole_call(call);
   check(whole);
+  require_normalise_kernel("normalise_forward", call.x, call.rows.size());
   const auto t = forward_kernel(whole, /*store_z=*/true);
   return {t.h, t.z, t.mean, t.std};
 }
@@ -453,6 +461,7 @@ NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) 
                               .std = {},
                               .keep_z = true};
   check_backward(call);
+  require_normalise_kernel("normalise_backward", call.x, call.rows.size());
   const NormaliseTrace t{.x = call.x.contiguous(),
                          .gamma = dense_or_none(call.gamma),
                          .beta = dense_or_none(call.beta),
@@ -460,8 +469,10 @@ NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) 
                          .h = {},
                          .mean = call.mean.contiguous(),
                          .std = call.std.contiguous()};
-  NormaliseOutputs grads{
-      .h = dense_or_none(call.grad_h), .mean = dense_or_none(call.grad_mean), .std = dense_or_none(call.grad_std), .z = {}};
+  NormaliseOutputs grads{.h = dense_or_none(call.grad_h),
+                         .mean = dense_or_none(call.grad_mean),
+                         .std = dense_or_none(call.grad_std),
+                         .z = {}};
   if (const auto grad_z = dense_or_none(call.grad_z); grad_z.defined()) {
     grads.z = z_of_groups(grad_z, forward);
   }

@@ -469,3 +469,42 @@ TEST_CASE("denoise called by name checks its operands", "[ops]") {
   CHECK_THROWS_WITH(denoise_by_name(torch::ones({2, 4}), u, torch::ones({10, 3}), 0),
                     Catch::Contains("denoise: expected z_noisy of u's shape [2, 3]"));
 }
+
+TEST_CASE("denoise_forward and denoise_backward called by name take what their kernels take",
+          "[ops]") {
+  const auto u = torch::randn({2, 3});
+  const auto call = [](const std::string& name, const torch::Tensor& of,
+                       const std::vector<int64_t>& hidden, const c10::IValue& grad_cost) {
+    const auto type = of.scalar_type();
+    const auto weight = torch::ones({parameter_count(MlpFunction{.hidden = hidden}), 3}, type);
+    torch::jit::Stack stack = {of,     of,    weight, 3,  // a perceptron
+                               hidden, false, 0.1,    of, c10::IValue(), c10::IValue()};
+    if (name == "denoise_backward") {
+      const auto column = torch::ones({3}, type);
+      stack.insert(stack.end(), {column, column, of, of, grad_cost});
+    }
+    c10::Dispatcher::singleton()
+        .findSchemaOrThrow(("ladder::" + name).c_str(), "")
+        .callBoxed(stack);
+  };
+  for (const std::string name : {"denoise_forward", "denoise_backward"}) {
+    INFO(name);
+    const auto one = torch::ones({});
+    CHECK_NOTHROW(call(name, u, {4}, one));
+    // More layers, units and parameters of a column than the kernels' memory holds.
+    for (const auto& hidden : {std::vector<int64_t>(9, 1), {100}, {30, 31}}) {
+      CHECK_THROWS_WITH(call(name, u, hidden, one),
+                        Catch::Contains(name + ": expected a call that a kernel takes but got 2 "
+                                               "rows in Float on cpu with hidden layers ["));
+    }
+    CHECK_THROWS_WITH(call(name, u.to(torch::kBFloat16), {4}, torch::ones({}, torch::kBFloat16)),
+                      Catch::Contains("rows in BFloat16 on cpu with hidden layers [4] (call "
+                                      "ladder::denoise, which takes any)."));
+  }
+  CHECK_THROWS_WITH(call("denoise_backward", u, {4}, torch::ones({1})),
+                    Catch::Contains("denoise_backward: expected the gradient of the cost to be a "
+                                    "scalar but got [1]."));
+  CHECK_THROWS_WITH(call("denoise_backward", u, {4}, torch::ones({}, torch::kDouble)),
+                    Catch::Contains("denoise_backward: expected operands of type Float but got "
+                                    "Double."));
+}

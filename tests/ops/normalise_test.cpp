@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/internal/elements.h"
@@ -145,15 +146,15 @@ TEST_CASE("normalise measures many rows far from 0 to the precision of float32",
 }
 
 TEST_CASE("normalise measures columns whose mean has no square in float32", "[ops]") {
-  constexpr float kLarge = 0x1p67F;  // 1.5e20
+  constexpr float kLarge = 0x1p67F;            // 1.5e20
   for (const int64_t rows : {4, 300, 3000}) {  // a chunk, several, parts of rows
     INFO(rows << " rows");
     const auto x = torch::full({rows, 70}, kLarge);
     const NormaliseArguments arguments{.groups = {{.rows = rows}}};
     const auto actual = ladder::ops::normalise(x, arguments);
     const auto expected = ladder::ops::reference::normalise(x, arguments);
-    // Sums of a power of two are exact. Means round when they are divided and merged, and deviations
-    // from them are as large.
+    // Sums of a power of two are exact. Means round when they are divided and merged, and
+    // deviations from them are as large.
     require_close(actual.mean, expected.mean, roundings(8, torch::kFloat, kLarge));
     require_close(actual.std, expected.std, roundings(8, torch::kFloat, kLarge));
     CHECK(torch::isfinite(actual.h).all().item<bool>());
@@ -338,8 +339,7 @@ TEST_CASE("normalise lets a NaN through every activation", "[ops]") {
 TEST_CASE("normalise lets infinite numbers through lines as the composite does", "[ops]") {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const auto x = torch::tensor({kInfinity, -kInfinity}).repeat({2, 19}).t().contiguous();
-  for (const auto activation :
-       {Activation::kIdentity, Activation::kRelu, Activation::kLeakyRelu}) {
+  for (const auto activation : {Activation::kIdentity, Activation::kRelu, Activation::kLeakyRelu}) {
     for (const double slope : {0.1, -0.2}) {
       INFO(to_string(activation) << ", slope " << slope);
       const NormaliseArguments arguments{.groups = {{.rows = 38}},
@@ -535,6 +535,48 @@ TEST_CASE("normalise called by name checks its operands", "[ops]") {
                     Catch::Contains("normalise: expected gamma [3] but got [2]."));
   CHECK_THROWS_WITH(call(torch::ones({4, 3}).requires_grad_(), {4}, {0}, torch::ones({2})),
                     Catch::Contains("normalise: expected gamma [3] but got [2]."));
+}
+
+TEST_CASE("normalise_forward and normalise_backward called by name take what their kernels take",
+          "[ops]") {
+  const auto find = [](const char* name) {
+    return c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
+  };
+  const auto forward = [&](const torch::Tensor& x) {
+    torch::jit::Stack stack = {
+        x,   std::vector<int64_t>{4}, std::vector<double>{0}, c10::IValue(), 0,
+        0,   c10::IValue(),           c10::IValue(),          c10::IValue(), 1,
+        0.1, c10::IValue(),           c10::IValue()};
+    find("ladder::normalise_forward").callBoxed(stack);
+  };
+  const auto backward = [&](const torch::Tensor& x) {
+    const auto statistics = torch::ones({1, 3}, x.scalar_type());
+    torch::jit::Stack stack = {x,
+                               x,
+                               statistics,
+                               statistics,
+                               std::vector<int64_t>{4},
+                               std::vector<double>{0},
+                               c10::IValue(),
+                               c10::IValue(),
+                               1,
+                               0.1,
+                               false,
+                               x,
+                               c10::IValue(),
+                               c10::IValue(),
+                               c10::IValue()};
+    find("ladder::normalise_backward").callBoxed(stack);
+  };
+  const auto x = torch::randn({4, 3});
+  CHECK_NOTHROW(forward(x));
+  CHECK_NOTHROW(backward(x));
+  const auto half = x.to(torch::kBFloat16);
+  const std::string text =
+      ": expected a call that a kernel takes but got 4 rows in 1 group in BFloat16 on cpu (call "
+      "ladder::normalise, which takes any).";
+  CHECK_THROWS_WITH(forward(half), Catch::Contains("normalise_forward" + text));
+  CHECK_THROWS_WITH(backward(half), Catch::Contains("normalise_backward" + text));
 }
 
 TEST_CASE("normalise of no columns is empty", "[ops]") {

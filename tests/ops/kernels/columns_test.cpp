@@ -95,15 +95,15 @@ TEST_CASE("multiply_then multiplies as multiply, and tells of each column once",
 TEST_CASE("multiply gives few rows to one task for each column", "[ops]") {
   static std::mutex guard;
   static std::vector<cpu::ProductBlock> blocks;
-  const cpu::ProductKernel recording{.multiply =
-                                         [](const cpu::Product&, const cpu::ProductBlock& block,
-                                            const cpu::ProductScratch&) {
-                                           const std::lock_guard lock(guard);
-                                           blocks.push_back(block);
-                                         },
-                                     .pack = nullptr,
-                                     .rows = 3,  // as the baseline kernel
-                                     .columns = 8};
+  const cpu::ProductKernel recording{
+      .multiply =
+          [](const cpu::Product&, const cpu::ProductBlock& block, const cpu::ProductScratch&) {
+            const std::lock_guard lock(guard);
+            blocks.push_back(block);
+          },
+      .pack = nullptr,
+      .rows = 3,  // as the baseline kernel
+      .columns = 8};
   for (const int count : {1, 2, 3, 4}) {
     const ThreadsOfTest threads(count);
     for (int64_t rows = 1; rows <= cpu::kFewRows; ++rows) {
