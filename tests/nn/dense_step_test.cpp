@@ -2,7 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <limits>
 #include <map>
+#include <string>
 
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"
@@ -297,6 +299,35 @@ TEST_CASE("DenseStep refuses the options that Ladder::loss refuses", "[nn]") {
     CHECK(refused != "(no error)");
     CHECK(error_text([&] { objective->direct_step(dense_batch(), noise); }) == refused);
     CHECK(noise.offset() == 0);
+  }
+}
+
+TEST_CASE("DenseStep refuses the rows that Ladder::loss refuses, and writes no gradient", "[nn]") {
+  const ops::ProductScope products(kLadderPlan);
+  for (const auto& lambda : {std::vector<double>{3, 2, 1, 0.5}, {1, 0, 0, 0}, {0, 0, 0, 1}, {}}) {
+    for (const float value : {std::numeric_limits<float>::quiet_NaN(),
+                              -std::numeric_limits<float>::infinity()}) {
+      for (const bool labeled : {true, false}) {
+        if (!labeled && lambda.empty()) continue;  // unlabeled rows are not read
+        INFO(lambda.size() << " values of lambda, " << value << ", labeled " << labeled);
+        auto net = dense_ladder({.lambda = lambda});
+        const auto objective = train::objective(net);
+        const auto batch = dense_batch();
+        (labeled ? batch.x_labeled : batch.x_unlabeled)[7][2] = value;
+        std::vector<torch::Tensor> before;
+        for (const auto& parameter : net->parameters()) before.push_back(parameter.clone());
+        NoiseSource noise(7), again(7);
+        const auto refused = error_text([&] { net->loss(batch, noise); });
+        CHECK(refused.find("to hold finite numbers but got") != std::string::npos);
+        CHECK(error_text([&] { objective->direct_step(batch, again); }) == refused);
+        for (size_t i = 0; i < before.size(); ++i) {
+          CHECK(torch::equal(net->parameters()[i], before[i]));
+          CHECK_FALSE(net->parameters()[i].grad().defined());
+        }
+        // The next step is as ever.
+        require_same_step(*objective, *objective, dense_batch());
+      }
+    }
   }
 }
 

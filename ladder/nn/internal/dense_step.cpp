@@ -12,6 +12,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include "ladder/core/finite.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/internal/costed_levels.h"
@@ -122,6 +123,7 @@ class DenseStep::Impl {
     for (size_t l = 1; l <= encoder_.size(); ++l) encode(l, noise);
     supervise();
     decode();
+    check_rows();
     return true;
   }
 
@@ -281,6 +283,16 @@ class DenseStep::Impl {
         visit(level.vertical);
       }
     }
+  }
+
+  // Refuse rows as Ladder::loss does before its step. A number that is not finite reaches a cost,
+  // so rows are read only where a cost is not finite.
+  void check_rows() const {
+    const auto* const first = costs_.const_data_ptr<float>();
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    if (is_finite(supervised_) && std::all_of(first, first + costs_.size(0), is_finite)) return;
+    check_finite("Ladder", "x_labeled", batch_.x_labeled);
+    if (denoises_) check_finite("Ladder", "x_unlabeled", batch_.x_unlabeled);
   }
 
   // ---- memory

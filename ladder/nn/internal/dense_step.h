@@ -47,7 +47,7 @@ class DenseStep {
   /// gradients, with gradients already or with hooks; stages whose options were changed; rows of
   /// another type than float32, or shared with other ranks (SemiBatch::ranks); detached targets of
   /// fewer than 5 rows, or in a step of more than 2,048 rows. Errors: those of
-  /// Ladder::check_options.
+  /// Ladder::check_options; rows with a NaN or an infinite number, before any gradient is written.
   bool forward(const SemiBatch& batch, NoiseSource& noise,
                const std::optional<at::Tensor>& class_weights = std::nullopt);
 
