@@ -51,8 +51,9 @@ struct LadderLoss {
 /// `options.lambda`, `options.input_noise` and `options.detach_targets` may change between steps;
 /// `loss` checks them each time. The other options are fixed at construction.
 ///
-/// Errors at construction: a stage that cannot take the rows before it (named by its place); a top
-/// that does not give [classes]; a number of lambdas other than levels; negative or infinite ones.
+/// Errors at construction: a stage that cannot take the rows before it (named by its place); one
+/// module as two stages; a top that does not give [classes]; a number of lambdas other than levels;
+/// negative or infinite ones.
 ///
 ///     Ladder net(LadderOptions{.input_shape = {784}, .lambda = {1000, 10, 0.1}},
 ///                Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{

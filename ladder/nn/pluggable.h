@@ -16,14 +16,17 @@ namespace ladder {
 /// A module that implements `Interface`, held both as a Module and as an Interface. An interface is
 /// not itself a Module, so that implementations can be ordinary torch::nn::Cloneable modules.
 /// Module holders and shared pointers convert to a Pluggable: modules of different types stand in
-/// one list.
+/// one list. Error: a null pointer.
 template <class Interface>
 class Pluggable {
  public:
   template <class Impl, class = std::enable_if_t<std::is_base_of_v<Interface, Impl> &&
                                                  std::is_base_of_v<torch::nn::Module, Impl>>>
   Pluggable(std::shared_ptr<Impl> impl)  // NOLINT: converts
-      : module_(impl), interface_(std::move(impl)) {}
+      : module_(impl), interface_(std::move(impl)) {
+    TORCH_CHECK(module_ != nullptr,
+                "Ladder: expected a stage or a combinator but got a null pointer.");
+  }
 
   template <class Holder, class Impl = typename Holder::ContainedType,
             class = std::enable_if_t<std::is_base_of_v<torch::nn::ModuleHolder<Impl>, Holder>>>

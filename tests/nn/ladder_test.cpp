@@ -748,6 +748,25 @@ TEST_CASE("Ladder names what does not fit", "[nn]") {
                     Catch::Contains("expected x to hold rows of shape [6] but got [2, 7]"));
 }
 
+TEST_CASE("Ladder refuses one module as two stages, and null pointers", "[nn]") {
+  const NoisyBatchNormLinear one(NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 6});
+  const NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+  CHECK(error_text([&] {
+          Ladder(LadderOptions{.input_shape = {6}}, Stages{one, top, one});
+        }) == "Ladder: expected a module of its own for each stage but got one module as stages 1 "
+              "and 3 (it would store the statistics of both: make another one, or clone() it).");
+  const AnyStage copy = AnyStage(one).clone();
+  CHECK(error_text([&] {
+          Ladder(LadderOptions{.input_shape = {6}}, Stages{one, copy, top});
+        }) == "(no error)");
+  const std::string null = "Ladder: expected a stage or a combinator but got a null pointer.";
+  CHECK(error_text([] { Stages{std::shared_ptr<NoisyBatchNormLinearImpl>()}; }) == null);
+  CHECK(error_text([&] {
+          small({1, 1, 1, 1}, [](int64_t) { return std::shared_ptr<VanillaCombinatorImpl>(); });
+        }) == null);
+}
+
 TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {
   if (!torch::cuda::is_available()) {
     LADDER_SKIP("no CUDA device");

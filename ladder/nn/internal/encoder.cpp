@@ -23,6 +23,14 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
   TORCH_CHECK(!stages.empty(), owner, ": expected at least one stage but got none.");
   TORCH_CHECK(!input_shape.empty(), owner,
               ": expected the shape of one input row but got an empty input_shape.");
+  for (size_t l = 0; l < stages.size(); ++l) {
+    for (size_t below = 0; below < l; ++below) {
+      TORCH_CHECK(stages[l].module() != stages[below].module(), owner,
+                  ": expected a module of its own for each stage but got one module as stages ",
+                  below + 1, " and ", l + 1,
+                  " (it would store the statistics of both: make another one, or clone() it).");
+    }
+  }
   const torch::NoGradGuard no_grad;
   std::vector<std::vector<int64_t>> shapes = {input_shape};
   auto sizes = input_shape;

@@ -17,7 +17,7 @@ namespace ladder {
 void register_stages(torch::nn::Module& owner, const Stages& stages);
 
 /// Shape of one row at levels 0..L, found by running two rows of zeros. Errors name the network
-/// `owner` and end with the place of the stage that cannot take its input.
+/// `owner` and the place of a stage: one that cannot take its input, or one that is there twice.
 std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                                                const std::vector<int64_t>& input_shape,
                                                const Stages& stages);
