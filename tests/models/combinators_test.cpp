@@ -4,8 +4,10 @@
 #include <ladder/nn/combinators/vanilla_combinator.h>
 #include <torch/torch.h>
 
+#include <atomic>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -50,6 +52,23 @@ TEST_CASE("Combinators: each is what its name says", "[models]") {
   CHECK(text("amlp-4") == "ladder::MlpCombinator(5, [4], augmented)");
   CHECK(text("amlp-2-2") == "ladder::MlpCombinator(5, [2, 2], augmented)");
   CHECK(text("amlp-2-2-2") == "ladder::MlpCombinator(5, [2, 2, 2], augmented)");
+}
+
+TEST_CASE("Combinators: two threads make one of each size at once", "[models][threads]") {
+  constexpr int kTimes = 2000;
+  const auto& make = find_combinator("gaussian").make;
+  std::atomic<int> ready = 0, wrong = 0;
+  const auto work = [&](int64_t channels) {
+    ++ready;
+    while (ready < 2) std::this_thread::yield();
+    for (int i = 0; i < kTimes; ++i) {
+      wrong += make(channels).module()->parameters()[0].size(1) == channels ? 0 : 1;
+    }
+  };
+  std::thread other([&] { work(3); });
+  work(5);
+  other.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("Combinators: an option of a network, as a factory or by name", "[models]") {

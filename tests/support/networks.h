@@ -8,9 +8,10 @@ namespace ladder::testing {
 
 /// Vanilla combinators for any number of channels.
 inline CombinatorFactory vanilla(VanillaCombinatorOptions options = {}) {
-  return [options](int64_t channels) mutable {
-    options.channels = channels;
-    return VanillaCombinator(options);
+  return [options](int64_t channels) {
+    auto of_level = options;
+    of_level.channels = channels;
+    return VanillaCombinator(of_level);
   };
 }
 

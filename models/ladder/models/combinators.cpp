@@ -13,16 +13,18 @@ namespace ladder::models {
 namespace {
 
 CombinatorFactory gaussian(GaussianCombinatorOptions options) {
-  return [options](int64_t channels) mutable {
-    options.channels = channels;
-    return GaussianCombinator(options);
+  return [options](int64_t channels) {
+    auto of_level = options;
+    of_level.channels = channels;
+    return GaussianCombinator(of_level);
   };
 }
 
 CombinatorFactory vanilla(VanillaCombinatorOptions options) {
-  return [options](int64_t channels) mutable {
-    options.channels = channels;
-    return VanillaCombinator(options);
+  return [options](int64_t channels) {
+    auto of_level = options;
+    of_level.channels = channels;
+    return VanillaCombinator(of_level);
   };
 }
 
