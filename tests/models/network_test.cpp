@@ -185,6 +185,14 @@ TEST_CASE("network: names what does not fit", "[models]") {
         "network: expected windows of at least 1 for max pool 0 (layer 1).");
   CHECK(refused({1, 4, 6}, {Conv{0, 3}, GlobalMeanPool{}}) ==
         "network: expected sizes of at least 1 but got [0, 2, 4] from conv valid 0@3x3 (layer 1).");
+  CHECK(
+      refused({1, 4, 6}, {Conv{2, 3}, Conv{3, 0}, GlobalMeanPool{}}) ==
+      "network: expected a kernel and a stride of at least 1 but got conv valid 3@0x0 (layer 2).");
+  CHECK(refused({1, 4, 6}, {Conv{3, 3, Border::kValid, 0}, GlobalMeanPool{}}) ==
+        "network: expected a kernel and a stride of at least 1 but got conv valid 3@3x3 / 0 (layer "
+        "1).");
+  CHECK(refused({1, 4, 6}, {MaxPool{}, Conv{3, 2, Border::kSame}, GlobalMeanPool{}}) ==
+        "network: expected an odd kernel with a same border but got conv same 3@2x2 (layer 2).");
   CHECK(refused({3, 4, 6}, {Dense{1}}) ==
         "network: expected at least 2 classes but got 1 (from the last layer, dense 1).");
   CHECK(refused({}, {Dense{2}}) ==
@@ -202,6 +210,16 @@ TEST_CASE("network: names what does not fit", "[models]") {
   CHECK(refused({kHuge, kHuge}, {Dense{2}})
             .starts_with("network: expected at most 1e+15 numbers in a row but got sizes "
                          "[9223372036854775807, 9223372036854775807]"));
+}
+
+TEST_CASE("layer_shapes refuses the layers that network refuses", "[models]") {
+  for (const auto& conv : {Conv{3, 0}, {3, -1}, {3, 3, Border::kValid, 0}, {3, 2, Border::kSame}}) {
+    const NetworkOptions options{.input_shape = {1, 4, 6}, .layers = {conv, GlobalMeanPool{}}};
+    const auto refused = error_text([&] { network(options); });
+    INFO(refused);
+    CHECK(refused.ends_with("(layer 1)."));
+    CHECK(error_text([&] { layer_shapes(options); }) == refused);
+  }
 }
 
 TEST_CASE("layer_from_string reads what to_string writes", "[models]") {

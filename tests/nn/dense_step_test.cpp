@@ -305,8 +305,8 @@ TEST_CASE("DenseStep refuses the options that Ladder::loss refuses", "[nn]") {
 TEST_CASE("DenseStep refuses the rows that Ladder::loss refuses, and writes no gradient", "[nn]") {
   const ops::ProductScope products(kLadderPlan);
   for (const auto& lambda : {std::vector<double>{3, 2, 1, 0.5}, {1, 0, 0, 0}, {0, 0, 0, 1}, {}}) {
-    for (const float value : {std::numeric_limits<float>::quiet_NaN(),
-                              -std::numeric_limits<float>::infinity()}) {
+    for (const float value :
+         {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
       for (const bool labeled : {true, false}) {
         if (!labeled && lambda.empty()) continue;  // unlabeled rows are not read
         INFO(lambda.size() << " values of lambda, " << value << ", labeled " << labeled);

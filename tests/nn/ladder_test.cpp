@@ -754,8 +754,9 @@ TEST_CASE("Ladder refuses one module as two stages, and null pointers", "[nn]") 
       NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
   CHECK(error_text([&] {
           Ladder(LadderOptions{.input_shape = {6}}, Stages{one, top, one});
-        }) == "Ladder: expected a module of its own for each stage but got one module as stages 1 "
-              "and 3 (it would store the statistics of both: make another one, or clone() it).");
+        }) ==
+        "Ladder: expected a module of its own for each stage but got one module as stages 1 "
+        "and 3 (it would store the statistics of both: make another one, or clone() it).");
   const AnyStage copy = AnyStage(one).clone();
   CHECK(error_text([&] {
           Ladder(LadderOptions{.input_shape = {6}}, Stages{one, copy, top});

@@ -112,6 +112,12 @@ Shape shape_after(const Layer& layer, const Shape& below, size_t place) {
     return {below[0]};
   }
   if (const auto* conv = std::get_if<Conv>(&layer)) {
+    TORCH_CHECK(conv->kernel > 0 && conv->stride > 0,
+                "network: expected a kernel and a stride of at least 1 but got ", to_string(layer),
+                " (layer ", place, ").");
+    TORCH_CHECK(conv->border != Border::kSame || conv->kernel % 2 == 1,
+                "network: expected an odd kernel with a same border but got ", to_string(layer),
+                " (layer ", place, ").");
     const auto geometry = convolution_geometry({conv->kernel, conv->kernel}, conv->border,
                                                {conv->stride, conv->stride});
     TORCH_CHECK(conv->kernel <= std::min(below[1], below[2]) + 2 * geometry.padding[0],

@@ -70,8 +70,9 @@ struct NetworkOptions {
 /// Make the ladder of these layers [Rasmus2015, section 4].
 ///
 /// Errors, with the place of the layer: no layers; a convolution or pooling of rows that are not
-/// feature maps; a kernel larger than its feature map; a top that gives feature maps or fewer than
-/// 2 classes; sizes below 1; a number of lambdas other than levels.
+/// feature maps; a kernel larger than its feature map, or an even one with a same border; a top
+/// that gives feature maps or fewer than 2 classes; sizes, kernels and strides below 1; a number of
+/// lambdas other than levels.
 ///
 ///     auto options = models::conv_small();
 ///     options.lambda = models::full_lambda(options.layers.size(), 1000, 10, 0.1);
