@@ -340,6 +340,47 @@ TEST_CASE("Ladder state survives clone, dtype and save", "[nn]") {
   require_rounded({total}, [&] { return std::vector{loss_of(net, wide).total}; });
 }
 
+TEST_CASE("Ladder clones what a user registered in it", "[nn]") {
+  torch::manual_seed(15);
+  NoisyStage map(torch::nn::AnyModule(torch::nn::Linear(6, 5)),
+                 NoisyStageOptions{.normalization = {.channels = 5}});
+  const NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 5, .out_features = 3, .softmax_top = true});
+  Ladder net(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}}, Stages{map, top});
+  net->register_buffer("seen", torch::tensor({1, 2}));
+  net->register_parameter("scale", torch::rand({3}));
+  net->decoder->register_parameter("fixed", torch::rand({3}), /*requires_grad=*/false);
+  map->register_buffer("steps", torch::ones({}));
+  net->register_module("head", torch::nn::Linear(3, 2))->eval();
+
+  const auto clone = std::dynamic_pointer_cast<LadderImpl>(net->clone());
+  REQUIRE(clone);
+  const auto same = [](const auto& ours, const auto& theirs) {
+    auto names = ours.keys();
+    auto others = theirs.keys();
+    std::sort(names.begin(), names.end());
+    std::sort(others.begin(), others.end());
+    REQUIRE(names == others);
+    for (const auto& name : names) {
+      INFO(name);
+      CHECK(torch::equal(ours[name], theirs[name]));
+      CHECK(ours[name].requires_grad() == theirs[name].requires_grad());
+      CHECK_FALSE(ours[name].is_alias_of(theirs[name]));
+    }
+  };
+  same(clone->named_parameters(), net->named_parameters());
+  same(clone->named_buffers(), net->named_buffers());
+  CHECK(clone->named_buffers().contains("stages.0.steps"));
+  CHECK(clone->is_training());
+  CHECK_FALSE(clone->named_children()["head"]->is_training());
+
+  net->unregister_module("head");
+  CHECK_NOTHROW(net->clone());
+  net->decoder->unregister_module("verticals");
+  CHECK_THROWS_WITH(net->clone(), Catch::Contains("clone: expected verticals.0.weight in ") &&
+                                      Catch::Contains("which was built with it, but it is gone."));
+}
+
 TEST_CASE("Ladder trains over stages of other kinds", "[nn]") {
   torch::manual_seed(5);
   NoisyStage conv(
