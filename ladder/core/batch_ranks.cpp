@@ -26,7 +26,8 @@ class MeanOverRanks : public torch::autograd::Function<MeanOverRanks> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    return {mean_of(*kept<std::shared_ptr<BatchRanks>>(ctx), grads[0]), at::Tensor()};
+    // By the function itself: a gradient of this gradient needs it.
+    return {mean_over(kept<std::shared_ptr<BatchRanks>>(ctx), grads[0]), at::Tensor()};
   }
 };
 

@@ -28,8 +28,8 @@ class BatchRanks {
 /// Return `ranks` where there are several, else none: one rank computes as a process alone.
 std::shared_ptr<BatchRanks> several(const std::shared_ptr<BatchRanks>& ranks);
 
-/// Return the mean of `tensor` over the ranks, differentiable in it: the gradient of a rank is the
-/// mean of the gradients of all. `tensor` itself without ranks.
+/// Return the mean of `tensor` over the ranks, differentiable in it any number of times: the
+/// gradient of a rank is the mean of the gradients of all. `tensor` itself without ranks.
 torch::Tensor mean_over(const std::shared_ptr<BatchRanks>& ranks, const torch::Tensor& tensor);
 
 }  // namespace ladder

@@ -80,7 +80,7 @@ struct Standardised {
 /// ranks, in double [Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983].
 /// With n rows on all ranks and unit roundoff u the relative error of a variance is at most
 /// n u + (n u mean / std)^2 to first order. Backward, the gradients of mean and std are summed over
-/// the ranks.
+/// the ranks. Error: the gradient of a gradient.
 Standardised standardise_over(const std::shared_ptr<BatchRanks>& ranks, const at::Tensor& x,
                               const std::vector<int64_t>& rows);
 

@@ -101,6 +101,9 @@ class StandardiseFunction : public torch::autograd::Function<StandardiseFunction
 
   // x' = (x - mean) / std; d mean / d x_i = 1 / n, d std / d x_i = x'_i / n.
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "standardise_over: the gradient of a gradient is not supported over several ranks "
+                "(ops::reference::normalise has it, in one process).");
     const auto saved = ctx->get_saved_variables();
     const auto& x = saved[0];
     const auto& std = saved[1];

@@ -10,6 +10,7 @@
 #include "ladder/ops/internal/elements.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
+#include "tests/support/equal_ranks.h"
 #include "tests/support/require_close.h"
 #include "tests/support/threads.h"
 
@@ -428,6 +429,16 @@ TEST_CASE("normalise refuses a gradient of a gradient", "[ops]") {
   const auto y = ladder::ops::normalise(x, {.groups = {{.rows = 4}}}).h.square().sum();
   CHECK_THROWS_WITH(torch::autograd::grad({y}, {x}, {}, true, true),
                     Catch::Contains("gradient of a gradient is not supported"));
+}
+
+TEST_CASE("standardise_over refuses a gradient of a gradient", "[ops]") {
+  const auto ranks = ladder::testing::equal_ranks();
+  const auto x = torch::randn({4, 3}, torch::kDouble).requires_grad_();
+  const auto y = ladder::ops::standardise_over(ranks, x, {4}).x.pow(3).sum();
+  CHECK_THROWS_WITH(torch::autograd::grad({y}, {x}, {}, true, true),
+                    Catch::Contains("standardise_over: the gradient of a gradient is not supported "
+                                    "over several ranks"));
+  CHECK(torch::autograd::grad({y}, {x})[0].isfinite().all().item<bool>());
 }
 
 TEST_CASE("normalise refuses a group of one row without stored statistics", "[ops]") {
