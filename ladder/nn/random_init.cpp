@@ -19,6 +19,14 @@ void reset_parameters(torch::nn::Module& module, uint64_t seed) {
   });
 }
 
+void init_normal(const torch::Tensor& weight, double std, NoiseSource& init) {
+  const torch::NoGradGuard no_grad;
+  const auto rows = weight.size(0);
+  const auto columns = weight.size(1);
+  const auto draw = init.draw(rows, columns);
+  weight.copy_(ops::standard_normal(draw, rows, columns, torch::kFloat) * std);
+}
+
 void init_dense_weight(const torch::Tensor& weight, NoiseSource& init) {
   const torch::NoGradGuard no_grad;
   const auto out = weight.size(0);

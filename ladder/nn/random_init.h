@@ -27,6 +27,9 @@ class RandomInit {
 /// the order of `modules()`, from the stream `seed`.
 void reset_parameters(torch::nn::Module& module, uint64_t seed);
 
+/// Set weight [rows, columns] ~ N(0, std^2).
+void init_normal(const torch::Tensor& weight, double std, NoiseSource& init);
+
 /// Set weight [out, in] ~ N(0, 1 / in).
 void init_dense_weight(const torch::Tensor& weight, NoiseSource& init);
 

@@ -30,11 +30,7 @@ void MlpCombinatorImpl::reset() {
 }
 
 void MlpCombinatorImpl::reset_parameters(NoiseSource& init) {
-  const torch::NoGradGuard no_grad;
-  const auto rows = weight.size(0);
-  const auto draw = init.draw(rows, options.channels);
-  weight.copy_(ops::standard_normal(draw, rows, options.channels, torch::kFloat) *
-               options.init_std);
+  init_normal(weight, options.init_std, init);
 }
 
 void MlpCombinatorImpl::check(const torch::Tensor& z_noisy, const torch::Tensor& u) const {

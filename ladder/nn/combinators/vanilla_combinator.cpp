@@ -69,14 +69,8 @@ void VanillaCombinatorImpl::reset() {
 }
 
 void VanillaCombinatorImpl::reset_parameters(NoiseSource& init) {
+  if (options.init == VanillaInit::kRandom) return init_normal(weight, options.init_std, init);
   const torch::NoGradGuard no_grad;
-  const auto rows = weight.size(0);
-  if (options.init == VanillaInit::kRandom) {
-    const auto draw = init.draw(rows, options.channels);
-    weight.copy_(ops::standard_normal(draw, rows, options.channels, torch::kFloat) *
-                 options.init_std);
-    return;
-  }
   int64_t row = 0;
   for (size_t t = 0; t < kTerms.size(); ++t) {
     if (has(t)) {

@@ -322,16 +322,6 @@ void with_function(CombinatorFunction function, const F& f) {
   }
 }
 
-constexpr unsigned kMergeThreads = 128;
-
-unsigned merge_blocks(int64_t cols) {
-  return static_cast<unsigned>((cols + kMergeThreads - 1) / kMergeThreads);
-}
-
-dim3 chunk_grid(int64_t rows, int64_t cols) {
-  return {strips(cols), static_cast<unsigned>(chunks(rows)), 1};
-}
-
 }  // namespace
 
 int64_t denoise_workspace(int64_t rows, int64_t cols) {
@@ -355,10 +345,10 @@ void denoise_forward(const DenoiseForward<T>& a, T* total, double* partial, floa
       launch(forward_fused<Function, T>, strips(a.cols), kThreads, stream, a, eps, partial);
       return;
     }
-    const auto grid = chunk_grid(a.rows, a.cols);
+    const auto grid = chunk_grid(a.cols, chunks(a.rows), /*groups=*/1);
     launch(forward_measure<T>, grid, kThreads, stream, a.u, a.rows, a.cols, workspace);
-    launch(forward_merge<T>, merge_blocks(a.cols), kMergeThreads, stream, a, eps, workspace,
-           chunks(a.rows));
+    launch(forward_merge<T>, merge_grid(a.cols, /*groups=*/1), kMergeThreads, stream, a, eps,
+           workspace, chunks(a.rows));
     launch(forward_apply<Function, T>, grid, kThreads, stream, a, partial);
   });
   launch(total_of<T>, 1, kTotalThreads, stream, partial, denoise_blocks(a.rows, a.cols),
@@ -375,11 +365,11 @@ void denoise_backward(const DenoiseBackward<T>& a, const T* grad_total, float* w
       return;
     }
     const auto count = chunks(a.rows);
-    const auto grid = chunk_grid(a.rows, a.cols);
+    const auto grid = chunk_grid(a.cols, count, /*groups=*/1);
     float* const through = workspace + Sums<Function>::kCount * count * a.cols;
     launch(backward_measure<Function, T>, grid, kThreads, stream, a, grad_total, workspace);
-    launch(backward_merge<Function, T>, merge_blocks(a.cols), kMergeThreads, stream, a, workspace,
-           count, through);
+    launch(backward_merge<Function, T>, merge_grid(a.cols, /*groups=*/1), kMergeThreads, stream, a,
+           workspace, count, through);
     launch(backward_apply<T>, grid, kThreads, stream, a, through);
   });
 }

@@ -183,4 +183,14 @@ __device__ inline void noise_of_quad(const Noise<T>& noise, int64_t quad, int64_
 inline unsigned strips(int64_t cols) { return static_cast<unsigned>((cols + kStrip - 1) / kStrip); }
 inline int64_t chunks(int64_t rows) { return (rows + kChunkRows - 1) / kChunkRows; }
 
+// Blocks that go over chunks of rows, and those that merge the chunks of a column in each thread.
+constexpr unsigned kMergeThreads = 128;
+inline dim3 chunk_grid(int64_t cols, int64_t most_chunks, int groups) {
+  return {strips(cols), static_cast<unsigned>(most_chunks), static_cast<unsigned>(groups)};
+}
+inline dim3 merge_grid(int64_t cols, int groups) {
+  return {static_cast<unsigned>((cols + kMergeThreads - 1) / kMergeThreads),
+          static_cast<unsigned>(groups), 1};
+}
+
 }  // namespace ladder::ops::LADDER_CUDA_NAMESPACE

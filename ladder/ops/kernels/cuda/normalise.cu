@@ -370,18 +370,6 @@ __global__ void add_noise_kernel(const AddNoise<T> a, float noise_std) {
   }
 }
 
-constexpr unsigned kMergeThreads = 128;
-
-dim3 merge_grid(int64_t cols, int groups) {
-  return {static_cast<unsigned>((cols + kMergeThreads - 1) / kMergeThreads),
-          static_cast<unsigned>(groups), 1};
-}
-
-dim3 chunk_grid(int64_t cols, const Groups& groups) {
-  return {strips(cols), static_cast<unsigned>(groups.most_chunks),
-          static_cast<unsigned>(groups.count)};
-}
-
 }  // namespace
 
 int64_t normalise_workspace(const GroupSpan* spans, int64_t count, int64_t cols) {
@@ -411,7 +399,7 @@ void normalise_forward(const NormaliseForward<T>& a, float* workspace, Stream st
            stream, f, groups);
     return;
   }
-  const auto grid = chunk_grid(a.cols, groups);
+  const auto grid = chunk_grid(a.cols, groups.most_chunks, groups.count);
   if (!a.stored) {
     launch(forward_measure<T>, grid, kThreads, stream, a.x, a.cols, groups, workspace);
     launch(forward_merge<T>, merge_grid(a.cols, groups.count), kMergeThreads, stream, f, groups,
@@ -435,7 +423,7 @@ void normalise_backward(const NormaliseBackward<T>& a, float* workspace, Stream 
     return;
   }
   float* const through = workspace + 4 * groups.count * groups.most_chunks * a.cols;
-  const auto grid = chunk_grid(a.cols, groups);
+  const auto grid = chunk_grid(a.cols, groups.most_chunks, groups.count);
   launch(backward_measure<T>, grid, kThreads, stream, b, groups, workspace);
   launch(backward_merge<T>, merge_grid(a.cols, 1), kMergeThreads, stream, b, groups, workspace,
          through);
