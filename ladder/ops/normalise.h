@@ -56,7 +56,8 @@ struct NormaliseResult {
 ///
 /// On the CPU (float32, float64) and on CUDA (float32, bfloat16; up to 8 groups) one kernel
 /// computes the forward pass and one the backward pass; on CUDA three for more than 2,048 rows.
-/// Other devices and dtypes run `reference::normalise`.
+/// Other devices and dtypes run `reference::normalise`. In bfloat16 rows are normalised by the
+/// statistics that are returned, which are rounded.
 ///
 /// With several ranks the statistics of a group are those of its rows on all ranks, and gradients
 /// flow through them from rank to rank: one exchange in the forward pass and one in the backward

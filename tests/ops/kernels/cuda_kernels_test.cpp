@@ -238,6 +238,81 @@ TEST_CASE("The CUDA kernels measure columns whose mean has no square in float32"
   }
 }
 
+namespace {
+
+cuda::BFloat16* bits_of(const torch::Tensor& t) {
+  return static_cast<cuda::BFloat16*>(t.data_ptr());
+}
+
+// (x - mean) / std as the kernels compute and store it.
+torch::Tensor standardised_by(const torch::Tensor& x, const torch::Tensor& mean,
+                              const torch::Tensor& std) {
+  const auto wide = [](const torch::Tensor& t) { return t.to(torch::kFloat); };
+  return ((wide(x) - wide(mean)) * (1 / wide(std))).to(torch::kBFloat16);
+}
+
+}  // namespace
+
+// Their backward pass reads the stored statistics. A mean of 20 is rounded by up to 1/16.
+TEST_CASE("The CUDA kernels normalise bfloat16 by the statistics that they store", "[ops]") {
+  torch::manual_seed(4);
+  constexpr int64_t kCols = 9;
+  for (const int64_t rows : {50, 2500}) {  // one launch, and chunks of rows
+    INFO(rows << " rows");
+    const auto zeros = [](at::IntArrayRef sizes) { return torch::zeros(sizes, torch::kBFloat16); };
+    const auto x = (torch::randn({rows, kCols}) + 20).to(torch::kBFloat16);
+    const auto mean = zeros({1, kCols}), std = zeros({1, kCols});
+    const auto z = zeros({rows, kCols}), h = zeros({rows, kCols});
+    const auto groups = spans({{rows, 0}});
+    auto workspace =
+        torch::zeros({std::max<int64_t>(1, cuda::normalise_workspace(groups.data(), 1, kCols))});
+    cuda::normalise_forward<cuda::BFloat16>({.x = bits_of(x),
+                                             .cols = kCols,
+                                             .groups = groups.data(),
+                                             .group_count = 1,
+                                             .noise = {},
+                                             .gamma = nullptr,
+                                             .beta = nullptr,
+                                             .activation = Activation::kIdentity,
+                                             .slope = 0,
+                                             .eps = ladder::kVarianceEpsilon,
+                                             .stored = false,
+                                             .mean = bits_of(mean),
+                                             .std = bits_of(std),
+                                             .z = bits_of(z),
+                                             .h = bits_of(h)},
+                                            workspace.data_ptr<float>(), nullptr);
+    const auto expected = standardised_by(x, mean, std);
+    require_equal(z, expected);
+    require_equal(h, expected);
+
+    auto weight = zeros({9, kCols});
+    weight[2].fill_(1);  // z_hat is the normalised u
+    const auto u_mean = zeros({kCols}), u_std = zeros({kCols});
+    const auto z_hat = zeros({rows, kCols}), cost = zeros({});
+    const auto partial = torch::zeros({cuda::denoise_blocks(rows, kCols)}, torch::kDouble);
+    workspace = torch::zeros({std::max<int64_t>(1, cuda::denoise_workspace(rows, kCols))});
+    cuda::denoise_forward<cuda::BFloat16>({.z_noisy = bits_of(h),
+                                           .u = bits_of(x),
+                                           .rows = rows,
+                                           .cols = kCols,
+                                           .function = CombinatorFunction::kVanilla,
+                                           .mlp = {},
+                                           .weight = bits_of(weight),
+                                           .eps = ladder::kVarianceEpsilon,
+                                           .target = nullptr,
+                                           .target_mean = nullptr,
+                                           .target_std = nullptr,
+                                           .u_mean = bits_of(u_mean),
+                                           .u_std = bits_of(u_std),
+                                           .z_hat = bits_of(z_hat),
+                                           .cost = nullptr},
+                                          bits_of(cost), partial.data_ptr<double>(),
+                                          workspace.data_ptr<float>(), nullptr);
+    require_equal(z_hat, standardised_by(x, u_mean, u_std));
+  }
+}
+
 TEST_CASE("The CUDA kernels of denoise agree with the CPU's operator", "[ops][grad]") {
   torch::manual_seed(2);
   for (const auto function : {CombinatorFunction::kGaussian, CombinatorFunction::kVanilla,

@@ -54,7 +54,8 @@ __global__ void __launch_bounds__(kThreads)
   const Place at = place(a.cols);
   float mean, squares;
   measure(a.u, a.cols, 0, a.rows, at, &mean, &squares);
-  const float std = sqrtf(squares / static_cast<float>(a.rows) + eps);
+  mean = as_stored<T>(mean);
+  const float std = as_stored<T>(sqrtf(squares / static_cast<float>(a.rows) + eps));
   if (at.inside && at.line == 0) {
     store(a.u_mean + at.column, mean);
     store(a.u_std + at.column, std);

@@ -52,6 +52,14 @@ __device__ inline void store(float* p, float v) { *p = v; }
 __device__ inline void store(BFloat16* p, float v) {
   p->bits = __bfloat16_as_ushort(__float2bfloat16_rn(v));
 }
+// What a T keeps of v. The backward pass reads the statistics that the forward pass stored, so both
+// compute with these.
+template <class T>
+__device__ inline float as_stored(float v) {
+  T stored;
+  store(&stored, v);
+  return load(&stored);
+}
 template <class T>
 __device__ inline float load_or(const T* p, int64_t i, float otherwise) {
   return p != nullptr ? load(p + i) : otherwise;

@@ -91,7 +91,8 @@ __global__ void __launch_bounds__(kThreads)
   } else {
     float squares;
     measure(a.x, a.cols, group.begin, group.end, at, &mean, &squares);
-    std = sqrtf(squares / static_cast<float>(group.end - group.begin) + f.eps);
+    mean = as_stored<T>(mean);
+    std = as_stored<T>(sqrtf(squares / static_cast<float>(group.end - group.begin) + f.eps));
     if (at.inside && at.line == 0) {
       store(a.mean + statistic, mean);
       store(a.std + statistic, std);
