@@ -28,6 +28,7 @@ class BorderRepair : public HeldClasses {
                     labels.size(0) == this->inputs().size(0),
                 "border_repair: expected int64 labels [", this->inputs().size(0), "] but got ",
                 type_and_shape_text(labels), ".");
+    check_enough_rows("border_repair", rows(), near_->options().k);
     labels_ = labels.index_select(0, rows().to(labels.device()));
   }
 
@@ -38,6 +39,10 @@ class BorderRepair : public HeldClasses {
     settings["neighbours"] = std::to_string(near_->options().k);
     settings["pairs"] = std::to_string(options_.borders.pairs);
     settings["times"] = number_text(options_.borders.times);
+    if (options_.borders.seed != data::BetterBorderOptions().seed) {
+      settings["seed"] = std::to_string(options_.borders.seed);
+    }
+    add_search_settings(near_->options(), settings);
     return settings;
   }
 

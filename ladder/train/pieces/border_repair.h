@@ -46,8 +46,9 @@ struct BorderRepairOptions {
 /// A look takes a pass over the rows and a second for each pair of classes; the first one also
 /// finds the neighbours, unless another piece has found them.
 ///
-/// Errors: options out of range, an empty network, no rows, other labels; while training, a network
-/// that runs no unlabeled rows, or batches that do not say their rows.
+/// Errors: options out of range, an empty network or one of more than 32,768 classes, too few rows
+/// for the neighbours of each, other labels; while training, a network that runs no unlabeled rows,
+/// or batches that do not say their rows.
 ///
 ///     auto repair = train::border_repair(net, data.training.inputs,
 ///                                        data::known_labels(data.training),

@@ -48,7 +48,7 @@ Ladder divided_in_halves(const Bars& bars) {
   return net;
 }
 
-BorderRepairOptions at_once() { return {.weight = 3, .at = {0}, .lasts = 0.5}; }
+BorderRepairOptions looks_at_once() { return {.weight = 3, .at = {0}, .lasts = 0.5}; }
 
 }  // namespace
 
@@ -56,7 +56,7 @@ TEST_CASE("border_repair holds rows on the sides of the better border", "[train]
   const auto bars = two_bars(600, 0.5);
   auto net = divided_in_halves(bars);
   std::vector<ClusterLook> looks;
-  auto options = at_once();
+  auto options = looks_at_once();
   options.on_look = [&](const ClusterLook& look) { looks.push_back(look); };
   // All rows but the last ten, in another order.
   const auto some = torch::arange(589, -1, -1);
@@ -86,7 +86,7 @@ TEST_CASE("border_repair leaves a network alone whose borders are good", "[train
   options.epochs = 20;
   Trainer(objective(net), data_of_bars(bars, bars.bars), options).run();
   int looks = 0;
-  auto once = at_once();
+  auto once = looks_at_once();
   once.on_look = [&](const ClusterLook& look) {
     ++looks;
     CHECK(look.lost.eq(-1).all().item<bool>());
@@ -135,7 +135,7 @@ TEST_CASE("border_repair moves a border, and a resumed run goes on exactly", "[t
     return net;
   };
   const auto piece = [&](Ladder& net, double weight) {
-    auto options = at_once();
+    auto options = looks_at_once();
     options.weight = weight;
     options.lasts = 1;
     return border_repair(net, bars.x, data::known_labels(data.training), data.training.unlabeled,
@@ -170,6 +170,8 @@ TEST_CASE("border_repair says what it expects", "[train]") {
         "border_repair: expected int64 labels [40] but got Long [39].");
   CHECK(error_text([&] { border_repair(net, bars.x, {}, {}); }) ==
         "border_repair: expected int64 labels [40] but got an undefined tensor.");
+  CHECK(error_text([&] { border_repair(net, bars.x, bars.labels, torch::arange(10)); }) ==
+        "border_repair: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
   CHECK(error_text([&] { border_repair(net, bars.x, bars.labels, {})->cost({}); }) ==
         "border_repair: expected a network with a denoising cost, which runs unlabeled rows, but "
         "got one without.");
