@@ -36,10 +36,9 @@ std::string stage_noise(const Stages& stages) {
       }
     }
   }
-  if (std::adjacent_find(all.begin(), all.end(), std::not_equal_to<>()) == all.end()) {
-    all.resize(std::min<size_t>(all.size(), 1));
-  }
-  return numbers_text(all);
+  const bool equal = !all.empty() &&
+                     std::all_of(all.begin(), all.end(), [&](double one) { return one == all[0]; });
+  return equal ? number_text(all[0]) : numbers_text(all);
 }
 
 template <class Network>
