@@ -5,38 +5,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cmath>
-#include <map>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <random>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "ladder/core/nearest_name.h"
 #include "ladder/core/random.h"
+#include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/csv_parser.h"
 
 namespace ladder::data {
 namespace {
-
-std::optional<double> number_of(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
-// Whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a code.
-bool is_plain_number(const std::string& text) {
-  const size_t first = text.starts_with('-') ? 1 : 0;
-  const bool code = text.size() > first + 1 && text[first] == '0' &&
-                    std::isdigit(static_cast<unsigned char>(text[first + 1])) != 0;
-  return !code && number_of(text).has_value();
-}
 
 // Texts of a column: levels of texts, or the different numbers in the order of rows.
 std::vector<std::string> texts_of(const Column& column) {
@@ -52,6 +37,15 @@ std::vector<std::string> texts_of(const Column& column) {
   return texts;
 }
 
+// Value of a label that may be a quantity: files with decimal commas have 21,5.
+std::optional<double> quantity_of(const std::string& text) {
+  double value = 0;
+  for (const char decimal : {'.', ','}) {
+    if (parse_number(text, decimal, value) == NumberKind::kFinite) return value;
+  }
+  return std::nullopt;
+}
+
 // Refuses a column of a quantity: numbers that nearly all differ, with fractions or far apart.
 void refuse_quantity(const ClassLabels& found, const std::string& column) {
   constexpr size_t kMostDistinct = 10;
@@ -60,13 +54,16 @@ void refuse_quantity(const ClassLabels& found, const std::string& column) {
   const auto distinct = static_cast<int64_t>(found.classes.size());
   if (found.classes.size() <= kMostDistinct || 2 * distinct <= labeled) return;
   bool whole = true;
+  double least = std::numeric_limits<double>::infinity();
+  double most = -least;
   for (const auto& name : found.classes) {
-    const auto value = number_of(name);
+    const auto value = quantity_of(name);
     if (!value) return;
     whole = whole && *value == std::round(*value);
+    least = std::min(least, *value);
+    most = std::max(most, *value);
   }
-  const double range = *number_of(found.classes.back()) - *number_of(found.classes.front());
-  TORCH_CHECK(whole && range < kSparse * static_cast<double>(distinct),
+  TORCH_CHECK(whole && most - least < kSparse * static_cast<double>(distinct),
               "class_labels: expected classes but got ", distinct, " different numbers in ",
               labeled, " labeled rows of column '", column,
               "' (numbers are not predicted; replace them by names of ranges, such as low and "
@@ -86,13 +83,32 @@ std::vector<std::string> parts_of(const std::string& text, char separator) {
   return parts;
 }
 
+// Whether a comma in class names is a decimal mark: "1,5" beside "1" and "2", unless the parts of
+// all names are classes as well, as those of "1,2" are.
+bool has_decimal_commas(const std::vector<std::string>& classes) {
+  const std::unordered_set<std::string> names(classes.begin(), classes.end());
+  bool some_without = false, all_parts_known = true;
+  for (const auto& name : classes) {
+    double value = 0;
+    if (parse_number(name, ',', value) != NumberKind::kFinite) return false;
+    if (name.find(',') == name.npos) {
+      some_without = true;
+      continue;
+    }
+    for (const auto& part : parts_of(name, ',')) {
+      all_parts_known = all_parts_known && names.contains(part);
+    }
+  }
+  return !some_without || !all_parts_known;
+}
+
 // Refuses cells that list classes: "a;b" beside "a" and "b;c". A separator that is a part of names,
 // as in "Paris, France", leaves parts that are in one class only.
 void refuse_lists(const std::vector<std::string>& classes, const std::string& column) {
   for (const char separator : {';', '|', ','}) {
     const auto has_it = [&](const auto& name) { return name.find(separator) != name.npos; };
     const auto list = std::find_if(classes.begin(), classes.end(), has_it);
-    if (list == classes.end()) continue;
+    if (list == classes.end() || (separator == ',' && has_decimal_commas(classes))) continue;
     std::unordered_map<std::string, int> uses;
     for (const auto& name : classes) {
       auto parts = ordered_classes(parts_of(name, separator));
@@ -114,6 +130,20 @@ void refuse_lists(const std::vector<std::string>& classes, const std::string& co
 int64_t rows_of(const Column& column) {
   return static_cast<int64_t>(column.kind == ColumnKind::kText ? column.codes.size()
                                                                : column.numbers.size());
+}
+
+// Number of rows whose label is written as -1, however it is spelled.
+int64_t rows_of_minus_one(const Column& column) {
+  if (column.kind == ColumnKind::kNumber) {
+    return std::count(column.numbers.begin(), column.numbers.end(), -1.0);
+  }
+  std::vector<bool> is_one;
+  for (const auto& level : column.levels) {
+    is_one.push_back(!level.empty() && is_unlabeled(level));
+  }
+  return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
+    return code >= 0 && is_one[static_cast<size_t>(code)];
+  });
 }
 
 // Rows of each class in a seeded order.
@@ -140,7 +170,7 @@ torch::Tensor sorted_rows(std::vector<int64_t> rows) {
 }  // namespace
 
 bool is_unlabeled(const std::string& text) {
-  return text.empty() || (text.front() == '-' && number_of(text) == -1.0);
+  return text.empty() || (text.front() == '-' && class_number(text) == -1.0);
 }
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {
@@ -148,7 +178,7 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<std::pair<double, std::string>> numbered;
   for (const auto& name : names) {
-    const auto value = number_of(name);
+    const auto value = class_number(name);
     if (!value) return names;
     numbered.emplace_back(*value, name);
   }
@@ -157,51 +187,48 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
            std::tuple(b.first, b.second.size(), b.second);
   });
   names.clear();
-  for (size_t i = 0; i < numbered.size(); ++i) {
-    const bool again = i > 0 && numbered[i].first == numbered[i - 1].first &&
-                       is_plain_number(numbered[i].second) && is_plain_number(names.back());
-    if (!again) names.push_back(numbered[i].second);
+  std::optional<double> last;  // value of the last name that may be spelled otherwise
+  for (auto& [value, name] : numbered) {
+    const bool plain = is_plain_number(name);
+    if (plain && last == value) continue;
+    if (plain) last = value;
+    names.push_back(std::move(name));
   }
   return names;
+}
+
+void check_class_labels(const ClassLabels& found, const std::string& column, int64_t minus_ones) {
+  TORCH_CHECK(!found.classes.empty(), "class_labels: expected labels in column '", column,
+              "' but got none (each value is missing or -1).");
+  TORCH_CHECK(found.classes.size() > 1, "class_labels: expected at least 2 classes in column '",
+              column, "' but got only '", found.classes.front(), "'",
+              minus_ones > 0 ? fmt::format(" (-1 means no label: {} row{}; write the class another "
+                                           "way)",
+                                           minus_ones, minus_ones > 1 ? "s" : "")
+                             : "",
+              ".");
+  refuse_lists(found.classes, column);
+  refuse_quantity(found, column);
 }
 
 ClassLabels class_labels(const Column& column) {
   auto names = texts_of(column);
   std::erase_if(names, is_unlabeled);
   ClassLabels found{.classes = ordered_classes(std::move(names))};
-  TORCH_CHECK(!found.classes.empty(), "class_labels: expected labels in column '", column.name,
-              "' but got none (each value is missing or -1).");
-  TORCH_CHECK(found.classes.size() > 1, "class_labels: expected at least 2 classes in column '",
-              column.name, "' but got only '", found.classes.front(), "'.");
-  refuse_lists(found.classes, column.name);
   found.labels = labels_of(column, found.classes);
-  refuse_quantity(found, column.name);
+  check_class_labels(found, column.name, rows_of_minus_one(column));
   return found;
 }
 
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes) {
-  std::unordered_map<std::string, int64_t> places;
-  for (size_t i = 0; i < classes.size(); ++i) places.emplace(classes[i], static_cast<int64_t>(i));
-  std::map<double, int64_t> of_number;  // where all classes are numbers
-  for (size_t i = 0; i < classes.size(); ++i) {
-    const auto number = number_of(classes[i]);
-    if (!number) {
-      of_number.clear();
-      break;
-    }
-    if (is_plain_number(classes[i])) of_number.emplace(*number, static_cast<int64_t>(i));
-  }
+  const ClassPlaces places(classes);
   const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
     if (is_unlabeled(text)) return -1;
-    const auto found = places.find(text);
-    if (found == places.end() && !of_number.empty() && is_plain_number(text)) {
-      const auto equal = of_number.find(*number_of(text));
-      if (equal != of_number.end()) return equal->second;
-    }
-    TORCH_CHECK(found != places.end(), "labels_of: expected a known class but got '", text,
-                "' in row ", row + 1, " of column '", column.name, "' (did you mean '",
+    const auto place = places.find(text);
+    TORCH_CHECK(place >= 0, "labels_of: expected a known class but got '", text, "' in row ",
+                row + 1, " of column '", column.name, "' (did you mean '",
                 nearest_name(text, classes), "'?).");
-    return found->second;
+    return place;
   };
   const int64_t rows = rows_of(column);
   auto labels = at::empty({rows}, at::kLong);

@@ -27,9 +27,14 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.
 /// Errors: no label at all; one class only; a quantity, that is more than 10 numbers, most of them
-/// in one labeled row only, with fractions or far apart; lists of classes, such as "a;b" beside "a"
-/// and "b".
+/// in one labeled row only, with fractions or far apart (21.5, or 21,5 as files with decimal commas
+/// have it); lists of classes, such as "a;b" beside "a" and "b".
 ClassLabels class_labels(const Column& column);
+
+/// Check labels that were read in another way, from shards say: throw the errors of `class_labels`.
+/// `minus_ones`: number of rows whose label is written -1, for the sentence about a single class.
+void check_class_labels(const ClassLabels& found, const std::string& column,
+                        int64_t minus_ones = 0);
 
 /// Return labels that index `names`, as images have them, as labels that index `classes`; -1 stays.
 /// Error: a name that is no class; the sentence names `source` and the nearest class.

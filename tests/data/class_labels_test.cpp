@@ -82,6 +82,15 @@ TEST_CASE("Class labels: names what is missing", "[data]") {
   CHECK(error_text([] {
           data::class_labels(texts({"a", "", "a"}));
         }) == "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");
+  const std::string lonely =
+      "class_labels: expected at least 2 classes in column 'kind' but got only '1' (-1 means no "
+      "label: ";
+  CHECK(error_text([] {
+          data::class_labels(texts({"1", "-1", "-1.0", "1", "", "-1"}));
+        }) == lonely + "3 rows; write the class another way).");
+  CHECK(error_text([] {
+          data::class_labels(numbers({1, 1, -1}));
+        }) == lonely + "1 row; write the class another way).");
   CHECK(error_text([] {
           data::labels_of(texts({"pear", "aple"}), {"apple", "pear"});
         }) ==
@@ -108,6 +117,18 @@ TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers 
         }).find("expected classes but got 30 different numbers") != std::string::npos);
   CHECK(data::class_labels(numbers(numbers_of_classes)).classes.size() == 30);
   CHECK(data::class_labels(numbers(ratings)).classes.size() == 9);
+  const auto with_commas = [](int count) {
+    std::vector<std::string> values;
+    for (int i = 0; i < count; ++i) {
+      values.push_back(std::to_string(20 + i) + "," + std::to_string(i % 7));
+    }
+    return values;
+  };
+  CHECK(error_text([&] { data::class_labels(texts(with_commas(30))); }) ==
+        "class_labels: expected classes but got 30 different numbers in 30 labeled rows of column "
+        "'kind' (numbers are not predicted; replace them by names of ranges, such as low and "
+        "high).");
+  CHECK(data::class_labels(texts(with_commas(9))).classes.size() == 9);
   auto twice = prices;
   twice.insert(twice.end(), prices.begin(), prices.end());
   CHECK(data::class_labels(numbers(twice)).classes.size() == 30);
@@ -127,6 +148,21 @@ TEST_CASE("Class labels: refuses several labels in a cell, and takes names with 
   CHECK(error({"x, y", "x", "y"}).find("but got 'x, y'") != std::string::npos);
   CHECK(data::class_labels(texts({"Paris, France", "Lyon, France", "Rome"})).classes.size() == 3);
   CHECK(data::class_labels(texts({"a;", "b;", ";"})).classes.size() == 3);
+  // Commas of decimals are no separators.
+  CHECK(data::class_labels(texts({"1", "1,5", "2", "2,5"})).classes.size() == 4);
+  CHECK(data::class_labels(texts({"1,1", "1,2", "2,1", "2,2"})).classes.size() == 4);
+  CHECK(error({"1", "2", "1,2"}).find("but got '1,2'") != std::string::npos);
+}
+
+TEST_CASE("Class labels: those that were read in another way are checked alike", "[data]") {
+  data::ClassLabels found{.classes = {"a", "b"}, .labels = rows({0, 1, 1})};
+  CHECK_NOTHROW(data::check_class_labels(found, "kind"));
+  found.classes.push_back("a;b");
+  CHECK(error_text([&] { data::check_class_labels(found, "kind"); })
+            .starts_with("class_labels: expected one class in each row but got 'a;b'"));
+  found.classes = {"a"};
+  CHECK(error_text([&] { data::check_class_labels(found, "kind"); }) ==
+        "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");
 }
 
 TEST_CASE("Hold back: takes each class's share and never its last row", "[data]") {
@@ -206,6 +242,7 @@ TEST_CASE("Numbers of one value are one class, however they are written", "[data
   CHECK(data::ordered_classes({"1.0", "0", "1", "10", "2.50", "2.5"}) ==
         std::vector<std::string>{"0", "1", "2.5", "10"});
   CHECK(data::ordered_classes({"01", "1", "2"}).size() == 3);  // 01 is a code
+  CHECK(data::ordered_classes({"1", "01", "1.0"}) == std::vector<std::string>{"1", "01"});
   data::Column column{
       .name = "y", .kind = data::ColumnKind::kText, .levels = {"0.0", "1.0", "-1.0"}};
   column.codes = {0, 1, 2, 0};

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace ladder::data {
+
+/// Return the value of a class name that is a finite number, with a decimal point.
+std::optional<double> class_number(const std::string& text);
+
+/// Return whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a
+/// code.
+bool is_plain_number(const std::string& text);
+
+/// Finds classes by name. Where all names are numbers, those of one value are one class.
+class ClassPlaces {
+ public:
+  explicit ClassPlaces(const std::vector<std::string>& classes);
+
+  /// Return the place of the class that `text` names, -1 if there is none.
+  int64_t find(const std::string& text) const;
+
+ private:
+  std::unordered_map<std::string, int64_t> of_name_ = {};
+  std::map<double, int64_t> of_number_ = {};  // empty unless all classes are numbers
+};
+
+}  // namespace ladder::data
