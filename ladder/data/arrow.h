@@ -17,7 +17,8 @@ bool has_arrow();
 ///
 /// Columns of integers, of floating numbers (16 to 64 bits), of bools (0 and 1) and of nulls become
 /// numbers, decimals too; texts and dictionaries of texts become texts, and so do dates and times
-/// ("2020-01-31"). Nulls and NaN are missing.
+/// ("2020-01-31"). Nulls and NaN are missing, and so are the texts that are missing in CSV files,
+/// such as "NA" and "?".
 ///
 /// Throws `c10::Error`, one sentence that names the file: a library built without Arrow (the
 /// sentence says how to build it), no file, another kind of file, what Arrow finds wrong with it,

@@ -35,7 +35,8 @@ struct CsvOptions {
 ///   influence on what a cell means.
 /// - Lines end by LF, CRLF or CR. Empty lines are skipped.
 /// - Missing are: empty cells, NA, N/A, NaN, nan, ?, NULL, null, and `options.missing`. A number
-///   there, such as -999, stands for all its spellings.
+///   there, such as -999, stands for all its spellings (-999.0), in columns of texts as well; 0999
+///   is a code. It has a point, or the decimal mark of the file; Table::missing has both then.
 /// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3. They are the same in every
 ///   locale. Thousands separators are not taken. A decimal comma is recognised in files whose cells
 ///   are separated by semicolons (and by tabs or bars, if some cell cannot be a number of

@@ -9,12 +9,13 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/level_inputs.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/spellings.h"
 
@@ -134,39 +135,71 @@ void refuse_sequences(const Column& column, const std::string& source) {
               "column out).");
 }
 
-Feature fit_text(const Column& column, const FeatureOptions& options) {
-  Feature feature{.name = column.name, .kind = ColumnKind::kText};
+using TextRows = std::vector<std::pair<std::string_view, int64_t>>;
+
+// Texts of a column, without the spaces around them, and their numbers of rows. Spellings of one
+// truth value count for the most frequent one where all texts are truth values.
+TextRows rows_of_texts(const Column& column) {
   std::vector<int64_t> counts(column.levels.size());
-  int64_t present = 0;
   for (const int32_t code : column.codes) {
-    if (code < 0) {
-      feature.indicator = true;
+    if (code >= 0) ++counts[static_cast<size_t>(code)];
+  }
+  TextRows spelled;
+  for (size_t level = 0; level < counts.size(); ++level) {
+    const auto text = without_blanks(column.levels[level]);
+    if (counts[level] > 0 && !text.empty()) spelled.emplace_back(text, counts[level]);
+  }
+  std::sort(spelled.begin(), spelled.end());
+  TextRows texts;
+  bool all_truths = true;
+  for (const auto& [text, rows] : spelled) {
+    if (!texts.empty() && texts.back().first == text) {
+      texts.back().second += rows;
     } else {
-      ++counts[static_cast<size_t>(code)];
-      ++present;
+      texts.emplace_back(text, rows);
+      all_truths = all_truths && truth_of_level(text) >= 0;
     }
   }
-  std::vector<size_t> order(counts.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::erase_if(order, [&](size_t level) { return counts[level] == 0; });
-  if (order.empty() || (order.size() == 1 && !feature.indicator)) {
-    feature.dropped = order.empty() ? "empty" : "constant";
+  if (!all_truths) return texts;
+  std::stable_sort(texts.begin(), texts.end(),
+                   [](const auto& left, const auto& right) { return left.second > right.second; });
+  TextRows truths;
+  for (const auto& one : texts) {
+    const auto same = std::find_if(truths.begin(), truths.end(), [&](const auto& known) {
+      return truth_of_level(known.first) == truth_of_level(one.first);
+    });
+    if (same == truths.end()) {
+      truths.push_back(one);
+    } else {
+      same->second += one.second;
+    }
+  }
+  return truths;
+}
+
+Feature fit_text(const Column& column, const FeatureOptions& options) {
+  Feature feature{.name = column.name, .kind = ColumnKind::kText};
+  auto texts = rows_of_texts(column);
+  int64_t present = 0;
+  for (const auto& one : texts) present += one.second;
+  feature.indicator = present < static_cast<int64_t>(column.codes.size());
+  if (texts.empty() || (texts.size() == 1 && !feature.indicator)) {
+    feature.dropped = texts.empty() ? "empty" : "constant";
     return feature;
   }
   const auto rows = static_cast<double>(present);
   if (column.codes.size() >= kIdentifierRows &&
-      static_cast<double>(order.size()) > kIdentifierShare * rows) {
+      static_cast<double>(texts.size()) > kIdentifierShare * rows) {
     feature.dropped = "different in nearly every row";
     return feature;
   }
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return counts[a] != counts[b] ? counts[a] > counts[b] : column.levels[a] < column.levels[b];
+  std::sort(texts.begin(), texts.end(), [](const auto& left, const auto& right) {
+    return left.second != right.second ? left.second > right.second : left.first < right.first;
   });
-  for (const size_t level : order) {
-    const auto count = static_cast<double>(counts[level]);
+  for (const auto& [text, count] : texts) {
     if (static_cast<int64_t>(feature.levels.size()) < options.most_levels &&
-        (count >= options.least_share * rows || feature.levels.size() < 2)) {
-      feature.levels.push_back(column.levels[level]);
+        (static_cast<double>(count) >= options.least_share * rows || feature.levels.size() < 2)) {
+      feature.levels.emplace_back(text);
     } else {
       feature.other = true;
     }
@@ -175,27 +208,49 @@ Feature fit_text(const Column& column, const FeatureOptions& options) {
 }
 
 // Checks what a table that was made by hand may have wrong.
-void check_sizes(const Column& column, const Table& table) {
+void check_sizes(const Column& column, const Table& table, size_t levels) {
   const bool text = column.kind == ColumnKind::kText;
   const auto rows = static_cast<int64_t>(text ? column.codes.size() : column.numbers.size());
   TORCH_CHECK(rows == table.rows, "Features: expected ", table.rows, " values in column '",
               column.name, "'", of_source(table.source), " but got ", rows, ".");
   if (!text || rows == 0) return;
   const int32_t code = *std::max_element(column.codes.begin(), column.codes.end());
-  TORCH_CHECK(code < static_cast<int64_t>(column.levels.size()), "Features: expected codes below ",
-              column.levels.size(), ", the number of levels, in column '", column.name, "'",
-              of_source(table.source), " but got ", code, ".");
+  TORCH_CHECK(code < static_cast<int64_t>(levels), "Features: expected codes below ", levels,
+              ", the number of levels, in column '", column.name, "'", of_source(table.source),
+              " but got ", code, ".");
 }
+
+// Further missing values, and those of them that the reader of a table has not marked: only these
+// may be there, rounded, in columns of single precision.
+struct FurtherMissing {
+  FurtherMissing(const std::vector<std::string>& texts, const std::vector<std::string>& marked)
+      : all(texts), unmarked(without(texts, marked)) {}
+
+  bool contains(const Column& column, double number) const {
+    return all.contains(number) || (column.single && unmarked.contains_rounded(number));
+  }
+
+  static std::vector<std::string> without(std::vector<std::string> texts,
+                                          const std::vector<std::string>& marked) {
+    std::erase_if(texts, [&](const auto& text) {
+      return std::find(marked.begin(), marked.end(), text) != marked.end();
+    });
+    return texts;
+  }
+
+  MissingValues all, unmarked;
+};
 
 // The number of each level of a text column where numbers are expected; NaN for missing ones.
 std::vector<double> level_numbers(const Column& column, const std::string& source,
                                   const MissingValues& missing) {
   std::vector<double> numbers;
   for (const auto& level : column.levels) {
+    const auto text = without_blanks(level);
     double value = std::numeric_limits<double>::quiet_NaN();
-    if (!is_usual_missing(level) && !missing.contains(level) &&
-        parse_number(level, '.', value) == NumberKind::kNone) {
-      const int truth = truth_value(level);
+    if (!is_usual_missing(text) && !missing.contains(text) &&
+        parse_number(text, '.', value) == NumberKind::kNone) {
+      const int truth = truth_value(text);
       const auto code = static_cast<int32_t>(numbers.size());
       const auto at = std::find(column.codes.begin(), column.codes.end(), code);
       TORCH_CHECK(truth >= 0 || at == column.codes.end(), "Features: expected a number but got '",
@@ -209,21 +264,21 @@ std::vector<double> level_numbers(const Column& column, const std::string& sourc
 }
 
 void apply_number(const Feature& feature, const Column& column, const std::string& source,
-                  const MissingValues& missing_values, float* out, int64_t stride) {
+                  const FurtherMissing& further, float* out, int64_t stride) {
   if (column.kind == ColumnKind::kText) {
-    const auto of_level = level_numbers(column, source, missing_values);
+    const auto of_level = level_numbers(column, source, further.all);
     Column numbers{.name = column.name};
     for (const int32_t code : column.codes) {
       numbers.numbers.push_back(code < 0 ? std::numeric_limits<double>::quiet_NaN()
                                          : of_level[static_cast<size_t>(code)]);
     }
-    apply_number(feature, numbers, source, missing_values, out, stride);
+    apply_number(feature, numbers, source, further, out, stride);
     return;
   }
   check_finite_column(column, source);
   constexpr double kLargest = std::numeric_limits<double>::max();
   for (const double value : column.numbers) {
-    const bool missing = std::isnan(value) || missing_values.contains(value);
+    const bool missing = std::isnan(value) || further.contains(column, value);
     // The quotient of huge numbers stays finite, and so does its logarithm.
     double z =
         missing ? 0 : std::clamp((value - feature.center) / feature.scale, -kLargest, kLargest);
@@ -236,36 +291,73 @@ void apply_number(const Feature& feature, const Column& column, const std::strin
   }
 }
 
-void apply_text(const Feature& feature, const Column& column,
-                const std::vector<std::string>& missing_texts, float* out, int64_t stride) {
-  std::unordered_map<std::string, int64_t> inputs;
-  for (size_t level = 0; level < feature.levels.size(); ++level) {
-    inputs.emplace(feature.levels[level], static_cast<int64_t>(level));
-  }
-  for (auto& [text, input] : other_spellings(feature, missing_texts)) inputs.emplace(text, input);
-  const auto levels = static_cast<int64_t>(feature.levels.size());
-  const int64_t other = feature.other ? levels : -1;
-  const int64_t missing = feature.indicator ? levels + (feature.other ? 1 : 0) : -1;
-  const auto input_of = [&](const std::string& text) {
-    const auto found = inputs.find(text);
-    return found == inputs.end() ? other : found->second;
-  };
-  std::vector<int64_t> input_of_code;
-  for (const auto& text : column.levels) input_of_code.push_back(input_of(text));
+// The input of missing texts, -1 for none.
+int64_t missing_input(const Feature& feature) {
+  return feature.indicator
+             ? static_cast<int64_t>(feature.levels.size()) + (feature.other ? 1 : 0)
+             : -1;
+}
 
-  const bool text = column.kind == ColumnKind::kText;
-  const auto rows = static_cast<int64_t>(text ? column.codes.size() : column.numbers.size());
-  for (int64_t row = 0; row < rows; ++row, out += stride) {
-    std::fill_n(out, feature.width(), 0.0F);
-    int64_t input = missing;
-    if (text) {
-      const int32_t code = column.codes[static_cast<size_t>(row)];
-      if (code >= 0) input = input_of_code[static_cast<size_t>(code)];
-    } else if (!std::isnan(column.numbers[static_cast<size_t>(row)])) {
-      input = input_of(cell_text(column, row));
+// Finds the inputs of texts.
+class TextInputs {
+ public:
+  TextInputs(const Feature& feature, const std::vector<std::string>& missing_texts)
+      : further_(missing_texts),
+        missing_(missing_input(feature)),
+        other_(feature.other ? static_cast<int64_t>(feature.levels.size()) : -1) {
+    for (size_t level = 0; level < feature.levels.size(); ++level) {
+      inputs_.emplace(feature.levels[level], static_cast<int64_t>(level));
     }
+    for (auto& [text, input] : other_spellings(feature, missing_texts)) {
+      inputs_.emplace(text, input);
+    }
+  }
+
+  // Returns -1 for a text without an input.
+  int64_t of(const std::string& text) const {
+    if (const auto found = inputs_.find(text); found != inputs_.end()) return found->second;
+    const std::string bare(without_blanks(text));
+    if (const auto found = inputs_.find(bare); found != inputs_.end()) return found->second;
+    return further_.contains(bare) ? missing_ : other_;
+  }
+
+ private:
+  MissingValues further_;
+  int64_t missing_, other_;
+  std::unordered_map<std::string, int64_t> inputs_ = {};
+};
+
+// Marks the input `input_of(row)` of each row.
+template <typename InputOf>
+void mark_inputs(const Feature& feature, size_t rows, const InputOf& input_of, float* out,
+                 int64_t stride) {
+  const int64_t width = feature.width();
+  for (size_t row = 0; row < rows; ++row, out += stride) {
+    std::fill_n(out, width, 0.0F);
+    const int64_t input = input_of(row);
     if (input >= 0) out[input] = kLevelHeight;
   }
+}
+
+// `level_inputs`: inputs of the levels of a column of texts.
+void apply_text(const Feature& feature, const Column& column,
+                const std::vector<std::string>& missing_texts,
+                const std::vector<int64_t>& level_inputs, float* out, int64_t stride) {
+  const int64_t missing = missing_input(feature);
+  if (column.kind == ColumnKind::kText) {
+    const auto input_of = [&](size_t row) -> int64_t {
+      const int32_t code = column.codes[row];
+      return code < 0 ? missing : level_inputs[static_cast<size_t>(code)];
+    };
+    mark_inputs(feature, column.codes.size(), input_of, out, stride);
+    return;
+  }
+  const TextInputs inputs(feature, missing_texts);
+  const auto input_of = [&](size_t row) -> int64_t {
+    return std::isnan(column.numbers[row]) ? missing
+                                           : inputs.of(cell_text(column, static_cast<int64_t>(row)));
+  };
+  mark_inputs(feature, column.numbers.size(), input_of, out, stride);
 }
 
 }  // namespace
@@ -289,23 +381,41 @@ bool Features::all_numbers() const {
   });
 }
 
-torch::Tensor Features::apply(const Table& table) const {
-  const int64_t stride = width();
+torch::Tensor Features::apply(const Table& table) const { return apply_features(*this, table, {}); }
+
+std::vector<int64_t> inputs_of_levels(const Feature& feature,
+                                      const std::vector<std::string>& levels,
+                                      const std::vector<std::string>& missing) {
+  const TextInputs inputs(feature, missing);
+  std::vector<int64_t> found;
+  found.reserve(levels.size());
+  for (const auto& level : levels) found.push_back(inputs.of(level));
+  return found;
+}
+
+torch::Tensor apply_features(const Features& features, const Table& table,
+                             const std::vector<std::vector<int64_t>>& level_inputs) {
+  const int64_t stride = features.width();
   at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);
   float* out = inputs.data_ptr<float>();
-  const MissingValues missing_values(missing);
+  const FurtherMissing further(features.missing, table.missing);
   size_t next = 0;  // columns mostly have the order of the features
-  for (const auto& feature : columns) {
+  for (size_t f = 0; f < features.columns.size(); ++f) {
+    const auto& feature = features.columns[f];
     if (!feature.dropped.empty()) continue;
     if (next >= table.columns.size() || table.columns[next].name != feature.name) {
       next = static_cast<size_t>(&table.column(feature.name) - table.columns.data());
     }
     const Column& column = table.columns[next++];
-    check_sizes(column, table);
+    const bool is_known = f < level_inputs.size() && !level_inputs[f].empty();
+    check_sizes(column, table, is_known ? level_inputs[f].size() : column.levels.size());
     if (feature.kind == ColumnKind::kNumber) {
-      apply_number(feature, column, table.source, missing_values, out, stride);
+      apply_number(feature, column, table.source, further, out, stride);
+    } else if (is_known) {
+      apply_text(feature, column, features.missing, level_inputs[f], out, stride);
     } else {
-      apply_text(feature, column, missing, out, stride);
+      apply_text(feature, column, features.missing,
+                 inputs_of_levels(feature, column.levels, features.missing), out, stride);
     }
     out += feature.width();
   }
@@ -316,8 +426,12 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
                       const FeatureOptions& options) {
   for (const auto& name : except) table.column(name);  // an unknown name is an error
   Features features{.missing = table.missing};
+  std::unordered_set<std::string_view> names;
   for (const auto& column : table.columns) {
-    check_sizes(column, table);
+    TORCH_CHECK(names.insert(column.name).second,
+                "Features: expected different column names but got '", column.name, "' twice",
+                table.source.empty() ? "" : " in " + table.source, " (rename one).");
+    check_sizes(column, table, column.levels.size());
     if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;
     if (column.kind == ColumnKind::kNumber) {
       check_finite_column(column, table.source);

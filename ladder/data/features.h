@@ -23,7 +23,8 @@ namespace ladder::data {
 ///
 /// A text becomes one input a level (kLevelHeight for its level, else 0), one for rare and unseen
 /// levels if `other` is set, and a last one for missing texts if `indicator` is set. The indicator
-/// of a missing number has the same height.
+/// of a missing number has the same height. Spaces and tabs around a text do not count, and where
+/// all texts are truth values (true, True, TRUE, 1; false, ...) the spellings of one are one level.
 ///
 /// Mean and standard deviation are measured three times, the second and third time over values
 /// clipped to 3 standard deviations around the last mean, so that a few huge values do not flatten
@@ -69,7 +70,9 @@ struct Features {
   /// A table need not come from the reader that the features were measured with. Missing are the
   /// usual texts of CSV files (csv.h) and `missing`, unless they are levels; texts that spell
   /// numbers or truth values (1 and 0) are read where numbers are expected; and truth values are
-  /// found among levels in another spelling: "True" is "true", "TRUE" or 1.
+  /// found among levels in another spelling: "True" is "true", "TRUE" or 1. A number of `missing`
+  /// stands for its rounded value where a column was in single precision (Column::single) and the
+  /// reader has not marked it (Table::missing).
   ///
   /// Errors: a column that is not there (the nearest name is given); another text where a number is
   /// expected (with its row); an infinite number.
@@ -85,7 +88,7 @@ struct FeatureOptions {
 /// (label, identifiers). Columns with one value are dropped, and texts that differ in nearly every
 /// row (identifiers).
 ///
-/// Errors: no column that varies; an infinite number; a column of sequences, whose cells list
+/// Errors: no column that varies; two columns of one name; an infinite number; a column of sequences, whose cells list
 /// numbers ("1;2", "[1, 2, 3]") of different counts; an exception that is no column (the nearest
 /// name is given).
 Features fit_features(const Table& table, const std::vector<std::string>& except,

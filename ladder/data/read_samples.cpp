@@ -162,8 +162,9 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   for (int64_t i = 0; i < matrix.size(1); ++i) {
     const torch::Tensor values = matrix.select(1, i).to(at::kDouble).contiguous();
     const auto* data = values.const_data_ptr<double>();
-    table.columns.push_back(
-        {.name = "x" + std::to_string(i), .numbers = {data, data + values.numel()}});
+    table.columns.push_back({.name = "x" + std::to_string(i),
+                             .numbers = {data, data + values.numel()},
+                             .single = matrix.scalar_type() == at::kFloat});
   }
   if (y.defined()) {
     const torch::Tensor values = label_numbers(y, table.rows, labels_path);

@@ -20,6 +20,7 @@ struct Column {
   std::vector<double> numbers = {};      ///< kNumber: one value a row; NaN is missing
   std::vector<int32_t> codes = {};       ///< kText: index into `levels` of each row; -1 is missing
   std::vector<std::string> levels = {};  ///< kText: different texts, in the order of appearance
+  bool single = false;  ///< kNumber: values were in single precision, so that -999.9 is rounded
 };
 
 /// Rows of a file. All columns have `rows` values, and no two have one name.

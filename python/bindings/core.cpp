@@ -67,6 +67,8 @@ std::vector<double> column_of(const py::array& array, const char* begin, py::ssi
   return values;
 }
 
+bool is_single(const py::array& array) { return array.dtype().equal(py::dtype::of<float>()); }
+
 struct TableBuilder {
   data::Table table = {};
 
@@ -86,7 +88,8 @@ struct TableBuilder {
     table.columns.push_back({.name = name,
                              .kind = data::ColumnKind::kNumber,
                              .numbers = column_of(values, static_cast<const char*>(values.data()),
-                                                  values.strides(0), values.shape(0))});
+                                                  values.strides(0), values.shape(0)),
+                             .single = is_single(values)});
   }
 
   void add_matrix(const std::vector<std::string>& names, const py::array& values) {
@@ -101,7 +104,8 @@ struct TableBuilder {
       table.columns.push_back(
           {.name = names[c],
            .kind = data::ColumnKind::kNumber,
-           .numbers = column_of(values, begin, values.strides(0), values.shape(0))});
+           .numbers = column_of(values, begin, values.strides(0), values.shape(0)),
+           .single = is_single(values)});
     }
   }
 

@@ -142,6 +142,30 @@ for compression in ('uncompressed', 'lz4', 'zstd'):
   }
 }
 
+TEST_CASE("read_arrow takes the missing texts of CSV files for missing", "[data][python]") {
+  if (!has_arrow()) LADDER_SKIP(kNoArrow);
+  if (!ladder::testing::python("pyarrow")) LADDER_SKIP(kNoPython);
+  const TemporaryFolder folder;
+  write_by_python(R"(
+texts = pa.array(['a', 'NA', '?', ' null', ' ', None, 'b', 'NAN'])
+pq.write_table(pa.table({'kind': texts, 'category': texts.dictionary_encode(),
+                         'single': pa.array([0.5] * 8, type=pa.float32()),
+                         'double': pa.array([0.5] * 8)}), f'{folder}/t')
+)",
+                  folder);
+  const Table table = read_arrow(folder / "t");
+  const std::vector<std::string> expected = {"a", "", "", "", "", "", "b", "NAN"};
+  for (const char* name : {"kind", "category"}) {
+    INFO(name);
+    for (int64_t row = 0; row < table.rows; ++row) {
+      CHECK(cell_text(table.column(name), row) == expected[static_cast<size_t>(row)]);
+    }
+    CHECK(table.column(name).levels == std::vector<std::string>{"a", "b", "NAN"});
+  }
+  CHECK(table.column("single").single);
+  CHECK_FALSE(table.column("double").single);
+}
+
 TEST_CASE("read_arrow names what it refuses", "[data][python]") {
   if (!has_arrow()) LADDER_SKIP(kNoArrow);
   if (!ladder::testing::python("pyarrow")) LADDER_SKIP(kNoPython);

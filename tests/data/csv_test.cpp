@@ -237,6 +237,29 @@ TEST_CASE("read_csv knows the usual missing values and others it is told", "[dat
   CHECK(cells_of(told, "a") == Texts{"", "", "3", ""});
   CHECK(cells_of(told, "b") == Texts{"x", "", "", "y"});
   CHECK(cells_of(table_of("a,b\n1,None\n2,n\n"), "b") == Texts{"None", "n"});
+  // Numbers exactly, and in every spelling where cells are texts; a code is none.
+  CHECK(cells_of(table_of("a\n100000000\n99999999\n", {.missing = {"99999999"}}), "a") ==
+        Texts{"100000000", ""});
+  CHECK(cells_of(table_of("a,b\n1,x\n2,-999.0\n3,-0999\n", {.missing = {"-999"}}), "b") ==
+        Texts{"x", "", "-0999"});
+}
+
+TEST_CASE("read_csv takes missing numbers with the decimal mark of the file", "[data]") {
+  std::string late = "a;b\n";
+  for (int row = 0; row < 2000; ++row) late += "7;8\n";
+  for (const std::string missing : {"-99,9", "-99.9"}) {
+    INFO(missing);
+    const CsvOptions options{.missing = {missing}};
+    const Table table = table_of("a;b\n1,5;x\n-99,9;-99,90\n2,5;y\n", options);
+    CHECK(cells_of(table, "a") == Texts{"1.5", "", "2.5"});
+    CHECK(cells_of(table, "b") == Texts{"x", "", "y"});
+    CHECK(table.missing.back() == "-99.9");  // as tables of other files have it
+    CHECK(std::isnan(table_of(late + "-99,9;2\n", options).column("a").numbers.back()));
+    CHECK(std::isnan(table_of("a,b\n\"-99,9\",2\n\"1,5\",2\n",
+                              {.decimal = ',', .missing = {missing}})
+                         .column("a")
+                         .numbers[0]));
+  }
 }
 
 TEST_CASE("parse_number gives the nearest double and refuses all else", "[data]") {

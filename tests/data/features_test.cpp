@@ -398,3 +398,71 @@ TEST_CASE("Features find truth values in every spelling", "[data]") {
   CHECK(torch::equal(counted.apply(made_table({texts("n", {"True", "false"})})),
                      counted.apply(made_table({numbers("n", {1, 0})}))));
 }
+
+TEST_CASE("Features count the spellings of one truth value as one level", "[data]") {
+  const auto table = made_table({texts("t", {"True", "TRUE", "false", "True", "0", "false", "1"})});
+  const auto features = fit_features(table, {});
+  CHECK(features.columns[0].levels == std::vector<std::string>{"True", "false"});
+  CHECK_FALSE(features.columns[0].other);
+  CHECK(torch::equal(features.apply(made_table({texts("t", {"TRUE", "0", "1", "False"})})),
+                     torch::tensor({{kMark, 0.F}, {0.F, kMark}, {kMark, 0.F}, {0.F, kMark}})));
+  const auto constant =
+      fit_features(made_table({texts("t", {"1", "true", "1"}), numbers("n", {1, 2, 3})}), {});
+  CHECK(constant.columns[0].dropped == "constant");
+  // Beside another text they are texts.
+  CHECK(fit_features(made_table({texts("t", {"True", "TRUE", "x"})}), {}).columns[0].levels.size() ==
+        3);
+}
+
+TEST_CASE("Features ignore spaces around texts", "[data]") {
+  const auto spaced = made_table({texts("t", {" a", "a\t", "b", " ", ""})});
+  const auto plain = made_table({texts("t", {"a", "a", "b", "", ""})});
+  const auto features = fit_features(spaced, {});
+  CHECK(to_json(features) == to_json(fit_features(plain, {})));
+  CHECK(torch::equal(features.apply(spaced), features.apply(plain)));
+  const auto counted = fit_features(made_table({numbers("n", {1, 2, kNoNumber})}), {});
+  CHECK(torch::equal(counted.apply(made_table({texts("n", {" 2 ", "\tNA", " "})})),
+                     counted.apply(made_table({numbers("n", {2, kNoNumber, kNoNumber})}))));
+  // A level of an older model may have some.
+  auto older = features;
+  older.columns[0].levels[0] = " a";
+  CHECK(torch::equal(older.apply(made_table({texts("t", {" a", "a"})})),
+                     torch::tensor({{kMark, 0.F, 0.F}, {0.F, 0.F, 0.F}})));
+}
+
+TEST_CASE("Features round missing numbers for columns in single precision only", "[data]") {
+  auto table = made_table({numbers("n", {1, 2, kNoNumber})});
+  table.missing = {"99999999", "-999.9"};
+  const auto features = fit_features(table, {});
+  const auto missing = features.apply(made_table({numbers("n", {kNoNumber})}));
+  auto given = made_table({numbers("n", {100000000})});
+  const auto is_missing = [&] { return torch::equal(features.apply(given), missing); };
+  CHECK_FALSE(is_missing());
+  given.columns[0].numbers = {double{-999.9F}};
+  CHECK_FALSE(is_missing());
+  given.columns[0].single = true;
+  CHECK(is_missing());
+  // Of 99999999 and 100000000 single precision keeps one, unless the reader has told them apart.
+  given.columns[0].numbers = {100000000};
+  CHECK(is_missing());
+  given.missing = table.missing;
+  CHECK_FALSE(is_missing());
+}
+
+TEST_CASE("Features know missing numbers among texts in other spellings", "[data]") {
+  auto table = made_table({texts("t", {"a", "b", "a", ""})});
+  table.missing = {"-999", "999"};
+  const auto features = fit_features(table, {});
+  CHECK(torch::equal(features.apply(made_table({texts("t", {"-999.0", "-9.99e2", "999", " 999"})})),
+                     features.apply(made_table({texts("t", {"", "", "", ""})}))));
+  // A code is another text.
+  CHECK(torch::equal(features.apply(made_table({texts("t", {"0999"})})), torch::zeros({1, 3})));
+}
+
+TEST_CASE("Features refuse two columns of one name", "[data]") {
+  CHECK(error_text([] {
+          fit_features(made_table({numbers("a", {1, 2}), texts("b", {"x", "y"}),
+                                   numbers("a", {3, 4})}),
+                       {});
+        }) == "Features: expected different column names but got 'a' twice in t.csv (rename one).");
+}

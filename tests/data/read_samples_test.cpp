@@ -317,4 +317,14 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
   options.csv.text_columns = {"x7"};
   CHECK_THROWS_WITH(read_samples(folder / "x.npy", options),
                     Catch::Contains("expected a column 'x7'"));
+
+  // The nearest number counts in single precision only.
+  ReadOptions exact;
+  exact.csv.missing = {"-999.9", "99999999"};
+  put(folder / "single/x.npy", npy_file("<f4", "(3, 1)", raw_bytes<float>({1, -999.9F, 2})));
+  put(folder / "double/x.npy", npy_file("<f8", "(3, 1)", raw_bytes<double>({1, 100000000, -999.9})));
+  const auto single = read_samples(folder / "single/x.npy", exact);
+  CHECK(cell_texts(single.table->column("x0"), 3) == Strings{"1", "", "2"});
+  const auto twice = read_samples(folder / "double/x.npy", exact);
+  CHECK(cell_texts(twice.table->column("x0"), 3) == Strings{"1", "100000000", ""});
 }

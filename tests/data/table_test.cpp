@@ -2,6 +2,7 @@
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 using ladder::data::cell_text;
 using ladder::data::Column;
 using ladder::data::ColumnKind;
+using ladder::data::mark_missing;
 using ladder::data::Table;
 using ladder::testing::error_text;
 
@@ -48,4 +50,23 @@ TEST_CASE("cell_text gives the level of a text", "[data]") {
   CHECK(cell_text(column, 0) == "b c");
   CHECK(cell_text(column, 1).empty());
   CHECK(cell_text(column, 2) == "a");
+}
+
+TEST_CASE("mark_missing rounds numbers for columns in single precision only", "[data]") {
+  const std::vector<double> numbers = {99999999, 100000000, double{-999.9F}};
+  Table table{.rows = 3,
+              .columns = {{.name = "x", .numbers = numbers},
+                          {.name = "y", .numbers = numbers, .single = true},
+                          {.name = "t",
+                           .kind = ColumnKind::kText,
+                           .codes = {0, 1, 2},
+                           .levels = {"-999.90", "0", "99999999.0"}}}};
+  mark_missing(table, {"99999999", "-999.9"});
+  CHECK(std::isnan(table.columns[0].numbers[0]));
+  CHECK(table.columns[0].numbers[1] == 100000000);
+  CHECK(table.columns[0].numbers[2] == double{-999.9F});
+  CHECK(std::isnan(table.columns[1].numbers[1]));
+  CHECK(std::isnan(table.columns[1].numbers[2]));
+  CHECK(table.columns[2].codes == std::vector<int32_t>{-1, 1, -1});
+  CHECK(table.missing == std::vector<std::string>{"99999999", "-999.9"});
 }

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/data/internal/missing_values.h"
+
 namespace ladder::data {
 namespace {
 
@@ -51,6 +53,13 @@ bool is_time(const arrow::DataType& type) {
     default:
       return false;
   }
+}
+
+bool is_single(const arrow::DataType& type) {
+  if (type.id() == Type::DICTIONARY) {
+    return is_single(*static_cast<const arrow::DictionaryType&>(type).value_type());
+  }
+  return type.id() == Type::FLOAT;
 }
 
 bool is_number(const arrow::DataType& type) {
@@ -162,9 +171,9 @@ struct ArrowColumn {
   Column column = {};
   std::unordered_map<std::string, int32_t> codes = {};
 
-  // Returns the code of a text, -1 for an empty one.
+  // Returns the code of a text, -1 for one that is missing in CSV files.
   int32_t code(std::string_view text) {
-    if (text.empty()) return -1;
+    if (is_usual_missing(without_blanks(text))) return -1;
     const auto [found, added] =
         codes.emplace(std::string(text), static_cast<int32_t>(column.levels.size()));
     if (added) column.levels.emplace_back(text);
@@ -269,6 +278,7 @@ void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t
     ArrowColumn column;
     column.column.name = field->name();
     column.column.kind = text ? ColumnKind::kText : ColumnKind::kNumber;
+    column.column.single = is_single(*field->type());
     first.push_back(std::move(column));
   }
   int64_t rows_before = 0;  // those of earlier blocks

@@ -193,7 +193,6 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
   if (options_.decimal && options_.delimiter && mark == given) {
     fail("a decimal mark that is not the delimiter", quoted_text({&mark, 1}) + " for both");
   }
-  missing_ = MissingValues(options_.missing, mark);
 
   grow(kCsvBlock + 1);
   fill_sample();
@@ -202,6 +201,7 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
   bool whole = true;
   const Rows rows = sample_rows(delimiter_, kSampleRows, whole);
   recognise_decimal(rows);
+  missing_ = MissingValues(options_.missing, decimal_);
   const bool header = options_.header ? *options_.header : recognised_header(rows);
   read_header(header);
   set_kinds(rows, header);
@@ -662,6 +662,7 @@ void CsvParser::decide_decimal(std::string_view text) {
     if (text.find(mark) != text.npos && is_finite_number(text, mark)) {
       decimal_ = mark;
       decimal_open_ = false;
+      missing_ = MissingValues(options_.missing, decimal_);
     }
   }
 }
@@ -699,8 +700,23 @@ void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view t
 
 // ---- Results
 
+// Numbers that have a decimal comma are there with a point as well: other tables have it.
+std::vector<std::string> CsvParser::missing_texts() const {
+  auto texts = options_.missing;
+  if (decimal_ != ',') return texts;
+  for (const auto& text : options_.missing) {
+    if (text.find(',') == text.npos || !is_finite_number(text, ',')) continue;
+    auto with_point = text;
+    std::replace(with_point.begin(), with_point.end(), ',', '.');
+    if (std::find(texts.begin(), texts.end(), with_point) == texts.end()) {
+      texts.push_back(std::move(with_point));
+    }
+  }
+  return texts;
+}
+
 Table CsvParser::take() {
-  Table table{.source = name_, .rows = std::exchange(rows_, 0), .missing = options_.missing};
+  Table table{.source = name_, .rows = std::exchange(rows_, 0), .missing = missing_texts()};
   for (Builder& builder : builders_) {
     Column next{.name = builder.column.name, .kind = builder.column.kind};
     table.columns.push_back(std::exchange(builder.column, std::move(next)));

@@ -111,6 +111,7 @@ class CsvParser {
   void check_utf8(size_t index, const CsvCell& cell, std::string_view text) const;
   void check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const;
   void check_infinite(const Builder& builder, size_t index) const;
+  std::vector<std::string> missing_texts() const;
   Table take();
 
   std::string place(int64_t line, size_t index) const;

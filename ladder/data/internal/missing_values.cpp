@@ -29,16 +29,35 @@ bool is_usual_missing(std::string_view text) {
   }
 }
 
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t";
+  const size_t first = text.find_first_not_of(kBlanks);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
 MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
-    : texts_(std::move(texts)) {
+    : texts_(std::move(texts)), decimal_(decimal) {
   for (const auto& text : texts_) {
     double value = 0;
-    if (parse_number(text, decimal, value) != NumberKind::kFinite) continue;
+    if (parse_number(text, decimal, value) != NumberKind::kFinite &&
+        parse_number(text, '.', value) != NumberKind::kFinite) {
+      continue;
+    }
     numbers_.push_back(value);
-    // Columns in single precision hold the nearest value of that.
     const double rounded = static_cast<float>(value);
-    if (rounded != value && std::isfinite(rounded)) numbers_.push_back(rounded);
+    if (std::isfinite(rounded)) rounded_.push_back(rounded);
   }
+}
+
+bool MissingValues::contains(std::string_view text) const {
+  if (std::find(texts_.begin(), texts_.end(), text) != texts_.end()) return true;
+  if (numbers_.empty()) return false;
+  const size_t first = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
+  const bool code = text.size() > first + 1 && text[first] == '0' && text[first + 1] >= '0' &&
+                    text[first + 1] <= '9';
+  double value = 0;
+  return !code && parse_number(text, decimal_, value) == NumberKind::kFinite && contains(value);
 }
 
 }  // namespace ladder::data

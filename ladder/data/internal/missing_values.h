@@ -11,22 +11,33 @@ namespace ladder::data {
 const std::vector<std::string>& usual_missing();
 bool is_usual_missing(std::string_view text);
 
+/// Return a text without the spaces and tabs around it, as the CSV reader returns cells.
+std::string_view without_blanks(std::string_view text);
+
 /// Further missing values of one table, by text and by number: -999.0 is missing where "-999" is.
 class MissingValues {
  public:
+  /// `decimal`: decimal mark of numbers among the texts; a point is always taken.
   explicit MissingValues(std::vector<std::string> texts, char decimal = '.');
 
-  bool contains(std::string_view text) const {
-    return std::find(texts_.begin(), texts_.end(), text) != texts_.end();
-  }
+  /// Return whether a text is missing: one of the texts, or another spelling of a number among
+  /// them. 0999 is a code and not the number 999.
+  bool contains(std::string_view text) const;
   bool contains(double number) const {
     return std::find(numbers_.begin(), numbers_.end(), number) != numbers_.end();
   }
+  /// Return whether a number of a column in single precision is missing: its values are rounded.
+  bool contains_rounded(double number) const {
+    return std::find(rounded_.begin(), rounded_.end(), number) != rounded_.end();
+  }
   const std::vector<double>& numbers() const { return numbers_; }
+  /// The same in single precision, without those that it does not hold.
+  const std::vector<double>& rounded() const { return rounded_; }
 
  private:
   std::vector<std::string> texts_;
-  std::vector<double> numbers_;
+  char decimal_;
+  std::vector<double> numbers_, rounded_;
 };
 
 }  // namespace ladder::data

@@ -11,18 +11,17 @@ namespace {
 constexpr std::array<std::string_view, 4> kTrue = {"true", "True", "TRUE", "1"};
 constexpr std::array<std::string_view, 4> kFalse = {"false", "False", "FALSE", "0"};
 
-// As truth_value, and 1 and 0 as well.
-int truth_of_level(std::string_view text) {
-  if (text == "1") return 1;
-  return text == "0" ? 0 : truth_value(text);
-}
-
 }  // namespace
 
 int truth_value(std::string_view text) {
   // (The last spelling, 1 or 0, is a number.)
   if (std::find(kTrue.begin(), kTrue.end() - 1, text) != kTrue.end() - 1) return 1;
   return std::find(kFalse.begin(), kFalse.end() - 1, text) != kFalse.end() - 1 ? 0 : -1;
+}
+
+int truth_of_level(std::string_view text) {
+  if (text == "1") return 1;
+  return text == "0" ? 0 : truth_value(text);
 }
 
 std::vector<std::pair<std::string, int64_t>> other_spellings(
