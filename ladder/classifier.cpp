@@ -188,7 +188,8 @@ data::Table table_of(const torch::Tensor& x) {
     const double* begin = columns[i].const_data_ptr<double>();
     table.columns.push_back({.name = fmt::format("x{}", i),
                              .kind = data::ColumnKind::kNumber,
-                             .numbers = {begin, begin + table.rows}});
+                             .numbers = {begin, begin + table.rows},
+                             .single = x.scalar_type() == at::kFloat});
   }
   return table;
 }
@@ -553,6 +554,7 @@ FitReport Classifier::fit_shards(const std::shared_ptr<const data::Shards>& shar
             .source = shards->folder().string(),
             .label = shards->label()};
   rows.labels = shards->labels(rows.labeled);
+  data::check_class_labels({.classes = rows.classes, .labels = rows.labels}, rows.label);
   if (options_.test) {
     TORCH_CHECK(options_.test->table, "Classifier: expected a table to test on but got ",
                 options_.test->shards ? "shards." : "images.");

@@ -27,6 +27,8 @@
 #include "ladder/core/random.h"
 #include "ladder/data/block_order.h"
 #include "ladder/data/class_labels.h"
+#include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/level_inputs.h"
 #include "ladder/data/internal/npy_header.h"
 #include "ladder/data/keyed_order.h"
 #include "ladder/io/atomic_file.h"
@@ -277,7 +279,7 @@ struct Shards::State {
     return out;
   }
 
-  Table table(const torch::Tensor& numbers) const {
+  Table table(const torch::Tensor& numbers, bool with_levels = true) const {
     const auto rows_there = values(numbers);
     Table made{.source = folder.string(), .rows = rows_there.size(0), .missing = missing};
     const auto count = static_cast<size_t>(made.rows);
@@ -286,16 +288,18 @@ struct Shards::State {
     for (size_t c = 0; c < width; ++c) {
       Column column{.name = columns[c].name, .kind = columns[c].kind};
       if (column.kind == ColumnKind::kNumber) {
+        column.single = true;
         column.numbers.resize(count);
         for (size_t row = 0; row < count; ++row) column.numbers[row] = from[row * width + c];
       } else {
-        column.levels = columns[c].levels;
+        if (with_levels) column.levels = columns[c].levels;
         column.codes.resize(count);
-        const auto levels = static_cast<float>(column.levels.size());
+        const auto levels = static_cast<float>(columns[c].levels.size());
         for (size_t row = 0; row < count; ++row) {
           const float code = from[row * width + c];
           TORCH_CHECK(std::isnan(code) || (code >= 0 && code < levels && code == std::floor(code)),
-                      "Shards: expected the index of a text from 0 to ", column.levels.size() - 1,
+                      "Shards: expected the index of a text from 0 to ",
+                      static_cast<int64_t>(columns[c].levels.size()) - 1,
                       " in column '", column.name, "' of ", folder.string(), " but got ", code,
                       " (the shard is damaged).");
           column.codes[row] = std::isnan(code) ? -1 : static_cast<int32_t>(code);
@@ -377,6 +381,10 @@ Table Shards::table(int64_t begin, int64_t end) const {
   TORCH_CHECK(begin >= 0 && begin <= end && end <= rows(), "Shards: expected rows in 0..", rows(),
               " but got ", begin, " to ", end, ".");
   return state_->table(at::arange(begin, end, at::kLong));
+}
+
+Table Shards::codes(const torch::Tensor& rows) const {
+  return state_->table(rows.to(at::kCPU, at::kLong).contiguous(), /*with_levels=*/false);
 }
 
 Table Shards::sample(int64_t count, uint64_t seed) const {
@@ -466,7 +474,7 @@ void Shards::verify() const {
 
 namespace shard_files {
 
-// Names in the order of their numbers.
+// Names in the order of their numbers, and the bytes that they take in the index.
 class Levels {
  public:
   // Return the number of `text`, a new one if it has none; -1 above the limit.
@@ -476,13 +484,19 @@ class Levels {
     const auto next = static_cast<int32_t>(names_.size());
     numbers_.emplace(text, next);
     names_.push_back(text);
+    constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
+    constexpr int64_t kAround = 8;  // comma, line end and spaces before it
+    bytes_ += static_cast<int64_t>(nlohmann::json(text).dump(-1, ' ', false, kReplace).size()) +
+              kAround;
     return next;
   }
   const std::vector<std::string>& names() const { return names_; }
+  int64_t bytes() const { return bytes_; }
 
  private:
   std::unordered_map<std::string, int32_t> numbers_;
   std::vector<std::string> names_;
+  int64_t bytes_ = 0;
 };
 
 // An .npy file that grows: its header is written when it ends.
@@ -544,8 +558,8 @@ namespace {
 
 // Give each label its place among the ordered classes, in the file. Return the CRC-32.
 std::string renumber_labels(const std::filesystem::path& path, const std::vector<int32_t>& places) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb+"),
-                                                             &std::fclose);
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb+"),
+                                                       &std::fclose);
   const auto check = [&](bool done) {
     TORCH_CHECK(done, "ShardWriter: expected to write ", path.string(), " but got \"",
                 system_error_text(), "\".");
@@ -557,6 +571,7 @@ std::string renumber_labels(const std::filesystem::path& path, const std::vector
   while (true) {
     check(std::fseek(file.get(), at, SEEK_SET) == 0);
     const auto got = std::fread(block.data(), 4, block.size(), file.get());
+    check(std::ferror(file.get()) == 0);
     if (got == 0) break;
     for (size_t i = 0; i < got; ++i) {
       if (block[i] >= 0) block[i] = places[static_cast<size_t>(block[i])];
@@ -566,7 +581,8 @@ std::string renumber_labels(const std::filesystem::path& path, const std::vector
           std::fwrite(block.data(), 4, got, file.get()) == got);
     at += static_cast<long>(4 * got);
   }
-  check(std::fflush(file.get()) == 0);
+  check(std::fflush(file.get()) == 0 && ::fsync(::fileno(file.get())) == 0 &&
+        std::fclose(file.release()) == 0);
   return crc_text(crc);
 }
 
@@ -587,6 +603,16 @@ struct ShardWriter::State {
   std::unique_ptr<ArrayFile> inputs, labels;
   std::vector<Written> written;
   int64_t rows = 0, shard_rows = 0;
+  int64_t text_bytes = 0;  // of all levels and classes
+
+  // Count new texts of a column. An index that is too long to be read must not be found out at the
+  // end.
+  void count_text(int64_t bytes, const std::string& column, const Table& block) {
+    text_bytes += bytes;
+    TORCH_CHECK(text_bytes <= kMostShardText, "ShardWriter: expected at most ",
+                kMostShardText >> 20, " MiB of different texts but got more with column '", column,
+                "' of ", block.source, " (--ignore leaves a column out).");
+  }
 
   void start(const Table& block) {
     missing = block.missing;
@@ -614,6 +640,7 @@ struct ShardWriter::State {
     constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
     std::vector<float> numbers;
     if (into.kind == ColumnKind::kText) {
+      const auto before = levels[c].bytes();
       for (const auto& level : column.levels) {
         const auto number = levels[c].number(level);
         TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMostShardLevels,
@@ -621,6 +648,7 @@ struct ShardWriter::State {
                     " but got more (an identifier? --ignore leaves it out).");
         numbers.push_back(static_cast<float>(number));
       }
+      count_text(levels[c].bytes() - before, into.name, block);
     }
     for (size_t row = 0; row < static_cast<size_t>(block.rows); ++row, out += width) {
       if (into.kind == ColumnKind::kText) {
@@ -640,6 +668,7 @@ struct ShardWriter::State {
   std::vector<int32_t> labels_of_block(const Table& block) {
     std::vector<int32_t> found(static_cast<size_t>(block.rows), -1);
     const auto& column = block.column(options.label);
+    const auto before = classes.bytes();
     for (int64_t row = 0; row < block.rows; ++row) {
       const auto text = cell_text(column, row);
       if (is_unlabeled(text)) continue;
@@ -649,6 +678,7 @@ struct ShardWriter::State {
                   " but got more (is it a quantity?).");
       found[static_cast<size_t>(row)] = number;
     }
+    count_text(classes.bytes() - before, options.label, block);
     return found;
   }
 
@@ -696,10 +726,12 @@ struct ShardWriter::State {
     TORCH_CHECK(rows > 0, "ShardWriter: expected rows but got none.");
     if (inputs) end_shard();
     const auto ordered = ordered_classes(classes.names());
+    const ClassPlaces of_name(ordered);  // 1 and 1.0 have one place
     std::vector<int32_t> places;
     for (const auto& name : classes.names()) {
-      places.push_back(
-          static_cast<int32_t>(std::find(ordered.begin(), ordered.end(), name) - ordered.begin()));
+      const auto place = of_name.find(name);
+      TORCH_INTERNAL_ASSERT(place >= 0, "no class for the label ", name);
+      places.push_back(static_cast<int32_t>(place));
     }
     nlohmann::ordered_json index = {{"format", kShardFormat},
                                     {"version", 1},
@@ -734,6 +766,10 @@ struct ShardWriter::State {
     } catch (const nlohmann::json::type_error&) {
       TORCH_CHECK(false, "ShardWriter: expected names and texts in UTF-8 but got other bytes.");
     }
+    TORCH_CHECK(static_cast<int64_t>(text.size()) <= io::kMaxTextBytes,
+                "ShardWriter: expected an index of at most ", io::kMaxTextBytes >> 20,
+                " MiB but got ", text.size(), " bytes for ", written.size(),
+                " shards (write more rows in a shard).");
     io::write_atomically(folder / kShardIndex, text);
   }
 };
@@ -771,13 +807,29 @@ namespace {
 
 class ShardRows : public RowSource {
  public:
+  // The levels of all rows are known: their inputs are looked up once.
   ShardRows(std::shared_ptr<const Shards> shards, Features features)
-      : shards_(std::move(shards)), features_(std::move(features)) {}
+      : shards_(std::move(shards)), features_(std::move(features)) {
+    std::unordered_map<std::string, const ShardColumn*> columns;
+    for (const auto& column : shards_->columns()) columns.emplace(column.name, &column);
+    for (const auto& feature : features_.columns) {
+      level_inputs_.emplace_back();
+      const auto column = columns.find(feature.name);
+      if (!feature.dropped.empty() || column == columns.end() ||
+          column->second->kind == ColumnKind::kNumber) {
+        continue;
+      }
+      needs_levels_ = needs_levels_ || feature.kind == ColumnKind::kNumber;
+      level_inputs_.back() =
+          inputs_of_levels(feature, column->second->levels, features_.missing);
+    }
+  }
 
   int64_t rows() const override { return shards_->rows(); }
   std::vector<int64_t> row_shape() const override { return {features_.width()}; }
   torch::Tensor inputs(const torch::Tensor& rows) const override {
-    return features_.apply(shards_->table(rows));
+    return needs_levels_ ? features_.apply(shards_->table(rows))
+                         : apply_features(features_, shards_->codes(rows), level_inputs_);
   }
   torch::Tensor labels(const torch::Tensor& rows) const override { return shards_->labels(rows); }
   void expect(const torch::Tensor& rows) const override { shards_->expect(rows); }
@@ -790,6 +842,8 @@ class ShardRows : public RowSource {
  private:
   std::shared_ptr<const Shards> shards_;
   Features features_;
+  std::vector<std::vector<int64_t>> level_inputs_;  // one for each feature
+  bool needs_levels_ = false;  // texts where numbers are expected
 };
 
 }  // namespace

@@ -63,6 +63,9 @@ class Shards {
   /// begin..end-1.
   Table table(const torch::Tensor& rows) const;
   Table table(int64_t begin, int64_t end) const;
+  /// Return the same without the levels of texts, which `columns` has: for programs that read many
+  /// batches. Its codes are those of table(rows).
+  Table codes(const torch::Tensor& rows) const;
   /// Return `count` rows, or all if there are fewer, drawn by `seed` (`sample_rows`), ascending.
   Table sample(int64_t count, uint64_t seed) const;
 
@@ -102,6 +105,8 @@ struct ShardWriterOptions {
 
 /// Most levels of a text column, and most classes, that shards may have.
 inline constexpr int64_t kMostShardLevels = 10'000;
+/// Most bytes of all levels and classes in the index together, so that it can be read: 32 MiB.
+inline constexpr int64_t kMostShardText = int64_t{32} << 20;
 
 /// Error: `folder` holds shards. ShardWriter asks itself; ask before rows are read that it would
 /// not write.
@@ -117,7 +122,8 @@ void check_no_shards(const std::filesystem::path& folder);
 ///
 /// Errors: the folder holds shards already or cannot be written; a block without a column of the
 /// first one, or with a text in a column of numbers; a number that float32 does not hold; more than
-/// kMostShardLevels levels of a text column (leave it out) or classes.
+/// kMostShardLevels levels of a text column (leave it out) or classes; more than kMostShardText
+/// bytes of them.
 class ShardWriter {
  public:
   explicit ShardWriter(std::filesystem::path folder, ShardWriterOptions options = {});

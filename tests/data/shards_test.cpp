@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -135,6 +136,86 @@ TEST_CASE("Shards: keep which texts were missing, and know an index that is none
   CHECK(error_text([&] { Shards(folder / "other"); }) ==
         "Shards: expected version 1 in " + (folder / "other/index.json").string() +
             " but got \"1\" (a newer version of this library wrote it).");
+}
+
+TEST_CASE("Shards: labels of one value are one class, however they are spelled", "[data]") {
+  const TemporaryFolder folder;
+  ShardWriter writer(folder / "s", {.label = "kind"});
+  auto block = cloud_table(6, 6);  // left and right in turn
+  block.columns[1].levels = {"1.0", "0"};
+  writer.add(block);
+  block.columns[1].levels = {"1", "0.0"};
+  writer.add(block);
+  block.columns[1].levels = {"10", "1.00"};
+  writer.add(block);
+  writer.finish();
+  const Shards shards(folder / "s");
+  CHECK(shards.classes() == std::vector<std::string>{"0", "1", "10"});
+  CHECK(torch::equal(shards.labels(torch::arange(18)),
+                     torch::tensor({0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 2, 1, 2, 1, 2})));
+  CHECK_NOTHROW(shards.verify());
+}
+
+TEST_CASE("Shards: labels that are quantities or lists are refused as those in memory are",
+          "[data]") {
+  const TemporaryFolder folder;
+  const auto error = [&](const std::string& name, const std::vector<std::string>& labels) {
+    auto table = cloud_table(static_cast<int64_t>(labels.size()), 0);
+    table.columns[1].levels = labels;
+    for (size_t row = 0; row < labels.size(); ++row) {
+      table.columns[1].codes[row] = static_cast<int32_t>(row);
+    }
+    ShardWriter writer(folder / name, {.label = "kind"});
+    writer.add(table);
+    writer.finish();
+    return error_text([&] { Classifier(quick()).fit(read_samples(folder / name)); });
+  };
+  std::vector<std::string> prices;
+  for (int i = 0; i < 40; ++i) prices.push_back(std::to_string(1000 + 137 * i));
+  CHECK(error("prices", prices)
+            .starts_with("class_labels: expected classes but got 40 different numbers in 40 "
+                         "labeled rows of column 'kind'"));
+  CHECK(error("lists", {"a", "b", "a;b"})
+            .starts_with("class_labels: expected one class in each row but got 'a;b'"));
+}
+
+TEST_CASE("Shards: inputs are those of the tables, though levels are looked up once", "[data]") {
+  const TemporaryFolder folder;
+  Table table{.source = "made", .rows = 60};
+  table.missing = {"-999", "none"};
+  Column x{.name = "x"}, flag{.name = "flag", .kind = ColumnKind::kText};
+  Column kind{.name = "kind", .kind = ColumnKind::kText};
+  Column count{.name = "count", .kind = ColumnKind::kText};
+  flag.levels = {"true", "false", "TRUE", "no value"};
+  kind.levels = {"a", " a", "b", "rare", "?", "c\t"};
+  count.levels = {"1", "2.5", "NA", "7"};
+  for (int32_t row = 0; row < 60; ++row) {
+    x.numbers.push_back(row % 11 == 3 ? -999.9F : static_cast<float>(row % 7));
+    flag.codes.push_back(row % 10 == 9 ? -1 : row % 4);
+    kind.codes.push_back(row % 13 == 5 ? -1 : row % 6);
+    count.codes.push_back(row % 4);
+  }
+  table.columns = {x, flag, kind, count};
+  ShardWriter writer(folder / "s", {.rows_per_shard = 25});
+  writer.add(table);
+  writer.finish();
+  const auto shards = std::make_shared<const Shards>(folder / "s");
+  auto features = fit_features(table, {"x"}, {.most_levels = 3});
+  const Feature number{.name = "x", .center = 3, .scale = 2, .indicator = true};
+  features.columns.insert(features.columns.begin() + 1, number);
+  features.missing.push_back("-999.9");
+  const auto rows = torch::tensor({59, 3, 0, 24, 25, 9, 14, 3}, torch::kInt64);
+  const auto codes = shards->codes(rows);
+  CHECK(codes.column("kind").codes == shards->table(rows).column("kind").codes);
+  CHECK(codes.column("kind").levels.empty());
+  const auto expected = features.apply(shards->table(rows));
+  CHECK(torch::equal(row_source(shards, features)->inputs(rows), expected));
+  CHECK(expected[1][features.columns[0].width() + 1].item<float>() == kLevelHeight);  // -999.9
+  // Texts where numbers are expected need their levels.
+  features.columns.back() = number;
+  features.columns.back().name = "count";
+  CHECK(torch::equal(row_source(shards, features)->inputs(rows),
+                     features.apply(shards->table(rows))));
 }
 
 TEST_CASE("Shards: train the network that the rows in memory train", "[data]") {
@@ -339,4 +420,17 @@ TEST_CASE("ShardWriter: refuses what shards cannot hold", "[data]") {
                                     "'id' of ids but got more (an identifier? --ignore leaves it "
                                     "out)."));
   CHECK_FALSE(is_shards(folder / "t"));  // not finished
+  // Few levels may be too long for the index.
+  Table letters{.source = "letters", .rows = 340};
+  Column letter{.name = "letter", .kind = ColumnKind::kText};
+  for (int64_t i = 0; i < letters.rows; ++i) {
+    letter.levels.push_back(std::to_string(i) + std::string(100'000, 'x'));
+    letter.codes.push_back(static_cast<int32_t>(i));
+  }
+  letters.columns = {letter};
+  ShardWriter long_texts(folder / "l");
+  CHECK_THROWS_WITH(long_texts.add(letters),
+                    Catch::Contains("ShardWriter: expected at most 32 MiB of different texts but "
+                                    "got more with column 'letter' of letters (--ignore leaves a "
+                                    "column out)."));
 }
