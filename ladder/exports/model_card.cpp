@@ -1,10 +1,12 @@
 #include "ladder/exports/model_card.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <iterator>
+#include <locale>
 #include <numeric>
 #include <sstream>
 #include <string_view>
@@ -49,9 +51,7 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 std::string sizes_text(const std::vector<int64_t>& sizes) {
-  std::ostringstream out;
-  for (size_t i = 0; i < sizes.size(); ++i) out << (i > 0 ? " x " : "") << sizes[i];
-  return out.str();
+  return fmt::format("{}", fmt::join(sizes, " x "));
 }
 
 std::string card_inputs(const PredictionModel& model) {
@@ -117,6 +117,7 @@ std::string card_network(const Ladder& net) {
   for (size_t l = 0; l < net->stages.size(); ++l) {
     const auto& module = *net->stages[l].module();
     std::ostringstream kind;
+    kind.imbue(std::locale::classic());  // a program may have set another one
     module.pretty_print(kind);
     // Modules without a line of their own print their children below the first one.
     const std::string line = kind.str().substr(0, kind.str().find('\n'));
@@ -134,14 +135,10 @@ std::string card_network(const Ladder& net) {
               : std::string(".\n\n");
   text += "| layer | kind | values of a row | parameters |\n|---|---|---|---|\n" + rows + "\n";
   if (net->has_decoder()) {
-    std::ostringstream lambda;
-    for (size_t l = 0; l < net->options.lambda.size(); ++l) {
-      lambda << (l > 0 ? ", " : "") << net->options.lambda[l];
-    }
     text += fmt::format(
-        "Weights of the denoising costs by level, from the input up: {}. Noise on "
+        "Weights of the denoising costs by level, from the input up: {:.6g}. Noise on "
         "the input: standard deviation {}.\n\n",
-        lambda.str(), net->options.input_noise);
+        fmt::join(net->options.lambda, ", "), net->options.input_noise);
   }
   return text;
 }

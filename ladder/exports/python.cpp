@@ -119,8 +119,13 @@ def is_missing(value):
     return bool(value != value)
 
 
-def number_of(value, name, row):
-    """Return a value of a column of numbers, NaN where it is missing."""
+def number_of(value, name, row, single):
+    """Return a value of a column of numbers, NaN where it is missing.
+
+    `single`: the column is in single precision, so that missing numbers are rounded as well.
+    """
+    if isinstance(value, str):
+        value = value.strip(" \t")
     if is_missing(value) or (isinstance(value, str) and value in MISSING):
         return math.nan
     try:
@@ -137,7 +142,8 @@ def number_of(value, name, row):
         raise ValueError(
             f"expected finite numbers but got {number} in row {row + 1} of column {name!r}."
         )
-    return math.nan if number in MISSING_NUMBERS else number
+    missing = number in MISSING_NUMBERS or (single and number in MISSING_SINGLE)
+    return math.nan if missing else number
 
 
 def text_of(value):
@@ -150,6 +156,28 @@ def text_of(value):
     return str(value)
 
 
+def spells_missing_number(text):
+    """Return whether a text is a number in MISSING_NUMBERS; 0999 is a code and not 999."""
+    digits = text.lstrip("+-")
+    is_code = len(digits) > 1 and digits[0] == "0" and digits[1] in "0123456789"
+    if is_code or not set(text) <= set("+-.0123456789eE"):
+        return False
+    try:
+        return float(text) in MISSING_NUMBERS
+    except ValueError:
+        return False
+
+
+def place_of(value, known, none, other):
+    """Return the place of a text; spaces and tabs around it do not count."""
+    text = text_of(value)
+    bare = text.strip(" \t")
+    for spelling in (text, bare):
+        if spelling in known:
+            return known[spelling]
+    return none if spells_missing_number(bare) else other
+
+
 def inputs(table):
     """Return the inputs of the network, [rows, INPUTS].
 
@@ -158,9 +186,11 @@ def inputs(table):
     """
     parts = []
     for column in COLUMNS:
-        name, values = column["name"], list(table[column["name"]])
+        name, given = column["name"], table[column["name"]]
+        values = list(given)
         if column["kind"] == "number":
-            x = torch.tensor([number_of(v, name, row) for row, v in enumerate(values)],
+            single = str(getattr(given, "dtype", "")).lower().endswith("float32")
+            x = torch.tensor([number_of(v, name, row, single) for row, v in enumerate(values)],
                              dtype=torch.float64)
             missing = x.isnan()
             largest = torch.finfo(torch.float64).max
@@ -179,8 +209,9 @@ def inputs(table):
             known = {text: none for text in MISSING}
             known.update(column.get("spellings", {}))
             known.update({level: place for place, level in enumerate(levels)})
-            places = torch.tensor([none if is_missing(v) else known.get(text_of(v), other)
-                                   for v in values], dtype=torch.long)
+            places = torch.tensor(
+                [none if is_missing(v) else place_of(v, known, none, other) for v in values],
+                dtype=torch.long)
             parts += [LEVEL_HEIGHT * (places == place).double() for place in range(width)]
     return torch.stack(parts, dim=1).to(DTYPE)
 )PY";
@@ -238,6 +269,12 @@ std::string python_text(const std::string& text) {
 std::string python_texts(const std::vector<std::string>& texts) { return json_array(texts); }
 
 std::string python_number(double value) { return nlohmann::json(value).dump(); }
+
+std::string python_numbers(const std::vector<double>& values) {
+  std::vector<std::string> texts;
+  for (const double value : values) texts.push_back(python_number(value));
+  return fmt::format("[{}]", fmt::join(texts, ", "));
+}
 
 const char* python_bool(bool value) { return value ? "True" : "False"; }
 
@@ -345,16 +382,13 @@ std::string python_spellings(const data::Feature& column, const std::vector<std:
 std::string python_missing(const data::Features& features) {
   auto texts = data::usual_missing();
   texts.insert(texts.end(), features.missing.begin(), features.missing.end());
-  std::vector<std::string> numbers;
   const data::MissingValues missing(features.missing);
-  for (const double number : missing.numbers()) {
-    numbers.push_back(python_number(number));
-  }
   return fmt::format(
-      "MISSING = {}\nMISSING_NUMBERS = [{}]\n"
+      "MISSING = {}\nMISSING_NUMBERS = {}\nMISSING_SINGLE = {}  # in single precision\n"
       "TRUTHS = {{\"true\": 1, \"True\": 1, \"TRUE\": 1, \"false\": 0, \"False\": 0, \"FALSE\": "
       "0}}\n",
-      python_texts(texts), fmt::join(numbers, ", "));
+      python_texts(texts), python_numbers(missing.numbers()),
+      python_numbers(missing.rounded()));
 }
 
 std::string python_columns(const data::Features& features) {

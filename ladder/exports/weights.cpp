@@ -60,23 +60,29 @@ bool is_own_buffer(std::string_view name) {
   return name.ends_with(".batches") || name.ends_with(".version");
 }
 
-void check_weight(const std::string& file, const std::string& name, const torch::Tensor& wanted,
-                  const torch::Tensor& found) {
+// Returns a tensor of the file in the type of the network, which may hold fewer numbers.
+torch::Tensor checked_weight(const std::string& file, const std::string& name,
+                             const torch::Tensor& wanted, const torch::Tensor& found) {
   TORCH_CHECK(found.sizes() == wanted.sizes(), "read_weights: expected ", name, " to be ",
               wanted.sizes(), " but got ", found.sizes(), " in ", file,
               " (is it of another network?).");
   TORCH_CHECK(found.is_floating_point() == wanted.is_floating_point(), "read_weights: expected ",
               name, " in ", c10::toString(wanted.scalar_type()), " but got ",
               c10::toString(found.scalar_type()), " in ", file, ".");
-  TORCH_CHECK(!found.is_floating_point() || found.isfinite().all().item<bool>(),
-              "read_weights: expected finite numbers in ", name,
-              " but got a NaN or an infinite one in ", file, ".");
+  const auto value = found.to(wanted.scalar_type());
+  TORCH_CHECK(!value.is_floating_point() || value.isfinite().all().item<bool>(),
+              "read_weights: expected finite numbers in ", name, " but got ",
+              found.isfinite().all().item<bool>()
+                  ? c10::str("one that ", c10::toString(wanted.scalar_type()), " does not hold")
+                  : std::string("a NaN or an infinite one"),
+              " in ", file, ".");
   TORCH_CHECK(!name.ends_with(".version") || found.equal(wanted.to(found.scalar_type())),
               "read_weights: expected ", name, " to be ", wanted.item<int64_t>(), " but got ",
               found.item<double>(), " in ", file, " (its stage computed other values).");
-  TORCH_CHECK(!name.ends_with(".running_var") || found.ge(0).all().item<bool>(),
+  TORCH_CHECK(!name.ends_with(".running_var") || value.ge(0).all().item<bool>(),
               "read_weights: expected variances of at least 0 in ", name,
               " but got a negative one in ", file, ".");
+  return value;
 }
 
 }  // namespace
@@ -131,8 +137,7 @@ void read_weights(const std::filesystem::path& path, const Ladder& net) {
     TORCH_CHECK(is_optional || given != found.end(), "read_weights: expected a tensor named ", name,
                 " but got none in ", file, " (is it of another network?).");
     if (given != found.end()) {
-      check_weight(file, name, tensor, given->second);
-      copies.emplace_back(tensor, given->second);
+      copies.emplace_back(tensor, checked_weight(file, name, tensor, given->second));
     } else if (name.ends_with(".batches")) {
       copies.emplace_back(tensor, torch::ones({}, torch::kInt64));  // statistics that are stored
     }

@@ -171,7 +171,9 @@ TEST_CASE("write_python writes a folder or a file", "[exports]") {
 TEST_CASE("write_python refuses in Python what the library refuses", "[exports][slow]") {
   if (!ladder::testing::python("torch")) LADDER_SKIP(ladder::testing::kNoPython);
   const TemporaryFolder folder;
-  write_python(folder / "model.py", ladder::testing::spelled_model());
+  auto spelled = ladder::testing::spelled_model();
+  spelled.features->missing.emplace_back("-999.9");
+  write_python(folder / "model.py", spelled);
   const auto outcome = ladder::testing::run_python(R"PY(
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -187,6 +189,17 @@ rows = {"tail": [1.5, "2"], "age": [40, NAType()], "time": [1.7e9, 1.7e9],
         "flag": [True, NAType()], "kind": ["a", None]}
 known = {**rows, "tail": [1.5, 2.0], "age": [40, "?"], "flag": ["true", ""], "kind": ["a", "unknown"]}
 assert model.inputs(rows).equal(model.inputs(known))
+spaced = {**rows, "tail": [1.5, " 2\t"], "age": [40, " ? "], "flag": [" true", " "],
+          "kind": ["\ta ", " -999.0"]}
+assert model.inputs(rows).equal(model.inputs(spaced))
+
+# Single precision rounds what is missing; elsewhere the rounded number is another one.
+import torch
+single = torch.tensor([1.5, -999.9])
+missing = model.inputs({**rows, "tail": [1.5, None]})
+assert model.inputs({**rows, "tail": single}).equal(missing)
+assert model.inputs({**rows, "tail": [1.5, -999.9]}).equal(missing)
+assert not model.inputs({**rows, "tail": single.tolist()}).equal(missing)
 
 def refused(column, value):
     try:

@@ -181,6 +181,12 @@ TEST_CASE("read_weights refuses weights of another network and leaves the networ
       refusal([](auto& t) { t["stages.0.weight"][3][1] = NAN; }) ==
       "read_weights: expected finite numbers in stages.0.weight but got a NaN or an infinite one" +
           in + ".");
+  CHECK(refusal([](auto& t) {
+          t["stages.0.weight"] = t["stages.0.weight"].to(torch::kFloat64);
+          t["stages.0.weight"][3][1] = 1e300;
+        }) == "read_weights: expected finite numbers in stages.0.weight but got one that Float does "
+              "not hold" +
+                  in + ".");
   CHECK(refusal([](auto& t) { t["stages.0.normalization.running_var"][3] = -1; }) ==
         "read_weights: expected variances of at least 0 in stages.0.normalization.running_var but "
         "got a negative one" +
