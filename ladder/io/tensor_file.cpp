@@ -166,15 +166,21 @@ class TensorReader {
       throw ReadFault(c10::str("it holds ", data.numel(), " elements for a tensor ",
                                torch::IntArrayRef(sizes)));
     }
-    // An expanded tensor is read at its full size, which a file could make arbitrarily large.
-    constexpr int64_t kMaxRepeats = 1 << 20;
-    if (elements / kMaxRepeats > data.numel()) {
+    const torch::Tensor tensor = data.as_strided(sizes, strides, offset);
+    const bool whole = first && tensor.is_contiguous() && tensor.numel() == data.numel();
+    if (whole) return tensor;
+    // A tensor that is expanded or shares its storage is read at its full size: a file of a
+    // kilobyte could fill the memory.
+    constexpr int64_t kFreeBytes = int64_t{32} << 20;
+    constexpr int64_t kMostCopies = 4;
+    const auto width = static_cast<int64_t>(c10::elementSize(dtype));
+    const int64_t left_bytes = kFreeBytes + kMostCopies * stored_bytes_ - copied_bytes_;
+    if (elements > left_bytes / width) {
       throw ReadFault(c10::str("it repeats ", data.numel(), " elements as a tensor ",
                                torch::IntArrayRef(sizes)));
     }
-    const torch::Tensor tensor = data.as_strided(sizes, strides, offset);
-    const bool whole = first && tensor.is_contiguous() && tensor.numel() == data.numel();
-    return whole ? tensor : tensor.clone(torch::MemoryFormat::Contiguous);
+    copied_bytes_ += elements * width;
+    return tensor.clone(torch::MemoryFormat::Contiguous);
   }
 
   torch::Tensor storage(const std::string& key, torch::Dtype dtype) {
@@ -185,11 +191,14 @@ class TensorReader {
     if (size % width != 0) throw ReadFault("its record " + *record + " has an odd size");
     torch::Tensor data = torch::empty({static_cast<int64_t>(size / width)}, dtype);
     zip_.read(*record, static_cast<char*>(data.data_ptr()));
+    stored_bytes_ += static_cast<int64_t>(size);
     return data;
   }
 
   ZipReader& zip_;
   std::map<std::string, torch::Tensor> storages_;
+  int64_t stored_bytes_ = 0;  // of storages
+  int64_t copied_bytes_ = 0;  // of tensors that share one or repeat its elements
 };
 
 Pickle read_content(ZipReader& zip) {

@@ -249,6 +249,10 @@ torch.save({"w": torch.ones(2).to(torch.float8_e4m3fn)}, "float8.pt")
 base = torch.arange(12.)
 torch.save({"a": base[2:8].view(2, 3).t(), "b": base, "c": torch.ones(1).expand(4),
             "p": torch.nn.Parameter(torch.ones(2))}, "views.pt")
+torch.save({"w": torch.zeros(1).expand(1 << 10, 1 << 14)}, "expanded.pt")
+torch.save({name: torch.zeros(1).expand(1 << 22) for name in "abc"}, "together.pt")
+tied = torch.randn(1000, 2000)
+torch.save({name: tied for name in "abcde"}, "tied.pt")
 torch.save({"w": torch.ones(2)}, "legacy.pt", _use_new_zipfile_serialization=False)
 d = {"w": torch.ones(10)}
 torch.save(d, "forged.pt")
@@ -287,6 +291,14 @@ with zipfile.ZipFile("short.pt", "w") as out:
   CHECK(load_error("short.pt") ==
         "load_tensors: expected a readable tensor \"w\" in " + path("short.pt") +
             " but got a damaged or unsupported one (it holds 2 elements for a tensor [10]).");
+  // Files of a kilobyte do not take the memory of what they repeat.
+  CHECK(load_error("expanded.pt") ==
+        "load_tensors: expected a readable tensor \"w\" in " + path("expanded.pt") +
+            " but got a damaged or unsupported one (it repeats 1 elements as a tensor [1024, "
+            "16384]).");
+  CHECK(load_error("together.pt").rfind("load_tensors: expected a readable tensor \"c\"", 0) == 0);
+  const TensorMap tied = load_tensors(folder / "tied.pt");
+  CHECK(torch::equal(tied.at("a"), tied.at("e")));
   CHECK(load_error("legacy.pt").rfind("load_tensors: expected a whole .pt file", 0) == 0);
   const TensorMap views = load_tensors(folder / "views.pt");
   CHECK(torch::equal(views.at("a"), torch::arange(2, 8, torch::kFloat32).view({2, 3}).t()));
