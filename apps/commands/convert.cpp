@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <ladder/data/arrow.h>
 #include <ladder/data/csv.h>
+#include <ladder/data/read_samples.h>
 #include <ladder/data/shards.h>
 
 #include <cstdio>
@@ -61,10 +62,10 @@ void for_each_block(const std::string& path, const ConvertFlags& flags, const da
                     const Take& take) {
   if (is_arrow_file(path)) {
     data::read_arrow_blocks(path, [&](const data::Table& block) {
-      if (csv.missing.empty()) return take(block, "");
-      auto marked = block;
-      data::mark_missing(marked, csv.missing);
-      return take(marked, "");
+      if (csv.missing.empty() && csv.text_columns.empty()) return take(block, "");
+      auto changed = block;
+      data::apply_options(changed, csv);
+      return take(changed, "");
     });
     return;
   }

@@ -19,6 +19,7 @@
 
 #include "ladder/core/internal/threads.h"
 #include "ladder/data/class_labels.h"
+#include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
@@ -43,7 +44,8 @@ std::string sentence(const std::string& fault, const std::string& file, const st
 }
 
 bool is_unlabeled_folder(const std::string& name) {
-  return name == "unlabeled" || name == "unlabelled" || is_unlabeled(name);
+  const auto lower = lower_text(name);
+  return lower == "unlabeled" || lower == "unlabelled" || is_unlabeled(name);
 }
 
 // Collects the files below a folder.
@@ -202,7 +204,8 @@ void put_pixels(const std::vector<uint8_t>& pixels, const ImageInfo& info,
 }
 
 // Names of splits that people keep beside each other.
-bool is_part_name(const std::string& name) {
+bool is_part_name(const std::string& folder) {
+  const auto name = lower_text(folder);
   return name == "train" || name == "training" || name == "test" || name == "testing" ||
          name == "val" || name == "valid" || name == "validation";
 }
@@ -233,14 +236,14 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
   Samples samples;
   samples.source = folder.string();
   Walk walk(folder, samples.problems);
-  std::vector<std::string> classes;
+  std::vector<std::string> folders;
   std::vector<std::string> unlabeled;
   std::vector<ImageFile> loose;
   for (const std::string& name : names_in(folder)) {
     if (name.starts_with('.')) continue;
     switch (walk.kind(name)) {
       case Walk::Kind::kFolder:
-        (is_unlabeled_folder(name) ? unlabeled : classes).push_back(name);
+        (is_unlabeled_folder(name) ? unlabeled : folders).push_back(name);
         break;
       case Walk::Kind::kFile:
         loose.push_back({name, -1});
@@ -250,19 +253,21 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
         break;
     }
   }
-  for (const std::string& name : classes) {
+  for (const std::string& name : folders) {
     TORCH_CHECK(utf8_prefix(name) == name.size(),
                 "read_image_folder: expected names of classes in UTF-8 but got '",
                 name.substr(0, utf8_prefix(name)), "' and other bytes in ", folder.string(),
                 " (rename the folder).");
   }
-  classes = ordered_classes(std::move(classes));
-  refuse_parts(folder, classes);
+  refuse_parts(folder, folders);
+  const auto classes = ordered_classes(folders);
+  const ClassPlaces places(classes);  // folders 1 and 1.0 are one class
+  std::stable_sort(folders.begin(), folders.end(), [&](const auto& left, const auto& right) {
+    return places.find(left) < places.find(right);
+  });
 
   std::vector<ImageFile> files;
-  for (size_t i = 0; i < classes.size(); ++i) {
-    walk.add(classes[i], static_cast<int64_t>(i), files);
-  }
+  for (const std::string& name : folders) walk.add(name, places.find(name), files);
   for (const std::string& name : unlabeled) walk.add(name, -1, files);
   files.insert(files.end(), loose.begin(), loose.end());
   TORCH_CHECK(!files.empty(), "read_image_folder: expected PNG or JPEG images but got no file in ",

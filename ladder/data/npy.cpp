@@ -307,6 +307,22 @@ uint64_t array_file_size(const char* component, const std::filesystem::path& pat
               where, fault.hint.empty() ? "" : " (" + fault.hint + ")", ".");
 }
 
+// Name of the array in a record of an .npz file.
+std::string array_name(const std::string& record) {
+  constexpr std::string_view kEnding = ".npy";
+  return record.ends_with(kEnding) ? record.substr(0, record.size() - kEnding.size()) : record;
+}
+
+void check_npz_file(const std::filesystem::path& path) {
+  TORCH_CHECK(array_file_size("read_npz", path) > 0,
+              "read_npz: expected NumPy arrays but got an empty file at ", path.string(), ".");
+}
+
+[[noreturn]] void throw_npz_fault(const std::filesystem::path& path, const io::ReadFault& fault) {
+  TORCH_CHECK(false, "read_npz: expected NumPy arrays in ", path.string(), " but ", fault.what(),
+              ".");
+}
+
 std::string head_of_array(std::ifstream& in, uint64_t total) {
   std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -352,16 +368,12 @@ torch::Tensor read_npy(const std::filesystem::path& path) {
 }
 
 io::TensorMap read_npz(const std::filesystem::path& path) {
-  const uint64_t total = array_file_size("read_npz", path);
-  TORCH_CHECK(total > 0, "read_npz: expected NumPy arrays but got an empty file at ", path.string(),
-              ".");
+  check_npz_file(path);
   io::TensorMap arrays;
   try {
     io::ZipReader zip(path);
     for (const std::string& record : zip.names()) {
-      constexpr std::string_view kEnding = ".npy";
-      const std::string name =
-          record.ends_with(kEnding) ? record.substr(0, record.size() - kEnding.size()) : record;
+      const std::string name = array_name(record);
       try {
         const uint64_t size = zip.size(record);
         at::Tensor bytes = byte_tensor(size);
@@ -374,12 +386,24 @@ io::TensorMap read_npz(const std::filesystem::path& path) {
       }
     }
   } catch (const io::ReadFault& fault) {
-    TORCH_CHECK(false, "read_npz: expected NumPy arrays in ", path.string(), " but ", fault.what(),
-                ".");
+    throw_npz_fault(path, fault);
   }
   TORCH_CHECK(!arrays.empty(), "read_npz: expected NumPy arrays but got an empty archive at ",
               path.string(), ".");
   return arrays;
+}
+
+std::vector<std::string> npz_names(const std::filesystem::path& path) {
+  check_npz_file(path);
+  std::vector<std::string> names;
+  try {
+    for (const std::string& record : io::ZipReader(path).names()) {
+      names.push_back(array_name(record));
+    }
+  } catch (const io::ReadFault& fault) {
+    throw_npz_fault(path, fault);
+  }
+  return names;
 }
 
 }  // namespace ladder::data

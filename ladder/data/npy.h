@@ -4,6 +4,8 @@
 #include <torch/types.h>
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "ladder/io/tensor_file.h"
 
@@ -35,5 +37,9 @@ torch::Tensor read_npy(const std::filesystem::path& path);
 ///
 ///     io::TensorMap arrays = read_npz("digits.npz");   // arrays.at("x"), arrays.at("y")
 io::TensorMap read_npz(const std::filesystem::path& path);
+
+/// Return the names of the arrays of an .npz file, sorted, without reading them. Errors: no file, a
+/// damaged directory.
+std::vector<std::string> npz_names(const std::filesystem::path& path);
 
 }  // namespace ladder::data

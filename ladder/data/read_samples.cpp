@@ -32,11 +32,6 @@ constexpr const char* kTaken =
     "read_samples: expected a table (CSV, TSV, NPZ, Parquet, Feather), a folder of images, or the "
     "files of MNIST's or CIFAR's format but got ";
 
-std::string lower_text(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 bool is_folder(const fs::path& path) {
   std::error_code error;
   return fs::is_directory(path, error);
@@ -94,13 +89,8 @@ Samples table_samples(Table table, const fs::path& path, const ReadOptions& opti
   return samples;
 }
 
-// Apply `missing` and `text_columns` to a table of another kind; read_csv applies them itself.
 Samples typed_samples(Table table, const fs::path& path, const ReadOptions& options) {
-  if (!options.csv.missing.empty()) mark_missing(table, options.csv.missing);
-  for (const auto& name : options.csv.text_columns) {
-    table.column(name);  // an unknown name is an error
-    make_text(table, name);
-  }
+  apply_options(table, options.csv);
   return table_samples(std::move(table), path, options);
 }
 
@@ -191,13 +181,21 @@ Names array_names(bool labels, Part part) {
                         "data", "features", "arr_0"};
 }
 
-torch::Tensor find_array(const std::map<std::string, torch::Tensor>& arrays, const Names& names) {
+// Returns the place of the array of the first of these names among those in a file, or -1.
+int64_t find_name(const Names& there, const Names& names) {
   for (const std::string& wanted : names) {
-    for (const auto& [name, array] : arrays) {
-      if (lower_text(name) == wanted) return array;
+    for (size_t i = 0; i < there.size(); ++i) {
+      if (lower_text(there[i]) == wanted) return static_cast<int64_t>(i);
     }
   }
-  return {};
+  return -1;
+}
+
+torch::Tensor find_array(const std::map<std::string, torch::Tensor>& arrays, const Names& names) {
+  Names there;
+  for (const auto& [name, array] : arrays) there.push_back(name);
+  const auto place = find_name(there, names);
+  return place < 0 ? torch::Tensor() : arrays.at(there[static_cast<size_t>(place)]);
 }
 
 Samples npz_samples(const fs::path& path, const ReadOptions& options) {
@@ -268,9 +266,14 @@ fs::path npy_inputs(const fs::path& folder, Part part) {
   return {};
 }
 
+// Returns the folder with the first of these names, in any case of letters; the same case wins.
 fs::path first_folder(const fs::path& folder, const Names& names) {
+  const auto there = names_in(folder);
   for (const std::string& name : names) {
     if (is_folder(folder / name)) return folder / name;
+    for (const std::string& other : there) {
+      if (lower_text(other) == name && is_folder(folder / other)) return folder / other;
+    }
   }
   return {};
 }
@@ -399,6 +402,14 @@ Samples file_samples(const fs::path& path, const ReadOptions& options) {
 
 }  // namespace
 
+void apply_options(Table& table, const CsvOptions& options) {
+  if (!options.missing.empty()) mark_missing(table, options.missing);
+  for (const auto& name : options.text_columns) {
+    table.column(name);  // an unknown name is an error
+    make_text(table, name);
+  }
+}
+
 Samples read_samples(const std::filesystem::path& path, const ReadOptions& options) {
   std::error_code error;
   const auto status = fs::status(path, error);
@@ -416,7 +427,7 @@ Samples read_samples(const std::filesystem::path& path, const ReadOptions& optio
 bool has_test_part(const std::filesystem::path& path) {
   if (!is_folder(path)) {
     if (lower_text(path.extension().string()) != ".npz" || !is_a_file(path)) return false;
-    return find_array(read_npz(path), array_names(false, Part::kTest)).defined();
+    return find_name(npz_names(path), array_names(false, Part::kTest)) >= 0;
   }
   if (holds_cifar(path)) return holds_cifar(path, Part::kTest) && holds_cifar(path, Part::kTrain);
   if (holds_idx(path)) return holds_idx(path, Part::kTest) && holds_idx(path, Part::kTrain);

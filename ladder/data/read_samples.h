@@ -36,14 +36,18 @@ struct ReadOptions {
 /// label column of a table stays in the table, as text. Labels of arrays are numbers, one a row; -1
 /// and NaN mean none.
 ///
-/// A folder with the subfolders `train` and `test` (or `val`) has two parts. The part is ignored
-/// where there is only one.
+/// A folder with the subfolders `train` and `test` (or `val`, in any case of letters) has two parts.
+/// The part is ignored where there is only one.
 ///
 /// Throws `c10::Error`: those of the readers; no such path; a file or folder that none of them
 /// takes: the sentence says what it is and what is taken; a size for a table.
 ///
 ///     Samples rows = read_samples("people.csv", {.label = "income"});
 Samples read_samples(const std::filesystem::path& path, const ReadOptions& options = {});
+
+/// Apply `missing` and `text_columns` to a table that another reader than read_csv returned, as
+/// `read_samples` does. Error: a column of `text_columns` that is not there.
+void apply_options(Table& table, const CsvOptions& options);
 
 /// Return whether `read_samples` would find a test part beside the training part at `path`.
 bool has_test_part(const std::filesystem::path& path);

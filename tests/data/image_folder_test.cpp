@@ -100,6 +100,35 @@ TEST_CASE("read_image_folder sorts classes that are numbers by value", "[data]")
   CHECK(values_of(samples.images.select(3, 0).select(2, 0)) == Longs{2, 3, 11, 0});
 }
 
+TEST_CASE("read_image_folder takes folders of one number for one class", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP(kNoImages);
+  const TemporaryFolder folder;
+  for (const char* name : {"1/x.png", "1.0/y.png", "01/z.png", "2/x.png"}) {
+    write_image(folder / name, gray_png(1));
+  }
+  const Samples samples = read_image_folder(folder.path());
+  CHECK(samples.classes == Strings{"1", "01", "2"});
+  CHECK(samples.names == Strings{"1/x.png", "1.0/y.png", "01/z.png", "2/x.png"});
+  CHECK(values_of(samples.labels) == Longs{0, 0, 1, 2});
+  CHECK(samples.problems.empty());
+}
+
+TEST_CASE("read_image_folder knows its own names of folders in any case", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP(kNoImages);
+  const TemporaryFolder folder;
+  for (const char* name : {"cat/1.png", "dog/2.png", "Unlabeled/3.png", "UNLABELLED/4.png"}) {
+    write_image(folder / name, gray_png(1));
+  }
+  const Samples samples = read_image_folder(folder.path());
+  CHECK(samples.classes == Strings{"cat", "dog"});
+  CHECK(values_of(samples.labels) == Longs{0, 1, -1, -1});
+  const TemporaryFolder parts;
+  write_image(parts / "Train/cat/1.png", gray_png(1));
+  write_image(parts / "Test/cat/1.png", gray_png(1));
+  CHECK(folder_error(parts.path())
+            .starts_with("read_image_folder: expected folders of classes but got Test, Train in "));
+}
+
 TEST_CASE("read_image_folder refuses names of classes that no model could keep", "[data]") {
   if (!has_image_codecs()) LADDER_SKIP(kNoImages);
   const TemporaryFolder folder;

@@ -147,6 +147,33 @@ TEST_CASE("read_samples reads folders of images and their parts", "[data]") {
   CHECK(one.labels.item<int64_t>() == -1);
 }
 
+TEST_CASE("read_samples knows parts and unlabeled images in any case of letters", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const TemporaryFolder folder;
+  put(folder / "Train/cat/1.png", small_png(1));
+  put(folder / "Train/dog/2.png", small_png(2));
+  put(folder / "Train/Unlabeled/3.png", small_png(3));
+  put(folder / "TEST/cat/4.png", small_png(4));
+  CHECK(has_test_part(folder.path()));
+  const Samples train = read_samples(folder.path());
+  CHECK(train.classes == Strings{"cat", "dog"});
+  CHECK(torch::equal(train.labels, torch::tensor({0, 1, -1}, torch::kLong)));
+  CHECK(read_samples(folder.path(), {.part = Part::kTest}).names == Strings{"cat/4.png"});
+}
+
+TEST_CASE("has_test_part reads the names of arrays only", "[data]") {
+  const TemporaryFolder folder;
+  const std::string x = npy_file("<f8", "(2, 1)", raw_bytes<double>({1, 2}));
+  std::string bytes = npz_file({{"x_train.npy", x}, {"x_test.npy", x}});
+  bytes[50] = static_cast<char>(bytes[50] ^ 1);  // in the first array
+  const auto path = write_file(folder / "damaged.npz", bytes);
+  CHECK(has_test_part(path));
+  CHECK(error_of(path).starts_with("read_npz: expected NumPy arrays in "));
+  CHECK_FALSE(has_test_part(write_file(folder / "one.npz", npz_file({{"x.npy", x}}))));
+  CHECK(error_text([&] { has_test_part(write_file(folder / "none.npz", "no archive")); })
+            .starts_with("read_npz: expected NumPy arrays in "));
+}
+
 TEST_CASE("read_samples reads IDX files by folder and by name", "[data]") {
   const TemporaryFolder folder;
   put(folder / "train-images-idx3-ubyte", idx_bytes(ramp({5, 6, 7})));
@@ -317,6 +344,16 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
   options.csv.text_columns = {"x7"};
   CHECK_THROWS_WITH(read_samples(folder / "x.npy", options),
                     Catch::Contains("expected a column 'x7'"));
+
+  // The same for the blocks of another reader.
+  ladder::data::Table block{.rows = 3,
+                            .columns = {{.name = "a", .numbers = {1, -999, 2.5}},
+                                        {.name = "b", .numbers = {1, 2, 3}}}};
+  options.csv.text_columns = {"a"};
+  ladder::data::apply_options(block, options.csv);
+  CHECK(cell_texts(block.column("a"), 3) == Strings{"1", "", "2.5"});
+  CHECK(block.column("a").kind == ColumnKind::kText);
+  CHECK(block.column("b").kind == ColumnKind::kNumber);
 
   // The nearest number counts in single precision only.
   ReadOptions exact;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <system_error>
 #include <tuple>
+#include <utility>
 
 namespace ladder::data {
 
@@ -57,11 +58,14 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
+std::string lower_text(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 std::string plain_name(std::string name) {
-  for (char& c : name) {
-    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (c == '_') c = '-';
-  }
+  name = lower_text(std::move(name));
+  std::replace(name.begin(), name.end(), '_', '-');
   for (bool stripped = true; stripped;) {
     stripped = false;
     for (const std::string ending : {".gz", ".idx", ".bin", ".ubyte"}) {

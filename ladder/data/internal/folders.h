@@ -19,6 +19,9 @@ std::string list_folders(const std::vector<std::filesystem::path>& folders);
 /// Return the names in a folder, sorted; none if it is no folder or cannot be read.
 std::vector<std::string> names_in(const std::filesystem::path& folder);
 
+/// Return a text with the letters a to z in place of A to Z.
+std::string lower_text(std::string text);
+
 /// Return `name` without what copies of a published file differ in: case, the endings .gz, .idx,
 /// .bin and .ubyte, and dots or underscores in place of dashes.
 ///
