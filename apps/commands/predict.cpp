@@ -151,15 +151,36 @@ std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
   return ids;
 }
 
+// True if the model takes the numbers of the column `name`.
+bool is_number_feature(const Classifier& classifier, const std::string& name) {
+  const auto& features = classifier.model().features;
+  return features && std::any_of(features->columns.begin(), features->columns.end(),
+                                 [&](const auto& feature) {
+                                   return feature.name == name && feature.dropped.empty() &&
+                                          feature.kind == data::ColumnKind::kNumber;
+                                 });
+}
+
+// Texts of numbers get a decimal point, as features read them.
+void replace_commas(data::Table& table, const std::string& name) {
+  const auto place = table.find(name);
+  if (place < 0) return;
+  for (auto& level : table.columns[static_cast<size_t>(place)].levels) {
+    std::replace(level.begin(), level.end(), ',', '.');
+  }
+}
+
 // Tables are read in parts, so that memory does not grow with the rows.
 int predict_stream(const Classifier& classifier, const PredictFlags& flags,
                    data::CsvReader& reader) {
   const Answers answers(flags, classifier.classes(), flags.id);
   RowWriter out(flags.out);
+  const bool id_is_number = is_number_feature(classifier, flags.id);
   std::string header = answers.header();  // written with the first rows: nothing before an error
-  while (const auto table = reader.next(kRowsAtOnce)) {
-    out.write(std::exchange(header, "") +
-              answers.lines(classifier.predict_proba(*table), ids_of(*table, flags.id)));
+  while (auto table = reader.next(kRowsAtOnce)) {
+    const auto ids = ids_of(*table, flags.id);
+    if (id_is_number && reader.decimal() == ',') replace_commas(*table, flags.id);
+    out.write(std::exchange(header, "") + answers.lines(classifier.predict_proba(*table), ids));
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
@@ -221,8 +242,9 @@ int predict_command(int argc, const char* const* argv) {
   set_threads(flags.threads);
   const auto classifier = Classifier::load(model);
   auto read = flags_for(classifier, flags.read);
-  // Columns that no feature needs, --id among them, are copied as they are written.
+  // Columns that no feature needs may be copied as they are written; that of --id is, in any case.
   read.read.csv.other_kind = data::ColumnKind::kText;
+  if (!flags.id.empty()) read.read.csv.kinds[flags.id] = data::ColumnKind::kText;
   if (flags.data == "-") {
     // std::cin gives a line at a time while it is tied to C's streams.
     data::CsvReader reader("/dev/stdin", read.read.csv);

@@ -398,13 +398,17 @@ void measure(Trained& run, const std::optional<data::Samples>& test) {
 std::string start_text(const runs::RunConfig& config) {
   std::vector<std::string> layers;
   for (const auto& layer : config.network.layers) layers.push_back(models::to_string(layer));
-  const auto blocks = config.block_rows.value_or(0);
+  // Of shards. What --shuffle auto chose depends on the disk: the flag repeats it.
+  const auto order = !config.block_rows ? std::string()
+                     : *config.block_rows > 0
+                         ? fmt::format("; shuffled by blocks of {} rows (--shuffle blocks)",
+                                       *config.block_rows)
+                         : std::string("; shuffled row by row (--shuffle rows)");
   return fmt::format(
       "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}{}",
       *config.train_rows - config.validation, config.labels, config.validation, config.classes,
       fmt::join(config.network.input_shape, " x "), fmt::join(layers, ", "), config.epochs,
-      config.epochs == 1 ? "" : "s", *config.seed,
-      blocks > 0 ? fmt::format("; shuffled by blocks of {} rows", blocks) : "");
+      config.epochs == 1 ? "" : "s", *config.seed, order);
 }
 
 // `name`: begins each line of progress; none: no progress.

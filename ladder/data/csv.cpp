@@ -59,6 +59,7 @@ class CsvReader::State {
       : name_(std::move(name)), parser_(std::move(source), name_, options) {}
 
   const std::vector<std::string>& names() const { return parser_.names(); }
+  char decimal() const { return parser_.decimal(); }
 
   std::optional<Table> next(int64_t most_rows) {
     TORCH_CHECK(most_rows >= 1, "CsvReader: expected at least 1 row a block but got ", most_rows,
@@ -89,6 +90,8 @@ CsvReader& CsvReader::operator=(CsvReader&&) noexcept = default;
 CsvReader::~CsvReader() = default;
 
 const std::vector<std::string>& CsvReader::names() const { return state_->names(); }
+
+char CsvReader::decimal() const { return state_->decimal(); }
 
 std::optional<Table> CsvReader::next(int64_t most_rows) { return state_->next(most_rows); }
 

@@ -78,6 +78,9 @@ class CsvReader {
   /// Return the names of the columns.
   const std::vector<std::string>& names() const;
 
+  /// Return the decimal mark of numbers: the one that was given, or recognised in the rows so far.
+  char decimal() const;
+
   /// Return the next rows, at least 1 and at most `most_rows`, or nothing at the end. Of a slow
   /// stream, return the rows at hand, and wait only if there are none.
   std::optional<Table> next(int64_t most_rows);

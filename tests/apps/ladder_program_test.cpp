@@ -1,6 +1,7 @@
 // The program `ladder`: from a table to a model, predictions, numbers and files.
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <ladder/data/arrow.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/internal/image_codec.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@
 #include "tests/support/files_below.h"
 #include "tests/support/paths.h"
 #include "tests/support/program.h"
+#include "tests/support/python.h"
 #include "tests/support/run_files.h"
 
 namespace {
@@ -596,6 +598,81 @@ TEST_CASE("ladder predict: --id copies what it can tell apart", "[cli]") {
   INFO(refused.err);
   CHECK(refused.status == 1);
   CHECK(refused.err.find("in column 'code' for --id but got 123456792") != std::string::npos);
+}
+
+TEST_CASE("ladder predict: --id copies numbers of a feature as they are written", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  const auto predicted = [&](const std::string& table, const Arguments& more) {
+    write_file(place.folder / "new.csv", table);
+    const auto outcome =
+        place.run(Arguments{"predict", place.at("run"), place.at("new.csv"), "--probabilities"} +
+                  more);
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    return lines_of(outcome.out);
+  };
+  const std::string points = "x,y,color\n1.50,2,red\n003,2,blue\n,2,red\n";
+  const std::string commas = "x;y;color\n1,50;2;red\n003;2;blue\n;2;red\n";
+  const auto plain = predicted(points, {});
+  REQUIRE(plain.size() == 4);
+  const std::vector<std::string> ids = {"x", "1.50", "003", ""};
+  const auto with_points = predicted(points, {"--id", "x"});
+  const auto with_commas = predicted(commas, {"--id", "x"});
+  for (size_t i = 0; i < plain.size(); ++i) {
+    CHECK(with_points.at(i) == ids[i] + "," + plain[i]);
+    CHECK(with_commas.at(i) == (i == 1 ? "\"1,50\"" : ids[i]) + "," + plain[i]);
+  }
+}
+
+TEST_CASE("ladder evaluate: damaged labels of shards are named", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  REQUIRE(place
+              .run({"convert", place.at("test.csv"), "--label", "kind", "--ignore", "id", "-o",
+                    place.at("shards")})
+              .status == 0);
+  const auto evaluate = Arguments{"evaluate", place.at("run"), place.at("shards")};
+  CHECK(place.run(evaluate).status == 0);
+  const auto labels = place.folder / "shards/labels-00000.npy";
+  auto bytes = file_bytes(labels);
+  bytes.at(128) = static_cast<char>(bytes.at(128) ^ 1);  // the other class
+  write_file(labels, bytes);
+  const auto refused = place.run(evaluate);
+  CHECK(refused.status == 1);
+  CHECK(refused.err.find("of " + labels.string() + " but got ") != std::string::npos);
+}
+
+TEST_CASE("ladder convert: labels of one value are one class, however they are spelled", "[cli]") {
+  const LadderPlace place;
+  write_file(place.folder / "first.csv", "x,y\n1,1.0\n2,0.0\n3,\n");
+  write_file(place.folder / "second.csv", "x,y\n1,1\n2,0\n3,1\n");
+  const auto outcome = place.run({"convert", place.at("first.csv"), place.at("second.csv"),
+                                  "--label", "y", "-o", place.at("shards")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.find("labels    5 rows, 2 classes\n") != std::string::npos);
+}
+
+TEST_CASE("ladder convert: --text-columns holds for Parquet", "[cli]") {
+  if (!ladder::data::has_arrow()) LADDER_SKIP("built without Arrow (-DLADDER_ARROW=ON)");
+  if (!python("pyarrow")) LADDER_SKIP(kNoPython);
+  const LadderPlace place;
+  const auto written = run_python(R"(
+import sys, pyarrow as pa, pyarrow.parquet as pq
+pq.write_table(pa.table({'zip': [1, 2, 2], 'x': [0.5, 1.5, -9.0]}), sys.argv[1])
+)",
+                                  {place.at("t.parquet")});
+  INFO(written.err);
+  REQUIRE(written.status == 0);
+  const auto outcome = place.run({"convert", place.at("t.parquet"), "--text-columns", "zip",
+                                  "--missing", "-9", "-o", place.at("shards")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const auto index = nlohmann::json::parse(file_bytes(place.folder / "shards/index.json"));
+  CHECK(index.at("columns")[0].at("kind") == "text");
+  CHECK(index.at("columns")[0].at("levels") == nlohmann::json({"1", "2"}));
+  CHECK(index.at("columns")[1].at("missing") == true);
 }
 
 TEST_CASE("ladder train: rows of --unlabeled have no labels", "[cli]") {

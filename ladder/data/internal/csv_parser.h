@@ -44,6 +44,7 @@ class CsvParser {
   CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, CsvOptions options);
 
   const std::vector<std::string>& names() const { return names_; }
+  char decimal() const { return decimal_; }
 
   /// Read up to `most_rows` rows. Return fewer at the end and, unless `wait` is set, where the
   /// source has no more at hand, but at least one.
