@@ -24,11 +24,15 @@ endif()
 # torch/torch.h and the sources of a folder compiled at once. All of it is private to the target.
 function(ladder_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  # A project that includes Ladder may hide symbols by default. Ladder marks none for export.
+  set_target_properties(${target} PROPERTIES
+    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
   target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:fmt::fmt-header-only>")
   # GCC 12 and 14 report the last three for correct uses of std::string and std::vector; GCC 13 takes
   # every function that returns a reference and is given a temporary for one that refers to it.
+  # NaN marks missing values: with -ffast-math of another project std::isnan would not find it.
   target_compile_options(${target} PRIVATE ${LADDER_DEFAULT_OPTIMISATION}
+    "$<$<COMPILE_LANGUAGE:CXX>:-fno-finite-math-only>"
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,13>>:-Wno-dangling-reference>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LADDER_WARNINGS_AS_ERRORS}>>:-Werror;-Wno-error=restrict;-Wno-error=stringop-overflow;-Wno-error=array-bounds>")

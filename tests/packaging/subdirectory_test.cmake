@@ -33,6 +33,20 @@ endif()
 file(STRINGS "${WORK_DIR}/subdirectory/CMakeCache.txt" output REGEX "^CMAKE_BUILD_TYPE")
 expect("^CMAKE_BUILD_TYPE:[A-Z]+=$")
 
+# What would hide the library's functions, or its missing values, does not reach it.
+configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_CXX_VISIBILITY_PRESET=hidden
+  -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON "-DCMAKE_CXX_FLAGS=${CXX_FLAGS} -ffast-math"
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
+flags_of("unity_nn_.*[.]cxx[.]o ")
+expect(" -fvisibility=default ")
+expect(" -ffast-math .*-fno-finite-math-only")
+if(output MATCHES "-fvisibility=hidden|-fvisibility-inlines-hidden")
+  message(FATAL_ERROR "expected functions that are seen but got\n${output}")
+endif()
+flags_of("my_program.dir/main.cpp.o ")
+expect(" -fvisibility=hidden ")
+forget_settings(subdirectory)
+
 # A build type decides.
 configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_BUILD_TYPE=Debug
   -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
