@@ -26,6 +26,7 @@ from ladder_networks._rows import (
     is_images,
     is_pandas,
     is_polars,
+    label_key,
     labels_of,
     table_of,
     text_of,
@@ -51,6 +52,12 @@ def _number(name: str, value: Any) -> float:
 def _names(count: int) -> list[str]:
     """Return the names that the C++ library gives to columns without a name."""
     return [f"x{i}" for i in range(count)]
+
+
+def _order_of(places: npt.ArrayLike) -> npt.NDArray[np.int64] | None:
+    """Return the places of sorted classes in the model, None where the model has the same order."""
+    order = np.asarray(places, dtype=np.int64)
+    return None if np.array_equal(order, np.arange(len(order))) else order
 
 
 class _Bar:
@@ -135,7 +142,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels in the order of the probabilities.
+        Class labels, sorted as by ``np.unique``. Probabilities have this order.
     n_features_in_ : int
         Number of columns seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -178,6 +185,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _model: _core.Classifier
+    _order: npt.NDArray[np.int64] | None = None  # of classes_ in the model
     classes_: npt.NDArray[Any]
     n_features_in_: int
     report_: FitReport
@@ -361,9 +369,15 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if bar is not None:
                 bar.bar.close()
         self._model = model
-        # The library orders texts by bytes and numbers by value.
-        order = [names.index(name) for name in model.classes]
-        self.classes_ = classes[order]
+        # The library orders texts that are numbers by value, and takes 1 and 1.0 for one class.
+        places = {name: place for place, name in enumerate(model.classes)}
+        kept = [i for i, name in enumerate(names) if name in places]
+        self.classes_ = classes[kept]
+        self._order = _order_of([places[names[i]] for i in kept])
+        if self._order is not None and "held_back_labels" in report:
+            place_of = np.argsort(self._order).astype(np.int64)
+            report["held_back_labels"] = place_of[report["held_back_labels"]]
+            report["held_back_probabilities"] = self._sorted(report["held_back_probabilities"])
         if used is not None and "held_back_rows" in report:
             report["held_back_rows"] = used[report["held_back_rows"]]
         self.report_ = FitReport._of(report, self.classes_)
@@ -397,9 +411,9 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"(n_samples, channels, height, width) but got {type(X).__name__} "
                     f"{getattr(X, 'dtype', '')} {getattr(X, 'shape', '')}."
                 )
-            return self._model.predict_images(images)
+            return self._sorted(self._model.predict_images(images))
         rows = validated(self, X, fitting=False)
-        return self._model.predict_table(table_of(rows, self._columns()))
+        return self._sorted(self._model.predict_table(table_of(rows, self._columns())))
 
     def predict(self, X: Rows) -> npt.NDArray[Any]:
         """Return the most probable class of each row.
@@ -444,7 +458,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             right = answers == known
         else:  # classes of a model file are whole numbers or texts, whatever they were in training
             right = np.fromiter(
-                (text_of(a) == text_of(b) for a, b in zip(answers, known, strict=True)),
+                (label_key(a) == label_key(b) for a, b in zip(answers, known, strict=True)),
                 dtype=bool,
                 count=len(known),
             )
@@ -470,8 +484,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def load(cls, path: str | os.PathLike[str]) -> LadderClassifier:
         """Return the classifier of a model file, or of the run folder that holds one.
 
-        Classes that are whole numbers become integers, all others texts. The parameters of the
-        new estimator are the defaults: the file holds a model, not the wish to train one.
+        Classes that are whole numbers (1, 1.0) become integers, all others texts. The parameters
+        of the new estimator are the defaults: the file holds a model, not the wish to train one.
 
         Parameters
         ----------
@@ -491,7 +505,10 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classifier = cls()
         model = _core.Classifier.load(os.fspath(path))
         classifier._model = model
-        classifier.classes_ = classes_from_texts(model.classes)
+        classes = classes_from_texts(model.classes)
+        order = np.argsort(classes, kind="stable")
+        classifier.classes_ = classes[order]
+        classifier._order = _order_of(order)
         shape = model.image_shape
         if shape is not None:
             classifier.n_features_in_ = int(np.prod(shape))
@@ -501,6 +518,12 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if names != _names(len(names)):
                 classifier.feature_names_in_ = np.asarray(names, dtype=object)
         return classifier
+
+    def _sorted(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return probabilities of the model in the order of `classes_`."""
+        if self._order is None:
+            return probabilities
+        return np.ascontiguousarray(probabilities[:, self._order])
 
     def _columns(self) -> list[str]:
         names = getattr(self, "feature_names_in_", None)

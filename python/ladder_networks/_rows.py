@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeGuard
@@ -64,9 +65,34 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+# A number that may be spelled otherwise, as the C++ library has it: 01 is a code.
+_PLAIN_NUMBER = re.compile(r"-?(?!0[0-9])([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+
+
+def plain_number(text: str) -> float | None:
+    """Return the value of a text that is a number of any spelling, None for another text.
+
+    Examples
+    --------
+    >>> plain_number("1.0"), plain_number("01"), plain_number("pear")
+    (1.0, None, None)
+    """
+    if _PLAIN_NUMBER.fullmatch(text) is None:
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def label_key(value: object) -> float | str:
+    """Return what labels are compared by: numbers by value, however they are written."""
+    text = text_of(value)
+    number = plain_number(text)
+    return text if number is None else number
+
+
 def is_missing(value: object) -> bool:
-    """Return whether a value of an object column is None, NaN, NA, NaT or an empty text."""
-    if value is None or (isinstance(value, str) and value == ""):
+    """Return whether a value of an object column is None, NaN, NA, NaT or a text of spaces only."""
+    if value is None or (isinstance(value, str) and value.strip(" \t") == ""):
         return True
     if isinstance(value, numbers.Real):
         return math.isnan(value)
@@ -110,9 +136,10 @@ def in_place(rows: Rows) -> Any:
 
 
 def _factorised(values: Iterable[object]) -> _Texts:
+    """Return codes and texts; spaces around a text do not count, as in CSV files."""
     levels: dict[str, int] = {}
     codes = [
-        -1 if is_missing(value) else levels.setdefault(text_of(value), len(levels))
+        -1 if is_missing(value) else levels.setdefault(text_of(value).strip(" \t"), len(levels))
         for value in values
     ]
     return np.asarray(codes, dtype=np.int32), list(levels)
@@ -144,7 +171,10 @@ def _pandas_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
     if types.is_numeric_dtype(kind) and not types.is_complex_dtype(kind):
         if isinstance(kind, np.dtype):
             return np.asarray(column.to_numpy())
-        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        single = str(kind) == "Float32"
+        return np.asarray(
+            column.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
+        )
     if types.is_string_dtype(kind) or types.is_object_dtype(kind):
         found = types.infer_dtype(column, skipna=True)
         if found in ("integer", "floating", "mixed-integer-float", "decimal"):
@@ -168,13 +198,28 @@ def _polars_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
     raise _refuse(name, kind)
 
 
+def _readable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers in a type that the compiled module reads; those in single precision stay so."""
+    kind = values.dtype
+    if kind in _READ_IN_PLACE and kind.isnative:
+        return values
+    single = kind.kind == "f" and kind.itemsize == 4
+    return values.astype(np.float32 if single else np.float64)
+
+
 def table_of(rows: Any, names: Sequence[str]) -> _core.Table:
     """Return a matrix or a frame as a table whose columns have these names."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(
+                f"LadderClassifier: expected different column names but got '{name}' twice "
+                "(rename one)."
+            )
+        seen.add(name)
     table = _core.Table(len(rows))
     if isinstance(rows, np.ndarray):
-        if rows.dtype not in _READ_IN_PLACE or not rows.dtype.isnative:
-            rows = rows.astype(np.float64)
-        table.add_matrix(names, rows)
+        table.add_matrix(names, _readable(rows))
         return table
     for at, name in enumerate(names):
         if is_pandas(rows):
@@ -184,9 +229,7 @@ def table_of(rows: Any, names: Sequence[str]) -> _core.Table:
         if isinstance(column, tuple):
             table.add_texts(name, *column)
         else:
-            if column.dtype not in _READ_IN_PLACE or not column.dtype.isnative:
-                column = column.astype(np.float64)
-            table.add_numbers(name, column)
+            table.add_numbers(name, _readable(column))
     return table
 
 
@@ -291,18 +334,25 @@ def classes_of(
     return classes, codes
 
 
+def _whole_number(text: str) -> int | None:
+    value = plain_number(text)
+    if value is None or not value.is_integer():
+        return None
+    number = int(text) if text.removeprefix("-").isdigit() else int(value)
+    return number if -(2**63) <= number < 2**63 else None
+
+
 def classes_from_texts(texts: Sequence[str]) -> npt.NDArray[Any]:
-    """Return the classes of a model file: whole numbers where all texts are, else texts.
+    """Return the classes of a model file: whole numbers where all texts are by value, else texts.
 
     Examples
     --------
     >>> classes_from_texts(["0", "1"]), classes_from_texts(["fig", "1"])
     (array([0, 1]), array(['fig', '1'], dtype=object))
+    >>> classes_from_texts(["0.0", "1.0"])
+    array([0, 1])
     """
-    try:
-        whole = [int(text) for text in texts]
-    except ValueError:
-        whole = []
-    if whole and [str(number) for number in whole] == list(texts):
+    whole = [number for number in map(_whole_number, texts) if number is not None]
+    if whole and len(set(whole)) == len(texts):
         return np.asarray(whole)
     return np.asarray(list(texts), dtype=object)

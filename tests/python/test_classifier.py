@@ -92,6 +92,20 @@ def test_frames_of_pandas_and_polars_give_one_model(clouds):
     assert models[0].score(frame, clouds.truth) > 0.95
 
 
+def test_spaces_around_texts_do_not_count(clouds):
+    frame = frame_of(clouds)
+    frame.loc[7, "color"] = None
+    spaced = frame.copy()
+    spaced["color"] = [None if c is None else f" {c}\t" if i % 2 else c for i, c in enumerate(frame["color"])]
+    spaced.loc[7, "color"] = "  "
+    expected = quick(epochs=3).fit(frame, clouds.y)
+    model = quick(epochs=3).fit(spaced, clouds.y)
+    np.testing.assert_array_equal(model.predict_proba(frame), expected.predict_proba(frame))
+    np.testing.assert_array_equal(
+        expected.predict_proba(spaced.astype({"color": "category"})), expected.predict_proba(frame)
+    )
+
+
 @pytest.mark.parametrize("kind", ["float32", "int64", "uint8", "float16", ">f8", "bool"])
 def test_every_type_of_numbers(clouds, kind):
     X = np.clip(np.round(clouds.X + 3), 0, 200).astype(kind)
@@ -335,6 +349,9 @@ def test_rows_and_labels_that_are_refused(clouds):
         quick().fit(clouds.X, np.where(clouds.y == 0, 0, -1))
     with pytest.raises(ValueError, match="texts beside numbers"):
         quick().fit(clouds.X[:3], np.array(["a", 1, "b"], dtype=object))
+    twice = pd.DataFrame(clouds.X, columns=["width", "width"])
+    with pytest.raises(ValueError, match="different column names but got 'width' twice"):
+        quick().fit(twice, clouds.y)
     with pytest.raises(ValueError, match="infinity"):
         quick().fit(np.full((300, 2), np.inf), clouds.y)
     with pytest.raises(ValueError, match="sample_weight of at least 0 but got -1"):

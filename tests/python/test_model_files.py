@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import pickle
 import subprocess
 
 import numpy as np
@@ -98,6 +99,48 @@ def test_a_loaded_model_scores_the_labels_that_it_was_trained_with(clouds: Cloud
     model.save(tmp_path / "model.ladder")
     loaded = LadderClassifier.load(tmp_path / "model.ladder")
     assert loaded.score(clouds.X, some) == model.score(clouds.X, some) > 0.5
+
+
+def test_labels_that_are_numbers_are_compared_by_value(programs, clouds: Clouds, tmp_path):
+    rows = pd.DataFrame(clouds.X, columns=["a", "b"])
+    labels = ["" if label < 0 else f"{label}.0" for label in clouds.y]
+    rows.assign(state=labels).to_csv(tmp_path / "rows.csv", index=False)
+    run(
+        programs, "train", tmp_path / "rows.csv", "--label", "state", "--epochs", 3, "--seed", 1,
+        "--out", tmp_path / "run", "--no-baseline", "--no-report",
+    )  # fmt: skip
+    model = LadderClassifier.load(tmp_path / "run")
+    assert model.classes_.tolist() == [0, 1, 2]
+    score = model.score(rows, clouds.truth)
+    assert score > 0.5
+    for truth in (clouds.truth.astype(float), clouds.truth.astype(str), [f"{t}.0" for t in clouds.truth]):
+        assert model.score(rows, truth) == score
+
+
+def test_texts_that_are_numbers_are_classes_in_their_own_order(clouds: Clouds, tmp_path):
+    names = np.array(["5", "10", "20"])[clouds.truth]
+    labels = np.where(clouds.y < 0, "-1", names)
+    model = LadderClassifier(epochs=30, random_state=1, folds=2).fit(clouds.X, labels)
+    assert model.classes_.tolist() == ["10", "20", "5"]  # as np.unique has them
+    probabilities = model.predict_proba(clouds.X)
+    assert model.score(clouds.X, names) > 0.95
+    report = model.report_
+    np.testing.assert_array_equal(report.held_back_labels, labels[report.held_back_rows])
+    best = model.classes_[report.held_back_probabilities.argmax(axis=1)]
+    assert report.held_back_error == pytest.approx(100 * np.mean(best != report.held_back_labels))
+    assert report.held_back_error <= 100 / 12
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(clouds.X), probabilities)
+    model.save(tmp_path / "model.ladder")
+    loaded = LadderClassifier.load(tmp_path / "model.ladder")
+    assert loaded.classes_.tolist() == [5, 10, 20]
+    np.testing.assert_array_equal(loaded.predict_proba(clouds.X)[:, [1, 2, 0]], probabilities)
+    halves = np.where(clouds.y < 0, "", np.array(["9.5", "10.5", "11.5"])[clouds.truth])
+    model = LadderClassifier(epochs=3, random_state=1).fit(clouds.X, halves)
+    model.save(tmp_path / "model.ladder")
+    loaded = LadderClassifier.load(tmp_path / "model.ladder")
+    assert loaded.classes_.tolist() == model.classes_.tolist() == ["10.5", "11.5", "9.5"]
+    np.testing.assert_array_equal(loaded.predict_proba(clouds.X), model.predict_proba(clouds.X))
 
 
 def test_missing_and_truth_values_of_the_program_are_known_in_python(programs, tmp_path):
