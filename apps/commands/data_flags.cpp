@@ -219,14 +219,11 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
   }
   const auto contiguous = rows.contiguous();
   const int64_t* row = contiguous.const_data_ptr<int64_t>();
-  data::Table table{.source = samples.table->source,
-                    .rows = rows.numel(),
-                    .missing = samples.table->missing};
+  data::Table table{
+      .source = samples.table->source, .rows = rows.numel(), .missing = samples.table->missing};
   for (const auto& column : samples.table->columns) {
-    data::Column picked{.name = column.name,
-                        .kind = column.kind,
-                        .levels = column.levels,
-                        .single = column.single};
+    data::Column picked{
+        .name = column.name, .kind = column.kind, .levels = column.levels, .single = column.single};
     for (int64_t i = 0; i < rows.numel(); ++i) {
       const auto at = static_cast<size_t>(row[i]);
       if (column.kind == data::ColumnKind::kNumber) {

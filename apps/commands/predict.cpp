@@ -154,11 +154,11 @@ std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
 // True if the model takes the numbers of the column `name`.
 bool is_number_feature(const Classifier& classifier, const std::string& name) {
   const auto& features = classifier.model().features;
-  return features && std::any_of(features->columns.begin(), features->columns.end(),
-                                 [&](const auto& feature) {
-                                   return feature.name == name && feature.dropped.empty() &&
-                                          feature.kind == data::ColumnKind::kNumber;
-                                 });
+  return features &&
+         std::any_of(features->columns.begin(), features->columns.end(), [&](const auto& feature) {
+           return feature.name == name && feature.dropped.empty() &&
+                  feature.kind == data::ColumnKind::kNumber;
+         });
 }
 
 // Texts of numbers get a decimal point, as features read them.

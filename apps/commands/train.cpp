@@ -399,11 +399,11 @@ std::string start_text(const runs::RunConfig& config) {
   std::vector<std::string> layers;
   for (const auto& layer : config.network.layers) layers.push_back(models::to_string(layer));
   // Of shards. What --shuffle auto chose depends on the disk: the flag repeats it.
-  const auto order = !config.block_rows ? std::string()
-                     : *config.block_rows > 0
-                         ? fmt::format("; shuffled by blocks of {} rows (--shuffle blocks)",
-                                       *config.block_rows)
-                         : std::string("; shuffled row by row (--shuffle rows)");
+  const auto order =
+      !config.block_rows ? std::string()
+      : *config.block_rows > 0
+          ? fmt::format("; shuffled by blocks of {} rows (--shuffle blocks)", *config.block_rows)
+          : std::string("; shuffled row by row (--shuffle rows)");
   return fmt::format(
       "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}{}",
       *config.train_rows - config.validation, config.labels, config.validation, config.classes,

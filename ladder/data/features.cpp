@@ -293,9 +293,8 @@ void apply_number(const Feature& feature, const Column& column, const std::strin
 
 // The input of missing texts, -1 for none.
 int64_t missing_input(const Feature& feature) {
-  return feature.indicator
-             ? static_cast<int64_t>(feature.levels.size()) + (feature.other ? 1 : 0)
-             : -1;
+  return feature.indicator ? static_cast<int64_t>(feature.levels.size()) + (feature.other ? 1 : 0)
+                           : -1;
 }
 
 // Finds the inputs of texts.
@@ -354,8 +353,9 @@ void apply_text(const Feature& feature, const Column& column,
   }
   const TextInputs inputs(feature, missing_texts);
   const auto input_of = [&](size_t row) -> int64_t {
-    return std::isnan(column.numbers[row]) ? missing
-                                           : inputs.of(cell_text(column, static_cast<int64_t>(row)));
+    return std::isnan(column.numbers[row])
+               ? missing
+               : inputs.of(cell_text(column, static_cast<int64_t>(row)));
   };
   mark_inputs(feature, column.numbers.size(), input_of, out, stride);
 }

@@ -88,9 +88,9 @@ struct FeatureOptions {
 /// (label, identifiers). Columns with one value are dropped, and texts that differ in nearly every
 /// row (identifiers).
 ///
-/// Errors: no column that varies; two columns of one name; an infinite number; a column of sequences, whose cells list
-/// numbers ("1;2", "[1, 2, 3]") of different counts; an exception that is no column (the nearest
-/// name is given).
+/// Errors: no column that varies; two columns of one name; an infinite number; a column of
+/// sequences, whose cells list numbers ("1;2", "[1, 2, 3]") of different counts; an exception that
+/// is no column (the nearest name is given).
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options = {});
 

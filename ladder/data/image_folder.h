@@ -23,8 +23,8 @@ struct ImageFolderOptions {
 /// Classes are sorted by name, or by value if all names are numbers; 1 and 1.0 are one class then.
 /// Images in `unlabeled` (also `Unlabeled`, `unlabelled` and `-1`) have no label, nor have images
 /// that lie directly in the folder. Rows are sorted by class, then unlabeled ones, each by the path
-/// of the file, which is in `Samples::names`. Files and folders whose name begins with a dot are not
-/// looked at.
+/// of the file, which is in `Samples::names`. Files and folders whose name begins with a dot are
+/// not looked at.
 ///
 /// The content of a file decides its format. Images become gray [N, 1, H, W] if all of them are
 /// gray, else RGB [N, 3, H, W]. PNG: samples of 1 to 16 bits become 8 bits; transparent pixels are

@@ -299,8 +299,8 @@ struct Shards::State {
           const float code = from[row * width + c];
           TORCH_CHECK(std::isnan(code) || (code >= 0 && code < levels && code == std::floor(code)),
                       "Shards: expected the index of a text from 0 to ",
-                      static_cast<int64_t>(columns[c].levels.size()) - 1,
-                      " in column '", column.name, "' of ", folder.string(), " but got ", code,
+                      static_cast<int64_t>(columns[c].levels.size()) - 1, " in column '",
+                      column.name, "' of ", folder.string(), " but got ", code,
                       " (the shard is damaged).");
           column.codes[row] = std::isnan(code) ? -1 : static_cast<int32_t>(code);
         }
@@ -486,8 +486,8 @@ class Levels {
     names_.push_back(text);
     constexpr auto kReplace = nlohmann::json::error_handler_t::replace;
     constexpr int64_t kAround = 8;  // comma, line end and spaces before it
-    bytes_ += static_cast<int64_t>(nlohmann::json(text).dump(-1, ' ', false, kReplace).size()) +
-              kAround;
+    bytes_ +=
+        static_cast<int64_t>(nlohmann::json(text).dump(-1, ' ', false, kReplace).size()) + kAround;
     return next;
   }
   const std::vector<std::string>& names() const { return names_; }
@@ -820,8 +820,7 @@ class ShardRows : public RowSource {
         continue;
       }
       needs_levels_ = needs_levels_ || feature.kind == ColumnKind::kNumber;
-      level_inputs_.back() =
-          inputs_of_levels(feature, column->second->levels, features_.missing);
+      level_inputs_.back() = inputs_of_levels(feature, column->second->levels, features_.missing);
     }
   }
 
@@ -843,7 +842,7 @@ class ShardRows : public RowSource {
   std::shared_ptr<const Shards> shards_;
   Features features_;
   std::vector<std::vector<int64_t>> level_inputs_;  // one for each feature
-  bool needs_levels_ = false;  // texts where numbers are expected
+  bool needs_levels_ = false;                       // texts where numbers are expected
 };
 
 }  // namespace

@@ -35,7 +35,8 @@ void mark_missing(Table& table, const std::vector<std::string>& missing) {
   const MissingValues values(missing);
   for (auto& column : table.columns) {
     for (auto& number : column.numbers) {
-      if (column.single ? values.contains_rounded(number) : values.contains(number)) number = std::numeric_limits<double>::quiet_NaN();
+      if (column.single ? values.contains_rounded(number) : values.contains(number))
+        number = std::numeric_limits<double>::quiet_NaN();
     }
     std::vector<bool> is_missing;
     for (const auto& level : column.levels) is_missing.push_back(values.contains(level));

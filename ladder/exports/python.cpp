@@ -387,8 +387,7 @@ std::string python_missing(const data::Features& features) {
       "MISSING = {}\nMISSING_NUMBERS = {}\nMISSING_SINGLE = {}  # in single precision\n"
       "TRUTHS = {{\"true\": 1, \"True\": 1, \"TRUE\": 1, \"false\": 0, \"False\": 0, \"FALSE\": "
       "0}}\n",
-      python_texts(texts), python_numbers(missing.numbers()),
-      python_numbers(missing.rounded()));
+      python_texts(texts), python_numbers(missing.numbers()), python_numbers(missing.rounded()));
 }
 
 std::string python_columns(const data::Features& features) {

@@ -29,8 +29,8 @@ void save_tensors(const std::filesystem::path& path, const TensorMap& tensors);
 /// data: none of it is executed. Checksums are verified.
 ///
 /// Throws `c10::Error`, one sentence that names the file: no such file, a truncated, damaged or
-/// foreign file, one that holds other things than named dense tensors, or one whose expanded tensors
-/// and those that share storage take more than 32 MiB and four times what it stores.
+/// foreign file, one that holds other things than named dense tensors, or one whose expanded
+/// tensors and those that share storage take more than 32 MiB and four times what it stores.
 TensorMap load_tensors(const std::filesystem::path& path);
 
 /// Return a text as a uint8 tensor [bytes], so that it can be saved with tensors.

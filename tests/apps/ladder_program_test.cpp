@@ -605,9 +605,8 @@ TEST_CASE("ladder predict: --id copies numbers of a feature as they are written"
   REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
   const auto predicted = [&](const std::string& table, const Arguments& more) {
     write_file(place.folder / "new.csv", table);
-    const auto outcome =
-        place.run(Arguments{"predict", place.at("run"), place.at("new.csv"), "--probabilities"} +
-                  more);
+    const auto outcome = place.run(
+        Arguments{"predict", place.at("run"), place.at("new.csv"), "--probabilities"} + more);
     INFO(outcome.err);
     REQUIRE(outcome.status == 0);
     return lines_of(outcome.out);

@@ -158,8 +158,9 @@ TEST_CASE("Class labels: those that were read in another way are checked alike",
   data::ClassLabels found{.classes = {"a", "b"}, .labels = rows({0, 1, 1})};
   CHECK_NOTHROW(data::check_class_labels(found, "kind"));
   found.classes.push_back("a;b");
-  CHECK(error_text([&] { data::check_class_labels(found, "kind"); })
-            .starts_with("class_labels: expected one class in each row but got 'a;b'"));
+  CHECK(error_text([&] {
+          data::check_class_labels(found, "kind");
+        }).starts_with("class_labels: expected one class in each row but got 'a;b'"));
   found.classes = {"a"};
   CHECK(error_text([&] { data::check_class_labels(found, "kind"); }) ==
         "class_labels: expected at least 2 classes in column 'kind' but got only 'a'.");

@@ -255,10 +255,10 @@ TEST_CASE("read_csv takes missing numbers with the decimal mark of the file", "[
     CHECK(cells_of(table, "b") == Texts{"x", "", "y"});
     CHECK(table.missing.back() == "-99.9");  // as tables of other files have it
     CHECK(std::isnan(table_of(late + "-99,9;2\n", options).column("a").numbers.back()));
-    CHECK(std::isnan(table_of("a,b\n\"-99,9\",2\n\"1,5\",2\n",
-                              {.decimal = ',', .missing = {missing}})
-                         .column("a")
-                         .numbers[0]));
+    CHECK(
+        std::isnan(table_of("a,b\n\"-99,9\",2\n\"1,5\",2\n", {.decimal = ',', .missing = {missing}})
+                       .column("a")
+                       .numbers[0]));
   }
 }
 

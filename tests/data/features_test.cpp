@@ -410,8 +410,9 @@ TEST_CASE("Features count the spellings of one truth value as one level", "[data
       fit_features(made_table({texts("t", {"1", "true", "1"}), numbers("n", {1, 2, 3})}), {});
   CHECK(constant.columns[0].dropped == "constant");
   // Beside another text they are texts.
-  CHECK(fit_features(made_table({texts("t", {"True", "TRUE", "x"})}), {}).columns[0].levels.size() ==
-        3);
+  CHECK(
+      fit_features(made_table({texts("t", {"True", "TRUE", "x"})}), {}).columns[0].levels.size() ==
+      3);
 }
 
 TEST_CASE("Features ignore spaces around texts", "[data]") {
@@ -461,8 +462,7 @@ TEST_CASE("Features know missing numbers among texts in other spellings", "[data
 
 TEST_CASE("Features refuse two columns of one name", "[data]") {
   CHECK(error_text([] {
-          fit_features(made_table({numbers("a", {1, 2}), texts("b", {"x", "y"}),
-                                   numbers("a", {3, 4})}),
-                       {});
+          fit_features(
+              made_table({numbers("a", {1, 2}), texts("b", {"x", "y"}), numbers("a", {3, 4})}), {});
         }) == "Features: expected different column names but got 'a' twice in t.csv (rename one).");
 }

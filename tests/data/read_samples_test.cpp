@@ -170,8 +170,9 @@ TEST_CASE("has_test_part reads the names of arrays only", "[data]") {
   CHECK(has_test_part(path));
   CHECK(error_of(path).starts_with("read_npz: expected NumPy arrays in "));
   CHECK_FALSE(has_test_part(write_file(folder / "one.npz", npz_file({{"x.npy", x}}))));
-  CHECK(error_text([&] { has_test_part(write_file(folder / "none.npz", "no archive")); })
-            .starts_with("read_npz: expected NumPy arrays in "));
+  CHECK(error_text([&] {
+          has_test_part(write_file(folder / "none.npz", "no archive"));
+        }).starts_with("read_npz: expected NumPy arrays in "));
 }
 
 TEST_CASE("read_samples reads IDX files by folder and by name", "[data]") {
@@ -346,9 +347,9 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
                     Catch::Contains("expected a column 'x7'"));
 
   // The same for the blocks of another reader.
-  ladder::data::Table block{.rows = 3,
-                            .columns = {{.name = "a", .numbers = {1, -999, 2.5}},
-                                        {.name = "b", .numbers = {1, 2, 3}}}};
+  ladder::data::Table block{
+      .rows = 3,
+      .columns = {{.name = "a", .numbers = {1, -999, 2.5}}, {.name = "b", .numbers = {1, 2, 3}}}};
   options.csv.text_columns = {"a"};
   ladder::data::apply_options(block, options.csv);
   CHECK(cell_texts(block.column("a"), 3) == Strings{"1", "", "2.5"});
@@ -359,7 +360,8 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
   ReadOptions exact;
   exact.csv.missing = {"-999.9", "99999999"};
   put(folder / "single/x.npy", npy_file("<f4", "(3, 1)", raw_bytes<float>({1, -999.9F, 2})));
-  put(folder / "double/x.npy", npy_file("<f8", "(3, 1)", raw_bytes<double>({1, 100000000, -999.9})));
+  put(folder / "double/x.npy",
+      npy_file("<f8", "(3, 1)", raw_bytes<double>({1, 100000000, -999.9})));
   const auto single = read_samples(folder / "single/x.npy", exact);
   CHECK(cell_texts(single.table->column("x0"), 3) == Strings{"1", "", "2"});
   const auto twice = read_samples(folder / "double/x.npy", exact);

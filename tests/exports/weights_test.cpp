@@ -184,9 +184,10 @@ TEST_CASE("read_weights refuses weights of another network and leaves the networ
   CHECK(refusal([](auto& t) {
           t["stages.0.weight"] = t["stages.0.weight"].to(torch::kFloat64);
           t["stages.0.weight"][3][1] = 1e300;
-        }) == "read_weights: expected finite numbers in stages.0.weight but got one that Float does "
-              "not hold" +
-                  in + ".");
+        }) ==
+        "read_weights: expected finite numbers in stages.0.weight but got one that Float does "
+        "not hold" +
+            in + ".");
   CHECK(refusal([](auto& t) { t["stages.0.normalization.running_var"][3] = -1; }) ==
         "read_weights: expected variances of at least 0 in stages.0.normalization.running_var but "
         "got a negative one" +
