@@ -308,10 +308,12 @@ TEST_CASE("ladder: what --missing names is missing for the model too", "[cli]") 
               .run({"convert", place.at("train.csv"), "--label", "kind", "--ignore", "id",
                     "--missing", "-999", "-o", place.at("shards")})
               .status == 0);
-  REQUIRE(place
-              .run({"train", place.at("shards"), "--epochs", "2", "--layers", "10", "--threads",
-                    "1", "--no-baseline", "--quiet", "--out", place.at("of-shards")})
-              .status == 0);
+  const auto trained =
+      place.run({"train", place.at("shards"), "--epochs", "2", "--layers", "10", "--threads", "1",
+                 "--no-baseline", "--shuffle", "rows", "--out", place.at("of-shards")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(trained.out.find("seed 1; shuffled row by row (--shuffle rows)\n") != std::string::npos);
   const auto of_shards = [&](const std::string& x) {
     write_file(place.folder / "new.csv", "x,y,color\n" + x + ",0.5,red\n");
     return place.run({"predict", place.at("of-shards"), place.at("new.csv"), "--probabilities"})
