@@ -519,7 +519,7 @@ TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cl
              R"({"rows": 1000, "moves": [{"from": 0, "to": 1, "rows": 9}]})");
   const auto resumed = place.run("run", flags + Arguments{"--resume"});
   REQUIRE(resumed.status == 0);
-  CHECK(resumed.out.find(" 9 of 1000 training rows (0.90 %) lie in clusters of another class") !=
+  CHECK(resumed.out.find("9 of 1000 training rows (0.90 %) lie in clusters of another class") !=
         std::string::npos);
   write_file(place.file("run", "clusters.json"), found);
 

@@ -350,7 +350,7 @@ def test_rows_and_labels_that_are_refused(clouds):
     with pytest.raises(ValueError, match="texts beside numbers"):
         quick().fit(clouds.X[:3], np.array(["a", 1, "b"], dtype=object))
     twice = pd.DataFrame(clouds.X, columns=["width", "width"])
-    with pytest.raises(ValueError, match="different column names but got 'width' twice"):
+    with pytest.raises(ValueError, match="'width'"):  # newer scikit-learn says it first
         quick().fit(twice, clouds.y)
     with pytest.raises(ValueError, match="infinity"):
         quick().fit(np.full((300, 2), np.inf), clouds.y)
