@@ -72,7 +72,7 @@ int evaluate_command(int argc, const char* const* argv) {
   auto samples = read_data(flags.data, read, label);
   if (label.empty()) label = samples.label;  // arrays name theirs
   if (samples.shards) {
-    samples.shards->verify();  // a damaged label would only look like a wrong answer
+    samples.shards->verify_labels();  // a damaged label would only look like a wrong answer
     const auto rows = samples.shards->labeled_rows();
     samples.table = samples.shards->table(rows);
     samples.table->columns.push_back(label_column(*samples.shards, rows));

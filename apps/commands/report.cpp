@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
 
-#include <cstdlib>
 #include <string_view>
 #include <system_error>
 
@@ -46,22 +45,19 @@ CommandLine report_line(ReportFlags& flags) {
 
 // Refuses to replace files that are no pages, and the pages of `ladder train`, which show more.
 void check_target(const fs::path& out) {
-  char* const real = ::realpath(out.c_str(), nullptr);  // a link leads to what is written
-  if (real == nullptr) return;
-  const fs::path file = real;
-  std::free(real);
   std::error_code none;
+  const auto file = fs::weakly_canonical(out, none);  // a link leads to what is written
+  if (file.filename() == kReportFile && fs::exists(file.parent_path() / kModelFile, none)) {
+    throw UsageError(
+        fmt::format("expected another file in -o than the page of `ladder train` but got {} (it "
+                    "shows more than the folder of a run tells).",
+                    out.string()));
+  }
   if (!fs::is_regular_file(file, none) || fs::is_empty(file, none)) return;
   constexpr std::string_view kPage = "<!doctype html>";
   if (head_of(file, kPage.size()) != kPage) {
     throw UsageError(
         fmt::format("expected a new file, or a page to replace, in -o but got {} (it is no page).",
-                    out.string()));
-  }
-  if (file.filename() == kReportFile && fs::exists(file.parent_path() / kModelFile, none)) {
-    throw UsageError(
-        fmt::format("expected another file in -o than the page of `ladder train` but got {} (it "
-                    "shows more than the folder of a run tells).",
                     out.string()));
   }
 }

@@ -54,7 +54,11 @@ void check_ranks(const Rank& rank, const TrainingFlags& flags) {
 // before was checked then.
 void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder& net,
                   const fs::path& folder, bool ended_before, SeedResult& run) {
-  if (ended_before) run.clusters = read_checked_clusters(folder);
+  try {
+    if (ended_before) run.clusters = read_checked_clusters(folder);
+  } catch (const std::runtime_error&) {
+    // A damaged file is written anew.
+  }
   if (run.clusters) return;
   const auto& rows = placed.train_inputs;
   if (!clusters_tell(experiment, net, rows.size(0))) return;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -17,10 +18,18 @@
 #include "ladder/data/internal/row_graph.h"
 
 namespace ladder::data {
+
+void check_options(const char* name, const BetterBorderOptions& options) {
+  TORCH_CHECK(options.pairs >= 0, name, ": expected pairs of at least 0 but got ", options.pairs,
+              ".");
+  TORCH_CHECK(std::isfinite(options.times) && options.times > 1, name,
+              ": expected times above 1 but got ", options.times, ".");
+}
+
 namespace {
 
 constexpr int64_t kBorderModes = 6;  // of a pair of classes
-constexpr double kLeastSide = 0.9;   // rows of the smaller side, beside those of the smaller class
+constexpr double kLeastSide = 0.9;   // least rows of a side, as a part of the smaller class
 
 using ClassPair = std::array<int64_t, 2>;
 
@@ -37,10 +46,7 @@ void check_borders(const torch::Tensor& neighbours, const torch::Tensor& classes
               kName, ": expected int64 labels [", n, "] but got ", type_and_shape_text(labels),
               ".");
   check_neighbours(kName, neighbours, n);
-  TORCH_CHECK(options.pairs >= 0, kName, ": expected pairs of at least 0 but got ", options.pairs,
-              ".");
-  TORCH_CHECK(std::isfinite(options.times) && options.times > 1, kName,
-              ": expected times above 1 but got ", options.times, ".");
+  check_options(kName, options);
 }
 
 RowClasses values_of(const torch::Tensor& t) {
@@ -49,20 +55,23 @@ RowClasses values_of(const torch::Tensor& t) {
   return {first, first + values.numel()};
 }
 
-// Pairs of classes by the cut between them beside the rows of the smaller one, largest first; those
-// without any are left out.
+// Pairs of classes by the cut between them per row of the smaller one, largest first; those without
+// any are left out.
 std::vector<ClassPair> pairs_by_relative_cut(const RowGraph& graph, const RowClasses& classes) {
-  const auto count = *std::max_element(classes.begin(), classes.end()) + 1;
-  const auto cuts = graph.cuts(classes, count);
-  std::vector<int64_t> rows(static_cast<size_t>(count), 0);
-  for (const auto c : classes) ++rows[static_cast<size_t>(c)];
+  std::map<ClassPair, double> cuts;
+  std::map<int64_t, int64_t> rows;
+  for (int64_t row = 0; row < graph.rows(); ++row) {
+    const auto own = classes[static_cast<size_t>(row)];
+    ++rows[own];
+    graph.for_edges(row, [&](const RowGraph::Edge& edge) {
+      const auto other = classes[static_cast<size_t>(edge.to)];
+      if (own < other) cuts[{own, other}] += static_cast<double>(edge.weight);
+    });
+  }
   std::vector<std::pair<double, ClassPair>> found;
-  for (int64_t a = 0; a < count; ++a) {
-    for (int64_t b = a + 1; b < count; ++b) {
-      const double cut = cuts[static_cast<size_t>(a * count + b)];
-      const auto fewer = std::min(rows[static_cast<size_t>(a)], rows[static_cast<size_t>(b)]);
-      if (cut > 0) found.push_back({-cut / static_cast<double>(fewer), {a, b}});
-    }
+  for (const auto& [pair, cut] : cuts) {
+    const auto fewer = std::min(rows.at(pair[0]), rows.at(pair[1]));
+    found.push_back({-cut / static_cast<double>(fewer), pair});
   }
   std::sort(found.begin(), found.end());
   std::vector<ClassPair> out;
@@ -114,10 +123,15 @@ void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPa
   const auto side = smaller_side(two.now);
   double least = relative_cut(both, two.now) / options.times;
   RowClasses better;
+  const auto most_agree = [&](const RowClasses& found, int64_t c) {
+    int64_t right = 0;
+    for (size_t i = 0; i < found.size(); ++i) right += two.labels[i] == c && found[i] == c;
+    return 2 * right > of_class(c);
+  };
   const auto take = [&](const RowClasses& found) {
     const bool fits =
         static_cast<double>(smaller_side(found)) >= kLeastSide * static_cast<double>(side) &&
-        own.kept(found) >= kept;
+        own.kept(found) >= kept && most_agree(found, 0) && most_agree(found, 1);
     const double cut = fits ? relative_cut(both, found) : least;
     if (cut >= least) return;
     least = cut;

@@ -1,4 +1,4 @@
-/// Borders between two classes that another one should replace.
+/// Find borders between two classes that lie in the wrong place.
 #pragma once
 
 #include <torch/types.h>
@@ -10,25 +10,32 @@ namespace ladder::data {
 struct BetterBorderOptions {
   int64_t pairs = 3;   ///< pairs of classes to look at, those with the largest cut; 0: none
   double times = 1.5;  ///< how many times as large the cut of a border has to be, above 1
-  uint64_t seed = 1;   ///< of the search for other borders
+  uint64_t seed = 1;   ///< seed of the search for other borders
 };
+
+/// Throw the errors of `options`, naming the function or piece that takes them.
+void check_options(const char* name, const BetterBorderOptions& options);
 
 /// Return for each row the class that a better border puts it into, or -1 where that is the one it
 /// has: int64 [n].
 ///
 /// Rows i and j are joined by W_ij = (a_ij + a_ji) / 2, where a_ij is 1 if j is one of the k
 /// neighbours of i, and 0 otherwise. The *cut* of the border between two classes is the sum of W
-/// between their rows, beside k times the rows of the smaller class: the part of its neighbours
+/// between their rows, divided by k times the rows of the smaller class: the part of its neighbours
 /// that lie beyond the border. Where few rows lie between two classes it is small. For each of the
 /// `pairs` pairs with the largest cut, the rows of both are divided anew along each of the six
 /// slowest modes of diffusion among them (eigenvectors of D^-1 W, where D is diagonal with the sums
-/// of W), where the cut is smallest, and from there as the classes settle without labels
-/// (`spread_labels`). The border with the smallest cut replaces the one there is if
+/// of W), where the cut is smallest and each side has at least the rows of the smaller class, and
+/// from there as the classes settle without labels (`spread_labels`). The border with the smallest
+/// cut replaces the one there is if
 ///
 /// - its cut is less than 1 / `times` of that,
-/// - each side has nearly as many rows as the smaller class (nine of ten), and
-/// - the labels of both classes agree with it: three of four of them, and as many as agree with the
-///   one there is, less one in ten.
+/// - each side still has nearly as many rows as the smaller class (nine of ten),
+/// - most labels of each of both classes agree with it, and
+/// - so do three of four of all their labels, and as many as agree with the one there is, less one
+///   in ten.
+///
+/// Pairs are looked at in order; a later one sees the rows that an earlier one moved.
 ///
 /// A network with few labels can put a border across two classes, half of each on either side: its
 /// labeled rows lie on the right side, all costs agree, and no row has neighbours that say

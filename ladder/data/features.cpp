@@ -310,6 +310,10 @@ class TextInputs {
     for (auto& [text, input] : other_spellings(feature, missing_texts)) {
       inputs_.emplace(text, input);
     }
+    // Levels of models from before have the spaces around them.
+    for (size_t level = 0; level < feature.levels.size(); ++level) {
+      inputs_.emplace(without_blanks(feature.levels[level]), static_cast<int64_t>(level));
+    }
   }
 
   // Returns -1 for a text without an input.

@@ -464,8 +464,12 @@ BlockSizes Shards::block_sizes() const {
 }
 
 void Shards::verify() const {
+  for (const auto& shard : state_->shards) shard.inputs.verify();
+  verify_labels();
+}
+
+void Shards::verify_labels() const {
   for (const auto& shard : state_->shards) {
-    shard.inputs.verify();
     if (shard.labels) shard.labels->verify();
   }
 }

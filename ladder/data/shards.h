@@ -89,6 +89,8 @@ class Shards {
   /// Read all files and compare their check sums with the index: about a second per GB. Files
   /// without a check sum are left out. Error: a file that is damaged, by name.
   void verify() const;
+  /// The same for the files of labels alone.
+  void verify_labels() const;
   /// Return a text that is equal for equal shards.
   std::string fingerprint() const;
 

@@ -39,7 +39,9 @@ void mark_missing(Table& table, const std::vector<std::string>& missing) {
         number = std::numeric_limits<double>::quiet_NaN();
     }
     std::vector<bool> is_missing;
-    for (const auto& level : column.levels) is_missing.push_back(values.contains(level));
+    for (const auto& level : column.levels) {
+      is_missing.push_back(values.contains(without_blanks(level)));
+    }
     for (auto& code : column.codes) {
       if (code >= 0 && is_missing[static_cast<size_t>(code)]) code = -1;
     }

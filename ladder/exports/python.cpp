@@ -142,6 +142,7 @@ def number_of(value, name, row, single):
         raise ValueError(
             f"expected finite numbers but got {number} in row {row + 1} of column {name!r}."
         )
+    single = single or type(value).__name__ == "float32"
     missing = number in MISSING_NUMBERS or (single and number in MISSING_SINGLE)
     return math.nan if missing else number
 
@@ -189,7 +190,7 @@ def inputs(table):
         name, given = column["name"], table[column["name"]]
         values = list(given)
         if column["kind"] == "number":
-            single = str(getattr(given, "dtype", "")).lower().endswith("float32")
+            single = str(getattr(given, "dtype", "")).lower().endswith(("float32", "float[pyarrow]"))
             x = torch.tensor([number_of(v, name, row, single) for row, v in enumerate(values)],
                              dtype=torch.float64)
             missing = x.isnan()
@@ -209,6 +210,8 @@ def inputs(table):
             known = {text: none for text in MISSING}
             known.update(column.get("spellings", {}))
             known.update({level: place for place, level in enumerate(levels)})
+            for place, level in enumerate(levels):
+                known.setdefault(level.strip(" \t"), place)
             places = torch.tensor(
                 [none if is_missing(v) else place_of(v, known, none, other) for v in values],
                 dtype=torch.long)

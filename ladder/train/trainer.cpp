@@ -149,7 +149,7 @@ class Trainer::Run {
     try {
       evaluator_.measure(evaluation, epoch() == options_.epochs);
     } catch (...) {
-      objective.end_evaluation();  // whoever goes on trains the weights of training
+      objective.end_evaluation();  // a run that goes on needs those of training
       throw;
     }
     objective.end_evaluation();

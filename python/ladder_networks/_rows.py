@@ -171,7 +171,7 @@ def _pandas_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
     if types.is_numeric_dtype(kind) and not types.is_complex_dtype(kind):
         if isinstance(kind, np.dtype):
             return np.asarray(column.to_numpy())
-        single = str(kind) == "Float32"
+        single = str(kind) in ("Float32", "float[pyarrow]")
         return np.asarray(
             column.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan)
         )
@@ -190,7 +190,7 @@ def _polars_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
 
     kind = column.dtype
     if kind.is_numeric():
-        if column.null_count() > 0 or isinstance(kind, pl.Decimal):
+        if isinstance(kind, pl.Decimal) or (column.null_count() > 0 and kind != pl.Float32):
             column = column.cast(pl.Float64)
         return np.asarray(column.to_numpy())
     if kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null):

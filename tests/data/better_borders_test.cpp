@@ -83,6 +83,18 @@ TEST_CASE("better_borders asks the labels of both classes", "[data]") {
   }
 }
 
+TEST_CASE("better_borders keeps the few labels of one class on its side", "[data]") {
+  // All labels lie in one bar: a border at the gap leaves 36 of 40 right, but none of class 1.
+  const auto data = two_bars(800, 0.5);
+  const auto near = nearest_neighbours(data.x, {.k = 8});
+  auto labels = torch::full({800}, -1, torch::kLong);
+  const auto of_bar = [&](int64_t bar) { return data.bars.eq(bar).nonzero().flatten(); };
+  labels.index_fill_(0, of_bar(0).narrow(0, 0, 36), 0);
+  labels.index_fill_(0, of_bar(0).narrow(0, 36, 4), 1);
+  const auto classes = torch::where(labels.ge(0), labels, data.halves);
+  CHECK(better_borders(near, classes, labels).eq(-1).all().item<bool>());
+}
+
 TEST_CASE("better_borders takes a border with a much smaller cut only", "[data]") {
   // Bars that touch in places: a border along them has a cut, too.
   const auto data = two_bars(800, 0.05);

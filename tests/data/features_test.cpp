@@ -428,7 +428,7 @@ TEST_CASE("Features ignore spaces around texts", "[data]") {
   auto older = features;
   older.columns[0].levels[0] = " a";
   CHECK(torch::equal(older.apply(made_table({texts("t", {" a", "a"})})),
-                     torch::tensor({{kMark, 0.F, 0.F}, {0.F, 0.F, 0.F}})));
+                     torch::tensor({{kMark, 0.F, 0.F}, {kMark, 0.F, 0.F}})));
 }
 
 TEST_CASE("Features round missing numbers for columns in single precision only", "[data]") {

@@ -384,9 +384,8 @@ TEST_CASE_METHOD(OneThread, "Trainers in turns do not count each other's steps a
     std::this_thread::sleep_for(std::chrono::milliseconds(40));
   };
   const auto results = run_together(trainers);
-  REQUIRE(results[0].training_seconds >= 0.9 * 0.04 * kSteps);
-  REQUIRE(results[1].training_seconds < results[0].training_seconds / 2);
-  REQUIRE(results[1].seconds > results[0].training_seconds / 2);  // they end together
+  // Of a second that the first one sleeps, the other one counts none.
+  REQUIRE(results[1].training_seconds < results[1].seconds - 0.04 * kSteps / 2);
 }
 
 TEST_CASE_METHOD(OneThread, "Trainers in turns end although one of them cannot begin", "[train]") {

@@ -678,6 +678,7 @@ std::string_view CsvParser::text_of(const CsvCell& cell) {
 }
 
 bool CsvParser::is_missing(std::string_view text) const {
+  text = without_blanks(text);  // those inside of quotes
   return is_usual_missing(text) || missing_.contains(text);
 }
 

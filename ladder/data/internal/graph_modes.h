@@ -14,7 +14,7 @@ namespace ladder::data {
 std::vector<float> slowest_modes(const RowGraph& graph, int64_t count, uint64_t seed);
 
 /// Two classes by the values of one of the modes [rows, count], class 0 where they are larger
-/// (`up`) or smaller: split where the cut is smallest beside the smaller class, with at least
+/// (`up`) or smaller: split where the cut is smallest per row of the smaller class, with at least
 /// `least` and at most `most` rows in class 0.
 RowClasses split_by_mode(const RowGraph& graph, const std::vector<float>& modes, int64_t mode,
                          bool up, int64_t least, int64_t most);

@@ -55,7 +55,7 @@ class RowGraph {
   std::vector<float> degree_;
 };
 
-/// The cut between classes 0 and 1 beside the rows of the smaller one: a border has a smaller cut
+/// The cut between classes 0 and 1 per row of the smaller one: a border has a smaller cut
 /// just by leaving it fewer rows. Infinite if a class has none.
 double relative_cut(const RowGraph& graph, const RowClasses& two);
 

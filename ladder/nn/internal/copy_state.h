@@ -13,7 +13,8 @@ namespace ladder {
 
 /// Copy parameters, buffers, types and train or eval mode of `from` and its submodules into `to`,
 /// on `device` or on the devices of `from`. What a user registered in `from` is registered in `to`
-/// too; submodules are cloned. Error: a name of `to` that `from` does not have.
+/// too; submodules are cloned, which those without clone() refuse. Error: a name of `to` that
+/// `from` does not have.
 void copy_state(const torch::nn::Module& from, torch::nn::Module& to,
                 const std::optional<torch::Device>& device = std::nullopt);
 

@@ -83,8 +83,14 @@ void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
 // The settings `here` to compare with those of a checkpoint.
 Texts comparable(Texts here, const Texts& there) {
   here.erase(kRanks);
+  const bool older = !there.contains(kDetachTargets) && !there.contains(kStageNoise);
   for (const char* name : {kDetachTargets, kStageNoise}) {  // which older ones lack
     if (!there.contains(name)) here.erase(name);
+  }
+  if (older) {
+    std::erase_if(here, [&](const auto& one) {
+      return !there.contains(one.first) && is_newer_setting(one.first);
+    });
   }
   return here;
 }
@@ -181,7 +187,8 @@ void RunJournal::take_history(const std::vector<Evaluation>& evaluations, bool e
     if (evaluation.epoch <= state_.evaluated_epoch) known.push_back(evaluation);
   }
   if (!known.empty()) last_ = known.back();
-  // Where the line of the checkpoint's own step was lost, with the power say, it is measured anew.
+  // Where the line of the checkpoint's own step was lost, in a power failure for example, it is
+  // measured anew.
   const auto last_epoch = last_ ? last_->epoch : 0;
   if (epoch_ends && state_.evaluated_epoch == state_.step / steps_per_epoch) {
     state_.evaluated_epoch = std::min(state_.evaluated_epoch, last_epoch);

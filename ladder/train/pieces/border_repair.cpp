@@ -28,6 +28,7 @@ class BorderRepair : public HeldClasses {
                     labels.size(0) == this->inputs().size(0),
                 "border_repair: expected int64 labels [", this->inputs().size(0), "] but got ",
                 type_and_shape_text(labels), ".");
+    data::check_options("border_repair", options_.borders);
     check_enough_rows("border_repair", rows(), near_->options().k);
     labels_ = labels.index_select(0, rows().to(labels.device()));
   }
@@ -49,7 +50,8 @@ class BorderRepair : public HeldClasses {
  private:
   void look(const StepPosition& at) override {
     const at::NoGradGuard no_gradients;
-    const auto classes = clean_features(net(), inputs(), rows()).classes;
+    const auto top = static_cast<int64_t>(net()->stages.size());
+    const auto classes = clean_features(net(), inputs(), rows(), {.levels = {top}}).classes;
     const auto better = data::better_borders(near_->get(), classes, labels_, options_.borders);
     hold_lost(classes, better);
     if (options_.on_look) {

@@ -43,8 +43,8 @@ struct BorderRepairOptions {
 /// `labels`: class of each row of `inputs`, int64 [rows], and -1 for the rows whose label may not
 /// be read (`data::known_labels`).
 ///
-/// A look takes a pass over the rows and a second for each pair of classes; the first one also
-/// finds the neighbours, unless another piece has found them.
+/// A look takes a pass over the rows and about a second for each pair of classes; the first one
+/// also finds the neighbours, unless another piece has found them.
 ///
 /// Errors: options out of range, an empty network or one of more than 32,768 classes, too few rows
 /// for the neighbours of each, other labels; while training, a network that runs no unlabeled rows,

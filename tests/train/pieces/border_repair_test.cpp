@@ -162,6 +162,7 @@ TEST_CASE("border_repair says what it expects", "[train]") {
   };
   CHECK(error({.weight = -1}) ==
         "border_repair: expected a finite weight of at least 0 but got -1.");
+  CHECK(error({.borders = {.times = 1}}) == "border_repair: expected times above 1 but got 1.");
   CHECK(error({.lasts = 0}) ==
         "border_repair: expected a part of the run above 0 for lasts but got 0.");
   CHECK(error_text([&] { border_repair(Ladder(nullptr), bars.x, bars.labels, {}); }) ==
