@@ -5,7 +5,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <utility>
@@ -31,8 +30,6 @@ namespace {
 constexpr int64_t kBorderModes = 6;  // of a pair of classes
 constexpr double kLeastSide = 0.9;   // least rows of a side, as a part of the smaller class
 
-using ClassPair = std::array<int64_t, 2>;
-
 void check_borders(const torch::Tensor& neighbours, const torch::Tensor& classes,
                    const torch::Tensor& labels, const BetterBorderOptions& options) {
   constexpr const char* kName = "better_borders";
@@ -41,18 +38,9 @@ void check_borders(const torch::Tensor& neighbours, const torch::Tensor& classes
               kName, ": expected int64 classes [rows], from 0, but got ",
               type_and_shape_text(classes), ".");
   const auto n = classes.size(0);
-  TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
-                  labels.size(0) == n,
-              kName, ": expected int64 labels [", n, "] but got ", type_and_shape_text(labels),
-              ".");
+  check_label_rows(kName, labels, n);
   check_neighbours(kName, neighbours, n);
   check_options(kName, options);
-}
-
-RowClasses values_of(const torch::Tensor& t) {
-  const auto values = t.cpu().contiguous();
-  const auto* first = values.const_data_ptr<int64_t>();
-  return {first, first + values.numel()};
 }
 
 // Pairs of classes by the cut between them per row of the smaller one, largest first; those without
@@ -79,42 +67,12 @@ std::vector<ClassPair> pairs_by_relative_cut(const RowGraph& graph, const RowCla
   return out;
 }
 
-// The rows of two classes.
-struct TwoClasses {
-  std::vector<int64_t> rows = {};
-  RowClasses now = {};     // 0 or 1
-  RowClasses labels = {};  // 0, 1 or -1
-};
-
-TwoClasses two_classes(const RowClasses& classes, const RowClasses& labels, ClassPair pair) {
-  const auto place = [&](int64_t of_class) -> int64_t {
-    return of_class == pair[0] ? 0 : of_class == pair[1] ? 1 : -1;
-  };
-  TwoClasses two;
-  for (size_t i = 0; i < classes.size(); ++i) {
-    const auto in = place(classes[i]);
-    if (in < 0) continue;
-    two.rows.push_back(static_cast<int64_t>(i));
-    two.now.push_back(in);
-    two.labels.push_back(place(labels[i]));
-  }
-  return two;
-}
-
-int64_t smaller_side(const RowClasses& two) {
-  const auto first = std::count(two.begin(), two.end(), 0);
-  return std::min(first, std::ssize(two) - first);
-}
-
 // Put the rows of two classes on the sides of a better border, if there is one.
 void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPair pair,
                         const BetterBorderOptions& options, RowClasses& classes) {
-  const auto two = two_classes(classes, labels, pair);
-  const auto of_class = [&](int64_t c) {
-    return std::count(two.labels.begin(), two.labels.end(), c);
-  };
-  const auto labeled = of_class(0) + of_class(1);
-  if (of_class(0) == 0 || of_class(1) == 0) return;
+  const TwoClasses two(classes, labels, pair);
+  const auto labeled = two.labeled(0) + two.labeled(1);
+  if (two.labeled(0) == 0 || two.labeled(1) == 0) return;
   const auto both = graph.part(two.rows);
   LabelDiffusion own(both, two.labels, {0.5, 0.5}, {});
   // Without labels: each would hold a few rows around it in the middle of the other class.
@@ -126,7 +84,7 @@ void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPa
   const auto most_agree = [&](const RowClasses& found, int64_t c) {
     int64_t right = 0;
     for (size_t i = 0; i < found.size(); ++i) right += two.labels[i] == c && found[i] == c;
-    return 2 * right > of_class(c);
+    return 2 * right > two.labeled(c);
   };
   const auto take = [&](const RowClasses& found) {
     const bool fits =
@@ -146,9 +104,7 @@ void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPa
     take(found);
     take(free.settle_border(std::move(found)));
   }
-  for (size_t i = 0; i < better.size(); ++i) {
-    classes[static_cast<size_t>(two.rows[i])] = pair[static_cast<size_t>(better[i])];
-  }
+  two.write(better, pair, classes);
 }
 
 }  // namespace
@@ -159,7 +115,7 @@ torch::Tensor better_borders(const torch::Tensor& neighbours, const torch::Tenso
   const at::NoGradGuard no_gradients;
   const auto near = neighbours.cpu().contiguous();
   const RowGraph graph(near, at::ones(near.sizes(), at::kFloat));
-  const auto now = values_of(classes), label = values_of(labels);
+  const auto now = classes_of(classes), label = classes_of(labels);
   auto pairs = pairs_by_relative_cut(graph, now);
   if (std::ssize(pairs) > options.pairs) pairs.resize(static_cast<size_t>(options.pairs));
   auto then = now;

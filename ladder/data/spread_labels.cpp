@@ -33,29 +33,15 @@ double part_equal(const RowClasses& a, const RowClasses& b) {
 }
 
 // Look for a better border between two classes.
-void divide_again(const RowGraph& graph, const RowClasses& labels, std::array<int64_t, 2> pair,
+void divide_again(const RowGraph& graph, const RowClasses& labels, ClassPair pair,
                   const SpreadLabelOptions& options, RowClasses& classes) {
-  std::vector<int64_t> rows;
-  RowClasses now, own_labels;
-  const auto place = [&](int64_t of_class) -> int64_t {
-    return of_class == pair[0] ? 0 : of_class == pair[1] ? 1 : -1;
-  };
-  for (int64_t row = 0; row < graph.rows(); ++row) {
-    const auto in = place(classes[static_cast<size_t>(row)]);
-    if (in < 0) continue;
-    rows.push_back(row);
-    now.push_back(in);
-    own_labels.push_back(place(labels[static_cast<size_t>(row)]));
-  }
-  const auto ones = std::count(now.begin(), now.end(), 1);
-  const auto zeros = static_cast<int64_t>(now.size()) - ones;
-  const auto moved = static_cast<int64_t>(kMoved * static_cast<double>(std::min(zeros, ones)));
-  const auto has_label = [&](int64_t of_class) {
-    return std::find(own_labels.begin(), own_labels.end(), of_class) != own_labels.end();
-  };
-  if (moved == 0 || !has_label(0) || !has_label(1)) return;
-  const auto both = graph.part(rows);
-  LabelDiffusion spread(both, own_labels, {0.5, 0.5}, options);
+  const TwoClasses two(classes, labels, pair);
+  auto now = two.now;
+  const auto zeros = std::count(now.begin(), now.end(), 0);
+  const auto moved = static_cast<int64_t>(kMoved * static_cast<double>(smaller_side(now)));
+  if (moved == 0 || two.labeled(0) == 0 || two.labeled(1) == 0) return;
+  const auto both = graph.part(two.rows);
+  LabelDiffusion spread(both, two.labels, {0.5, 0.5}, options);
   const auto kept = spread.kept(now);
   double least = relative_cut(both, now);
   const auto modes = slowest_modes(both, kPairModes, options.seed);
@@ -80,9 +66,7 @@ void divide_again(const RowGraph& graph, const RowClasses& labels, std::array<in
       now = std::move(found);
     }
   }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    classes[static_cast<size_t>(rows[i])] = pair[static_cast<size_t>(now[i])];
-  }
+  two.write(now, pair, classes);
 }
 
 // Let two classes change places where more labels then agree with the rows around them; return
@@ -124,8 +108,8 @@ bool trade_places(const RowGraph& graph, const RowClasses& labels,
 }
 
 // Pairs of classes by the cut between them, largest first; those without any are left out.
-std::vector<std::array<int64_t, 2>> pairs_by_cut(const std::vector<double>& cuts, int64_t classes) {
-  std::vector<std::pair<double, std::array<int64_t, 2>>> found;
+std::vector<ClassPair> pairs_by_cut(const std::vector<double>& cuts, int64_t classes) {
+  std::vector<std::pair<double, ClassPair>> found;
   for (int64_t a = 0; a < classes; ++a) {
     for (int64_t b = a + 1; b < classes; ++b) {
       const double cut = cuts[static_cast<size_t>(a * classes + b)];
@@ -133,7 +117,7 @@ std::vector<std::array<int64_t, 2>> pairs_by_cut(const std::vector<double>& cuts
     }
   }
   std::sort(found.begin(), found.end());
-  std::vector<std::array<int64_t, 2>> out;
+  std::vector<ClassPair> out;
   for (const auto& one : found) out.push_back(one.second);
   return out;
 }
@@ -165,10 +149,7 @@ void check_spread(const torch::Tensor& x, const torch::Tensor& neighbours,
               shape_text(x), ".");
   const auto n = x.size(0);
   check_neighbours("spread_labels", neighbours, n);
-  TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
-                  labels.size(0) == n,
-              "spread_labels: expected int64 labels [", n, "] but got ",
-              type_and_shape_text(labels), ".");
+  check_label_rows("spread_labels", labels, n);
   const auto highest = labels.max().item<int64_t>();
   TORCH_CHECK(highest >= 0, "spread_labels: expected a label of at least one row but got none.");
   TORCH_CHECK(options.classes == 0 || options.classes > highest,
@@ -207,9 +188,7 @@ torch::Tensor spread_labels(const torch::Tensor& x, const torch::Tensor& neighbo
   const at::NoGradGuard no_gradients;
   const auto near = neighbours.cpu().contiguous();
   const RowGraph graph(near, edge_weights(x, neighbours, options.sharpness).cpu());
-  const auto given = labels.cpu().contiguous();
-  const auto* label = given.const_data_ptr<int64_t>();
-  const RowClasses own(label, label + given.numel());
+  const auto own = classes_of(labels);
   const auto count =
       options.classes > 0 ? options.classes : *std::max_element(own.begin(), own.end()) + 1;
   auto shares = options.shares;

@@ -39,6 +39,13 @@ void check_finite(const std::string& component, const std::string& what,
   ladder::check_finite(component.c_str(), what.c_str(), used);
 }
 
+void check_label_rows(const std::string& component, const torch::Tensor& labels, int64_t rows) {
+  TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
+                  labels.size(0) == rows,
+              component, ": expected int64 labels [", rows, "] but got ",
+              type_and_shape_text(labels), ".");
+}
+
 void check_neighbours(const std::string& component, const torch::Tensor& neighbours, int64_t rows) {
   TORCH_CHECK(neighbours.defined() && neighbours.scalar_type() == at::kLong &&
                   neighbours.dim() == 2 && neighbours.size(0) == rows && neighbours.size(1) > 0,

@@ -20,6 +20,11 @@ void check_labels(const std::string& component, const std::string& what,
 void check_finite(const std::string& component, const std::string& what,
                   const torch::Tensor& inputs, const torch::Tensor& rows = {});
 
+/// Check that `labels` are int64 [rows]. Error:
+///
+///     <component>: expected int64 labels [900] but got Int [900].
+void check_label_rows(const std::string& component, const torch::Tensor& labels, int64_t rows);
+
 /// Check that `neighbours` are int64 [rows, k], places among these rows. Error:
 ///
 ///     <component>: expected neighbours in 0..899 but got 900.

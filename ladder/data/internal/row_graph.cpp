@@ -86,9 +86,40 @@ void RowGraph::add_up() {
   }
 }
 
-double relative_cut(const RowGraph& graph, const RowClasses& two) {
+RowClasses classes_of(const torch::Tensor& values) {
+  const auto given = values.cpu().contiguous();
+  const auto* first = given.const_data_ptr<int64_t>();
+  return {first, first + given.numel()};
+}
+
+TwoClasses::TwoClasses(const RowClasses& classes, const RowClasses& labels_of_all, ClassPair pair) {
+  const auto place = [&](int64_t of_class) -> int64_t {
+    return of_class == pair[0] ? 0 : of_class == pair[1] ? 1 : -1;
+  };
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const auto in = place(classes[i]);
+    if (in < 0) continue;
+    rows.push_back(static_cast<int64_t>(i));
+    now.push_back(in);
+    labels.push_back(place(labels_of_all[i]));
+  }
+}
+
+int64_t TwoClasses::labeled(int64_t c) const { return std::count(labels.begin(), labels.end(), c); }
+
+void TwoClasses::write(const RowClasses& two, ClassPair pair, RowClasses& classes) const {
+  for (size_t i = 0; i < two.size(); ++i) {
+    classes[static_cast<size_t>(rows[i])] = pair[static_cast<size_t>(two[i])];
+  }
+}
+
+int64_t smaller_side(const RowClasses& two) {
   const auto first = std::count(two.begin(), two.end(), 0);
-  const auto fewer = std::min(first, static_cast<int64_t>(two.size()) - first);
+  return std::min(first, std::ssize(two) - first);
+}
+
+double relative_cut(const RowGraph& graph, const RowClasses& two) {
+  const auto fewer = smaller_side(two);
   return fewer > 0 ? graph.cuts(two, 2)[1] / static_cast<double>(fewer)
                    : std::numeric_limits<double>::infinity();
 }

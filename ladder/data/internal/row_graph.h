@@ -4,6 +4,7 @@
 #include <c10/util/FunctionRef.h>
 #include <torch/types.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -54,6 +55,28 @@ class RowGraph {
   std::vector<Edge> edges_;
   std::vector<float> degree_;
 };
+
+/// Return an int64 tensor [n] as classes.
+RowClasses classes_of(const torch::Tensor& values);
+
+using ClassPair = std::array<int64_t, 2>;
+
+/// The rows of two classes, which are 0 and 1 here.
+struct TwoClasses {
+  std::vector<int64_t> rows = {};  ///< their places among all rows, ascending
+  RowClasses now = {};
+  RowClasses labels = {};  ///< -1 for none, and for one of another class
+
+  TwoClasses(const RowClasses& classes, const RowClasses& labels_of_all, ClassPair pair);
+
+  /// Labels of class `c`.
+  int64_t labeled(int64_t c) const;
+  /// Give the rows the sides `two` in the classes of all rows.
+  void write(const RowClasses& two, ClassPair pair, RowClasses& classes) const;
+};
+
+/// Rows of the smaller one of classes 0 and 1.
+int64_t smaller_side(const RowClasses& two);
 
 /// The cut between classes 0 and 1 per row of the smaller one: a border has a smaller cut
 /// just by leaving it fewer rows. Infinite if a class has none.

@@ -84,14 +84,11 @@ void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
 Texts comparable(Texts here, const Texts& there) {
   here.erase(kRanks);
   const bool older = !there.contains(kDetachTargets) && !there.contains(kStageNoise);
-  for (const char* name : {kDetachTargets, kStageNoise}) {  // which older ones lack
-    if (!there.contains(name)) here.erase(name);
-  }
-  if (older) {
-    std::erase_if(here, [&](const auto& one) {
-      return !there.contains(one.first) && is_newer_setting(one.first);
-    });
-  }
+  std::erase_if(here, [&](const auto& one) {
+    const auto& name = one.first;
+    return !there.contains(name) &&
+           (name == kDetachTargets || name == kStageNoise || (older && is_newer_setting(name)));
+  });
   return here;
 }
 

@@ -2,12 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
-#include <c10/util/Exception.h>
 
 #include <string>
 #include <utility>
 
-#include "ladder/core/internal/tensor_text.h"
+#include "ladder/data/internal/row_checks.h"
 #include "ladder/train/clean_features.h"
 #include "ladder/train/internal/held_classes.h"
 #include "ladder/train/internal/number_text.h"
@@ -24,10 +23,7 @@ class BorderRepair : public HeldClasses {
                     std::move(unlabeled)),
         options_(std::move(options)),
         near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {
-    TORCH_CHECK(labels.defined() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
-                    labels.size(0) == this->inputs().size(0),
-                "border_repair: expected int64 labels [", this->inputs().size(0), "] but got ",
-                type_and_shape_text(labels), ".");
+    data::check_label_rows("border_repair", labels, this->inputs().size(0));
     data::check_options("border_repair", options_.borders);
     check_enough_rows("border_repair", rows(), near_->options().k);
     labels_ = labels.index_select(0, rows().to(labels.device()));
