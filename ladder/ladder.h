@@ -72,6 +72,7 @@
 #include "ladder/nn/stages/noisy_max_pool.h"
 #include "ladder/nn/stages/noisy_mean_pool.h"
 #include "ladder/nn/stages/noisy_normalization.h"
+#include "ladder/nn/stages/noisy_pool.h"
 #include "ladder/nn/stages/noisy_stage.h"
 #include "ladder/ops/combinator_function.h"
 #include "ladder/ops/convolve.h"
