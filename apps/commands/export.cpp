@@ -40,8 +40,7 @@ CommandLine export_line(ExportFlags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Without --format the ending of FILE decides: .onnx, .safetensors, .pt or .py. A model card "
-      "is "
-      "written beside FILE, with the ending .md.");
+      "is written beside FILE, with the ending .md.");
   return line;
 }
 
@@ -66,11 +65,11 @@ struct ExportFiles {
 };
 
 ExportFiles files_of(const fs::path& out, const std::string& format) {
-  const bool folder = format == "python" && out.extension() != ".py";
-  ExportFiles files{.main = folder ? out / "model.py" : out};
-  if (format == "python") files.weights = fs::path(files.main).replace_extension(".pt");
-  files.card = folder ? out / "MODEL.md" : fs::path(out).replace_extension(".md");
-  return files;
+  if (format != "python") return {.main = out, .card = fs::path(out).replace_extension(".md")};
+  const auto [module, weights] = exports::python_files(out);
+  return {.main = module,
+          .weights = weights,
+          .card = module == out ? fs::path(out).replace_extension(".md") : out / "MODEL.md"};
 }
 
 // What is written beside the file that was asked for replaces nothing but an earlier export.

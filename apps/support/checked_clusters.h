@@ -16,6 +16,9 @@ namespace ladder::apps {
 /// Training rows that are needed: few rows lie too far from each other.
 inline constexpr int64_t kLeastCheckedRows = 1000;
 
+/// Epochs of a run that are needed: an earlier network has errors of every kind.
+inline constexpr int64_t kLeastCheckedEpochs = 8;
+
 /// What data::better_borders says of the training rows, of those that it leaves where they are
 /// train::clusters_lost_by_features, and of the others train::lost_clusters.
 struct CheckedClusters {

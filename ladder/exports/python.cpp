@@ -502,19 +502,22 @@ io::TensorMap python_weights(const std::vector<PlainLayer>& layers) {
 
 }  // namespace
 
+PythonFiles python_files(const std::filesystem::path& path) {
+  const auto module = path.extension() == ".py" ? path : path / "model.py";
+  return {.module = module, .weights = std::filesystem::path(module).replace_extension(".pt")};
+}
+
 void write_python(const std::filesystem::path& path, const PredictionModel& model) {
   check_model(kWritePython, model);
   const auto layers = plain_layers(kWritePython, model.net);
-  auto module = path;
-  if (path.extension() != ".py") {
+  const auto [module, weights] = python_files(path);
+  if (module != path) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
     TORCH_CHECK(std::filesystem::is_directory(path, error), kWritePython,
                 ": expected a folder or a path that ends in .py but got ", path.string(), ".");
-    module = path / "model.py";
   }
   const auto dtype = layers.front().normalization->running_mean.scalar_type();
-  const auto weights = std::filesystem::path(module).replace_extension(".pt");
   check_weights_file(weights);
   io::save_tensors(weights, python_weights(layers));
   io::write_atomically(module, python_module(model, layers, dtype));

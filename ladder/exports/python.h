@@ -7,10 +7,19 @@
 
 namespace ladder::exports {
 
+/// The files of an export.
+struct PythonFiles {
+  std::filesystem::path module = {};   ///< NAME.py
+  std::filesystem::path weights = {};  ///< NAME.pt
+};
+
+/// Return the files that `write_python` writes for `path`: the module `NAME.py` itself, or a folder
+/// for `model.py` and `model.pt`. Touches no file.
+PythonFiles python_files(const std::filesystem::path& path);
+
 /// Write the prediction of a model as a Python module that needs nothing but PyTorch: the network
 /// as plain modules of torch.nn, how rows become its inputs, and the class names, with the weights
-/// beside it in a file of the same name that ends in .pt. `path` is the module, `NAME.py`, or a
-/// folder in which `model.py` and `model.pt` are written; it is created where missing.
+/// beside it (`python_files(path)`). A folder is created where missing.
 ///
 ///     import model
 ///     model.predict({"age": [31, None], "colour": ["red", ""]})        # class names

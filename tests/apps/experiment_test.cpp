@@ -1,3 +1,5 @@
+#include <apps/support/checked_clusters.h>
+#include <fmt/format.h>
 #include <ladder/io/tensor_file.h>
 #include <tests/support/catch.h>
 #include <torch/torch.h>
@@ -497,12 +499,17 @@ TEST_CASE("ladder-mnist: --feature-labels looks once, and counts in the last ten
 
 TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cli]") {
   const MnistPlace place;
-  REQUIRE(place.run("few", {"--epochs=1"}).status == 0);
+  const auto epochs = fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs);
+  REQUIRE(place.run("few", {epochs}).status == 0);
   CHECK_FALSE(fs::exists(place.file("few", "clusters.json")));  // 200 rows lie too far apart
 
   constexpr int64_t kRows = 1000;
   write_banded_images(place.folder / "data", "train", kRows);
-  const Arguments flags = {"--epochs=2", "--batch-size=100"};
+  REQUIRE(place.run("short", {fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs - 1)})
+              .status == 0);
+  CHECK_FALSE(fs::exists(place.file("short", "clusters.json")));
+
+  const Arguments flags = {epochs, "--batch-size=100"};
   const auto told = place.run("run", flags);
   INFO(told.out << told.err);
   REQUIRE(told.status == 0);

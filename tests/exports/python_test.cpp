@@ -20,6 +20,7 @@
 namespace {
 
 using ladder::exports::PredictionModel;
+using ladder::exports::python_files;
 using ladder::exports::write_python;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
@@ -158,6 +159,8 @@ TEST_CASE("write_python writes a folder or a file", "[exports]") {
   write_python(folder / "c.py", model);
   CHECK(file_bytes(folder / "c.py") == file_bytes(folder / "a/b/model.py"));
   CHECK(file_bytes(folder / "c.pt") == file_bytes(folder / "a/b/model.pt"));
+  CHECK(python_files(folder / "a/b").weights == folder / "a/b/model.pt");
+  CHECK(python_files(folder / "c.py").module == folder / "c.py");
 
   ladder::testing::write_file(folder / "file", "x");
   CHECK(error_text([&] { write_python(folder / "file", model); }) ==
