@@ -1,6 +1,7 @@
 #include "apps/support/program.h"
 
 #include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ladder/ops/kernel_info.h>
@@ -19,6 +20,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <new>
 
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
@@ -76,17 +78,6 @@ int report(const std::string& name, std::string sentence, int status) {
   return status;
 }
 
-std::string sentence_of(const c10::Error& error) {
-  const std::string text = error.what_without_backtrace();
-  for (const char* memory : {"can't allocate memory", "out of memory"}) {
-    if (text.find(memory) != std::string::npos) {
-      return "expected more memory than this machine has free (a smaller network or batch takes "
-             "less).";
-    }
-  }
-  return text;
-}
-
 // Open the standard streams that are closed. Otherwise the first files that the program opens would
 // get their numbers, and what it prints.
 void occupy_closed_streams() {
@@ -127,16 +118,24 @@ int run_body(const std::string& name, const std::function<int()>& body) {
     return check_output(name, body());
   } catch (const UsageError& error) {
     return report(name, error.what(), kWrongUse);
-  } catch (const c10::Error& error) {
-    return report(name, sentence_of(error), 1);
-  } catch (const std::bad_alloc&) {
-    return report(name, "expected more memory than this machine has free.", 1);
   } catch (const std::exception& error) {
-    return report(name, error.what(), 1);
+    return report(name, error_sentence(error), 1);
   }
 }
 
 }  // namespace
+
+std::string error_sentence(const std::exception& error) {
+  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+  const std::string text = of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
+  const auto says = [&](const char* words) { return text.find(words) != std::string::npos; };
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+      (of_torch != nullptr && (says("can't allocate memory") || says("out of memory")))) {
+    return "expected more memory than this machine has free (a smaller network or batch takes "
+           "less).";
+  }
+  return text;
+}
 
 void run_program(const std::string& name, const std::function<int()>& body) {
   occupy_closed_streams();

@@ -4,6 +4,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -29,6 +30,10 @@ constexpr int kInterrupted = 130;
 /// Destructors of static objects do not run: those of LibTorch take away its operators one by one,
 /// a third of the time of a short command.
 [[noreturn]] void run_program(const std::string& name, const std::function<int()>& body);
+
+/// Return what `run_program` prints for an error: its text without a backtrace, or a sentence for
+/// want of memory.
+std::string error_sentence(const std::exception& error);
 
 /// From here on, the first SIGINT, SIGTERM, SIGHUP (terminal closed), SIGUSR1, SIGUSR2 or SIGXCPU
 /// (batch systems) asks the program to stop, and a second one ends it. SIGHUP stays ignored under

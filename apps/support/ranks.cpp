@@ -141,10 +141,8 @@ int share_of_rank(const Rank& rank, const std::function<int()>& body) {
     return body();
   } catch (const UsageError&) {
     throw;
-  } catch (const c10::Error& error) {
-    return told(error.what_without_backtrace());
   } catch (const std::exception& error) {
-    return told(error.what());
+    return told(error_sentence(error));
   }
 }
 

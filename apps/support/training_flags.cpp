@@ -141,9 +141,9 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               flags.seeds = parse_seeds(flag, text);
             });
   line.integer("candidates",
-               "short starts of a run; the one that agrees most with the others goes on",
+               "short starts of a run; the one that agrees most with the others goes on (1)",
                config.candidates, 1, 100);
-  line.integer("candidate-epochs", "epochs of each start", config.candidate_epochs, 1);
+  line.integer("candidate-epochs", "epochs of each start (4)", config.candidate_epochs, 1);
   line.integer("teachers",
                "self-training: N runs from the same labels label the rows that they agree on for "
                "one more run (0)",
@@ -158,7 +158,7 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
           flags.taught_by.push_back(parse_folder(flag, word));
         }
       });
-  line.number("teacher-confidence", "P", "least probability of a class that they agree on",
+  line.number("teacher-confidence", "P", "least probability of a class that they agree on (0.95)",
               config.teacher_confidence, 0, 1);
   line.integer("eval-every",
                "epochs between evaluations; 0: only after the last (that of the recipe)",
@@ -218,7 +218,8 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
+      "Where the text of a flag names no default, it is that of the recipe. A flag given twice "
+      "takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
       "interrupted by a signal (--resume continues).");
 }
 
