@@ -17,6 +17,7 @@ import json
 import pathlib
 import subprocess
 import tempfile
+from statistics import fmean as mean
 
 import tables
 
@@ -94,11 +95,15 @@ def report(folder):
             print(f"| {name} | {ratio} : 1 | {draws[0]['rows']:,}, {draws[0]['labels']} | {len(draws)} | " +
                   " | ".join(cells) + " |")
         for choice in CHOICES[1:]:
-            changes = [one["choices"][choice][measure] - one["choices"]["none"][measure] for one in found]
-            print(f"\n{choice} against none: {sum(changes) / len(changes):+.2f} on average over "
+            change = lambda one: one["choices"][choice][measure] - one["choices"]["none"][measure]
+            changes = [change(one) for one in found]
+            # Draws of one table share its rows: the test is over the means of tables and ratios.
+            means = [mean([change(one) for one in found if (one["ratio"], one["table"]) == case])
+                     for case in cases]
+            print(f"\n{choice} against none: {mean(changes):+.2f} on average over "
                   f"{len(changes)} draws, higher in {sum(c > 0 for c in changes)}, lower in "
-                  f"{sum(c < 0 for c in changes)}; p = {wilcoxon(changes).pvalue:.2g} (Wilcoxon's "
-                  "signed-rank test over the draws)")
+                  f"{sum(c < 0 for c in changes)}; p = {wilcoxon(means).pvalue:.2g} (Wilcoxon's "
+                  f"signed-rank test over the means of {len(means)} rows of this table)")
 
 
 def main():

@@ -6,7 +6,7 @@
 
 Each draw splits a table 70 : 30 and keeps the label of 10 or 20 rows of each class (--labels). All
 methods get the same rows and labels, and the error is that of the 30 %. Settings are the defaults of
-each; none is tuned. Each draw is a file in --out, so that a run can be stopped and repeated at any
+each but for what is said below; none is tuned. Each draw is a file in --out, so that a run can be stopped and repeated at any
 time, and --methods that are missing there are added; --report prints what is there: mean and standard
 deviation, wins, ties and losses of the ladder draw by draw, and the paired Wilcoxon test over the
 tables' means (over the draws where there is one table). Times are processor seconds, which other work
@@ -18,11 +18,12 @@ pandas in a virtual environment; they are never copied into the repository. With
 dataset-fashion-mnist (100 and 1,000 labels in all are --labels 10 and --labels 100). SelfTraining takes
 20 minutes a draw there, the other methods take 4 together.
 
-- ladder: `ladder train` with its defaults, trained and measured by the program.
+- ladder: `ladder train` with its defaults and no rows held back, trained and measured by the program.
 - labels alone: the same network with the same noise, trained on the labeled rows only.
-- LabelSpreading: k nearest neighbours (10), columns standardised.
+- LabelSpreading: k nearest neighbours (10), columns standardised over training and test rows.
 - SelfTraining: HistGradientBoosting, threshold .75.
-- HistGradientBoosting and MLP (200-100-50, standardised columns): on the labeled rows.
+- HistGradientBoosting (leaves of 5 rows, as in SelfTraining) and MLP (200-100-50, 500 iterations,
+  columns standardised over training and test rows): on the labeled rows.
 """
 import argparse
 import gzip

@@ -74,7 +74,7 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
             });
   line.number("input-weight", "W", "weight of the input's cost in auto (10)", options.input_weight);
   line.flag(
-      "noise", "STD", "standard deviation of the noise (0.3, images 1)",
+      "noise", "STD", "standard deviation of noise (0.3; image input 1)",
       [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
   line.flag("combinator", "NAME", "denoising function (gaussian)",
             [&](const auto& flag, const auto& text) {

@@ -27,7 +27,7 @@ struct CheckedClusters {
 
   int64_t lost() const;  ///< rows of these clusters
   /// True for more than 1 % of the rows. Good runs have 0 to .8 %, runs that are left behind 1.4 %
-  /// and more (docs/runs-left-behind.md).
+  /// and more, or a border across two classes (docs/runs-left-behind.md).
   bool looks_left() const;
 };
 

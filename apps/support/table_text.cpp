@@ -38,12 +38,7 @@ std::string markdown_rows(const std::vector<Cells>& rows) {
 }
 
 std::string published_text(const models::Recipe& recipe) {
-  if (!recipe.published) {
-    return "-";
-  }
-  const std::optional<double> spread = recipe.published->std;
-  return spread ? fmt::format("{:.2f} +- {:.2f}", recipe.published->mean, *spread)
-                : fmt::format("{:.2f}", recipe.published->mean);
+  return recipe.published ? to_string(*recipe.published) : "-";
 }
 
 std::string std_text(const runs::SeedSummary& summary) {

@@ -42,8 +42,9 @@ struct SpreadLabelOptions {
 /// cut between them: the rows of both are split along each of the three slowest modes of diffusion
 /// among them (eigenvectors of D^-1 W), where the cut is smallest beside the number of rows. From
 /// there the rounds go on with `fine_steps` steps and b = 0. A border with a smaller cut
-/// beside the rows of the smaller class is taken, if as many labels have their class and no more
-/// than 30 % of the smaller class change sides.
+/// beside the rows of the smaller class is taken, if as many labels have their class, no more than
+/// 30 % of the smaller class change sides, and three of four labels that have their class keep it
+/// in the split that it began with.
 ///
 /// A label holds its row and a few around it, so a class can take the place of another one all but
 /// there. So the classes settle without labels too (F = 0), and two classes trade places if more

@@ -30,7 +30,7 @@ struct ScaledObjectiveOptions {
 /// `input_variance` at level 0, and 1 at the others, which are normalised. No gradient flows into
 /// E_l, so a step sees w_l times the relative change of each cost, whatever its size. The published
 /// lambdas are absolute: costs of pixels with a variance of 0.07 and of hidden units with a
-/// variance of 1 need very different ones [Rasmus2015, table 1].
+/// variance of 1 need very different ones [Rasmus2015, section 4.1 and published code].
 ///
 /// With class weights v the supervised cost is sum of v_{y_n} CE_n / sum of v_{y_n}.
 ///
