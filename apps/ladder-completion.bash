@@ -2,7 +2,9 @@
 _ladder() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-}
   if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W "train tune predict evaluate inspect export report reproduce convert launch" -- "$word")
+    local commands
+    commands=$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n -E '/^  ladder /d; s/^  ([a-z]+) .*/\1/p')
+    mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$word")
     return
   fi
   if [[ $word == -* ]]; then

@@ -1003,6 +1003,30 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   CHECK(place.run({"--version"}).out.find("ladder ") == 0);
 }
 
+TEST_CASE("ladder: bash completes the commands that the program has", "[cli]") {
+  const auto completed = [](const std::string& word) {
+    const auto outcome =
+        run_to_end({"/bin/bash", "-c",
+                    "source \"$1\"; COMP_WORDS=(\"$2\" \"$3\"); COMP_CWORD=1; _ladder; "
+                    "printf '%s\\n' \"${COMPREPLY[@]}\"",
+                    "bash", (source_folder() / "apps/ladder-completion.bash").string(),
+                    program_path("ladder"), word});
+    CHECK(outcome.err.empty());
+    return lines_of(outcome.out);
+  };
+  CHECK(completed("re") == std::vector<std::string>{"report", "reproduce"});
+  const auto commands = completed("");
+  REQUIRE(commands.size() >= 10);
+  CHECK(commands.front() == "train");
+  CHECK(commands.back() == "launch");
+  // The sentence of a wrong one has the nearest command, so a name in it is one of the program's.
+  for (const auto& command : commands) {
+    INFO(command);
+    const auto outcome = run_to_end({program_path("ladder"), command + "x"});
+    CHECK(contains(outcome.err, "(did you mean " + command + "?)"));
+  }
+}
+
 namespace {
 
 const std::string kPictures = "\n## Pictures\n";
