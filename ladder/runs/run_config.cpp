@@ -21,6 +21,7 @@
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -207,7 +208,8 @@ void read_value(const std::string& where, const ordered_json& json, bool& value)
 }
 
 void read_value(const std::string& where, const ordered_json& json, int64_t& value) {
-  if (!json.is_number_integer()) {
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  if (!json.is_number_integer() || (json.is_number_unsigned() && json.get<uint64_t>() > kMost)) {
     refuse(where, "a whole number", json);
   }
   value = json.get<int64_t>();

@@ -2,6 +2,7 @@
 
 #include <ladder/data/split.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -221,6 +222,12 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
         "RunConfig: expected epochs to be a whole number but got \"many\".");
   CHECK(error(R"({"epochs": 1.5})") ==
         "RunConfig: expected epochs to be a whole number but got 1.5.");
+  CHECK(error(R"({"epochs": 18446744073709551615})") ==
+        "RunConfig: expected epochs to be a whole number but got 18446744073709551615.");
+  CHECK(error(R"({"epochs": 9223372036854775808})") ==
+        "RunConfig: expected epochs to be a whole number but got 9223372036854775808.");
+  CHECK(run_config_from_json(R"({"epochs": 9223372036854775807})").epochs == INT64_MAX);
+  CHECK(run_config_from_json(R"({"seed": 18446744073709551615})").seed == UINT64_MAX);
   CHECK(error(R"({"epochs": null})") ==
         "RunConfig: expected epochs to be a whole number but got null.");
   CHECK(error(R"({"seed": -1})") ==
