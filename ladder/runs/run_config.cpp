@@ -32,7 +32,8 @@ namespace {
 using nlohmann::ordered_json;
 
 enum class Role {
-  kExperiment,   // the result depends on it
+  kExperiment,   // the result depends on it: a recipe, the data or the start of the run say it
+  kChoice,       // the result depends on it, and no recipe says it: see `unchanged`
   kCircumstance  // when one looks and where it runs
 };
 
@@ -66,8 +67,8 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("data", Role::kExperiment, config.data);
   visit("classes", Role::kExperiment, config.classes);
   visit("labels", Role::kExperiment, labels_field(config.labels));
-  visit("balanced", Role::kExperiment, config.balanced);
-  visit("validation", Role::kExperiment, config.validation);
+  visit("balanced", Role::kChoice, config.balanced);
+  visit("validation", Role::kChoice, config.validation);
   visit("contrast_norm", Role::kExperiment, config.contrast_norm);
   visit("zca_ridge", Role::kExperiment, config.zca_ridge);
   visit("input_shape", Role::kExperiment, network.input_shape);
@@ -107,16 +108,16 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("block_rows", Role::kExperiment, config.block_rows);
   visit("window_blocks", Role::kExperiment, config.window_blocks);
   visit("seed", Role::kExperiment, config.seed);
-  visit("candidates", Role::kExperiment, config.candidates);
-  visit("candidate_epochs", Role::kExperiment, config.candidate_epochs);
+  visit("candidates", Role::kChoice, config.candidates);
+  visit("candidate_epochs", Role::kChoice, config.candidate_epochs);
   visit("candidate", Role::kExperiment, config.candidate);
-  visit("teachers", Role::kExperiment, config.teachers);
-  visit("teacher_confidence", Role::kExperiment, config.teacher_confidence);
+  visit("teachers", Role::kChoice, config.teachers);
+  visit("teacher_confidence", Role::kChoice, config.teacher_confidence);
   visit("taught", Role::kExperiment, config.taught);
   visit("statistics", Role::kExperiment, config.statistics);
   visit("eval_every", Role::kCircumstance, config.eval_every);
-  visit("calibration", Role::kExperiment, config.calibration);
-  visit("patience", Role::kExperiment, config.patience);
+  visit("calibration", Role::kChoice, config.calibration);
+  visit("patience", Role::kChoice, config.patience);
   visit("device", Role::kCircumstance, config.device);
   visit("precision", Role::kExperiment, config.precision);
   visit("product_route", Role::kCircumstance, route_field(config.product_route));
@@ -304,6 +305,16 @@ void read_value(const std::string& where, const ordered_json& json, RouteField<T
   }
 }
 
+// The value that a field has in `object`; none where it is not known there.
+template <class T>
+void restore(const char* name, const ordered_json& object, T&& field) {
+  if (object.contains(name)) {
+    read_value(name, object.at(name), field);
+  } else if constexpr (requires { field.reset(); }) {
+    field.reset();
+  }
+}
+
 // An earlier version's object with the names of today.
 ordered_json upgraded(ordered_json object) {
   for (const auto& [old_name, name] :
@@ -413,14 +424,10 @@ RunConfig unchanged(const models::Recipe& recipe, RunConfig config) {
   if (config.labels != data::kAllLabels && recipe.taught_by.empty()) {
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
-  config.balanced = usual.balanced;
-  config.validation = usual.validation;
-  config.calibration = usual.calibration;
-  config.patience = usual.patience;
-  config.candidates = usual.candidates;
-  config.candidate_epochs = usual.candidate_epochs;
-  config.teachers = usual.teachers;
-  config.teacher_confidence = usual.teacher_confidence;
+  const auto defaults = object_of(usual);
+  for_each_field(config, [&](const char* name, Role role, auto&& field) {
+    if (role == Role::kChoice) restore(name, defaults, field);
+  });
   return config;
 }
 
@@ -528,6 +535,13 @@ std::string to_json(const RunConfig& config) {
     TORCH_CHECK(false, "RunConfig: expected paths and names in UTF-8 but got other bytes (rename ",
                 "the file or folder).");
   }
+}
+
+std::vector<std::string> config_fields() {
+  const RunConfig config;
+  std::vector<std::string> names;
+  for_each_field(config, [&](const char* name, Role, const auto&) { names.emplace_back(name); });
+  return names;
 }
 
 RunConfig run_config_from_json(std::string_view json) {

@@ -102,7 +102,7 @@ RunConfig config_of(const models::Recipe& recipe);
 /// Write the settings of a recipe over those of `config`; what a recipe does not say stays.
 void apply(const models::Recipe& recipe, RunConfig& config);
 /// Return the settings that a run like `config` has where no flag changes the recipe: data, seed
-/// and machine are those of `config`.
+/// and machine are those of `config`, and a choice that no recipe makes has its default.
 RunConfig unchanged(const models::Recipe& recipe, RunConfig config);
 
 /// The network to build, with the factory of its combinator. Error: an unknown combinator.
@@ -134,6 +134,9 @@ void settle_statistics(RunConfig& config, const std::optional<RunConfig>& contin
 /// JSON of the settings: an object with one key a field, layers as text ("dense 1000"), labels as a
 /// number or "all". Fields that are not known are left out.
 std::string to_json(const RunConfig& config);
+
+/// The keys that `to_json` can write, but for "environment", in their order.
+std::vector<std::string> config_fields();
 
 /// Read what `to_json` wrote, now or in an earlier version: old names are understood (batch_size,
 /// noise, in_features, layers as numbers of units), and a setting that a version did not have yet

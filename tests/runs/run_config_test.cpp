@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ RunConfig unusual() {
                     .top_gamma = false,
                     .detach_targets = true};
   config.combinator = "amlp-2-2-2";
+  config.scaled_lambda = true;
+  config.class_balance = "weights";
   config.epochs = 12;
   config.learning_rate = 1e-3;
   config.decay_from = 0.5;
@@ -84,6 +87,7 @@ RunConfig unusual() {
   config.taught = "0123456789abcdef";
   config.candidate_epochs = 2;
   config.candidate = 2;
+  config.statistics = train::RankStatistics::kSynchronised;
   config.eval_every = 5;
   config.calibration = train::Calibration::kLabeledRows;
   config.patience = 3;
@@ -137,23 +141,26 @@ TEST_CASE("RunConfig reads what it wrote, every field", "[runs]") {
 
 TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
   const auto all = json::parse(to_json(unusual()));
-  const auto usual = json::parse(to_json(RunConfig()));
-  int fields = 0;
-  for (const auto& [key, value] : all.items()) {
-    if (key == "environment") continue;
+  auto usual = json::parse(to_json(RunConfig()));
+  usual["scaled_lambda"] = false;  // as where it is absent
+  // Other values of fields that are not known at first.
+  const auto other_value = [](const std::string& key, const json& value) -> json {
+    if (key == "statistics") return "local";
+    return value.is_string() ? json("other") : json(1);
+  };
+  for (const auto& key : runs::config_fields()) {
     INFO(key);
-    // Nothing is known of such a field at first.
-    const bool optional = !usual.contains(key);
+    REQUIRE(all.contains(key));  // `unusual` gives each field a value that is not its default
+    const bool known = usual.contains(key);
     auto one = usual;
-    one[key] = value;
+    one[key] = all.at(key);
     const auto here = run_config_from_json(one.dump());
-    CHECK(names_of(diff(RunConfig(), here)) == (optional ? "" : key));
+    CHECK(names_of(diff(RunConfig(), here)) == (known ? key : ""));
     auto other = all;
-    other[key] = optional ? json(value.is_string() ? json("other") : json(1)) : usual.at(key);
+    other[key] = known ? usual.at(key) : other_value(key, all.at(key));
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
-    ++fields;
   }
-  CHECK(fields == 59);
+  CHECK(all.size() == runs::config_fields().size() + 1);  // and the environment
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -417,6 +424,27 @@ TEST_CASE("published_error stands only beside a run of the published experiment"
   CHECK(without([](RunConfig& c) { c.data = "0123456789abcdef"; }));
   CHECK(without([](RunConfig& c) { c.recipe = "mnist-100-fast"; }));
   CHECK(without([](RunConfig& c) { c.recipe = "unknown"; }));
+}
+
+TEST_CASE("unchanged: data, seed and machine stay, all else is the recipe's or the default",
+          "[runs]") {
+  const auto& recipe = models::find_recipe("mnist-100-full");
+  const auto given = unusual();
+  const auto there = json::parse(to_json(runs::unchanged(recipe, given)));
+  const auto mine = json::parse(to_json(given));
+  const auto of_recipe = json::parse(to_json(runs::config_of(recipe)));
+  const std::set<std::string> stays = {
+      "program",       "train_rows", "test_rows",     "data",       "classes",
+      "contrast_norm", "zca_ridge",  "class_balance", "block_rows", "seed",
+      "candidate",     "statistics", "window_blocks", "device",     "product_route"};
+  for (const auto& key : runs::config_fields()) {
+    INFO(key);
+    const auto& expected = stays.contains(key) ? mine : of_recipe;
+    CHECK(there.contains(key) == expected.contains(key));
+    if (there.contains(key) && expected.contains(key)) CHECK(there.at(key) == expected.at(key));
+  }
+  // Labels of other runs belong to a recipe that is taught by one.
+  CHECK(runs::unchanged(models::find_recipe("mnist-100-taught"), given).taught == given.taught);
 }
 
 TEST_CASE("objective_of has the costs and pieces of the settings", "[runs]") {
