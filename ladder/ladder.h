@@ -83,6 +83,7 @@
 #include "ladder/ops/normalise.h"
 #include "ladder/ops/product.h"
 #include "ladder/runs/model_file.h"
+#include "ladder/runs/pieces.h"
 #include "ladder/runs/run_config.h"
 #include "ladder/runs/run_folder.h"
 #include "ladder/runs/run_table.h"

@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/models/combinators.h>
-#include <ladder/train/pieces/lambda_ramp.h>
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "apps/support/piece_flags.h"
 
 namespace ladder::apps {
 namespace {
@@ -129,67 +129,14 @@ void check_network(const runs::RunConfig& config, int64_t classes, bool combinat
                     "{} ({}).",
                     levels, levels - 1, network.lambda.size(), join(network.lambda)));
   }
-  const auto above_zero = [](double weight) { return weight > 0; };
-  const bool decoder = std::any_of(network.lambda.begin(), network.lambda.end(), above_zero);
-  const bool clean = decoder && network.lambda.size() > 1 &&
-                     std::any_of(network.lambda.begin() + 1, network.lambda.end(), above_zero);
-  const auto needs_unlabeled = [decoder](const char* flag, double weight) {
-    if (weight > 0 && !decoder) {
-      throw UsageError(
-          fmt::format("expected a weight above 0 in --lambda for {} but got none (a baseline reads "
-                      "no unlabeled "
-                      "rows).",
-                      flag));
-    }
-  };
-  if (config.pieces.pseudo_labels > 0 && !clean) {
-    throw UsageError(
-        "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
-        "takes clean predictions, which that cost is measured against).");
-  }
+  const bool decoder = has_cost_from(network, 0);
   if (config.candidates > 1 && !decoder) {
     throw UsageError(
         "expected a weight above 0 in --lambda for --candidates but got none (their predictions of "
         "unlabeled rows are compared).");
   }
-  needs_unlabeled("--mutual-information", config.pieces.mutual_information);
-  needs_unlabeled("--neighbours", config.pieces.neighbours);
-  needs_unlabeled("--repair", config.pieces.repair);
-  needs_unlabeled("--border-repair", config.pieces.border_repair);
-  needs_unlabeled("--feature-repair", config.pieces.feature_repair);
-  needs_unlabeled("--feature-labels", config.pieces.feature_labels);
-  needs_unlabeled("--imsat", config.pieces.imsat);
-  needs_unlabeled("--graph-labels", config.pieces.graph_labels);
-  const auto belongs_to = [](const char* owner, double weight, const char* flag, double value,
-                             double usual) {
-    if (value != usual && weight == 0) {
-      throw UsageError(fmt::format("expected {} above 0 for {} but got none (it would be {}).",
-                                   owner, flag, value));
-    }
-  };
-  const models::RecipePieces usual;
-  const auto& pieces = config.pieces;
-  belongs_to("--mutual-information", pieces.mutual_information, "--spread", pieces.spread,
-             usual.spread);
-  belongs_to("--imsat", pieces.imsat, "--imsat-epochs", pieces.imsat_epochs, usual.imsat_epochs);
-  belongs_to("--imsat", pieces.imsat, "--imsat-radius", pieces.imsat_radius, usual.imsat_radius);
-  belongs_to("--graph-labels", pieces.graph_labels, "--graph-label-epochs",
-             pieces.graph_label_epochs, usual.graph_label_epochs);
-  if (config.pieces.lambda_ramp > 0 && !decoder) {
-    throw UsageError(
-        "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
-        "denoising cost that could rise).");
-  }
-  const auto ramped = train::LambdaRampOptions().from_level;
-  if (config.pieces.lambda_ramp > 0 &&
-      (std::ssize(network.lambda) <= ramped ||
-       std::none_of(network.lambda.begin() + ramped, network.lambda.end(), above_zero))) {
-    throw UsageError(
-        fmt::format("expected a weight above 0 in --lambda at level {} or above for --lambda-ramp "
-                    "but got none (the ramp holds back only these levels).",
-                    ramped));
-  }
-  if (config.network.detach_targets && !clean) {
+  check_pieces(config);
+  if (network.detach_targets && !has_cost_from(network, 1)) {
     throw UsageError(
         "expected a weight above 0 in --lambda after a layer for --detach-targets but got none (no "
         "cost has clean targets).");

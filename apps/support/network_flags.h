@@ -19,7 +19,8 @@ void add_network_flags(CommandLine& line, TrainingFlags& flags);
 std::string combinator_table();
 
 /// Errors (UsageError): a number of weights in --lambda other than one for each level; a last layer
-/// with another number of units than `classes`; a combinator for a network without a decoder.
+/// with another number of units than `classes`; a combinator for a network without a decoder; those
+/// of check_pieces.
 void check_network(const runs::RunConfig& config, int64_t classes, bool combinator_given);
 
 }  // namespace ladder::apps

@@ -13,6 +13,7 @@
 
 #include "apps/support/network_flags.h"
 #include "apps/support/output.h"
+#include "apps/support/piece_flags.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
 
@@ -78,60 +79,7 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               config.decay_from, 0, 1);
   line.number("warm-up", "EPOCHS", "time over which the learning rate rises from 0",
               config.warm_up);
-  line.toggle("project-rows", "keep the norm of each row of the weights as at the start",
-              config.pieces.project_rows);
-  line.number("pseudo-labels", "WEIGHT", "weight of a cost that takes sure predictions for labels",
-              config.pieces.pseudo_labels);
-  line.number("mutual-information", "WEIGHT",
-              "weight of sure and evenly spread predictions in the first 10 epochs",
-              config.pieces.mutual_information);
-  line.number("spread", "FACTOR",
-              "weight of evenly spread predictions beside that of sure ones, for "
-              "--mutual-information (1)",
-              config.pieces.spread);
-  line.number("neighbours", "WEIGHT",
-              "weight of equal predictions for rows that lie near each other, in epochs 5 to 10",
-              config.pieces.neighbours);
-  line.number("repair", "WEIGHT",
-              "weight of a cost that moves clusters whose neighbours are of another class into "
-              "that class",
-              config.pieces.repair);
-  line.number("border-repair", "WEIGHT",
-              "weight of a cost that moves the border between two classes to where few rows are "
-              "near each other across it, at .1 and .2 of the run",
-              config.pieces.border_repair);
-  line.number("feature-repair", "WEIGHT",
-              "weight of a cost that moves clusters into the class of the rows that are nearest to "
-              "them in features, at .9 of the run",
-              config.pieces.feature_repair);
-  line.number("feature-labels", "WEIGHT",
-              "weight of a cost that takes the class of the rows nearest in features for a label, "
-              "in the last tenth of the run",
-              config.pieces.feature_labels);
-  line.number("imsat", "WEIGHT",
-              "weight of a cost that finds classes as clusters: predictions that are sure, evenly "
-              "spread, and the same around each row",
-              config.pieces.imsat);
-  line.positive_number("imsat-epochs", "EPOCHS", "epochs after which --imsat is off (10)",
-                       config.pieces.imsat_epochs);
-  line.positive_number("imsat-radius", "FACTOR",
-                       "how far --imsat looks around a row, in distances to its tenth neighbour "
-                       "(0.25)",
-                       config.pieces.imsat_radius);
-  line.number(
-      "graph-labels", "WEIGHT",
-      "weight of a cost that takes labels for rows near the labeled ones, and for rows near "
-      "these, in the first epochs",
-      config.pieces.graph_labels);
-  line.positive_number("graph-label-epochs", "EPOCHS",
-                       "epochs after which --graph-labels is off (2)",
-                       config.pieces.graph_label_epochs);
-  line.number("lambda-ramp", "EPOCHS",
-              "time over which the weights of the denoising costs above the first layer rise",
-              config.pieces.lambda_ramp);
-  line.number("average-weights", "DECAY",
-              "measure and keep running means of the weights, 0.999 say",
-              config.pieces.average_weights, 0, 1);
+  add_piece_flags(line, config.pieces);
   line.flag("seed", "N", "seed for initial weights, choice of labels, row order and noise (1)",
             [&](const std::string& flag, const std::string& text) {
               flags.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
@@ -324,12 +272,6 @@ void check_combinations(const TrainingFlags& flags) {
   if (config.warm_up > static_cast<double>(config.epochs)) {
     throw UsageError(fmt::format("expected --warm-up of at most the {} epochs but got {}.",
                                  config.epochs, config.warm_up));
-  }
-  if (config.pieces.average_weights >= 1) {
-    throw UsageError(
-        fmt::format("expected --average-weights below 1 but got {} (0.999 averages the last 1000 "
-                    "steps).",
-                    config.pieces.average_weights));
   }
   if (config.patience > 0 && config.validation == 0) {
     throw UsageError(

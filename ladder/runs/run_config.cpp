@@ -6,18 +6,7 @@
 #include <ladder/io/internal/beginning.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
-#include <ladder/train/pieces/border_repair.h>
-#include <ladder/train/pieces/cluster_repair.h>
-#include <ladder/train/pieces/early_labels.h>
-#include <ladder/train/pieces/feature_labels.h>
-#include <ladder/train/pieces/feature_repair.h>
-#include <ladder/train/pieces/imsat.h>
-#include <ladder/train/pieces/lambda_ramp.h>
-#include <ladder/train/pieces/mutual_information.h>
-#include <ladder/train/pieces/neighbour_agreement.h>
-#include <ladder/train/pieces/pseudo_labels.h>
-#include <ladder/train/pieces/row_projection.h>
-#include <ladder/train/pieces/weight_average.h>
+#include <ladder/runs/pieces.h>
 #include <ladder/train/scaled_objective.h>
 
 #include <algorithm>
@@ -25,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace ladder::runs {
 namespace {
@@ -55,7 +45,7 @@ RouteField<T> route_field(T& value) {
   return {value};
 }
 
-// The one list of all fields: visit(name, role, field).
+// The one list of all fields: visit(name, role, field). Those of pieces are in their table.
 template <class Config, class Visit>
 void for_each_field(Config& config, Visit&& visit) {
   auto& network = config.network;
@@ -87,22 +77,13 @@ void for_each_field(Config& config, Visit&& visit) {
   visit("learning_rate", Role::kExperiment, config.learning_rate);
   visit("decay_from", Role::kExperiment, config.decay_from);
   visit("warm_up", Role::kExperiment, config.warm_up);
-  visit("project_rows", Role::kExperiment, config.pieces.project_rows);
-  visit("pseudo_labels", Role::kExperiment, config.pieces.pseudo_labels);
-  visit("mutual_information", Role::kExperiment, config.pieces.mutual_information);
-  visit("spread", Role::kExperiment, config.pieces.spread);
-  visit("neighbours", Role::kExperiment, config.pieces.neighbours);
-  visit("repair", Role::kExperiment, config.pieces.repair);
-  visit("border_repair", Role::kExperiment, config.pieces.border_repair);
-  visit("feature_repair", Role::kExperiment, config.pieces.feature_repair);
-  visit("feature_labels", Role::kExperiment, config.pieces.feature_labels);
-  visit("imsat", Role::kExperiment, config.pieces.imsat);
-  visit("imsat_epochs", Role::kExperiment, config.pieces.imsat_epochs);
-  visit("imsat_radius", Role::kExperiment, config.pieces.imsat_radius);
-  visit("graph_labels", Role::kExperiment, config.pieces.graph_labels);
-  visit("graph_label_epochs", Role::kExperiment, config.pieces.graph_label_epochs);
-  visit("lambda_ramp", Role::kExperiment, config.pieces.lambda_ramp);
-  visit("average_weights", Role::kExperiment, config.pieces.average_weights);
+  for (const auto& piece : pieces()) {
+    for (const auto& setting : piece.settings) {
+      std::visit(
+          [&](auto field) { visit(setting.name.c_str(), Role::kExperiment, config.pieces.*field); },
+          setting.field);
+    }
+  }
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
   visit("block_rows", Role::kExperiment, config.block_rows);
@@ -443,71 +424,11 @@ std::shared_ptr<train::Objective> objective_of(const RunConfig& config, const La
   auto objective = config.scaled_lambda.value_or(false)
                        ? scaled(config.network.lambda, net, rows.inputs)
                        : train::objective(net);
-  std::vector<std::shared_ptr<train::ObjectivePiece>> pieces;
-  if (config.pieces.project_rows) pieces.push_back(train::row_projection(*net));
-  if (config.pieces.pseudo_labels > 0) {
-    pieces.push_back(
-        train::pseudo_labels({.weight = config.pieces.pseudo_labels, .device = config.device}));
+  std::vector<std::shared_ptr<train::ObjectivePiece>> made;
+  for (const auto& piece : pieces()) {
+    if (is_on(piece, config.pieces)) made.push_back(piece.make({config, net, rows, parts}));
   }
-  if (config.pieces.mutual_information > 0) {
-    pieces.push_back(train::mutual_information({.weight = config.pieces.mutual_information,
-                                                .spread = config.pieces.spread,
-                                                .device = config.device}));
-  }
-  if (config.pieces.neighbours > 0) {
-    pieces.push_back(
-        train::neighbour_agreement({.weight = config.pieces.neighbours, .device = config.device}));
-  }
-  if (config.pieces.repair > 0) {
-    pieces.push_back(train::cluster_repair(net, rows.inputs, rows.unlabeled,
-                                           {.weight = config.pieces.repair,
-                                            .near = parts.near,
-                                            .device = config.device,
-                                            .on_look = parts.on_look}));
-  }
-  if (config.pieces.border_repair > 0) {
-    pieces.push_back(train::border_repair(net, rows.inputs, data::known_labels(rows),
-                                          rows.unlabeled,
-                                          {.weight = config.pieces.border_repair,
-                                           .near = parts.near,
-                                           .device = config.device,
-                                           .on_look = parts.on_look}));
-  }
-  if (config.pieces.feature_repair > 0) {
-    pieces.push_back(train::feature_repair(net, rows.inputs, rows.unlabeled,
-                                           {.weight = config.pieces.feature_repair,
-                                            .device = config.device,
-                                            .on_look = parts.on_look}));
-  }
-  if (config.pieces.feature_labels > 0) {
-    pieces.push_back(train::feature_labels(net, rows.inputs, rows.unlabeled,
-                                           {.weight = config.pieces.feature_labels,
-                                            .device = config.device,
-                                            .on_look = parts.on_feature_look}));
-  }
-  if (config.pieces.imsat > 0) {
-    pieces.push_back(train::imsat(net, rows.inputs, rows.unlabeled,
-                                  {.weight = config.pieces.imsat,
-                                   .radius = config.pieces.imsat_radius,
-                                   .until = config.pieces.imsat_epochs,
-                                   .seed = stream_seed(config.seed.value_or(1), "adversarial"),
-                                   .near = parts.near,
-                                   .device = config.device}));
-  }
-  if (config.pieces.graph_labels > 0) {
-    pieces.push_back(train::early_labels(rows.inputs.size(0), parts.guess,
-                                         {.weight = config.pieces.graph_labels,
-                                          .until = config.pieces.graph_label_epochs,
-                                          .device = config.device}));
-  }
-  if (config.pieces.lambda_ramp > 0) {
-    pieces.push_back(
-        train::lambda_ramp({.epochs = config.pieces.lambda_ramp, .device = config.device}));
-  }
-  if (config.pieces.average_weights > 0) {
-    pieces.push_back(train::weight_average(*net, config.pieces.average_weights));
-  }
-  return pieces.empty() ? objective : train::with_pieces(objective, std::move(pieces));
+  return made.empty() ? objective : train::with_pieces(objective, std::move(made));
 }
 
 void settle_statistics(RunConfig& config, const std::optional<RunConfig>& continued,
