@@ -1,11 +1,14 @@
 #include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
+#include <ladder/runs/pieces.h>
 #include <tests/support/catch.h>
 #include <tests/support/wrong_commands.h>
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "tests/apps/mnist_place.h"
@@ -274,32 +277,10 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "reads no unlabeled rows).");
   CHECK(sentence({"--spread", "4"}) ==
         "expected --mutual-information above 0 for --spread but got none (it would be 4).");
-  CHECK(sentence({"--lambda", "none", "--neighbours", "1"}) ==
-        "expected a weight above 0 in --lambda for --neighbours but got none (a baseline reads no "
-        "unlabeled rows).");
-  CHECK(sentence({"--lambda", "none", "--repair", "1"}) ==
-        "expected a weight above 0 in --lambda for --repair but got none (a baseline reads no "
-        "unlabeled rows).");
-  CHECK(sentence({"--lambda", "none", "--border-repair", "1"}) ==
-        "expected a weight above 0 in --lambda for --border-repair but got none (a baseline reads "
-        "no unlabeled rows).");
-  CHECK(sentence({"--lambda", "none", "--feature-repair", "1"}) ==
-        "expected a weight above 0 in --lambda for --feature-repair but got none (a baseline reads "
-        "no unlabeled rows).");
-  CHECK(sentence({"--lambda", "none", "--feature-labels", "1"}) ==
-        "expected a weight above 0 in --lambda for --feature-labels but got none (a baseline reads "
-        "no unlabeled rows).");
-  CHECK(sentence({"--lambda", "none", "--imsat", "1"}) ==
-        "expected a weight above 0 in --lambda for --imsat but got none (a baseline reads no "
-        "unlabeled rows).");
   CHECK(sentence({"--imsat-epochs", "5"}) ==
         "expected --imsat above 0 for --imsat-epochs but got none (it would be 5).");
   CHECK(sentence({"--imsat-radius", "2"}) ==
         "expected --imsat above 0 for --imsat-radius but got none (it would be 2).");
-  CHECK(
-      sentence({"--lambda", "none", "--graph-labels", "1"}) ==
-      "expected a weight above 0 in --lambda for --graph-labels but got none (a baseline reads no "
-      "unlabeled rows).");
   CHECK(sentence({"--graph-label-epochs", "5"}) ==
         "expected --graph-labels above 0 for --graph-label-epochs but got none (it would be 5).");
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
@@ -331,4 +312,49 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
   CHECK(sentence({"--candidates", "3", "--lambda", "none"}) ==
         "expected a weight above 0 in --lambda for --candidates but got none (their predictions of "
         "unlabeled rows are compared).");
+}
+
+TEST_CASE("ladder-mnist: each setting of a piece has a flag, which says what it needs", "[cli]") {
+  const auto run = [](const Arguments& flags) {
+    return run_to_end(Arguments{kMnistProgram, "--settings"} + flags);
+  };
+  const auto help = run_to_end({kMnistProgram, "--help"}).out;
+  // Pieces that act on the weights; all others take predictions or costs of unlabeled rows.
+  const std::set<std::string> serve_baselines = {"project_rows", "average_weights"};
+  for (const auto& piece : ladder::runs::pieces()) {
+    const auto& first = piece.settings.front();
+    INFO(first.name);
+    const auto flags_of = [](const ladder::runs::PieceSetting& setting, const char* value) {
+      const auto flag = ladder::runs::flag_of(setting);
+      return setting.value.empty() ? Arguments{flag} : Arguments{flag, value};
+    };
+    const auto on_baseline = run(Arguments{"--lambda", "none"} + flags_of(first, "0.5"));
+    if (serve_baselines.contains(first.name)) {
+      CHECK(on_baseline.status == 0);
+    } else {
+      CHECK(on_baseline.status == 2);
+      const auto told = mnist_sentence(on_baseline.err);
+      CHECK(told.starts_with("expected a weight above 0 in --lambda"));
+      CHECK(told.find(" for " + ladder::runs::flag_of(first) + " but got none (") !=
+            std::string::npos);
+    }
+    for (const auto& setting : piece.settings) {
+      INFO(setting.name);
+      const auto flag = ladder::runs::flag_of(setting);
+      CHECK(help.find("\n  " + flag + (setting.value.empty() ? "" : " " + setting.value)) !=
+            std::string::npos);
+      const auto given = flags_of(setting, "0.125");
+      const bool shapes = &setting != &first;
+      const auto with_it = run(shapes ? flags_of(first, "0.5") + given : given);
+      REQUIRE(with_it.status == 0);
+      const auto value = nlohmann::json::parse(with_it.out).at(setting.name);
+      CHECK(value == (setting.value.empty() ? nlohmann::json(true) : nlohmann::json(0.125)));
+      if (!shapes) continue;
+      const auto alone = run(given);
+      CHECK(alone.status == 2);
+      CHECK(mnist_sentence(alone.err) == "expected " + ladder::runs::flag_of(first) +
+                                             " above 0 for " + flag +
+                                             " but got none (it would be 0.125).");
+    }
+  }
 }
