@@ -51,6 +51,7 @@
 #include "ladder/io/text_file.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/nn/combinators/direct_combinator.h"
+#include "ladder/nn/combinators/formula_combinator.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/mlp_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"

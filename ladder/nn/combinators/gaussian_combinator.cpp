@@ -2,29 +2,20 @@
 
 #include <torch/torch.h>
 
-#include "ladder/nn/internal/operands.h"
-#include "ladder/nn/internal/unchanged.h"
-
 namespace ladder {
 
 GaussianCombinatorImpl::GaussianCombinatorImpl(GaussianCombinatorOptions options_)
-    : options(options_), built_(options) {
-  TORCH_CHECK(options.channels > 0, "GaussianCombinator: expected channels > 0 but got ",
-              options.channels, ".");
+    : FormulaCombinator("GaussianCombinator", options_) {
   reset();
 }
 
 void GaussianCombinatorImpl::reset() {
-  check_unchanged("GaussianCombinator", options, built_);
-  weight = register_parameter("weight", torch::zeros({10, options.channels}));
+  check_options();
+  weight = register_parameter("weight",
+                              torch::zeros({ops::parameter_count(function()), options.channels}));
   const torch::NoGradGuard no_grad;
   weight[1].fill_(1);
   weight[6].fill_(1);
-}
-
-void GaussianCombinatorImpl::check(const torch::Tensor& z_noisy, const torch::Tensor& u) const {
-  check_unchanged("GaussianCombinator", options, built_);
-  check_operands("GaussianCombinator", z_noisy, u, weight);
 }
 
 void GaussianCombinatorImpl::pretty_print(std::ostream& stream) const {
@@ -32,22 +23,9 @@ void GaussianCombinatorImpl::pretty_print(std::ostream& stream) const {
          << (options.sigmoid_v ? ", sigmoid_v" : "") << ")";
 }
 
-ops::CombinatorFunction GaussianCombinatorImpl::function() const {
+ops::DenoisingFunction GaussianCombinatorImpl::function() const {
   return options.sigmoid_v ? ops::CombinatorFunction::kGaussianSigmoid
                            : ops::CombinatorFunction::kGaussian;
-}
-
-torch::Tensor GaussianCombinatorImpl::forward(const torch::Tensor& z_noisy,
-                                              const torch::Tensor& u) {
-  check(z_noisy, u);
-  return ops::reference::combine(z_noisy, u, weight, function());
-}
-
-ops::DenoiseResult GaussianCombinatorImpl::denoise(
-    const torch::Tensor& z_noisy, const torch::Tensor& u,
-    const std::optional<ops::DenoisingTarget>& target) {
-  check(z_noisy, u);
-  return ops::denoise(z_noisy, u, weight, function(), target);
 }
 
 }  // namespace ladder

@@ -1,12 +1,9 @@
 /// The denoising function of the published results.
 #pragma once
 
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
-#include <optional>
-
-#include "ladder/nn/combinator.h"
+#include "ladder/nn/combinators/formula_combinator.h"
 
 namespace ladder {
 
@@ -23,30 +20,20 @@ struct GaussianCombinatorOptions {
 /// s(v) [Pezeshki2016].
 ///
 /// `weight` [10, C] holds a1..a10. Initially a2 = a7 = 1 and the rest are 0: z^ starts at 0, or
-/// with `sigmoid_v` at z~ / 2. Options are fixed at construction. Errors: channels below 1;
-/// operands of another shape, type or device; fewer than 2 rows in `denoise`.
+/// with `sigmoid_v` at z~ / 2. Operators and errors: see FormulaCombinator.
 ///
 ///     GaussianCombinator g(GaussianCombinatorOptions{.channels = 250});
 ///     auto z_hat = g->forward(z_noisy, u);
-class GaussianCombinatorImpl : public torch::nn::Cloneable<GaussianCombinatorImpl>,
-                               public Combinator {
+class GaussianCombinatorImpl
+    : public FormulaCombinator<GaussianCombinatorImpl, GaussianCombinatorOptions> {
  public:
   explicit GaussianCombinatorImpl(GaussianCombinatorOptions options);
 
   void reset() override;
   void pretty_print(std::ostream& stream) const override;
-  torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) override;
-  ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                             const std::optional<ops::DenoisingTarget>& target) override;
-
-  GaussianCombinatorOptions options;
-  torch::Tensor weight;
 
  private:
-  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
-  ops::CombinatorFunction function() const;
-
-  GaussianCombinatorOptions built_;
+  ops::DenoisingFunction function() const override;
 };
 TORCH_MODULE(GaussianCombinator);
 

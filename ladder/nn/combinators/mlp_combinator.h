@@ -1,13 +1,12 @@
 /// A denoising function learned as a multilayer perceptron per unit.
 #pragma once
 
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
-#include <optional>
+#include <cstdint>
 #include <vector>
 
-#include "ladder/nn/combinator.h"
+#include "ladder/nn/combinators/formula_combinator.h"
 #include "ladder/nn/random_init.h"
 
 namespace ladder {
@@ -30,14 +29,12 @@ struct MlpCombinatorOptions {
 /// published std is 0.025: at levels with a small lambda the gradients of three such layers vanish
 /// in Adam's epsilon. With 0.5 the output of a layer has about the size of its input
 /// (docs/denoising-functions.md compares both). One kernel computes all units for any sizes
-/// (ops::denoise). Options are fixed at construction. Errors: channels or hidden units below 1; a
-/// negative or infinite slope or init_std; operands of another shape, type or device; fewer than 2
-/// rows in `denoise`.
+/// (ops::denoise). Errors: hidden units below 1; a negative or infinite slope or init_std; those of
+/// FormulaCombinator.
 ///
 ///     MlpCombinator g(MlpCombinatorOptions{.channels = 250, .hidden = {4}, .augmented = false});
 ///     auto z_hat = g->forward(z_noisy, u);
-class MlpCombinatorImpl : public torch::nn::Cloneable<MlpCombinatorImpl>,
-                          public Combinator,
+class MlpCombinatorImpl : public FormulaCombinator<MlpCombinatorImpl, MlpCombinatorOptions>,
                           public RandomInit {
  public:
   explicit MlpCombinatorImpl(MlpCombinatorOptions options);
@@ -45,18 +42,9 @@ class MlpCombinatorImpl : public torch::nn::Cloneable<MlpCombinatorImpl>,
   void reset() override;
   void reset_parameters(NoiseSource& init) override;
   void pretty_print(std::ostream& stream) const override;
-  torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) override;
-  ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                             const std::optional<ops::DenoisingTarget>& target) override;
-
-  MlpCombinatorOptions options;
-  torch::Tensor weight;
 
  private:
-  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
-  ops::MlpFunction function() const;
-
-  MlpCombinatorOptions built_;
+  ops::DenoisingFunction function() const override;
 };
 TORCH_MODULE(MlpCombinator);
 

@@ -5,8 +5,6 @@
 #include <array>
 
 #include "ladder/nn/internal/not_negative.h"
-#include "ladder/nn/internal/operands.h"
-#include "ladder/nn/internal/unchanged.h"
 
 namespace ladder {
 namespace {
@@ -32,9 +30,7 @@ constexpr std::array<Term, 9> kTerms = {{
 }  // namespace
 
 VanillaCombinatorImpl::VanillaCombinatorImpl(VanillaCombinatorOptions options_)
-    : options(options_), built_(options) {
-  TORCH_CHECK(options.channels > 0, "VanillaCombinator: expected channels > 0 but got ",
-              options.channels, ".");
+    : FormulaCombinator("VanillaCombinator", options_) {
   check_not_negative("VanillaCombinator", "init_std", options.init_std);
   reset();
 }
@@ -56,7 +52,7 @@ std::vector<std::string> VanillaCombinatorImpl::terms() const {
 }
 
 void VanillaCombinatorImpl::reset() {
-  check_unchanged("VanillaCombinator", options, built_);
+  check_options();
   weight = register_parameter(
       "weight", torch::empty({static_cast<int64_t>(terms().size()), options.channels}));
   if (options.init == VanillaInit::kRandom) {
@@ -80,11 +76,6 @@ void VanillaCombinatorImpl::reset_parameters(NoiseSource& init) {
   }
 }
 
-void VanillaCombinatorImpl::check(const torch::Tensor& z_noisy, const torch::Tensor& u) const {
-  check_unchanged("VanillaCombinator", options, built_);
-  check_operands("VanillaCombinator", z_noisy, u, weight);
-}
-
 void VanillaCombinatorImpl::pretty_print(std::ostream& stream) const {
   stream << "ladder::VanillaCombinator(" << options.channels;
   if (options.init != VanillaInit::kPublished) {
@@ -94,7 +85,11 @@ void VanillaCombinatorImpl::pretty_print(std::ostream& stream) const {
          << (options.cross_term ? "" : ", no cross term") << ")";
 }
 
-torch::Tensor VanillaCombinatorImpl::all_terms() const {
+ops::DenoisingFunction VanillaCombinatorImpl::function() const {
+  return ops::CombinatorFunction::kVanilla;
+}
+
+torch::Tensor VanillaCombinatorImpl::parameter_rows() const {
   if (weight.size(0) == static_cast<int64_t>(kTerms.size())) {
     return weight;
   }
@@ -106,18 +101,6 @@ torch::Tensor VanillaCombinatorImpl::all_terms() const {
     rows.push_back(has(t) ? present[row++] : zero);
   }
   return torch::stack(rows);
-}
-
-torch::Tensor VanillaCombinatorImpl::forward(const torch::Tensor& z_noisy, const torch::Tensor& u) {
-  check(z_noisy, u);
-  return ops::reference::combine(z_noisy, u, all_terms(), ops::CombinatorFunction::kVanilla);
-}
-
-ops::DenoiseResult VanillaCombinatorImpl::denoise(
-    const torch::Tensor& z_noisy, const torch::Tensor& u,
-    const std::optional<ops::DenoisingTarget>& target) {
-  check(z_noisy, u);
-  return ops::denoise(z_noisy, u, all_terms(), ops::CombinatorFunction::kVanilla, target);
 }
 
 }  // namespace ladder

@@ -1,14 +1,14 @@
 /// The denoising function with a cross term, and its ablations.
 #pragma once
 
-#include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
-#include <optional>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "ladder/nn/combinator.h"
+#include "ladder/nn/combinators/formula_combinator.h"
 #include "ladder/nn/random_init.h"
 
 namespace ladder {
@@ -37,15 +37,14 @@ struct VanillaCombinatorOptions {
 ///
 /// `weight` [9, C] holds b0, w0z, w0u, w0zu, ws, b1, w1z, w1u, w1zu, without the rows of terms that
 /// are left out: without sigmoid and cross term `weight` is [3, C] and z^ = b0 + w0z z~ + w0u u.
-/// Options are fixed at construction. Errors: channels below 1; a negative or infinite init_std;
-/// operands of another shape, type or device; fewer than 2 rows in `denoise`.
+/// Errors: a negative or infinite init_std; those of FormulaCombinator.
 ///
 ///     VanillaCombinator g(VanillaCombinatorOptions{.channels = 250});
 ///     VanillaCombinator blind(VanillaCombinatorOptions{.channels = 250, .lateral = false});
 ///     auto z_hat = g->forward(z_noisy, u);
-class VanillaCombinatorImpl : public torch::nn::Cloneable<VanillaCombinatorImpl>,
-                              public Combinator,
-                              public RandomInit {
+class VanillaCombinatorImpl
+    : public FormulaCombinator<VanillaCombinatorImpl, VanillaCombinatorOptions>,
+      public RandomInit {
  public:
   explicit VanillaCombinatorImpl(VanillaCombinatorOptions options);
 
@@ -53,22 +52,14 @@ class VanillaCombinatorImpl : public torch::nn::Cloneable<VanillaCombinatorImpl>
   /// Set the initial parameters. Draws numbers for VanillaInit::kRandom only.
   void reset_parameters(NoiseSource& init) override;
   void pretty_print(std::ostream& stream) const override;
-  torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) override;
-  ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                             const std::optional<ops::DenoisingTarget>& target) override;
 
   /// Names of the rows of `weight`, in order: "b0", "w0z", ...
   std::vector<std::string> terms() const;
 
-  VanillaCombinatorOptions options;
-  torch::Tensor weight;
-
  private:
-  void check(const torch::Tensor& z_noisy, const torch::Tensor& u) const;
+  ops::DenoisingFunction function() const override;
+  torch::Tensor parameter_rows() const override;
   bool has(size_t term) const;
-  torch::Tensor all_terms() const;
-
-  VanillaCombinatorOptions built_;
 };
 TORCH_MODULE(VanillaCombinator);
 
