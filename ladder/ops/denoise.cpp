@@ -7,6 +7,7 @@
 #include <numeric>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "ladder/ops/internal/autograd.h"
@@ -45,13 +46,16 @@ struct DenoiseCall {
   }
 };
 
+// The schema's number of a perceptron, which no CombinatorFunction may have.
 constexpr int64_t kMlpNumber = 3;
+static_assert(parameters_of(CombinatorFunction{kMlpNumber}) == 0);
 
 DenoisingFunction function_of(const DenoiseCall& call) {
   if (call.combinator == kMlpNumber) {
     return MlpFunction{call.mlp_hidden.vec(), call.mlp_augmented, call.mlp_slope};
   }
-  TORCH_CHECK(call.combinator >= 0 && call.combinator < kMlpNumber,
+  TORCH_CHECK(std::in_range<int>(call.combinator) &&
+                  parameters_of(static_cast<CombinatorFunction>(call.combinator)) > 0,
               "denoise: expected a combinator from 0 (Gaussian) to 3 (perceptron) but got ",
               call.combinator, ".");
   return static_cast<CombinatorFunction>(call.combinator);
@@ -517,7 +521,7 @@ DenoiseTensors denoise_autograd(const DenoiseCall& call) {
 
 int64_t parameter_count(const DenoisingFunction& function) {
   if (const auto* fixed = std::get_if<CombinatorFunction>(&function)) {
-    return *fixed == CombinatorFunction::kVanilla ? kVanillaParameters : kGaussianParameters;
+    return parameters_of(*fixed);
   }
   const auto& mlp = std::get<MlpFunction>(function);
   int64_t count = 0;
@@ -595,6 +599,21 @@ at::Tensor combine_mlp(const at::Tensor& z, const at::Tensor& u, const at::Tenso
   return layer(1).squeeze(2).t();
 }
 
+at::Tensor combine_gaussian(const at::Tensor& z, const at::Tensor& u,
+                            const std::vector<at::Tensor>& w, bool sigmoid_v) {
+  const auto mu = w[0] * at::sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
+  auto v = w[5] * at::sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
+  if (sigmoid_v) v = at::sigmoid(v);
+  return (z - mu) * v + mu;
+}
+
+at::Tensor combine_vanilla(const at::Tensor& z, const at::Tensor& u,
+                           const std::vector<at::Tensor>& w) {
+  const auto zu = z * u;
+  return w[0] + w[1] * z + w[2] * u + w[3] * zu +
+         w[4] * at::sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
+}
+
 }  // namespace
 
 at::Tensor combine(const at::Tensor& z, const at::Tensor& u, const at::Tensor& weight,
@@ -603,17 +622,15 @@ at::Tensor combine(const at::Tensor& z, const at::Tensor& u, const at::Tensor& w
     return combine_mlp(z, u, weight, *mlp);
   }
   const auto w = weight.unbind(0);
-  if (std::get<CombinatorFunction>(function) == CombinatorFunction::kVanilla) {
-    const auto zu = z * u;
-    return w[0] + w[1] * z + w[2] * u + w[3] * zu +
-           w[4] * at::sigmoid(w[5] + w[6] * z + w[7] * u + w[8] * zu);
+  switch (std::get<CombinatorFunction>(function)) {
+    case CombinatorFunction::kGaussian:
+      return combine_gaussian(z, u, w, /*sigmoid_v=*/false);
+    case CombinatorFunction::kVanilla:
+      return combine_vanilla(z, u, w);
+    case CombinatorFunction::kGaussianSigmoid:
+      return combine_gaussian(z, u, w, /*sigmoid_v=*/true);
   }
-  const auto mu = w[0] * at::sigmoid(w[1] * u + w[2]) + w[3] * u + w[4];
-  auto v = w[5] * at::sigmoid(w[6] * u + w[7]) + w[8] * u + w[9];
-  if (std::get<CombinatorFunction>(function) == CombinatorFunction::kGaussianSigmoid) {
-    v = at::sigmoid(v);
-  }
-  return (z - mu) * v + mu;
+  TORCH_INTERNAL_ASSERT(false);
 }
 
 DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& weight,

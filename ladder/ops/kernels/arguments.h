@@ -12,8 +12,18 @@
 
 namespace ladder::ops {
 
-constexpr int kGaussianParameters = 10;
-constexpr int kVanillaParameters = 9;
+/// Rows of the weight of a denoising function of fixed form; 0 for a number that is none.
+constexpr int parameters_of(CombinatorFunction function) {
+  switch (function) {
+    case CombinatorFunction::kGaussian:
+    case CombinatorFunction::kGaussianSigmoid:
+      return 10;
+    case CombinatorFunction::kVanilla:
+      return 9;
+  }
+  return 0;
+}
+
 // Limits of the perceptrons that kernels take; inputs count as units.
 constexpr int kMaxMlpLayers = 8;
 constexpr int kMaxMlpUnits = 64;
@@ -198,14 +208,17 @@ struct MaxPoolBackward {
   T* grad_x;
 };
 
-/// The operators, once: X(arguments) for each. What has a kernel, runs whole or is instantiated is
-/// written with these lists.
+/// Lists of the arguments with kernels: X(arguments) for each. The table of CPU kernels
+/// (cpu/kernels.h) and the functions that run them (cpu/run.h) are expanded from these lists.
+///
+/// Kernels that work on columns.
 #define LADDER_COLUMN_OPERATORS(X) \
   X(AddNoise)                      \
   X(NormaliseForward)              \
   X(NormaliseBackward)             \
   X(DenoiseForward)                \
   X(DenoiseBackward)
+/// Kernels that work on rows of windows.
 #define LADDER_WINDOW_OPERATORS(X) \
   X(MaxPoolForward)                \
   X(MaxPoolBackward)

@@ -156,7 +156,7 @@ LADDER_FORMULA typename M::Value sigmoid(typename M::Value x) {
 /// with kSigmoid through a sigmoid [Rasmus2015, eq. 9-10].
 template <class M, bool kSigmoid>
 struct GaussianFormula {
-  static constexpr int kParameters = kGaussianParameters;
+  static constexpr int kParameters = parameters_of(CombinatorFunction::kGaussian);
   using V = typename M::Value;
   using T = typename M::Scalar;
 
@@ -201,7 +201,7 @@ struct GaussianFormula {
 /// [Pezeshki2016, eq. 2-3].
 template <class M>
 struct VanillaFormula {
-  static constexpr int kParameters = kVanillaParameters;
+  static constexpr int kParameters = parameters_of(CombinatorFunction::kVanilla);
   using V = typename M::Value;
   using T = typename M::Scalar;
 

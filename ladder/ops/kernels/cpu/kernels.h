@@ -128,8 +128,16 @@ struct Slot {
 template <template <class> class... Arguments>
 struct Slots : Slot<Arguments<float>>..., Slot<Arguments<double>>... {};
 
-/// The kernels for one instruction set. All that take arguments of arguments.h are named in
-/// `operators`, and nowhere else; each is a function template `apply` in one of the .inc files.
+/// Slots for the lists of arguments.h, and for the two steps of operators on parts of rows
+/// (run.cpp).
+#define LADDER_LISTED(Arguments) Arguments,
+using OperatorSlots =
+    Slots<LADDER_COLUMN_OPERATORS(LADDER_LISTED) LADDER_WINDOW_OPERATORS(LADDER_LISTED) Measure,
+          StandardiseBackward>;
+#undef LADDER_LISTED
+
+/// The kernels for one instruction set. Each kernel of `operators` is a function template `apply`
+/// in one of the .inc files.
 struct KernelTable {
   const char* name;             ///< as LADDER_KERNELS takes it
   const char* instruction_set;  ///< for people
@@ -139,9 +147,7 @@ struct KernelTable {
   ProductKernel rounded_product;  ///< of operands rounded to bfloat16, sums in float32
   WinogradKernels winograd;
   RowKernels rows;
-  Slots<AddNoise, Measure, StandardiseBackward, NormaliseForward, NormaliseBackward, DenoiseForward,
-        DenoiseBackward, MaxPoolForward, MaxPoolBackward>
-      operators;
+  OperatorSlots operators;
 
   template <class Args>
   void run(const Args& args, int64_t begin, int64_t end) const {

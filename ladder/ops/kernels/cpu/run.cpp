@@ -242,10 +242,9 @@ void run_parts(const NormaliseBackward<T>& all) {
                                            .grad_std = all.grad_std});
 }
 
-int64_t parameters_of(CombinatorFunction function, const MlpShape& mlp) {
-  return mlp.inputs != 0                            ? mlp.parameters
-         : function == CombinatorFunction::kVanilla ? kVanillaParameters
-                                                    : kGaussianParameters;
+template <class T>
+int64_t weight_rows(const DenoiseBackward<T>& args) {
+  return args.mlp.inputs != 0 ? args.mlp.parameters : parameters_of(args.function);
 }
 
 template <class T>
@@ -276,7 +275,7 @@ void run_parts(const DenoiseBackward<T>& all) {
   const auto parts = parts_of(&rows, 1, cols);
   std::vector<T> totals(static_cast<size_t>(2 * cols));
   PartialSums<T> sums(parts, 2 * cols, totals.data());
-  PartialSums<T> grad_weight(parts, parameters_of(all.function, all.mlp) * cols, all.grad_weight);
+  PartialSums<T> grad_weight(parts, weight_rows(all) * cols, all.grad_weight);
   PartialSums<T> grad_mean(parts, cols, all.grad_target_mean);
   PartialSums<T> grad_std(parts, cols, all.grad_target_std);
   for_parts(parts, cols, [&](const Part& part, int64_t i) {
@@ -361,16 +360,6 @@ void multiply_and_run(const Product& product, const ProductKernel& kernel, const
   run(args);
 }
 
-template <class T>
-void run(const MaxPoolForward<T>& args, int64_t rows) {
-  run_windows(args, rows);
-}
-
-template <class T>
-void run(const MaxPoolBackward<T>& args, int64_t rows) {
-  run_windows(args, rows);
-}
-
 #define LADDER_INSTANTIATE(Args)                                                           \
   template void run(const Args<float>&);                                                   \
   template void run(const Args<double>&);                                                  \
@@ -379,6 +368,10 @@ void run(const MaxPoolBackward<T>& args, int64_t rows) {
 LADDER_COLUMN_OPERATORS(LADDER_INSTANTIATE)
 #undef LADDER_INSTANTIATE
 #define LADDER_INSTANTIATE(Args)                  \
+  template <class T>                              \
+  void run(const Args<T>& args, int64_t rows) {   \
+    run_windows(args, rows);                      \
+  }                                               \
   template void run(const Args<float>&, int64_t); \
   template void run(const Args<double>&, int64_t);
 LADDER_WINDOW_OPERATORS(LADDER_INSTANTIATE)
