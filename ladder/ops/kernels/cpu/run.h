@@ -1,4 +1,4 @@
-/// The CPU kernels on LibTorch's threads.
+/// Run the CPU kernels on the threads of the library's pool (core/internal/threads.h).
 #pragma once
 
 #include <c10/util/ArrayRef.h>
