@@ -81,6 +81,7 @@
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/kernel_info.h"
 #include "ladder/ops/max_pool.h"
+#include "ladder/ops/noise.h"
 #include "ladder/ops/normalise.h"
 #include "ladder/ops/product.h"
 #include "ladder/runs/model_file.h"

@@ -79,15 +79,6 @@ const std::map<std::string, Rooms>& arrows() {
   return kArrows;
 }
 
-// Sources that reach over an arrow, and why.
-const std::map<std::string, Rooms>& exceptions() {
-  static const std::map<std::string, Rooms> kExceptions = {
-      // Normals are drawn by the kernels that operators draw them with, so that both are the same.
-      {"ladder/core/random.cpp", {"ops"}},
-  };
-  return kExceptions;
-}
-
 // A header that must be included, by the file or by what it includes of ours, where a pattern is
 // used. Any of the headers serves.
 struct Need {
@@ -170,8 +161,6 @@ TEST_CASE("Rooms include only the rooms below them", "[rooms]") {
       for (const auto& include : includes_of(path)) {
         const std::string used = room_of(include);
         if (used.empty() || used == room) continue;
-        const auto exception = exceptions().find(name);
-        if (exception != exceptions().end() && exception->second.contains(used)) continue;
         INFO("it includes " << include);
         CHECK(arrows().at(room).contains(used));
         ++checked;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "ladder/ops/noise.h"
+
 namespace ladder {
 
 NoiseSource RandomInit::default_source() {

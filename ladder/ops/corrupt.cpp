@@ -6,6 +6,7 @@
 
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/run_kernel.h"
+#include "ladder/ops/noise.h"
 
 namespace ladder::ops {
 namespace {

@@ -13,6 +13,7 @@
 #include "ladder/ops/internal/operator_call.h"
 #include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/internal/traced.h"
+#include "ladder/ops/noise.h"
 
 namespace ladder::ops {
 namespace {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apps/support/report/measure.h"
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/networks.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ladder/core/random.h"
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"

@@ -8,6 +8,7 @@
 
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
+#include "ladder/ops/noise.h"
 #include "tests/support/bounds.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

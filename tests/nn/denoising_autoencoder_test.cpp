@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"

@@ -10,6 +10,7 @@
 #include "ladder/nn/combinators/vanilla_combinator.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
+#include "ladder/ops/noise.h"
 #include "ladder/ops/product.h"
 #include "ladder/train/objective.h"
 #include "ladder/train/pieces/pseudo_labels.h"

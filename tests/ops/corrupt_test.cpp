@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"
 

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/threads.h"

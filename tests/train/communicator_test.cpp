@@ -14,6 +14,7 @@
 
 #include "apps/support/free_port.h"
 #include "ladder/core/random.h"
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/ranks.h"

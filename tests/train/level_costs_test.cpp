@@ -3,6 +3,7 @@
 #include <ladder/nn/combinators/gaussian_combinator.h>
 #include <torch/torch.h>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

@@ -6,6 +6,7 @@
 
 #include "ladder/core/random.h"
 #include "ladder/data/neighbours.h"
+#include "ladder/ops/noise.h"
 #include "ladder/train/internal/k_means.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

@@ -11,6 +11,7 @@
 #include "ladder/models/network.h"
 #include "ladder/nn/combinators/mlp_combinator.h"
 #include "ladder/nn/denoising_autoencoder.h"
+#include "ladder/ops/noise.h"
 #include "ladder/train/pieces/mutual_information.h"
 #include "ladder/train/pieces/pseudo_labels.h"
 #include "ladder/train/scaled_objective.h"

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "ladder/core/activation.h"
+#include "ladder/core/internal/portable.h"
 #include "ladder/ops/kernels/arguments.h"
-#include "ladder/ops/kernels/portable.h"
 
 namespace ladder::ops {
 

@@ -15,6 +15,7 @@
 #include "ladder/core/random.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/ops/internal/classes.h"
+#include "ladder/ops/noise.h"
 #include "ladder/train/internal/number_text.h"
 #include "ladder/train/internal/step_weight.h"
 #include "ladder/train/internal/unit_rows.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ladder/nn/maps/conv_map.h"
+#include "ladder/ops/noise.h"
 #include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"

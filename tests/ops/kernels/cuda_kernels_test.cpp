@@ -7,6 +7,7 @@
 
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/kernels/cuda/kernels.h"
+#include "ladder/ops/noise.h"
 #include "ladder/ops/normalise.h"
 #include "tests/support/catch.h"
 #include "tests/support/require_close.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/clean_features.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/bars.h"

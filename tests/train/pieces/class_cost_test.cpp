@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ladder/data/neighbours.h"
+#include "ladder/ops/noise.h"
 #include "ladder/train/pieces/mutual_information.h"
 #include "ladder/train/pieces/neighbour_agreement.h"
 #include "ladder/train/pieces/pseudo_labels.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

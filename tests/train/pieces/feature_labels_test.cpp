@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/clean_features.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/clean_features.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"

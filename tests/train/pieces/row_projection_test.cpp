@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "ladder/ops/noise.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"

@@ -12,9 +12,9 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include "ladder/core/internal/philox.h"
 #include "ladder/ops/kernels/cuda/kernels.h"
 #include "ladder/ops/kernels/formulas.h"
-#include "ladder/ops/kernels/philox.h"
 
 namespace ladder::ops::LADDER_CUDA_NAMESPACE {
 

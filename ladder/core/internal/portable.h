@@ -17,7 +17,7 @@
 #define LADDER_FORMULA inline __attribute__((always_inline))
 #endif
 
-namespace ladder::ops {
+namespace ladder {
 
 /// Numbers one by one, for formulas without elementary functions on the host.
 template <class T>
@@ -26,4 +26,4 @@ struct PlainNumbers {
   using Value = T;
 };
 
-}  // namespace ladder::ops
+}  // namespace ladder

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-#include "ladder/ops/kernels/portable.h"
+#include "ladder/core/internal/portable.h"
 
-namespace ladder::ops {
+namespace ladder {
 
 /// The ten rounds, on the four words of a counter.
 ///
@@ -58,4 +58,4 @@ LADDER_FORMULA void normals_of_block(const typename M::Word* words, typename M::
   box_muller<M>(words[2], words[3], rows[2], rows[3]);
 }
 
-}  // namespace ladder::ops
+}  // namespace ladder
