@@ -6,87 +6,31 @@
 #include <ladder/nn/stages/noisy_mean_pool.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <sstream>
 
 namespace ladder::models {
 namespace {
 
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
-
 using Shape = std::vector<int64_t>;
-
-// A layer where it stands: between rows of `below` and the next level.
-struct Place {
-  const NetworkOptions& options;
-  const Shape& below;
-  bool top;
-};
-
-AnyStage make_stage(const Dense& layer, const Place& at) {
-  return NoisyBatchNormLinear(
-      NoisyBatchNormLinearOptions{.in_features = c10::multiply_integers(at.below),
-                                  .out_features = layer.units,
-                                  .noise_std = at.options.noise_std,
-                                  .activation = at.options.activation,
-                                  .leaky_slope = at.options.leaky_slope,
-                                  .softmax_top = at.top,
-                                  .gamma = at.options.top_gamma});
-}
-
-AnyStage make_stage(const Conv& layer, const Place& at) {
-  return NoisyConv(NoisyConvOptions{.in_channels = at.below[0],
-                                    .out_channels = layer.channels,
-                                    .kernel = layer.kernel,
-                                    .border = layer.border,
-                                    .stride = layer.stride,
-                                    .noise_std = at.options.noise_std,
-                                    .activation = at.options.activation,
-                                    .leaky_slope = at.options.leaky_slope});
-}
-
-AnyStage make_stage(const MaxPool& layer, const Place& at) {
-  return NoisyMaxPool(NoisyMaxPoolOptions{
-      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise_std});
-}
-
-AnyStage make_stage(const MeanPool& layer, const Place& at) {
-  return NoisyMeanPool(NoisyMeanPoolOptions{
-      .channels = at.below[0], .size = layer.size, .noise_std = at.options.noise_std});
-}
-
-AnyStage make_stage(const GlobalMeanPool&, const Place& at) {
-  return NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{.channels = at.below[0],
-                                                        .noise_std = at.options.noise_std,
-                                                        .softmax_top = at.top,
-                                                        .gamma = at.options.top_gamma});
-}
 
 // Larger numbers overflow in the sizes that follow from them.
 constexpr int64_t kMostOfLayer = 1'000'000'000;
 constexpr double kMostNumbers = 1e15;  // of one row at a level
 
-void check_numbers(const Layer& layer, size_t place) {
-  const auto check = [&](int64_t number) {
+void check_numbers(const Layer& layer, size_t place, std::initializer_list<int64_t> numbers) {
+  for (const auto number : numbers) {
     TORCH_CHECK(-kMostOfLayer <= number && number <= kMostOfLayer,
                 "network: expected numbers of at most ", kMostOfLayer, " but got ",
                 to_string(layer), " (layer ", place, ").");
-  };
-  std::visit(
-      Overloaded{[&](const Dense& dense) { check(dense.units); },
-                 [&](const Conv& conv) {
-                   check(conv.channels);
-                   check(conv.kernel);
-                   check(conv.stride);
-                 },
-                 [&](const MaxPool& pool) { check(pool.size); },
-                 [&](const MeanPool& pool) { check(pool.size); }, [](const GlobalMeanPool&) {}},
-      layer);
+  }
+}
+
+void check_maps(const Layer& layer, size_t place, const Shape& below) {
+  TORCH_CHECK(below.size() == 3, "network: expected maps [C, H, W] for ", to_string(layer),
+              " (layer ", place, ") but got rows of ", at::IntArrayRef(below), ".");
 }
 
 void check_sizes(const Shape& shape, const std::string& of) {
@@ -100,88 +44,165 @@ void check_sizes(const Shape& shape, const std::string& of) {
               " numbers in a row but got sizes ", at::IntArrayRef(shape), " from ", of, ".");
 }
 
-Shape shape_after(const Layer& layer, const Shape& below, size_t place) {
-  check_numbers(layer, place);
-  const auto* dense = std::get_if<Dense>(&layer);
-  if (dense != nullptr) {
-    return {dense->units};
-  }
-  TORCH_CHECK(below.size() == 3, "network: expected maps [C, H, W] for ", to_string(layer),
-              " (layer ", place, ") but got rows of ", at::IntArrayRef(below), ".");
-  if (std::holds_alternative<GlobalMeanPool>(layer)) {
-    return {below[0]};
-  }
-  if (const auto* conv = std::get_if<Conv>(&layer)) {
-    TORCH_CHECK(conv->kernel > 0 && conv->stride > 0,
-                "network: expected a kernel and a stride of at least 1 but got ", to_string(layer),
-                " (layer ", place, ").");
-    TORCH_CHECK(conv->border != Border::kSame || conv->kernel % 2 == 1,
-                "network: expected an odd kernel with a same border but got ", to_string(layer),
-                " (layer ", place, ").");
-    const auto geometry = convolution_geometry({conv->kernel, conv->kernel}, conv->border,
-                                               {conv->stride, conv->stride});
-    TORCH_CHECK(conv->kernel <= std::min(below[1], below[2]) + 2 * geometry.padding[0],
-                "network: expected maps of at least ", conv->kernel, " x ", conv->kernel, " for ",
-                to_string(layer), " (layer ", place, ") but got ", below[1], " x ", below[2], ".");
-    const auto size =
-        ops::convolved_size({below[1], below[2]}, {conv->kernel, conv->kernel}, geometry);
-    return {conv->channels, size[0], size[1]};
-  }
-  const auto* max = std::get_if<MaxPool>(&layer);
-  const auto window = max != nullptr ? max->size : std::get<MeanPool>(layer).size;
+// The number after "max pool" and the like; 0 if there is none.
+int64_t number_after(const std::string& words, const std::string& text) {
+  int64_t number = 0;
+  if (text.starts_with(words)) std::istringstream(text.substr(words.size())) >> number;
+  return number;
+}
+
+Shape shape_after_pool(const Layer& layer, int64_t window, const Shape& below, size_t place) {
+  check_numbers(layer, place, {window});
+  check_maps(layer, place, below);
   TORCH_CHECK(window > 0, "network: expected windows of at least 1 for ", to_string(layer),
               " (layer ", place, ").");
   return {below[0], (below[1] + window - 1) / window, (below[2] + window - 1) / window};
 }
 
+template <class... Kinds>
+std::optional<Layer> parse_any(const std::string& text, const std::variant<Kinds...>*) {
+  std::optional<Layer> layer;
+  const auto parse = [&](const auto& read) {
+    // Refuse whatever was read another way than it is written.
+    if (read && read->text() == text) layer = *read;
+  };
+  (parse(Kinds::parse(text)), ...);
+  return layer;
+}
+
 }  // namespace
 
+// ---- kinds of layers ----------------------------------------------------------------------------
+
+std::string Dense::text() const { return c10::str("dense ", units); }
+
+std::optional<Dense> Dense::parse(const std::string& text) {
+  return Dense{number_after("dense", text)};
+}
+
+Shape Dense::after(const Shape& /*below*/, size_t place) const {
+  check_numbers(*this, place, {units});
+  return {units};
+}
+
+AnyStage Dense::make(const LayerPlace& place) const {
+  return NoisyBatchNormLinear(
+      NoisyBatchNormLinearOptions{.in_features = c10::multiply_integers(place.below),
+                                  .out_features = units,
+                                  .noise_std = place.options.noise_std,
+                                  .activation = place.options.activation,
+                                  .leaky_slope = place.options.leaky_slope,
+                                  .softmax_top = place.top,
+                                  .gamma = place.options.top_gamma});
+}
+
+std::string Conv::text() const {
+  const auto maps = c10::str("conv ", to_string(border), " ", channels, "@", kernel, "x", kernel);
+  return stride == 1 ? maps : c10::str(maps, " / ", stride);
+}
+
+std::optional<Conv> Conv::parse(const std::string& text) {
+  Conv conv;
+  std::istringstream words(text);
+  std::string first, second;
+  char at = 0, by = 0, over = 0;
+  int64_t width = 0, step = 0;
+  words >> first >> second >> conv.channels >> at >> conv.kernel >> by >> width;
+  if (words >> over >> step) conv.stride = step;
+  for (const auto named : {Border::kValid, Border::kSame, Border::kFull}) {
+    if (to_string(named) == second) {
+      conv.border = named;
+      return conv;
+    }
+  }
+  return std::nullopt;
+}
+
+Shape Conv::after(const Shape& below, size_t place) const {
+  check_numbers(*this, place, {channels, kernel, stride});
+  check_maps(*this, place, below);
+  TORCH_CHECK(kernel > 0 && stride > 0,
+              "network: expected a kernel and a stride of at least 1 but got ", text(), " (layer ",
+              place, ").");
+  TORCH_CHECK(border != Border::kSame || kernel % 2 == 1,
+              "network: expected an odd kernel with a same border but got ", text(), " (layer ",
+              place, ").");
+  const auto geometry = convolution_geometry({kernel, kernel}, border, {stride, stride});
+  TORCH_CHECK(kernel <= std::min(below[1], below[2]) + 2 * geometry.padding[0],
+              "network: expected maps of at least ", kernel, " x ", kernel, " for ", text(),
+              " (layer ", place, ") but got ", below[1], " x ", below[2], ".");
+  const auto size = ops::convolved_size({below[1], below[2]}, {kernel, kernel}, geometry);
+  return {channels, size[0], size[1]};
+}
+
+AnyStage Conv::make(const LayerPlace& place) const {
+  return NoisyConv(NoisyConvOptions{.in_channels = place.below[0],
+                                    .out_channels = channels,
+                                    .kernel = kernel,
+                                    .border = border,
+                                    .stride = stride,
+                                    .noise_std = place.options.noise_std,
+                                    .activation = place.options.activation,
+                                    .leaky_slope = place.options.leaky_slope});
+}
+
+std::string MaxPool::text() const { return c10::str("max pool ", size); }
+
+std::optional<MaxPool> MaxPool::parse(const std::string& text) {
+  return MaxPool{number_after("max pool", text)};
+}
+
+Shape MaxPool::after(const Shape& below, size_t place) const {
+  return shape_after_pool(*this, size, below, place);
+}
+
+AnyStage MaxPool::make(const LayerPlace& place) const {
+  return NoisyMaxPool(NoisyMaxPoolOptions{
+      .channels = place.below[0], .size = size, .noise_std = place.options.noise_std});
+}
+
+std::string MeanPool::text() const { return c10::str("mean pool ", size); }
+
+std::optional<MeanPool> MeanPool::parse(const std::string& text) {
+  return MeanPool{number_after("mean pool", text)};
+}
+
+Shape MeanPool::after(const Shape& below, size_t place) const {
+  return shape_after_pool(*this, size, below, place);
+}
+
+AnyStage MeanPool::make(const LayerPlace& place) const {
+  return NoisyMeanPool(NoisyMeanPoolOptions{
+      .channels = place.below[0], .size = size, .noise_std = place.options.noise_std});
+}
+
+std::string GlobalMeanPool::text() const { return "global mean pool"; }
+
+std::optional<GlobalMeanPool> GlobalMeanPool::parse(const std::string& /*text*/) {
+  return GlobalMeanPool{};
+}
+
+Shape GlobalMeanPool::after(const Shape& below, size_t place) const {
+  check_maps(*this, place, below);
+  return {below[0]};
+}
+
+AnyStage GlobalMeanPool::make(const LayerPlace& place) const {
+  return NoisyGlobalMeanPool(NoisyGlobalMeanPoolOptions{.channels = place.below[0],
+                                                        .noise_std = place.options.noise_std,
+                                                        .softmax_top = place.top,
+                                                        .gamma = place.options.top_gamma});
+}
+
+// ---- networks -----------------------------------------------------------------------------------
+
 std::string to_string(const Layer& layer) {
-  return std::visit(
-      Overloaded{[](const Dense& dense) { return c10::str("dense ", dense.units); },
-                 [](const Conv& conv) {
-                   const auto text = c10::str("conv ", to_string(conv.border), " ", conv.channels,
-                                              "@", conv.kernel, "x", conv.kernel);
-                   return conv.stride == 1 ? text : c10::str(text, " / ", conv.stride);
-                 },
-                 [](const MaxPool& pool) { return c10::str("max pool ", pool.size); },
-                 [](const MeanPool& pool) { return c10::str("mean pool ", pool.size); },
-                 [](const GlobalMeanPool&) { return std::string("global mean pool"); }},
-      layer);
+  return std::visit([](const auto& kind) { return kind.text(); }, layer);
 }
 
 Layer layer_from_string(const std::string& text) {
-  std::istringstream words(text);
-  std::string first, second;
-  words >> first >> second;
-  std::optional<Layer> layer;
-  int64_t number = 0;
-  if (text == to_string(Layer(GlobalMeanPool{}))) {
-    return GlobalMeanPool{};
-  }
-  if (first == "dense") {
-    std::istringstream(second) >> number;
-    layer = Dense{number};
-  } else if (second == "pool") {
-    words >> number;
-    layer = first == "max" ? Layer(MaxPool{number}) : Layer(MeanPool{number});
-  } else if (first == "conv") {
-    Conv conv;
-    char at = 0, by = 0, over = 0;
-    int64_t kernel = 0;
-    words >> conv.channels >> at >> conv.kernel >> by >> kernel;
-    if (words >> over >> number) {
-      conv.stride = number;
-    }
-    for (const auto border : {Border::kValid, Border::kSame, Border::kFull}) {
-      if (to_string(border) == second) {
-        conv.border = border;
-        layer = conv;
-      }
-    }
-  }
-  // Whatever was read another way than it is written is refused here.
-  TORCH_CHECK(layer && to_string(*layer) == text,
+  const auto layer = parse_any(text, static_cast<const Layer*>(nullptr));
+  TORCH_CHECK(layer,
               "layer_from_string: expected a layer like \"dense 10\", \"conv valid 32@5x5\", "
               "\"max pool 2\" or \"global mean pool\" but got \"",
               text, "\".");
@@ -195,7 +216,8 @@ std::vector<std::vector<int64_t>> layer_shapes(const NetworkOptions& options) {
   check_sizes(options.input_shape, "input_shape");
   std::vector<Shape> shapes = {options.input_shape};
   for (const auto& layer : options.layers) {
-    auto next = shape_after(layer, shapes.back(), shapes.size());
+    auto next = std::visit(
+        [&](const auto& kind) { return kind.after(shapes.back(), shapes.size()); }, layer);
     check_sizes(next, c10::str(to_string(layer), " (layer ", shapes.size(), ")"));
     shapes.push_back(std::move(next));
   }
@@ -224,9 +246,9 @@ Ladder network(const NetworkOptions& options) {
   const auto shapes = layer_shapes(options);
   Stages stages;
   for (size_t l = 0; l < options.layers.size(); ++l) {
-    const Place at{options, shapes[l], l + 1 == options.layers.size()};
+    const LayerPlace place{options, shapes[l], l + 1 == options.layers.size()};
     stages.push_back(
-        std::visit([&](const auto& layer) { return make_stage(layer, at); }, options.layers[l]));
+        std::visit([&](const auto& kind) { return kind.make(place); }, options.layers[l]));
   }
   return Ladder(LadderOptions{.input_shape = options.input_shape,
                               .lambda = options.lambda,

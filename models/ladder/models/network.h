@@ -5,6 +5,8 @@
 #include <ladder/nn/stages/noisy_conv.h>
 #include <ladder/ops/normalise.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,10 +14,33 @@
 
 namespace ladder::models {
 
+struct NetworkOptions;
+
+/// A layer where it stands in a network.
+struct LayerPlace {
+  const NetworkOptions& options;
+  const std::vector<int64_t>& below;  ///< shape of one row of its input
+  bool top;                           ///< true for the last layer
+};
+
+// Kinds of layers. Each says what it is in four members, and `Layer` lists the kinds:
+//
+//   text()               the text of `to_string`
+//   parse(text)          the layer of such a text, or nothing; `layer_from_string` refuses a layer
+//                        that is written another way
+//   after(below, place)  shape of one row after the layer, for the shape before it; errors name the
+//                        layer and its `place`, 1 for the first layer
+//   make(place)          the stage
+
 /// Dense layer; flattens its input.
 struct Dense {
   int64_t units = 0;
   bool operator==(const Dense&) const = default;
+
+  std::string text() const;
+  static std::optional<Dense> parse(const std::string& text);
+  std::vector<int64_t> after(const std::vector<int64_t>& below, size_t place) const;
+  AnyStage make(const LayerPlace& place) const;
 };
 
 /// Convolution with a square kernel.
@@ -25,23 +50,44 @@ struct Conv {
   Border border = Border::kValid;
   int64_t stride = 1;
   bool operator==(const Conv&) const = default;
+
+  std::string text() const;
+  static std::optional<Conv> parse(const std::string& text);
+  std::vector<int64_t> after(const std::vector<int64_t>& below, size_t place) const;
+  AnyStage make(const LayerPlace& place) const;
 };
 
 /// Pooling over windows of size x size; the stride is the size.
 struct MaxPool {
   int64_t size = 2;
   bool operator==(const MaxPool&) const = default;
+
+  std::string text() const;
+  static std::optional<MaxPool> parse(const std::string& text);
+  std::vector<int64_t> after(const std::vector<int64_t>& below, size_t place) const;
+  AnyStage make(const LayerPlace& place) const;
 };
 struct MeanPool {
   int64_t size = 2;
   bool operator==(const MeanPool&) const = default;
+
+  std::string text() const;
+  static std::optional<MeanPool> parse(const std::string& text);
+  std::vector<int64_t> after(const std::vector<int64_t>& below, size_t place) const;
+  AnyStage make(const LayerPlace& place) const;
 };
 
 /// Mean of each channel over all positions; turns feature maps into rows.
 struct GlobalMeanPool {
   bool operator==(const GlobalMeanPool&) const = default;
+
+  std::string text() const;
+  static std::optional<GlobalMeanPool> parse(const std::string& text);
+  std::vector<int64_t> after(const std::vector<int64_t>& below, size_t place) const;
+  AnyStage make(const LayerPlace& place) const;
 };
 
+/// One layer. A new kind of layer is one struct, and its name in this list.
 using Layer = std::variant<Dense, Conv, MaxPool, MeanPool, GlobalMeanPool>;
 
 /// "dense 10", "conv full 32@5x5", "conv same 64@3x3 / 2" with a stride, "max pool 2",
