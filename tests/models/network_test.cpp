@@ -237,9 +237,9 @@ TEST_CASE("layer_from_string reads what to_string writes", "[models]") {
     INFO(text);
     CHECK((models::layer_from_string(text) == layer));
   }
-  for (const auto* text :
-       {"", "dense", "dense ten", "dense 10 ", "dense 10 20", "conv 32@5x5", "conv valid 32@5x3",
-        "conv odd 32@5x5", "max pool", "pool 2", "conv valid 32@5x5 / 1", "global pool"}) {
+  for (const auto* text : {"", "dense", "dense ten", "dense 10 ", "dense 10 20", "conv 32@5x5",
+                           "conv valid 32@5x3", "conv odd 32@5x5", "max pool", "pool 2",
+                           "min pool 2", "dense10", "conv valid 32@5x5 / 1", "global pool"}) {
     CHECK(
         error_text([&] { models::layer_from_string(text); }) ==
         "layer_from_string: expected a layer like \"dense 10\", \"conv valid 32@5x5\", \"max pool "

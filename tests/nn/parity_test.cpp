@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <string>
+#include <vector>
 
 #include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
@@ -33,44 +34,43 @@ CombinatorFactory perceptron(const std::vector<int64_t>& hidden, bool augmented)
   };
 }
 
-// The combinators by their codes in make_fixtures.py.
+struct CodedCombinator {
+  CombinatorFactory make;
+  const char* fixture;  // its network is in "combinator-..."; null: other fixtures have it
+};
+
+// The combinators, each at the place of its code in make_fixtures.py: a new one is one line here.
+std::vector<CodedCombinator> coded_combinators() {
+  const auto sigmoid = [](int64_t channels) {
+    return GaussianCombinator(GaussianCombinatorOptions{.channels = channels, .sigmoid_v = true});
+  };
+  const auto direct = [](int64_t channels) {
+    return DirectCombinator(DirectCombinatorOptions{channels});
+  };
+  return {
+      {CombinatorFactory(), nullptr},
+      {vanilla({}), nullptr},
+      {sigmoid, "gaussian-sigmoid"},
+      {vanilla({.lateral = false}), "no-lateral"},
+      {vanilla({.sigmoid = false}), "no-sigmoid"},
+      {vanilla({.cross_term = false}), "no-cross"},
+      {vanilla({.sigmoid = false, .cross_term = false}), "linear"},
+      {perceptron({4}, false), "mlp-4"},
+      {perceptron({2, 2, 2}, true), "amlp-2-2-2"},
+      {direct, "direct"},
+      {perceptron({2, 2}, false), "mlp-2-2"},
+      {perceptron({2, 2, 2}, false), "mlp-2-2-2"},
+      {perceptron({4}, true), "amlp-4"},
+      {perceptron({2, 2}, true), "amlp-2-2"},
+  };
+}
+
 CombinatorFactory combinator_of(int64_t code) {
-  switch (code) {
-    case 0:
-      return {};
-    case 1:
-      return vanilla({});
-    case 2:
-      return [](int64_t channels) {
-        return GaussianCombinator(
-            GaussianCombinatorOptions{.channels = channels, .sigmoid_v = true});
-      };
-    case 3:
-      return vanilla({.lateral = false});
-    case 4:
-      return vanilla({.sigmoid = false});
-    case 5:
-      return vanilla({.cross_term = false});
-    case 6:
-      return vanilla({.sigmoid = false, .cross_term = false});
-    case 7:
-      return perceptron({4}, false);
-    case 8:
-      return perceptron({2, 2, 2}, true);
-    case 9:
-      return [](int64_t channels) { return DirectCombinator(DirectCombinatorOptions{channels}); };
-    case 10:
-      return perceptron({2, 2}, false);
-    case 11:
-      return perceptron({2, 2, 2}, false);
-    case 12:
-      return perceptron({4}, true);
-    case 13:
-      return perceptron({2, 2}, true);
-    default:
-      FAIL("no combinator of code " << code);
-      return {};
-  }
+  const auto all = coded_combinators();
+  INFO("combinator of code " << code);
+  REQUIRE(code >= 0);
+  REQUIRE(static_cast<size_t>(code) < all.size());
+  return all[static_cast<size_t>(code)].make;
 }
 
 struct DenseFixture : Fixture {
@@ -119,10 +119,10 @@ std::vector<std::string> fixtures() {
       names.push_back(std::string(network) + form);
     }
   }
-  for (const char* combinator :
-       {"gaussian-sigmoid", "no-lateral", "no-sigmoid", "no-cross", "linear", "direct", "mlp-4",
-        "mlp-2-2", "mlp-2-2-2", "amlp-4", "amlp-2-2", "amlp-2-2-2"}) {
-    names.push_back(std::string("combinator-") + combinator);
+  for (const auto& combinator : coded_combinators()) {
+    if (combinator.fixture != nullptr) {
+      names.push_back(std::string("combinator-") + combinator.fixture);
+    }
   }
   return names;
 }

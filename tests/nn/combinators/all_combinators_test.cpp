@@ -2,7 +2,10 @@
 
 #include <limits>
 #include <sstream>
+#include <string>
+#include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
@@ -25,34 +28,54 @@ using ladder::testing::weighted_sum;
 
 namespace {
 
-// Every form of a combinator, as its options.
+// All combinators: a new one is one line here.
+using Combinators = std::tuple<GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
+                               DirectCombinatorImpl>;
+
 template <class Impl>
-std::vector<std::decay_t<decltype(Impl::options)>> forms() {
-  if constexpr (std::is_same_v<Impl, GaussianCombinatorImpl>) {
-    return {{.channels = 3}, {.channels = 3, .sigmoid_v = true}};
-  } else if constexpr (std::is_same_v<Impl, VanillaCombinatorImpl>) {
-    return {{.channels = 3},
-            {.channels = 3, .init = VanillaInit::kRandom},
-            {.channels = 3, .lateral = false},
-            {.channels = 3, .sigmoid = false},
-            {.channels = 3, .cross_term = false},
-            {.channels = 3, .sigmoid = false, .cross_term = false}};
-  } else if constexpr (std::is_same_v<Impl, MlpCombinatorImpl>) {
-    return {{.channels = 3},
-            {.channels = 3, .hidden = {4}, .augmented = false},
-            {.channels = 3, .hidden = {2, 2}, .leaky_slope = 0},
-            {.channels = 3, .hidden = {}},
-            {.channels = 3, .hidden = {70}}};  // more than the kernel takes
-  } else {
-    return {{.channels = 3}};
-  }
+using OptionsOf = std::decay_t<decltype(Impl::options)>;
+
+// Every form of a combinator, as its options; more than one where it is specialised.
+template <class Impl>
+std::vector<OptionsOf<Impl>> forms() {
+  return {{.channels = 3}};
+}
+
+template <>
+std::vector<GaussianCombinatorOptions> forms<GaussianCombinatorImpl>() {
+  return {{.channels = 3}, {.channels = 3, .sigmoid_v = true}};
+}
+
+template <>
+std::vector<VanillaCombinatorOptions> forms<VanillaCombinatorImpl>() {
+  return {{.channels = 3},
+          {.channels = 3, .init = VanillaInit::kRandom},
+          {.channels = 3, .lateral = false},
+          {.channels = 3, .sigmoid = false},
+          {.channels = 3, .cross_term = false},
+          {.channels = 3, .sigmoid = false, .cross_term = false}};
+}
+
+template <>
+std::vector<MlpCombinatorOptions> forms<MlpCombinatorImpl>() {
+  return {{.channels = 3},
+          {.channels = 3, .hidden = {4}, .augmented = false},
+          {.channels = 3, .hidden = {2, 2}, .leaky_slope = 0},
+          {.channels = 3, .hidden = {}},
+          {.channels = 3, .hidden = {70}}};  // more than the kernel takes
+}
+
+// "GaussianCombinator"
+std::string kind_of(const torch::nn::Module& combinator) {
+  std::ostringstream text;
+  combinator.pretty_print(text);
+  return text.str().substr(8, text.str().find('(') - 8);  // after "ladder::"
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("Combinator parameters and operands pass central differences", "[nn][grad]",
-                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
-                   DirectCombinatorImpl) {
+TEMPLATE_LIST_TEST_CASE("Combinator parameters and operands pass central differences", "[nn][grad]",
+                        Combinators) {
   torch::manual_seed(1);
   for (const auto& options : forms<TestType>()) {
     TestType g(options);
@@ -74,9 +97,8 @@ TEMPLATE_TEST_CASE("Combinator parameters and operands pass central differences"
   }
 }
 
-TEMPLATE_TEST_CASE("Combinator denoise is forward between the operators", "[nn]",
-                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
-                   DirectCombinatorImpl) {
+TEMPLATE_LIST_TEST_CASE("Combinator denoise is forward between the operators", "[nn]",
+                        Combinators) {
   torch::manual_seed(5);
   for (const auto& options : forms<TestType>()) {
     TestType g(options);
@@ -93,9 +115,7 @@ TEMPLATE_TEST_CASE("Combinator denoise is forward between the operators", "[nn]"
   }
 }
 
-TEMPLATE_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]",
-                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
-                   DirectCombinatorImpl) {
+TEMPLATE_LIST_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]", Combinators) {
   torch::manual_seed(2);
   for (const auto& options : forms<TestType>()) {
     const auto g = std::make_shared<TestType>(options);
@@ -145,15 +165,14 @@ TEST_CASE("Combinators say what they are", "[nn]") {
         "ladder::MlpCombinator(4, [2, 3], augmented)");
 }
 
-TEST_CASE("Combinators refuse levels without channels", "[nn]") {
-  CHECK_THROWS_WITH(GaussianCombinator(GaussianCombinatorOptions{0}),
-                    Catch::Contains("GaussianCombinator: expected channels > 0 but got 0"));
-  CHECK_THROWS_WITH(VanillaCombinator(VanillaCombinatorOptions{-1}),
-                    Catch::Contains("VanillaCombinator: expected channels > 0 but got -1"));
-  CHECK_THROWS_WITH(MlpCombinator(MlpCombinatorOptions{0}),
-                    Catch::Contains("MlpCombinator: expected channels > 0 but got 0"));
-  CHECK_THROWS_WITH(DirectCombinator(DirectCombinatorOptions{0}),
-                    Catch::Contains("DirectCombinator: expected channels > 0 but got 0"));
+TEMPLATE_LIST_TEST_CASE("Combinators refuse levels without channels", "[nn]", Combinators) {
+  auto options = forms<TestType>()[0];
+  const auto kind = kind_of(TestType(options));
+  for (const int64_t channels : {0, -1}) {
+    options.channels = channels;
+    CHECK(error_text([&] { TestType refused(options); }) ==
+          kind + ": expected channels > 0 but got " + std::to_string(channels) + ".");
+  }
 }
 
 TEST_CASE("Combinators refuse options out of range", "[nn]") {
@@ -171,13 +190,10 @@ TEST_CASE("Combinators refuse options out of range", "[nn]") {
                     Catch::Contains("MlpCombinator: expected init_std >= 0 but got -2."));
 }
 
-TEMPLATE_TEST_CASE("Combinator names operands that do not fit and changed options", "[nn]",
-                   GaussianCombinatorImpl, VanillaCombinatorImpl, MlpCombinatorImpl,
-                   DirectCombinatorImpl) {
+TEMPLATE_LIST_TEST_CASE("Combinator names operands that do not fit and changed options", "[nn]",
+                        Combinators) {
   TestType g(forms<TestType>()[0]);
-  std::ostringstream text;
-  g.pretty_print(text);
-  const auto name = text.str().substr(8, text.str().find('(') - 8);
+  const auto name = kind_of(g);
   const auto z = torch::randn({5, 3});
   const auto run = [&](const torch::Tensor& z_noisy, const torch::Tensor& u) {
     const auto sentence = error_text([&] { g.forward(z_noisy, u); });
