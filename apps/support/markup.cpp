@@ -110,8 +110,9 @@ double text_width(std::string_view text, double font_size) {
 }
 
 std::string count_text(int64_t count) {
-  const auto digits = std::to_string(count < 0 ? -count : count);
+  auto digits = std::to_string(count);
   std::string out = count < 0 ? "-" : "";
+  digits.erase(0, out.size());
   for (size_t i = 0; i < digits.size(); ++i) {
     if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
     out += digits[i];
@@ -140,6 +141,7 @@ std::string short_text(double value) {
 }
 
 std::string duration_text(double seconds) {
+  if (seconds >= 1e9) return short_text(seconds) + " s";
   const auto all = std::llround(std::max(0.0, seconds));
   if (all < 60) {
     return seconds < 10 ? decimal_text(seconds, 1) + " s" : fmt::format("{} s", all);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "apps/support/markup.h"
 
@@ -29,8 +30,17 @@ double round_step(double least) {
   return 10 * power;
 }
 
+// Not finite where no double is as large.
 double tick_step(double low, double high, int most) {
-  return round_step((high - low) / std::max(1, most - 1));
+  const double parts = std::max(1, most - 1);
+  const double range = high - low;  // may be infinite though both ends are not
+  return round_step(std::isfinite(range) ? range / parts : high / parts - low / parts);
+}
+
+// Part of the axis below `value`.
+double share_below(const SvgAxis& axis, double value) {
+  if (axis.logarithmic) return std::log(value / axis.low) / std::log(axis.high / axis.low);
+  return (value / 2 - axis.low / 2) / (axis.high / 2 - axis.low / 2);  // the range may be infinite
 }
 
 std::vector<double> multiples(double step, double low, double high) {
@@ -48,7 +58,8 @@ std::vector<double> linear_ticks(const SvgAxis& axis) {
   const double least = axis.whole ? 1 : 0;
   double step = std::max(least, tick_step(axis.low, axis.high, axis.most_ticks));
   auto ticks = multiples(step, axis.low, axis.high);
-  while (ticks.size() < 2 && step > least) {  // a range between two round numbers
+  while (ticks.size() < 2 && step > least &&
+         std::isfinite(step)) {  // a range between two round numbers
     step = round_step(step / 2.5);
     ticks = multiples(step, axis.low, axis.high);
   }
@@ -119,14 +130,17 @@ SvgAxis axis_over(const std::vector<double>& values, bool from_zero, std::string
   }
   if (high == low) {
     const double room = high == 0 ? 1 : std::abs(high);
-    if (!from_zero) low -= room / 2;
-    high += room / 2;
+    if (!from_zero) low = std::max(low - room / 2, std::numeric_limits<double>::lowest());
+    high = std::min(high + room / 2, std::numeric_limits<double>::max());
   }
   // A wider range may need a larger step.
   for (double step = 0; step != tick_step(low, high, axis.most_ticks);) {
     step = tick_step(low, high, axis.most_ticks);
-    low = std::floor(low / step + 1e-9) * step;
-    high = std::ceil(high / step - 1e-9) * step;
+    const double below = std::floor(low / step + 1e-9) * step;
+    const double above = std::ceil(high / step - 1e-9) * step;
+    if (!std::isfinite(below) || !std::isfinite(above)) break;  // no tick is as large
+    low = below;
+    high = above;
   }
   axis.low = low;
   axis.high = high;
@@ -150,6 +164,7 @@ SvgAxis log_axis_over(const std::vector<double>& values, std::string label) {
     axis.low /= 2;
     axis.high *= 2;
   }
+  axis.high = std::min(axis.high, std::numeric_limits<double>::max());
   return axis;
 }
 
@@ -186,15 +201,11 @@ SvgPanel::SvgPanel(std::string title, std::string description, SvgAxis x, SvgAxi
 }
 
 double SvgPanel::pixel_x(double value) const {
-  const double share = x_.logarithmic ? std::log(value / x_.low) / std::log(x_.high / x_.low)
-                                      : (value - x_.low) / (x_.high - x_.low);
-  return left_ + share * plot_width_;
+  return left_ + share_below(x_, value) * plot_width_;
 }
 
 double SvgPanel::pixel_y(double value) const {
-  const double share = y_.logarithmic ? std::log(value / y_.low) / std::log(y_.high / y_.low)
-                                      : (value - y_.low) / (y_.high - y_.low);
-  return top_ + (1 - share) * plot_height_;
+  return top_ + (1 - share_below(y_, value)) * plot_height_;
 }
 
 void SvgPanel::line(const std::vector<double>& x, const std::vector<double>& y,

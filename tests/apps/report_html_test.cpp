@@ -139,6 +139,11 @@ TEST_CASE("report_html: says where a reader would look what is missing", "[apps]
   const auto twice = section_of(apps::report_html(data), "curves");
   CHECK(holds(twice, "No errors were measured during training"));
   CHECK(holds(twice, "This network has no decoder"));
+  data.runs = {{.name = "seed 1"}, {.name = "seed 2"}};  // the first was stopped at once
+  data.runs[1].evaluations = {{.epoch = 1, .step = 10, .supervised = 0.75, .total = 0.75}};
+  const auto second = section_of(apps::report_html(data), "curves");
+  CHECK(holds(second, "There is one evaluation, so there are no curves."));
+  CHECK(holds(second, "0.75"));
   CHECK(error_text([] { apps::report_html({}); }) ==
         "report_html: expected at least one run but got none.");
 }

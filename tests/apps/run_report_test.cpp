@@ -202,6 +202,34 @@ TEST_CASE("report_of_runs: warns about runs that are not seeds of one experiment
   CHECK(data.warnings[0].find("labels") != std::string::npos);
 }
 
+TEST_CASE("report_of_runs: all runs of one name get their folders behind it", "[apps]") {
+  const TemporaryFolder folder;
+  for (const std::string name : {"a/seed-1", "b/seed-1", "b/seed-2"}) {
+    fs::create_directories(folder / name);
+    const auto* json = name.ends_with("2") ? R"({"seed": 2})" : R"({"seed": 1})";
+    write_file(folder / name / "config.json", json);
+  }
+  const auto data =
+      apps::report_of_runs({folder / "a/seed-1", folder / "b/seed-1", folder / "b/seed-2"});
+  REQUIRE(data.runs.size() == 3);
+  CHECK(data.runs[0].name == "seed 1 in " + (folder / "a/seed-1").string());
+  CHECK(data.runs[1].name == "seed 1 in " + (folder / "b/seed-1").string());
+  CHECK(data.runs[2].name == "seed 2");
+}
+
+TEST_CASE("report_of_runs: leaves out counts that count nothing", "[apps]") {
+  const TemporaryFolder folder;
+  write_file(folder / "config.json", "{}");
+  for (const std::string steps : {"1e300", "-1", "true"}) {
+    write_file(folder / "result.json", R"({"training_seconds": 2, "steps": )" + steps + "}");
+    const auto data = apps::report_of_runs({folder.path()});
+    REQUIRE(data.runs.size() == 1);
+    INFO(steps);
+    CHECK_FALSE(data.runs[0].steps);
+    CHECK(apps::report_html(data).find("--9") == std::string::npos);
+  }
+}
+
 TEST_CASE("report_of_runs: says what is wrong with a folder", "[apps]") {
   const TemporaryFolder folder;
   const auto path = folder.path().string();

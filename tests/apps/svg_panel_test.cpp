@@ -55,6 +55,27 @@ TEST_CASE("SvgAxis: logarithmic ranges hold all positive values", "[apps]") {
   CHECK_FALSE(axis_ticks(log_axis_over({})).empty());
 }
 
+TEST_CASE("SvgAxis: ranges end where numbers do", "[apps]") {
+  constexpr double kMost = 1.7e308;
+  for (const auto& values :
+       {std::vector<double>{-kMost, kMost}, {kMost}, {-kMost}, {0, kMost}, {1e-3, kMost}}) {
+    for (const auto& axis :
+         {axis_over(values, false), axis_over(values, true), log_axis_over(values)}) {
+      INFO(values.front() << " to " << values.back());
+      CHECK((std::isfinite(axis.low) && std::isfinite(axis.high)));
+      CHECK(axis.low < axis.high);
+      for (const double tick : axis_ticks(axis)) CHECK(std::isfinite(tick));
+    }
+  }
+  SvgPanel panel("Costs", "Large ones.", axis_over({0, 1}, true),
+                 axis_over({-kMost, kMost}, false));
+  panel.line({0, 1}, {-kMost, kMost}, "accent");
+  const auto svg = panel.svg();
+  CHECK(svg.find("<polyline") != std::string::npos);
+  CHECK(svg.find("inf") == std::string::npos);
+  CHECK(svg.find("nan") == std::string::npos);
+}
+
 TEST_CASE("SvgPanel: leaves out what is not a number", "[apps]") {
   SvgPanel panel("A & B", "<desc>", {.low = 0, .high = 2}, {.low = 0, .high = 1});
   const double nan = std::nan("");

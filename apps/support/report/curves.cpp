@@ -295,7 +295,10 @@ ReportSection curves_section(const ReportData& data) {
   if (most == 1) {
     section.body = paragraph(
         "There is one evaluation, so there are no curves. Evaluate after each epoch to see them.");
-    section.body += costs_table(costs, data.runs.front());
+    const auto evaluated =
+        std::find_if(data.runs.begin(), data.runs.end(),
+                     [](const ReportedRun& run) { return !run.evaluations.empty(); });
+    section.body += costs_table(costs, *evaluated);
     return section;
   }
   if (test.empty() && validation.empty()) {

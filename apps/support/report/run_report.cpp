@@ -99,6 +99,14 @@ std::optional<double> number_in(const ordered_json& object, const std::string& k
                                                      : std::nullopt;
 }
 
+// None for a number that counts nothing, such as -1 or 1e300.
+std::optional<int64_t> count_in(const ordered_json& object, const std::string& key) {
+  constexpr double kMostCount = 9007199254740992;  // 2^53: doubles hold each whole number up to it
+  const auto number = number_in(object, key);
+  if (!number || !(*number >= 0 && *number <= kMostCount)) return std::nullopt;
+  return static_cast<int64_t>(*number);
+}
+
 void read_outcome(FolderRun& one) {
   auto& run = one.run;
   const auto path = one.folder / "result.json";
@@ -111,7 +119,7 @@ void read_outcome(FolderRun& one) {
     }
     run.seconds = number_in(result, "training_seconds");
     run.steps_per_second = number_in(result, "steps_per_second");
-    if (const auto steps = number_in(result, "steps")) run.steps = std::llround(*steps);
+    run.steps = count_in(result, "steps");
   } else if (!run.evaluations.empty()) {
     run.status = "not finished";
     run.seconds = run.evaluations.back().seconds;
@@ -122,11 +130,9 @@ void read_outcome(FolderRun& one) {
 std::optional<Measured> measured_in(const ordered_json& object, const std::string& key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_object()) return std::nullopt;
-  const auto rows = number_in(*found, "rows"), wrong = number_in(*found, "wrong");
-  if (!rows || !wrong || *rows < 1 || *wrong < 0 || *wrong > *rows) return std::nullopt;
-  Measured measured;
-  measured.rows = std::llround(*rows);
-  measured.wrong = std::llround(*wrong);
+  const auto rows = count_in(*found, "rows"), wrong = count_in(*found, "wrong");
+  if (!rows || !wrong || *rows < 1 || *wrong > *rows) return std::nullopt;
+  Measured measured{.rows = *rows, .wrong = *wrong};
   const auto alone = object.find(key + "_labels_alone");
   if (alone != object.end() && alone->is_object()) {
     measured.labels_alone = number_in(*alone, "error");
@@ -165,7 +171,7 @@ FolderRun read_folder(const fs::path& folder) {
   read_measured(one);
   const auto seed = object.find("seed");
   one.run.name = seed != object.end() && seed->is_number_integer()
-                     ? fmt::format("seed {}", seed->get<int64_t>())
+                     ? fmt::format("seed {}", seed->dump())
                      : folder.filename().string();
   return one;
 }
@@ -416,11 +422,10 @@ void add_warnings(ReportData& data, const std::vector<FolderRun>& all) {
 
 // Names that occur twice get the folder behind them.
 void make_unique(std::vector<FolderRun>& all) {
+  std::map<std::string, int> times;
+  for (const auto& one : all) ++times[one.run.name];
   for (auto& one : all) {
-    const auto same = std::count_if(all.begin(), all.end(), [&](const FolderRun& other) {
-      return other.run.name == one.run.name;
-    });
-    if (same > 1) one.run.name += " in " + one.folder.string();
+    if (times[one.run.name] > 1) one.run.name += " in " + one.folder.string();
   }
 }
 
