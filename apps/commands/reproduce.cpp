@@ -154,7 +154,7 @@ void keep_flags(const fs::path& folder, std::vector<std::string>& command) {
   }
 }
 
-PlannedRun planned(const fs::path& program, const std::string& recipe, const runs::RunRecord& run,
+PlannedRun planned(const fs::path& program, const std::string& recipe, const runs::RecordedRun& run,
                    const Flags& flags) {
   const auto seed = std::to_string(run.seed);
   const auto folder = runs::run_path(flags.out, recipe, run.seed);

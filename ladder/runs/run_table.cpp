@@ -72,7 +72,7 @@ std::string progress_of(const fs::path& folder, const RunConfig& config) {
 }
 
 // Fills in what the result says; a sentence where it is not one of a whole run.
-void read_result(const std::string& text, RunRecord& run) {
+void read_result(const std::string& text, RecordedRun& run) {
   const auto result = object_in(text);
   try {
     const auto status = result.at("status").get<std::string>();
@@ -164,9 +164,9 @@ std::string to_string(RunState state) {
   return "missing";
 }
 
-RunRecord read_run(const fs::path& folder, const std::string& recipe, uint64_t seed,
-                   const std::function<RunConfig()>& settings) {
-  RunRecord run{.seed = seed};
+RecordedRun read_run(const fs::path& folder, const std::string& recipe, uint64_t seed,
+                     const std::function<RunConfig()>& settings) {
+  RecordedRun run{.seed = seed};
   const auto failure = text_of(folder / kFailure);
   std::optional<RunConfig> config;
   try {

@@ -44,7 +44,8 @@ enum class RunState {
 /// "finished", "unfinished", "failed", "foreign", "missing".
 std::string to_string(RunState state);
 
-struct RunRecord {
+/// What the folder of a run says about it.
+struct RecordedRun {
   uint64_t seed = 0;
   RunState state = RunState::kMissing;
   std::optional<double> test_error = {};  ///< test error in % of a finished run
@@ -58,8 +59,8 @@ struct RunRecord {
 /// A run counts as finished if it ran all epochs and its config.json is the same experiment, see
 /// Compare::kExperiment, with the recipe and the seed of its folder. A file that cannot be read
 /// makes a failed run, never an error.
-RunRecord read_run(const std::filesystem::path& folder, const std::string& recipe, uint64_t seed,
-                   const std::function<RunConfig()>& settings);
+RecordedRun read_run(const std::filesystem::path& folder, const std::string& recipe, uint64_t seed,
+                     const std::function<RunConfig()>& settings);
 
 /// Write into the folder of a run how it failed, and remove that again.
 void record_failure(const std::filesystem::path& folder, int status, const std::string& last_line);
@@ -67,7 +68,7 @@ void forget_failure(const std::filesystem::path& folder);
 
 struct TableRow {
   models::Recipe recipe;
-  std::vector<RunRecord> runs = {};                  ///< in the order of the seeds asked for
+  std::vector<RecordedRun> runs = {};                ///< in the order of the seeds asked for
   std::vector<uint64_t> other_seeds = {};            ///< seeds of further folders
   std::vector<double> test_errors() const;           ///< test errors of the finished runs
   std::optional<runs::SeedSummary> summary() const;  ///< none without a finished run

@@ -54,7 +54,7 @@ struct RecordedRuns {
                                    {"seconds", 90.0},      {"training_seconds", 80.0}};
     write_file(folder_of(recipe, seed) / "result.json", result.dump(2));
   }
-  runs::RunRecord read(const std::string& recipe, uint64_t seed) const {
+  runs::RecordedRun read(const std::string& recipe, uint64_t seed) const {
     return runs::read_run(runs::run_path(folder.path(), recipe, seed), recipe, seed,
                           [] { return recipe_settings(); });
   }
