@@ -43,6 +43,38 @@ class Descriptor {
 
 std::string error_text() { return std::generic_category().message(errno); }
 
+// What strerror says, but safe between fork and exec.
+const char* reason_in_child(int error) {
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 32)
+  if (const char* text = ::strerrordesc_np(error)) {
+    return text;
+  }
+#endif
+#endif
+  return error == ENOENT   ? "No such file or directory"
+         : error == EACCES ? "Permission denied"
+                           : "an error of the system";
+}
+
+// Give signals that this program has a handler for their default action, as exec would; those that
+// it ignores stay ignored.
+void drop_handlers_in_child() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    if (::sigaction(signal, nullptr, &action) != 0) {
+      continue;
+    }
+    const bool handled = (action.sa_flags & SA_SIGINFO) != 0 ||
+                         (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
+    if (handled) {
+      action = {};
+      action.sa_handler = SIG_DFL;
+      ::sigaction(signal, &action, nullptr);
+    }
+  }
+}
+
 void say_in_child(const char* text) { (void)!::write(STDERR_FILENO, text, std::strlen(text)); }
 
 std::vector<char*> as_pointers(const std::vector<std::string>& texts) {
@@ -79,7 +111,17 @@ pid_t start(const std::vector<std::string>& command, int in, int out,
   const auto variables = environment_of(options);
   const auto environment = as_pointers(variables);
   const pid_t parent = ::getpid();
+  // A signal that reaches the child before exec waits until it has no handler of this program,
+  // which would swallow it.
+  sigset_t every, before;
+  sigfillset(&every);
+  ::pthread_sigmask(SIG_SETMASK, &every, &before);
   const pid_t pid = ::fork();
+  if (pid != 0) {
+    const int error = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = error;
+  }
   if (pid < 0) {
     throw std::runtime_error(
         fmt::format("expected to start {} but got \"{}\".", command.front(), error_text()));
@@ -98,13 +140,15 @@ pid_t start(const std::vector<std::string>& command, int in, int out,
   for (const int ignored : {SIGPIPE, SIGXFSZ}) {
     std::signal(ignored, SIG_DFL);
   }
+  drop_handlers_in_child();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::dup2(in, STDIN_FILENO);
   if (out >= 0) {
     ::dup2(out, STDOUT_FILENO);
     ::dup2(out, STDERR_FILENO);
   }
   ::execve(words[0], words.data(), environment.data());
-  const char* reason = std::strerror(errno);
+  const char* reason = reason_in_child(errno);
   say_in_child("expected to run ");
   say_in_child(words[0]);
   say_in_child(" but got \"");

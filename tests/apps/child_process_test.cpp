@@ -2,7 +2,54 @@
 
 #include <tests/support/catch.h>
 
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <thread>
+
 using namespace ladder::apps;
+
+namespace {
+
+void take_no_notice(int) {}
+
+// An action of this process for a signal, while it lives.
+class SignalAction {
+ public:
+  SignalAction(int signal, void (*action)(int))
+      : signal_(signal), before_(std::signal(signal, action)) {}
+  SignalAction(const SignalAction&) = delete;
+  SignalAction& operator=(const SignalAction&) = delete;
+  ~SignalAction() { std::signal(signal_, before_); }
+
+ private:
+  int signal_;
+  void (*before_)(int);
+};
+
+}  // namespace
+
+TEST_CASE("ChildProcess: a signal that comes before exec ends the child", "[programs]") {
+  const SignalAction action(SIGUSR1, take_no_notice);
+  for (int i = 0; i < 20; ++i) {
+    ChildProcess child({"/bin/sleep", "60"}, {});
+    child.send(SIGUSR1);
+    std::optional<int> status;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!(status = child.poll()) && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    REQUIRE(status == -SIGUSR1);
+  }
+}
+
+TEST_CASE("ChildProcess: a child gets signals, but those that are ignored", "[programs]") {
+  CHECK_THROWS_WITH(output_of({"/bin/sh", "-c", "kill -USR1 $$; echo lives"}),
+                    "expected status 0 of sh but got -" + std::to_string(SIGUSR1) + ": ");
+  const SignalAction action(SIGUSR1, SIG_IGN);
+  CHECK(output_of({"/bin/sh", "-c", "kill -USR1 $$; echo lives"}) == "lives\n");
+}
 
 TEST_CASE("last_line: the last one with something in it", "[programs]") {
   CHECK(last_line("").empty());
