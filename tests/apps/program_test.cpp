@@ -94,9 +94,14 @@ TEST_CASE("ladder-mnist: a second interruption ends it at once", "[cli]") {
     REQUIRE(program.wait_until([&] { return fs::exists(place.file(out, "config.json")); }));
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     program.send(SIGINT);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    program.send(second);
-    CHECK(program.wait() == -second);
+    // Of signals that wait for a program without a core, equal ones are one and others come in any
+    // order: send until it ends.
+    for (int i = 0; i < 1000; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (!program.send_if_running(second)) break;
+    }
+    const int status = program.wait();
+    CHECK((status == -SIGINT || status == -second));
     CHECK(program.out().find("interrupted") == std::string::npos);
   }
 }

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/support/free_port.h"
@@ -329,6 +330,36 @@ TEST_CASE("ladder train: a signal to one rank stops all, with one checkpoint", "
 
 namespace {
 
+bool succeeds(const std::string& command) {
+  return run_to_end({"/bin/sh", "-c", command}).status == 0;
+}
+
+// A network namespace that is there while the object lives.
+class NetworkNamespace {
+ public:
+  explicit NetworkNamespace(std::string name) : name_(std::move(name)) {
+    REQUIRE(succeeds("ip netns add " + name_));
+  }
+  NetworkNamespace(const NetworkNamespace&) = delete;
+  NetworkNamespace& operator=(const NetworkNamespace&) = delete;
+  ~NetworkNamespace() { succeeds("ip netns del " + name_); }
+
+  const std::string& name() const { return name_; }
+
+  // `command` in the namespace, with `hosts` in place of /etc/hosts: ip gives it a mount namespace
+  // of its own.
+  Arguments inside(const Arguments& command, const fs::path& hosts) const {
+    return Arguments{"/bin/sh", "-c",
+                     "exec ip netns exec " + name_ + " sh -c 'mount --bind " + hosts.string() +
+                         " /etc/hosts && exec \"$@\"' sh \"$@\"",
+                     "sh"} +
+           command;
+  }
+
+ private:
+  std::string name_;
+};
+
 // Two network namespaces, two machines as it were, joined by a cable.
 class TwoMachines {
  public:
@@ -338,53 +369,45 @@ class TwoMachines {
       return "ip and tc are missing (Debian: iproute2)";
     }
     const auto name = "ladder-try-" + std::to_string(::getpid());
-    const auto made = shell("ip netns add " + name + " && ip netns exec " + name + " true");
-    shell("ip netns del " + name);
+    const auto made = succeeds("ip netns add " + name + " && ip netns exec " + name +
+                               " mount --bind /etc/hosts /etc/hosts");
+    succeeds("ip netns del " + name);
     return made ? std::nullopt : std::optional<std::string>("network namespaces are not allowed");
   }
 
   TwoMachines() {
-    const auto suffix = std::to_string(::getpid() % 100000);
     for (const size_t i : {0, 1}) {
-      names_[i] = "ladder-" + std::to_string(i) + "-" + suffix;
-      ends_[i] = "l" + std::to_string(i) + "-" + suffix;
-      REQUIRE(shell("ip netns add " + names_[i]));
+      ends_[i] = "l" + std::to_string(i) + "-" + suffix();
       // The first machine knows its own name as a loopback address, as Debian's do.
-      fs::create_directories("/etc/netns/" + names_[i]);
-      write_file("/etc/netns/" + names_[i] + "/hosts",
+      write_file(hosts(i),
                  std::string("127.0.0.1 localhost\n") +
                      (i == 0 ? "127.0.1.1 first-machine\n" : "10.77.0.1 first-machine\n"));
     }
-    REQUIRE(shell("ip link add " + ends_[0] + " netns " + names_[0] + " type veth peer name " +
-                  ends_[1] + " netns " + names_[1]));
+    REQUIRE(succeeds("ip link add " + ends_[0] + " netns " + spaces_[0].name() +
+                     " type veth peer name " + ends_[1] + " netns " + spaces_[1].name()));
     for (const size_t i : {0, 1}) {
-      const auto ip = "ip -n " + names_[i] + " ";
-      REQUIRE(shell(ip + "addr add 10.77.0." + std::to_string(i + 1) + "/24 dev " + ends_[i] +
-                    " && " + ip + "link set " + ends_[i] + " up && " + ip + "link set lo up"));
-    }
-  }
-  TwoMachines(const TwoMachines&) = delete;
-  ~TwoMachines() {
-    for (const size_t i : {0, 1}) {
-      shell("ip netns del " + names_[i] + "; rm -r /etc/netns/" + names_[i]);
+      const auto ip = "ip -n " + spaces_[i].name() + " ";
+      REQUIRE(succeeds(ip + "addr add 10.77.0." + std::to_string(i + 1) + "/24 dev " + ends_[i] +
+                       " && " + ip + "link set " + ends_[i] + " up && " + ip + "link set lo up"));
     }
   }
 
   void slow_down(const std::string& rate) const {
     for (const size_t i : {0, 1}) {
-      REQUIRE(shell("ip netns exec " + names_[i] + " tc qdisc replace dev " + ends_[i] +
-                    " root tbf rate " + rate + " burst 4k latency 1s"));
+      REQUIRE(succeeds("ip netns exec " + spaces_[i].name() + " tc qdisc replace dev " + ends_[i] +
+                       " root tbf rate " + rate + " burst 4k latency 1s"));
     }
   }
-  void cut() const { REQUIRE(shell("ip -n " + names_[0] + " link set " + ends_[0] + " down")); }
+  void cut() const {
+    REQUIRE(succeeds("ip -n " + spaces_[0].name() + " link set " + ends_[0] + " down"));
+  }
 
   // One rank on each machine, which meet at a name of the first.
   std::vector<std::unique_ptr<Program>> start(const Arguments& command) const {
     std::vector<std::unique_ptr<Program>> programs;
     for (const size_t rank : {0, 1}) {
       programs.push_back(std::make_unique<Program>(
-          Arguments{"/bin/sh", "-c", "exec ip netns exec " + names_[rank] + " \"$@\"", "sh"} +
-              command,
+          spaces_[rank].inside(command, hosts(rank)),
           std::map<std::string, std::string>{{"RANK", std::to_string(rank)},
                                              {"WORLD_SIZE", "2"},
                                              {"MASTER_ADDR", "first-machine"},
@@ -394,11 +417,13 @@ class TwoMachines {
   }
 
  private:
-  static bool shell(const std::string& command) {
-    return run_to_end({"/bin/sh", "-c", command}).status == 0;
-  }
+  static std::string suffix() { return std::to_string(::getpid() % 100000); }
+  fs::path hosts(size_t machine) const { return folder_ / ("hosts-" + std::to_string(machine)); }
 
-  std::array<std::string, 2> names_, ends_;
+  TemporaryFolder folder_;
+  std::array<NetworkNamespace, 2> spaces_ = {NetworkNamespace("ladder-0-" + suffix()),
+                                             NetworkNamespace("ladder-1-" + suffix())};
+  std::array<std::string, 2> ends_;
 };
 
 }  // namespace

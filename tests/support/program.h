@@ -79,9 +79,15 @@ class Program {
 
   /// Error: the program has ended, and its number may be that of another one.
   void send(int signal) {
+    if (!send_if_running(signal)) {
+      throw std::runtime_error("Program: expected a running program but it has ended");
+    }
+  }
+  /// Return whether the program had not ended, and got the signal.
+  bool send_if_running(int signal) {
     look(/*block=*/false);
-    if (status_) throw std::runtime_error("Program: expected a running program but it has ended");
-    ::kill(pid_, signal);
+    if (!status_) ::kill(pid_, signal);
+    return !status_;
   }
 
   /// The exit status, or minus the signal that ended it.
