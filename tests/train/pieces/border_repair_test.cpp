@@ -13,6 +13,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/train/blobs.h"
+#include "tests/train/pieces/late_piece.h"
 
 using namespace ladder;
 using namespace ladder::train;
@@ -158,23 +159,18 @@ TEST_CASE("border_repair moves a border, and a resumed run goes on exactly", "[t
 TEST_CASE("border_repair says what it expects", "[train]") {
   const auto bars = two_bars(40, 0.5);
   const auto net = net_of_bars();
-  const auto error = [&](BorderRepairOptions options) {
-    return error_text([&] { border_repair(net, bars.x, bars.labels, {}, options); });
+  const auto make = [&](const Ladder& of, const BorderRepairOptions& options) {
+    return border_repair(of, bars.x, bars.labels, {}, options);
   };
-  CHECK(error({.weight = -1}) ==
-        "border_repair: expected a finite weight of at least 0 but got -1.");
+  check_late_piece_errors<BorderRepairOptions>("border_repair", net, make);
+  const auto error = [&](const BorderRepairOptions& options) {
+    return error_text([&] { make(net, options); });
+  };
   CHECK(error({.borders = {.times = 1}}) == "border_repair: expected times above 1 but got 1.");
-  CHECK(error({.lasts = 0}) ==
-        "border_repair: expected a part of the run above 0 for lasts but got 0.");
-  CHECK(error_text([&] { border_repair(Ladder(nullptr), bars.x, bars.labels, {}); }) ==
-        "border_repair: expected a network but got an empty Ladder.");
   CHECK(error_text([&] { border_repair(net, bars.x, bars.labels.narrow(0, 0, 39), {}); }) ==
         "border_repair: expected int64 labels [40] but got Long [39].");
   CHECK(error_text([&] { border_repair(net, bars.x, {}, {}); }) ==
         "border_repair: expected int64 labels [40] but got an undefined tensor.");
   CHECK(error_text([&] { border_repair(net, bars.x, bars.labels, torch::arange(10)); }) ==
         "border_repair: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
-  CHECK(error_text([&] { border_repair(net, bars.x, bars.labels, {})->cost({}); }) ==
-        "border_repair: expected a network with a denoising cost, which runs unlabeled rows, but "
-        "got one without.");
 }

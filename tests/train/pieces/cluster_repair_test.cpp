@@ -11,6 +11,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/train/blobs.h"
+#include "tests/train/pieces/late_piece.h"
 
 using namespace ladder;
 using namespace ladder::train;
@@ -111,40 +112,22 @@ TEST_CASE("cluster_repair takes what lost_clusters finds", "[train]") {
 }
 
 TEST_CASE("cluster_repair trains, and a resumed run goes on exactly", "[train]") {
-  const OneThread one_thread;
   const auto data = blobs();
-  const auto piece = [&](Ladder& net, double weight) {
+  const auto make = [&](Ladder& net, double weight) {
     auto options = early();
     options.weight = weight;
     options.at = {0, 0.5};
     return cluster_repair(net, data.training.inputs, data.training.unlabeled, options);
   };
-  const auto train = [&](int64_t stop, double weight) {
-    auto net = small_ladder();
-    return trained_with(net, piece(net, weight), data, stop);
-  };
-  const auto whole = train(0, 3);
-  require_equal(train(5, 3), whole);   // while the first look counts
-  require_equal(train(12, 3), whole);  // just before the second look
-  require_equal(resumed_with([&](Ladder& net) { return piece(net, 3); }, data, 5), whole);
-  CHECK_FALSE(train(0, 0).equal(whole));
+  require_exact_resume(make, {5, 12});  // while the first look counts, just before the second
 }
 
 TEST_CASE("cluster_repair says what it expects", "[train]") {
   const auto net = small_ladder();
   const auto x = blobs().training.inputs;
-  const auto error = [&](ClusterRepairOptions options) {
-    return error_text([&] { cluster_repair(net, x, {}, options); });
-  };
-  CHECK(error({.weight = -1}) ==
-        "cluster_repair: expected a finite weight of at least 0 but got -1.");
-  CHECK(error({.at = {0.5, 0.4}}) ==
-        "cluster_repair: expected parts of the run, from 0 to below 1 and ascending, but got 0.5 "
-        "0.4.");
-  CHECK(error({.lasts = 0}) ==
-        "cluster_repair: expected a part of the run above 0 for lasts but got 0.");
-  CHECK(error_text([&] { cluster_repair(Ladder(nullptr), x, {}); }) ==
-        "cluster_repair: expected a network but got an empty Ladder.");
+  check_late_piece_errors<ClusterRepairOptions>(
+      "cluster_repair", net,
+      [&](const Ladder& of, const auto& options) { return cluster_repair(of, x, {}, options); });
   CHECK(error_text([&] { cluster_repair(net, x.narrow(0, 0, 10), {}); }) ==
         "cluster_repair: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
   CHECK(error_text([&] { cluster_repair(net, x, torch::arange(1)); }) ==
@@ -168,7 +151,4 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
         }) ==
         "cluster_repair: expected batches that say their rows but got others (see "
         "SemiBatch::unlabeled_rows).");
-  CHECK(error_text([&] { piece->cost({}); }) ==
-        "cluster_repair: expected a network with a denoising cost, which runs unlabeled rows, but "
-        "got one without.");
 }

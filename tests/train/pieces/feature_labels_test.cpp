@@ -10,6 +10,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/train/blobs.h"
+#include "tests/train/pieces/late_piece.h"
 
 using namespace ladder;
 using namespace ladder::train;
@@ -51,21 +52,12 @@ TEST_CASE("feature_labels is the cross entropy of rows against their smoothed pr
 }
 
 TEST_CASE("feature_labels trains, and a resumed run goes on exactly", "[train]") {
-  const OneThread one_thread;
   const auto data = blobs();
-  const auto piece = [&](Ladder& net, double weight) {
+  const auto make = [&](Ladder& net, double weight) {
     return feature_labels(net, data.training.inputs, data.training.unlabeled,
                           {.weight = weight, .at = {0.25, 0.75}, .lasts = 0.2});
   };
-  const auto train = [&](int64_t stop, double weight) {
-    auto net = small_ladder();
-    return trained_with(net, piece(net, weight), data, stop);
-  };
-  const auto whole = train(0, 3);
-  require_equal(train(7, 3), whole);   // while the first look counts
-  require_equal(train(18, 3), whole);  // just before the second look
-  require_equal(resumed_with([&](Ladder& net) { return piece(net, 3); }, data, 7), whole);
-  CHECK_FALSE(train(0, 0).equal(whole));
+  require_exact_resume(make, {7, 18});  // while the first look counts, just before the second
 }
 
 TEST_CASE("feature_labels looks at the last hidden level of a shallow network", "[train]") {
@@ -88,25 +80,13 @@ TEST_CASE("feature_labels looks at the last hidden level of a shallow network", 
 TEST_CASE("feature_labels says what it expects", "[train]") {
   const auto net = small_ladder();
   const auto x = blobs().training.inputs;
-  const auto error = [&](FeatureLabelsOptions options) {
-    return error_text([&] { feature_labels(net, x, {}, options); });
-  };
-  CHECK(error({.weight = -1}) ==
-        "feature_labels: expected a finite weight of at least 0 but got -1.");
-  CHECK(error({.at = {0.5, 0.4}}) ==
-        "feature_labels: expected parts of the run, from 0 to below 1 and ascending, but got 0.5 "
-        "0.4.");
-  CHECK(error({.lasts = 0}) ==
-        "feature_labels: expected a part of the run above 0 for lasts but got 0.");
-  CHECK(error_text([&] { feature_labels(Ladder(nullptr), x, {}); }) ==
-        "feature_labels: expected a network but got an empty Ladder.");
+  check_late_piece_errors<FeatureLabelsOptions>(
+      "feature_labels", net,
+      [&](const Ladder& of, const auto& options) { return feature_labels(of, x, {}, options); });
   CHECK(error_text([&] { feature_labels(net, x.narrow(0, 0, 10), {}); }) ==
         "feature_labels: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
   CHECK(error_text([&] { feature_labels(net, x, torch::arange(1)); }) ==
         "feature_labels: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "
         "to be normalised by).");
-  CHECK(error_text([&] { feature_labels(net, x, {})->cost({}); }) ==
-        "feature_labels: expected a network with a denoising cost, which runs unlabeled rows, but "
-        "got one without.");
 }

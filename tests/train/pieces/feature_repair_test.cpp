@@ -11,6 +11,7 @@
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 #include "tests/train/blobs.h"
+#include "tests/train/pieces/late_piece.h"
 
 using namespace ladder;
 using namespace ladder::train;
@@ -77,47 +78,26 @@ TEST_CASE("feature_repair looks late, and not where its weight is 0", "[train]")
 }
 
 TEST_CASE("feature_repair trains, and a resumed run goes on exactly", "[train]") {
-  const OneThread one_thread;
   const auto data = blobs();
-  const auto piece = [&](Ladder& net, double weight) {
+  const auto make = [&](Ladder& net, double weight) {
     auto options = at_once();
     options.weight = weight;
     options.at = {0, 0.5};
     return feature_repair(net, data.training.inputs, data.training.unlabeled, options);
   };
-  const auto train = [&](int64_t stop, double weight) {
-    auto net = small_ladder();
-    return trained_with(net, piece(net, weight), data, stop);
-  };
-  const auto whole = train(0, 3);
-  require_equal(train(5, 3), whole);   // while the first look counts
-  require_equal(train(12, 3), whole);  // just before the second look
-  require_equal(resumed_with([&](Ladder& net) { return piece(net, 3); }, data, 5), whole);
-  CHECK_FALSE(train(0, 0).equal(whole));
+  require_exact_resume(make, {5, 12});  // while the first look counts, just before the second
 }
 
 TEST_CASE("feature_repair says what it expects", "[train]") {
   const auto net = small_ladder();
   const auto x = blobs().training.inputs;
-  const auto error = [&](FeatureRepairOptions options) {
-    return error_text([&] { feature_repair(net, x, {}, options); });
-  };
-  CHECK(error({.weight = -1}) ==
-        "feature_repair: expected a finite weight of at least 0 but got -1.");
-  CHECK(error({.at = {0.5, 0.25}}) ==
-        "feature_repair: expected parts of the run, from 0 to below 1 and ascending, but got 0.5 "
-        "0.25.");
-  CHECK(error({.lasts = 0}) ==
-        "feature_repair: expected a part of the run above 0 for lasts but got 0.");
-  CHECK(error_text([&] { feature_repair(Ladder(nullptr), x, {}); }) ==
-        "feature_repair: expected a network but got an empty Ladder.");
+  check_late_piece_errors<FeatureRepairOptions>(
+      "feature_repair", net,
+      [&](const Ladder& of, const auto& options) { return feature_repair(of, x, {}, options); });
   CHECK(error_text([&] { feature_repair(net, x, torch::arange(1)); }) ==
         "feature_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "
         "to be normalised by).");
-  CHECK(error_text([&] { feature_repair(net, x, {})->cost({}); }) ==
-        "feature_repair: expected a network with a denoising cost, which runs unlabeled rows, but "
-        "got one without.");
 }
 
 TEST_CASE("feature_repair names another seed of its search among its settings", "[train]") {
