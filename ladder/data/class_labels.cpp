@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 #include <random>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -254,15 +255,21 @@ torch::Tensor labels_of(const Column& column, const std::vector<std::string>& cl
 
 torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::string>& names,
                         const std::vector<std::string>& classes, const std::string& source) {
-  auto found = at::full_like(labels, -1);
-  for (size_t i = 0; i < names.size(); ++i) {
-    const auto place = std::find(classes.begin(), classes.end(), names[i]);
-    TORCH_CHECK(place != classes.end(), "relabeled: expected known classes in ", source,
-                " but got '", names[i], "' (did you mean '", nearest_name(names[i], classes),
-                "'?).");
-    found.masked_fill_(labels.eq(static_cast<int64_t>(i)), place - classes.begin());
+  std::unordered_map<std::string_view, int64_t> place_of;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    place_of.try_emplace(classes[c], static_cast<int64_t>(c));
   }
-  return found;
+  std::vector<int64_t> places;
+  for (const auto& name : names) {
+    const auto found = place_of.find(name);
+    TORCH_CHECK(found != place_of.end(), "relabeled: expected known classes in ", source,
+                " but got '", name, "' (did you mean '", nearest_name(name, classes), "'?).");
+    places.push_back(found->second);
+  }
+  places.push_back(-1);  // of rows without a label
+  const auto count = static_cast<int64_t>(names.size());
+  const auto row_places = at::where(labels.ge(0) & labels.lt(count), labels, count);
+  return at::tensor(places, labels.options()).index_select(0, row_places);
 }
 
 torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed) {

@@ -10,6 +10,7 @@
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/data/block_order.h"
 #include "ladder/data/internal/row_checks.h"
+#include "ladder/train/internal/pair_counts.h"
 #include "ladder/train/internal/row_batches.h"
 
 namespace ladder::train {
@@ -56,6 +57,13 @@ torch::Tensor source_rows(const data::SemiData& data, int64_t rows) {
         drawn ? data::sample_rows(count, rows, /*seed=*/1) : places.mul(count).div(rows, "floor");
   }
   return data::rows_besides(data.held_out, places);
+}
+
+// Pairs of label and prediction of the rows that are wrong.
+PairCounts wrong_pairs(const torch::Tensor& labels, const torch::Tensor& predictions,
+                       int64_t classes) {
+  const auto wrong = predictions.ne(labels).logical_and_(labels.ge(0));
+  return pair_counts(labels.masked_select(wrong), predictions.masked_select(wrong), classes);
 }
 
 // Check what every function takes.
@@ -109,16 +117,27 @@ RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tenso
 
 std::optional<ConfusedPair> most_confused(const torch::Tensor& labels,
                                           const torch::Tensor& predictions, int64_t classes) {
-  const auto wrong = predictions.ne(labels).logical_and_(labels.ge(0));
-  const auto cells = labels.mul(classes).add_(predictions).masked_select(wrong);
-  if (cells.numel() == 0) return std::nullopt;
-  // Not a matrix of all classes, which may be many.
-  const auto [cell, _, counts] =
-      at::_unique2(cells, /*sorted=*/true, /*return_inverse=*/false, /*return_counts=*/true);
-  const auto most = counts.argmax().item<int64_t>();
-  const auto pair = cell[most].item<int64_t>();
-  return ConfusedPair{
-      .label = pair / classes, .prediction = pair % classes, .rows = counts[most].item<int64_t>()};
+  const auto pairs = wrong_pairs(labels, predictions, classes);
+  if (pairs.rows.numel() == 0) return std::nullopt;
+  const auto most = pairs.rows.argmax().item<int64_t>();
+  return ConfusedPair{.label = pairs.first[most].item<int64_t>(),
+                      .prediction = pairs.second[most].item<int64_t>(),
+                      .rows = pairs.rows[most].item<int64_t>()};
+}
+
+std::vector<ConfusedPair> confused_pairs(const torch::Tensor& labels,
+                                         const torch::Tensor& predictions, int64_t classes) {
+  const auto counts = wrong_pairs(labels, predictions, classes);
+  const auto first = counts.first.cpu(), second = counts.second.cpu(), rows = counts.rows.cpu();
+  std::vector<ConfusedPair> pairs;
+  for (int64_t i = 0; i < rows.numel(); ++i) {
+    pairs.push_back({.label = first.const_data_ptr<int64_t>()[i],
+                     .prediction = second.const_data_ptr<int64_t>()[i],
+                     .rows = rows.const_data_ptr<int64_t>()[i]});
+  }
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const ConfusedPair& a, const ConfusedPair& b) { return a.rows > b.rows; });
+  return pairs;
 }
 
 torch::Tensor predict(Ladder& net, const torch::Tensor& inputs, int64_t batch_size) {
@@ -142,14 +161,20 @@ double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor&
   return errors_of_rows(net, {inputs}, labels, batch_size).percent;
 }
 
-void check_evaluation_labels(const std::string& component, const std::string& what,
-                             const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
-                             int64_t classes) {
+void check_label_values(const std::string& component, const std::string& what,
+                        const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
+                        int64_t classes) {
   TORCH_CHECK(labels.defined() && labels.dim() == 1 && labels.scalar_type() == torch::kInt64 &&
                   labels.size(0) == count,
               component, ": expected int64 labels [", count, "], one for each row, but got ",
               type_and_shape_text(labels), ".");
   data::check_labels(component, what, labels, rows, classes, /*missing=*/true);
+}
+
+void check_evaluation_labels(const std::string& component, const std::string& what,
+                             const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
+                             int64_t classes) {
+  check_label_values(component, what, labels, rows, count, classes);
   const auto values = rows.defined() ? labels.index_select(0, rows.to(labels.device())) : labels;
   TORCH_CHECK(values.ge(0).any().item<bool>(), component, ": expected labels of the ", what,
               " rows but got -1, which stands for none, for every row.");

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <optional>
+#include <vector>
 
 #include "ladder/data/sampler.h"
 #include "ladder/nn/ladder.h"
@@ -54,5 +55,10 @@ double error_rate(Ladder& net, const torch::Tensor& inputs, const torch::Tensor&
 /// are left out; none where no row is wrong.
 std::optional<ConfusedPair> most_confused(const torch::Tensor& labels,
                                           const torch::Tensor& predictions, int64_t classes);
+
+/// Return all such pairs, those of most rows first, and of equal ones those with the least label
+/// and prediction. Memory grows with the pairs, not with the square of the classes.
+std::vector<ConfusedPair> confused_pairs(const torch::Tensor& labels,
+                                         const torch::Tensor& predictions, int64_t classes);
 
 }  // namespace ladder::train

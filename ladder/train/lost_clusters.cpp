@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/random.h"
@@ -14,6 +15,7 @@
 #include "ladder/data/neighbours.h"
 #include "ladder/train/internal/feature_checks.h"
 #include "ladder/train/internal/k_means.h"
+#include "ladder/train/internal/pair_counts.h"
 #include "ladder/train/run_signs.h"
 
 namespace ladder::train {
@@ -99,22 +101,44 @@ at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t o
   return at::where(lost, other, -1);
 }
 
+// The class that most splits name for each row, the least of equal ones or -1 for none, and the
+// number of these splits: [rows] each. `named`: [rows, splits], -1 for none. Unlike a table of
+// votes its memory does not grow with the classes.
+std::pair<at::Tensor, at::Tensor> most_named(const at::Tensor& named) {
+  const auto sorted = std::get<0>(named.sort(1));
+  auto to = at::full_like(sorted.select(1, 0), -1), times = at::zeros_like(to);
+  auto run = at::ones_like(to);
+  for (int64_t split = 0; split < sorted.size(1); ++split) {
+    const auto here = sorted.select(1, split);
+    if (split > 0) run = at::where(here.eq(sorted.select(1, split - 1)), run + 1, 1);
+    const auto more = here.ge(0) & run.gt(times);
+    to = at::where(more, here, to);
+    times = at::where(more, run, times);
+  }
+  return {to, times};
+}
+
 // The class that each row is lost to in at least half of the splits, or -1: [rows].
 at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tensor& classes,
                         const at::Tensor& neighbours, const Search& search) {
   const auto class_count = classes.max().item<int64_t>() + 1;
   const auto weights = neighbour_weights(neighbours, search.discount_hubs);
-  // Splits in which each row is lost to each class.
-  const auto votes = at::zeros({classes.size(0), class_count}, classes.options());
+  const auto by_class = at::argsort(classes, /*stable=*/true, /*dim=*/0);
+  const auto sizes = classes.bincount({}, class_count).cpu();
+  const auto lost = at::full_like(classes, -1);
+  const auto group_of = at::full_like(classes, -1);
+  int64_t end = 0;
   for (int64_t own = 0; own < class_count; ++own) {
-    const auto rows = classes.eq(own).nonzero().flatten();
-    const auto groups = std::min(search.groups, rows.numel() / search.least_rows);
+    const auto size = sizes.const_data_ptr<int64_t>()[own];
+    end += size;
+    const auto groups = std::min(search.groups, size / search.least_rows);
     if (groups < 2) continue;
+    const auto rows = by_class.narrow(0, end - size, size);
     const auto near = neighbours.index_select(0, rows);
     Neighbourhood around{.groups = {},
                          .classes = classes.index_select(0, near.flatten()).view_as(near),
                          .weights = weights.defined() ? weights.index_select(0, rows) : weights};
-    const auto group_of = at::full({classes.size(0)}, -1, classes.options());
+    std::vector<at::Tensor> named;  // the class that each row is lost to in each split
     for (const auto& one : features) {
       const auto x = one.index_select(0, rows);
       for (int64_t split = 0; split < search.splits; ++split) {
@@ -122,17 +146,16 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
             k_means(x, groups, stream_seed(search.seed, static_cast<uint64_t>(split)));
         group_of.index_copy_(0, rows, group);
         around.groups = group_of.index_select(0, near.flatten()).view_as(near);
-        const auto other =
-            lost_to(group, around, own, groups, class_count, search).index_select(0, group);
-        const auto lost = other.ge(0).nonzero().flatten();
-        votes.index_put_({rows.index_select(0, lost), other.index_select(0, lost)},
-                         at::ones({}, votes.options()), /*accumulate=*/true);
+        named.push_back(
+            lost_to(group, around, own, groups, class_count, search).index_select(0, group));
       }
     }
+    group_of.index_fill_(0, rows, -1);
+    const auto [to, times] = most_named(at::stack(named, 1));
+    const auto splits = static_cast<int64_t>(named.size());
+    lost.index_copy_(0, rows, at::where(times.mul(2).ge(splits), to, -1));
   }
-  const auto [count, to] = votes.max(1);
-  const auto splits = static_cast<int64_t>(features.size()) * search.splits;
-  return at::where(count.gt(0) & count.mul(2).ge(splits), to, -1);
+  return lost;
 }
 
 }  // namespace
@@ -198,11 +221,13 @@ std::vector<ClusterMove> cluster_moves(const torch::Tensor& classes, const torch
   if (rows.numel() == 0) return {};
   const auto from = classes.index_select(0, rows), to = lost.index_select(0, rows);
   const auto count = std::max(from.max().item<int64_t>(), to.max().item<int64_t>()) + 1;
-  const auto pairs = (from * count + to).bincount({}, count * count).cpu();
+  const auto pairs = pair_counts(from, to, count);
+  const auto first = pairs.first.cpu(), second = pairs.second.cpu(), found = pairs.rows.cpu();
   std::vector<ClusterMove> moves;
-  for (int64_t i = 0; i < pairs.numel(); ++i) {
-    const auto found = pairs.const_data_ptr<int64_t>()[i];
-    if (found > 0) moves.push_back({.from = i / count, .to = i % count, .rows = found});
+  for (int64_t i = 0; i < found.numel(); ++i) {
+    moves.push_back({.from = first.const_data_ptr<int64_t>()[i],
+                     .to = second.const_data_ptr<int64_t>()[i],
+                     .rows = found.const_data_ptr<int64_t>()[i]});
   }
   return moves;
 }

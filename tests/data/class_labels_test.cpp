@@ -60,6 +60,10 @@ TEST_CASE("Class labels: those of other names are found by name", "[data]") {
   const std::vector<std::string> classes = {"apple", "fig", "pear"};
   require_equal(data::relabeled(rows({0, 1, -1, 1}), {"pear", "apple"}, classes, "fruit"),
                 rows({2, 0, -1, 0}));
+  // Labels that have no name stand for none.
+  require_equal(data::relabeled(rows({1, 2, -5}), {"pear", "apple"}, classes, "fruit"),
+                rows({0, -1, -1}));
+  require_equal(data::relabeled(rows({}), {"pear"}, classes, "fruit"), rows({}));
   CHECK(error_text([&] { data::relabeled(rows({0}), {"pea"}, classes, "fruit"); }) ==
         "relabeled: expected known classes in fruit but got 'pea' (did you mean 'pear'?).");
 }

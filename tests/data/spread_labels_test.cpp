@@ -249,6 +249,9 @@ TEST_CASE("spread_labels says what it expects", "[data]") {
         "spread_labels: expected a label of at least one row but got none.");
   CHECK(sentence(x, near, labels, {.classes = 1}) ==
         "spread_labels: expected labels below 1 classes but got 1.");
+  CHECK(sentence(x, near, labels, {.classes = 1001}) ==
+        "spread_labels: expected at most 1000 classes but got 1001 (it compares each class with "
+        "each other one).");
   CHECK(sentence(x, near, labels, {.shares = {0.5, 0.4}}) ==
         "spread_labels: expected a share above 0 for each of 2 classes, together 1, but got 0.5 "
         "0.4.");

@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -119,6 +120,22 @@ TEST_CASE("error_rate leaves rows with label -1 out", "[train]") {
   auto labels = torch::full_like(data.test_labels, -1);
   labels.narrow(0, 100, 50).copy_(data.test_labels.narrow(0, 100, 50));
   REQUIRE(error_rate(net, data.test_inputs, labels, 70) == expected);
+}
+
+TEST_CASE("confused_pairs are the pairs of wrong rows, the most frequent first", "[train]") {
+  constexpr int64_t kClasses = 3'000'000'000;  // of a matrix of which no machine has the memory
+  const auto labels = torch::tensor(std::vector<int64_t>{4, 1, 1, 4, 1, -1, 2, kClasses - 1});
+  const auto predictions = torch::tensor(std::vector<int64_t>{1, 4, 2, 1, 1, 0, 0, 0});
+  const auto pairs = confused_pairs(labels, predictions, kClasses);
+  const std::vector<ConfusedPair> expected = {{.label = 4, .prediction = 1, .rows = 2},
+                                              {.label = 1, .prediction = 2, .rows = 1},
+                                              {.label = 1, .prediction = 4, .rows = 1},
+                                              {.label = 2, .prediction = 0, .rows = 1},
+                                              {.label = kClasses - 1, .prediction = 0, .rows = 1}};
+  REQUIRE((pairs == expected));
+  CHECK((most_confused(labels, predictions, kClasses) == expected.front()));
+  CHECK(confused_pairs(labels, labels, kClasses).empty());
+  CHECK_FALSE(most_confused(labels, labels, kClasses));
 }
 
 TEST_CASE("calibration_rows are training rows or labeled rows, evenly thinned", "[train]") {

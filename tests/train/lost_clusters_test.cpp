@@ -92,6 +92,14 @@ TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as 
   require_equal(find(0), none);
 }
 
+TEST_CASE("lost_clusters takes any number of classes", "[train]") {
+  // A table of votes for each row and class would take 900 x 10^6 x 8 bytes.
+  const Lost rows;
+  require_equal(
+      lost_clusters({rows.features}, rows.classes * 1'000'000, rows.neighbours, {.groups = 4}),
+      rows.right);
+}
+
 TEST_CASE("lost_clusters counts hubs less", "[train]") {
   // 500 rows of class 0, and 500 of class 1 of which the last 100 are a group by their features. Of
   // the ten neighbours of a row of the group six are among the last 25 rows of class 0, each of
@@ -132,6 +140,9 @@ TEST_CASE("cluster_moves counts the rows of each pair of classes", "[train]") {
   CHECK(is(1, 2, 1, 1));
   CHECK(is(2, 2, 7, 2));
   CHECK(train::cluster_moves(classes, torch::full({6}, -1, torch::kInt64)).empty());
+  const auto many = train::cluster_moves(classes * 1'000'000'000, lost);
+  REQUIRE(many.size() == 3);
+  CHECK((many[2].from == 2'000'000'000 && many[2].to == 7 && many[2].rows == 2));
   CHECK(error_text([&] { train::cluster_moves(classes, lost.narrow(0, 0, 5)); }) ==
         "cluster_moves: expected int64 classes and lost [rows] but got [6] and [5].");
 }

@@ -39,7 +39,11 @@ RowErrors errors_of_rows(Ladder& net, const RowBatches& rows, const torch::Tenso
                          int64_t batch_size);
 
 /// Check labels to evaluate with: int64 [count], -1 or 0..classes-1 (at `rows` only, where
-/// defined), not all -1.
+/// defined).
+void check_label_values(const std::string& component, const std::string& what,
+                        const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
+                        int64_t classes);
+/// The same, and that not all of them are -1.
 void check_evaluation_labels(const std::string& component, const std::string& what,
                              const torch::Tensor& labels, const torch::Tensor& rows, int64_t count,
                              int64_t classes);
