@@ -13,6 +13,8 @@
 namespace ladder::apps {
 namespace {
 
+constexpr int64_t kEvaluatedAtOnce = 10000;  // whole batches of a prediction
+
 struct EvaluateFlags {
   std::string model = {}, data = {}, label = {};
   std::string part = "test";
@@ -53,6 +55,22 @@ data::Column label_column(const data::Shards& shards, const torch::Tensor& rows)
   return column;
 }
 
+// Shards are read in parts, so that memory does not grow with columns and classes of all rows.
+train::ClassificationMetrics metrics_of_shards(const Classifier& classifier,
+                                               const data::Shards& shards,
+                                               const std::string& label) {
+  shards.verify_labels();  // a damaged label would only look like a wrong answer
+  const auto rows = shards.labeled_rows();
+  train::BlockMetrics measured(static_cast<int64_t>(classifier.classes().size()));
+  for (int64_t begin = 0; begin < rows.numel(); begin += kEvaluatedAtOnce) {
+    const auto some = rows.slice(0, begin, begin + kEvaluatedAtOnce);
+    data::Samples block{.table = shards.table(some)};
+    block.table->columns.push_back(label_column(shards, some));
+    measured.add(classifier.predict_proba(block), labels_for(classifier, block, label));
+  }
+  return measured.metrics();
+}
+
 }  // namespace
 
 int evaluate_command(int argc, const char* const* argv) {
@@ -69,17 +87,12 @@ int evaluate_command(int argc, const char* const* argv) {
   auto label = flags.label.empty() ? classifier.label() : flags.label;
   auto read = flags_for(classifier, flags.read);
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
-  auto samples = read_data(flags.data, read, label);
+  const auto samples = read_data(flags.data, read, label);
   if (label.empty()) label = samples.label;  // arrays name theirs
-  if (samples.shards) {
-    samples.shards->verify_labels();  // a damaged label would only look like a wrong answer
-    const auto rows = samples.shards->labeled_rows();
-    samples.table = samples.shards->table(rows);
-    samples.table->columns.push_back(label_column(*samples.shards, rows));
-    samples.shards = {};
-  }
-  const auto metrics = train::classification_metrics(classifier.predict_proba(samples),
-                                                     labels_for(classifier, samples, label));
+  const auto metrics = samples.shards
+                           ? metrics_of_shards(classifier, *samples.shards, label)
+                           : train::classification_metrics(classifier.predict_proba(samples),
+                                                           labels_for(classifier, samples, label));
   print(flags.json ? metrics_json(metrics, classifier.classes()).dump(2) + "\n"
                    : metrics_text(metrics, classifier.classes()));
   return 0;

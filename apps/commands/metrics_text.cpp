@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <utility>
 
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostMatrixClasses = 12;
+constexpr size_t kMostPrintedClasses = 12;  // of a matrix
 constexpr size_t kShownPairs = 10;
 constexpr size_t kWidestName = 24;
 
@@ -70,21 +69,13 @@ std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::s
   return text;
 }
 
-std::string pairs_text(const torch::Tensor& confusion, const std::vector<std::string>& classes) {
-  std::vector<std::pair<int64_t, std::pair<size_t, size_t>>> pairs;
-  const auto counts = confusion.contiguous();
-  const int64_t* count = counts.const_data_ptr<int64_t>();
-  for (size_t i = 0; i < classes.size(); ++i) {
-    for (size_t j = 0; j < classes.size(); ++j) {
-      const auto rows = count[i * classes.size() + j];
-      if (i != j && rows > 0) pairs.push_back({-rows, {i, j}});
-    }
-  }
-  std::sort(pairs.begin(), pairs.end());
+std::string pairs_text(const std::vector<train::ConfusedPair>& pairs,
+                       const std::vector<std::string>& classes) {
   std::string text = pairs.empty() ? "" : "\nmost confused:\n";
   for (size_t k = 0; k < pairs.size() && k < kShownPairs; ++k) {
-    text += fmt::format("  {} rows of {} predicted as {}\n", -pairs[k].first,
-                        classes[pairs[k].second.first], classes[pairs[k].second.second]);
+    text += fmt::format("  {} rows of {} predicted as {}\n", pairs[k].rows,
+                        classes[static_cast<size_t>(pairs[k].label)],
+                        classes[static_cast<size_t>(pairs[k].prediction)]);
   }
   return text;
 }
@@ -116,8 +107,8 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
                         ratio_text(one.precision), ratio_text(one.recall), ratio_text(one.f1),
                         one.support);
   }
-  return text + (classes.size() <= kMostMatrixClasses ? matrix_text(metrics.confusion, classes)
-                                                      : pairs_text(metrics.confusion, classes));
+  return text + (classes.size() <= kMostPrintedClasses ? matrix_text(metrics.confusion, classes)
+                                                       : pairs_text(metrics.confused, classes));
 }
 
 nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
@@ -139,6 +130,13 @@ nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
                                {"precision", json_of(one.precision)},
                                {"recall", json_of(one.recall)},
                                {"f1", json_of(one.f1)}});
+  }
+  if (!metrics.confusion.defined()) {
+    json["confused"] = nlohmann::ordered_json::array();
+    for (const auto& pair : metrics.confused) {
+      json["confused"].push_back({pair.label, pair.prediction, pair.rows});
+    }
+    return json;
   }
   const auto counts = metrics.confusion.contiguous();
   json["confusion"] = nlohmann::ordered_json::array();

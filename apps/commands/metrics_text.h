@@ -18,7 +18,9 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
                          const std::vector<std::string>& classes);
 
 /// The same numbers: {rows, error, error_interval, balanced_accuracy, macro_f1, log_loss,
-/// calibration_error, classes: [{name, support, predicted, precision, recall, f1}], confusion}.
+/// calibration_error, classes: [{name, support, predicted, precision, recall, f1}], confusion}. For
+/// more than train::kMostConfusionClasses classes the last is confused: [[label, prediction, rows],
+/// ...], places in `classes`, those of most rows first.
 nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
                                     const std::vector<std::string>& classes);
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -151,13 +152,14 @@ std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
   return ids;
 }
 
-// True if the model takes the numbers of the column `name`.
-bool is_number_feature(const Classifier& classifier, const std::string& name) {
+// True if the model takes the column `name`, of this kind if one is given.
+bool is_feature(const Classifier& classifier, const std::string& name,
+                std::optional<data::ColumnKind> kind = {}) {
   const auto& features = classifier.model().features;
   return features &&
          std::any_of(features->columns.begin(), features->columns.end(), [&](const auto& feature) {
            return feature.name == name && feature.dropped.empty() &&
-                  feature.kind == data::ColumnKind::kNumber;
+                  feature.kind == kind.value_or(feature.kind);
          });
 }
 
@@ -175,7 +177,7 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
                    data::CsvReader& reader) {
   const Answers answers(flags, classifier.classes(), flags.id);
   RowWriter out(flags.out);
-  const bool id_is_number = is_number_feature(classifier, flags.id);
+  const bool id_is_number = is_feature(classifier, flags.id, data::ColumnKind::kNumber);
   std::string header = answers.header();  // written with the first rows: nothing before an error
   while (auto table = reader.next(kRowsAtOnce)) {
     const auto ids = ids_of(*table, flags.id);
@@ -206,21 +208,39 @@ int predict_shards(const Classifier& classifier, const PredictFlags& flags,
   return 0;
 }
 
-int predict_at_once(const Classifier& classifier, const PredictFlags& flags,
-                    const DataFlags& read) {
-  const auto samples = read_data(flags.data, read, "");
+// Rows that are in memory are predicted in parts as well.
+int predict_in_memory(const Classifier& classifier, const PredictFlags& flags,
+                      const DataFlags& read) {
+  auto samples = read_data(flags.data, read, "");
   if (samples.shards) return predict_shards(classifier, flags, *samples.shards);
   const bool named = !samples.table && flags.id.empty() && !samples.names.empty();
   const Answers answers(flags, classifier.classes(), named ? "file" : flags.id);
-  const auto probabilities = classifier.predict_proba(samples);
   if (!samples.table && !flags.id.empty()) {
     throw UsageError("expected a table for --id but got images (their file names come first).");
   }
-  const auto lines = answers.lines(
-      probabilities, samples.table ? ids_of(*samples.table, flags.id) : samples.names);
-  RowWriter out(flags.out);
-  out.write(answers.header() + lines);
-  out.commit();
+  const auto ids = samples.table ? ids_of(*samples.table, flags.id) : samples.names;
+  if (samples.table) {
+    // Each part copies the levels of texts, and those of an identifier are as many as the rows.
+    for (auto& column : samples.table->columns) {
+      if (!is_feature(classifier, column.name)) column.levels.clear();
+    }
+  }
+  std::optional<RowWriter> out;  // opened when there are rows to write: nothing before an error
+  int64_t begin = 0;
+  do {
+    const auto end = std::min(begin + kRowsAtOnce, samples.rows());
+    const auto probabilities =
+        classifier.predict_proba(some_rows(samples, at::arange(begin, end, at::kLong)));
+    const auto some =
+        ids.empty() ? ids : std::vector<std::string>(ids.begin() + begin, ids.begin() + end);
+    const auto header = out ? std::string() : answers.header();
+    if (!out) out.emplace(flags.out);
+    out->write(header + answers.lines(probabilities, some));
+    if (output_failure()) return 1;
+    if (stop_requested()) return kInterrupted;
+    begin = end;
+  } while (begin < samples.rows());
+  out->commit();
   return 0;
 }
 
@@ -254,7 +274,7 @@ int predict_command(int argc, const char* const* argv) {
     data::CsvReader reader(flags.data, read.read.csv);
     return predict_stream(classifier, flags, reader);
   }
-  return predict_at_once(classifier, flags, read);
+  return predict_in_memory(classifier, flags, read);
 }
 
 }  // namespace ladder::apps

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/train/evaluate.h"
 #include "ladder/train/internal/row_batches.h"
 
 namespace ladder::train {
@@ -15,6 +16,7 @@ namespace {
 
 // How far from 1 the probabilities of a row may add up: they may have been rounded to a few digits.
 constexpr double kSumTolerance = 1e-3;
+constexpr const char* kMetricsName = "classification_metrics";
 
 std::optional<double> ratio(int64_t numerator, int64_t denominator) {
   if (denominator == 0) return std::nullopt;
@@ -38,7 +40,7 @@ double mean_of_known(const std::vector<ClassMetrics>& classes, const std::string
 // First row where `bad` is true.
 int64_t first_row(const at::Tensor& bad) { return bad.to(at::kInt).argmax().item<int64_t>(); }
 
-void check_probabilities(const at::Tensor& probabilities) {
+void check_probability_shape(const at::Tensor& probabilities) {
   TORCH_CHECK(
       probabilities.defined() && probabilities.dim() == 2 && probabilities.size(0) >= 1 &&
           probabilities.size(1) >= 1 &&
@@ -46,6 +48,10 @@ void check_probabilities(const at::Tensor& probabilities) {
       "classification_metrics: expected float or double probabilities [rows, classes] but "
       "got ",
       type_and_shape_text(probabilities), ".");
+}
+
+// `before`: rows of other blocks, to name one.
+void check_probabilities(const at::Tensor& probabilities, int64_t before) {
   const auto inside = probabilities.ge(0).logical_and(probabilities.le(1)).all(1);
   if (!inside.all().item<bool>()) {
     const auto row = first_row(inside.logical_not());
@@ -53,7 +59,7 @@ void check_probabilities(const at::Tensor& probabilities) {
     const auto value =
         values.masked_select(values.ge(0).logical_and(values.le(1)).logical_not())[0];
     TORCH_CHECK(false, "classification_metrics: expected probabilities in 0..1 but got ",
-                value.item<double>(), " (row ", row, "; take the softmax of logits).");
+                value.item<double>(), " (row ", before + row, "; take the softmax of logits).");
   }
   const auto sums = probabilities.sum(1, /*keepdim=*/false, at::kDouble);
   const auto off = sums.sub(1).abs().gt(kSumTolerance);
@@ -62,8 +68,24 @@ void check_probabilities(const at::Tensor& probabilities) {
     TORCH_CHECK(false,
                 "classification_metrics: expected probabilities of a row to add up to 1 but "
                 "got ",
-                sums[row].item<double>(), " (row ", row, ").");
+                sums[row].item<double>(), " (row ", before + row, ").");
   }
+}
+
+// Numbers of each class from its rows: int64 [K] each.
+std::vector<ClassMetrics> metrics_of_counts(const at::Tensor& support, const at::Tensor& predicted,
+                                            const at::Tensor& hits) {
+  std::vector<ClassMetrics> classes;
+  for (int64_t c = 0; c < support.size(0); ++c) {
+    ClassMetrics one{.support = support[c].item<int64_t>(),
+                     .predicted = predicted[c].item<int64_t>(),
+                     .hits = hits[c].item<int64_t>()};
+    one.precision = ratio(one.hits, one.predicted);
+    one.recall = ratio(one.hits, one.support);
+    one.f1 = ratio(2 * one.hits, one.support + one.predicted);
+    classes.push_back(one);
+  }
+  return classes;
 }
 
 // `confidence` double [R] in (0, 1], `right` bool [R].
@@ -136,20 +158,7 @@ std::vector<ClassMetrics> class_metrics(const torch::Tensor& confusion) {
                   confusion.size(0) == confusion.size(1),
               "class_metrics: expected an int64 confusion matrix [classes, classes] but got ",
               type_and_shape_text(confusion), ".");
-  const auto support = confusion.sum(1);
-  const auto predicted = confusion.sum(0);
-  const auto hits = confusion.diagonal();
-  std::vector<ClassMetrics> classes;
-  for (int64_t c = 0; c < confusion.size(0); ++c) {
-    ClassMetrics one{.support = support[c].item<int64_t>(),
-                     .predicted = predicted[c].item<int64_t>(),
-                     .hits = hits[c].item<int64_t>()};
-    one.precision = ratio(one.hits, one.predicted);
-    one.recall = ratio(one.hits, one.support);
-    one.f1 = ratio(2 * one.hits, one.support + one.predicted);
-    classes.push_back(one);
-  }
-  return classes;
+  return metrics_of_counts(confusion.sum(1), confusion.sum(0), confusion.diagonal());
 }
 
 double balanced_accuracy(const torch::Tensor& confusion) {
@@ -162,33 +171,64 @@ double macro_f1(const torch::Tensor& confusion) {
 
 ClassificationMetrics classification_metrics(const torch::Tensor& probabilities,
                                              const torch::Tensor& labels, int64_t bins) {
+  check_probability_shape(probabilities);
+  BlockMetrics all(probabilities.size(1), bins);
+  all.add(probabilities, labels);
+  return all.metrics();
+}
+
+BlockMetrics::BlockMetrics(int64_t classes, int64_t bins) : classes_(classes), bins_(bins) {
+  TORCH_CHECK(classes >= 1, kMetricsName, ": expected at least 1 class but got ", classes, ".");
+  TORCH_CHECK(bins >= 1, kMetricsName, ": expected at least 1 bin but got ", bins, ".");
+}
+
+void BlockMetrics::add(const torch::Tensor& probabilities, const torch::Tensor& labels) {
   const at::NoGradGuard no_grad;
-  check_probabilities(probabilities);
-  TORCH_CHECK(bins >= 1, "classification_metrics: expected at least 1 bin but got ", bins, ".");
-  const auto classes = probabilities.size(1);
-  check_evaluation_labels("classification_metrics", "evaluated", labels, {}, probabilities.size(0),
-                          classes);
+  check_probability_shape(probabilities);
+  TORCH_CHECK(probabilities.size(1) == classes_, kMetricsName, ": expected probabilities of ",
+              classes_, " classes but got ", probabilities.size(1), ".");
+  check_probabilities(probabilities, rows_);
+  check_label_values(kMetricsName, "evaluated", labels, {}, probabilities.size(0), classes_);
+  rows_ += probabilities.size(0);
   const auto known = labels.cpu().ge(0).nonzero().flatten();
   const auto there = labels.cpu().index_select(0, known);
   const auto p = probabilities.cpu().index_select(0, known);  // [N, K]
   const auto [confidence, predictions] = p.max(1);
+  const double least = p.scalar_type() == at::kFloat ? std::numeric_limits<float>::epsilon()
+                                                     : std::numeric_limits<double>::epsilon();
+  labels_.push_back(there);
+  predictions_.push_back(predictions);
+  confidences_.push_back(confidence.to(at::kDouble));
+  of_labels_.push_back(p.gather(1, there.unsqueeze(1)).to(at::kDouble).clamp_min(least).flatten());
+}
 
+ClassificationMetrics BlockMetrics::metrics() const {
+  const at::NoGradGuard no_grad;
+  const auto labels = labels_.empty() ? at::empty({0}, at::kLong) : at::cat(labels_);
+  TORCH_CHECK(labels.numel() > 0, kMetricsName,
+              rows_ == 0 ? ": expected rows to measure but got none."
+                         : ": expected labels of the evaluated rows but got -1, which stands for "
+                           "none, for every row.");
+  const auto predictions = at::cat(predictions_);
+  const auto right = predictions.eq(labels);
   ClassificationMetrics metrics;
-  metrics.rows = there.size(0);
-  metrics.confusion = confusion_matrix(there, predictions, classes);
-  metrics.classes = class_metrics(metrics.confusion);
-  const auto right = predictions.eq(there);
+  metrics.rows = labels.size(0);
+  if (classes_ <= kMostConfusionClasses) {
+    metrics.confusion = confusion_matrix(labels, predictions, classes_);
+  }
+  metrics.confused = confused_pairs(labels, predictions, classes_);
+  metrics.classes =
+      metrics_of_counts(labels.bincount({}, classes_), predictions.bincount({}, classes_),
+                        labels.masked_select(right).bincount({}, classes_));
   metrics.wrong = metrics.rows - right.sum().item<int64_t>();
   metrics.error = 100.0 * static_cast<double>(metrics.wrong) / static_cast<double>(metrics.rows);
   const auto interval = wilson_interval(metrics.wrong, metrics.rows);
   metrics.interval = {.low = 100 * interval.low, .high = 100 * interval.high};
-  metrics.balanced_accuracy = balanced_accuracy(metrics.confusion);
-  metrics.macro_f1 = macro_f1(metrics.confusion);
-  const double least = p.scalar_type() == at::kFloat ? std::numeric_limits<float>::epsilon()
-                                                     : std::numeric_limits<double>::epsilon();
-  metrics.log_loss =
-      -p.gather(1, there.unsqueeze(1)).to(at::kDouble).clamp_min(least).log().mean().item<double>();
-  metrics.reliability = reliability_of(confidence.to(at::kDouble), right, bins);
+  metrics.balanced_accuracy =
+      mean_of_known(metrics.classes, "balanced_accuracy", &ClassMetrics::recall);
+  metrics.macro_f1 = mean_of_known(metrics.classes, "macro_f1", &ClassMetrics::f1);
+  metrics.log_loss = -at::cat(of_labels_).log().mean().item<double>();
+  metrics.reliability = reliability_of(at::cat(confidences_), right, bins_);
   return metrics;
 }
 

@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "ladder/train/evaluation.h"
+
 namespace ladder::train {
 
 /// A two-sided confidence interval.
@@ -74,6 +76,9 @@ struct Reliability {
   double error = 0;
 };
 
+/// Most classes of which `ClassificationMetrics` has a confusion matrix.
+inline constexpr int64_t kMostConfusionClasses = 200;
+
 /// Everything above over the rows that have a label.
 struct ClassificationMetrics {
   int64_t rows = 0;        ///< rows with a label
@@ -84,7 +89,9 @@ struct ClassificationMetrics {
   double macro_f1 = 0;
   double log_loss = 0;  ///< mean of -log(p of the label), in nats
   Reliability reliability = {};
-  torch::Tensor confusion = {};  ///< int64 [K, K], see confusion_matrix
+  /// int64 [K, K], see confusion_matrix; undefined for more than kMostConfusionClasses classes.
+  torch::Tensor confusion = {};
+  std::vector<ConfusedPair> confused = {};  ///< its cells off the diagonal, see confused_pairs
   std::vector<ClassMetrics> classes = {};
 };
 
@@ -98,5 +105,28 @@ struct ClassificationMetrics {
 ///     auto metrics = classification_metrics(train::probabilities(net, inputs), labels);
 ClassificationMetrics classification_metrics(const torch::Tensor& probabilities,
                                              const torch::Tensor& labels, int64_t bins = 10);
+
+/// Measures rows that are predicted block by block: the same numbers as `classification_metrics` of
+/// all of them, bit for bit, but of a row only a few numbers are kept, however many classes there
+/// are. Errors: those of classification_metrics; rows are numbered over all blocks.
+///
+///     BlockMetrics measured(classes);
+///     for (const auto& block : blocks) measured.add(probabilities(net, block.x), block.labels);
+///     auto metrics = measured.metrics();
+class BlockMetrics {
+ public:
+  explicit BlockMetrics(int64_t classes, int64_t bins = 10);
+
+  void add(const torch::Tensor& probabilities, const torch::Tensor& labels);
+  ClassificationMetrics metrics() const;
+
+ private:
+  int64_t classes_;
+  int64_t bins_;
+  int64_t rows_ = 0;  // with and without a label
+  // Of the rows with a label in each block.
+  std::vector<torch::Tensor> labels_ = {}, predictions_ = {};
+  std::vector<torch::Tensor> confidences_ = {}, of_labels_ = {};  // double
+};
 
 }  // namespace ladder::train

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -157,6 +158,53 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   CHECK(contains(page, "Error on 100 test rows"));
   CHECK(contains(page, big));
   CHECK(contains(file_bytes(place.folder / "run/report.html"), big));
+}
+
+TEST_CASE("ladder: more than 200 classes have their confused pairs in place of a matrix", "[cli]") {
+  const LadderPlace place;
+  // Multiples of 1/8, which shards hold as they are.
+  const auto write = [&](const char* name, int rows) {
+    std::ofstream out(place.folder / name);
+    out << "x,y,kind\n";
+    for (int i = 0; i < rows; ++i) {
+      const int is = i % 201;
+      out << is % 15 + (i * 7 % 5) / 8.0 << "," << is / 15 + (i * 3 % 5) / 8.0 << ",c" << is
+          << "\n";
+    }
+  };
+  write("few.csv", 402);
+  write("many.csv", 10'050);  // more than are evaluated at once
+  const auto trained = place.run({"train", place.at("few.csv"), "--label", "kind", "--validation",
+                                  "0.5", "--epochs", "1", "--layers", "10", "--out",
+                                  place.at("run"), "--threads", "1", "--no-baseline", "--quiet"});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  const auto held_back = read_json(place.folder / "run/evaluation.json").at("held_back");
+  CHECK_FALSE(held_back.contains("confusion"));
+  CHECK(held_back.at("classes").size() == 201);
+  int64_t wrong = 0, most = held_back.at("rows");
+  for (const auto& pair : held_back.at("confused")) {
+    CHECK(pair.at(0) != pair.at(1));
+    CHECK((pair.at(0) < 201 && pair.at(1) < 201));
+    CHECK(pair.at(2).get<int64_t>() <= most);
+    most = pair.at(2);
+    wrong += most;
+  }
+  CHECK(wrong == held_back.at("wrong"));
+  CHECK(place.run({"report", place.at("run"), "-o", place.at("page.html")}).status == 0);
+
+  REQUIRE(place.run({"convert", place.at("many.csv"), "--label", "kind", "-o", place.at("shards")})
+              .status == 0);
+  const auto measured = [&](const char* data) {
+    const auto outcome = place.run({"evaluate", place.at("run"), place.at(data), "--json"});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto of_shards = measured("shards");
+  CHECK(of_shards.at("rows") == 10'050);
+  CHECK(of_shards.contains("confused"));
+  CHECK(of_shards == measured("many.csv"));
 }
 
 TEST_CASE("ladder report: replaces pages, but not those of the training nor other files", "[cli]") {
@@ -439,6 +487,40 @@ TEST_CASE("ladder predict: a full disk is a sentence, and an old file stays whol
   for (const auto& entry : fs::directory_iterator(place.folder.path())) {
     CHECK(entry.path().extension() != ".tmp");
   }
+}
+
+TEST_CASE("ladder predict: an interruption ends it, and an old file stays whole", "[cli]") {
+  const LadderPlace place;
+  std::string x, y;
+  for (int row = 0; row < 100; ++row) {
+    const float values[] = {row % 2 == 0 ? -2.F : 2.F, .01F * static_cast<float>(row)};
+    const int64_t label = row < 20 ? row % 2 : -1;
+    x.append(reinterpret_cast<const char*>(values), sizeof values);
+    y.append(reinterpret_cast<const char*>(&label), sizeof label);
+  }
+  write_file(place.folder / "x.npy", npy_file("<f4", "(100, 2)", x));
+  write_file(place.folder / "y.npy", npy_file("<i8", "(100,)", y));
+  fs::create_directory(place.folder / "new");
+  // Seconds of work, in parts of 10,000 rows.
+  write_file(place.folder / "new/x.npy",
+             npy_file("<f4", "(3000000, 2)", std::string(3'000'000 * 2 * sizeof(float), '\0')));
+  REQUIRE(place
+              .run({"train", place.at("x.npy"), "--epochs", "2", "--layers", "4", "--out",
+                    place.at("run"), "--no-baseline", "--no-report", "--quiet"})
+              .status == 0);
+  write_file(place.folder / "answers.csv", "old");
+  const auto is_written = [&] {
+    const fs::directory_iterator entries(place.folder.path());
+    return std::any_of(begin(entries), end(entries),
+                       [](const auto& entry) { return entry.path().extension() == ".tmp"; });
+  };
+  Program program({program_path("ladder"), "predict", place.at("run"), place.at("new/x.npy"),
+                   "--threads", "1", "-o", place.at("answers.csv")});
+  REQUIRE(program.wait_until(is_written));
+  program.send(SIGINT);
+  CHECK(program.wait() == 130);
+  CHECK(file_bytes(place.folder / "answers.csv") == "old");
+  CHECK_FALSE(is_written());
 }
 
 TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]") {

@@ -5,7 +5,9 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "tests/support/catch.h"
@@ -148,6 +150,72 @@ TEST_CASE("wilson_interval says what is wrong with its numbers", "[train]") {
         "wilson_interval: expected hits in 0..2 but got 3.");
   CHECK(error_text([] { wilson_interval(1, 2, 0); }) ==
         "wilson_interval: expected z above 0 but got 0.");
+}
+
+TEST_CASE("classification_metrics of many classes has pairs in place of a matrix", "[train]") {
+  const auto metrics_of = [](int64_t classes) {
+    const auto each = torch::arange(classes);
+    const auto labels = torch::cat({each, torch::tensor({5, 7, 5}, torch::kInt64)});
+    const auto predicted =
+        torch::cat({each, torch::tensor(std::vector<int64_t>{classes - 1, 9, classes - 1})});
+    const auto p = torch::one_hot(predicted, classes).to(torch::kDouble);
+    return classification_metrics(p, labels);
+  };
+  for (const int64_t classes : {kMostConfusionClasses, kMostConfusionClasses + 1}) {
+    INFO(classes << " classes");
+    const auto metrics = metrics_of(classes);
+    CHECK(metrics.confusion.defined() == (classes == kMostConfusionClasses));
+    const std::vector<ConfusedPair> pairs = {{.label = 5, .prediction = classes - 1, .rows = 2},
+                                             {.label = 7, .prediction = 9, .rows = 1}};
+    CHECK((metrics.confused == pairs));
+    CHECK(metrics.rows == classes + 3);
+    CHECK(metrics.wrong == 3);
+    REQUIRE(std::ssize(metrics.classes) == classes);
+    CHECK(metrics.classes[5].support == 3);
+    CHECK(metrics.classes[5].hits == 1);
+    CHECK(metrics.classes.back().predicted == 3);
+    const auto all = static_cast<double>(classes);
+    // Each of the means is a sum of `classes` numbers up to 1.
+    const double rounding = all * std::numeric_limits<double>::epsilon();
+    CHECK(metrics.balanced_accuracy ==
+          Approx((all - 2 + 1.0 / 3 + 1.0 / 2) / all).epsilon(rounding));
+    // Of classes 5 and 7, and of the ones that they are taken for.
+    const double f1 = 2.0 / 4 + 2.0 / 3 + 2.0 / 4 + 2.0 / 3;
+    CHECK(metrics.macro_f1 == Approx((all - 4 + f1) / all).epsilon(rounding));
+  }
+}
+
+TEST_CASE("BlockMetrics measures blocks as classification_metrics does all rows", "[train]") {
+  const auto y = torch::cat({metric_labels(), torch::tensor({-1}, torch::kInt64)});
+  for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+    const auto p =
+        torch::cat({metric_probabilities(), metric_probabilities().narrow(0, 0, 1)}).to(dtype);
+    BlockMetrics measured(4);
+    for (const auto& [begin, size] : {std::pair(0, 5), {5, 1}, {6, 6}, {12, 1}}) {
+      measured.add(p.narrow(0, begin, size), y.narrow(0, begin, size));
+    }
+    const auto blocks = measured.metrics(), all = classification_metrics(p, y);
+    CHECK(blocks.rows == all.rows);
+    CHECK(blocks.wrong == all.wrong);
+    CHECK(blocks.log_loss == all.log_loss);
+    CHECK(blocks.reliability.error == all.reliability.error);
+    CHECK(blocks.macro_f1 == all.macro_f1);
+    CHECK(blocks.confusion.equal(all.confusion));
+    CHECK((blocks.confused == all.confused));
+  }
+  BlockMetrics measured(4);
+  const auto p = metric_probabilities();
+  CHECK(error_text([&] { (void)measured.metrics(); }) ==
+        "classification_metrics: expected rows to measure but got none.");
+  measured.add(p.narrow(0, 0, 3), torch::full({3}, -1, torch::kInt64));
+  CHECK(error_text([&] { (void)measured.metrics(); }) ==
+        "classification_metrics: expected labels of the evaluated rows but got -1, which stands "
+        "for none, for every row.");
+  CHECK(error_text([&] { measured.add(p.narrow(0, 3, 2) * 0.5, y.narrow(0, 3, 2)); }) ==
+        "classification_metrics: expected probabilities of a row to add up to 1 but got 0.5 (row "
+        "3).");
+  CHECK(error_text([&] { measured.add(p.narrow(1, 0, 3), y.narrow(0, 0, 12)); }) ==
+        "classification_metrics: expected probabilities of 4 classes but got 3.");
 }
 
 TEST_CASE("class_metrics, balanced_accuracy and macro_f1 read a confusion matrix", "[train]") {

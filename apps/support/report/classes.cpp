@@ -1,11 +1,12 @@
 // Which classes are confused, and how good each class is.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <ladder/train/evaluation.h>
+#include <ladder/train/metrics.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
@@ -13,26 +14,11 @@
 namespace ladder::apps {
 namespace {
 
-constexpr int64_t kMostInTable = 10;     // classes of a matrix with numbers
-constexpr int64_t kMostInPicture = 200;  // classes of a matrix of colours
+constexpr int64_t kMostInTable = 10;  // classes of a matrix with numbers
+constexpr int64_t kMostInPicture = train::kMostConfusionClasses;  // colours
 constexpr size_t kMostPairs = 10;
 constexpr size_t kMostClasses = 20;  // rows of the table by class that are open
 constexpr int kHeatLevels = 6;
-
-std::vector<train::ConfusedPair> confused_pairs(const at::Tensor& confusion) {
-  const auto counts = confusion.contiguous();
-  const auto* cells = counts.const_data_ptr<int64_t>();
-  const auto classes = counts.size(0);
-  std::vector<train::ConfusedPair> pairs;
-  for (int64_t i = 0; i < classes; ++i) {
-    for (int64_t j = 0; j < classes; ++j) {
-      if (i != j && cells[i * classes + j] > 0) pairs.push_back({i, j, cells[i * classes + j]});
-    }
-  }
-  std::stable_sort(pairs.begin(), pairs.end(),
-                   [](const auto& a, const auto& b) { return a.rows > b.rows; });
-  return pairs;
-}
 
 // "980", "1.1k", "12k": at most four characters.
 std::string compact_count(int64_t count) {
@@ -213,8 +199,8 @@ ReportSection classes_section(const ReportData& data) {
     return section;
   }
   const auto& metrics = *data.metrics;
-  const auto classes = metrics.confusion.size(0);
-  const auto pairs = confused_pairs(metrics.confusion);
+  const auto classes = std::ssize(metrics.classes);
+  const auto& pairs = metrics.confused;
   if (data.runs.size() > 1) {
     section.body += paragraph(fmt::format("Numbers of {}.", data.runs.front().name), "note");
   }

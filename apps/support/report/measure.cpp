@@ -311,11 +311,13 @@ void measure_predictions(ReportData& data, Ladder& net, const MeasuredRows& rows
   data.unsure = unsure_rows(exact, rows.labels, data.classes, rows.names, rows.pictures);
   data.runs.front().rows = data.metrics->rows;
   data.runs.front().wrong = data.metrics->wrong;
-  const auto support = data.metrics->confusion.sum(1);
-  const auto [most, index] = support.max(0);
+  const auto& of_classes = data.metrics->classes;
+  const auto most =
+      std::max_element(of_classes.begin(), of_classes.end(),
+                       [](const auto& a, const auto& b) { return a.support < b.support; });
   data.baselines.majority =
-      100 * (1 - most.item<double>() / static_cast<double>(data.metrics->rows));
-  const auto c = static_cast<size_t>(index.item<int64_t>());
+      100 * (1 - static_cast<double>(most->support) / static_cast<double>(data.metrics->rows));
+  const auto c = static_cast<size_t>(most - of_classes.begin());
   data.baselines.majority_class = c < data.classes.size() ? data.classes[c] : std::to_string(c);
 }
 
