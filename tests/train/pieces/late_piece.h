@@ -45,13 +45,13 @@ void check_late_piece_errors(const std::string& name, const Ladder& net, const M
   CHECK(error({.weight = -1}) == name + ": expected a finite weight of at least 0 but got -1.");
   CHECK(error({.at = {0.5, 0.4}}) ==
         name + ": expected parts of the run, from 0 to below 1 and ascending, but got 0.5 0.4.");
-  CHECK(error({.lasts = 0}) ==
-        name + ": expected a part of the run above 0 for lasts but got 0.");
+  CHECK(error({.lasts = 0}) == name + ": expected a part of the run above 0 for lasts but got 0.");
   CHECK(error_text([&] { make(Ladder(nullptr), Options()); }) ==
         name + ": expected a network but got an empty Ladder.");
   CHECK(error_text([&] { make(net, Options())->cost({}); }) ==
-        name + ": expected a network with a denoising cost, which runs unlabeled rows, but got one "
-               "without.");
+        name +
+            ": expected a network with a denoising cost, which runs unlabeled rows, but got one "
+            "without.");
 }
 
 }  // namespace ladder::testing
