@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -20,6 +21,8 @@
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
 #include "ladder/data/internal/row_checks.h"
+#include "ladder/data/internal/utf8.h"
+#include "ladder/data/read_samples.h"
 #include "ladder/io/text_file.h"
 #include "ladder/nn/random_init.h"
 #include "ladder/runs/model_file.h"
@@ -33,6 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPredictedAtOnce = 1000;
+constexpr int64_t kHeldBackAtOnce = 10 * kPredictedAtOnce;
 constexpr int64_t kMostCalibrationRows = 50000;
 constexpr int64_t kMostEvaluations = 40;
 constexpr int64_t kLeastLabeledToHoldBack = 100;
@@ -109,7 +113,15 @@ models::NetworkOptions network_of(const ClassifierOptions& options,
   return network;
 }
 
+void check_utf8(const char* what, const std::string& text) {
+  const auto whole = data::utf8_prefix(text);
+  TORCH_CHECK(whole == text.size(), "Classifier: expected ", what, " in UTF-8 but got '",
+              text.substr(0, whole), "' and other bytes (convert the texts first).");
+}
+
 void check_options(const ClassifierOptions& options) {
+  TORCH_CHECK(options.device.is_cpu() || options.device.is_cuda(),
+              "Classifier: expected the CPU or a CUDA device but got ", options.device.str(), ".");
   TORCH_CHECK(options.epochs >= 0, "Classifier: expected epochs of at least 0 but got ",
               options.epochs, ".");
   TORCH_CHECK(options.minutes >= 0 && std::isfinite(options.minutes),
@@ -290,9 +302,168 @@ struct Classifier::Rows {
   std::optional<exports::ImageInputs> images = {};
   std::string source = {}, label = {};
   torch::Tensor test_inputs = {}, test_labels = {};
+
+  int64_t labeled_count() const { return labels.ge(0).sum().item<int64_t>(); }
+  // Refuse rows that do not fit the options, and names that the model file cannot hold.
+  void check(const ClassifierOptions& options) const;
+  Division divided(const ClassifierOptions& options) const;
+  // The settings of a run that need no look at a run that is continued, nor at the time.
+  runs::RunConfig settings(const ClassifierOptions& options, const Division& division) const;
 };
 
+void Classifier::Rows::check(const ClassifierOptions& options) const {
+  TORCH_CHECK(classes.size() >= 2, "Classifier: expected labels of at least 2 classes but got ",
+              classes.size(), ".");
+  const auto count = labeled_count();
+  TORCH_CHECK(count >= 2, "Classifier: expected at least 2 labeled rows but got ", count, ".");
+  TORCH_CHECK(options.folds <= count, "Classifier: expected at most ", count,
+              " folds, a labeled row in each, but got ", options.folds, ".");
+  TORCH_CHECK(!options.test || (test_labels.defined() && test_labels.ge(0).any().item<bool>()),
+              "Classifier: expected labels of the rows to test on but got none in ",
+              options.test && !options.test->source.empty() ? options.test->source : "them", ".");
+  for (const auto& name : classes) check_utf8("names of classes", name);
+  check_utf8("the name of the label column", label);
+  if (!features) return;
+  for (const auto& column : features->columns) {
+    check_utf8("names of columns", column.name);
+    for (const auto& level : column.levels) check_utf8("texts of columns", level);
+  }
+}
+
+Division Classifier::Rows::divided(const ClassifierOptions& options) const {
+  const double share = options.validation.value_or(
+      options.folds == 0 && labeled_count() >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
+  const auto validation = data::hold_back(labels, std::ssize(classes), share, options.seed);
+  return from ? division_of_source(from->rows(), labeled, labeled.index_select(0, validation))
+              : division_of(labels, validation);
+}
+
+runs::RunConfig Classifier::Rows::settings(const ClassifierOptions& options,
+                                           const Division& division) const {
+  runs::RunConfig config;
+  config.program = options.program;
+  config.dataset = source;
+  config.train_rows = from ? from->rows() : labels.numel();
+  if (test_labels.defined()) config.test_rows = test_labels.ge(0).sum().item<int64_t>();
+  config.classes = std::ssize(classes);
+  config.labels = division.labeled.numel();
+  config.balanced = false;
+  config.validation = division.validation.numel();
+  const int64_t used = division.used;
+  const auto shape = from ? from->row_shape() : inputs.sizes().slice(1).vec();
+  config.network = network_of(options, shape, used, config.classes, images.has_value());
+  config.combinator = options.combinator;
+  config.scaled_lambda = options.lambda.empty() || options.labels_alone;
+  config.class_balance = to_string(options.balance);
+  config.learning_rate = options.learning_rate;
+  config.decay_from = 0.5;
+  // A fold is trained without its labeled rows.
+  const int64_t of_fold =
+      options.folds == 0 ? 0 : (labeled_count() + options.folds - 1) / options.folds;
+  const int64_t least = options.folds == 0 ? used : std::min(used, labels.numel() - of_fold);
+  config.unlabeled_batch = options.unlabeled_batch.value_or(std::min(batch_of(used), least));
+  config.labeled_batch = options.labeled_batch.value_or(
+      std::min<int64_t>(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
+  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= least,
+              "Classifier: expected a batch of 2 to ", least, " rows",
+              least < used ? ", those without a fold," : "", " but got ", config.unlabeled_batch,
+              ".");
+  config.seed = options.seed;
+  config.device = options.device;
+  config.precision = options.precision;
+  config.network.combinator = {};
+  const auto fingerprint =
+      train::data_fingerprint({.training = {.inputs = inputs, .labels = labels, .source = from}});
+  config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
+  return config;
+}
+
 namespace {
+
+// Add the weights of rows to what `config` says about the data; return how many rows an epoch
+// draws.
+int64_t add_row_weights(runs::RunConfig& config, const ClassifierOptions& options,
+                        const torch::Tensor& labels, const Division& division) {
+  if (!options.row_weights) return division.used;
+  const auto& weights = *options.row_weights;
+  TORCH_CHECK(weights.dim() == 1 && weights.numel() == labels.numel(),
+              "Classifier: expected a weight for each of ", labels.numel(),
+              " rows but got weights of shape ", weights.sizes(), ".");
+  const auto drawn = weighted(division, weights).unlabeled.numel();
+  const auto of_weights = train::data_fingerprint(
+      {.training = {.inputs = weights.to(at::kDouble).unsqueeze(1), .labels = labels}});
+  *config.data += ", " + of_weights.at("inputs");
+  return drawn;
+}
+
+// The record of a run in the folder of the options. Error: another run there.
+train::RunRecordFactory record_of(const ClassifierOptions& options, const runs::RunConfig& config,
+                                  const std::optional<runs::RunConfig>& continued) {
+  auto json = runs::to_json(config);
+  if (continued) {
+    const auto differences = runs::diff(*continued, config);
+    TORCH_CHECK(differences.empty(), "Classifier: expected the settings and data that the run in ",
+                options.folder.string(),
+                " was started with but got others: ", runs::to_string(differences),
+                " (give what it was started with again, or take ", "another folder).");
+    json = io::read_text(options.folder / "config.json");
+  }
+  return runs::in_folder(options.folder, {.config = json, .resume = options.resume});
+}
+
+// Predictions of rows that were held back: probabilities, or metrics of them where they are too
+// many to keep.
+class HeldBackPredictions {
+ public:
+  HeldBackPredictions(int64_t rows, int64_t classes, int64_t most)
+      : keeps_(rows * classes <= most), measured_(classes) {}
+
+  void add(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+    if (keeps_) {
+      parts_.push_back(probabilities);
+    } else {
+      measured_.add(probabilities, labels);
+    }
+  }
+  void put_into(HeldBack& held_back) const {
+    if (keeps_) {
+      held_back.probabilities = at::cat(parts_);
+    } else {
+      held_back.metrics = measured_.metrics();
+    }
+  }
+
+ private:
+  bool keeps_;
+  std::vector<torch::Tensor> parts_;
+  train::BlockMetrics measured_;
+};
+
+double share_right(const HeldBack& held_back) {
+  if (!held_back.metrics) return share_right(held_back.probabilities, held_back.labels);
+  const auto& metrics = *held_back.metrics;
+  return static_cast<double>(metrics.rows - metrics.wrong) / static_cast<double>(metrics.rows);
+}
+
+std::vector<std::pair<std::string, std::string>> facts_of(const FitReport& report,
+                                                          const std::string& label) {
+  const auto& config = report.config;
+  const auto& held_back = report.held_back;
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"rows", std::to_string(report.rows)}, {"labeled rows", std::to_string(report.labeled)}};
+  if (!label.empty()) facts.emplace_back("label", label);
+  if (const auto name = data::source_name(config.dataset); !name.empty()) {
+    facts.emplace_back("data", name);
+  }
+  if (held_back.labels.defined()) {
+    facts.emplace_back(
+        "error", fmt::format("{:.2f} % of {} labeled rows ({})", 100 * (1 - share_right(held_back)),
+                             held_back.labels.numel(), held_back.method));
+  }
+  facts.emplace_back("epochs", std::to_string(config.epochs));
+  facts.emplace_back("seed", std::to_string(*config.seed));
+  return facts;
+}
 
 // The blocks that a run shuffles its rows by.
 data::BlockSizes blocks_of(const runs::RunConfig& config) {
@@ -405,6 +576,82 @@ struct Training {
     return std::max<int64_t>(
         1, static_cast<int64_t>(wanted / static_cast<double>(trial.steps_per_epoch())));
   }
+
+  // Epochs of `drawn` rows each, those of the run that is continued where minutes were asked for.
+  int64_t epochs(const Division& division, int64_t drawn, int64_t steps_per_epoch,
+                 const std::optional<runs::RunConfig>& continued) const {
+    if (options.minutes > 0) {
+      const auto agreed = [&](int64_t count) {
+        return train::value_of_first_rank(options.ranks, count);
+      };
+      const auto known = agreed(continued ? continued->epochs : 0);
+      return known > 0 ? known : agreed(epochs_within(options.minutes, division));
+    }
+    if (options.epochs > 0) {
+      return std::max<int64_t>(1, (options.epochs * division.used + drawn - 1) / drawn);
+    }
+    return std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
+  }
+
+  // Train `net`, and calibrate it where training was interrupted: it is the model so far.
+  train::TrainResult run(Ladder& net, const Division& division,
+                         const train::RunRecordFactory& record) const {
+    train::TrainResult result;
+    {
+      auto all = trainer(net, division, record, config.epochs);
+      all.callbacks = options.callbacks;
+      if (options.on_start) options.on_start(config, all.steps());
+      result = all.run();
+    }
+    if (result.status == train::TrainStatus::kInterrupted) {
+      const int64_t rows = std::min(division.used, kMostCalibrationRows);
+      net->calibrate(
+          placed(inputs_at(from ? data::rows_besides(division.validation, at::arange(rows))
+                                : division.unlabeled.narrow(0, 0, rows))));
+    }
+    net->eval();
+    return result;
+  }
+
+  // Predict `rows` in parts, so that the inputs of all of them are never there at once.
+  void predict(const Ladder& net, const torch::Tensor& rows, HeldBackPredictions& out) const {
+    for (int64_t begin = 0; begin < rows.numel(); begin += kHeldBackAtOnce) {
+      const auto some = rows.slice(0, begin, begin + kHeldBackAtOnce);
+      out.add(probabilities_of(net, inputs_at(some)), labels_at(some));
+    }
+  }
+
+  HeldBack held_back(const Ladder& net, const Division& division) const {
+    const auto& rows = division.validation;
+    if (rows.numel() == 0) return {};
+    HeldBack held_back{.method = "held-back rows", .rows = rows, .labels = labels_at(rows)};
+    HeldBackPredictions predictions(rows.numel(), classes, options.most_probabilities);
+    predict(net, rows, predictions);
+    predictions.put_into(held_back);
+    return held_back;
+  }
+
+  // Train a network for each fold without it; none where that was interrupted.
+  std::optional<HeldBack> held_back_by_folds() const {
+    const auto fold = data::stratified_folds(labels, classes, options.folds, options.seed);
+    HeldBackPredictions predictions(fold.ge(0).sum().item<int64_t>(), classes,
+                                    options.most_probabilities);
+    std::vector<torch::Tensor> rows;
+    for (int64_t i = 0; i < options.folds; ++i) {
+      rows.push_back(fold.eq(i).nonzero().squeeze(1));
+      auto net = build();
+      auto others = trainer(net, division_of(labels, rows.back()), {}, config.epochs);
+      others.callbacks.stop_requested = options.callbacks.stop_requested;
+      if (others.run().status == train::TrainStatus::kInterrupted) return std::nullopt;
+      predict(net, rows.back(), predictions);
+    }
+    const auto all = at::cat(rows);
+    HeldBack held_back{.method = fmt::format("{} folds", options.folds),
+                       .rows = all,
+                       .labels = labels.index_select(0, all)};
+    predictions.put_into(held_back);
+    return held_back;
+  }
 };
 
 // Set the blocks that rows of shards are shuffled by. Rank 0 decides for all: it knows the run that
@@ -445,6 +692,11 @@ ClassBalance class_balance_from_string(const std::string& name) {
     if (to_string(balance) == name) return balance;
   }
   TORCH_CHECK(false, "ClassBalance: expected none, sampling or weights but got '", name, "'.");
+}
+
+train::ClassificationMetrics held_back_metrics(const HeldBack& held_back) {
+  if (held_back.metrics) return *held_back.metrics;
+  return train::classification_metrics(held_back.probabilities, held_back.labels);
 }
 
 Classifier::Classifier(ClassifierOptions options) : options_(std::move(options)) {
@@ -565,81 +817,21 @@ FitReport Classifier::fit_shards(const std::shared_ptr<const data::Shards>& shar
 }
 
 FitReport Classifier::fit_rows(Rows rows) {
-  const auto classes = static_cast<int64_t>(rows.classes.size());
-  TORCH_CHECK(classes >= 2, "Classifier: expected labels of at least 2 classes but got ", classes,
-              ".");
-  const auto labeled = rows.labels.ge(0).sum().item<int64_t>();
-  TORCH_CHECK(labeled >= 2, "Classifier: expected at least 2 labeled rows but got ", labeled, ".");
-  TORCH_CHECK(options_.folds <= labeled, "Classifier: expected at most ", labeled,
-              " folds, a labeled row in each, but got ", options_.folds, ".");
-  TORCH_CHECK(
-      !options_.test || (rows.test_labels.defined() && rows.test_labels.ge(0).any().item<bool>()),
-      "Classifier: expected labels of the rows to test on but got none in ",
-      options_.test && !options_.test->source.empty() ? options_.test->source : "them", ".");
-
+  rows.check(options_);
+  const auto division = rows.divided(options_);
   FitReport report;
-  const double share = options_.validation.value_or(
-      options_.folds == 0 && labeled >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
-  auto validation = data::hold_back(rows.labels, classes, share, options_.seed);
-  if (rows.from) validation = rows.labeled.index_select(0, validation);
-  const auto division = rows.from ? division_of_source(rows.from->rows(), rows.labeled, validation)
-                                  : division_of(rows.labels, validation);
-  const int64_t used = division.used;
-
+  report.rows = division.used;
+  report.labeled = division.labeled.numel();
   auto& config = report.config;
-  config.program = options_.program;
-  config.dataset = rows.source;
-  config.train_rows = rows.from ? rows.from->rows() : rows.labels.numel();
-  if (rows.test_labels.defined()) config.test_rows = rows.test_labels.ge(0).sum().item<int64_t>();
-  config.classes = classes;
-  config.labels = division.labeled.numel();
-  config.balanced = false;
-  config.validation = validation.numel();
-  const auto shape = rows.from ? rows.from->row_shape() : rows.inputs.sizes().slice(1).vec();
-  config.network = network_of(options_, shape, used, classes, rows.images.has_value());
-  config.combinator = options_.combinator;
-  config.scaled_lambda = options_.lambda.empty() || options_.labels_alone;
-  config.class_balance = to_string(options_.balance);
-  config.learning_rate = options_.learning_rate;
-  config.decay_from = 0.5;
-  // A fold is trained without its labeled rows.
-  const int64_t least =
-      options_.folds == 0
-          ? used
-          : std::min(used, rows.labels.numel() - (labeled + options_.folds - 1) / options_.folds);
-  config.unlabeled_batch = options_.unlabeled_batch.value_or(std::min(batch_of(used), least));
-  config.labeled_batch = options_.labeled_batch.value_or(
-      std::min<int64_t>(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
-  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= least,
-              "Classifier: expected a batch of 2 to ", least, " rows",
-              least < used ? ", those without a fold," : "", " but got ", config.unlabeled_batch,
-              ".");
-  config.seed = options_.seed;
-  config.device = options_.device;
-  config.precision = options_.precision;
-  config.network.combinator = {};
-  const auto fingerprint = train::data_fingerprint(
-      {.training = {.inputs = rows.inputs, .labels = rows.labels, .source = rows.from}});
-  config.data = fingerprint.at("inputs") + ", " + fingerprint.at("labels");
-  int64_t drawn = used;  // rows of an epoch
-  if (options_.row_weights) {
-    const auto& weights = *options_.row_weights;
-    TORCH_CHECK(weights.dim() == 1 && weights.numel() == rows.labels.numel(),
-                "Classifier: expected a weight for each of ", rows.labels.numel(),
-                " rows but got weights of shape ", weights.sizes(), ".");
-    drawn = weighted(division, weights).unlabeled.numel();
-    const auto of_weights = train::data_fingerprint(
-        {.training = {.inputs = weights.to(at::kDouble).unsqueeze(1), .labels = rows.labels}});
-    *config.data += ", " + of_weights.at("inputs");
-  }
-
-  const Training training{options_,  config,  rows.inputs,      rows.labels,
-                          rows.from, classes, rows.test_inputs, rows.test_labels};
+  config = rows.settings(options_, division);
+  const int64_t drawn = add_row_weights(config, options_, rows.labels, division);
   const auto batch = options_.labels_alone ? config.labeled_batch : config.unlabeled_batch;
   TORCH_CHECK(batch >= 2 && batch <= drawn, "Classifier: expected a ",
               options_.labels_alone ? "labeled " : "", "batch of 2 to ", drawn, " rows but got ",
               batch, ".");
-  const int64_t steps_per_epoch = drawn / batch;
+  const Training training{options_,         config,          rows.inputs,
+                          rows.labels,      rows.from,       std::ssize(rows.classes),
+                          rows.test_inputs, rows.test_labels};
   const bool writes = !options_.folder.empty() && (!options_.ranks || options_.ranks->rank() == 0);
   const auto continued =
       writes && options_.resume ? runs::read_config(options_.folder) : std::nullopt;
@@ -647,83 +839,19 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.statistics = options_.statistics;
   runs::settle_statistics(config, continued, options_.ranks);
   if (rows.shards) settle_blocks(config, options_, continued, *rows.shards);
-  if (options_.minutes > 0) {
-    const auto agreed = [&](int64_t epochs) {
-      return train::value_of_first_rank(options_.ranks, epochs);
-    };
-    config.epochs = agreed(continued ? continued->epochs : 0);
-    if (config.epochs == 0)
-      config.epochs = agreed(training.epochs_within(options_.minutes, division));
-  } else {
-    config.epochs =
-        options_.epochs > 0
-            ? std::max<int64_t>(1, (options_.epochs * used + drawn - 1) / drawn)
-            : std::max<int64_t>(1, (kDefaultSteps + steps_per_epoch - 1) / steps_per_epoch);
-  }
+  config.epochs = training.epochs(division, drawn, drawn / batch, continued);
   config.eval_every = std::max<int64_t>(1, config.epochs / kMostEvaluations);
   config.environment = options_.environment;
 
-  train::RunRecordFactory record;
-  if (writes) {
-    auto json = runs::to_json(config);
-    if (continued) {
-      const auto differences = runs::diff(*continued, config);
-      TORCH_CHECK(differences.empty(),
-                  "Classifier: expected the settings and data that the run in ",
-                  options_.folder.string(),
-                  " was started with but got others: ", runs::to_string(differences),
-                  " (give what it was started with again, or take ", "another folder).");
-      json = io::read_text(options_.folder / "config.json");
-    }
-    record = runs::in_folder(options_.folder, {.config = json, .resume = options_.resume});
-  }
-
   auto net = training.build();
-  {
-    auto trainer = training.trainer(net, division, record, config.epochs);
-    trainer.callbacks = options_.callbacks;
-    if (options_.on_start) options_.on_start(config, trainer.steps());
-    report.training = trainer.run();
-  }
-  const bool interrupted = report.training.status == train::TrainStatus::kInterrupted;
-  if (interrupted) {  // the model so far
-    const int64_t calibrated = std::min(used, kMostCalibrationRows);
-    net->calibrate(training.placed(
-        training.inputs_at(rows.from ? data::rows_besides(validation, at::arange(calibrated))
-                                     : division.unlabeled.narrow(0, 0, calibrated))));
-  }
-  net->eval();
-  report.rows = used;
-  report.labeled = division.labeled.numel();
-
-  auto& held_back = report.held_back;
-  if (validation.numel() > 0) {
-    held_back = {.method = "held-back rows",
-                 .rows = validation,
-                 .labels = training.labels_at(validation),
-                 .probabilities = probabilities_of(net, training.inputs_at(validation))};
-  }
-  if (options_.folds > 0 && !interrupted) {
-    const auto fold = data::stratified_folds(rows.labels, classes, options_.folds, options_.seed);
-    std::vector<torch::Tensor> at, probabilities;
-    for (int64_t i = 0; i < options_.folds; ++i) {
-      const auto out = fold.eq(i).nonzero().squeeze(1);
-      auto fold_net = training.build();
-      auto trainer = training.trainer(fold_net, division_of(rows.labels, out), {}, config.epochs);
-      trainer.callbacks.stop_requested = options_.callbacks.stop_requested;
-      if (trainer.run().status == train::TrainStatus::kInterrupted) {
-        report.training.status = train::TrainStatus::kInterrupted;
-        break;
-      }
-      at.push_back(out);
-      probabilities.push_back(probabilities_of(fold_net, rows.inputs.index_select(0, out)));
-    }
-    if (static_cast<int64_t>(at.size()) == options_.folds) {
-      const auto all = at::cat(at);
-      held_back = {.method = fmt::format("{} folds", options_.folds),
-                   .rows = all,
-                   .labels = rows.labels.index_select(0, all),
-                   .probabilities = at::cat(probabilities)};
+  report.training =
+      training.run(net, division, writes ? record_of(options_, config, continued) : nullptr);
+  report.held_back = training.held_back(net, division);
+  if (options_.folds > 0 && report.training.status != train::TrainStatus::kInterrupted) {
+    if (auto by_folds = training.held_back_by_folds()) {
+      report.held_back = std::move(*by_folds);
+    } else {
+      report.training.status = train::TrainStatus::kInterrupted;
     }
   }
 
@@ -731,22 +859,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   model_ = {.net = net,
             .features = std::move(rows.features),
             .images = std::move(rows.images),
-            .classes = std::move(rows.classes)};
-  auto& facts = model_.facts;
-  facts.emplace_back("rows", std::to_string(report.rows));
-  facts.emplace_back("labeled rows", std::to_string(report.labeled));
-  if (!rows.label.empty()) facts.emplace_back("label", rows.label);
-  if (!config.dataset.empty()) {
-    facts.emplace_back("data", fs::path(config.dataset).filename().string());
-  }
-  if (held_back.labels.defined()) {
-    facts.emplace_back(
-        "error", fmt::format("{:.2f} % of {} labeled rows ({})",
-                             100 * (1 - share_right(held_back.probabilities, held_back.labels)),
-                             held_back.labels.numel(), held_back.method));
-  }
-  facts.emplace_back("epochs", std::to_string(config.epochs));
-  facts.emplace_back("seed", std::to_string(options_.seed));
+            .classes = std::move(rows.classes),
+            .facts = facts_of(report, rows.label)};
   label_ = rows.label;
   config_ = config;
   if (writes && report.training.status != train::TrainStatus::kInterrupted) {

@@ -17,6 +17,7 @@
 #include "ladder/data/samples.h"
 #include "ladder/exports/prediction_model.h"
 #include "ladder/runs/run_config.h"
+#include "ladder/train/metrics.h"
 #include "ladder/train/trainer.h"
 
 namespace ladder {
@@ -75,8 +76,12 @@ struct ClassifierOptions {
   /// training each. 0: no.
   int64_t folds = 0;
 
+  /// Most probabilities of held-back rows, rows x classes, that FitReport has: of more, it has
+  /// metrics. By default 400 MB.
+  int64_t most_probabilities = 100'000'000;
+
   models::Precision precision = models::Precision::kFloat32;
-  c10::Device device = c10::kCPU;
+  c10::Device device = c10::kCPU;  ///< the CPU or a CUDA device
 
   std::filesystem::path folder = {};  ///< where the run is recorded; empty: nowhere
   bool resume = false;                ///< continue the run in `folder` where there is one
@@ -111,13 +116,20 @@ inline constexpr int64_t kFeatureRows = 100'000;
 /// ms, spinning ones several.
 inline constexpr double kSlowReadSeconds = 1e-3;
 
-/// Probabilities of rows that were held back, to measure with (train/metrics.h).
+/// Predictions of rows that were held back.
 struct HeldBack {
-  std::string method = "none";       ///< "none", "held-back rows" or "N folds"
-  torch::Tensor rows = {};           ///< int64 [n], rows of the training data
-  torch::Tensor labels = {};         ///< int64 [n]
-  torch::Tensor probabilities = {};  ///< float32 [n, classes]
+  std::string method = "none";  ///< "none", "held-back rows" or "N folds"
+  torch::Tensor rows = {};      ///< int64 [n], rows of the training data
+  torch::Tensor labels = {};    ///< int64 [n]
+  /// float32 [n, classes]; undefined where `metrics` stands in its place.
+  torch::Tensor probabilities = {};
+  /// Of more than ClassifierOptions::most_probabilities probabilities.
+  std::optional<train::ClassificationMetrics> metrics = {};
 };
+
+/// Return the metrics of rows that were held back. Errors: none were; those of
+/// train::classification_metrics.
+train::ClassificationMetrics held_back_metrics(const HeldBack& held_back);
 
 /// What `fit` did.
 struct FitReport {

@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <filesystem>
@@ -261,6 +262,69 @@ TEST_CASE("Classifier: errors are measured on rows that were held back", "[class
   CHECK(by_folds.labeled == 30);
 }
 
+TEST_CASE("Classifier: of many held-back rows it has metrics in place of probabilities",
+          "[classifier]") {
+  const auto rows = clouds(300, 150);
+  for (const int64_t folds : {0, 3}) {
+    INFO(folds << " folds");
+    auto options = quick(5);
+    options.folds = folds;
+    Classifier keeping(options);
+    const auto kept = keeping.fit(rows.table, "kind").held_back;
+    CHECK_FALSE(kept.metrics);
+    options.most_probabilities = kept.probabilities.numel() - 1;
+    Classifier measuring(options);
+    const auto held = measuring.fit(rows.table, "kind").held_back;
+    CHECK_FALSE(held.probabilities.defined());
+    REQUIRE(held.metrics);
+    CHECK(held.method == kept.method);
+    require_equal(held.rows, kept.rows);
+    require_equal(held.labels, kept.labels);
+    const auto found = held_back_metrics(held), expected = held_back_metrics(kept);
+    CHECK(found.rows == kept.rows.numel());
+    CHECK(found.wrong == expected.wrong);
+    CHECK(found.log_loss == expected.log_loss);
+    CHECK(found.reliability.error == expected.reliability.error);
+    require_equal(found.confusion, expected.confusion);
+    CHECK((measuring.model().facts == keeping.model().facts));
+  }
+}
+
+TEST_CASE("Classifier: names that no model file holds are refused before training",
+          "[classifier]") {
+  auto options = quick(1);
+  options.on_start = [](const auto&, int64_t) { FAIL("trains"); };
+  const auto refusal = [&](const std::function<void(data::Table&)>& change) {
+    auto table = clouds(60, 30).table;
+    change(table);
+    return error_text([&] { Classifier(options).fit(table, "kind"); });
+  };
+  // Both classes would have the name "caf\uFFFD" in the file.
+  CHECK(refusal([](data::Table& table) {
+          table.columns.back().levels = {"caf\xe9", "caf\xe8", "fig"};
+        }) ==
+        "Classifier: expected names of classes in UTF-8 but got 'caf' and other bytes (convert the "
+        "texts first).");
+  CHECK(refusal([](data::Table& table) { table.columns[0].name = "w\xff"; }) ==
+        "Classifier: expected names of columns in UTF-8 but got 'w' and other bytes (convert the "
+        "texts first).");
+  CHECK(refusal([](data::Table& table) { table.columns[2].levels[1] = "gr\xfcn"; }) ==
+        "Classifier: expected texts of columns in UTF-8 but got 'gr' and other bytes (convert the "
+        "texts first).");
+}
+
+TEST_CASE("Classifier: its facts name the last part of the source", "[classifier]") {
+  auto table = clouds(60, 30).table;
+  for (const char* source : {"data/rows", "data/rows/"}) {
+    table.source = source;
+    Classifier classifier(quick(1));
+    classifier.fit(table, "kind");
+    const auto& facts = classifier.model().facts;
+    CHECK(std::count(facts.begin(), facts.end(),
+                     std::pair<std::string, std::string>("data", "rows")) == 1);
+  }
+}
+
 TEST_CASE("Classifier: folds fit the rows, or are refused before training", "[classifier]") {
   auto options = quick(2);
   options.folds = 5;
@@ -446,6 +510,8 @@ TEST_CASE("Classifier: names options that are out of range", "[classifier]") {
     change(options);
     return error_text([&] { Classifier{options}; });
   };
+  CHECK(text([](auto& options) { options.device = c10::Device("meta"); }) ==
+        "Classifier: expected the CPU or a CUDA device but got meta.");
   CHECK(text([](auto& options) { options.epochs = -1; }) ==
         "Classifier: expected epochs of at least 0 but got -1.");
   CHECK(text([](auto& options) { options.minutes = -0.5; }) ==

@@ -75,7 +75,7 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
     return classifier.inputs(rows).to(type);
   };
 
-  data.title = std::filesystem::path(inputs.rows->source).filename().string();
+  data.title = data::source_name(inputs.rows->source);
   data.classes = model.classes;
   data.data = reported_data(inputs, labels);
   data.commands = {inputs.command};
@@ -99,9 +99,11 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
                            .names = names,
                            .pictures = some.images});
     } else {  // folds: other networks predicted these rows
-      data.metrics = train::classification_metrics(held_back.probabilities, held_back.labels);
-      data.unsure =
-          unsure_rows(held_back.probabilities, held_back.labels, model.classes, names, some.images);
+      data.metrics = held_back_metrics(held_back);
+      if (held_back.probabilities.defined()) {
+        data.unsure = unsure_rows(held_back.probabilities, held_back.labels, model.classes, names,
+                                  some.images);
+      }
     }
   }
 

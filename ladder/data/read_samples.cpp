@@ -424,6 +424,11 @@ Samples read_samples(const std::filesystem::path& path, const ReadOptions& optio
   return samples;
 }
 
+std::string source_name(const std::string& source) {
+  const fs::path path = source;
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
 bool has_test_part(const std::filesystem::path& path) {
   if (!is_folder(path)) {
     if (lower_text(path.extension().string()) != ".npz" || !is_a_file(path)) return false;

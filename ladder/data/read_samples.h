@@ -49,6 +49,9 @@ Samples read_samples(const std::filesystem::path& path, const ReadOptions& optio
 /// `read_samples` does. Error: a column of `text_columns` that is not there.
 void apply_options(Table& table, const CsvOptions& options);
 
+/// Return the last part of the path of a source: "rows" of "data/rows/".
+std::string source_name(const std::string& source);
+
 /// Return whether `read_samples` would find a test part beside the training part at `path`.
 bool has_test_part(const std::filesystem::path& path);
 

@@ -176,7 +176,7 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
     json["facts"].push_back(ordered_json::array({name, text}));
   }
   json["config"] = ordered_json::parse(to_json(config));
-  // Names of classes and columns may be any bytes; JSON takes UTF-8.
+  // Names of files, among the facts, may be any bytes; JSON takes UTF-8.
   io::TensorMap tensors = {
       {kText, io::text_tensor(json.dump(1, ' ', false, ordered_json::error_handler_t::replace))}};
   const auto& net = stored.model.net;

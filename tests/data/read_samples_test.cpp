@@ -367,3 +367,10 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
   const auto twice = read_samples(folder / "double/x.npy", exact);
   CHECK(cell_texts(twice.table->column("x0"), 3) == Strings{"1", "100000000", ""});
 }
+
+TEST_CASE("source_name is the last part of a path", "[data]") {
+  CHECK(ladder::data::source_name("data/rows.csv") == "rows.csv");
+  CHECK(ladder::data::source_name("data/rows/") == "rows");
+  CHECK(ladder::data::source_name("rows") == "rows");
+  CHECK(ladder::data::source_name("").empty());
+}
