@@ -21,6 +21,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
@@ -386,7 +387,7 @@ struct Trained {
 void measure(Trained& run, const std::optional<data::Samples>& test) {
   const auto& rows = run.fit.held_back;
   if (rows.labels.defined() && rows.labels.numel() > 0) {
-    run.held_back = train::classification_metrics(rows.probabilities, rows.labels);
+    run.held_back = held_back_metrics(rows);
   }
   if (test) {
     run.test =
@@ -602,11 +603,134 @@ int interrupted(const TrainFlags& flags, const std::string& command, const fs::p
   return kInterrupted;
 }
 
+// The runs of one call: one run, or one of each seed, which the ranks divide among them.
+class SeedRuns {
+ public:
+  SeedRuns(const TrainFlags& flags, ClassifierOptions options, const data::Samples& rows,
+           const std::optional<data::Samples>& test, const Rank& rank, fs::path out,
+           std::string command)
+      : flags_(flags),
+        options_(std::move(options)),
+        rows_(rows),
+        test_(test),
+        rank_(rank),
+        out_(std::move(out)),
+        command_(std::move(command)),
+        several_(!flags.seeds.empty()),
+        seeds_(several_ ? flags.seeds : std::vector<uint64_t>{options_.seed}),
+        divided_(several_ ? rank : Rank()),
+        group_(divided_, out_) {}
+
+  // Train what this rank takes; the first rank waits for the others and takes up their runs. Return
+  // 0, or the status to end with.
+  int train_all() {
+    const int status =
+        several_ ? share_of_rank(rank_, [this] { return train_share(); }) : train_share();
+    return status == 0 && rank_.first() && divided_.size > 1 ? take_up_others() : status;
+  }
+
+  // In the order of the seeds.
+  const std::vector<Trained>& runs() const { return runs_; }
+
+ private:
+  fs::path folder_of(uint64_t seed) const {
+    return several_ ? out_ / fmt::format("seed-{}", seed) : out_;
+  }
+
+  // `name` as train_one takes it. Return false where training was interrupted.
+  bool train_seed(uint64_t seed, const std::optional<std::string>& name) {
+    options_.seed = seed;
+    options_.folder = folder_of(seed);
+    if (rank_.first() || several_) make_folder(options_.folder);
+    runs_.push_back(train_one(flags_, options_, rows_, test_, name));
+    return runs_.back().fit.training.status != train::TrainStatus::kInterrupted;
+  }
+
+  int train_share() {
+    for (size_t i = 0; i < seeds_.size(); ++i) {
+      if (!divided_.takes(i)) continue;
+      if (!train_seed(seeds_[i], !rank_.first() ? std::optional<std::string>()
+                                 : several_     ? fmt::format("seed {}", seeds_[i])
+                                                : std::string())) {
+        return rank_.first() || several_ ? interrupted(flags_, command_, options_.folder)
+                                         : kInterrupted;
+      }
+      if (!divided_.first() && !flags_.quiet) {
+        const auto* metrics = outcome_of(runs_.back());
+        print(fmt::format("seed {}: {}, by rank {}\n", seeds_[i],
+                          metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
+                          rank_.rank));
+      }
+    }
+    return 0;
+  }
+
+  int take_up_others() {
+    const auto pending = [&](int64_t one) {
+      for (size_t i = 0; i < seeds_.size(); ++i) {
+        if (rank_.owner(i) == one && !has_ended(folder_of(seeds_[i]))) return true;
+      }
+      return false;
+    };
+    const auto lost = group_.wait(pending, stop_requested);
+    if (stop_requested()) return interrupted(flags_, command_, out_);
+    std::vector<std::string> missing;
+    options_.resume = true;  // a run that has ended gives its recorded result
+    for (size_t i = 0; i < seeds_.size(); ++i) {
+      if (rank_.takes(i)) continue;
+      if (!has_ended(folder_of(seeds_[i]))) {
+        missing.push_back(std::to_string(seeds_[i]));
+      } else if (!train_seed(seeds_[i], {})) {
+        return interrupted(flags_, command_, options_.folder);
+      }
+    }
+    if (!missing.empty()) {
+      throw std::runtime_error(fmt::format(
+          "expected the runs of all ranks but {} ended before seed{} {} {} trained (the same "
+          "command with --resume goes on).",
+          ranks_text(lost), missing.size() > 1 ? "s" : "", fmt::join(missing, ", "),
+          missing.size() > 1 ? "were" : "was"));
+    }
+    std::sort(runs_.begin(), runs_.end(), [&](const Trained& a, const Trained& b) {
+      const auto place = [&](const Trained& run) {
+        return std::find(seeds_.begin(), seeds_.end(), run.seed);
+      };
+      return place(a) < place(b);
+    });
+    return 0;
+  }
+
+  const TrainFlags& flags_;
+  ClassifierOptions options_;
+  const data::Samples& rows_;
+  const std::optional<data::Samples>& test_;
+  Rank rank_;
+  fs::path out_;
+  std::string command_;
+  bool several_;
+  std::vector<uint64_t> seeds_;
+  Rank divided_;  // that of one among the seeds
+  RankGroup group_;
+  std::vector<Trained> runs_;
+};
+
+// The network of `run`, trained from the labels alone.
+Trained train_alone(const TrainFlags& flags, const ClassifierOptions& options, const Trained& run,
+                    const data::Samples& rows, const std::optional<data::Samples>& test) {
+  auto alone = alone_options(options, run);
+  if (!flags.quiet) {
+    alone.on_start = [](const runs::RunConfig&, int64_t steps) {
+      print(
+          fmt::format("training from the labels alone, {} step{}\n", steps, steps == 1 ? "" : "s"));
+    };
+  }
+  return train_one(flags, std::move(alone), rows, test, {});
+}
+
 }  // namespace
 
 fs::path default_folder(const std::string& parent, const std::string& data) {
-  auto stem = fs::path(data).filename();
-  if (stem.empty()) stem = fs::path(data).parent_path().filename();
+  fs::path stem = data::source_name(data);
   while (stem.has_extension() && stem.stem() != stem) stem = stem.stem();
   return fs::path(parent) / (stem.empty() || stem == "." ? fs::path("model") : stem);
 }
@@ -656,88 +780,19 @@ int train_command(int argc, const char* const* argv) {
   options.environment = environment(
       options.device, ops::default_product_plan(models::product_precision(options.precision)),
       fs::path(flags.data));
-  const bool several = !flags.seeds.empty();
-  const auto seeds = several ? flags.seeds : std::vector<uint64_t>{options.seed};
-  const auto folder_of = [&](uint64_t seed) {
-    return several ? out / fmt::format("seed-{}", seed) : out;
-  };
   // Several seeds are divided among the ranks; one run is trained by all of them.
+  const bool several = !flags.seeds.empty();
   if (!several) options.ranks = connect_ranks(rank, flags.rank_timeout);
   if (options.ranks) options.environment->ranks = rank.size;
-  const auto divided = several ? rank : Rank();
-  RankGroup ranks(divided, out);
-  std::vector<Trained> runs;
-  const auto train = [&](uint64_t seed, const std::optional<std::string>& name) {
-    options.seed = seed;
-    options.folder = folder_of(seed);
-    if (rank.first() || several) make_folder(options.folder);
-    runs.push_back(train_one(flags, options, rows, test, name));
-    return runs.back().fit.training.status != train::TrainStatus::kInterrupted;
-  };
-  const auto train_share = [&]() -> int {
-    for (size_t i = 0; i < seeds.size(); ++i) {
-      if (!divided.takes(i)) continue;
-      if (!train(seeds[i], !rank.first() ? std::optional<std::string>()
-                           : several     ? fmt::format("seed {}", seeds[i])
-                                         : std::string())) {
-        return rank.first() || several ? interrupted(flags, command, options.folder) : kInterrupted;
-      }
-      if (!divided.first() && !flags.quiet) {
-        const auto* metrics = outcome_of(runs.back());
-        print(fmt::format("seed {}: {}, by rank {}\n", seeds[i],
-                          metrics != nullptr ? fmt::format("{:.2f} %", metrics->error) : "trained",
-                          rank.rank));
-      }
-    }
-    return 0;
-  };
-  const int status = several ? share_of_rank(rank, train_share) : train_share();
+  SeedRuns trained(flags, options, rows, test, rank, out, command);
+  const int status = trained.train_all();
   if (status != 0 || !rank.first()) return status;
-  if (divided.size > 1) {
-    const auto pending = [&](int64_t one) {
-      for (size_t i = 0; i < seeds.size(); ++i) {
-        if (rank.owner(i) == one && !has_ended(folder_of(seeds[i]))) return true;
-      }
-      return false;
-    };
-    const auto lost = ranks.wait(pending, stop_requested);
-    if (stop_requested()) return interrupted(flags, command, out);
-    std::vector<std::string> missing;
-    options.resume = true;  // a run that has ended gives its recorded result
-    for (size_t i = 0; i < seeds.size(); ++i) {
-      if (rank.takes(i)) continue;
-      if (!has_ended(folder_of(seeds[i]))) {
-        missing.push_back(std::to_string(seeds[i]));
-      } else if (!train(seeds[i], {})) {
-        return interrupted(flags, command, options.folder);
-      }
-    }
-    if (!missing.empty()) {
-      throw std::runtime_error(fmt::format(
-          "expected the runs of all ranks but {} ended before seed{} {} {} trained (the same "
-          "command with --resume goes on).",
-          ranks_text(lost), missing.size() > 1 ? "s" : "", fmt::join(missing, ", "),
-          missing.size() > 1 ? "were" : "was"));
-    }
-    std::sort(runs.begin(), runs.end(), [&](const Trained& a, const Trained& b) {
-      const auto place = [&](const Trained& run) {
-        return std::find(seeds.begin(), seeds.end(), run.seed);
-      };
-      return place(a) < place(b);
-    });
-  }
 
+  const auto& runs = trained.runs();
   const auto& best = best_of(runs);
   std::optional<Trained> baseline;
   if (!flags.no_baseline && outcome_of(best) != nullptr) {
-    auto alone = alone_options(options, best);
-    if (!flags.quiet) {
-      alone.on_start = [](const runs::RunConfig&, int64_t steps) {
-        print(fmt::format("training from the labels alone, {} step{}\n", steps,
-                          steps == 1 ? "" : "s"));
-      };
-    }
-    baseline = train_one(flags, alone, rows, test, {});
+    baseline = train_alone(flags, options, best, rows, test);
     if (baseline->fit.training.status == train::TrainStatus::kInterrupted) {
       return interrupted(flags, command, best.folder);
     }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -228,6 +229,41 @@ std::string feature_look_text(const train::FeatureLook& look) {
       look.moved, look.rows);
 }
 
+// A run that has ended, of which nothing but its result is asked for. `gone`: its checkpoint is not
+// there.
+SeedRun recorded_result(const SettledRun& run, const TrainingFlags& flags, const RunPlace& place,
+                        bool gone, std::unique_ptr<ProgressLine> line) {
+  SeedRun ended{
+      .config = run.config, .line = std::move(line), .result = train::TrainResult(), .ended = true};
+  if (!place.first_rank()) return ended;
+  if (gone) {
+    std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
+                           place.folder.string())
+                   .c_str(),
+               stderr);
+  }
+  ended.result = runs::RunFolder(place.folder, run.json, flags.resume).result();
+  return ended;
+}
+
+// Say where training goes on, and let it tell `line` how it comes forward.
+void report_progress(train::Trainer& trainer, ProgressLine& line, bool shows_progress) {
+  const auto steps = trainer.steps();
+  if (trainer.step() > 0) {
+    line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));
+  }
+  if (shows_progress) {
+    trainer.callbacks.on_progress = [&line](const train::Progress& at) { line.progress(at); };
+  }
+  trainer.callbacks.on_evaluation = [&line, steps](const train::Evaluation& at) {
+    line.evaluation(at, steps);
+  };
+  trainer.callbacks.on_exchange = [&line](const train::ExchangeTimes& times) {
+    line.print(exchange_text(times));
+  };
+  trainer.callbacks.stop_requested = stop_requested;
+}
+
 }  // namespace
 
 torch::Tensor in_shape(const torch::Tensor& rows, const runs::RunConfig& config) {
@@ -312,19 +348,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   const bool gone = !fs::exists(folder / "checkpoint.pt") && ended_here;
   if (train::value_of_first_rank(place.ranks, static_cast<int64_t>(gone || place.only_result)) !=
       0) {
-    SeedRun ended{.config = run.config,
-                  .line = std::move(told),
-                  .result = train::TrainResult(),
-                  .ended = true};
-    if (!place.first_rank()) return ended;
-    if (gone) {
-      std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",
-                             folder.string())
-                     .c_str(),
-                 stderr);
-    }
-    ended.result = runs::RunFolder(folder, run.json, flags.resume).result();
-    return ended;
+    return recorded_result(run, flags, place, gone, std::move(told));
   }
   const bool has_ended =
       train::value_of_first_rank(place.ranks, static_cast<int64_t>(ended_here)) != 0;
@@ -358,20 +382,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
        .on_feature_look =
            [&line](const train::FeatureLook& look) { line.print(feature_look_text(look)); }});
   train::Trainer trainer(std::move(objective), std::move(rows), options);
-  const auto steps = trainer.steps();
-  if (trainer.step() > 0) {
-    line.print(fmt::format("continuing at step {} of {}", trainer.step(), steps));
-  }
-  if (place.shows_progress) {
-    trainer.callbacks.on_progress = [&line](const train::Progress& at) { line.progress(at); };
-  }
-  trainer.callbacks.on_evaluation = [&line, steps](const train::Evaluation& at) {
-    line.evaluation(at, steps);
-  };
-  trainer.callbacks.on_exchange = [&line](const train::ExchangeTimes& times) {
-    line.print(exchange_text(times));
-  };
-  trainer.callbacks.stop_requested = stop_requested;
+  report_progress(trainer, line, place.shows_progress);
   return {.config = run.config,
           .net = net,
           .line = std::move(told),
