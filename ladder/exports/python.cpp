@@ -148,12 +148,12 @@ def number_of(value, name, row, single):
 
 
 def text_of(value):
-    """Return a value of a text column as it is compared with levels: 3.0 is "3"."""
+    """Return a value of a text column as it is compared with levels: 3.0 is "3", 1e16 "1e+16"."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return str(int(value))
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
     return str(value)
 
 

@@ -254,7 +254,11 @@ py::dict to_dict(const ladder::FitReport& report, const Watch& watch) {
     result["held_back_rows"] = py::array_t<int64_t>(rows.numel(), rows.const_data_ptr<int64_t>());
     result["held_back_labels"] =
         py::array_t<int64_t>(labels.numel(), labels.const_data_ptr<int64_t>());
-    result["held_back_probabilities"] = array_of(held_back.probabilities);
+    if (held_back.probabilities.defined()) {
+      result["held_back_probabilities"] = array_of(held_back.probabilities);
+    } else {
+      result["held_back_error"] = held_back.metrics->error;
+    }
   }
   return result;
 }
@@ -318,6 +322,14 @@ py::object image_shape(const Classifier& classifier) {
   return py::make_tuple(images->channels, images->height, images->width);
 }
 
+c10::Device device_of(const std::string& name) {
+  try {
+    return c10::Device(name);
+  } catch (const c10::Error&) {
+    TORCH_CHECK(false, "Classifier: expected the CPU or a CUDA device but got '", name, "'.");
+  }
+}
+
 // A message of LibTorch, TORCH_CHECK's in our own code: one sentence without a stack trace.
 void translate(std::exception_ptr pointer) {
   try {
@@ -373,7 +385,7 @@ PYBIND11_MODULE(_core, m) {
              options.precision = ladder::models::precision_from_string(name);
            })
       .def("set_device", [](ClassifierOptions& options,
-                            const std::string& name) { options.device = c10::Device(name); })
+                            const std::string& name) { options.device = device_of(name); })
       .def("set_row_weights",
            [](ClassifierOptions& options,
               const py::array_t<double, py::array::c_style | py::array::forcecast>& weights) {

@@ -28,8 +28,8 @@ from ladder_networks._rows import (
     is_polars,
     label_key,
     labels_of,
+    name_of,
     table_of,
-    text_of,
     validated,
 )
 
@@ -348,7 +348,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 rows = rows.iloc[used] if is_pandas(rows) else rows[used]
             options.set_row_weights(weights)
         classes, codes = classes_of(labels, unlabeled)
-        names = [text_of(value) for value in classes]
+        names = [name_of(value) for value in classes]
 
         bar = _Bar() if self.progress else None
         try:
@@ -377,7 +377,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._order is not None and "held_back_labels" in report:
             place_of = np.argsort(self._order).astype(np.int64)
             report["held_back_labels"] = place_of[report["held_back_labels"]]
-            report["held_back_probabilities"] = self._sorted(report["held_back_probabilities"])
+            if "held_back_probabilities" in report:
+                report["held_back_probabilities"] = self._sorted(report["held_back_probabilities"])
         if used is not None and "held_back_rows" in report:
             report["held_back_rows"] = used[report["held_back_rows"]]
         self.report_ = FitReport._of(report, self.classes_)

@@ -32,6 +32,7 @@ class Report(_Report, total=False):
     held_back_rows: npt.NDArray[np.int64]
     held_back_labels: npt.NDArray[np.int64]
     held_back_probabilities: npt.NDArray[np.float32]
+    held_back_error: float
 
 class Table:
     def __init__(self, rows: int) -> None: ...

@@ -37,7 +37,8 @@ class FitReport:
     held_back_labels : ndarray, shape (n_held_back,)
         Classes of these rows.
     held_back_probabilities : ndarray of float32, shape (n_held_back, n_classes)
-        Probabilities of these rows, by a network that has not seen their labels.
+        Probabilities of these rows, by a network that has not seen their labels. Shape
+        (0, n_classes) where there would be more than 100 million.
     held_back_error : float or None
         Percentage of these rows whose class is predicted wrong.
     """
@@ -61,8 +62,8 @@ class FitReport:
         probabilities = report.get(
             "held_back_probabilities", np.empty((0, len(classes)), np.float32)
         )
-        error = None
-        if len(labels) > 0:
+        error = report.get("held_back_error")
+        if error is None and len(labels) > 0:
             error = float(100 * np.mean(probabilities.argmax(axis=1) != labels))
         return cls(
             status=report["status"],

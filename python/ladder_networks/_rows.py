@@ -52,8 +52,8 @@ def text_of(value: object) -> str:
 
     Examples
     --------
-    >>> text_of(3), text_of(3.0), text_of(0.5), text_of(True), text_of("pear")
-    ('3', '3', '0.5', 'True', 'pear')
+    >>> text_of(3), text_of(3.0), text_of(1e16), text_of(0.5), text_of(True), text_of("pear")
+    ('3', '3', '1e+16', '0.5', 'True', 'pear')
     """
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
@@ -61,8 +61,19 @@ def text_of(value: object) -> str:
         return str(int(value))
     if isinstance(value, numbers.Real):
         number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
     return str(value)
+
+
+def name_of(value: object) -> str:
+    """Return the name of a class; spaces around a text do not count, as in CSV files.
+
+    Examples
+    --------
+    >>> name_of(" pear\\t"), name_of(3.0)
+    ('pear', '3')
+    """
+    return text_of(value).strip(" \t")
 
 
 # A number that may be spelled otherwise, as the C++ library has it: 01 is a code.
@@ -85,7 +96,7 @@ def plain_number(text: str) -> float | None:
 
 def label_key(value: object) -> float | str:
     """Return what labels are compared by: numbers by value, however they are written."""
-    text = text_of(value)
+    text = name_of(value)
     number = plain_number(text)
     return text if number is None else number
 
@@ -270,8 +281,9 @@ def _is_unlabeled(value: object) -> bool:
     if is_missing(value):
         return True
     if isinstance(value, str):  # "-1", "-1.0"
+        text = value.strip(" \t")
         try:
-            return value.startswith("-") and float(value) == -1
+            return text.startswith("-") and float(text) == -1
         except ValueError:
             return False
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == -1
@@ -312,7 +324,15 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
 def classes_of(
     y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the classes in order, and the index of each row's class, -1 for rows without label."""
+    """Return the classes in order, and the index of each row's class, -1 for rows without label.
+
+    Texts that differ in the spaces around them are one class, which the first of them stands for.
+
+    Examples
+    --------
+    >>> classes_of(np.array(["b", "a ", "a", "b"]), np.array([False, False, False, True]))
+    (array(['a', 'b'], dtype='<U2'), array([ 1,  0,  0, -1]))
+    """
     known = y[~unlabeled]
     if known.dtype == object and not any(isinstance(value, str) for value in known):
         known = np.asarray(known.tolist())
@@ -324,6 +344,12 @@ def classes_of(
         raise ValueError(
             "LadderClassifier: expected labels of one type but got texts beside numbers."
         ) from error
+    if classes.dtype.kind in "OU":
+        places: dict[str, int] = {}
+        merged = [places.setdefault(name_of(value), len(places)) for value in classes]
+        if len(places) < len(classes):
+            _, first = np.unique(merged, return_index=True)
+            classes, index = classes[first], np.asarray(merged)[index]
     if len(classes) < 2:
         raise ValueError(
             f"LadderClassifier: expected labels of at least 2 classes but got {len(classes)} "

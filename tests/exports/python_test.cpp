@@ -177,10 +177,21 @@ TEST_CASE("write_python refuses in Python what the library refuses", "[exports][
   auto spelled = ladder::testing::spelled_model();
   spelled.features->missing.emplace_back("-999.9");
   write_python(folder / "model.py", spelled);
+  // Numbers in a column of texts, and what they are as texts.
+  ladder::data::Column numbers{
+      .kind = ladder::data::ColumnKind::kNumber,
+      .numbers = {3, -0.5, 0.1, 1e-5, 1e15, 9999999999999998, 1e16, -1e16, 1.25e20}};
+  auto texts = nlohmann::json::array();
+  for (size_t i = 0; i < numbers.numbers.size(); ++i) {
+    texts.push_back({numbers.numbers[i], cell_text(numbers, static_cast<int64_t>(i))});
+  }
   const auto outcome = ladder::testing::run_python(R"PY(
-import sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
 import model
+
+for value, text in json.loads(sys.argv[2]):
+    assert model.text_of(value) == text, (value, text)
 
 class NAType:  # as pandas has it
     def __bool__(self):
@@ -213,7 +224,7 @@ def refused(column, value):
 assert refused("age", float("inf")) == "expected finite numbers but got inf in row 1 of column 'age'."
 assert refused("age", "old") == "expected a number but got 'old' in row 1 of column 'age'."
 )PY",
-                                                   {folder.path().string()});
+                                                   {folder.path().string(), texts.dump()});
   INFO(outcome.err);
   CHECK(outcome.status == 0);
 }

@@ -105,6 +105,29 @@ def test_spaces_around_texts_do_not_count(clouds):
         expected.predict_proba(spaced.astype({"color": "category"})), expected.predict_proba(frame)
     )
 
+    # Nor do those around labels, as where the program reads both from a CSV file.
+    truth = np.array(["apple", "pear", "fig"], dtype=object)[clouds.truth]
+    names = [None if y < 0 else name for y, name in zip(clouds.y, truth, strict=True)]
+    around = [
+        " -1 " if name is None else f" {name}\t" if i % 2 else name for i, name in enumerate(names)
+    ]
+    expected = quick(epochs=3).fit(frame, names)
+    model = quick(epochs=3).fit(frame, around)
+    assert model.report_.labeled_rows == expected.report_.labeled_rows
+    bare = [name.strip(" \t") for name in model.classes_]
+    assert sorted(bare) == expected.classes_.tolist()
+    assert set(model.classes_) <= set(around)
+    np.testing.assert_array_equal(
+        model.predict_proba(frame)[:, np.argsort(bare)], expected.predict_proba(frame)
+    )
+    assert model.score(frame, truth) == expected.score(frame, truth)
+
+
+@pytest.mark.parametrize("device", ["meta", "gpu"])
+def test_other_devices_are_refused_by_a_sentence(clouds, device):
+    with pytest.raises(ValueError, match="expected the CPU or a CUDA device but got '?" + device):
+        quick(device=device).fit(clouds.X, clouds.y)
+
 
 @pytest.mark.parametrize("kind", ["float32", "int64", "uint8", "float16", ">f8", "bool"])
 def test_every_type_of_numbers(clouds, kind):
