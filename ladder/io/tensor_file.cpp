@@ -10,6 +10,8 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -202,11 +204,20 @@ class TensorReader {
 };
 
 Pickle read_content(ZipReader& zip) {
+  // Values of a pickle take up to a hundred times the memory of its bytes. PyTorch stores it.
+  constexpr uint64_t kMostPackedPickle = uint64_t{1} << 20;
   const std::string* pickle = zip.find(kPickleRecord);
   if (pickle == nullptr) throw ReadFault("it has no record data.pkl");
   const std::string* order = zip.find("byteorder");
-  if (order != nullptr && zip.read(*order) != "little") {
-    throw ReadFault("its numbers are big-endian");
+  if (order != nullptr) {
+    constexpr std::string_view kLittle = "little";
+    const bool little = zip.size(*order) == kLittle.size() && zip.read(*order) == kLittle;
+    if (!little) throw ReadFault("its numbers are big-endian");
+  }
+  const uint64_t size = zip.size(*pickle);
+  if (size != zip.packed_size(*pickle) && size > kMostPackedPickle) {
+    throw ReadFault(c10::str("its record ", *pickle, " is compressed and has ", size,
+                             " bytes, more than ", kMostPackedPickle));
   }
   return read_pickle(zip.read(*pickle));
 }

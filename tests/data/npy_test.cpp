@@ -1,5 +1,6 @@
 #include <ladder/data/npy.h>
 #include <tests/data/idx_files.h>
+#include <tests/data/npy_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/python.h>
@@ -18,6 +19,7 @@
 
 using ladder::data::read_npy;
 using ladder::data::read_npz;
+using ladder::testing::deflated_zip;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
 using ladder::testing::require_equal;
@@ -59,28 +61,6 @@ std::string npy_error(const std::string& bytes) {
   const size_t at = text.find(path);
   if (at != std::string::npos) text.replace(at, path.size(), "x.npy");
   return text;
-}
-
-std::string little(uint64_t value, int width) {
-  std::string bytes;
-  for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
-  return bytes;
-}
-
-// A zip file of one deflated record.
-std::string deflated_zip(const std::string& name, const std::string& data,
-                         uint64_t declared_size = 0) {
-  const std::string packed = ladder::testing::deflate_bytes(data, -MAX_WBITS);
-  const std::string sizes =
-      little(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()), 4) +
-      little(packed.size(), 4) + little(declared_size != 0 ? declared_size : data.size(), 4);
-  const std::string local = "PK\3\4" + little(20, 2) + little(0, 2) + little(8, 2) + little(0, 4) +
-                            sizes + little(name.size(), 2) + little(0, 2) + name + packed;
-  const std::string directory = "PK\1\2" + little(20, 2) + little(20, 2) + little(0, 2) +
-                                little(8, 2) + little(0, 4) + sizes + little(name.size(), 2) +
-                                little(0, 4) + little(0, 8) + little(0, 4) + name;
-  return local + directory + "PK\5\6" + little(0, 4) + little(1, 2) + little(1, 2) +
-         little(directory.size(), 4) + little(local.size(), 4) + little(0, 2);
 }
 
 std::string npz_error(const std::string& bytes) {

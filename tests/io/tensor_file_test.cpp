@@ -1,4 +1,5 @@
 #include <ladder/io/tensor_file.h>
+#include <tests/data/npy_files.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/paths.h>
@@ -150,6 +151,21 @@ TEST_CASE("load_tensors names a file that is missing, foreign or damaged", "[io]
     write_file(path, whole.substr(0, size));
     CHECK(load_error().rfind(damaged, 0) == 0);
   }
+}
+
+TEST_CASE("load_tensors reads a compressed pickle of up to a MiB", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "x.pt";
+  const std::string pickle = "\x80\x02}.";  // an empty dictionary
+  write_file(path, ladder::testing::deflated_zip("x/data.pkl", pickle));
+  CHECK(load_tensors(path).empty());
+  // Tuples that nothing holds: each takes more memory than its byte.
+  const std::string many = "\x80\x02}" + std::string(size_t{1} << 20, ')') + ".";
+  write_file(path, ladder::testing::deflated_zip("x/data.pkl", many));
+  CHECK(error_text([&] { load_tensors(path); }) ==
+        "load_tensors: expected a whole .pt file but got a truncated, damaged or foreign one at " +
+            path.string() + " (its record x/data.pkl is compressed and has 1048580 bytes, more " +
+            "than 1048576).");
 }
 
 TEST_CASE("load_tensors notices changed bytes of a tensor", "[io]") {

@@ -132,6 +132,10 @@ TEST_CASE("ZipReader says why it refuses a file", "[io]") {
   large[large_end + 10] = 2;
   large.replace(large_end + 12, 4, little(2 * entry_size, 4));
   CHECK(read_fault(large) == "its records overlap");
+  // A stored record has the bytes that it declares, so that records cannot share them.
+  std::string shared = whole;
+  shared.replace(entry + 20, 4, little(0, 4));
+  CHECK(read_fault(shared) == "its record top/a declares 5 bytes but stores 0");
   std::string secret = whole;
   secret[entry + 8] = 1;
   CHECK(read_fault(secret) == "its record top/a is encrypted");

@@ -105,9 +105,14 @@ void ZipReader::read_directory(uint64_t position, uint64_t size, uint64_t count)
       }
       if (record.header == kSee64) record.header = number(bytes, field, 8);
     }
+    const std::string name(bytes.substr(at + kEntrySize, name_size));
+    if (record.method == kStored && !record.encrypted && record.packed_size != record.size) {
+      throw ReadFault("its record " + name + " declares " + std::to_string(record.size) +
+                      " bytes but stores " + std::to_string(record.packed_size));
+    }
     if (record.packed_size <= file_size_) packed_total += record.packed_size;
     if (packed_total > file_size_) throw ReadFault("its records overlap");
-    records_.insert_or_assign(std::string(bytes.substr(at + kEntrySize, name_size)), record);
+    records_.insert_or_assign(name, record);
     at = extra_end + comment_size;
   }
 }
@@ -141,7 +146,7 @@ uint64_t ZipReader::size(const std::string& name) const {
     throw ReadFault("its record " + name + " is compressed by method " +
                     std::to_string(found.method) + ", which is not supported");
   }
-  const uint64_t packed_size = found.method == kStored ? found.size : found.packed_size;
+  const uint64_t packed_size = found.packed_size;
   if (packed_size > file_size_) throw ReadFault("its record " + name + " reaches past its end");
   if (found.method == kDeflated && found.size / kMaxDeflateRatio > packed_size) {
     throw ReadFault("its record " + name + " declares " + std::to_string(found.size) +
@@ -151,10 +156,12 @@ uint64_t ZipReader::size(const std::string& name) const {
   return found.size;
 }
 
+uint64_t ZipReader::packed_size(const std::string& name) const { return record(name).packed_size; }
+
 void ZipReader::read(const std::string& name, char* out) {
   const uint64_t bytes = size(name);
   const Record& found = record(name);
-  const uint64_t packed_size = found.method == kStored ? bytes : found.packed_size;
+  const uint64_t packed_size = found.packed_size;
   const std::string header = bytes_at(found.header, kLocalHeaderSize);
   if (!header.starts_with(kLocalHeader)) throw ReadFault("its record " + name + " is damaged");
   const uint64_t data =

@@ -13,8 +13,9 @@ namespace ladder::io {
 
 /// Read the records of a zip file such as `torch.save` or NumPy writes, stored or deflated, and
 /// verify their CRC-32. Every size and position is checked against the size of the file: stored
-/// records cannot be larger, deflated ones not larger than 1032 times their compressed bytes, the
-/// limit of the method, and all records together do not have more compressed bytes than the file.
+/// records have as many bytes as they declare, deflated ones at most 1032 times their compressed
+/// bytes, the limit of the method, and all records together do not have more compressed bytes than
+/// the file.
 ///
 /// All functions throw `ReadFault`.
 class ZipReader {
@@ -30,6 +31,9 @@ class ZipReader {
 
   /// Return the number of bytes of the record of this full name, when it is unpacked.
   uint64_t size(const std::string& name) const;
+
+  /// Return the number of bytes that the record takes in the file: `size(name)` if it is stored.
+  uint64_t packed_size(const std::string& name) const;
 
   /// Read all `size(name)` bytes of a record to `out`.
   void read(const std::string& name, char* out);
