@@ -49,6 +49,7 @@
 #include "ladder/io/safetensors.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/io/text_file.h"
+#include "ladder/io/utf8.h"
 #include "ladder/nn/combinator.h"
 #include "ladder/nn/combinators/direct_combinator.h"
 #include "ladder/nn/combinators/formula_combinator.h"

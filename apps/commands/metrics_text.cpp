@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <ladder/io/utf8.h>
 
 #include <algorithm>
 #include <optional>
@@ -18,17 +19,9 @@ std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format("{:.3f}", *ratio) : std::string("-");
 }
 
-// At most `bytes` of a name, whole characters of UTF-8.
-std::string cut(const std::string& name, size_t bytes) {
-  size_t end = std::min(bytes, name.size());
-  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
-    --end;
-  }
-  return name.substr(0, end);
-}
-
 std::string short_name(const std::string& name) {
-  return name.size() <= kWidestName ? name : cut(name, kWidestName - 3) + "...";
+  return name.size() <= kWidestName ? name
+                                    : std::string(io::cut_text(name, kWidestName - 3)) + "...";
 }
 
 size_t name_width(const std::vector<std::string>& classes) {
@@ -43,7 +36,7 @@ std::string matrix_text(const torch::Tensor& confusion, const std::vector<std::s
   std::vector<std::string> names, headings;
   for (const auto& name : classes) {
     names.push_back(short_name(name));
-    headings.push_back(cut(name, cell - 2));
+    headings.emplace_back(io::cut_text(name, cell - 2));
   }
   // Names that begin alike have numbers for headings: sensor_ok and sensor_bad.
   if (std::set<std::string>(headings.begin(), headings.end()).size() < classes.size()) {

@@ -1,10 +1,10 @@
 #include "apps/support/markup.h"
 
 #include <fmt/format.h>
+#include <ladder/io/utf8.h>
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 namespace ladder::apps {
@@ -12,22 +12,8 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// Bytes of the UTF-8 character that begins `text`; none where there is no such character.
-std::optional<size_t> character_size(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t size = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-  if (size == 0 || text.size() < size) return std::nullopt;
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return std::nullopt;
-  }
-  const bool overlong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
-  const bool surrogate = first == 0xED && byte(1) >= 0xA0;
-  const bool beyond = first == 0xF4 && byte(1) >= 0x90;
-  if (overlong || surrogate || beyond) return std::nullopt;
-  return size;
-}
+// Bytes of the character that begins `text`: 1 where it is not UTF-8.
+size_t first_bytes(std::string_view text) { return std::max<size_t>(1, io::character_size(text)); }
 
 // Width of a character in a wide sans-serif font, in units of the font size.
 double character_width(std::string_view character) {
@@ -49,10 +35,10 @@ std::string escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size() + text.size() / 8);
   while (!text.empty()) {
-    const auto size = character_size(text);
+    const size_t size = io::character_size(text);
     const char c = text[0];
     const bool control = size == 1 && ((c >= 0 && c < 0x20 && c != '\t' && c != '\n') || c == 0x7F);
-    if (!size || control) {
+    if (size == 0 || control) {
       out += kReplacement;
     } else if (c == '&') {
       out += "&amp;";
@@ -65,9 +51,9 @@ std::string escaped(std::string_view text) {
     } else if (c == '\'') {
       out += "&#39;";
     } else {
-      out += text.substr(0, *size);
+      out += text.substr(0, size);
     }
-    text.remove_prefix(size.value_or(1));
+    text.remove_prefix(std::max<size_t>(1, size));
   }
   return out;
 }
@@ -77,7 +63,7 @@ std::string shortened(std::string_view text, size_t most) {
   size_t characters = 0;
   size_t end_of_cut = 0;  // bytes of the first most - 1 characters
   for (auto rest = text; !rest.empty();) {
-    const auto size = character_size(rest).value_or(1);
+    const auto size = first_bytes(rest);
     if (characters + 1 == most) end_of_cut = kept.size();
     if (++characters > most) return kept.substr(0, end_of_cut) + "…";
     kept += rest.substr(0, size);
@@ -88,7 +74,7 @@ std::string shortened(std::string_view text, size_t most) {
 
 std::string shortened_name(std::string_view text, size_t most) {
   std::vector<size_t> begins;  // of the characters
-  for (size_t at = 0; at < text.size(); at += character_size(text.substr(at)).value_or(1)) {
+  for (size_t at = 0; at < text.size(); at += first_bytes(text.substr(at))) {
     begins.push_back(at);
   }
   if (begins.size() <= most) return std::string(text);
@@ -102,7 +88,7 @@ std::string shortened_name(std::string_view text, size_t most) {
 double text_width(std::string_view text, double font_size) {
   double width = 0;
   while (!text.empty()) {
-    const auto size = character_size(text).value_or(1);
+    const auto size = first_bytes(text);
     width += character_width(text.substr(0, size));
     text.remove_prefix(size);
   }

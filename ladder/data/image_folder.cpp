@@ -23,8 +23,8 @@
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
-#include "ladder/data/internal/utf8.h"
 #include "ladder/io/internal/file_kind.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 namespace {
@@ -254,9 +254,9 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
     }
   }
   for (const std::string& name : folders) {
-    TORCH_CHECK(utf8_prefix(name) == name.size(),
+    TORCH_CHECK(io::utf8_prefix(name) == name.size(),
                 "read_image_folder: expected names of classes in UTF-8 but got '",
-                name.substr(0, utf8_prefix(name)), "' and other bytes in ", folder.string(),
+                name.substr(0, io::utf8_prefix(name)), "' and other bytes in ", folder.string(),
                 " (rename the folder).");
   }
   refuse_parts(folder, folders);

@@ -14,6 +14,7 @@
 
 #include "ladder/core/activation.h"
 #include "ladder/exports/internal/plain_layers.h"
+#include "ladder/io/utf8.h"
 #include "ladder/version.h"
 
 namespace ladder::exports {
@@ -35,10 +36,8 @@ std::string markdown(std::string_view text) {
 
 // At most `kMaxCellBytes` of a text, cut between characters.
 std::string shortened(const std::string& text) {
-  if (text.size() <= kMaxCellBytes) return markdown(text);
-  size_t end = kMaxCellBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return markdown(text.substr(0, end)) + "...";
+  const auto kept = io::cut_text(text, kMaxCellBytes);
+  return markdown(kept) + (kept.size() < text.size() ? "..." : "");
 }
 
 std::string listed(const std::vector<std::string>& names) {

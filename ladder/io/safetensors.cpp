@@ -18,6 +18,7 @@
 
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/internal/zip_reader.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::io {
 namespace {
@@ -81,7 +82,8 @@ constexpr size_t kMaxQuoted = 80;
 
 // A name of any length from a file, for a sentence.
 std::string quoted(const std::string& name) {
-  return "\"" + name.substr(0, kMaxQuoted) + (name.size() > kMaxQuoted ? "...\"" : "\"");
+  const auto shown = cut_text(name, kMaxQuoted);
+  return "\"" + std::string(shown) + (shown.size() < name.size() ? "...\"" : "\"");
 }
 
 // Parse the header. Nested and repeated names are refused while it is read, so that neither costs

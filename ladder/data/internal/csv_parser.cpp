@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "ladder/core/nearest_name.h"
-#include "ladder/data/internal/utf8.h"
 #include "ladder/io/internal/file_kind.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 namespace {
@@ -156,13 +156,9 @@ int64_t count_line_ends(const char* begin, const char* end) {
 
 // A text as messages show it: at most 40 bytes, without control characters or broken UTF-8.
 std::string quoted_text(std::string_view text) {
-  std::string out(text.substr(0, kMostCsvShown));
-  if (text.size() > kMostCsvShown) {
-    while (!out.empty() && (out.back() & 0xC0) == 0x80) out.pop_back();
-    if (!out.empty() && (out.back() & 0x80) != 0) out.pop_back();
-    out += "...";
-  }
-  const size_t whole = utf8_prefix(out);
+  std::string out(io::cut_text(text, kMostCsvShown));
+  if (out.size() < text.size()) out += "...";
+  const size_t whole = io::utf8_prefix(out);
   for (size_t at = 0; at < out.size(); ++at) {
     const auto byte = static_cast<unsigned char>(out[at]);
     if (byte < 0x20 || byte == 0x7F || (at >= whole && byte >= 0x80)) out[at] = '?';
@@ -688,7 +684,7 @@ void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view t
     fail("text", "a zero byte in " + place(cell, index),
          "the file is damaged, or its text is UTF-16: save it as UTF-8");
   }
-  const size_t whole = utf8_prefix(text);
+  const size_t whole = io::utf8_prefix(text);
   if (whole < text.size()) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";
     const auto byte = static_cast<unsigned char>(text[whole]);

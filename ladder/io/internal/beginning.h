@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "ladder/io/utf8.h"
+
 namespace ladder::io {
 
-/// Return the first line of `text`, at most 60 bytes of it, and "..." for what is left out. A
-/// control character, such as a zero byte of a damaged file, ends the line.
+/// Return the first line of `text`, at most 60 bytes of it in whole characters, and "..." for what
+/// is left out. A control character, such as a zero byte of a damaged file, ends the line.
 ///
 ///     beginning("{\n  \"seed\": 1\n}");   // {...
 inline std::string beginning(std::string_view text) {
@@ -16,8 +18,9 @@ inline std::string beginning(std::string_view text) {
   const auto* const end = std::find_if(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
-  const auto size = std::min(static_cast<size_t>(end - text.begin()), kMostBytes);
-  return std::string(text.substr(0, size)) + (size < text.size() ? "..." : "");
+  const auto line = text.substr(0, static_cast<size_t>(end - text.begin()));
+  const auto shown = cut_text(line, kMostBytes);
+  return std::string(shown) + (shown.size() < text.size() ? "..." : "");
 }
 
 }  // namespace ladder::io
