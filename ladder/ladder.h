@@ -46,6 +46,7 @@
 #include "ladder/exports/weights.h"
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/events.h"
+#include "ladder/io/json_depth.h"
 #include "ladder/io/safetensors.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/io/text_file.h"

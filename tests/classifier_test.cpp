@@ -720,6 +720,11 @@ TEST_CASE("Model file: a damaged one is refused by a sentence that names it", "[
         begin +
             "expected a text model.json but found none (is it a checkpoint? `ladder train "
             "--resume` continues it).");
+  const std::string deep = std::string(300'000, '[') + std::string(300'000, ']');
+  CHECK(with("model.json",
+             ladder::io::text_tensor(R"({"format": 1, "label": "", "classes": [], "features": )" +
+                                     deep + "}")) ==
+        begin + "expected a JSON object in model.json but got something else.");
   CHECK(with("extra", torch::zeros({2})) ==
         begin + "expected the tensors of the network but got also extra.");
   CHECK(edited("\"format\": 1", "\"format\": 7").find(begin + "expected format 1 but got 7") == 0);

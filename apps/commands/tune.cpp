@@ -18,6 +18,7 @@
 #include "apps/commands/train_request.h"
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
+#include "apps/support/json.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
@@ -192,7 +193,7 @@ std::string record_text(const ordered_json& record) {
 void check_same_command(const fs::path& file, const ordered_json& asked) {
   const auto text = io::read_text_if_present(file);
   if (!text) return;
-  const auto there = ordered_json::parse(*text, nullptr, false);
+  const auto there = parse_json(*text);
   if (there.is_object() && there.value("asked", ordered_json()) == asked) return;
   throw UsageError(fmt::format(
       "expected the flags and data that {} was started with but got others (--out takes another "
@@ -356,7 +357,7 @@ class Tuner {
 
   static double error_in(const fs::path& evaluation) {
     const auto text = io::read_text_if_present(evaluation, int64_t{1} << 30);  // of many classes
-    const auto json = text ? ordered_json::parse(*text, nullptr, false) : ordered_json();
+    const auto json = text ? parse_json(*text) : ordered_json();
     TORCH_CHECK(json.is_object() && json.contains("held_back"),
                 "expected the error on held-back rows in ", evaluation.string(),
                 " but got none (see run.log beside it).");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "apps/support/json.h"
 #include "apps/support/moves_text.h"
 #include "apps/support/output.h"
 
@@ -87,7 +88,7 @@ std::optional<CheckedClusters> read_checked_clusters(const std::filesystem::path
   const auto text = io::read_text_if_present(path);
   if (!text) return {};
   try {
-    const auto json = nlohmann::json::parse(*text);
+    const auto json = parse_json(*text);
     CheckedClusters checked{.rows = json.at("rows")};
     for (const auto& move : json.at("moves")) {
       checked.moves.push_back(

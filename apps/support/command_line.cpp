@@ -12,6 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/support/json.h"
+
 namespace ladder::apps {
 namespace {
 
@@ -211,8 +213,7 @@ void CommandLine::read_settings(const std::string& path) {
     throw UsageError("expected a JSON object in --config but got none: " +
                      std::string(error.what_without_backtrace()));
   }
-  const auto object = nlohmann::ordered_json::parse(bytes, nullptr, /*allow_exceptions=*/false,
-                                                    /*ignore_comments=*/true);
+  const auto object = parse_json(bytes, /*comments=*/true);
   if (!object.is_object()) {
     refuse_file("a JSON object", object.is_discarded() ? "no JSON" : object.dump());
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "apps/support/json.h"
 #include "apps/support/output.h"
 
 namespace ladder::apps {
@@ -61,7 +62,7 @@ std::vector<ComparedSeed> read_compared_seeds(const std::filesystem::path& folde
   if (!text) return {};
   std::vector<ComparedSeed> seeds;
   try {
-    for (const auto& one : nlohmann::json::parse(*text).get<nlohmann::json::array_t>()) {
+    for (const auto& one : parse_json(*text).get<nlohmann::ordered_json::array_t>()) {
       seeds.push_back({.seed = one.at("seed"),
                        .disagreement = one.at("disagreement"),
                        .looks_left = one.at("looks_left_behind")});

@@ -18,6 +18,7 @@
 #include "ladder/data/internal/level_inputs.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/spellings.h"
+#include "ladder/io/internal/json.h"
 
 namespace ladder::data {
 namespace {
@@ -479,7 +480,7 @@ std::string to_json(const Features& features) {
 }
 
 Features features_from_json(std::string_view json) {
-  const auto columns = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const auto columns = io::parse_json(json);
   TORCH_CHECK(columns.is_array(), "Features: expected a JSON array of columns but got ",
               columns.is_discarded() ? "no JSON" : columns.type_name(), ".");
   Features features;

@@ -32,6 +32,7 @@
 #include "ladder/data/internal/npy_header.h"
 #include "ladder/data/keyed_order.h"
 #include "ladder/io/atomic_file.h"
+#include "ladder/io/internal/json.h"
 #include "ladder/io/text_file.h"
 
 namespace ladder::data {
@@ -213,9 +214,7 @@ torch::Tensor rows_besides(const torch::Tensor& held_out, const torch::Tensor& p
 bool is_shards(const std::filesystem::path& path) {
   std::error_code none;
   if (!std::filesystem::is_regular_file(path / kShardIndex, none)) return false;
-  const auto json =
-      nlohmann::json::parse(io::read_text(path / kShardIndex), nullptr, /*allow_exceptions=*/false);
-  return is_index(json);
+  return is_index(io::parse_json(io::read_text(path / kShardIndex)));
 }
 
 struct Shards::State {
@@ -316,7 +315,7 @@ Shards::Shards(const std::filesystem::path& folder) : state_(std::make_unique<St
   state.folder = folder;
   const auto file = folder / kShardIndex;
   const auto text = io::read_text(file);
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = io::parse_json(text);
   TORCH_CHECK(is_index(json), "Shards: expected the index of shards in ", file.string(),
               " but got something else.");
   const auto version = json.find("version");

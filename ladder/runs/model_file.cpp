@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/version.h"
 
@@ -121,7 +122,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
   const auto found = tensors.find(kText);
   TORCH_CHECK(found != tensors.end(), "expected a text ", kText,
               " but found none (is it a checkpoint? `ladder train --resume` continues it)");
-  const auto json = ordered_json::parse(io::tensor_text(found->second), nullptr, false);
+  const auto json = io::parse_json<ordered_json>(io::tensor_text(found->second));
   TORCH_CHECK(json.is_object(), "expected a JSON object in ", kText, " but got something else");
   const auto format = json.at("format").get<int64_t>();
   TORCH_CHECK(format == kFormat, "expected format ", kFormat, " but got ", format,

@@ -4,6 +4,7 @@
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/split.h>
 #include <ladder/io/internal/beginning.h>
+#include <ladder/io/internal/json.h>
 #include <ladder/io/text_file.h>
 #include <ladder/models/combinators.h>
 #include <ladder/runs/pieces.h>
@@ -466,7 +467,7 @@ std::vector<std::string> config_fields() {
 }
 
 RunConfig run_config_from_json(std::string_view json) {
-  auto object = ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
+  auto object = io::parse_json<ordered_json>(json);
   TORCH_CHECK(object.is_object(), "RunConfig: expected a JSON object but got \"",
               io::beginning(json), "\".");
   object = upgraded(std::move(object));

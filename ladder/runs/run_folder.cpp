@@ -15,6 +15,7 @@
 
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/internal/beginning.h"
+#include "ladder/io/internal/json.h"
 #include "ladder/io/text_file.h"
 
 namespace ladder::runs {
@@ -38,7 +39,7 @@ constexpr const char* kLock = ".lock";
 constexpr int64_t kMaxMetricsBytes = int64_t{1} << 30;
 
 json parse_object(std::string_view text, const std::string& what) {
-  const auto value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto value = io::parse_json(text);
   TORCH_CHECK(value.is_object(), "RunFolder: expected ", what, " to be a JSON object but got \"",
               io::beginning(text), "\".");
   return value;
@@ -327,7 +328,7 @@ std::string to_json(const Evaluation& evaluation) {
 
 Evaluation evaluation_from_json(std::string_view line) {
   try {
-    const auto object = json::parse(line);
+    const auto object = io::parse_json(line);
     Evaluation evaluation;
     evaluation.epoch = object.at("epoch").get<int64_t>();
     evaluation.step = object.at("step").get<int64_t>();

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <ladder/io/atomic_file.h>
+#include <ladder/io/internal/json.h>
 #include <ladder/io/text_file.h>
 #include <ladder/runs/run_folder.h>
 
@@ -37,7 +38,7 @@ std::optional<std::string> text_of(const fs::path& path) {
 }
 
 json object_in(const std::string& text) {
-  auto value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  auto value = io::parse_json(text);
   return value.is_object() ? value : json();
 }
 

@@ -1,6 +1,7 @@
 #include "ladder/runs/seed_summary.h"
 
 #include <c10/util/Exception.h>
+#include <ladder/io/internal/json.h>
 #include <ladder/io/text_file.h>
 
 #include <algorithm>
@@ -45,7 +46,7 @@ SeedSummary summarize_runs(const std::vector<std::filesystem::path>& folders,
     const auto text = io::read_text_if_present(path);
     TORCH_CHECK(text, "summarize_runs: expected ", path.string(),
                 " of a run that has ended but got none.");
-    const auto object = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    const auto object = io::parse_json(*text);
     const auto name = std::string(key);
     TORCH_CHECK(object.is_object() && object.contains(name) && object.at(name).is_number(),
                 "summarize_runs: expected a number ", name, " in ", path.string(), " but got ",

@@ -793,6 +793,12 @@ TEST_CASE("ladder train: takes flags from a file, and typed ones win", "[cli]") 
   write_file(place.folder / "bad.json", "{\"epoch\": 1}");
   CHECK(place.run({"train", place.at("train.csv"), "--config", place.at("bad.json")}).err ==
         "ladder: expected a known flag but got --epoch (did you mean --epochs?).\n");
+  // Arrays inside of each other would use up the stack where they are shown.
+  write_file(place.folder / "deep.json",
+             "{\"epochs\": " + std::string(300'000, '[') + std::string(300'000, ']') + "}");
+  CHECK(place.run({"train", place.at("train.csv"), "--config", place.at("deep.json")}).err ==
+        "ladder: expected a JSON object in --config " + place.at("deep.json") +
+            " but got no JSON.\n");
 }
 
 TEST_CASE("ladder export: every format is written, and others are refused", "[cli]") {

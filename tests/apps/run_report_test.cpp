@@ -241,6 +241,11 @@ TEST_CASE("report_of_runs: says what is wrong with a folder", "[apps]") {
   write_file(folder / "config.json", "[1]");
   CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
         "report: expected " + path + "/config.json to be a JSON object but got \"[1]\".");
+  const std::string deep = std::string(300'000, '[') + std::string(300'000, ']');
+  write_file(folder / "config.json", R"({"kind": )" + deep + "}");
+  CHECK(error_text([&] {
+          apps::report_of_runs({folder.path()});
+        }).starts_with("report: expected " + path + "/config.json to be a JSON object but got"));
   write_file(folder / "config.json", "{}");
   write_file(folder / "result.json", "broken");
   CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==

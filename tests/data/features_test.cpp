@@ -339,6 +339,8 @@ TEST_CASE("Features say what is wrong with JSON", "[data]") {
     return error_text([&] { features_from_json(json); });
   };
   CHECK(json_error("x") == "Features: expected a JSON array of columns but got no JSON.");
+  CHECK(json_error(R"([{"name": )" + std::string(300'000, '[') + std::string(300'000, ']') +
+                   "}]") == "Features: expected a JSON array of columns but got no JSON.");
   CHECK(json_error("{}") == "Features: expected a JSON array of columns but got object.");
   CHECK(json_error(R"([{"name": "a", "kind": "date"}])") ==
         "Features: expected column 0 to be a number or a text but got 'date'.");

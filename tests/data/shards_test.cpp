@@ -131,6 +131,10 @@ TEST_CASE("Shards: keep which texts were missing, and know an index that is none
     write_file(folder / "other/index.json", text);
     CHECK_FALSE(is_shards(folder / "other"));
   }
+  write_file(folder / "other/index.json", R"({"format": "ladder shards", "version": )" +
+                                              std::string(300'000, '[') +
+                                              std::string(300'000, ']') + "}");
+  CHECK_FALSE(is_shards(folder / "other"));
   write_file(folder / "other/index.json", R"({"format": "ladder shards", "version": "1"})");
   CHECK(is_shards(folder / "other"));
   CHECK(error_text([&] { Shards(folder / "other"); }) ==

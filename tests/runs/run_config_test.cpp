@@ -230,6 +230,10 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
   CHECK(error(std::string(40, '\0')) == "RunConfig: expected a JSON object but got \"...\".");
   CHECK(error(std::string(61, 'x')) ==
         "RunConfig: expected a JSON object but got \"" + std::string(60, 'x') + "...\".");
+  // Arrays inside of each other would use up the stack where they are shown.
+  CHECK(error(R"({"epochs": )" + std::string(300'000, '[') + std::string(300'000, ']') + "}") ==
+        "RunConfig: expected a JSON object but got \"{\"epochs\": " + std::string(49, '[') +
+            "...\".");
   CHECK(error(R"({"epochs": "many"})") ==
         "RunConfig: expected epochs to be a whole number but got \"many\".");
   CHECK(error(R"({"epochs": 1.5})") ==

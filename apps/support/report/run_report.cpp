@@ -23,6 +23,7 @@
 
 #include "apps/support/checked_clusters.h"
 #include "apps/support/compared_seeds.h"
+#include "apps/support/json.h"
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
 
@@ -111,7 +112,7 @@ void read_outcome(FolderRun& one) {
   auto& run = one.run;
   const auto path = one.folder / "result.json";
   if (const auto text = io::read_text_if_present(path)) {
-    const auto result = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    const auto result = parse_json(*text);
     TORCH_CHECK(result.is_object(), "report: expected ", path.string(),
                 " to be the result of a run but got \"", shortened(*text, 40), "\".");
     if (result.contains("status") && result["status"].is_string()) {
@@ -144,7 +145,7 @@ void read_measured(FolderRun& one) {
   const auto path = one.folder / "evaluation.json";
   const auto text = io::read_text_if_present(path, int64_t{1} << 30);
   if (!text) return;
-  const auto object = ordered_json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto object = parse_json(*text);
   TORCH_CHECK(object.is_object(), "report: expected ", path.string(),
               " to be what a run measured but got \"", shortened(*text, 40), "\".");
   const auto by = object.find("held_back_by");
@@ -158,7 +159,7 @@ FolderRun read_folder(const fs::path& folder) {
   TORCH_CHECK(json, "report: expected a run in ", folder.string(),
               " but got no config.json there (give a run folder, or one that holds seed-1, ...).");
   FolderRun one{.folder = folder, .json = *json};
-  const auto object = ordered_json::parse(*json, nullptr, /*allow_exceptions=*/false);
+  const auto object = parse_json(*json);
   TORCH_CHECK(object.is_object(), "report: expected ", (folder / "config.json").string(),
               " to be a JSON object but got \"", shortened(*json, 40), "\".");
   try {
