@@ -2,21 +2,22 @@
 /// or not at all.
 #pragma once
 
+#include <ladder/io/atomic_file.h>
+
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string_view>
 
 namespace ladder::apps {
 
 /// Writes text to `path`, or to the standard output if it is empty. A file is written beside its
-/// place and put there by `commit`; without it, nothing changes. A device, a pipe or a link is
-/// written through. Errors: a file that cannot be written, with its path and the system's reason.
+/// place and put there by `commit` (io::AtomicWriter); without it, nothing changes. A device, a
+/// pipe or a link is written through. Errors: a file that cannot be written, with its path and the
+/// system's reason.
 class RowWriter {
  public:
   explicit RowWriter(std::filesystem::path path);
-  ~RowWriter();
-  RowWriter(const RowWriter&) = delete;
-  RowWriter& operator=(const RowWriter&) = delete;
 
   void write(std::string_view text);
   void commit();
@@ -25,9 +26,8 @@ class RowWriter {
   [[noreturn]] void fail() const;
 
   std::filesystem::path path_;
-  std::filesystem::path temporary_;  // empty: written through
-  std::ofstream file_;
-  bool done_ = false;
+  std::optional<io::AtomicWriter> whole_;
+  std::ofstream through_;
 };
 
 }  // namespace ladder::apps

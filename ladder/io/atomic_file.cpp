@@ -2,17 +2,19 @@
 
 #include <c10/util/Exception.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <regex>
 #include <set>
-#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -21,6 +23,9 @@ namespace ladder::io {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kWriteAtomically = "write_atomically";
+constexpr const char* kAtomicWriter = "AtomicWriter";
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
@@ -75,9 +80,8 @@ class Temporary {
     static std::atomic<uint64_t> counter{0};
     std::error_code error;  // a path that cannot be looked at cannot be written: said there
     do {
-      std::ostringstream name;
-      name << "." << target.filename().string() << "." << ::getpid() << "." << ++counter << ".tmp";
-      path_ = target.parent_path() / name.str();
+      path_ = target.parent_path() /
+              fmt::format(".{}.{}.{}.tmp", target.filename().string(), ::getpid(), ++counter);
     } while (fs::exists(fs::symlink_status(path_, error)));
     Temporaries::get().add(path_);
   }
@@ -104,6 +108,14 @@ std::optional<pid_t> writer_of(const std::string& name) {
   return static_cast<pid_t>(std::stol(parts[1]));
 }
 
+// Whether `name`, of a temporary file, is one of the file `target`: nothing but the process and the
+// count stands between both and the ending.
+bool is_of_file(const std::string& name, const fs::path& target) {
+  const std::string begin = "." + target.filename().string() + ".";
+  return name.starts_with(begin) &&
+         std::count(name.begin() + static_cast<std::ptrdiff_t>(begin.size()), name.end(), '.') == 2;
+}
+
 bool is_alive(pid_t process) { return ::kill(process, 0) == 0 || errno != ESRCH; }
 
 [[noreturn]] void fail(const char* component, const char* action, const fs::path& path, int error) {
@@ -116,33 +128,32 @@ fs::path folder_of(const fs::path& path) {
   return folder.empty() ? fs::path(".") : folder;
 }
 
-void check_target(const fs::path& path) {
+void check_target(const char* component, const fs::path& path) {
   std::error_code error;
-  TORCH_CHECK(path.has_filename() && !fs::is_directory(path, error),
-              "write_atomically: expected the path of a file but got the folder \"", path.string(),
-              "\".");
+  TORCH_CHECK(path.has_filename() && !fs::is_directory(path, error), component,
+              ": expected the path of a file but got the folder \"", path.string(), "\".");
   const auto type = fs::status(path, error).type();
-  TORCH_CHECK(type == fs::file_type::regular || !fs::exists(fs::file_status(type)),
-              "write_atomically: expected the path of a file but got ", path.string(),
+  TORCH_CHECK(type == fs::file_type::regular || !fs::exists(fs::file_status(type)), component,
+              ": expected the path of a file but got ", path.string(),
               ", a device or a pipe, which would be replaced.");
   const fs::path folder = folder_of(path);
-  TORCH_CHECK(fs::is_directory(folder, error), "write_atomically: expected the folder ",
-              folder.string(), " to exist in order to write ", path.string(),
-              " but got none (create it first).");
+  TORCH_CHECK(fs::is_directory(folder, error), component, ": expected the folder ", folder.string(),
+              " to exist in order to write ", path.string(), " but got none (create it first).");
 }
 
-void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
+void write_all(const char* component, int descriptor, std::string_view bytes,
+               const fs::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("write_atomically", "write", path, errno);
+    if (written < 0) fail(component, "write", path, errno);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
 }
 
-void sync_and_close(Descriptor& file, const fs::path& path) {
-  if (::fsync(file.get()) != 0) fail("write_atomically", "flush", path, errno);
-  if (const int error = file.close(); error != 0) fail("write_atomically", "close", path, error);
+void sync_and_close(const char* component, Descriptor& file, const fs::path& path) {
+  if (::fsync(file.get()) != 0) fail(component, "flush", path, errno);
+  if (const int error = file.close(); error != 0) fail(component, "close", path, error);
 }
 
 // Gives a file the mode and, where this process may, the owner of the one that it replaces. File
@@ -155,9 +166,9 @@ void keep_mode(const Descriptor& file, const fs::path& path) {
   kept = ::fchmod(file.get(), old.st_mode & kPermissions);
 }
 
-void publish(Temporary& temporary, const fs::path& path) {
+void publish(const char* component, Temporary& temporary, const fs::path& path) {
   if (::rename(temporary.path().c_str(), path.c_str()) != 0) {
-    fail("write_atomically", "replace", path, errno);
+    fail(component, "replace", path, errno);
   }
   temporary.release();
   const fs::path folder = folder_of(path);
@@ -165,44 +176,108 @@ void publish(Temporary& temporary, const fs::path& path) {
   // Some file systems cannot flush a folder, and a folder may be writable without being readable.
   if (!directory.is_open()) return;
   if (::fsync(directory.get()) != 0 && errno != EINVAL && errno != ENOTSUP) {
-    fail("write_atomically", "flush the folder", folder, errno);
+    fail(component, "flush the folder", folder, errno);
   }
 }
 
-}  // namespace
-
-void write_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  check_target(path);
-  Temporary temporary(path);
-  Descriptor file(temporary.path(), O_WRONLY | O_CREAT | O_EXCL, 0666);
-  if (!file.is_open()) fail("write_atomically", "write", path, errno);
-  keep_mode(file, path);
-  write_all(file.get(), bytes, path);
-  sync_and_close(file, path);
-  publish(temporary, path);
-}
-
-void write_atomically(const std::filesystem::path& path,
-                      const std::function<void(const std::filesystem::path&)>& write) {
-  check_target(path);
-  Temporary temporary(path);
-  write(temporary.path());
-  Descriptor file(temporary.path(), O_RDONLY);
-  if (!file.is_open()) fail("write_atomically", "write", path, errno);
-  keep_mode(file, path);
-  sync_and_close(file, path);
-  publish(temporary, path);
-}
-
-void remove_stale_temporaries(const std::filesystem::path& folder) {
+// Removes those of `target` only if one is given.
+void remove_temporaries(const fs::path& folder, const fs::path* target) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const auto writer = writer_of(entry.path().filename().string());
-    if (!writer || !entry.is_regular_file(error)) continue;
+    const auto name = entry.path().filename().string();
+    const auto writer = writer_of(name);
+    if (!writer || (target != nullptr && !is_of_file(name, *target))) continue;
+    if (!entry.is_regular_file(error)) continue;
     const bool ours = *writer == ::getpid();
     if (ours ? Temporaries::get().contains(entry.path()) : is_alive(*writer)) continue;
     ::unlink(entry.path().c_str());
   }
+}
+
+// A temporary file that takes the place of `path` when it is whole.
+class Replacement {
+ public:
+  Replacement(const char* component, const fs::path& path)
+      : component_(component),
+        path_(path),
+        temporary_(path),
+        file_(temporary_.path(), O_WRONLY | O_CREAT | O_EXCL, 0666) {
+    if (!file_.is_open()) fail(component_, "write", path_, errno);
+    keep_mode(file_, path_);
+  }
+
+  void write(std::string_view bytes) { write_all(component_, file_.get(), bytes, path_); }
+  void commit() {
+    sync_and_close(component_, file_, path_);
+    publish(component_, temporary_, path_);
+  }
+
+ private:
+  const char* component_;
+  fs::path path_;
+  Temporary temporary_;
+  Descriptor file_;
+};
+
+}  // namespace
+
+void write_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  check_target(kWriteAtomically, path);
+  Replacement file(kWriteAtomically, path);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(const std::filesystem::path&)>& write) {
+  check_target(kWriteAtomically, path);
+  Temporary temporary(path);
+  write(temporary.path());
+  Descriptor file(temporary.path(), O_RDONLY);
+  if (!file.is_open()) fail(kWriteAtomically, "write", path, errno);
+  keep_mode(file, path);
+  sync_and_close(kWriteAtomically, file, path);
+  publish(kWriteAtomically, temporary, path);
+}
+
+struct AtomicWriter::State {
+  explicit State(const fs::path& path) : file(kAtomicWriter, path) {}
+
+  Replacement file;
+  std::string waiting = {};  // bytes that are not yet written
+  bool done = false;
+};
+
+AtomicWriter::AtomicWriter(const std::filesystem::path& path) {
+  check_target(kAtomicWriter, path);
+  remove_temporaries(folder_of(path), &path);
+  state_ = std::make_unique<State>(path);
+}
+
+AtomicWriter::AtomicWriter(AtomicWriter&&) noexcept = default;
+AtomicWriter::~AtomicWriter() = default;
+
+void AtomicWriter::write(std::string_view bytes) {
+  constexpr size_t kMostWaiting = size_t{1} << 16;
+  TORCH_CHECK(!state_->done, "AtomicWriter: expected no bytes after commit but got ", bytes.size(),
+              ".");
+  auto& waiting = state_->waiting;
+  waiting += bytes;
+  if (waiting.size() < kMostWaiting) return;
+  state_->file.write(waiting);
+  waiting.clear();
+}
+
+void AtomicWriter::commit() {
+  TORCH_CHECK(!state_->done, "AtomicWriter: expected one commit but got another.");
+  state_->file.write(state_->waiting);
+  state_->waiting.clear();
+  state_->file.commit();
+  state_->done = true;
+}
+
+void remove_stale_temporaries(const std::filesystem::path& folder) {
+  remove_temporaries(folder, nullptr);
 }
 
 void append_line(const std::filesystem::path& path, std::string_view line) {

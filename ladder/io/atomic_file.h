@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string_view>
 
 namespace ladder::io {
@@ -21,8 +22,34 @@ void write_atomically(const std::filesystem::path& path, std::string_view bytes)
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const std::filesystem::path& temporary)>& write);
 
-/// Remove the temporary files of `write_atomically` in `folder` whose process has ended, killed say
-/// while it wrote. Those of processes that live stay, and so does everything else.
+/// Writes a file part by part, as `write_atomically` does with bytes that are at hand: without
+/// `commit` nothing changes. The constructor removes the temporary files of earlier writers of
+/// `path` whose process has ended.
+///
+///     AtomicWriter out("answers.csv");
+///     while (...) out.write(lines);
+///     out.commit();
+///
+/// Errors are those of `write_atomically`.
+class AtomicWriter {
+ public:
+  explicit AtomicWriter(const std::filesystem::path& path);
+  AtomicWriter(AtomicWriter&&) noexcept;
+  AtomicWriter& operator=(AtomicWriter&&) = delete;
+  ~AtomicWriter();
+
+  void write(std::string_view bytes);
+  /// Put the file in its place. Nothing may be written afterwards.
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Remove the temporary files of `write_atomically` and `AtomicWriter` in `folder` whose process
+/// has ended, killed say while it wrote. Those of processes that live stay, and so does everything
+/// else.
 void remove_stale_temporaries(const std::filesystem::path& folder);
 
 /// Append `line` and a newline to the file `path`, and create the file if it does not exist. One

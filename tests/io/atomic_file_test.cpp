@@ -3,9 +3,14 @@
 #include <sys/wait.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/grouping_locale.h>
 #include <tests/support/temporary_folder.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -13,6 +18,7 @@
 
 namespace fs = std::filesystem;
 using ladder::io::append_line;
+using ladder::io::AtomicWriter;
 using ladder::io::flush_file;
 using ladder::io::remove_stale_temporaries;
 using ladder::io::write_atomically;
@@ -83,6 +89,17 @@ TEST_CASE("write_atomically gives the writer a temporary file in the same folder
   CHECK(file_bytes(path) == "content");
 }
 
+TEST_CASE("write_atomically names temporary files alike in every locale", "[io]") {
+  const TemporaryFolder folder;
+  const ladder::testing::GroupingLocale commas;
+  write_atomically(folder / "file", [](const fs::path& temporary) {
+    const auto name = temporary.filename().string();
+    CHECK(name.starts_with(".file." + std::to_string(::getpid()) + "."));
+    CHECK(std::count(name.begin(), name.end(), '.') == 4);
+    write_file(temporary, "content");
+  });
+}
+
 TEST_CASE("write_atomically names the path and the reason of a failure", "[io]") {
   const TemporaryFolder folder;
   const std::string dir = folder.path().string();
@@ -98,6 +115,66 @@ TEST_CASE("write_atomically names the path and the reason of a failure", "[io]")
         "write_atomically: expected to write " + long_path.string() +
             " but got \"File name too long\".");
   CHECK(entries(folder.path()) == 0);
+}
+
+TEST_CASE("AtomicWriter puts a file in its place by commit only", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "file";
+  write_file(path, "old");
+  {
+    AtomicWriter out(path);
+    out.write("half");
+  }
+  CHECK(file_bytes(path) == "old");
+  CHECK(entries(folder.path()) == 1);
+
+  const std::string many(100'000, 'x');  // more than is kept back
+  AtomicWriter out(path);
+  out.write("a");
+  out.write(many);
+  out.write("b");
+  CHECK(file_bytes(path) == "old");
+  out.commit();
+  CHECK(file_bytes(path) == "a" + many + "b");
+  CHECK(entries(folder.path()) == 1);
+  CHECK(error_text([&] { out.write("c"); }) ==
+        "AtomicWriter: expected no bytes after commit but got 1.");
+  CHECK(error_text([&] { out.commit(); }) == "AtomicWriter: expected one commit but got another.");
+  CHECK(error_text([&] { AtomicWriter(folder / "none/file"); }) ==
+        "AtomicWriter: expected the folder " + (folder / "none").string() +
+            " to exist in order to write " + (folder / "none/file").string() +
+            " but got none (create it first).");
+}
+
+TEST_CASE("AtomicWriter removes what a killed writer of its file left", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "answers.csv";
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    AtomicWriter out(path);
+    out.write(std::string(100'000, 'x'));
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  REQUIRE(entries(folder.path()) == 1);
+  const auto ended = std::to_string(child);
+  const auto other = write_file(folder / (".other.csv." + ended + ".1.tmp"), "x");
+  // Of a file whose name begins with this one.
+  const auto longer = write_file(folder / (".answers.csv.7." + ended + ".1.tmp"), "x");
+  AtomicWriter out(path);
+  CHECK(entries(folder.path()) == 3);  // these and the new one
+  AtomicWriter beside(path);           // those of processes that live stay
+  out.write("1");
+  out.commit();
+  beside.write("2");
+  beside.commit();
+  CHECK(file_bytes(path) == "2");
+  CHECK(fs::exists(other));
+  CHECK(fs::exists(longer));
+  CHECK(entries(folder.path()) == 3);
 }
 
 TEST_CASE("append_line adds whole lines", "[io]") {

@@ -16,6 +16,7 @@
 #include <vector>
 
 namespace fs = std::filesystem;
+using ladder::io::AtomicWriter;
 using ladder::io::load_safetensors;
 using ladder::io::load_tensors;
 using ladder::io::save_safetensors;
@@ -71,6 +72,14 @@ TensorMap some_tensors() {
 TEST_CASE("write_atomically keeps the old file when the disk is full", "[io]") {
   check_full_disk("write_atomically",
                   [](const fs::path& path) { write_atomically(path, std::string(5000, 'x')); });
+}
+
+TEST_CASE("AtomicWriter keeps the old file when the disk is full", "[io]") {
+  check_full_disk("AtomicWriter", [](const fs::path& path) {
+    AtomicWriter out(path);
+    for (int i = 0; i < 3; ++i) out.write(std::string(50'000, 'x'));
+    out.commit();
+  });
 }
 
 TEST_CASE("save_tensors keeps the old file when the disk is full", "[io]") {
