@@ -1,11 +1,13 @@
 #include "apps/support/cached_tensors.h"
 
 #include <c10/util/Exception.h>
-#include <c10/util/hash.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <string_view>
 #include <system_error>
+
+#include "apps/support/sha1.h"
 
 namespace ladder::apps {
 namespace {
@@ -15,28 +17,32 @@ namespace fs = std::filesystem;
 constexpr const char* kAbout = "about";
 constexpr size_t kDigits = 16;
 
+std::string digits_of(std::string_view text) {
+  return Sha1().add(text).digits().substr(0, kDigits);
+}
+
 }  // namespace
 
 std::string checksum(const torch::Tensor& tensor) {
   const auto dense = tensor.cpu().contiguous();
-  return c10::sha1(fmt::format("{} {}", c10::str(dense.scalar_type(), dense.sizes()),
-                               std::string_view(static_cast<const char*>(dense.const_data_ptr()),
-                                                dense.nbytes())))
-      .str();
+  const auto sizes = dense.sizes();
+  return Sha1()
+      .add(fmt::format("{}[{}] ", c10::toString(dense.scalar_type()),
+                       fmt::join(sizes.begin(), sizes.end(), ", ")))
+      .add({static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()})
+      .digits();
 }
 
 std::string fingerprint(const torch::Tensor& tensor) { return checksum(tensor).substr(0, kDigits); }
 
 std::string fingerprint(const data::TrainTest& data) {
-  const auto checksums =
-      fmt::format("{} {} {} {}", checksum(data.train.inputs), checksum(data.train.labels),
-                  checksum(data.test.inputs), checksum(data.test.labels));
-  return c10::sha1(checksums).str().substr(0, kDigits);
+  return digits_of(fmt::format("{} {} {} {}", checksum(data.train.inputs),
+                               checksum(data.train.labels), checksum(data.test.inputs),
+                               checksum(data.test.labels)));
 }
 
 std::filesystem::path cache_path(const CachedTensors& cached) {
-  return cached.folder /
-         fmt::format("{}-{}.pt", cached.stem, c10::sha1(cached.about).str().substr(0, kDigits));
+  return cached.folder / fmt::format("{}-{}.pt", cached.stem, digits_of(cached.about));
 }
 
 io::TensorMap load_or_make(const CachedTensors& cached, const std::function<io::TensorMap()>& make,

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -837,8 +838,8 @@ class ShardRows : public RowSource {
   void expect(const torch::Tensor& rows) const override { shards_->expect(rows); }
   std::string fingerprint() const override {
     const auto features = to_json(features_);
-    return c10::str("Shards [", rows(), ", ", features_.width(), "] ", shards_->fingerprint(), " ",
-                    crc_text(crc_of(0, features.data(), features.size())));
+    return fmt::format("Shards [{}, {}] {} {}", rows(), features_.width(), shards_->fingerprint(),
+                       crc_text(crc_of(0, features.data(), features.size())));
   }
 
  private:

@@ -1,16 +1,23 @@
 #include "ladder/train/train_data.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "ladder/train/evaluate.h"
 #include "ladder/train/internal/training_checks.h"
 
 namespace ladder::train {
 namespace {
+
+// As PyTorch writes them, but not by the numbers of the global locale.
+std::string sizes_text(const torch::Tensor& tensor) {
+  const auto sizes = tensor.sizes();
+  return fmt::format("[{}]", fmt::join(sizes.begin(), sizes.end(), ", "));
+}
 
 // Bytes count as the numbers that they are taken for, so that a run may keep either.
 std::string fingerprint_of(const torch::Tensor& tensor) {
@@ -29,10 +36,8 @@ std::string fingerprint_of(const torch::Tensor& tensor) {
       crc = ::crc32_z(crc, static_cast<const Bytef*>(part.const_data_ptr()), part.nbytes());
     }
   }
-  char text[9];
-  std::snprintf(text, sizeof text, "%08lx", static_cast<unsigned long>(crc));
-  return c10::str(c10::toString(bytes ? torch::kFloat32 : tensor.scalar_type()), " ",
-                  tensor.sizes(), " ", text);
+  return fmt::format("{} {} {:08x}", c10::toString(bytes ? torch::kFloat32 : tensor.scalar_type()),
+                     sizes_text(tensor), crc);
 }
 
 }  // namespace
@@ -50,13 +55,14 @@ std::map<std::string, std::string> data_fingerprint(const TrainData& data) {
       {"test_inputs", fingerprint_of(data.test_inputs)},
       {"test_labels", fingerprint_of(data.test_labels)}};
   // Neighbours are looked for anew by a run that goes on, on another machine with other roundings.
-  prints[kNeighboursPrint] = training.neighbours.defined()
-                                 ? c10::str(training.neighbours.sizes(), " in epochs ",
-                                            training.paired_from, " to ", training.paired_until)
-                                 : "none";
+  prints[kNeighboursPrint] =
+      training.neighbours.defined()
+          ? fmt::format("{} in epochs {} to {}", sizes_text(training.neighbours),
+                        training.paired_from, training.paired_until)
+          : "none";
   prints[kBlocksPrint] =
       source && training.blocks.rows > 0
-          ? c10::str(training.blocks.blocks, " of ", training.blocks.rows, " rows")
+          ? fmt::format("{} of {} rows", training.blocks.blocks, training.blocks.rows)
           : "none";
   return prints;
 }

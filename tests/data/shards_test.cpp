@@ -18,6 +18,7 @@
 #include "ladder/train/communicator.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/grouping_locale.h"
 #include "tests/support/ranks.h"
 #include "tests/support/temporary_folder.h"
 
@@ -112,6 +113,17 @@ TEST_CASE("Shards: hold the rows that were written", "[data]") {
   CHECK_NOTHROW(shards.verify());
   CHECK_THROWS_WITH(shards.table(torch::tensor({1000}, torch::kInt64)),
                     Catch::Contains("Shards: expected rows in 0..999 but got 1000."));
+}
+
+TEST_CASE("Shards: have the same fingerprint in every locale", "[data]") {
+  const TemporaryFolder folder;
+  write_shards(folder / "s");
+  const auto shards = std::make_shared<const Shards>(folder / "s");
+  const auto rows = row_source(shards, fit_features(shards->table(0, 1000), {}));
+  const auto expected = rows->fingerprint();
+  CHECK(expected.starts_with("Shards [1000, "));
+  const GroupingLocale commas;
+  CHECK(rows->fingerprint() == expected);
 }
 
 TEST_CASE("Shards: keep which texts were missing, and know an index that is none of theirs",

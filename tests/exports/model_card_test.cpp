@@ -1,9 +1,9 @@
 #include <ladder/exports/model_card.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
+#include <tests/support/grouping_locale.h>
 #include <torch/torch.h>
 
-#include <locale>
 #include <string>
 
 #include "tests/exports/models.h"
@@ -47,29 +47,6 @@ TEST_CASE("model_card describes images and many classes", "[exports]") {
         "model_card: expected names of 25 classes but got 2.");
 }
 
-namespace {
-
-// Numbers of a country that writes 1.234,5.
-struct CommaNumbers : std::numpunct<char> {
-  char do_decimal_point() const override { return ','; }
-  char do_thousands_sep() const override { return '.'; }
-  std::string do_grouping() const override { return "\3"; }
-};
-
-// Sets the locale of the process while it lives.
-class GlobalLocale {
- public:
-  explicit GlobalLocale(const std::locale& locale) : before_(std::locale::global(locale)) {}
-  GlobalLocale(const GlobalLocale&) = delete;
-  GlobalLocale& operator=(const GlobalLocale&) = delete;
-  ~GlobalLocale() { std::locale::global(before_); }
-
- private:
-  std::locale before_;
-};
-
-}  // namespace
-
 TEST_CASE("model_card writes the same numbers in every locale", "[exports]") {
   const auto table = ladder::testing::table_model(true);
   const auto images = ladder::testing::image_model(
@@ -78,6 +55,6 @@ TEST_CASE("model_card writes the same numbers in every locale", "[exports]") {
   const auto expected = cards();
   CHECK_THAT(expected, Contains("from the input up: 10, 1, 0.1."));
   CHECK_THAT(expected, Contains("| 1 | ladder::NoisyBatchNormLinear(784, 1200) | 1200 |"));
-  const GlobalLocale commas(std::locale(std::locale::classic(), new CommaNumbers));
+  const ladder::testing::GroupingLocale commas;
   CHECK(cards() == expected);
 }

@@ -7,6 +7,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/grouping_locale.h"
 #include "tests/support/networks.h"
 #include "tests/support/require_close.h"
 
@@ -167,6 +168,10 @@ TEST_CASE("network: layers are readable", "[models]") {
   CHECK(to_string(Layer(MaxPool{})) == "max pool 2");
   CHECK(to_string(Layer(MeanPool{3})) == "mean pool 3");
   CHECK(to_string(Layer(GlobalMeanPool{})) == "global mean pool");
+  const testing::GroupingLocale commas;  // files hold these texts
+  CHECK(to_string(Layer(Dense{1200})) == "dense 1200");
+  CHECK(to_string(Layer(Conv{1024, 5, Border::kFull})) == "conv full 1024@5x5");
+  CHECK(layer_from_string("dense 1200") == Layer(Dense{1200}));
 }
 
 TEST_CASE("network: names what does not fit", "[models]") {

@@ -1,10 +1,12 @@
 #include "ladder/train/train_data.h"
 
+#include <ladder/train/internal/training_checks.h>
 #include <torch/torch.h>
 
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/grouping_locale.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder::testing;
@@ -56,4 +58,16 @@ TEST_CASE("data_fingerprint holds the CRC-32 of the bytes", "[train]") {
                                        torch::kInt64);  // "01234567", "8"
   // zlib.crc32(b"01234567" + b"8" + 7 * b"\0") in Python
   REQUIRE(data_fingerprint(data).at("labels") == "Long [2] af7388fe");
+}
+
+TEST_CASE("data_fingerprint is the same in every locale", "[train]") {
+  ladder::train::TrainData data;
+  data.training.inputs = torch::zeros({1200, 2});
+  data.training.neighbours = torch::zeros({1200, 3}, torch::kInt64);
+  data.training.paired_until = 1500;
+  const auto expected = data_fingerprint(data);
+  REQUIRE(expected.at("inputs").starts_with("Float [1200, 2] "));
+  REQUIRE(expected.at(ladder::train::kNeighboursPrint) == "[1200, 3] in epochs 0 to 1500");
+  const GroupingLocale commas;
+  REQUIRE(data_fingerprint(data) == expected);
 }

@@ -1,5 +1,6 @@
 #include "ladder/models/network.h"
 
+#include <fmt/format.h>
 #include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/nn/stages/noisy_global_mean_pool.h>
 #include <ladder/nn/stages/noisy_max_pool.h>
@@ -74,7 +75,7 @@ std::optional<Layer> parse_any(const std::string& text, const std::variant<Kinds
 
 // ---- kinds of layers ----------------------------------------------------------------------------
 
-std::string Dense::text() const { return c10::str("dense ", units); }
+std::string Dense::text() const { return fmt::format("dense {}", units); }
 
 std::optional<Dense> Dense::parse(const std::string& text) {
   return Dense{number_after("dense", text)};
@@ -97,8 +98,8 @@ AnyStage Dense::make(const LayerPlace& place) const {
 }
 
 std::string Conv::text() const {
-  const auto maps = c10::str("conv ", to_string(border), " ", channels, "@", kernel, "x", kernel);
-  return stride == 1 ? maps : c10::str(maps, " / ", stride);
+  const auto maps = fmt::format("conv {} {}@{}x{}", to_string(border), channels, kernel, kernel);
+  return stride == 1 ? maps : fmt::format("{} / {}", maps, stride);
 }
 
 std::optional<Conv> Conv::parse(const std::string& text) {
@@ -146,7 +147,7 @@ AnyStage Conv::make(const LayerPlace& place) const {
                                     .leaky_slope = place.options.leaky_slope});
 }
 
-std::string MaxPool::text() const { return c10::str("max pool ", size); }
+std::string MaxPool::text() const { return fmt::format("max pool {}", size); }
 
 std::optional<MaxPool> MaxPool::parse(const std::string& text) {
   return MaxPool{number_after("max pool", text)};
@@ -161,7 +162,7 @@ AnyStage MaxPool::make(const LayerPlace& place) const {
       .channels = place.below[0], .size = size, .noise_std = place.options.noise_std});
 }
 
-std::string MeanPool::text() const { return c10::str("mean pool ", size); }
+std::string MeanPool::text() const { return fmt::format("mean pool {}", size); }
 
 std::optional<MeanPool> MeanPool::parse(const std::string& text) {
   return MeanPool{number_after("mean pool", text)};
