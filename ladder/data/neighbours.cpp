@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <limits>
@@ -52,6 +53,7 @@ class Nearest {
 
   // Write the rows, nearest first.
   void write(int64_t* rows) {
+    TORCH_INTERNAL_ASSERT(heap_.size() == most_);
     std::sort(heap_.begin(), heap_.end());
     for (const auto& [distance, row] : heap_) *rows++ = row;
   }
@@ -152,12 +154,23 @@ at::Tensor components(const at::Tensor& x, uint64_t seed) {
     sample = x.index_select(0, permutation(x.size(0), seed).narrow(0, 0, kVarianceRows));
   }
   const auto centred = sample - sample.mean(0);
-  const auto [variances, directions] = at::linalg_eigh(at::mm(centred.t(), centred));  // ascending
+  const auto products = at::mm(centred.t(), centred);
+  if (!products.isfinite().all().item<bool>()) return {};          // of long rows
+  const auto [variances, directions] = at::linalg_eigh(products);  // ascending
   const auto held = variances.clamp_min(0).flip(0).cumsum(0);
   const auto wanted = held.select(0, d - 1) * kVariance;
   const auto count = held.lt(wanted).sum().item<int64_t>() + 1;
   if (4 * count > d) return {};
   return directions.narrow(1, d - count, count).contiguous();
+}
+
+// What is compared, |b|^2 - 2 a b, is at most 3 times the largest squared length.
+void check_lengths(const at::Tensor& rows) {
+  const bool doubles = rows.scalar_type() == at::kDouble;
+  if (!doubles && rows.scalar_type() != at::kFloat) return;
+  TORCH_CHECK((2 * rows.norm(2, 1)).square().isfinite().all().item<bool>(),
+              "nearest_neighbours: expected rows whose squared length is below 2^",
+              doubles ? 1022 : 126, " but got longer ones (divide x by a number).");
 }
 
 }  // namespace
@@ -185,9 +198,7 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   const auto others = gather_floating_rows(x, pool).flatten(1);
   if (others.is_cpu() && others.scalar_type() == at::kFloat) {
     const auto rows = draws ? floating_rows(x).flatten(1) : others;
-    TORCH_CHECK(rows.norm(2, 1).square().isfinite().all().item<bool>(),
-                "nearest_neighbours: expected rows whose squared length is finite in float32 but "
-                "got longer ones (divide x by a number).");
+    check_lengths(rows);
     const auto most = std::min(kCandidates * k, pool.numel() - 1);
     const auto basis = options.exact ? at::Tensor() : components(others, options.seed);
     const auto places = basis.defined()
@@ -203,6 +214,7 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
   for (int64_t begin = 0; begin < count; begin += kDistanceRows) {
     const auto size = std::min(kDistanceRows, count - begin);
     const auto rows = floating_rows(x.narrow(0, begin, size)).flatten(1);
+    check_lengths(rows);
     // |a - b|^2 without |a|^2, which is the same for all neighbours b of a.
     auto distances = at::addmm(squares, rows, others.t(), 1, -2);
     const auto places = place.narrow(0, begin, size);

@@ -23,7 +23,7 @@ struct NeighbourOptions {
 /// Return the `k` nearest other rows of each row of x [n, ...], by Euclidean distance, nearest
 /// first: int64 [n, k]. Takes uint8 rows as x / 255. Computes the distances of all rows to those of
 /// the pool, a block of rows at a time. Errors: k below 1; a pool below 0; fewer than k + 1 rows,
-/// or rows in the pool; values that are not finite.
+/// or rows in the pool; values that are not finite; a squared length of 2^126 or more in float32.
 torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions& options = {});
 
 /// Neighbours that several parts of a run need: they are found when the first one asks, and kept.

@@ -113,10 +113,21 @@ TEST_CASE("nearest_neighbours says what it expects", "[data]") {
   CHECK(error_text([] { nearest_neighbours({}); }) ==
         "nearest_neighbours: expected at least 11 rows, for 10 neighbours each, but got "
         "an undefined tensor.");
-  CHECK(
-      error_text([&] { nearest_neighbours(x * 1e25, {.k = 1}); }) ==
-      "nearest_neighbours: expected rows whose squared length is finite in float32 but got longer "
-      "ones (divide x by a number).");
+  CHECK(error_text([&] { nearest_neighbours(x * 1e25, {.k = 1}); }) ==
+        "nearest_neighbours: expected rows whose squared length is below 2^126 but got longer ones "
+        "(divide x by a number).");
+  // Squared lengths are finite, the distance is not.
+  const auto far = torch::tensor({1.5e19F, -1.5e19F}).unsqueeze(1);
+  for (const bool pooled : {false, true}) {
+    const auto rows = pooled ? torch::cat({far, torch::zeros({1, 1})}) : far;
+    CHECK(error_text([&] { nearest_neighbours(rows, {.k = 1, .pool = pooled ? 2 : 0}); }) ==
+          "nearest_neighbours: expected rows whose squared length is below 2^126 but got longer "
+          "ones (divide x by a number).");
+  }
+  CHECK(error_text([&] { nearest_neighbours(far.to(torch::kDouble).sign() * 1e154, {.k = 1}); }) ==
+        "nearest_neighbours: expected rows whose squared length is below 2^1022 but got longer "
+        "ones (divide x by a number).");
+  require_equal(nearest_neighbours(far * 0.6, {.k = 1}), torch::tensor({{1}, {0}}, torch::kInt64));
   auto bad = x.clone();
   bad[1][2] = NAN;
   CHECK(error_text([&] {
