@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "ladder/data/block_order.h"
 #include "ladder/data/internal/block_stream.h"
 #include "ladder/data/internal/row_checks.h"
+#include "ladder/data/internal/row_gaps.h"
 #include "ladder/data/keyed_order.h"
 
 namespace ladder::data {
@@ -63,8 +65,8 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
     TORCH_CHECK(!inputs_.defined() && !data.labels.defined() && !data.unlabeled.defined(),
                 "SemiSampler: expected rows of a source or rows in memory but got both.");
     labeled_ = checked_rows("labeled", data.labeled, source_->rows(), torch::kCPU);
-    held_out_ =
-        std::get<0>(checked_rows("held-out", data.held_out, source_->rows(), torch::kCPU).sort());
+    gaps_ = row_gaps(
+        std::get<0>(checked_rows("held-out", data.held_out, source_->rows(), torch::kCPU).sort()));
   } else {
     TORCH_CHECK(inputs_.defined() && inputs_.dim() >= 1 &&
                     (inputs_.is_floating_point() || inputs_.scalar_type() == torch::kUInt8),
@@ -228,20 +230,38 @@ torch::Tensor SemiSampler::labeled_rows(int64_t step) {
   }
   const int64_t block = step / kBlockSteps;
   if (labeled_order_.index != block) {
-    const int64_t rows = labeled_.numel();
-    const int64_t begin = block * kBlockSteps * labeled_batch_;
-    const int64_t size = kBlockSteps * labeled_batch_;
-    const int64_t first_cycle = begin / rows;
-    const int64_t last_cycle = (begin + size - 1) / rows;
-    const uint64_t stream = stream_seed(shuffle_seed_, "labeled");
-    std::vector<torch::Tensor> cycles;
-    for (int64_t cycle = first_cycle; cycle <= last_cycle; ++cycle) {
-      cycles.push_back(permutation(rows, stream_seed(stream, static_cast<uint64_t>(cycle))));
-    }
-    const torch::Tensor order = torch::cat(cycles).narrow(0, begin - first_cycle * rows, size);
+    const auto order =
+        labeled_places(block * kBlockSteps * labeled_batch_, kBlockSteps * labeled_batch_);
     labeled_order_ = {block, labeled_.index_select(0, order.to(labeled_.device())), order};
   }
   return labeled_order_.rows.narrow(0, step % kBlockSteps * labeled_batch_, labeled_batch_);
+}
+
+// Places among the labeled rows in the order of use: `count` of all cycles, from `begin` on.
+torch::Tensor SemiSampler::labeled_places(int64_t begin, int64_t count) {
+  const int64_t rows = labeled_.numel();
+  const int64_t first = begin / rows;
+  const int64_t last = (begin + count - 1) / rows;
+  const uint64_t stream = stream_seed(shuffle_seed_, "labeled");
+  const auto order_of = [&](int64_t cycle) {
+    for (const auto& one : labeled_cycles_) {
+      if (one.index == cycle) return one.rows;
+    }
+    return permutation(rows, stream_seed(stream, static_cast<uint64_t>(cycle)));
+  };
+  std::vector<torch::Tensor> parts;
+  // A permutation of many rows serves many blocks: those that the next block may begin with stay.
+  std::array<Order, 2> kept;
+  for (int64_t cycle = first; cycle <= last; ++cycle) {
+    const auto order = order_of(cycle);
+    const int64_t from = std::max<int64_t>(begin - cycle * rows, 0);
+    const int64_t to = std::min(begin + count - cycle * rows, rows);
+    parts.push_back(order.narrow(0, from, to - from));
+    if (cycle == first) kept[0] = {cycle, order};
+    if (cycle == last) kept[1] = {cycle, order};
+  }
+  labeled_cycles_ = std::move(kept);
+  return torch::cat(parts);
 }
 
 torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
@@ -250,7 +270,7 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
   if (unlabeled_batch_ == 0) return torch::empty({0}, labeled_.options());
   if (unlabeled_blocks_) {
     const auto places = unlabeled_blocks_->elements(unlabeled_place(step), unlabeled_batch_);
-    return rows_besides(held_out_, places);
+    return rows_behind_gaps(gaps_, places);
   }
   if (source_ && unlabeled_count() > keyed_order_above_) return keyed_rows(step);
   const int64_t epoch = step / steps_per_epoch_;
@@ -261,7 +281,7 @@ torch::Tensor SemiSampler::unlabeled_rows(int64_t step) {
       pair_rows(order, stream_seed(stream_seed(shuffle_seed_, "neighbours"),
                                    static_cast<uint64_t>(epoch)));
     }
-    unlabeled_order_ = {epoch, source_ ? rows_besides(held_out_, order)
+    unlabeled_order_ = {epoch, source_ ? rows_behind_gaps(gaps_, order)
                                        : unlabeled_.index_select(0, order.to(unlabeled_.device()))};
   }
   return unlabeled_order_.rows.narrow(0, step % steps_per_epoch_ * unlabeled_batch_,
@@ -284,7 +304,7 @@ void SemiSampler::pair_rows(torch::Tensor& order, uint64_t seed) const {
 }
 
 int64_t SemiSampler::unlabeled_count() const {
-  return source_ ? source_->rows() - held_out_.numel() : unlabeled_.numel();
+  return source_ ? source_->rows() - gaps_.numel() : unlabeled_.numel();
 }
 
 int64_t SemiSampler::unlabeled_place(int64_t step) const {
@@ -296,14 +316,14 @@ torch::Tensor SemiSampler::keyed_rows(int64_t step) const {
   const KeyedOrder order(static_cast<uint64_t>(unlabeled_count()),
                          stream_seed(stream_seed(shuffle_seed_, "unlabeled"), epoch));
   const auto begin = step % steps_per_epoch_ * unlabeled_batch_;
-  return rows_besides(held_out_, order.elements(begin, unlabeled_batch_));
+  return rows_behind_gaps(gaps_, order.elements(begin, unlabeled_batch_));
 }
 
 // Ask for the blocks that `step`, of one process, needs and those of the windows behind.
 void SemiSampler::read_ahead(int64_t step) {
   if (unlabeled_blocks_) {
     unlabeled_blocks_->ask(unlabeled_place(step), unlabeled_batch_, [&](const auto& places) {
-      source_->expect(rows_besides(held_out_, places));
+      source_->expect(rows_behind_gaps(gaps_, places));
     });
   }
   if (labeled_blocks_) {

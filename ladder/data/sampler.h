@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -81,7 +82,7 @@ struct SamplerOptions {
 /// A batch of one row is refused: it has no statistics, and normalising it gives 0.
 ///
 /// `batch(step)` depends only on the seed and the step, so a resumed run restores no state. Call it
-/// from one thread: it keeps the permutations of the current epoch.
+/// from one thread: it keeps the permutations of the current epoch and of the last two cycles.
 ///
 ///     SemiSampler sampler({x, train.labels, split.labeled, split.unlabeled}, {.seed = 1});
 ///     for (int64_t step = 0; step < epochs * sampler.steps_per_epoch(); ++step)
@@ -141,13 +142,14 @@ class SemiSampler {
   int64_t unlabeled_count() const;
   int64_t unlabeled_place(int64_t step) const;
   torch::Tensor keyed_rows(int64_t step) const;
+  torch::Tensor labeled_places(int64_t begin, int64_t count);
   bool is_paired(int64_t epoch) const { return epoch >= paired_from_ && epoch < paired_until_; }
   void pair_rows(torch::Tensor& order, uint64_t seed) const;
   void keep_labeled(const torch::Tensor& labels);
   void read_ahead(int64_t step);
 
   std::shared_ptr<const RowSource> source_;
-  torch::Tensor held_out_;
+  torch::Tensor gaps_;  // of the rows of a source that are held out (internal/row_gaps.h)
   torch::TensorOptions placed_;
   torch::Tensor kept_, kept_labels_;  // of the labeled rows of a source, or undefined
   int64_t keyed_order_above_ = 0;
@@ -163,6 +165,7 @@ class SemiSampler {
   int64_t rank_ = 0, ranks_ = 1;
   uint64_t shuffle_seed_ = 0;
   Order labeled_order_;
+  std::array<Order, 2> labeled_cycles_;  // permutations of the labeled rows, by cycle
   Order unlabeled_order_;
   std::unique_ptr<BlockStream> labeled_blocks_, unlabeled_blocks_;  // none: no blocks
 };

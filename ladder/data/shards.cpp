@@ -31,6 +31,7 @@
 #include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/level_inputs.h"
 #include "ladder/data/internal/npy_header.h"
+#include "ladder/data/internal/row_gaps.h"
 #include "ladder/data/keyed_order.h"
 #include "ladder/io/atomic_file.h"
 #include "ladder/io/internal/json.h"
@@ -205,11 +206,8 @@ std::filesystem::path shard_file(const std::filesystem::path& folder, const std:
 
 void RowSource::expect(const torch::Tensor&) const {}
 
-// Place p is behind every held-out row whose row minus number is at most p.
 torch::Tensor rows_besides(const torch::Tensor& held_out, const torch::Tensor& places) {
-  if (!held_out.defined() || held_out.numel() == 0) return places;
-  const auto gaps = held_out - at::arange(held_out.numel());
-  return places + at::searchsorted(gaps, places, /*out_int32=*/false, /*right=*/true);
+  return held_out.defined() ? rows_behind_gaps(row_gaps(held_out), places) : places;
 }
 
 bool is_shards(const std::filesystem::path& path) {

@@ -202,6 +202,28 @@ TEST_CASE("SemiSampler cycles labeled rows exactly, across batches and epochs", 
   }
 }
 
+TEST_CASE("SemiSampler keeps the order of labeled rows when steps are asked back and forth",
+          "[data]") {
+  // Blocks of 256 steps take a part of a cycle, end inside of one, or take several.
+  for (const int64_t labeled : {30, 900, 3000}) {
+    CAPTURE(labeled);
+    const auto data = numbered(3000, labeled, 3000);
+    const SamplerOptions options{.unlabeled_batch = 100, .labeled_batch = 7, .seed = 5};
+    SemiSampler sampler(data, options);
+    for (const int64_t step : {0, 255, 256, 0, 511, 512, 513, 300, 1000, 1024, 767, 1, 5000, 256}) {
+      CAPTURE(step);
+      CHECK(sampler.labeled_rows(step).equal(SemiSampler(data, options).labeled_rows(step)));
+    }
+    std::vector<torch::Tensor> rows;
+    const int64_t steps = 2 * labeled / 7 + 1;  // two cycles
+    for (int64_t step = 0; step < steps; ++step) rows.push_back(sampler.labeled_rows(step));
+    const auto all = torch::cat(rows);
+    for (const int64_t cycle : {0, 1}) {
+      CHECK(sorted(all.narrow(0, cycle * labeled, labeled)).equal(data.labeled));
+    }
+  }
+}
+
 TEST_CASE("SemiSampler gives the batch of a step whatever was asked before", "[data]") {
   const SemiData data = numbered(90, 9, 77);
   const SamplerOptions options{.unlabeled_batch = 10, .labeled_batch = 4, .seed = 12};
