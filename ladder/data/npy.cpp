@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <fstream>
@@ -332,13 +335,23 @@ std::string head_of_array(std::ifstream& in, uint64_t total) {
 
 }  // namespace
 
-NpyHeader read_npy_header(const char* component, const std::filesystem::path& path) {
+NpyHeader read_npy_header(const char* component, const std::filesystem::path& path,
+                          int descriptor) {
   const uint64_t total = array_file_size(component, path);
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in.is_open(), component, ": expected a readable file but could not open ",
-              path.string(), " (check its permissions).");
+  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
+  size_t size = 0;
+  while (size < head.size()) {
+    const auto got =
+        ::pread(descriptor, head.data() + size, head.size() - size, static_cast<off_t>(size));
+    if (got < 0 && errno == EINTR) continue;
+    TORCH_CHECK(got >= 0, component, ": expected to read ", path.string(), " but got \"",
+                std::generic_category().message(errno), "\".");
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  head.resize(size);
   try {
-    return read_header(head_of_array(in, total), total);
+    return read_header(head, total);
   } catch (const NpyFault& fault) {
     throw_fault(component, fault, path.string());
   }
@@ -348,9 +361,13 @@ torch::Tensor read_npy(const std::filesystem::path& path) {
   const uint64_t total = array_file_size("read_npy", path);
   TORCH_CHECK(total > 0, "read_npy: expected a NumPy array but got an empty file at ",
               path.string(), ".");
+  errno = 0;
   std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in.is_open(), "read_npy: expected a readable file but could not open ", path.string(),
-              " (check its permissions).");
+  TORCH_CHECK(
+      in.is_open(), "read_npy: expected a readable file but could not open ", path.string(), " (",
+      errno == EMFILE || errno == ENFILE ? std::string("too many files are open: ") + kFewerFiles
+                                         : "check its permissions",
+      ").");
   try {
     const NpyHeader header = read_header(head_of_array(in, total), total);
     at::Tensor bytes = byte_tensor(header.bytes);

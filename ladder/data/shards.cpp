@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -17,10 +18,15 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <list>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -71,15 +77,89 @@ uint32_t crc_of(uint32_t crc, const void* bytes, size_t size) {
 // Files of shards: members of the classes below, which have linkage.
 namespace shard_files {
 
+struct OpenFile {
+  explicit OpenFile(int number) : descriptor(number) {}
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() { ::close(descriptor); }
+
+  const int descriptor;
+};
+
+// The files that were read last: a folder may have more of them than a process may open.
+class OpenFiles {
+ public:
+  int64_t next_id() { return ids_++; }
+
+  // Return the file of this id, from `path` unless it is still open. A file that is opened again
+  // must be as it was: `check` throws otherwise.
+  std::shared_ptr<const OpenFile> get(int64_t id, const std::filesystem::path& path,
+                                      const std::function<void(int descriptor)>& check) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = places_.find(id); found != places_.end()) {
+      files_.splice(files_.begin(), files_, found->second);
+      return files_.front().second;
+    }
+    const auto file = std::make_shared<const OpenFile>(open(path));
+    check(file->descriptor);
+    files_.emplace_front(id, file);
+    places_[id] = files_.begin();
+    close_all_but(most_);
+    return file;
+  }
+
+ private:
+  // A quarter of what the process may open.
+  static size_t most_of_process() {
+    constexpr rlim_t kLeast = 16, kMost = 1024;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kLeast;
+    return static_cast<size_t>(std::clamp<rlim_t>(limit.rlim_cur / 4, kLeast, kMost));
+  }
+
+  int open(const std::filesystem::path& path) {
+    while (true) {
+      // A pipe would wait for a writer.
+      const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+      if (descriptor >= 0) return descriptor;
+      const bool too_many = errno == EMFILE || errno == ENFILE;
+      TORCH_CHECK(too_many && !files_.empty(), "Shards: expected to read ", path.string(),
+                  " but got \"", system_error_text(), "\"",
+                  too_many ? std::string(" (") + kFewerFiles + ")" : "", ".");
+      most_ = std::max<size_t>(1, files_.size() / 2);  // the rest of the process needs some too
+      close_all_but(files_.size() / 2);
+    }
+  }
+
+  void close_all_but(size_t count) {
+    while (files_.size() > count) {
+      places_.erase(files_.back().first);
+      files_.pop_back();
+    }
+  }
+
+  using Files = std::list<std::pair<int64_t, std::shared_ptr<const OpenFile>>>;
+
+  std::mutex mutex_;
+  size_t most_ = most_of_process();
+  int64_t ids_ = 0;
+  Files files_;  // from the one that was read last on
+  std::unordered_map<int64_t, Files::iterator> places_;
+};
+
 // An array [rows, ...] in a file, read by position.
 class ShardArray {
  public:
-  ShardArray(std::filesystem::path path, char kind, std::vector<int64_t> shape,
+  // `files` must outlive the array.
+  ShardArray(OpenFiles& files, std::filesystem::path path, char kind, std::vector<int64_t> shape,
              std::optional<std::string> crc)
-      : path_(std::move(path)), crc_(std::move(crc)) {
+      : files_(&files), id_(files.next_id()), path_(std::move(path)), crc_(std::move(crc)) {
     TORCH_CHECK(std::filesystem::exists(path_), "Shards: expected the shard ", path_.string(),
                 " but got no file (put it back, or convert the data again).");
-    const auto header = read_npy_header("Shards", path_);
+    const auto file = files_->get(id_, path_, [](int) {});
+    TORCH_CHECK(::fstat(file->descriptor, &opened_) == 0, "Shards: expected to read ",
+                path_.string(), " but got \"", system_error_text(), "\".");
+    const auto header = read_npy_header("Shards", path_, file->descriptor);
     TORCH_CHECK(header.kind == kind && header.width == 4 && !header.swapped &&
                     (!header.fortran || header.shape.size() == 1) && header.shape == shape,
                 "Shards: expected ", kind == 'f' ? "float32 " : "int32 ", at::IntArrayRef(shape),
@@ -90,23 +170,6 @@ class ShardArray {
     data_ = static_cast<int64_t>(header.data);
     rows_ = shape.front();
     row_bytes_ = rows_ > 0 ? static_cast<int64_t>(header.bytes) / rows_ : 0;
-    file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    TORCH_CHECK(file_ >= 0, "Shards: expected to read ", path_.string(), " but got \"",
-                system_error_text(), "\".");
-    TORCH_CHECK(::fstat(file_, &opened_) == 0, "Shards: expected to read ", path_.string(),
-                " but got \"", system_error_text(), "\".");
-  }
-  ShardArray(ShardArray&& other) noexcept
-      : path_(std::move(other.path_)),
-        crc_(std::move(other.crc_)),
-        file_(std::exchange(other.file_, -1)),
-        data_(other.data_),
-        rows_(other.rows_),
-        row_bytes_(other.row_bytes_),
-        opened_(other.opened_) {}
-  ShardArray& operator=(ShardArray&&) = delete;
-  ~ShardArray() {
-    if (file_ >= 0) ::close(file_);
   }
 
   int64_t row_bytes() const { return row_bytes_; }
@@ -116,21 +179,15 @@ class ShardArray {
   }
 
   void expect(int64_t row, int64_t count) const {
+    const auto file = this->file();
     const auto end = data_ + (row + count) * row_bytes_;
     for (auto at = data_ + row * row_bytes_; at < end; at += kAheadPartBytes) {
-      ::posix_fadvise(file_, at, std::min(kAheadPartBytes, end - at), POSIX_FADV_WILLNEED);
+      ::posix_fadvise(file->descriptor, at, std::min(kAheadPartBytes, end - at),
+                      POSIX_FADV_WILLNEED);
     }
   }
 
-  void check_unchanged() const {
-    struct stat now {};
-    const bool same = ::fstat(file_, &now) == 0 && now.st_size == opened_.st_size &&
-                      now.st_mtim.tv_sec == opened_.st_mtim.tv_sec &&
-                      now.st_mtim.tv_nsec == opened_.st_mtim.tv_nsec;
-    TORCH_CHECK(same, "Shards: expected ", path_.string(),
-                " as it was when it was opened but it has changed since (do not write to shards "
-                "that a run reads; start the run again).");
-  }
+  void check_unchanged() const { check_same(file()->descriptor); }
 
   void verify() const {
     if (!crc_) return;
@@ -148,9 +205,24 @@ class ShardArray {
   }
 
  private:
+  std::shared_ptr<const OpenFile> file() const {
+    return files_->get(id_, path_, [this](int descriptor) { check_same(descriptor); });
+  }
+
+  void check_same(int descriptor) const {
+    struct stat now {};
+    const bool same = ::fstat(descriptor, &now) == 0 && now.st_size == opened_.st_size &&
+                      now.st_mtim.tv_sec == opened_.st_mtim.tv_sec &&
+                      now.st_mtim.tv_nsec == opened_.st_mtim.tv_nsec;
+    TORCH_CHECK(same, "Shards: expected ", path_.string(),
+                " as it was when it was opened but it has changed since (do not write to shards "
+                "that a run reads; start the run again).");
+  }
+
   void read_bytes(int64_t at, int64_t size, char* out) const {
+    const auto file = this->file();
     while (size > 0) {
-      const auto got = ::pread(file_, out, static_cast<size_t>(size), at);
+      const auto got = ::pread(file->descriptor, out, static_cast<size_t>(size), at);
       if (got < 0 && errno == EINTR) continue;
       TORCH_CHECK(got >= 0, "Shards: expected to read ", path_.string(), " but got \"",
                   system_error_text(), "\".");
@@ -162,9 +234,10 @@ class ShardArray {
     }
   }
 
+  OpenFiles* files_;
+  int64_t id_;
   std::filesystem::path path_;
   std::optional<std::string> crc_;
-  int file_ = -1;
   int64_t data_ = 0, rows_ = 0, row_bytes_ = 0;
   struct stat opened_ {};
 };
@@ -224,6 +297,7 @@ struct Shards::State {
   std::string label;
   std::string fingerprint;
   std::vector<std::string> missing;
+  shard_files::OpenFiles files;
   std::vector<Shard> shards;
   mutable std::atomic<bool> slow = false;
 
@@ -251,12 +325,18 @@ struct Shards::State {
     }
   }
 
-  void check_unchanged(const torch::Tensor& numbers) const {
-    if (numbers.numel() == 0) return;
-    for (const auto& shard : shards) {
-      shard.inputs.check_unchanged();
-      if (shard.labels) shard.labels->check_unchanged();
-    }
+  // Call `read` as for_each_run does, and then `check(shard)` once for each shard of the rows.
+  template <typename Read, typename Check>
+  void read_runs(const torch::Tensor& numbers, const Read& read, const Check& check) const {
+    std::vector<const Shard*> used;
+    for_each_run(numbers.const_data_ptr<int64_t>(), numbers.numel(),
+                 [&](const Shard& shard, int64_t row, int64_t count, int64_t place) {
+                   read(shard, row, count, place);
+                   if (used.empty() || used.back() != &shard) used.push_back(&shard);
+                 });
+    std::sort(used.begin(), used.end());
+    used.erase(std::unique(used.begin(), used.end()), used.end());
+    for (const Shard* shard : used) check(*shard);
   }
 
   // Stored values, float32 [n, columns].
@@ -266,14 +346,15 @@ struct Shards::State {
     auto* to = out.data_ptr<float>();
     const auto begin = std::chrono::steady_clock::now();
     int64_t runs = 0;
-    for_each_run(numbers.const_data_ptr<int64_t>(), numbers.numel(),
-                 [&](const Shard& shard, int64_t row, int64_t count, int64_t place) {
-                   shard.inputs.read(row, count, to + place * width);
-                   ++runs;
-                 });
+    read_runs(
+        numbers,
+        [&](const Shard& shard, int64_t row, int64_t count, int64_t place) {
+          shard.inputs.read(row, count, to + place * width);
+          ++runs;
+        },
+        [](const Shard& shard) { shard.inputs.check_unchanged(); });
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
     slow = runs > 1 && spent.count() > kSlowRowSeconds * static_cast<double>(runs);
-    check_unchanged(numbers);
     return out;
   }
 
@@ -340,11 +421,11 @@ Shards::Shards(const std::filesystem::path& folder) : state_(std::make_unique<St
       const auto rows = one.at("rows").get<int64_t>();
       TORCH_CHECK(rows > 0, "Shards: expected rows in each shard but got ", rows, " in ",
                   file.string(), ".");
-      ShardArray inputs(shard_file(folder, one.at("inputs").get<std::string>()), 'f', {rows, width},
-                        text_or_none(one, "inputs_crc32"));
+      ShardArray inputs(state.files, shard_file(folder, one.at("inputs").get<std::string>()), 'f',
+                        {rows, width}, text_or_none(one, "inputs_crc32"));
       std::optional<ShardArray> labels;
       if (const auto name = text_or_none(one, "labels")) {
-        labels.emplace(shard_file(folder, *name), 'i', std::vector<int64_t>{rows},
+        labels.emplace(state.files, shard_file(folder, *name), 'i', std::vector<int64_t>{rows},
                        text_or_none(one, "labels_crc32"));
       }
       TORCH_CHECK(labels || state.label.empty(), "Shards: expected labels of each shard in ",
@@ -395,16 +476,17 @@ torch::Tensor Shards::labels(const torch::Tensor& rows) const {
   if (label().empty()) return at::full({numbers.numel()}, -1, at::kLong);
   auto codes = at::empty({numbers.numel()}, at::kInt);
   auto* to = codes.data_ptr<int32_t>();
-  state_->for_each_run(numbers.const_data_ptr<int64_t>(), numbers.numel(),
-                       [&](const Shard& shard, int64_t row, int64_t count, int64_t place) {
-                         shard.labels->read(row, count, to + place);
-                       });
+  state_->read_runs(
+      numbers,
+      [&](const Shard& shard, int64_t row, int64_t count, int64_t place) {
+        shard.labels->read(row, count, to + place);
+      },
+      [](const Shard& shard) { shard.labels->check_unchanged(); });
   const auto most = static_cast<int32_t>(classes().size());
   for (int64_t i = 0; i < codes.numel(); ++i) {
     TORCH_CHECK(to[i] >= -1 && to[i] < most, "Shards: expected labels from -1 to ", most - 1,
                 " in ", folder().string(), " but got ", to[i], " (a shard is damaged).");
   }
-  state_->check_unchanged(numbers);
   return codes.to(at::kLong);
 }
 

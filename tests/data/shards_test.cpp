@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/core/random.h>
 #include <ladder/data/read_samples.h>
 #include <torch/torch.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +20,7 @@
 #include "ladder/train/communicator.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
+#include "tests/support/few_files.h"
 #include "tests/support/grouping_locale.h"
 #include "tests/support/ranks.h"
 #include "tests/support/temporary_folder.h"
@@ -383,9 +386,11 @@ TEST_CASE("Shards: what is damaged, missing or changed is named", "[data]") {
       file.put('x');
     }
     fs::last_write_time(shard, fs::file_time_type::clock::now() + std::chrono::seconds(5));
-    CHECK_THROWS_WITH(shards.table(0, 10),
+    CHECK_THROWS_WITH(shards.table(590, 610),
                       Catch::Contains("Shards: expected " + name +
                                       " as it was when it was opened but it has changed since"));
+    CHECK(shards.table(0, 10).rows == 10);  // of another file
+    CHECK(shards.labels(torch::arange(590, 610)).numel() == 20);
   }
   SECTION("cut short while it is read") {
     const Shards shards(folder / "s");
@@ -399,6 +404,45 @@ TEST_CASE("Shards: what is damaged, missing or changed is named", "[data]") {
     write_file(folder / "s/index.json", index.dump());
     CHECK_THROWS_WITH(Shards(folder / "s"), Catch::Contains("Shards: expected names of files in "));
   }
+}
+
+TEST_CASE("Shards: may have more files than the process may open", "[data]") {
+  const TemporaryFolder folder;
+  const auto whole = cloud_table(640, 640);
+  ShardWriter writer(folder / "s", {.label = "kind", .rows_per_shard = 10});
+  writer.add(whole);
+  writer.finish();
+  const auto first = folder / "s/rows-00000.npy";
+  const auto order = permutation(640, 3);
+  torch::Tensor labels;
+  Table shuffled, all;
+  std::string changed, unread;
+  {
+    const FewFiles few(12);
+    const Shards shards(folder / "s");
+    all = shards.table(0, 640);
+    shuffled = shards.table(order);
+    labels = shards.labels(torch::arange(640));
+    shards.verify();
+    // It is closed by now, and opened again for its rows.
+    fs::last_write_time(first, fs::file_time_type::clock::now() + std::chrono::seconds(5));
+    changed = error_text([&] { shards.table(0, 10); });
+  }
+  {
+    const FewFiles none(0);
+    unread = error_text([&] { read_npy(first); });
+  }
+  require_same_numbers(all.column("x"), whole.column("x"));
+  CHECK(all.column("color").codes == whole.column("color").codes);
+  for (int64_t i = 0; i < 640; ++i) {
+    const auto row = static_cast<size_t>(order[i].item<int64_t>());
+    REQUIRE(shuffled.column("x").numbers[static_cast<size_t>(i)] == whole.column("x").numbers[row]);
+    REQUIRE(labels[i].item<int64_t>() == (i % 2 == 0 ? 0 : 1));
+  }
+  CHECK(changed.starts_with("Shards: expected " + first.string() +
+                            " as it was when it was opened but it has changed since"));
+  CHECK(unread == "read_npy: expected a readable file but could not open " + first.string() +
+                      " (too many files are open: close some, or allow more by ulimit -n).");
 }
 
 TEST_CASE("ShardWriter: refuses what shards cannot hold", "[data]") {

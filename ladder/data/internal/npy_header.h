@@ -17,8 +17,11 @@ struct NpyHeader {
   uint64_t bytes = 0;  // of the values
 };
 
-/// Read the header of a file and compare its shape with the size of the file. Errors: those of
-/// read_npy, in the name of `component`.
-NpyHeader read_npy_header(const char* component, const std::filesystem::path& path);
+/// Read the header of the file `path`, which `descriptor` reads, and compare its shape with the
+/// size of the file. Errors: those of read_npy, in the name of `component`.
+NpyHeader read_npy_header(const char* component, const std::filesystem::path& path, int descriptor);
+
+/// Hint of an error where the process has too many files open.
+inline constexpr const char* kFewerFiles = "close some, or allow more by ulimit -n";
 
 }  // namespace ladder::data
