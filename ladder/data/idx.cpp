@@ -2,7 +2,6 @@
 
 #include <c10/util/Exception.h>
 #include <torch/types.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -10,13 +9,14 @@
 #include <fstream>
 #include <iomanip>
 #include <limits>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "ladder/io/internal/byte_source.h"
 #include "ladder/io/internal/file_kind.h"
+#include "ladder/io/internal/read_fault.h"
 
 namespace ladder::data {
 namespace {
@@ -49,93 +49,16 @@ std::string element_name(int code) {
   }
 }
 
-class Bytes {
- public:
-  virtual ~Bytes() = default;
-  // Reads `size` bytes, fewer only at the end of the data.
-  virtual uint64_t read(uint8_t* out, uint64_t size) = 0;
-};
-
-class RawBytes : public Bytes {
- public:
-  explicit RawBytes(std::ifstream& in) : in_(in) {}
-
-  uint64_t read(uint8_t* out, uint64_t size) override {
-    in_.read(reinterpret_cast<char*>(out), static_cast<std::streamsize>(size));
-    return static_cast<uint64_t>(in_.gcount());
+// Reads `size` bytes, fewer only at the end of the data.
+uint64_t read_bytes(io::ByteSource& source, uint8_t* out, uint64_t size) {
+  uint64_t done = 0;
+  while (done < size) {
+    const size_t got = source.read(reinterpret_cast<char*>(out) + done, size - done);
+    if (got == 0) break;
+    done += got;
   }
-
- private:
-  std::ifstream& in_;
-};
-
-class GzipBytes : public Bytes {
- public:
-  GzipBytes(std::ifstream& in, std::string path) : raw_(in), path_(std::move(path)) {
-    constexpr int kGzipOnly = 16;
-    TORCH_INTERNAL_ASSERT(inflateInit2(&stream_, MAX_WBITS + kGzipOnly) == Z_OK);
-  }
-  GzipBytes(const GzipBytes&) = delete;
-  GzipBytes& operator=(const GzipBytes&) = delete;
-  ~GzipBytes() override { inflateEnd(&stream_); }
-
-  uint64_t read(uint8_t* out, uint64_t size) override {
-    uint64_t done = 0;
-    while (done < size && !ended_) {
-      if (stream_.avail_in == 0 && !refill()) {
-        TORCH_CHECK(false, "read_idx: expected the whole gzip file ", path_,
-                    " but got only its first ", consumed_, " bytes (fetch the file again).");
-      }
-      constexpr uint64_t kMaxStep = uint64_t{1} << 30;
-      const uInt room = static_cast<uInt>(std::min(size - done, kMaxStep));
-      stream_.next_out = out + done;
-      stream_.avail_out = room;
-      const int status = inflate(&stream_, Z_NO_FLUSH);
-      done += room - stream_.avail_out;
-      TORCH_CHECK(status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR,
-                  "read_idx: expected valid gzip data in ", path_, " but got \"",
-                  stream_.msg != nullptr ? stream_.msg : zError(status), "\" near byte ",
-                  consumed_ - stream_.avail_in, " (fetch the file again).");
-      if (status == Z_STREAM_END) next_member();
-    }
-    return done;
-  }
-
- private:
-  bool refill() {
-    stream_.avail_in = static_cast<uInt>(raw_.read(buffer_.data(), buffer_.size()));
-    stream_.next_in = buffer_.data();
-    consumed_ += stream_.avail_in;
-    return stream_.avail_in > 0;
-  }
-
-  // Ignores zeros behind the data as gunzip does; tapes and some mirrors add them.
-  void next_member() {
-    bool padded = false;
-    while (true) {
-      if (stream_.avail_in == 0 && !refill()) {
-        ended_ = true;
-        return;
-      }
-      if (stream_.next_in[0] != 0) break;
-      padded = true;
-      ++stream_.next_in;
-      --stream_.avail_in;
-    }
-    const bool member = stream_.next_in[0] == 0x1F && !padded;
-    TORCH_CHECK(member, "read_idx: expected nothing after the gzip data in ", path_,
-                " but got more bytes from byte ", consumed_ - stream_.avail_in,
-                " on (fetch the file again).");
-    TORCH_INTERNAL_ASSERT(inflateReset(&stream_) == Z_OK);
-  }
-
-  RawBytes raw_;
-  std::string path_;
-  z_stream stream_{};
-  std::array<uint8_t, 1 << 16> buffer_{};
-  uint64_t consumed_ = 0;
-  bool ended_ = false;
-};
+  return done;
+}
 
 uint64_t product(const std::vector<int64_t>& sizes) {
   if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return 0;
@@ -154,16 +77,38 @@ std::string declared(const std::vector<int64_t>& sizes, uint64_t total) {
   return out.str();
 }
 
-uint64_t count_rest(Bytes& bytes) {
-  std::vector<uint8_t> scratch(1 << 16);
+uint64_t count_rest(io::ByteSource& source) {
+  std::vector<char> scratch(1 << 16);
   uint64_t total = 0;
-  while (const uint64_t got = bytes.read(scratch.data(), scratch.size())) total += got;
+  while (const size_t got = source.read(scratch.data(), scratch.size())) total += got;
   return total;
 }
 
-}  // namespace
+std::string sentence_of(const io::GzipFault& fault, const std::string& name) {
+  constexpr const char* kFetch = "(fetch the file again).";
+  using Kind = io::GzipFault::Kind;
+  if (fault.kind == Kind::kTruncated) {
+    return c10::str("read_idx: expected the whole gzip file ", name, " but got only its first ",
+                    fault.byte, " bytes ", kFetch);
+  }
+  if (fault.kind == Kind::kTrailing) {
+    return c10::str("read_idx: expected nothing after the gzip data in ", name,
+                    " but got more bytes from byte ", fault.byte, " on ", kFetch);
+  }
+  return c10::str("read_idx: expected valid gzip data in ", name, " but got \"", fault.reason,
+                  "\" near byte ", fault.byte, " ", kFetch);
+}
 
-torch::Tensor read_idx(const std::filesystem::path& path) {
+bool is_gzip(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  TORCH_CHECK(in.is_open(), "read_idx: expected a readable file but could not open ", path.string(),
+              " (check its permissions).");
+  const int first = in.get();
+  const int second = in.get();
+  return first == 0x1F && second == 0x8B;
+}
+
+torch::Tensor idx_tensor(const std::filesystem::path& path) {
   const std::string name = path.string();
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
@@ -175,29 +120,16 @@ torch::Tensor read_idx(const std::filesystem::path& path) {
   const uint64_t file_size = std::filesystem::file_size(path);
   TORCH_CHECK(file_size > 0, "read_idx: expected an IDX file but got an empty file at ", name, ".");
 
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in.is_open(), "read_idx: expected a readable file but could not open ", name,
-              " (check its permissions).");
-  const int first = in.get();
-  const int second = in.get();
-  in.clear();
-  in.seekg(0);
-  const bool gzip = first == 0x1F && second == 0x8B;
-
-  std::unique_ptr<Bytes> bytes;
-  if (gzip) {
-    bytes = std::make_unique<GzipBytes>(in, name);
-  } else {
-    bytes = std::make_unique<RawBytes>(in);
-  }
-
+  const bool gzip = is_gzip(path);
+  const auto bytes = io::unpack_bytes(io::open_bytes(path));
   std::array<uint8_t, 4> magic{};
-  const uint64_t magic_size = bytes->read(magic.data(), magic.size());
+  const uint64_t magic_size = read_bytes(*bytes, magic.data(), magic.size());
   if (magic_size > 1 && (magic[0] != 0 || magic[1] != 0)) {
     std::string head(reinterpret_cast<const char*>(magic.data()), magic_size);
     head.resize(io::kFileKindBytes);
-    head.resize(magic_size + bytes->read(reinterpret_cast<uint8_t*>(head.data()) + magic_size,
-                                         io::kFileKindBytes - magic_size));
+    head.resize(magic_size + read_bytes(*bytes,
+                                        reinterpret_cast<uint8_t*>(head.data()) + magic_size,
+                                        io::kFileKindBytes - magic_size));
     const auto kind = io::file_kind(head);
     TORCH_CHECK(!kind, "read_idx: expected an IDX file but got ", kind->noun,
                 gzip ? " inside the gzip data of " : " in ", name, " (", kind->hint, ").");
@@ -215,7 +147,7 @@ torch::Tensor read_idx(const std::filesystem::path& path) {
               name, ".");
 
   std::array<uint8_t, 16> words{};
-  const uint64_t words_size = bytes->read(words.data(), 4 * rank);
+  const uint64_t words_size = read_bytes(*bytes, words.data(), 4 * static_cast<uint64_t>(rank));
   TORCH_CHECK(words_size == 4 * static_cast<uint64_t>(rank), "read_idx: expected an IDX header of ",
               4 + 4 * rank, " bytes in ", name, " but got ", 4 + words_size,
               " bytes (the file is truncated).");
@@ -246,9 +178,22 @@ torch::Tensor read_idx(const std::filesystem::path& path) {
   if (!gzip) check_size(file_size - header);
 
   torch::Tensor data = torch::empty(sizes, torch::kUInt8);
-  const uint64_t got = bytes->read(data.data_ptr<uint8_t>(), total);
+  const uint64_t got = read_bytes(*bytes, data.data_ptr<uint8_t>(), total);
   check_size(got + count_rest(*bytes));
   return data;
+}
+
+}  // namespace
+
+torch::Tensor read_idx(const std::filesystem::path& path) {
+  try {
+    return idx_tensor(path);
+  } catch (const io::GzipFault& fault) {
+    TORCH_CHECK(false, sentence_of(fault, path.string()));
+  } catch (const io::ReadFault& fault) {
+    TORCH_CHECK(false, "read_idx: expected a readable file but got ", path.string(), ": ",
+                fault.what(), ".");
+  }
 }
 
 }  // namespace ladder::data

@@ -13,6 +13,7 @@
 #include <utility>
 
 using ladder::io::ByteSource;
+using ladder::io::GzipFault;
 using ladder::io::open_bytes;
 using ladder::io::ReadFault;
 using ladder::io::stream_bytes;
@@ -110,4 +111,13 @@ TEST_CASE("ByteSource says why it cannot read", "[io]") {
   const std::string whole = gzip_bytes("some text");
   const auto cut = unpack_bytes(open_bytes(write_file(folder / "cut", whole.substr(0, 12))));
   CHECK_THROWS_AS(all_bytes(*cut, 100), ReadFault);
+  const auto early = unpack_bytes(open_bytes(write_file(folder / "early", whole.substr(0, 3))));
+  try {
+    all_bytes(*early, 100);
+    FAIL("expected a fault");
+  } catch (const GzipFault& fault) {
+    CHECK(fault.kind == GzipFault::Kind::kTruncated);
+    CHECK(fault.byte == 3);
+    CHECK(fault.what() == std::string("its gzip data ends after 3 bytes (fetch the file again)"));
+  }
 }

@@ -14,8 +14,6 @@
 #include <system_error>
 #include <utility>
 
-#include "ladder/io/internal/read_fault.h"
-
 namespace ladder::io {
 namespace {
 
@@ -79,6 +77,18 @@ class StreamBytes : public ByteSource {
   std::istream& in_;
 };
 
+std::string gzip_sentence(GzipFault::Kind kind, uint64_t byte, const std::string& reason) {
+  const auto at = std::to_string(byte);
+  constexpr const char* kFetch = " (fetch the file again)";
+  if (kind == GzipFault::Kind::kTruncated) {
+    return "its gzip data ends after " + at + " bytes" + kFetch;
+  }
+  if (kind == GzipFault::Kind::kTrailing) {
+    return "other bytes follow its gzip data from byte " + at + " on" + kFetch;
+  }
+  return "its gzip data is damaged near byte " + at + ": " + reason + kFetch;
+}
+
 class UnpackedBytes : public ByteSource {
  public:
   explicit UnpackedBytes(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {
@@ -120,8 +130,7 @@ class UnpackedBytes : public ByteSource {
     size_t done = 0;
     while (done == 0 && size > 0 && !ended_) {
       if (begin_ == size_ && !refill()) {
-        throw ReadFault("its gzip data ends after " + std::to_string(consumed_) +
-                        " bytes (fetch the file again)");
+        throw GzipFault(GzipFault::Kind::kTruncated, consumed_);
       }
       stream_.next_in = reinterpret_cast<Bytef*>(input_.data() + begin_);
       stream_.avail_in = static_cast<uInt>(size_ - begin_);
@@ -133,10 +142,8 @@ class UnpackedBytes : public ByteSource {
       if (status == Z_STREAM_END) {
         next_member();
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        const char* reason = stream_.msg != nullptr ? stream_.msg : zError(status);
-        throw ReadFault("its gzip data is damaged near byte " +
-                        std::to_string(consumed_ - stream_.avail_in) + ": " + reason +
-                        " (fetch the file again)");
+        throw GzipFault(GzipFault::Kind::kDamaged, consumed_ - stream_.avail_in,
+                        stream_.msg != nullptr ? stream_.msg : zError(status));
       }
     }
     return done;
@@ -154,8 +161,7 @@ class UnpackedBytes : public ByteSource {
       ++begin_;
     }
     if (padded || input_[begin_] != '\x1F') {
-      throw ReadFault("other bytes follow its gzip data from byte " +
-                      std::to_string(consumed_ - (size_ - begin_)) + " on (fetch the file again)");
+      throw GzipFault(GzipFault::Kind::kTrailing, consumed_ - (size_ - begin_));
     }
     inflateReset(&stream_);
   }
@@ -171,6 +177,12 @@ class UnpackedBytes : public ByteSource {
 };
 
 }  // namespace
+
+GzipFault::GzipFault(Kind what_kind, uint64_t at, std::string why)
+    : ReadFault(gzip_sentence(what_kind, at, why)),
+      kind(what_kind),
+      byte(at),
+      reason(std::move(why)) {}
 
 std::unique_ptr<ByteSource> open_bytes(const std::filesystem::path& path) {
   return std::make_unique<DescriptorBytes>(path);
