@@ -29,36 +29,40 @@ inline std::string npy_file(const std::string& descr, const std::string& shape,
 /// The bytes of an .npz file of one stored array, whose size in the file's directory is `size`
 /// unless that is 0.
 inline std::string npz_file(const std::string& name, const std::string& npy, uint32_t size = 0) {
-  const auto little = little_bytes;
   const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(npy.data()), npy.size());
   const uint64_t said = size == 0 ? npy.size() : size;
   const std::string record = name + ".npy";
-  const std::string about = little(20, 2) + little(0, 2) + little(0, 2) + little(0, 4) +
-                            little(crc, 4) + little(said, 4) + little(said, 4) +
-                            little(record.size(), 2) + little(0, 2);
+  const std::string about = little_bytes(20, 2) + little_bytes(0, 2) + little_bytes(0, 2) +
+                            little_bytes(0, 4) + little_bytes(crc, 4) + little_bytes(said, 4) +
+                            little_bytes(said, 4) + little_bytes(record.size(), 2) +
+                            little_bytes(0, 2);
   const std::string local = "PK\3\4" + about + record + npy;
-  const std::string directory =
-      "PK\1\2" + little(20, 2) + about + little(0, 2 + 2 + 2 + 4) + little(0, 4) + record;
-  return local + directory + "PK\5\6" + little(0, 4) + little(1, 2) + little(1, 2) +
-         little(directory.size(), 4) + little(local.size(), 4) + little(0, 2);
+  const std::string directory = "PK\1\2" + little_bytes(20, 2) + about +
+                                little_bytes(0, 2 + 2 + 2 + 4) + little_bytes(0, 4) + record;
+  return local + directory + "PK\5\6" + little_bytes(0, 4) + little_bytes(1, 2) +
+         little_bytes(1, 2) + little_bytes(directory.size(), 4) + little_bytes(local.size(), 4) +
+         little_bytes(0, 2);
 }
 
 /// The bytes of a zip file of one deflated record, whose size in the file's directory is
 /// `declared_size` unless that is 0.
 inline std::string deflated_zip(const std::string& name, const std::string& data,
                                 uint64_t declared_size = 0) {
-  const auto little = little_bytes;
   const std::string packed = deflate_bytes(data, -MAX_WBITS);
   const std::string sizes =
-      little(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()), 4) +
-      little(packed.size(), 4) + little(declared_size != 0 ? declared_size : data.size(), 4);
-  const std::string local = "PK\3\4" + little(20, 2) + little(0, 2) + little(8, 2) + little(0, 4) +
-                            sizes + little(name.size(), 2) + little(0, 2) + name + packed;
-  const std::string directory = "PK\1\2" + little(20, 2) + little(20, 2) + little(0, 2) +
-                                little(8, 2) + little(0, 4) + sizes + little(name.size(), 2) +
-                                little(0, 4) + little(0, 8) + little(0, 4) + name;
-  return local + directory + "PK\5\6" + little(0, 4) + little(1, 2) + little(1, 2) +
-         little(directory.size(), 4) + little(local.size(), 4) + little(0, 2);
+      little_bytes(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()), 4) +
+      little_bytes(packed.size(), 4) +
+      little_bytes(declared_size != 0 ? declared_size : data.size(), 4);
+  const std::string local = "PK\3\4" + little_bytes(20, 2) + little_bytes(0, 2) +
+                            little_bytes(8, 2) + little_bytes(0, 4) + sizes +
+                            little_bytes(name.size(), 2) + little_bytes(0, 2) + name + packed;
+  const std::string directory = "PK\1\2" + little_bytes(20, 2) + little_bytes(20, 2) +
+                                little_bytes(0, 2) + little_bytes(8, 2) + little_bytes(0, 4) +
+                                sizes + little_bytes(name.size(), 2) + little_bytes(0, 4) +
+                                little_bytes(0, 8) + little_bytes(0, 4) + name;
+  return local + directory + "PK\5\6" + little_bytes(0, 4) + little_bytes(1, 2) +
+         little_bytes(1, 2) + little_bytes(directory.size(), 4) + little_bytes(local.size(), 4) +
+         little_bytes(0, 2);
 }
 
 }  // namespace ladder::testing

@@ -171,7 +171,7 @@ TEST_CASE("network: layers are readable", "[models]") {
   const testing::GroupingLocale commas;  // files hold these texts
   CHECK(to_string(Layer(Dense{1200})) == "dense 1200");
   CHECK(to_string(Layer(Conv{1024, 5, Border::kFull})) == "conv full 1024@5x5");
-  CHECK(layer_from_string("dense 1200") == Layer(Dense{1200}));
+  CHECK((layer_from_string("dense 1200") == Layer(Dense{1200})));
 }
 
 TEST_CASE("network: names what does not fit", "[models]") {
