@@ -21,9 +21,9 @@
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
 #include "ladder/data/internal/row_checks.h"
-#include "ladder/data/internal/utf8.h"
 #include "ladder/data/read_samples.h"
 #include "ladder/io/text_file.h"
+#include "ladder/io/utf8.h"
 #include "ladder/nn/random_init.h"
 #include "ladder/runs/model_file.h"
 #include "ladder/runs/run_folder.h"
@@ -114,7 +114,7 @@ models::NetworkOptions network_of(const ClassifierOptions& options,
 }
 
 void check_utf8(const char* what, const std::string& text) {
-  const auto whole = data::utf8_prefix(text);
+  const auto whole = io::utf8_prefix(text);
   TORCH_CHECK(whole == text.size(), "Classifier: expected ", what, " in UTF-8 but got '",
               text.substr(0, whole), "' and other bytes (convert the texts first).");
 }
