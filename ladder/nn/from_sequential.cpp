@@ -73,8 +73,10 @@ void require_dimensions(const Layer& layer, int64_t dimensions, const char* rows
               dimensions == 1 ? " (put a Flatten before it)." : " (is input_shape right?).");
 }
 
+// A frozen parameter stays frozen.
 void set(torch::Tensor& parameter, const torch::Tensor& value) {
   parameter.set_data(value.detach().clone());
+  parameter.set_requires_grad(value.requires_grad());
 }
 
 void place(const tnn::LinearImpl& linear, const Layer& layer, Drafts& drafts) {
@@ -261,8 +263,8 @@ void place_batch_norm(const BatchNorm& norm, const Layer& layer, Drafts& drafts)
                 ", which has a bias (gamma (z + beta) cannot hold it).");
     draft.normalization.beta = true;
     draft.normalization.gamma = true;
-    draft.weight = norm.weight.detach();
-    draft.bias = norm.bias.detach();
+    draft.weight = norm.weight;
+    draft.bias = norm.bias;
   }
   if (norm.running_mean.defined()) {
     draft.mean = norm.running_mean;
@@ -401,6 +403,8 @@ AnyStage make_stage(const Draft& draft, bool top, const torch::TensorOptions& op
   if (draft.weight.defined()) {
     normalization.gamma.copy_(draft.weight);
     normalization.beta.copy_(torch::where(draft.weight == 0, 0, draft.bias / draft.weight));
+    normalization.gamma.set_requires_grad(draft.weight.requires_grad());
+    normalization.beta.set_requires_grad(draft.bias.requires_grad());
   }
   if (draft.mean.defined()) {
     const auto scale = top ? draft.top_scale : 1.0;
@@ -417,6 +421,7 @@ AnyStage make_stage(const Draft& draft, bool top, const torch::TensorOptions& op
 
 Ladder from_sequential(const tnn::Sequential& net, const FromSequentialOptions& options) {
   const torch::NoGradGuard no_grad;
+  TORCH_CHECK(!net.is_empty(), "from_sequential: expected a Sequential but got an empty holder.");
   TORCH_CHECK(!options.input_shape.empty(),
               "from_sequential: expected the shape of one input row but got an empty input_shape.");
   const auto parameters = net->parameters();

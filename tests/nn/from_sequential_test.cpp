@@ -425,3 +425,21 @@ TEST_CASE("from_sequential hands the padding of a pooling to its decoder map", "
   }
   CHECK(maps == 1);
 }
+
+TEST_CASE("from_sequential keeps what is frozen", "[nn]") {
+  tnn::Sequential net(tnn::Linear(6, 5), tnn::BatchNorm1d(5), tnn::ReLU(), tnn::Linear(5, 3));
+  net->parameters()[0].set_requires_grad(false);                 // the first weight
+  net->named_parameters()["1.weight"].set_requires_grad(false);  // that becomes gamma
+  auto ladder = from_sequential(net, {.input_shape = {6}, .lambda = {1, 1, 1}});
+  const auto parameters = ladder->named_parameters();
+  CHECK_FALSE(parameters["stages.0.weight"].requires_grad());
+  CHECK_FALSE(parameters["stages.0.normalization.gamma"].requires_grad());
+  CHECK(parameters["stages.0.normalization.beta"].requires_grad());
+  CHECK(parameters["stages.1.weight"].requires_grad());
+  CHECK(net->named_parameters()["0.bias"].requires_grad());
+}
+
+TEST_CASE("from_sequential refuses an empty holder", "[nn]") {
+  CHECK(error_text([] { from_sequential(tnn::Sequential(nullptr), {.input_shape = {6}}); }) ==
+        "from_sequential: expected a Sequential but got an empty holder.");
+}
