@@ -21,9 +21,12 @@ struct NoisyStageOptions {
 };
 
 /// z = normalise(map(h)) + noise, h' = act(gamma (z + beta)), for any module Tensor -> Tensor that
-/// treats each row by itself: no batch normalisation inside; a bias cancels.
+/// treats each row by itself: no batch normalisation, statistics of instances or dropout inside; a
+/// bias cancels.
 ///
-/// Errors: an empty module; those of NoisyNormalization; changed options (`vertical` excepted).
+/// Errors: an empty module; one that holds a BatchNorm, an InstanceNorm with running statistics or
+/// a Dropout, named by its place; those of NoisyNormalization; changed options (`vertical`
+/// excepted).
 ///
 ///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv2d(
 ///                          torch::nn::Conv2dOptions(1, 8, 3).bias(false))),

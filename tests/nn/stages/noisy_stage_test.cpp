@@ -84,6 +84,39 @@ TEST_CASE("NoisyStage names what does not fit", "[nn]") {
                     Catch::Contains("NoisyStage: expected a module but got an empty AnyModule"));
 }
 
+namespace {
+
+struct NormedBlockImpl : torch::nn::Cloneable<NormedBlockImpl> {
+  NormedBlockImpl() { reset(); }
+  void reset() override { norm = register_module("norm", torch::nn::BatchNorm1d(6)); }
+  torch::Tensor forward(const torch::Tensor& x) { return x + norm->forward(x); }
+  torch::nn::BatchNorm1d norm{nullptr};
+};
+TORCH_MODULE(NormedBlock);
+
+}  // namespace
+
+TEST_CASE("NoisyStage refuses a module that mixes rows or draws numbers", "[nn]") {
+  namespace tnn = torch::nn;
+  const auto around = [](const auto& map) {
+    return error_text([&] {
+      NoisyStage(tnn::AnyModule(map), NoisyStageOptions{.normalization = {.channels = 6}});
+    });
+  };
+  CHECK(around(NormedBlock()) ==
+        "NoisyStage: expected a module that treats each row by itself but got a BatchNorm as "
+        "map.norm, which mixes noisy and clean rows (leave it out: the stage normalises).");
+  CHECK(around(tnn::Dropout(0.5)) ==
+        "NoisyStage: expected a module without random numbers but got a Dropout as map (leave it "
+        "out: noise_std takes its place).");
+  CHECK(around(tnn::InstanceNorm1d(tnn::InstanceNorm1dOptions(6).track_running_stats(true))) ==
+        "NoisyStage: expected a module without statistics of its own but got an InstanceNorm with "
+        "running ones as map (build it with track_running_stats(false)).");
+  CHECK(around(tnn::InstanceNorm1d(6)) == "(no error)");
+  CHECK(around(tnn::GroupNorm(2, 6)) == "(no error)");
+  CHECK(around(tnn::Dropout(0.0)) == "(no error)");
+}
+
 TEST_CASE("NoisyStage refuses a changed normalisation", "[nn]") {
   auto stage = conv_stage();
   const auto run = [&] {
