@@ -11,6 +11,37 @@
 namespace ladder {
 namespace {
 
+// What `call` returns; an error in it names the part of the decoder.
+template <class Call>
+auto in_part(const char* part, int64_t level, const Call& call) {
+  try {
+    return call();
+  } catch (c10::Error& error) {
+    error.add_context(c10::str(part, level, " of LadderDecoder"));
+    throw;
+  }
+}
+
+constexpr const char* kMap = "map down to level ";
+constexpr const char* kCombinator = "combinator of level ";
+
+// The module must be one of a level.
+void check_own(const char* part, int64_t level, const torch::nn::Module* module,
+               std::map<const torch::nn::Module*, int64_t>& levels) {
+  const auto [other, is_new] = levels.emplace(module, level);
+  TORCH_CHECK(is_new, "LadderDecoder: expected a ", part, " of its own for each level but got one ",
+              "module for levels ", other->second, " and ", level,
+              " (make another one at each call).");
+}
+
+void check_z_hat(int64_t level, const torch::Tensor& z_hat, const torch::Tensor& u) {
+  TORCH_CHECK(z_hat.defined() && z_hat.sizes() == u.sizes() &&
+                  z_hat.scalar_type() == u.scalar_type() && z_hat.device() == u.device(),
+              "LadderDecoder: expected the combinator of level ", level, " to give ",
+              type_and_shape_text(u), " on ", u.device(), " but got ", type_and_shape_text(z_hat),
+              z_hat.defined() ? c10::str(" on ", z_hat.device()) : std::string(), ".");
+}
+
 // Combinator::denoise with the statistics of u over all ranks.
 ops::DenoiseResult denoise_over(const std::shared_ptr<BatchRanks>& ranks, Combinator& combinator,
                                 const torch::Tensor& z_noisy, const torch::Tensor& u,
@@ -38,14 +69,21 @@ LadderDecoderImpl::LadderDecoderImpl(LadderDecoderOptions options_, const Stages
       return GaussianCombinator(GaussianCombinatorOptions{channels});
     };
   }
+  std::map<const torch::nn::Module*, int64_t> combinators, verticals;
   for (auto level = options.lowest_level; level <= top_level(); ++level) {
     const auto& shape = options.shapes[static_cast<size_t>(level)];
     TORCH_CHECK(!shape.empty(), "LadderDecoder: expected a row shape for level ", level,
                 " but got an empty one.");
-    combinators_.emplace(level, options.combinator(shape[0]));
+    const auto combinator = options.combinator(shape[0]);
+    check_own("combinator", level, combinator.module().get(), combinators);
+    combinators_.emplace(level, combinator);
     if (level < top_level()) {
       const auto above = static_cast<size_t>(level) + 1;
-      verticals_.emplace(level, stages[above - 1]->make_vertical(shape, options.shapes[above]));
+      const auto vertical = stages[above - 1]->make_vertical(shape, options.shapes[above]);
+      TORCH_CHECK(!vertical.is_empty(), "LadderDecoder: expected a map down to level ", level,
+                  " but got an empty AnyModule from make_vertical of stage ", above, ".");
+      check_own("map", level, vertical.ptr().get(), verticals);
+      verticals_.emplace(level, vertical);
     }
   }
   register_all();
@@ -105,7 +143,15 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
   for (auto level = top_level(); level >= options.lowest_level; --level) {
     const auto l = static_cast<size_t>(level);
     if (level < top_level()) {
-      u = verticals_.at(level).forward<torch::Tensor>(results[l + 1].z_hat);
+      u = in_part(kMap, level, [&] {
+        return verticals_.at(level).forward<torch::Tensor>(results[l + 1].z_hat);
+      });
+      const auto& above = results[l + 1].z_hat;
+      TORCH_CHECK(u.defined() && u.dim() >= 2 && u.size(0) == above.size(0) &&
+                      u.scalar_type() == above.scalar_type(),
+                  "LadderDecoder: expected the map down to level ", level, " to give ",
+                  c10::toString(above.scalar_type()), " [", above.size(0), ", ...] but got ",
+                  type_and_shape_text(u), ".");
     }
     TORCH_CHECK(!z_noisy[l].defined() || u.sizes() == z_noisy[l].sizes(),
                 "LadderDecoder: expected the map down to level ", level, " to give ",
@@ -116,9 +162,12 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
     }
     const auto lateral = z_noisy[l].defined() ? ops::maps_to_matrix(z_noisy[l]) : torch::Tensor();
     const auto rows = ops::maps_to_matrix(u);
-    results[l] = several(ranks)
-                     ? denoise_over(ranks, *combinators_.at(level), lateral, rows, target)
-                     : combinators_.at(level)->denoise(lateral, rows, target);
+    results[l] = in_part(kCombinator, level, [&] {
+      auto& combinator = *combinators_.at(level);
+      return several(ranks) ? denoise_over(ranks, combinator, lateral, rows, target)
+                            : combinator.denoise(lateral, rows, target);
+    });
+    check_z_hat(level, results[l].z_hat, rows);
     if (u.dim() > 2) {
       results[l].z_hat = ops::matrix_to_maps(results[l].z_hat, u.sizes().slice(2));
     }

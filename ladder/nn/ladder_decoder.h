@@ -36,7 +36,8 @@ struct LadderDecoderOptions {
 class LadderDecoderImpl : public torch::nn::Module {
  public:
   /// Stage l+1 of `stages` makes the map down to level l. Errors: a number of shapes other than
-  /// L+1 for L stages; a lowest level outside 0..L.
+  /// L+1 for L stages; a lowest level outside 0..L; one combinator, or one map, for several levels;
+  /// an empty map.
   LadderDecoderImpl(LadderDecoderOptions options, const Stages& stages);
 
   /// Decode `top` [M, ...] (before normalisation). `z_noisy` and `targets` hold one element per
@@ -46,8 +47,8 @@ class LadderDecoderImpl : public torch::nn::Module {
   /// With several ranks u is normalised by the statistics of its rows on all of them (see
   /// SemiBatch::ranks); then each level calls `Combinator::forward`.
   ///
-  /// Errors: M < 2, since u is normalised over the M rows; another number of levels; shapes that do
-  /// not fit (named by the level); changed options.
+  /// Errors: M < 2, since u is normalised over the M rows; another number of levels; shapes or
+  /// types that do not fit; changed options. Those of a map or a combinator name its level.
   std::vector<ops::DenoiseResult> forward(
       const torch::Tensor& top, const std::vector<torch::Tensor>& z_noisy,
       const std::vector<std::optional<ops::DenoisingTarget>>& targets,

@@ -2,6 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <functional>
+
+#include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
 #include "tests/support/catch.h"
@@ -20,6 +23,30 @@ using ladder::testing::vanilla;
 using ladder::testing::weighted_sum;
 
 namespace {
+
+// A combinator that returns what a function makes of z~.
+struct CallingCombinatorImpl : torch::nn::Cloneable<CallingCombinatorImpl>, Combinator {
+  using Function = std::function<torch::Tensor(const torch::Tensor&)>;
+  explicit CallingCombinatorImpl(Function function_) : function(std::move(function_)) {}
+  void reset() override {}
+  torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor&) override {
+    return function(z_noisy);
+  }
+  Function function;
+};
+TORCH_MODULE(CallingCombinator);
+
+// A stage whose map down is what it is given.
+struct MapStageImpl : torch::nn::Cloneable<MapStageImpl>, Stage {
+  explicit MapStageImpl(torch::nn::AnyModule map_) : map(std::move(map_)) {}
+  void reset() override {}
+  StageOutput forward(const torch::Tensor&, const Pass&) override { return {}; }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+    return map;
+  }
+  torch::nn::AnyModule map;
+};
+TORCH_MODULE(MapStage);
 
 Stages dense_stages() {
   return {NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = 5, .out_features = 4}),
@@ -178,4 +205,62 @@ TEST_CASE("LadderDecoder names what does not fit", "[nn]") {
       d->forward(torch::ones({2, 3}),
                  {torch::ones({2, 5}), torch::ones({2, 9}), torch::ones({2, 3})}, Targets(3)),
       Catch::Contains("expected the map down to level 1 to give [2, 9] but got [2, 4]"));
+}
+
+TEST_CASE("LadderDecoder refuses one combinator or one map for several levels", "[nn]") {
+  const GaussianCombinator one(GaussianCombinatorOptions{.channels = 4});
+  CHECK(error_text([&] { decoder(0, [&](int64_t) { return one; }); }) ==
+        "LadderDecoder: expected a combinator of its own for each level but got one module for "
+        "levels 0 and 1 (make another one at each call).");
+  const auto built = [](const Stages& stages) {
+    return error_text([&] {
+      LadderDecoder(LadderDecoderOptions{.shapes = {{4}, {4}, {4}}}, stages);
+    });
+  };
+  const torch::nn::AnyModule identity{torch::nn::Identity()};
+  CHECK(built({MapStage(identity), MapStage(identity)}) ==
+        "LadderDecoder: expected a map of its own for each level but got one module for levels 0 "
+        "and 1 (make another one at each call).");
+  CHECK(built({MapStage(identity), MapStage(torch::nn::AnyModule())}) ==
+        "LadderDecoder: expected a map down to level 1 but got an empty AnyModule from "
+        "make_vertical of stage 2.");
+}
+
+TEST_CASE("LadderDecoder names the level of a piece that does not fit", "[nn]") {
+  const auto run = [](CombinatorFactory combinator, torch::nn::AnyModule map) {
+    return error_text([&] {
+      LadderDecoder d(LadderDecoderOptions{.shapes = {{4}, {4}}, .combinator = combinator},
+                      Stages{MapStage(map)});
+      const auto rows = torch::rand({3, 4});
+      d->forward(rows, {rows, rows}, Targets(2));
+    });
+  };
+  const torch::nn::AnyModule identity{torch::nn::Identity()};
+  const auto calling = [](CallingCombinatorImpl::Function function) {
+    return [function](int64_t) { return CallingCombinator(function); };
+  };
+  CHECK(run(calling([](const torch::Tensor& z) { return z; }), identity) == "(no error)");
+  const auto gave = [&](CallingCombinatorImpl::Function function) {
+    return run(calling(std::move(function)), identity);
+  };
+  const std::string wanted =
+      "LadderDecoder: expected the combinator of level 1 to give Float [3, 4] on cpu but got ";
+  CHECK(gave([](const torch::Tensor&) { return torch::Tensor(); }) ==
+        wanted + "an undefined tensor.");
+  CHECK(gave([](const torch::Tensor& z) { return z.mean(1); }) == wanted + "Float [3] on cpu.");
+  CHECK(gave([](const torch::Tensor& z) { return z.to(torch::kDouble); }) ==
+        wanted + "Double [3, 4] on cpu.");
+  const auto narrow = [](int64_t) {
+    return GaussianCombinator(GaussianCombinatorOptions{.channels = 3});
+  };
+  const auto of_narrow = run(narrow, identity);
+  CHECK(of_narrow.starts_with("GaussianCombinator: expected "));
+  CHECK(of_narrow.ends_with(" (combinator of level 1 of LadderDecoder)"));
+  const auto plain = calling([](const torch::Tensor& z) { return z; });
+  const auto of_map = run(plain, torch::nn::AnyModule(torch::nn::Linear(5, 4)));
+  CHECK(of_map.ends_with(" (map down to level 0 of LadderDecoder)"));
+  CHECK(run(plain,
+            torch::nn::AnyModule(torch::nn::Flatten(torch::nn::FlattenOptions().start_dim(0)))) ==
+        "LadderDecoder: expected the map down to level 0 to give Float [3, ...] but got Float "
+        "[12].");
 }
