@@ -25,6 +25,7 @@ DenoisingAutoencoderImpl::DenoisingAutoencoderImpl(DenoisingAutoencoderOptions o
   check_not_negative(kAutoencoder, "input_noise", options.input_noise);
   register_stages(*this, stages);
   shapes = probe_shapes(kAutoencoder, options.input_shape, stages);
+  built_stages_ = modules_of(stages);
   if (compares_features() && options.lambda.empty()) {
     options.lambda.assign(stages.size(), 1.0);
   }
@@ -58,7 +59,7 @@ void DenoisingAutoencoderImpl::check_weights() const {
 // Options that may change between steps, and those that may not.
 void DenoisingAutoencoderImpl::check_options() const {
   TORCH_CHECK(
-      options.input_shape == shapes.front() && stages.size() + 1 == shapes.size() &&
+      options.input_shape == shapes.front() && are_stages(stages, built_stages_) &&
           compares_features() == (decoder->options.lowest_level == 1),
       "DenoisingAutoencoder: expected input_shape, cost and stages as it was built with but "
       "got changed ones (build another DenoisingAutoencoder).");

@@ -84,6 +84,8 @@ class DenoisingAutoencoderImpl : public torch::nn::Module {
   bool compares_features() const { return options.cost == AutoencoderCost::kFeatureDifference; }
   void check_weights() const;
   void check_options() const;
+
+  std::vector<const torch::nn::Module*> built_stages_;
 };
 TORCH_MODULE(DenoisingAutoencoder);
 

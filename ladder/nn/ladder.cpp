@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/nn/internal/not_negative.h"
+#include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/ops/corrupt.h"
 #include "ladder/ops/internal/classes.h"
 
@@ -23,9 +25,67 @@ void check_lambda(const std::vector<double>& lambda, size_t levels) {
   }
 }
 
-ops::DenoisingTarget target_of(const StageOutput& output, const Pass& pass) {
-  constexpr auto kClean = RowRole::kUnlabeledClean;
-  return {output.z_of(pass, kClean), output.mean_of(pass, kClean), output.std_of(pass, kClean)};
+// What the decoder compares, with errors that name the stage.
+class Compared {
+ public:
+  Compared(const StageOutput& output, const Pass& pass, size_t level,
+           const std::vector<int64_t>& shape)
+      : output_(output), pass_(pass), level_(level), shape_(shape) {}
+
+  torch::Tensor z(RowRole role) const {
+    const auto z = in_stage([&] { return output_.z_of(pass_, role); });
+    auto wanted = shape_;
+    wanted.insert(wanted.begin(), pass_.groups[pass_.group(role)].rows);
+    check("z", z, wanted);
+    return z;
+  }
+
+  ops::DenoisingTarget target() const {
+    constexpr auto kClean = RowRole::kUnlabeledClean;
+    const auto mean = in_stage([&] { return output_.mean_of(pass_, kClean); });
+    const auto std = in_stage([&] { return output_.std_of(pass_, kClean); });
+    check("mean", mean, {shape_[0]});
+    check("std", std, {shape_[0]});
+    return {z(kClean), mean, std};
+  }
+
+ private:
+  template <class Call>
+  torch::Tensor in_stage(const Call& call) const {
+    try {
+      return call();
+    } catch (c10::Error& error) {
+      error.add_context(c10::str("stage ", level_, " of Ladder"));
+      throw;
+    }
+  }
+
+  void check(const char* name, const torch::Tensor& values, at::IntArrayRef wanted) const {
+    TORCH_CHECK(values.defined() && values.sizes() == wanted, "Ladder: expected stage ", level_,
+                " to give for a group a ", name, " of shape ", wanted, " but got ",
+                shape_text(values), ".");
+  }
+
+  const StageOutput& output_;
+  const Pass& pass_;
+  size_t level_;
+  const std::vector<int64_t>& shape_;
+};
+
+// Where a block normalises several times, only its last activation counts, which has any place.
+void check_gives_logits(const torch::nn::Module& top) {
+  std::optional<Activation> other;
+  for (const auto& module : top.modules()) {
+    const auto* normalization = dynamic_cast<const NoisyNormalizationImpl*>(module.get());
+    if (normalization == nullptr) continue;
+    if (normalization->options.activation == Activation::kIdentity) return;
+    other = normalization->options.activation;
+  }
+  TORCH_CHECK(!other,
+              "Ladder: expected the last stage to give logits, without an activation, but "
+              "got ",
+              to_string(*other),
+              " (set softmax_top, or Activation::kIdentity where a stage has no such option).");
 }
 
 bool any_above_zero(at::ArrayRef<double> weights) {
@@ -46,10 +106,12 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
       above == options.lambda.end() ? -1 : static_cast<int64_t>(above - options.lambda.begin());
   register_stages(*this, stages);
   shapes = probe_shapes("Ladder", options.input_shape, stages);
+  built_stages_ = modules_of(stages);
   TORCH_CHECK(shapes.back().size() == 1,
               "Ladder: expected the last stage to give rows of [classes] "
               "but got rows of ",
               at::IntArrayRef(shapes.back()), ".");
+  check_gives_logits(*stages.back().module());
   if (lowest >= 0) {
     decoder = register_module("decoder",
                               LadderDecoder(LadderDecoderOptions{.shapes = shapes,
@@ -61,7 +123,7 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
 
 // Options that may change between steps, and those that may not.
 void LadderImpl::check_options() const {
-  TORCH_CHECK(options.input_shape == shapes.front() && stages.size() + 1 == shapes.size(),
+  TORCH_CHECK(options.input_shape == shapes.front() && are_stages(stages, built_stages_),
               "Ladder: expected input_shape and stages as it was built with but got changed ones "
               "(build another Ladder).");
   check_not_negative(kLadder, "input_noise", options.input_noise);
@@ -112,7 +174,7 @@ torch::Tensor LadderImpl::run_constant_targets(
     pass.compared = options.lambda[l] > 0;
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
-    if (pass.compared) targets[l] = target_of(output, pass);
+    if (pass.compared) targets[l] = Compared(output, pass, l, shapes[l]).target();
   }
   return h;
 }
@@ -121,6 +183,9 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
   check_options();
   const bool denoises = any_above_zero(options.lambda);
   const auto like = any_tensor(stages);
+  TORCH_CHECK(!like.defined() || like.scalar_type() != torch::kHalf,
+              "Ladder: expected a network in Float or Double to compute costs but got Half (its "
+              "numbers end at 65504, and costs overflow).");
   const auto x_labeled = accept_rows(kLadder, "x_labeled", batch.x_labeled, options.input_shape,
                                      like, RowUse::kMeasure);
   check_labels(kLadder, batch.y, x_labeled.size(0), classes(), x_labeled.device());
@@ -166,9 +231,10 @@ LadderLoss LadderImpl::loss(const SemiBatch& batch, NoiseSource& noise) {
     auto output = stages[l - 1]->forward(h, pass);
     h = std::move(output.h);
     if (pass.compared) {
-      z_noisy[l] = output.z_of(pass, RowRole::kUnlabeledNoisy);
+      const Compared compared(output, pass, l, shapes[l]);
+      z_noisy[l] = compared.z(RowRole::kUnlabeledNoisy);
       if (options.lambda[l] > 0 && stacked_clean) {
-        targets[l] = target_of(output, pass);
+        targets[l] = compared.target();
       }
     }
   }

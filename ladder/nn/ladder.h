@@ -52,8 +52,9 @@ struct LadderLoss {
 /// `loss` checks them each time. The other options are fixed at construction.
 ///
 /// Errors at construction: a stage that cannot take the rows before it (named by its place); one
-/// module as two stages; a top that does not give [classes]; a number of lambdas other than levels;
-/// negative or infinite ones.
+/// module as two stages; a stage that changes its input in place; a top that does not give
+/// [classes], or whose NoisyNormalizations all have an activation other than the identity
+/// (softmax_top is missing); a number of lambdas other than levels; negative or infinite ones.
 ///
 ///     Ladder net(LadderOptions{.input_shape = {784}, .lambda = {1000, 10, 0.1}},
 ///                Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
@@ -71,8 +72,8 @@ class LadderImpl : public torch::nn::Module {
 
   /// Logits [R, classes] of the clean path over rows x [R, *input_shape], uint8 rows as x / 255. In
   /// eval mode normalise with the stored statistics (error before the first calibration), in train
-  /// mode with those of the batch (error: 1 row). Errors name the rows: a missing batch dimension,
-  /// another type or device, and on the CPU a NaN or an infinite number.
+  /// mode with those of the batch (error: 1 row). Errors name the rows: none at all, a missing
+  /// batch dimension, another type or device, and on the CPU a NaN or an infinite number.
   torch::Tensor forward(const torch::Tensor& x);
 
   /// Costs of one batch. Draws the noise of level 0 first, then of each level up, over the labeled
@@ -81,8 +82,9 @@ class LadderImpl : public torch::nn::Module {
   ///
   /// Errors: rows as in `forward`; fewer than 2 rows in a group; labels of another number, type or
   /// device, and on the CPU labels outside 0..classes - 1; missing unlabeled rows where a lambda is
-  /// above 0; a changed lambda that is negative, infinite, of another number, or above 0 below the
-  /// decoder. On CUDA no number is read, so that nothing waits for the device.
+  /// above 0; a network in Half, whose costs overflow; a changed lambda that is negative, infinite,
+  /// of another number, or above 0 below the decoder. On CUDA no number is read, so that nothing
+  /// waits for the device.
   LadderLoss loss(const SemiBatch& batch, NoiseSource& noise);
 
   /// Measure the statistics that eval mode normalises with. Runs the clean path over `inputs` in
@@ -92,7 +94,8 @@ class LadderImpl : public torch::nn::Module {
   /// gradients and leaves the mode as it is.
   ///
   /// Errors: rows as in `forward` on any device (the stored statistics stay as they were); fewer
-  /// than 2 rows; a stage that measures nothing.
+  /// than 2 rows; a stage that measures nothing, that measures by a module that is not registered
+  /// in it, or that uses one NoisyNormalization in two places.
   void calibrate(const torch::Tensor& inputs, int64_t batch_size = 1000);
 
   /// The same over `rows` rows, of which `rows_of(begin, end)` makes one batch at a time. An error
@@ -109,7 +112,7 @@ class LadderImpl : public torch::nn::Module {
   /// True where a lambda was above 0 at construction: a step takes unlabeled rows.
   bool has_decoder() const { return !decoder.is_empty(); }
   /// Check options that may have changed since construction; `forward`, `loss` and `calibrate` do
-  /// so by themselves. Errors: another input_shape or number of stages; a noise or lambda below 0
+  /// so by themselves. Errors: another input_shape or other stages; a noise or lambda below 0
   /// or not finite; a lambda above 0 at a level that the decoder does not reach.
   void check_options() const;
 
@@ -131,6 +134,7 @@ class LadderImpl : public torch::nn::Module {
                                      const std::shared_ptr<BatchRanks>& ranks,
                                      std::vector<std::optional<ops::DenoisingTarget>>& targets);
 
+  std::vector<const torch::nn::Module*> built_stages_;
   std::vector<double> built_lambda_;
   Weights weights_;
 };

@@ -3,6 +3,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,12 +51,28 @@ class CalibrationRun {
  public:
   /// Take part with one batch. Call this before adding the statistics of the batch: at the first
   /// batch of a calibration it resets `statistics`.
+  ///
+  /// Error, after `next_batch`: the same module for a second time in a batch.
   void measure(StoredStatistics& statistics) {
+    TORCH_CHECK(!by_batch_ || std::find(batch_.begin(), batch_.end(), &statistics) == batch_.end(),
+                "CalibrationRun: expected a module to measure once in a batch but got a second "
+                "time (a NoisyNormalization in two places would mix their statistics: make one "
+                "for each).");
+    if (by_batch_) batch_.push_back(&statistics);
     if (started_.insert(&statistics).second) {
       statistics.reset_statistics();
     }
     ++measured_;
   }
+
+  /// Begin another batch: each module measures at most once until the next.
+  void next_batch() {
+    by_batch_ = true;
+    batch_.clear();
+  }
+
+  /// What has measured since `next_batch`, in order.
+  const std::vector<StoredStatistics*>& measured_in_batch() const { return batch_; }
 
   /// Calls of `measure` so far.
   int64_t measured() const { return measured_; }
@@ -69,6 +86,8 @@ class CalibrationRun {
 
  private:
   std::set<StoredStatistics*> started_;
+  std::vector<StoredStatistics*> batch_;
+  bool by_batch_ = false;
   int64_t measured_ = 0;
 };
 

@@ -88,8 +88,8 @@ struct OwnStageImpl : torch::nn::Cloneable<OwnStageImpl>, ladder::Stage {
   OwnStageImpl() { reset(); }
   void reset() override {
     normalization = register_module(
-        "normalization",
-        ladder::NoisyNormalization(ladder::NoisyNormalizationOptions{.channels = 3}));
+        "normalization", ladder::NoisyNormalization(ladder::NoisyNormalizationOptions{
+                             .channels = 3, .activation = ladder::Activation::kIdentity}));
   }
   ladder::StageOutput forward(const torch::Tensor& h, const ladder::Pass& pass) override {
     return normalization->forward(h, pass);
@@ -287,8 +287,10 @@ TEST_CASE("write_onnx refuses what ONNX cannot compute, by place and kind", "[ex
     return model;
   };
   const auto around = [](const auto& map, int64_t channels) {
-    return ladder::NoisyStage(torch::nn::AnyModule(map),
-                              ladder::NoisyStageOptions{.normalization = {.channels = channels}});
+    return ladder::NoisyStage(
+        torch::nn::AnyModule(map),
+        ladder::NoisyStageOptions{
+            .normalization = {.channels = channels, .activation = ladder::Activation::kIdentity}});
   };
   namespace tnn = torch::nn;
   const std::string hint = " (such a network can be saved as .safetensors or .pt).";

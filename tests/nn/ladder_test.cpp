@@ -626,6 +626,11 @@ TEST_CASE("Ladder checks the options that may change between steps", "[nn]") {
   CHECK(error_text([&] { net->forward(b.x_labeled); }) == fixed);
   CHECK(error_text([&] { net->calibrate(b.x_unlabeled); }) == fixed);
   net->options.input_shape = {6};
+  const auto first = net->stages[0];
+  net->stages[0] = first.clone();
+  CHECK(error_text([&] { loss_of(net, b); }) == fixed);
+  net->stages[0] = first;
+  CHECK(error_text([&] { loss_of(net, b); }) == "(no error)");
   net->stages.pop_back();
   CHECK(error_text([&] { loss_of(net, b); }) == fixed);
   CHECK_THROWS_WITH(small({1, 1, 1, std::numeric_limits<double>::infinity()}),
@@ -859,4 +864,140 @@ TEST_CASE("Ladder refuses a stage that returns nothing to compare", "[nn]") {
   NoiseSource noise(1);
   CHECK_THROWS_WITH(net->loss(batch(), noise), Catch::Contains("groups from a stage but got 0 "
                                                                "(return what NoisyNormalization"));
+}
+
+TEST_CASE("Ladder refuses a top with an activation", "[nn]") {
+  const auto dense = [](Activation activation, bool top) {
+    return NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+        .in_features = 6, .out_features = 3, .activation = activation, .softmax_top = top});
+  };
+  const auto built = [](const AnyStage& top) {
+    return error_text([&] {
+      Ladder(LadderOptions{.input_shape = {6}, .lambda = {1, 1}}, Stages{top});
+    });
+  };
+  CHECK(built(dense(Activation::kRelu, false)) ==
+        "Ladder: expected the last stage to give logits, without an activation, but got relu (set "
+        "softmax_top, or Activation::kIdentity where a stage has no such option).");
+  CHECK(built(dense(Activation::kRelu, true)) == "(no error)");
+  CHECK(built(dense(Activation::kIdentity, false)) == "(no error)");
+}
+
+TEST_CASE("Ladder refuses a stage that changes its input", "[nn]") {
+  namespace tnn = torch::nn;
+  const auto built = [](bool inplace) {
+    const NoisyStage first(tnn::AnyModule(tnn::ReLU(tnn::ReLUOptions(inplace))),
+                           NoisyStageOptions{.normalization = {.channels = 6}});
+    const NoisyBatchNormLinear top(
+        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+    return error_text([&] { Ladder(LadderOptions{.input_shape = {6}}, Stages{first, top}); });
+  };
+  CHECK(built(false) == "(no error)");
+  CHECK(built(true) ==
+        "Ladder: expected stage 1 to leave its input as it is but got it changed in place (is one "
+        "of its modules built with inplace(true)?).");
+}
+
+TEST_CASE("Ladder names an input_shape that no row has", "[nn]") {
+  const auto built = [](std::vector<int64_t> row) {
+    return error_text([&] {
+      Ladder(LadderOptions{.input_shape = std::move(row)},
+             Stages{NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+                 .in_features = 8, .out_features = 3, .softmax_top = true})});
+    });
+  };
+  CHECK(built({-8}) == "Ladder: expected an input_shape of sizes above 0 but got [-8].");
+  CHECK(built({4, 0}) == "Ladder: expected an input_shape of sizes above 0 but got [4, 0].");
+}
+
+TEST_CASE("Ladder refuses to calibrate without a function and to compute costs in Half", "[nn]") {
+  auto net = small({1, 1, 1, 1});
+  CHECK(error_text([&] {
+          net->calibrate(100, std::function<torch::Tensor(int64_t, int64_t)>());
+        }) == "Ladder: expected a function that gives rows to calibrate but got none.");
+  net->to(torch::kHalf);
+  CHECK(error_text([&] { loss_of(net, batch()); }) ==
+        "Ladder: expected a network in Float or Double to compute costs but got Half (its numbers "
+        "end at 65504, and costs overflow).");
+}
+
+namespace {
+
+// A stage whose normalisation is not registered, or is used twice.
+struct CarelessStageImpl : torch::nn::Cloneable<CarelessStageImpl>, Stage {
+  CarelessStageImpl(bool registers_, bool twice_) : registers(registers_), twice(twice_) {
+    reset();
+  }
+  void reset() override {
+    normalization = NoisyNormalization(NoisyNormalizationOptions{.channels = 6});
+    if (registers) register_module("normalization", normalization);
+  }
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+    auto out = normalization->forward(h, pass);
+    return twice ? normalization->forward(out.h, pass) : out;
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+    return torch::nn::AnyModule(torch::nn::Identity());
+  }
+  bool registers, twice;
+  NoisyNormalization normalization{nullptr};
+};
+TORCH_MODULE(CarelessStage);
+
+}  // namespace
+
+TEST_CASE("Ladder refuses to calibrate statistics that no file would hold or that are mixed",
+          "[nn]") {
+  const auto calibrated = [](bool registers, bool twice) {
+    const NoisyBatchNormLinear top(
+        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+    Ladder net(LadderOptions{.input_shape = {6}}, Stages{CarelessStage(registers, twice), top});
+    return error_text([&] { net->calibrate(torch::rand({8, 6}), 4); });
+  };
+  CHECK(calibrated(true, false) == "(no error)");
+  CHECK(calibrated(true, true) ==
+        "CalibrationRun: expected a module to measure once in a batch but got a second time (a "
+        "NoisyNormalization in two places would mix their statistics: make one for each).");
+  const auto unregistered = calibrated(false, false);
+  CHECK(unregistered.starts_with(
+      "Ladder: expected stage 1 to have registered what stores statistics but got "));
+  CHECK(unregistered.find("NoisyNormalization") != std::string::npos);
+  CHECK(unregistered.ends_with(
+      " that is no child of it (call register_module: files and copies would lack it)."));
+}
+
+TEST_CASE("Ladder names the stage whose values do not fit", "[nn]") {
+  // Gives values of another width than its activations.
+  struct NarrowStageImpl : torch::nn::Cloneable<NarrowStageImpl>, Stage {
+    explicit NarrowStageImpl(bool narrow_mean_) : narrow_mean(narrow_mean_) { reset(); }
+    void reset() override {
+      normalization = register_module("normalization",
+                                      NoisyNormalization(NoisyNormalizationOptions{.channels = 6}));
+    }
+    StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+      auto out = normalization->forward(h, pass);
+      if (narrow_mean) {
+        out.mean = out.mean.slice(1, 1);
+      } else {
+        for (auto& z : out.z) z = z.slice(1, 1);
+      }
+      return out;
+    }
+    torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+      return torch::nn::AnyModule(torch::nn::Linear(6, 6));
+    }
+    bool narrow_mean;
+    NoisyNormalization normalization{nullptr};
+  };
+  const auto text = [](bool narrow_mean) {
+    const NoisyBatchNormLinear top(
+        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+    Ladder net(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}},
+               Stages{std::make_shared<NarrowStageImpl>(narrow_mean), top});
+    return error_text([&] { loss_of(net, batch()); });
+  };
+  CHECK(text(false) ==
+        "Ladder: expected stage 1 to give for a group a z of shape [7, 6] but got [7, 5].");
+  CHECK(text(true) ==
+        "Ladder: expected stage 1 to give for a group a mean of shape [6] but got [5].");
 }

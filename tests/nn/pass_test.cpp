@@ -43,3 +43,22 @@ TEST_CASE("CalibrationRun resets statistics at their first batch and counts all"
   again.measure(first);
   CHECK(first.resets == 3);
 }
+
+TEST_CASE("CalibrationRun refuses a module that measures twice in a batch", "[nn]") {
+  struct Silent : StoredStatistics {
+    void reset_statistics() override {}
+  };
+  Silent first, second;
+  CalibrationRun calibration;
+  calibration.next_batch();
+  calibration.measure(first);
+  calibration.measure(second);
+  CHECK(calibration.measured_in_batch() == std::vector<StoredStatistics*>{&first, &second});
+  CHECK(error_text([&] { calibration.measure(first); }) ==
+        "CalibrationRun: expected a module to measure once in a batch but got a second time (a "
+        "NoisyNormalization in two places would mix their statistics: make one for each).");
+  calibration.next_batch();
+  CHECK(calibration.measured_in_batch().empty());
+  CHECK(error_text([&] { calibration.measure(first); }) == "(no error)");
+  CHECK(calibration.measured() == 3);
+}

@@ -10,6 +10,42 @@
 
 namespace ladder {
 
+namespace {
+
+torch::Tensor rows_of_zeros(const char* owner, const std::vector<int64_t>& row,
+                            const torch::TensorOptions& options) {
+  TORCH_CHECK(!row.empty(), owner,
+              ": expected the shape of one input row but got an empty input_shape.");
+  TORCH_CHECK(std::all_of(row.begin(), row.end(), [](int64_t size) { return size > 0; }), owner,
+              ": expected an input_shape of sizes above 0 but got ", at::IntArrayRef(row), ".");
+  auto sizes = row;
+  sizes.insert(sizes.begin(), 2);
+  try {
+    return torch::zeros(sizes, options);
+  } catch (const c10::Error&) {
+    TORCH_CHECK(false, owner, ": expected an input_shape whose rows fit into memory but got ",
+                at::IntArrayRef(row), ".");
+  }
+}
+
+// A normalisation that is no child of its stage is in no file and on no other device.
+void check_registered(const char* owner, size_t number, const torch::nn::Module& stage,
+                      const CalibrationRun& calibration, size_t already) {
+  const auto modules = stage.modules();
+  const auto& measured = calibration.measured_in_batch();
+  for (size_t i = already; i < measured.size(); ++i) {
+    const auto* module = dynamic_cast<const torch::nn::Module*>(measured[i]);
+    const bool registered =
+        module == nullptr || std::any_of(modules.begin(), modules.end(),
+                                         [&](const auto& child) { return child.get() == module; });
+    TORCH_CHECK(registered, owner, ": expected stage ", number,
+                " to have registered what stores statistics but got ", module->name(),
+                " that is no child of it (call register_module: files and copies would lack it).");
+  }
+}
+
+}  // namespace
+
 void register_stages(torch::nn::Module& owner, const Stages& stages) {
   const auto list = owner.register_module("stages", std::make_shared<torch::nn::Module>());
   for (size_t l = 0; l < stages.size(); ++l) {
@@ -17,12 +53,23 @@ void register_stages(torch::nn::Module& owner, const Stages& stages) {
   }
 }
 
+std::vector<const torch::nn::Module*> modules_of(const Stages& stages) {
+  std::vector<const torch::nn::Module*> modules;
+  for (const auto& stage : stages) modules.push_back(stage.module().get());
+  return modules;
+}
+
+bool are_stages(const Stages& stages, const std::vector<const torch::nn::Module*>& modules) {
+  return std::equal(stages.begin(), stages.end(), modules.begin(), modules.end(),
+                    [](const AnyStage& stage, const torch::nn::Module* module) {
+                      return stage.module().get() == module;
+                    });
+}
+
 std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                                                const std::vector<int64_t>& input_shape,
                                                const Stages& stages) {
   TORCH_CHECK(!stages.empty(), owner, ": expected at least one stage but got none.");
-  TORCH_CHECK(!input_shape.empty(), owner,
-              ": expected the shape of one input row but got an empty input_shape.");
   for (size_t l = 0; l < stages.size(); ++l) {
     for (size_t below = 0; below < l; ++below) {
       TORCH_CHECK(stages[l].module() != stages[below].module(), owner,
@@ -33,16 +80,22 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
   }
   const torch::NoGradGuard no_grad;
   std::vector<std::vector<int64_t>> shapes = {input_shape};
-  auto sizes = input_shape;
-  sizes.insert(sizes.begin(), 2);
   const auto like = any_tensor(stages);  // of any stage: a pooling has no parameters
-  auto h = torch::zeros(sizes, like.defined() ? like.options() : torch::TensorOptions());
+  auto h =
+      rows_of_zeros(owner, input_shape, like.defined() ? like.options() : torch::TensorOptions());
   for (size_t l = 0; l < stages.size(); ++l) {
+    const auto given = h;
+    const auto version = given.is_inference() ? 0 : given._version();
     try {
-      h = stages[l]->forward(h, Pass::clean(2, Statistics::kBatch)).h;
+      h = stages[l]->forward(given, Pass::clean(2, Statistics::kBatch)).h;
     } catch (const c10::Error& error) {
       TORCH_CHECK(false, error.what_without_backtrace(), " (stage ", l + 1, " of ", owner, ")");
     }
+    TORCH_CHECK(given.is_inference() || given._version() == version, owner, ": expected stage ",
+                l + 1, " to leave its input as it is but got it changed in place ",
+                "(is one of its modules built with inplace(true)?).");
+    TORCH_CHECK(h.defined(), owner, ": expected stage ", l + 1,
+                " to give rows but got an undefined tensor.");
     TORCH_CHECK(h.dim() >= 2 && h.size(0) == 2, owner, ": expected stage ", l + 1,
                 " to keep its 2 rows but got an output of shape ", h.sizes(), ".");
     shapes.push_back(h.sizes().slice(1).vec());
@@ -153,6 +206,7 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
   TORCH_CHECK(rows >= 2 && batch_size >= 2, owner,
               ": expected at least 2 rows and a batch size of at least 2 to calibrate but got ",
               rows, " and ", batch_size, ".");
+  TORCH_CHECK(rows_of, owner, ": expected a function that gives rows to calibrate but got none.");
   const torch::NoGradGuard no_grad;
   const auto like = any_tensor(stages);
   CalibrationRun calibration;
@@ -169,13 +223,16 @@ void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
       auto h = accept_rows(owner, "inputs", rows_of(begin, end), row, like, RowUse::kMeasure);
       TORCH_CHECK(h.size(0) == end - begin, owner, ": expected ", end - begin,
                   " rows of a batch to calibrate on but got ", h.size(0), ".");
+      calibration.next_batch();
       for (size_t l = 0; l < stages.size(); ++l) {
         const auto before = calibration.measured();
+        const auto already = calibration.measured_in_batch().size();
         h = stages[l]->forward(h, pass).h;
         TORCH_CHECK(
             calibration.measured() > before, owner, ": expected stage ", l + 1,
             " to measure its statistics in calibrate but it measured none (give its pass to "
             "a NoisyNormalization, or call pass.calibration->measure).");
+        check_registered(owner, l + 1, *stages[l].module(), calibration, already);
       }
       begin = end;
     }

@@ -16,8 +16,15 @@ namespace ladder {
 /// Register the stages as children `stages.0`, `stages.1`, ... of `owner`.
 void register_stages(torch::nn::Module& owner, const Stages& stages);
 
+/// The modules of the stages, in order.
+std::vector<const torch::nn::Module*> modules_of(const Stages& stages);
+
+/// True if `stages` are these modules.
+bool are_stages(const Stages& stages, const std::vector<const torch::nn::Module*>& modules);
+
 /// Shape of one row at levels 0..L, found by running two rows of zeros. Errors name the network
-/// `owner` and the place of a stage: one that cannot take its input, or one that is there twice.
+/// `owner` and the place of a stage: one that cannot take its input, that changes it in place, or
+/// that is there twice; sizes of `input_shape` below 1 or beyond the memory.
 std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                                                const std::vector<int64_t>& input_shape,
                                                const Stages& stages);
@@ -33,8 +40,9 @@ void check_calibration_rows(const char* owner, const torch::Tensor& inputs,
 /// makes a batch of `batch_size`; bytes are converted batch by batch. A last batch with less than
 /// half the rows, or with one row, joins the one before.
 ///
-/// Errors: those of `accept_rows`; fewer than 2 rows; a stage that measures nothing. After
-/// the first batch they forget the stored statistics.
+/// Errors: those of `accept_rows`; no `rows_of`; fewer than 2 rows; a stage that measures nothing,
+/// or by a module that is no child of it, or twice by one module. After the first batch they forget
+/// the stored statistics.
 void calibrate_stages(const char* owner, const Stages& stages, int64_t rows,
                       const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
                       const std::vector<int64_t>& row, int64_t batch_size);
