@@ -137,6 +137,11 @@ void check_options(const ClassifierOptions& options) {
               options.validation.value_or(0), ".");
   TORCH_CHECK(options.folds == 0 || options.folds >= 2,
               "Classifier: expected 0 or at least 2 folds but got ", options.folds, ".");
+  TORCH_CHECK(options.folds == 0 || options.validation.value_or(0) == 0,
+              "Classifier: expected folds or a share for validation but got both (", options.folds,
+              " and ", options.validation.value_or(0), "; folds measure every labeled row).");
+  TORCH_CHECK(!options.resume || !options.folder.empty(),
+              "Classifier: expected the folder of the run to resume but got none.");
   TORCH_CHECK(options.input_weight >= 0 && std::isfinite(options.input_weight),
               "Classifier: expected an input weight of at least 0 but got ", options.input_weight,
               ".");
@@ -144,9 +149,19 @@ void check_options(const ClassifierOptions& options) {
 
 // ---- Images
 
+void check_bytes(const torch::Tensor& images) {
+  TORCH_CHECK(images.defined() && images.scalar_type() == at::kByte && images.dim() == 4,
+              "Classifier: expected images as uint8 [N, C, H, W] but got ",
+              type_and_shape_text(images),
+              images.defined() && images.is_floating_point()
+                  ? " ((x * 255).to(kByte) makes them of numbers in 0 to 1)."
+                  : ".");
+}
+
 exports::ImageInputs measure_images(const torch::Tensor& images, bool flat) {
   exports::ImageInputs inputs{
       .channels = images.size(1), .height = images.size(2), .width = images.size(3), .flat = flat};
+  bool differ = false;
   for (int64_t channel = 0; channel < inputs.channels; ++channel) {
     const auto counts =
         at::bincount(images.select(1, channel).reshape({-1}), {}, 256).to(at::kDouble);
@@ -156,11 +171,15 @@ exports::ImageInputs measure_images(const torch::Tensor& images, bool flat) {
     const double variance = counts.dot((values - mean).square()).item<double>() / rows;
     inputs.mean.push_back(mean);
     inputs.scale.push_back(variance > 0 ? std::sqrt(variance) : 1);
+    differ = differ || variance > 0;
   }
+  TORCH_CHECK(differ, "Classifier: expected pixels that differ but got one value alone in ",
+              images.size(0), " images.");
   return inputs;
 }
 
 torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor& given) {
+  check_bytes(given);
   // Gray pictures have three equal channels where a model takes colours, as among others.
   const bool gray = given.dim() == 4 && given.size(1) == 1 && inputs.channels == 3;
   const auto images = gray ? given.expand({-1, 3, -1, -1}) : given;
@@ -190,6 +209,28 @@ torch::Tensor with_channels(const torch::Tensor& images) {
   return images.dim() == 3 ? images.unsqueeze(1) : images;
 }
 
+// Columns of a tensor have these names.
+std::string place_name(size_t place) { return fmt::format("x{}", place); }
+
+void check_columns(const data::Features& features, const torch::Tensor& x) {
+  const auto& columns = features.columns;
+  bool named = false;
+  for (size_t i = 0; i < columns.size(); ++i) named = named || columns[i].name != place_name(i);
+  TORCH_CHECK(!named,
+              "Classifier: expected a table with the columns that it was trained on but "
+              "got a tensor ",
+              x.sizes(), ", whose columns have no names.");
+  const auto wanted = static_cast<int64_t>(columns.size());
+  TORCH_CHECK(x.dim() != 2 || x.size(1) == wanted, "Classifier: expected rows of ", wanted,
+              wanted == 1 ? " number" : " numbers", " but got ", x.sizes(), ".");
+}
+
+void check_dense(const torch::Tensor& x) {
+  TORCH_CHECK(x.defined() && x.layout() == at::kStrided,
+              "Classifier: expected rows as a dense tensor but got ",
+              x.defined() ? "a sparse one (call to_dense())." : "an undefined one.");
+}
+
 data::Table table_of(const torch::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.is_floating_point(),
               "Classifier: expected rows as floating numbers [N, D] or images as uint8 but got ",
@@ -198,7 +239,7 @@ data::Table table_of(const torch::Tensor& x) {
   data::Table table{.rows = x.size(0)};
   for (int64_t i = 0; i < columns.size(0); ++i) {
     const double* begin = columns[i].const_data_ptr<double>();
-    table.columns.push_back({.name = fmt::format("x{}", i),
+    table.columns.push_back({.name = place_name(static_cast<size_t>(i)),
                              .kind = data::ColumnKind::kNumber,
                              .numbers = {begin, begin + table.rows},
                              .single = x.scalar_type() == at::kFloat});
@@ -729,10 +770,14 @@ FitReport Classifier::fit(const torch::Tensor& x, const torch::Tensor& y) {
                   x.dim() >= 2 && x.size(0) == y.size(0),
               "Classifier: expected rows x [N, ...] and labels y as int64 [N] but got ",
               shape_text(x), " and ", type_and_shape_text(y), ".");
+  check_dense(x);
   const auto least = y.numel() > 0 ? y.min().item<int64_t>() : -1;
   TORCH_CHECK(least >= -1, "Classifier: expected labels from 0 up, or -1 for none, but got ", least,
               ".");
-  const int64_t classes = y.numel() > 0 ? y.max().item<int64_t>() + 1 : 0;
+  const int64_t most = y.numel() > 0 ? y.max().item<int64_t>() : -1;
+  TORCH_CHECK(most < y.numel(), "Classifier: expected labels below ", y.numel(),
+              ", the number of rows, but got ", most, " (labels count from 0: number them anew).");
+  const int64_t classes = most + 1;
   data::Samples samples;
   std::vector<std::string> names;
   for (int64_t c = 0; c < classes; ++c) names.push_back(std::to_string(c));
@@ -763,6 +808,14 @@ FitReport Classifier::fit(const data::Samples& samples, const std::string& label
                 samples.shards->label(), "') but got '", label, "'.");
     return fit_shards(samples.shards, except);
   }
+  TORCH_CHECK(samples.images.defined(),
+              "Classifier: expected samples with a table, images or shards but got none of them.");
+  check_bytes(samples.images);
+  TORCH_CHECK(samples.labels.defined() && samples.labels.dim() == 1 &&
+                  samples.labels.scalar_type() == at::kLong &&
+                  samples.labels.size(0) == samples.images.size(0),
+              "Classifier: expected labels of the images as int64 [", samples.images.size(0),
+              "] but got ", type_and_shape_text(samples.labels), ".");
   TORCH_CHECK(except.empty(), "Classifier: expected no columns to leave out of images but got '",
               fmt::format("{}", fmt::join(except, "', '")), "'.");
   Rows rows{.labels = samples.labels, .classes = samples.classes, .source = samples.source};
@@ -873,6 +926,8 @@ torch::Tensor Classifier::inputs(const data::Samples& samples) const {
   const auto& trained = model();
   TORCH_CHECK(!samples.shards, "Classifier: expected rows in memory but got the shards in ",
               samples.source, " (predict them in blocks: Shards::table).");
+  TORCH_CHECK(samples.table || samples.images.defined(),
+              "Classifier: expected samples with a table or images but got neither.");
   if (trained.features) {
     TORCH_CHECK(samples.table, "Classifier: expected a table but got images in ", samples.source,
                 ".");
@@ -893,9 +948,14 @@ torch::Tensor Classifier::predict_proba(const data::Table& table) const {
 }
 
 torch::Tensor Classifier::predict_proba(const torch::Tensor& x) const {
-  if (model().images)
-    return probabilities_of(model_.net, image_rows(*model_.images, with_channels(x)));
-  return predict_proba(table_of(x));
+  const auto& trained = model();
+  check_dense(x);
+  if (trained.images) {
+    return probabilities_of(trained.net, image_rows(*trained.images, with_channels(x)));
+  }
+  const auto table = table_of(x);
+  check_columns(*trained.features, x);
+  return predict_proba(table);
 }
 
 std::vector<std::string> Classifier::predict(const data::Table& table) const {
@@ -913,9 +973,11 @@ double Classifier::score(const data::Table& table, const std::string& label) con
 }
 
 double Classifier::score(const torch::Tensor& x, const torch::Tensor& y) const {
-  TORCH_CHECK(y.dim() == 1 && y.scalar_type() == at::kLong && y.size(0) == x.size(0),
-              "Classifier: expected labels as int64 [", x.size(0), "] but got ",
-              c10::toString(y.scalar_type()), " ", y.sizes(), ".");
+  check_dense(x);
+  TORCH_CHECK(y.defined() && y.dim() == 1 && y.scalar_type() == at::kLong && x.dim() >= 1 &&
+                  y.size(0) == x.size(0),
+              "Classifier: expected labels as int64 [", x.dim() >= 1 ? x.size(0) : 0, "] but got ",
+              type_and_shape_text(y), ".");
   if (y.numel() > 0) {
     data::check_labels("Classifier", "scored", y, {}, static_cast<int64_t>(classes().size()),
                        /*missing=*/true);

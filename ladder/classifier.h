@@ -73,7 +73,7 @@ struct ClassifierOptions {
   /// at least 100 labeled rows, else 0.
   std::optional<double> validation = {};
   /// Measure the error by so many stratified folds in place of rows that are held back: one more
-  /// training each. 0: no.
+  /// training each. 0: no. Error: folds and a `validation` above 0.
   int64_t folds = 0;
 
   /// Most probabilities of held-back rows, rows x classes, that FitReport has: of more, it has
@@ -84,7 +84,7 @@ struct ClassifierOptions {
   c10::Device device = c10::kCPU;  ///< the CPU or a CUDA device
 
   std::filesystem::path folder = {};  ///< where the run is recorded; empty: nowhere
-  bool resume = false;                ///< continue the run in `folder` where there is one
+  bool resume = false;                ///< continue the run in `folder`, which is given then
   double checkpoint_every_seconds = 60;
   /// Facts about machine and program for config.json.
   std::optional<runs::Environment> environment = {};
@@ -162,7 +162,8 @@ class Classifier {
                 const std::vector<std::string>& except = {});
 
   /// Train on rows x [N, D] (floating; NaN is a missing value) or images [N, H, W], [N, C, H, W]
-  /// (uint8), with labels y, int64 [N]: 0 to classes - 1, or -1 for a row without label.
+  /// (uint8), with labels y, int64 [N]: 0 to classes - 1, or -1 for a row without label. Errors: as
+  /// above; a sparse tensor; a label of N or more, since a class needs a row.
   FitReport fit(const torch::Tensor& x, const torch::Tensor& y);
 
   /// Train on what a reader returned: a table with the column `label` (by default the one that the
@@ -171,8 +172,11 @@ class Classifier {
   FitReport fit(const data::Samples& samples, const std::string& label = "",
                 const std::vector<std::string>& except = {});
 
-  /// Return the probability of each class, float32 [N, classes]. Columns are found by name. Errors:
-  /// a classifier that was not trained; a column that is missing; images of another size.
+  /// Return the probability of each class, float32 [N, classes]; [0, classes] for no rows. Columns
+  /// of a table are found by name; those of a tensor have none, so that a classifier takes one of
+  /// numbers only if it was trained on one of as many columns. Errors: a classifier that was not
+  /// trained; a column that is missing; another number of columns of a tensor; images of another
+  /// size or type than uint8.
   torch::Tensor predict_proba(const data::Table& table) const;
   torch::Tensor predict_proba(const torch::Tensor& x) const;
   torch::Tensor predict_proba(const data::Samples& samples) const;
@@ -195,7 +199,8 @@ class Classifier {
   /// Python's torch.load opens, and a JSON text with the rest. The same model gives the same bytes.
   void save(const std::filesystem::path& path) const;
   /// Read such a file, or the file in a run folder. Nothing in it is executed; sizes, names and
-  /// shapes are checked. Error: one sentence that names the file.
+  /// shapes are checked. The settings of the training are in `config()` alone: a later `fit` takes
+  /// default ClassifierOptions. Error: one sentence that names the file.
   static Classifier load(const std::filesystem::path& path);
 
   /// Network, features, classes and facts, as exports take them. Error: not trained.

@@ -522,6 +522,18 @@ TEST_CASE("Classifier: names options that are out of range", "[classifier]") {
         "Classifier: expected a share of 0 to below 1 for validation but got 1.");
   CHECK(text([](auto& options) { options.folds = 1; }) ==
         "Classifier: expected 0 or at least 2 folds but got 1.");
+  CHECK(text([](auto& options) {
+          options.folds = 3;
+          options.validation = 0.2;
+        }) ==
+        "Classifier: expected folds or a share for validation but got both (3 and 0.2; folds "
+        "measure every labeled row).");
+  CHECK(text([](auto& options) {
+          options.folds = 3;
+          options.validation = 0;
+        }) == "(no error)");
+  CHECK(text([](auto& options) { options.resume = true; }) ==
+        "Classifier: expected the folder of the run to resume but got none.");
   CHECK(text([](auto& options) { options.input_weight = -1; }) ==
         "Classifier: expected an input weight of at least 0 but got -1.");
 }
@@ -576,6 +588,72 @@ TEST_CASE("Classifier: names rows of another kind than it takes", "[classifier]"
         "Classifier: expected labels as int64 [6] but got Float [6].");
   CHECK(error_text([&] { of_table.score(clouds(10, 0).table, "kind"); }) ==
         "Classifier: expected a row with a label but got none of 10.");
+}
+
+TEST_CASE("Classifier: refuses images that are no bytes", "[classifier]") {
+  const auto images = torch::randint(256, {20, 1, 4, 4}, torch::kByte);
+  Classifier classifier(quick(1));
+  classifier.fit(images, torch::arange(20) % 2);
+  const std::string expected = "Classifier: expected images as uint8 [N, C, H, W] but got ";
+  CHECK(error_text([&] { classifier.predict(images.to(torch::kFloat) / 255); }) ==
+        expected + "Float [20, 1, 4, 4] ((x * 255).to(kByte) makes them of numbers in 0 to 1).");
+  CHECK(error_text([&] { classifier.predict(images.to(torch::kLong)); }) ==
+        expected + "Long [20, 1, 4, 4].");
+  data::Samples floats{.images = images.to(torch::kFloat), .labels = torch::arange(20) % 2};
+  floats.classes = {"a", "b"};
+  CHECK(error_text([&] { classifier.predict(floats); }).starts_with(expected + "Float "));
+  CHECK(error_text([&] { Classifier(quick(1)).fit(floats); }).starts_with(expected + "Float "));
+}
+
+TEST_CASE("Classifier: takes tensors of as many columns as it was trained on", "[classifier]") {
+  torch::manual_seed(7);
+  const auto x = torch::randn({40, 8});
+  Classifier classifier(quick(1));
+  classifier.fit(x, torch::arange(40) % 2);
+  CHECK(error_text([&] {
+          classifier.predict(torch::randn({300, 9}));
+        }) == "Classifier: expected rows of 8 numbers but got [300, 9].");
+  CHECK(error_text([&] { classifier.predict(x.slice(1, 0, 7)); }) ==
+        "Classifier: expected rows of 8 numbers but got [40, 7].");
+  CHECK(classifier.predict_proba(x.slice(0, 0, 0)).sizes() == at::IntArrayRef({0, 2}));
+  Classifier named(quick(1));
+  named.fit(clouds(60, 6).table, "kind");
+  CHECK(error_text([&] {
+          named.predict(torch::randn({5, 3}));
+        }) ==
+        "Classifier: expected a table with the columns that it was trained on but got a tensor "
+        "[5, 3], whose columns have no names.");
+}
+
+TEST_CASE("Classifier: names labels that no row could teach, and what is not there",
+          "[classifier]") {
+  const auto x = torch::randn({6, 2}), y = torch::arange(6) % 2;
+  Classifier classifier(quick(1));
+  const auto far = torch::tensor(
+      {int64_t{0}, int64_t{1}, int64_t{1} << 40, int64_t{-1}, int64_t{-1}, int64_t{-1}});
+  CHECK(error_text([&] { classifier.fit(x, far); }) ==
+        "Classifier: expected labels below 6, the number of rows, but got 1099511627776 (labels "
+        "count from 0: number them anew).");
+  CHECK(error_text([&] { classifier.fit(data::Samples{}); }) ==
+        "Classifier: expected samples with a table, images or shards but got none of them.");
+  CHECK(error_text([&] { classifier.fit(x.to_sparse(), y); }) ==
+        "Classifier: expected rows as a dense tensor but got a sparse one (call to_dense()).");
+  data::Samples unlabeled{.images = torch::zeros({6, 1, 4, 4}, torch::kByte)};
+  CHECK(error_text([&] { classifier.fit(unlabeled); }) ==
+        "Classifier: expected labels of the images as int64 [6] but got an undefined tensor.");
+  unlabeled.labels = y;
+  unlabeled.classes = {"a", "b"};
+  CHECK(error_text([&] { classifier.fit(unlabeled); }) ==
+        "Classifier: expected pixels that differ but got one value alone in 6 images.");
+  classifier.fit(x, y);
+  CHECK(error_text([&] { classifier.predict(data::Samples{}); }) ==
+        "Classifier: expected samples with a table or images but got neither.");
+  CHECK(error_text([&] { classifier.predict(torch::Tensor()); }) ==
+        "Classifier: expected rows as a dense tensor but got an undefined one.");
+  CHECK(error_text([&] { classifier.score(x, torch::Tensor()); }) ==
+        "Classifier: expected labels as int64 [6] but got an undefined tensor.");
+  CHECK(error_text([&] { classifier.score(torch::Tensor(), y); }) ==
+        "Classifier: expected rows as a dense tensor but got an undefined one.");
 }
 
 TEST_CASE("Classifier: names what it does not do with shards", "[classifier]") {
