@@ -55,6 +55,18 @@ io::TensorMap tensors_in(const std::filesystem::path& path) {
   return tensors;
 }
 
+// A file of train::save_checkpoint names its format.
+void refuse_checkpoint(const std::string& file, const io::TensorMap& found) {
+  const auto format = found.find("format");
+  const bool is_text = format != found.end() && format->second.dim() == 1 &&
+                       format->second.scalar_type() == torch::kUInt8;
+  TORCH_CHECK(
+      !is_text || !io::tensor_text(format->second).starts_with("ladder checkpoint"),
+      "read_weights: expected weights of write_torch or write_safetensors, or a model file, "
+      "but got the checkpoint of a run in ",
+      file, " (train::load_network reads it).");
+}
+
 // Counts and versions, which belong to this library.
 bool is_own_buffer(std::string_view name) {
   return name.ends_with(".batches") || name.ends_with(".version");
@@ -102,11 +114,14 @@ io::TensorMap model_tensors(const PredictionModel& model) {
 }
 
 void write_torch(const std::filesystem::path& path, const PredictionModel& model) {
+  check_model("write_torch", model);
+  check_calibrated("write_torch", model.net);
   io::save_tensors(path, model_tensors(model));
 }
 
 void write_safetensors(const std::filesystem::path& path, const PredictionModel& model) {
   check_model("write_safetensors", model);
+  check_calibrated("write_safetensors", model.net);
   auto texts = texts_of(model);
   texts["format"] = "pt";
   io::save_safetensors(path, state_of(model.net), texts);
@@ -116,6 +131,7 @@ void read_weights(const std::filesystem::path& path, const Ladder& net) {
   TORCH_CHECK(!net.is_empty(), "read_weights: expected a network but got an empty one.");
   const auto file = path.string();
   const auto found = tensors_in(path);
+  refuse_checkpoint(file, found);
   const auto state = state_of(net);
 
   bool has_decoder = false;

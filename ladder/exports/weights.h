@@ -24,10 +24,11 @@ io::TensorMap model_tensors(const PredictionModel& model);
 
 /// Write `model_tensors` to a file that Python reads by `torch.load(path, weights_only=True)`, a
 /// dictionary from names to tensors. A text is its bytes: `bytes(d["classes"].tolist()).decode()`.
+/// Error: a network that was not calibrated.
 void write_torch(const std::filesystem::path& path, const PredictionModel& model);
 
 /// Write the parameters and buffers of `model_tensors` as tensors, and the texts as metadata, in
-/// the safetensors format.
+/// the safetensors format. Error: a network that was not calibrated.
 void write_safetensors(const std::filesystem::path& path, const PredictionModel& model);
 
 /// Read the weights of a network that is built already from a .safetensors file, a .pt file of
@@ -38,7 +39,7 @@ void write_safetensors(const std::filesystem::path& path, const PredictionModel&
 ///
 /// Errors name the file and leave the network as it was: a tensor that is not there, one of another
 /// shape or type, NaN and infinite numbers, a part of a decoder, one for a stage that the network
-/// does not have.
+/// does not have; the checkpoint of a run, which train::load_network reads; a file of torch::save.
 ///
 ///     auto net = models::mlp({.layers = {100, 3}, .in_features = 20, .lambda = {}});
 ///     exports::read_weights("tuned.safetensors", net);

@@ -242,6 +242,10 @@ TensorMap load_tensors(const std::filesystem::path& path) {
   Pickle pickle;
   try {
     zip.emplace(path);
+    TORCH_CHECK(zip->find("constants.pkl") == nullptr,
+                "load_tensors: expected a dictionary of tensors but got what torch::save or "
+                "TorchScript writes in ",
+                file, " (torch::load reads it).");
     pickle = read_content(*zip);
   } catch (const ReadFault& fault) {
     TORCH_CHECK(false, "load_tensors: expected a whole .pt file but got a truncated, damaged or ",

@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
 #include "ladder/version.h"
@@ -157,6 +158,8 @@ StoredModel model_of(const io::TensorMap& tensors) {
 }  // namespace
 
 void save_model(const std::filesystem::path& path, const StoredModel& stored) {
+  TORCH_CHECK(!stored.model.net.is_empty(), "save_model: expected a network but got an empty one.");
+  exports::check_calibrated("save_model", stored.model.net);
   auto config = stored.config;
   config.environment.reset();
   config.device = c10::kCPU;

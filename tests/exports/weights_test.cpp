@@ -1,12 +1,16 @@
 #include <ladder/exports/weights.h>
 #include <ladder/io/safetensors.h>
 #include <ladder/models/mlp.h>
+#include <ladder/runs/model_file.h>
+#include <ladder/train/checkpoint.h>
+#include <ladder/train/fused_adam.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
 #include <tests/support/python.h>
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <string>
@@ -212,4 +216,39 @@ TEST_CASE("read_weights refuses weights of another network and leaves the networ
   CHECK(error_text([&] {
           read_weights(folder / "text", model.net);
         }).starts_with("load_safetensors: expected a whole .safetensors file"));
+}
+
+TEST_CASE("Weights and model files hold calibrated networks alone", "[exports]") {
+  const TemporaryFolder folder;
+  auto model = ladder::testing::table_model(false);
+  model.net = other_net(model);
+  const auto text = [](const std::string& component) {
+    return component +
+           ": expected a calibrated network but stage 1 (NoisyBatchNormLinear) has no stored "
+           "statistics (call calibrate first).";
+  };
+  const auto path = folder / "x";
+  CHECK(error_text([&] { write_torch(path, model); }) == text("write_torch"));
+  CHECK(error_text([&] { write_safetensors(path, model); }) == text("write_safetensors"));
+  CHECK(error_text([&] { ladder::runs::save_model(path, {.model = model}); }) ==
+        text("save_model"));
+  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(error_text([&] { ladder::runs::save_model(path, {}); }) ==
+        "save_model: expected a network but got an empty one.");
+}
+
+TEST_CASE("read_weights says who reads a checkpoint and a file of torch::save", "[exports]") {
+  const TemporaryFolder folder;
+  const auto model = ladder::testing::table_model(false);
+  auto net = other_net(model);
+  ladder::train::FusedAdam adam(*net);
+  const auto path = folder / "checkpoint.pt";
+  ladder::train::save_checkpoint(path, *net, adam, {});
+  CHECK(error_text([&] { read_weights(path, net); }) ==
+        "read_weights: expected weights of write_torch or write_safetensors, or a model file, but "
+        "got the checkpoint of a run in " +
+            path.string() + " (train::load_network reads it).");
+  const auto saved = folder / "saved.pt";
+  torch::save(net, saved.string());
+  CHECK(error_text([&] { read_weights(saved, net); }).ends_with(" (torch::load reads it)."));
 }

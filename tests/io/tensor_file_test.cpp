@@ -328,3 +328,13 @@ with zipfile.ZipFile("short.pt", "w") as out:
   CHECK(state.at("0.weight").sizes() == torch::IntArrayRef({2, 3}));
   CHECK(state.at("1.num_batches_tracked").item<int64_t>() == 0);
 }
+
+TEST_CASE("load_tensors names a file of torch::save", "[io]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "net.pt";
+  torch::save(torch::nn::Linear(3, 2), path.string());
+  CHECK(error_text([&] { load_tensors(path); }) ==
+        "load_tensors: expected a dictionary of tensors but got what torch::save or TorchScript "
+        "writes in " +
+            path.string() + " (torch::load reads it).");
+}

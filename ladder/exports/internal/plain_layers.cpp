@@ -272,12 +272,23 @@ std::vector<PlainLayer> plain_layers(const char* component, const Ladder& net) {
                        read_stage_of<NoisyStageImpl>(place, module, layer);
     TORCH_CHECK(known, component, ": expected stages of the library but got ", place.text(),
                 " (such a network can be saved as .safetensors or .pt).");
-    TORCH_CHECK(layer.normalization->batches.item<int64_t>() > 0, component,
-                ": expected a calibrated network but ", place.text(),
-                " has no stored statistics (call calibrate first).");
     layers.push_back(std::move(layer));
   }
+  check_calibrated(component, net);
   return layers;
+}
+
+void check_calibrated(const char* component, const Ladder& net) {
+  for (size_t l = 0; l < net->stages.size(); ++l) {
+    const auto& stage = *net->stages[l].module();
+    for (const auto& module : stage.modules()) {
+      const auto* norm = dynamic_cast<const NoisyNormalizationImpl*>(module.get());
+      TORCH_CHECK(norm == nullptr || norm->batches.item<int64_t>() > 0, component,
+                  ": expected a calibrated network but ",
+                  StagePlace{component, l + 1, kind_of(stage)}.text(),
+                  " has no stored statistics (call calibrate first).");
+    }
+  }
 }
 
 FoldedNormalization folded(const PlainLayer& layer) {

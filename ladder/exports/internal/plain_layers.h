@@ -49,6 +49,10 @@ FoldedNormalization folded(const PlainLayer& layer);
 /// scale too many or too few; a scale that is not above 0.
 void check_model(const char* component, const PredictionModel& model);
 
+/// Check that all statistics of a network were measured: its predictions need them. Error, led by
+/// `component`: the first stage without.
+void check_calibrated(const char* component, const Ladder& net);
+
 /// Return the class names, "0", "1", ... where the model has none.
 std::vector<std::string> class_names(const PredictionModel& model);
 
