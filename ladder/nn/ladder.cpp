@@ -111,6 +111,9 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
               "Ladder: expected the last stage to give rows of [classes] "
               "but got rows of ",
               at::IntArrayRef(shapes.back()), ".");
+  TORCH_CHECK(classes() >= 2,
+              "Ladder: expected a last stage of at least 2 classes but got 1 (two classes are two "
+              "logits).");
   check_gives_logits(*stages.back().module());
   if (lowest >= 0) {
     decoder = register_module("decoder",

@@ -53,7 +53,7 @@ struct LadderLoss {
 ///
 /// Errors at construction: a stage that cannot take the rows before it (named by its place); one
 /// module as two stages; a stage that changes its input in place; a top that does not give
-/// [classes], or whose NoisyNormalizations all have an activation other than the identity
+/// 2 or more [classes], or whose NoisyNormalizations all have an activation other than the identity
 /// (softmax_top is missing); a number of lambdas other than levels; negative or infinite ones.
 ///
 ///     Ladder net(LadderOptions{.input_shape = {784}, .lambda = {1000, 10, 0.1}},

@@ -881,6 +881,10 @@ TEST_CASE("Ladder refuses a top with an activation", "[nn]") {
         "softmax_top, or Activation::kIdentity where a stage has no such option).");
   CHECK(built(dense(Activation::kRelu, true)) == "(no error)");
   CHECK(built(dense(Activation::kIdentity, false)) == "(no error)");
+  CHECK(built(NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+            .in_features = 6, .out_features = 1, .softmax_top = true})) ==
+        "Ladder: expected a last stage of at least 2 classes but got 1 (two classes are two "
+        "logits).");
 }
 
 TEST_CASE("Ladder refuses a stage that changes its input", "[nn]") {
