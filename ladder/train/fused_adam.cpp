@@ -42,6 +42,19 @@ void check_options(const AdamOptions& options) {
               "FusedAdam: expected amsgrad off but got it on (torch::optim::Adam has it).");
 }
 
+// A tensor that is there twice would be updated twice in a step.
+void check_each_once(const std::vector<torch::optim::OptimizerParamGroup>& groups) {
+  std::unordered_map<const c10::TensorImpl*, size_t> places;
+  for (const auto& group : groups) {
+    for (const auto& parameter : group.params()) {
+      const auto place = places.size();
+      const auto [first, is_new] = places.emplace(parameter.unsafeGetTensorImpl(), place);
+      TORCH_CHECK(is_new, "FusedAdam: expected each parameter once but got parameter ",
+                  first->second, " again as ", place, " (is one module in two places?).");
+    }
+  }
+}
+
 // The tensors of one call of the kernel, all of one dtype and device.
 struct Lists {
   std::vector<at::Tensor> parameters, grads, exp_avgs, exp_avg_sqs, steps;
@@ -148,6 +161,7 @@ FusedAdam::FusedAdam(const std::vector<torch::optim::OptimizerParamGroup>& group
   for (const auto& group : param_groups_) {
     check_options(static_cast<const AdamOptions&>(group.options()));
   }
+  check_each_once(param_groups_);
 }
 
 torch::Tensor FusedAdam::step(LossClosure closure) {

@@ -28,7 +28,8 @@ struct FusedAdamParamState : torch::optim::OptimizerCloneableParamState<FusedAda
 /// `zero_grad()` sets the gradients to none, so that autograd hands its buffers over instead of
 /// adding into kept ones.
 ///
-/// Errors: amsgrad (not offered), sparse gradients, state on another device than its parameter.
+/// Errors: amsgrad (not offered), a parameter that is listed twice, sparse gradients, state on
+/// another device than its parameter.
 ///
 ///     FusedAdam adam(*net, torch::optim::AdamOptions(0.002));
 ///     net->loss(batch, noise).total.backward();

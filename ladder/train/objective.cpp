@@ -269,7 +269,12 @@ class PiecedObjective : public Objective {
     std::vector<torch::Tensor> costs;
     for (const auto& piece : pieces_) {
       if (!piece->has_cost()) continue;
-      costs.push_back(piece->cost(values));
+      try {
+        costs.push_back(piece->cost(values));
+      } catch (c10::Error& error) {
+        error.add_context("piece " + piece->name());
+        throw;
+      }
       const auto& cost = costs.back();
       TORCH_CHECK(cost.defined() && cost.dim() == 0, "ObjectivePiece: expected the cost of ",
                   piece->name(), " as a scalar but got ", shape_text(cost), ".");

@@ -14,7 +14,8 @@ namespace ladder::train {
 /// batch at a time. Rows of a source (SemiData::source) are read where they are used.
 struct TrainData {
   data::SemiData training;
-  torch::Tensor validation = {};   ///< int64 [v], rows of `training.inputs`; undefined for none
+  /// int64 [v], rows of `training.inputs`, none of them labeled ones; undefined for none.
+  torch::Tensor validation = {};
   torch::Tensor test_inputs = {};  ///< like `training.inputs`; undefined for none
   torch::Tensor test_labels = {};  ///< int64; rows with label -1 are left out of the error
 };

@@ -137,8 +137,10 @@ struct TrainParts {
 ///
 /// Errors at construction: options out of range; rows of another shape than the network's, on
 /// another device or of another type than its parameters; parameter groups of different rates;
-/// values that are not finite (the first row and column are named); labels
-/// out of range; a network in half precision; patience without validation rows or evaluations; a
+/// values that are not finite (the first row and column are named); no labeled rows for a
+/// classifier, or no unlabeled ones for a batch of them; validation rows among the labeled ones;
+/// labels out of range; a network in Half or BFloat16, built in c10::InferenceMode, or without a
+/// parameter that has gradients; patience without validation rows or evaluations; a
 /// record whose checkpoint is missing or of other settings or data; errors of SemiSampler and of
 /// the record.
 // clang-format off

@@ -330,3 +330,17 @@ TEST_CASE("FusedAdam says what it does not accept", "[train]") {
           "FusedAdam: expected a parameter in Double on cpu like its state but got Float on cpu "
           "(make the optimiser after moving the network).");
 }
+
+TEST_CASE("FusedAdam refuses a parameter that is listed twice", "[train]") {
+  const auto first = torch::ones({2}).set_requires_grad(true);
+  const auto second = torch::ones({2}).set_requires_grad(true);
+  const std::string again =
+      "FusedAdam: expected each parameter once but got parameter 0 again as 2 (is one module in "
+      "two "
+      "places?).";
+  CHECK(error_text([&] { FusedAdam(std::vector<torch::Tensor>{first, second, first}); }) == again);
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::vector<torch::Tensor>{first, second});
+  groups.emplace_back(std::vector<torch::Tensor>{first});
+  CHECK(error_text([&] { FusedAdam{groups}; }) == again);
+}

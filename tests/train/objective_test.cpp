@@ -177,6 +177,14 @@ TEST_CASE("with_pieces says what is wrong with pieces", "[train]") {
   REQUIRE(error_text([&] {
             with_pieces(base, {std::make_shared<Vector>()})->loss(some_batch(), noise);
           }) == "ObjectivePiece: expected the cost of vector as a scalar but got [2].");
+  struct Failing : ObjectivePiece {
+    std::string name() const override { return "failing"; }
+    bool has_cost() const override { return true; }
+    torch::Tensor cost(const StepValues&) override { TORCH_CHECK(false, "no such cost."); }
+  };
+  REQUIRE(error_text([&] {
+            with_pieces(base, {std::make_shared<Failing>()})->loss(some_batch(), noise);
+          }) == "no such cost. (piece failing)");
   struct Nameless : ObjectivePiece {
     std::string name() const override { return ""; }
   };

@@ -404,7 +404,7 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other data", "[train]
             data.test_inputs[0][0] += 1;
           }).starts_with(start + "test_inputs ("));
   REQUIRE(text([](TrainData& data) {
-            data.validation = torch::arange(10);
+            data.validation = torch::arange(10, 20);
           }).starts_with(start + "validation (none there, Long [10] "));
   REQUIRE(file_bytes(folder / "metrics.jsonl") == history);
   REQUIRE(text([](TrainData& data) {

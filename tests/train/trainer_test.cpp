@@ -736,6 +736,44 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses a rate that trains nothing and half
           "Trainer: expected a network in Float or Double but got Half on cpu (its numbers end at "
           "65504, and costs overflow; keep the network in Float and set products to bfloat16 or "
           "tf32).");
+  net->to(torch::kBFloat16);
+  REQUIRE(error_text([&] { Trainer(net, blobs(), quick_options()); }) ==
+          "Trainer: expected a network in Float or Double but got BFloat16 on cpu (small steps "
+          "would round to none; keep the network in Float and set products to bfloat16 or tf32).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses a network that cannot learn", "[train]") {
+  auto net = small_ladder();
+  for (auto& parameter : net->parameters()) parameter.set_requires_grad(false);
+  REQUIRE(error_text([&] { Trainer(net, blobs(), quick_options()); }) ==
+          "Trainer: expected a parameter to train but got " +
+              std::to_string(net->parameters().size()) +
+              " that are all frozen (set_requires_grad).");
+  net->parameters().back().set_requires_grad(true);
+  REQUIRE(error_text([&] { Trainer(net, blobs(), quick_options()); }) == "(no error)");
+  const c10::InferenceMode inference;
+  REQUIRE(error_text([&] { Trainer(small_ladder(), blobs(), quick_options()); }) ==
+          "Trainer: expected a network that has gradients but got one that was built in "
+          "c10::InferenceMode (build it outside).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer names the rows that are missing or in two roles", "[train]") {
+  auto net = small_ladder();
+  const auto text = [&](const std::function<void(TrainData&)>& change) {
+    auto data = blobs();
+    change(data);
+    return error_text([&] { Trainer(net, std::move(data), quick_options()); });
+  };
+  const std::string none = "Trainer: expected labeled rows in training.labeled but got none.";
+  REQUIRE(text([](TrainData& data) { data.training.labeled = torch::Tensor(); }) == none);
+  REQUIRE(text([](TrainData& data) { data.training.labeled = torch::arange(0); }) == none);
+  REQUIRE(text([](TrainData& data) { data.training.unlabeled = torch::Tensor(); })
+              .starts_with("Trainer: expected unlabeled rows in training.unlabeled for an "
+                           "unlabeled_batch of "));
+  REQUIRE(text([](TrainData& data) { data.validation = torch::arange(7, 20); }) ==
+          "Trainer: expected validation rows that are not among the labeled ones but got row 7 in "
+          "both (the validation error would be of rows that were learned).");
+  REQUIRE(text([](TrainData& data) { data.validation = torch::arange(9, 20); }) == "(no error)");
 }
 
 TEST_CASE_METHOD(OneThread, "Trainer follows a schedule that is handed over", "[train]") {

@@ -28,6 +28,17 @@ torch::Tensor first_parameter(const torch::nn::Module& net) {
               "Trainer: expected a network in Float or Double but got Half on ", first.device(),
               " (its numbers end at 65504, and costs overflow; keep the network in Float and set "
               "products to bfloat16 or tf32).");
+  TORCH_CHECK(first.scalar_type() != torch::kBFloat16,
+              "Trainer: expected a network in Float or Double but got BFloat16 on ", first.device(),
+              " (small steps would round to none; keep the network in Float and set products to "
+              "bfloat16 or tf32).");
+  TORCH_CHECK(!first.is_inference(),
+              "Trainer: expected a network that has gradients but got one that was built in "
+              "c10::InferenceMode (build it outside).");
+  TORCH_CHECK(std::any_of(parameters.begin(), parameters.end(),
+                          [](const auto& parameter) { return parameter.requires_grad(); }),
+              "Trainer: expected a parameter to train but got ", parameters.size(),
+              " that are all frozen (set_requires_grad).");
   return first;
 }
 
@@ -80,6 +91,23 @@ void check_validation(TrainData& data, const TrainOptions& options) {
               c10::toString(validation.scalar_type()), " ", validation.sizes(), ".");
   TORCH_CHECK(source || data.training.labels.defined(),
               "Trainer: expected labels of the validation rows but got none.");
+  const auto& labeled = data.training.labeled;
+  if (!has_rows(labeled) || labeled.dim() != 1 || labeled.scalar_type() != torch::kInt64) return;
+  const auto held = validation.cpu();
+  const auto shared = held.masked_select(at::isin(held, labeled.cpu()));
+  TORCH_CHECK(shared.numel() == 0,
+              "Trainer: expected validation rows that are not among the labeled ones but got row ",
+              shared.numel() > 0 ? shared[0].item<int64_t>() : 0,
+              " in both (the validation error would be of rows that were learned).");
+}
+
+void check_rows(const TrainData& data, const TrainOptions& options, bool classifies) {
+  TORCH_CHECK(!classifies || options.labeled_batch == 0 || has_rows(data.training.labeled),
+              "Trainer: expected labeled rows in training.labeled but got none.");
+  TORCH_CHECK(
+      options.unlabeled_batch <= 0 || data.training.source || has_rows(data.training.unlabeled),
+      "Trainer: expected unlabeled rows in training.unlabeled for an unlabeled_batch of ",
+      options.unlabeled_batch, " but got none (0 trains on the labeled rows alone).");
 }
 
 // The rows that training reads, where these are not all.
@@ -201,6 +229,7 @@ TrainData checked(TrainData data, Objective& objective, const TrainOptions& opti
   const auto& source = data.training.source;
   check_row_shape("training inputs",
                   source ? source->row_shape() : data.training.inputs.sizes().slice(1).vec(), net);
+  check_rows(data, options, !net.is_empty());
   check_validation(data, options);
   TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
               "Trainer: expected test inputs and test labels, or neither, but got ",
