@@ -21,6 +21,7 @@ function(ladder_find_arrow)
       message(STATUS "Ladder: Arrow of ${place}")
       set(LADDER_ARROW_INCLUDE_DIR "${place}/include" PARENT_SCOPE)
       set(LADDER_ARROW_LIBRARIES "${libraries}" PARENT_SCOPE)
+      set_property(GLOBAL PROPERTY LADDER_ARROW_LIBRARIES "${libraries}")  # for the package file
       return()
     endif()
   endforeach()

@@ -10,6 +10,7 @@ install(TARGETS ladder ladder_models EXPORT ladderTargets
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(EXPORT ladderTargets NAMESPACE ladder:: DESTINATION "${config_dir}")
 
+get_property(LADDER_ARROW_LIBRARIES GLOBAL PROPERTY LADDER_ARROW_LIBRARIES)
 configure_package_config_file(
   "${PROJECT_SOURCE_DIR}/cmake/ladderConfig.cmake.in" "${PROJECT_BINARY_DIR}/ladderConfig.cmake"
   INSTALL_DESTINATION "${config_dir}")

@@ -36,8 +36,19 @@ function(_ladder_torch_version dir result)
   set(${result} "${version}" PARENT_SCOPE)
 endfunction()
 
+# Warn, once, of a Torch_DIR that is passed over.
+function(_ladder_torch_warn_of dir)
+  get_property(warned GLOBAL PROPERTY LADDER_TORCH_WARNED)
+  if(dir AND NOT warned AND NOT EXISTS "${dir}/TorchConfig.cmake")
+    set_property(GLOBAL PROPERTY LADDER_TORCH_WARNED ON)
+    message(WARNING "Ladder: expected TorchConfig.cmake in Torch_DIR but found none in ${dir} (looking for LibTorch elsewhere).")
+  endif()
+endfunction()
+
 # Folder of TorchConfig.cmake in the places that the user names, or nothing.
 function(_ladder_torch_named_dir result)
+  _ladder_torch_warn_of("${Torch_DIR}")
+  _ladder_torch_warn_of("$ENV{Torch_DIR}")
   set(candidates "${Torch_DIR}" "$ENV{Torch_DIR}")
   string(REPLACE ":" ";" environment_prefixes "$ENV{CMAKE_PREFIX_PATH}")
   foreach(prefix IN LISTS Torch_ROOT CMAKE_PREFIX_PATH environment_prefixes)
