@@ -912,6 +912,9 @@ TEST_CASE("Ladder names an input_shape that no row has", "[nn]") {
   };
   CHECK(built({-8}) == "Ladder: expected an input_shape of sizes above 0 but got [-8].");
   CHECK(built({4, 0}) == "Ladder: expected an input_shape of sizes above 0 but got [4, 0].");
+  CHECK(
+      built({int64_t{1} << 62}) ==
+      "Ladder: expected an input_shape whose rows fit into memory but got [4611686018427387904].");
 }
 
 TEST_CASE("Ladder refuses to calibrate without a function and to compute costs in Half", "[nn]") {
