@@ -70,8 +70,9 @@ class Stage {
 
   /// Run the stage over the rows of all groups. In a pass with Statistics::kCalibrate, everything
   /// that stores statistics measures them: a NoisyNormalization does when it is given the pass;
-  /// other modules call `pass.calibration->measure(*this)`. A network refuses to calibrate over a
-  /// stage that measures nothing.
+  /// other modules call `pass.calibration->measure(*this)`, once a batch. A network refuses to
+  /// calibrate over a stage that measures nothing, or by a module that is no child of it.
+  /// A stage may not change `h` in place.
   virtual StageOutput forward(const torch::Tensor& h, const Pass& pass) = 0;
 
   /// Make the decoder's map for this stage: a module from [M, out...] to [M, in...], where `in` and

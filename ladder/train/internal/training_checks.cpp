@@ -101,7 +101,7 @@ void check_validation(TrainData& data, const TrainOptions& options) {
               " in both (the validation error would be of rows that were learned).");
 }
 
-void check_rows(const TrainData& data, const TrainOptions& options, bool classifies) {
+void check_needed_rows(const TrainData& data, const TrainOptions& options, bool classifies) {
   TORCH_CHECK(!classifies || options.labeled_batch == 0 || has_rows(data.training.labeled),
               "Trainer: expected labeled rows in training.labeled but got none.");
   TORCH_CHECK(
@@ -229,7 +229,7 @@ TrainData checked(TrainData data, Objective& objective, const TrainOptions& opti
   const auto& source = data.training.source;
   check_row_shape("training inputs",
                   source ? source->row_shape() : data.training.inputs.sizes().slice(1).vec(), net);
-  check_rows(data, options, !net.is_empty());
+  check_needed_rows(data, options, !net.is_empty());
   check_validation(data, options);
   TORCH_CHECK(data.test_inputs.defined() == data.test_labels.defined(),
               "Trainer: expected test inputs and test labels, or neither, but got ",
