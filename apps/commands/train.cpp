@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ladder/classifier.h>
+#include <ladder/core/nearest_name.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
 #include <ladder/data/shards.h>
@@ -346,7 +347,7 @@ void check_test_rows(const TrainFlags& flags, const data::Samples& rows,
       if (std::find(rows.classes.begin(), rows.classes.end(), name) == rows.classes.end()) {
         throw std::runtime_error(fmt::format("expected classes of {} in {} but got '{}'{}.",
                                              rows.source, test.source, name,
-                                             did_you_mean(name, rows.classes)));
+                                             name_hint(name, rows.classes)));
       }
     }
   }

@@ -415,10 +415,12 @@ void check_arguments(int argc, const char* const* argv) {
   }
 }
 
-std::string did_you_mean(std::string_view name, const std::vector<std::string>& names) {
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names,
+                         const std::string& list) {
   const auto nearest = nearest_name(name, names);
-  const auto near = 2 * edit_distance(name, nearest) <= nearest.size();
-  return near && !nearest.empty() ? " (did you mean " + nearest + "?)" : std::string();
+  auto text = nearest.empty() ? "" : "did you mean " + nearest + "?";
+  if (!list.empty()) text += (text.empty() ? "" : " ") + list;
+  return text.empty() ? "" : " (" + text + ")";
 }
 
 int64_t parse_integer(const std::string& flag, const std::string& text, int64_t least,
@@ -450,7 +452,9 @@ std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices) {
   const auto word = without_spaces_around(text);
   if (std::find(choices.begin(), choices.end(), word) == choices.end()) {
-    refuse(flag, or_list(choices), text, did_you_mean(word, choices));
+    // What others call it is nearer to another choice.
+    const bool gpu = word == "gpu" || word == "GPU";
+    refuse(flag, or_list(choices), text, did_you_mean(gpu ? "cuda" : word, choices));
   }
   return word;
 }

@@ -123,8 +123,10 @@ class CommandLine {
 /// Error (UsageError): an argument with a control character, or "--": no program takes them.
 void check_arguments(int argc, const char* const* argv);
 
-/// " (did you mean X?)" if one of `names` is near enough to `name`, else "".
-std::string did_you_mean(std::string_view name, const std::vector<std::string>& names);
+/// " (did you mean X?)" if one of `names` is near to `name`, else "". `list` says what lists all of
+/// them: " (did you mean X? --list shows all)", else " (--list shows all)".
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& names,
+                         const std::string& list = "");
 
 /// Read the value of a flag; spaces around it are skipped. `flag` names the flag in the error.
 int64_t parse_integer(const std::string& flag, const std::string& text, int64_t least,

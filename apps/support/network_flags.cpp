@@ -1,7 +1,6 @@
 #include "apps/support/network_flags.h"
 
 #include <fmt/format.h>
-#include <ladder/core/nearest_name.h>
 #include <ladder/models/combinators.h>
 #include <ladder/train/scaled_objective.h>
 
@@ -67,9 +66,8 @@ void set_combinator(runs::RunConfig& config, const std::string& name) {
     names.push_back(combinator.name);
   }
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw UsageError(
-        fmt::format("expected a combinator but got '{}' (did you mean {}? --list shows all).", name,
-                    nearest_name(name, names)));
+    throw UsageError(fmt::format("expected a combinator but got '{}'{}.", name,
+                                 did_you_mean(name, names, "--list shows all")));
   }
   config.combinator = name;
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <ladder/core/nearest_name.h>
 #include <ladder/version.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -37,9 +36,8 @@ std::optional<torch::Device> parse_device(const std::string& flag, const std::st
 void set_recipe(TrainingFlags& flags, const std::string& name) {
   const auto* recipe = models::known_recipe(name);
   if (recipe == nullptr) {
-    throw UsageError(
-        fmt::format("expected a recipe but got '{}' (did you mean {}? --list shows all).", name,
-                    nearest_name(name, models::recipe_names())));
+    throw UsageError(fmt::format("expected a recipe but got '{}'{}.", name,
+                                 did_you_mean(name, models::recipe_names(), "--list shows all")));
   }
   runs::apply(*recipe, flags.config);
   flags.teacher = recipe->taught_by;

@@ -1,10 +1,37 @@
 #include "ladder/core/nearest_name.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
 namespace ladder {
+namespace {
+
+constexpr size_t kMostListed = 10;
+constexpr size_t kMostListedBytes = 40;  // of a name
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+// A name in a list of names: a long one ends between two characters of UTF-8.
+std::string listed_name(const std::string& name, std::string_view quote) {
+  size_t end = std::min(name.size(), kMostListedBytes);
+  while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  auto text = name.substr(0, end) + (end < name.size() ? "..." : "");
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  return std::string(quote) + text + std::string(quote);
+}
+
+}  // namespace
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -20,11 +47,39 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& names) {
-  const auto nearest = std::min_element(
-      names.begin(), names.end(), [&](const std::string& left, const std::string& right) {
-        return edit_distance(name, left) < edit_distance(name, right);
-      });
-  return nearest == names.end() ? std::string() : *nearest;
+  constexpr auto kFar = std::numeric_limits<size_t>::max();
+  const auto lower = lower_case(name);
+  std::pair<size_t, size_t> least = {kFar, kFar};  // without case, with case
+  std::string nearest;
+  for (const auto& other : names) {
+    const auto longer = std::max(name.size(), other.size()) - std::min(name.size(), other.size());
+    if (2 * longer > other.size()) continue;  // the distance is at least this
+    const auto distance = edit_distance(lower, lower_case(other));
+    if (2 * distance > other.size() || distance > least.first) continue;
+    const auto both = std::pair(distance, edit_distance(name, other));
+    if (both < least) {
+      least = both;
+      nearest = other;
+    }
+  }
+  return nearest;
+}
+
+std::string name_hint(std::string_view name, const std::vector<std::string>& names,
+                      std::string_view quote) {
+  if (names.empty()) return {};
+  const auto nearest = nearest_name(name, names);
+  if (!nearest.empty()) {
+    return " (did you mean " + std::string(quote) + nearest + std::string(quote) + "?)";
+  }
+  std::string text = names.size() == 1 ? " (there is " : " (there are ";
+  for (size_t i = 0; i < names.size() && i < kMostListed; ++i) {
+    text += (i > 0 ? ", " : "") + listed_name(names[i], quote);
+  }
+  if (names.size() > kMostListed) {
+    text += " and " + std::to_string(names.size() - kMostListed) + " more";
+  }
+  return text + ")";
 }
 
 }  // namespace ladder

@@ -227,8 +227,7 @@ torch::Tensor labels_of(const Column& column, const std::vector<std::string>& cl
     if (is_unlabeled(text)) return -1;
     const auto place = places.find(text);
     TORCH_CHECK(place >= 0, "labels_of: expected a known class but got '", text, "' in row ",
-                row + 1, " of column '", column.name, "' (did you mean '",
-                nearest_name(text, classes), "'?).");
+                row + 1, " of column '", column.name, "'", name_hint(text, classes), ".");
     return place;
   };
   const int64_t rows = rows_of(column);
@@ -263,7 +262,7 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
   for (const auto& name : names) {
     const auto found = place_of.find(name);
     TORCH_CHECK(found != place_of.end(), "relabeled: expected known classes in ", source,
-                " but got '", name, "' (did you mean '", nearest_name(name, classes), "'?).");
+                " but got '", name, "'", name_hint(name, classes), ".");
     places.push_back(found->second);
   }
   places.push_back(-1);  // of rows without a label

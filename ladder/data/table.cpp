@@ -23,10 +23,9 @@ const Column& Table::column(std::string_view name) const {
   if (index < 0) {
     std::vector<std::string> names;
     for (const auto& column : columns) names.push_back(column.name);
-    TORCH_CHECK(
-        false, "Table: expected a column '", name, "' in ", source.empty() ? "the table" : source,
-        " but found none",
-        names.empty() ? "." : fmt::format(" (did you mean '{}'?).", nearest_name(name, names)));
+    TORCH_CHECK(false, "Table: expected a column '", name, "' in ",
+                source.empty() ? "the table" : source, " but found none", name_hint(name, names),
+                ".");
   }
   return columns[static_cast<size_t>(index)];
 }

@@ -142,8 +142,7 @@ void read_weights(const std::filesystem::path& path, const Ladder& net) {
     const bool is_of_network =
         name.starts_with(kEncoder) || (name.starts_with(kDecoder) && net->has_decoder());
     TORCH_CHECK(!is_of_network || state.contains(name), "read_weights: expected tensors of the ",
-                "network but got ", name, " in ", file, " (the nearest name is ",
-                nearest_name(name, names), ").");
+                "network but got ", name, " in ", file, name_hint(name, names, ""), ".");
   }
 
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;

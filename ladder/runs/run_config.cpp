@@ -324,7 +324,7 @@ void check_known(const std::string& where, const ordered_json& object,
                  const std::vector<std::string>& known) {
   for (const auto& [key, unused] : object.items()) {
     TORCH_CHECK(std::find(known.begin(), known.end(), key) != known.end(), "RunConfig: expected ",
-                where, " but got \"", key, "\" (did you mean ", nearest_name(key, known), "?).");
+                where, " but got \"", key, "\"", name_hint(key, known, ""), ".");
   }
 }
 

@@ -1013,13 +1013,19 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--activation", "relo"}) ==
         "ladder: expected relu, leaky-relu, tanh, gelu or identity for --activation but got "
         "'relo' (did you mean relu?).\n");
+  CHECK(error({"train", place.at("train.csv"), "--label", "kind", "--device", "gpu"}) ==
+        "ladder: expected auto, cpu or cuda for --device but got 'gpu' (did you mean cuda?).\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "kind,color"}) ==
         "ladder: expected one column of labels in --label but got 'kind,color' (several labels a "
         "row are not supported; train one model for each).\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "x"}, 1)
             .find("labeled rows of column 'x' (numbers are not predicted;") != std::string::npos);
-  CHECK(error({"train", place.at("train.csv"), "--label", "kid"}, 1)
-            .find("expected a column 'kid'") != std::string::npos);
+  CHECK(error({"train", place.at("train.csv"), "--label", "kin"}, 1)
+            .find("expected a column 'kin' in " + place.at("train.csv") +
+                  " but found none (did you mean 'kind'?)") != std::string::npos);
+  CHECK(error({"train", place.at("train.csv"), "--label", "state"}, 1)
+            .find("but found none (there are 'id', 'x', 'y', 'color', 'kind')") !=
+        std::string::npos);
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(error({"train", place.at("alone.csv"), "--label", "kind"}, 1).find("expected labels") !=
         std::string::npos);

@@ -100,6 +100,11 @@ TEST_CASE("Class labels: names what is missing", "[data]") {
         }) ==
         "labels_of: expected a known class but got 'aple' in row 2 of column 'kind' (did you mean "
         "'apple'?).");
+  CHECK(error_text([] {
+          data::labels_of(texts({"strange"}), {"bad", "ok", "warn"});
+        }) ==
+        "labels_of: expected a known class but got 'strange' in row 1 of column 'kind' (there are "
+        "'bad', 'ok', 'warn').");
 }
 
 TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers of classes",

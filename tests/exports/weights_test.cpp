@@ -199,7 +199,7 @@ TEST_CASE("read_weights refuses weights of another network and leaves the networ
   CHECK(refusal([](auto& t) {
           t["stages.2.weight"] = torch::zeros({3, 3});
         }) == "read_weights: expected tensors of the network but got stages.2.weight" + in +
-                  " (the nearest name is stages.0.weight).");
+                  " (did you mean stages.0.weight?).");
   CHECK(refusal([](auto& t) {
           std::string last;
           for (const auto& [name, tensor] : t) {

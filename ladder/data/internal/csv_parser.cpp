@@ -418,8 +418,7 @@ void CsvParser::read_header(bool header) {
 void CsvParser::set_kinds(const Rows& rows, bool header) {
   for (const auto& name : options_.text_columns) {
     if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
-      fail("a column " + quoted_text(name) + " in " + name_, "none",
-           "did you mean " + quoted_text(nearest_name(name, names_)) + "?");
+      fail("a column " + quoted_text(name) + " in " + name_, "none" + name_hint(name, names_));
     }
   }
   builders_.resize(names_.size());

@@ -83,8 +83,8 @@ const NamedCombinator& find_combinator(const std::string& name) {
     for (const auto& combinator : all) {
       names.push_back(combinator.name);
     }
-    TORCH_CHECK(false, "find_combinator: expected the name of a combinator but got '", name,
-                "' (did you mean ", nearest_name(name, names), "?).");
+    TORCH_CHECK(false, "find_combinator: expected the name of a combinator but got '", name, "'",
+                name_hint(name, names, ""), ".");
   }
   return *found;
 }

@@ -277,8 +277,8 @@ const Recipe* known_recipe(const std::string& name) {
 
 const Recipe& find_recipe(const std::string& name) {
   const auto* recipe = known_recipe(name);
-  TORCH_CHECK(recipe != nullptr, "find_recipe: expected the name of a recipe but got '", name,
-              "' (did you mean ", nearest_name(name, recipe_names()), "?).");
+  TORCH_CHECK(recipe != nullptr, "find_recipe: expected the name of a recipe but got '", name, "'",
+              name_hint(name, recipe_names(), ""), ".");
   return *recipe;
 }
 
