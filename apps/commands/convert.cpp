@@ -126,7 +126,7 @@ int convert_command(int argc, const char* const* argv) {
   if (!shards.label().empty()) {
     print(fmt::format("labels    {} rows, {} classes\n", shards.labeled_rows().numel(),
                       shards.classes().size()));
-    print(fmt::format("next      ladder train {}\n", flags.out.string()));
+    print(fmt::format("next      ladder train {}\n", shell_word(flags.out.string())));
   }
   return 0;
 }

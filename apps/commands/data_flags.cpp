@@ -91,6 +91,8 @@ std::string kind_text(const data::Samples& samples) {
 
 }  // namespace
 
+std::string input_path(const std::string& text) { return text == "-" ? "/dev/stdin" : text; }
+
 void append_words(const std::string& text, std::vector<std::string>& words) {
   for (auto& word : parse_words(text)) words.push_back(std::move(word));
 }

@@ -23,6 +23,9 @@ void add_table_flags(CommandLine& line, DataFlags& flags);
 /// Add these and `--size`, for commands that read images, too.
 void add_data_flags(CommandLine& line, DataFlags& flags);
 
+/// Return the path of DATA: the standard input for "-".
+std::string input_path(const std::string& text);
+
 /// Append the words of a flag's text, for a flag that may be given several times.
 void append_words(const std::string& text, std::vector<std::string>& words);
 

@@ -30,11 +30,11 @@ CommandLine evaluate_line(EvaluateFlags& flags) {
                    "confusion matrix, log loss, calibration.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
-  line.word("DATA", "rows with labels; rows without are left out", true,
-            [&](const auto&, const auto& text) { flags.data = text; });
+  line.word("DATA", "rows with labels; rows without are left out; '-': the standard input", true,
+            [&](const auto&, const auto& text) { flags.data = input_path(text); });
   line.flag("label", "COL", "column of the labels (that of the training)",
             [&](const auto&, const auto& text) { flags.label = text; });
-  line.toggle("json", "print JSON", flags.json);
+  line.toggle("json", "print JSON; its left_out counts the rows without a label", flags.json);
   line.choice("part", "part of a source that has a training and a test part", flags.part,
               {"test", "train"});
   add_data_flags(line, flags.read);
@@ -93,8 +93,14 @@ int evaluate_command(int argc, const char* const* argv) {
                            ? metrics_of_shards(classifier, *samples.shards, label)
                            : train::classification_metrics(classifier.predict_proba(samples),
                                                            labels_for(classifier, samples, label));
-  print(flags.json ? metrics_json(metrics, classifier.classes()).dump(2) + "\n"
-                   : metrics_text(metrics, classifier.classes()));
+  const auto left_out = samples.rows() - metrics.rows;
+  if (flags.json) {
+    auto json = metrics_json(metrics, classifier.classes());
+    json["left_out"] = left_out;
+    print(json.dump(2) + "\n");
+  } else {
+    print(metrics_text(metrics, classifier.classes()) + left_out_text(left_out));
+  }
   return 0;
 }
 

@@ -34,7 +34,7 @@ CommandLine inspect_line(InspectFlags& flags) {
                    "Say what data hold (columns, types, missing values, classes, labeled rows), or "
                    "what a model holds.");
   line.word("DATA|MODEL", "a table, pictures, a run folder or a model file", true,
-            [&](const auto&, const auto& text) { flags.what = text; });
+            [&](const auto&, const auto& text) { flags.what = input_path(text); });
   line.flag("label", "COL", "column of the labels",
             [&](const auto&, const auto& text) { flags.label = text; });
   add_data_flags(line, flags.read);

@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 
+#include "apps/support/output.h"
+
 namespace ladder::apps {
 namespace {
 
@@ -102,6 +104,10 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
   }
   return text + (classes.size() <= kMostPrintedClasses ? matrix_text(metrics.confusion, classes)
                                                        : pairs_text(metrics.confused, classes));
+}
+
+std::string left_out_text(int64_t rows) {
+  return rows > 0 ? "\n" + counted(rows, "row") + " without a label left out\n" : std::string();
 }
 
 nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,

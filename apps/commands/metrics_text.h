@@ -3,6 +3,7 @@
 
 #include <ladder/train/metrics.h>
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ std::string error_text(const train::ClassificationMetrics& metrics);
 /// (the most confused pairs where there are many classes).
 std::string metrics_text(const train::ClassificationMetrics& metrics,
                          const std::vector<std::string>& classes);
+
+/// "\n50 rows without a label left out\n"; "" for none.
+std::string left_out_text(int64_t rows);
 
 /// The same numbers: {rows, error, error_interval, balanced_accuracy, macro_f1, log_loss,
 /// calibration_error, classes: [{name, support, predicted, precision, recall, f1}], confusion}. For

@@ -56,7 +56,10 @@ CommandLine predict_line(PredictFlags& flags) {
   line.heading("Machine");
   line.integer("threads", "CPU threads (all)", flags.threads, 1, 4096);
   line.toggle("help", "print this and exit", flags.help);
-  line.footer("Columns are found by name, in any order; a label column is ignored.");
+  line.footer(
+      "Columns are found by name, in any order; a label column is ignored. A table without rows "
+      "has "
+      "no answers: the header is written.");
   return line;
 }
 
@@ -71,23 +74,31 @@ std::string cell(const std::string& text) {
 // Lines of CSV for rows and their probabilities.
 class Answers {
  public:
-  Answers(const PredictFlags& flags, std::vector<std::string> classes, std::string id)
+  // Error: `id` is the name of a column of the answers, too.
+  Answers(const PredictFlags& flags, const std::vector<std::string>& classes, std::string id)
       : top_(std::min<int64_t>(flags.top, static_cast<int64_t>(classes.size()))),
         all_(flags.probabilities),
         id_(std::move(id)) {
-    for (auto& name : classes) cells_.push_back(cell(name));
-    for (auto& name : classes) names_.push_back(std::move(name));
+    for (const auto& name : classes) cells_.push_back(cell(name));
+    names_ = {"class"};
+    for (int64_t k = 1; k <= top_; ++k) {
+      if (k > 1) names_.push_back(fmt::format("class{}", k));
+      names_.push_back(k == 1 ? std::string("p") : fmt::format("p{}", k));
+    }
+    for (const auto& name : classes) {
+      if (all_) names_.push_back("p:" + name);
+    }
+    if (std::find(names_.begin(), names_.end(), id_) != names_.end()) {
+      throw UsageError(
+          fmt::format("expected a column for --id that has another name than those of the answers "
+                      "but got '{}' (rename it in DATA).",
+                      id_));
+    }
   }
 
   std::string header() const {
     std::string text = id_.empty() ? "" : cell(id_) + ",";
-    text += "class";
-    for (int64_t k = 1; k <= top_; ++k) {
-      text += k == 1 ? std::string(",p") : fmt::format(",class{0},p{0}", k);
-    }
-    for (const auto& name : names_) {
-      if (all_) text += "," + cell("p:" + name);
-    }
+    for (size_t i = 0; i < names_.size(); ++i) text += (i > 0 ? "," : "") + cell(names_[i]);
     return text + "\n";
   }
 
@@ -121,7 +132,7 @@ class Answers {
   }
 
  private:
-  std::vector<std::string> names_, cells_;
+  std::vector<std::string> names_, cells_;  // columns; classes
   int64_t top_;
   bool all_;
   std::string id_;
@@ -172,6 +183,21 @@ void replace_commas(data::Table& table, const std::string& name) {
   }
 }
 
+// Refuses a header without rows below which no row could be predicted.
+void check_header(const Classifier& classifier, const data::CsvReader& reader,
+                  const std::string& source, const std::string& id) {
+  data::Table table{.source = source};
+  for (const auto& name : reader.names()) table.columns.push_back({.name = name});
+  const auto& features = classifier.model().features;
+  if (!features) {
+    throw std::runtime_error(fmt::format("expected images but got a table in {}.", source));
+  }
+  for (const auto& feature : features->columns) {
+    if (feature.dropped.empty()) table.column(feature.name);  // a column that lacks is an error
+  }
+  if (!id.empty()) table.column(id);
+}
+
 // Tables are read in parts, so that memory does not grow with the rows.
 int predict_stream(const Classifier& classifier, const PredictFlags& flags,
                    data::CsvReader& reader) {
@@ -186,7 +212,10 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
-  out.write(header);
+  if (!header.empty()) {
+    check_header(classifier, reader, flags.data, flags.id);
+    out.write(header);
+  }
   out.commit();
   return 0;
 }
@@ -264,6 +293,7 @@ int predict_command(int argc, const char* const* argv) {
   auto read = flags_for(classifier, flags.read);
   // Columns that no feature needs may be copied as they are written; that of --id is, in any case.
   read.read.csv.other_kind = data::ColumnKind::kText;
+  read.read.csv.may_be_empty = true;  // a file of no news
   if (!flags.id.empty()) read.read.csv.kinds[flags.id] = data::ColumnKind::kText;
   if (flags.data == "-") {
     // std::cin gives a line at a time while it is tied to C's streams.

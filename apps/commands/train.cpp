@@ -130,7 +130,7 @@ CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder t
   line.word("DATA",
             "a table, a folder of pictures with a subfolder for each class, or shards (ladder "
             "convert)",
-            true, [&](const auto&, const auto& text) { flags.data = text; });
+            true, [&](const auto&, const auto& text) { flags.data = input_path(text); });
   line.flag("label", "COL", "column of the labels",
             [&](const auto&, const auto& text) { flags.label = text; });
   line.flag("unlabeled", "DATA", "further rows; labels in them are not used",
@@ -822,7 +822,7 @@ int train_command(int argc, const char* const* argv) {
                                            .command = command});
     print(fmt::format("report    {}\n", (out / kReportFile).string()));
   }
-  print(fmt::format("next      ladder predict {} NEW_DATA\n", out.string()));
+  print(fmt::format("next      ladder predict {} NEW_DATA\n", shell_word(out.string())));
   return 0;
 }
 

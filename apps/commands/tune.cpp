@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "apps/commands/commands.h"
+#include "apps/commands/data_flags.h"
 #include "apps/commands/train_request.h"
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
@@ -439,9 +440,9 @@ class Tuner {
     }
     std::string words;
     for (size_t i = 1; i < training_.size(); ++i) {
-      words += " " + shell_command(1, pointers({training_[i]}).data());
+      words += " " + shell_word(training_[i]);
     }
-    auto chosen = fmt::format(" --config {}", (flags_.out / "best.json").string());
+    auto chosen = " --config " + shell_word((flags_.out / "best.json").string());
     if (given(given_, "config")) {  // a second file would take the place of the first
       chosen.clear();
       for (const auto& [flag, value] : best.flags) chosen += fmt::format(" --{} {}", flag, value);
@@ -467,6 +468,11 @@ class Tuner {
 };
 
 void check(const TrainRequest& request) {
+  if (request.data == input_path("-")) {
+    throw UsageError(
+        "expected a file or a folder in DATA but got the standard input (each run "
+        "reads it).");
+  }
   for (const char* flag : {"resume", "no-report", "quiet", "no-baseline"}) {
     if (given(request.flags, flag)) {
       throw UsageError(fmt::format(

@@ -32,6 +32,11 @@ void print(std::string_view text) {
   }
 }
 
+std::string counted(int64_t count, std::string_view noun, std::string_view plural) {
+  if (count == 1) return fmt::format("1 {}", noun);
+  return plural.empty() ? fmt::format("{} {}s", count, noun) : fmt::format("{} {}", count, plural);
+}
+
 std::optional<std::string> output_failure() {
   const int error = g_output_error;
   return error == 0 ? std::nullopt : std::optional(std::generic_category().message(error));

@@ -1,6 +1,7 @@
 /// What a program prints and the files it writes: no write fails without a word.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@ namespace ladder::apps {
 /// is remembered, `stop_requested()` is true from then on so that a run saves itself, and
 /// `run_program` ends the program with a sentence and status 1.
 void print(std::string_view text);
+
+/// "1 row", "12000 rows"; `plural` is for a noun whose plural does not end in s alone: "classes".
+std::string counted(int64_t count, std::string_view noun, std::string_view plural = {});
 
 /// The reason of the first write to the standard output that failed; none if all went well.
 std::optional<std::string> output_failure();

@@ -194,20 +194,22 @@ void set_threads(int64_t threads) {
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
 }
 
+std::string shell_word(const std::string& word) {
+  const bool plain =
+      !word.empty() && word.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                           "-_=+.,:/@%") == std::string::npos;
+  if (plain) return word;
+  std::string quoted;
+  for (const char c : word) {
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return "'" + quoted + "'";
+}
+
 std::string shell_command(int argc, const char* const* argv) {
   std::string command;
-  for (int i = 0; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const bool plain =
-        !argument.empty() && argument.find_first_not_of(
-                                 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                 "-_=+.,:/@%") == std::string::npos;
-    std::string quoted;
-    for (const char c : argument) {
-      quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    }
-    command += (i > 0 ? " " : "") + (plain ? argument : "'" + quoted + "'");
-  }
+  for (int i = 0; i < argc; ++i) command += (i > 0 ? " " : "") + shell_word(argv[i]);
   return command;
 }
 

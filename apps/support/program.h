@@ -55,6 +55,8 @@ void keep_freed_memory();
 /// Use this number of CPU threads from here on; 0 keeps LibTorch's choice.
 void set_threads(int64_t threads);
 
+/// A word, a path say, as it is typed into a shell: in quotes where it must be.
+std::string shell_word(const std::string& word);
 /// The arguments as a command to type into a shell.
 std::string shell_command(int argc, const char* const* argv);
 

@@ -25,6 +25,7 @@ struct CsvOptions {
   std::map<std::string, ColumnKind> kinds = {};
   /// Kind of the columns that neither of the two names.
   std::optional<ColumnKind> other_kind = {};
+  bool may_be_empty = false;  ///< whether a header without rows is a table without rows
 };
 
 /// Read a table from a CSV or TSV file [RFC 4180], plain or gzip, in UTF-8.

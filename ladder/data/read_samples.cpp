@@ -413,7 +413,8 @@ void apply_options(Table& table, const CsvOptions& options) {
 Samples read_samples(const std::filesystem::path& path, const ReadOptions& options) {
   std::error_code error;
   const auto status = fs::status(path, error);
-  TORCH_CHECK(fs::exists(status), kTaken, "nothing at ", path.string(), " (check the path).");
+  TORCH_CHECK(fs::exists(status), kTaken, "nothing at ", path.string(), " (check the path",
+              path == "-" ? "; the standard input is /dev/stdin)." : ").");
   if (options.size) check_image_size("read_samples", *options.size);
   if (is_shards(path)) {
     return {.source = path.string(), .shards = std::make_shared<const Shards>(path)};

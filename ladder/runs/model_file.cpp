@@ -14,6 +14,7 @@
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
+#include "ladder/ops/kernel_info.h"
 #include "ladder/version.h"
 
 namespace ladder::runs {
@@ -190,6 +191,7 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
 }
 
 StoredModel load_model(const std::filesystem::path& path) {
+  ops::kernel_info();  // a wrong LADDER_KERNELS is no fault of the file
   const auto tensors = io::load_tensors(path);
   const auto refuse = [&](const std::string& reason) {
     TORCH_CHECK(false, "load_model: ", path.string(), " is no model: ", reason, ".");

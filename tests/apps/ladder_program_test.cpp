@@ -132,7 +132,9 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   const auto evaluated = place.run({"evaluate", place.at("run"), place.at("test.csv"), "--json"});
   INFO(evaluated.err);
   REQUIRE(evaluated.status == 0);
-  const auto measured = nlohmann::json::parse(evaluated.out);
+  auto measured = nlohmann::json::parse(evaluated.out);
+  CHECK(measured.at("left_out") == 0);
+  measured.erase("left_out");
   CHECK(measured.at("rows") == 100);
   CHECK(measured.at("wrong") == 100 - right);
   CHECK(measured.at("confusion").size() == 2);
@@ -1074,6 +1076,109 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);
+}
+
+TEST_CASE("ladder predict: a table without rows is answered by the header alone", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  write_file(place.folder / "none.csv", "id,x,y,color\n");
+  const auto none = place.run(
+      {"predict", place.at("run"), place.at("none.csv"), "--id", "id", "--probabilities"});
+  CHECK(none.err.empty());
+  CHECK(none.status == 0);
+  CHECK(none.out == "id,class,p:left,p:right\n");
+  write_file(place.folder / "lacking.csv", "x,color\n");
+  const auto lacking = place.run({"predict", place.at("run"), place.at("lacking.csv")});
+  CHECK(lacking.status == 1);
+  CHECK(lacking.out.empty());
+  CHECK(contains(lacking.err, "expected a column 'y' in " + place.at("lacking.csv")));
+  // There is nothing to measure or to train on.
+  for (const Arguments& command : {Arguments{"evaluate", place.at("run"), place.at("none.csv")},
+                                   Arguments{"train", place.at("none.csv"), "--label", "color"}}) {
+    const auto refused = place.run(command);
+    CHECK(refused.status == 1);
+    CHECK(contains(refused.err, "expected rows but got only a header in "));
+  }
+}
+
+TEST_CASE("ladder predict: two columns of one name are refused", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  write_file(place.folder / "new.csv", "x,y,color,class,p2\n1,2,red,a,b\n");
+  const auto predict = Arguments{"predict", place.at("run"), place.at("new.csv"), "--id"};
+  const auto refused = place.run(predict + Arguments{"class"});
+  CHECK(refused.status == 2);
+  CHECK(one_sentence("ladder", refused.err) ==
+        "expected a column for --id that has another name than those of the answers but got "
+        "'class' (rename it in DATA).");
+  CHECK(place.run(predict + Arguments{"p2"}).out.starts_with("p2,class\nb,"));
+  CHECK(place.run(predict + Arguments{"p2", "--top", "2"}).status == 2);
+}
+
+TEST_CASE("ladder evaluate: counts the rows that it leaves out", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  write_clouds(place.folder / "part.csv", 100, 50, 1000);
+  const auto text = place.run({"evaluate", place.at("run"), place.at("part.csv")});
+  INFO(text.err);
+  REQUIRE(text.status == 0);
+  CHECK(text.out.ends_with("\n50 rows without a label left out\n"));
+  const auto json = place.run({"evaluate", place.at("run"), place.at("part.csv"), "--json"});
+  const auto measured = nlohmann::json::parse(json.out);
+  CHECK(measured.at("rows") == 50);
+  CHECK(measured.at("left_out") == 50);
+  const auto whole = place.run({"evaluate", place.at("run"), place.at("test.csv")});
+  CHECK_FALSE(contains(whole.out, "left out"));
+  REQUIRE(place
+              .run({"convert", place.at("part.csv"), "--label", "kind", "--ignore", "id", "-o",
+                    place.at("shards")})
+              .status == 0);
+  const auto shards = place.run({"evaluate", place.at("run"), place.at("shards")});
+  CHECK(shards.out.ends_with("\n50 rows without a label left out\n"));
+}
+
+TEST_CASE("ladder: '-' is the standard input of every command that reads rows once", "[cli]") {
+  const LadderPlace place;
+  const auto piped = [&](const std::string& words) {
+    return run_to_end({"/bin/sh", "-c", "cat \"$2\" | \"$1\" " + words, "sh",
+                       program_path("ladder"), place.at("train.csv"), place.at("run")});
+  };
+  const auto trained = piped(
+      "train - --label kind --ignore id --epochs 2 --layers 10 --threads 1 --no-baseline "
+      "--no-report --quiet --out \"$3\"");
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(contains(trained.out, "trained   300 rows, 20 of them labeled, 2 classes"));
+  const auto evaluated = piped("evaluate \"$3\" -");
+  INFO(evaluated.err);
+  CHECK(evaluated.status == 0);
+  CHECK(contains(evaluated.out, " of 20 rows)\n"));
+  CHECK(contains(piped("inspect - --label kind").out, "2 classes, 20 labeled rows of 300"));
+  const auto tuned = piped("tune - --label kind");
+  CHECK(tuned.status == 2);
+  CHECK(one_sentence("ladder", tuned.err) ==
+        "expected a file or a folder in DATA but got the standard input (each run reads it).");
+}
+
+TEST_CASE("ladder: what to type next is quoted for a shell", "[cli]") {
+  const LadderPlace place;
+  const auto trained = place.run(place.train("ta ble") + Arguments{"--quiet", "--no-report"});
+  REQUIRE(trained.status == 0);
+  CHECK(lines_of(trained.out).back() ==
+        "next      ladder predict '" + place.at("ta ble") + "' NEW_DATA");
+  const auto converted =
+      place.run({"convert", place.at("train.csv"), "--label", "kind", "-o", place.at("sh ards")});
+  CHECK(lines_of(converted.out).back() == "next      ladder train '" + place.at("sh ards") + "'");
+}
+
+TEST_CASE("ladder: a wrong LADDER_KERNELS is no fault of the model", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  const auto outcome = run_to_end(
+      by_shell({program_path("ladder"), "predict", place.at("run"), place.at("test.csv")}),
+      {{"LADDER_KERNELS", "foo"}});
+  CHECK(outcome.status == 1);
+  CHECK(one_sentence("ladder", outcome.err).starts_with("LADDER_KERNELS: expected baseline"));
 }
 
 TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {

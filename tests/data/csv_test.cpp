@@ -359,6 +359,25 @@ TEST_CASE("read_csv says what is wrong with a path", "[data]") {
       "its line is a row).");
 }
 
+TEST_CASE("read_csv takes a header without rows where it may", "[data]") {
+  const CsvOptions options{.may_be_empty = true};
+  for (const char* text : {"a,b\n", "a,b", "a,b\n\n  \n"}) {
+    INFO(text);
+    std::istringstream in(text);
+    CsvReader reader(in, "t.csv", options);
+    CHECK(reader.names() == std::vector<std::string>{"a", "b"});
+    CHECK_FALSE(reader.next(10));
+  }
+  std::istringstream in("a,b\n1,x\n");
+  CsvReader reader(in, "t.csv", options);
+  const auto rows = reader.next(10);
+  REQUIRE(rows);
+  CHECK(rows->rows == 1);
+  CHECK(rows->column("b").levels == std::vector<std::string>{"x"});
+  const TemporaryFolder folder;
+  CHECK(read_csv(write_file(folder / "t.csv", "a,b\n"), options).rows == 0);
+}
+
 TEST_CASE("read_csv says that it may not read a file", "[data]") {
   const TemporaryFolder folder;
   const auto closed = write_file(folder / "closed.csv", "a,b\n1,2\n");

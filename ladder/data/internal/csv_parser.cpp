@@ -199,8 +199,9 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
   recognise_decimal(rows);
   missing_ = MissingValues(options_.missing, decimal_);
   const bool header = options_.header ? *options_.header : recognised_header(rows);
-  read_header(header);
+  const bool any_row = read_header(header);
   set_kinds(rows, header);
+  if (any_row) append_row();
 }
 
 // ---- Bytes
@@ -387,7 +388,7 @@ bool CsvParser::recognised_header(const Rows& rows) const {
   return counting;
 }
 
-void CsvParser::read_header(bool header) {
+bool CsvParser::read_header(bool header) {
   const Step step = scan_row(true);
   if (step == Step::kEnd) fail("a table", "empty lines only in " + name_);
   first_line_ = row_line_;
@@ -409,10 +410,12 @@ void CsvParser::read_header(bool header) {
     }
     names_.push_back(std::move(name));
   }
-  if (header && scan_row(true) == Step::kEnd) {
+  if (!header || scan_row(true) == Step::kRow) return true;
+  if (!options_.may_be_empty) {
     fail("rows", "only a header in " + name_,
          "say that the file has no header if its line is a row");
   }
+  return false;
 }
 
 void CsvParser::set_kinds(const Rows& rows, bool header) {
@@ -447,7 +450,6 @@ void CsvParser::set_kinds(const Rows& rows, bool header) {
       }
     }
   }
-  append_row();  // the one that read_header has scanned
 }
 
 // ---- Rows and cells

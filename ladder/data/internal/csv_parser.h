@@ -97,7 +97,7 @@ class CsvParser {
   Rows sample_rows(char delimiter, size_t most, bool& whole) const;
   void recognise_decimal(const Rows& rows);
   bool recognised_header(const Rows& rows) const;
-  void read_header(bool header);
+  bool read_header(bool header);  // whether a row follows, which it scans
   void set_kinds(const Rows& rows, bool header);
 
   Scan scan(const char* at, char delimiter, std::vector<CsvCell>& cells) const;
