@@ -992,6 +992,13 @@ const exports::PredictionModel& Classifier::model() const {
   return model_;
 }
 
+void Classifier::put_fact(const std::string& name, const std::string& value) {
+  TORCH_CHECK(is_fitted(), "Classifier: expected a trained classifier (call fit or load first).");
+  auto& facts = model_.facts;
+  std::erase_if(facts, [&](const auto& fact) { return fact.first == name; });
+  facts.emplace(facts.begin(), name, value);
+}
+
 void Classifier::save(const fs::path& path) const {
   runs::save_model(path, {.model = model(), .config = config_, .label = label_});
 }

@@ -205,6 +205,9 @@ class Classifier {
 
   /// Network, features, classes and facts, as exports take them. Error: not trained.
   const exports::PredictionModel& model() const;
+  /// Put a fact before the others, an error on test rows say; it replaces one of the same name.
+  /// `save` and exports keep it. Error: not trained.
+  void put_fact(const std::string& name, const std::string& value);
   /// Settings of the training, defaults filled in.
   const runs::RunConfig& config() const { return config_; }
   /// Name of the label column; empty for tensors and images.

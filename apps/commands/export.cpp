@@ -129,7 +129,7 @@ int export_command(int argc, const char* const* argv) {
   } else {
     exports::write_python(flags.out, model);
   }
-  write_text(files.card, exports::model_card(model));
+  write_text(files.card, exports::model_card(model, files.main.stem().string()));
   print(fmt::format("wrote {}{} and its model card {}\n", files.main.string(),
                     files.weights.empty() ? "" : ", its weights " + files.weights.string(),
                     files.card.string()));

@@ -6,6 +6,7 @@
 #include <ladder/train/metrics.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "apps/commands/data_flags.h"
 #include "apps/support/output.h"
@@ -52,8 +53,8 @@ ReportedData reported_data(const ReportInputs& inputs, const torch::Tensor& labe
     auto except = inputs.ignored;
     except.push_back(inputs.label);
     data.columns = reported_columns(*inputs.rows->table, *model.features, except);
-    data.inputs = fmt::format("{} inputs from {} columns", model.features->width(),
-                              model.features->columns.size());
+    data.inputs = counted(model.features->width(), "input") + " from " +
+                  counted(std::ssize(model.features->columns), "column");
   } else {
     const auto& image = *model.images;
     data.inputs = fmt::format("images of {} x {} pixels, {} channel{}", image.height, image.width,

@@ -383,17 +383,26 @@ struct Trained {
   Classifier classifier;
   FitReport fit = {};
   std::optional<train::ClassificationMetrics> held_back = {}, test = {};
+  torch::Tensor held_back_wrong = {}, test_wrong = {};  // bool [rows]
 };
+
+torch::Tensor wrong_rows(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+  return probabilities.argmax(1).ne(labels).logical_and(labels.ge(0));
+}
 
 void measure(Trained& run, const std::optional<data::Samples>& test) {
   const auto& rows = run.fit.held_back;
   if (rows.labels.defined() && rows.labels.numel() > 0) {
     run.held_back = held_back_metrics(rows);
+    if (rows.probabilities.defined()) {
+      run.held_back_wrong = wrong_rows(rows.probabilities, rows.labels);
+    }
   }
   if (test) {
-    run.test =
-        train::classification_metrics(run.classifier.predict_proba(*test),
-                                      labels_for(run.classifier, *test, run.classifier.label()));
+    const auto probabilities = run.classifier.predict_proba(*test);
+    const auto labels = labels_for(run.classifier, *test, run.classifier.label());
+    run.test = train::classification_metrics(probabilities, labels);
+    run.test_wrong = wrong_rows(probabilities, labels);
   }
 }
 
@@ -442,7 +451,13 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
   Trained run{.seed = options.seed, .folder = options.folder, .classifier = Classifier(options)};
   run.fit = run.classifier.fit(rows, flags.label, flags.ignore);
   line.reset();
-  if (run.fit.training.status != train::TrainStatus::kInterrupted) measure(run, test);
+  if (run.fit.training.status == train::TrainStatus::kInterrupted) return run;
+  measure(run, test);
+  if (run.test) {  // the error that is printed stands first in the model, too
+    run.classifier.put_fact("test error", error_text(*run.test));
+    const bool writes = !options.ranks || options.ranks->rank() == 0;
+    if (writes && !options.folder.empty()) run.classifier.save(options.folder / kModelFile);
+  }
   return run;
 }
 
@@ -464,8 +479,17 @@ void write_outcome(const Trained& run, const Trained* baseline) {
   add("held_back", run.held_back);
   add("test", run.test);
   if (baseline != nullptr) {
-    add("held_back_labels_alone", baseline->held_back);
-    add("test_labels_alone", baseline->test);
+    // Both networks predict the same rows: those that one alone gets right or wrong compare them.
+    const auto add_beside = [&](const char* name, const auto& metrics, const torch::Tensor& here,
+                                const torch::Tensor& there) {
+      add(name, metrics);
+      if (!metrics || !here.defined() || here.sizes() != there.sizes()) return;
+      json[name]["only_right"] = here.logical_and(there.logical_not()).sum().item<int64_t>();
+      json[name]["only_wrong"] = there.logical_and(here.logical_not()).sum().item<int64_t>();
+    };
+    add_beside("held_back_labels_alone", baseline->held_back, run.held_back_wrong,
+               baseline->held_back_wrong);
+    add_beside("test_labels_alone", baseline->test, run.test_wrong, baseline->test_wrong);
   }
   write_text(run.folder / "evaluation.json", json.dump(2) + "\n");
   write_text(run.folder / "MODEL.md", exports::model_card(run.classifier.model()));

@@ -57,7 +57,8 @@ std::string card_inputs(const PredictionModel& model) {
   if (model.features) {
     const auto numbers = used_columns(model, data::ColumnKind::kNumber).size();
     const auto texts = used_columns(model, data::ColumnKind::kText).size();
-    return fmt::format("rows of a table with {} numeric and {} text columns", numbers, texts);
+    return fmt::format("rows of a table with {} numeric and {} text column{}", numbers, texts,
+                       texts == 1 ? "" : "s");
   }
   if (model.images) {
     return fmt::format("images of {} x {} pixels with {} channel{}", model.images->height,
@@ -163,7 +164,15 @@ std::string card_limits(const PredictionModel& model) {
   return text + "\n";
 }
 
-std::string card_loading(const PredictionModel& model) {
+// A name that Python imports.
+bool is_module_name(const std::string& name) {
+  return !name.empty() && (name[0] < '0' || name[0] > '9') &&
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
+             std::string::npos;
+}
+
+std::string card_loading(const PredictionModel& model, const std::string& stem) {
   std::string feed = "{\"inputs\": rows}  # float32";
   if (model.features) {
     const bool numbers = !used_columns(model, data::ColumnKind::kNumber).empty();
@@ -174,33 +183,49 @@ std::string card_loading(const PredictionModel& model) {
   } else if (model.images) {
     feed = "{\"images\": images}  # uint8 [rows, channels, height, width]";
   }
+  std::string file;  // inside of a text in quotes
+  for (const char c : stem) {
+    if (c == '"' || c == '\\') file += '\\';
+    file += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  const std::string module = is_module_name(stem) ? stem : "model";
   return "## Load it\n\n"
          "ONNX, with the order of columns and the class names in its metadata:\n\n"
          "```python\nimport onnxruntime\n\n"
-         "session = onnxruntime.InferenceSession(\"model.onnx\")\n"
+         "session = onnxruntime.InferenceSession(\"" +
+         file +
+         ".onnx\")\n"
          "classes, probabilities = session.run([\"class\", \"probabilities\"], " +
          feed +
          ")\n```\n\n"
-         "Python module (`model.py`, `model.pt`):\n\n"
-         "```python\nimport model\n\nmodel.predict(rows)        # class names\n"
-         "model.predict_proba(rows)  # tensor [rows, classes]\n```\n\n"
+         "Python module (`" +
+         module + ".py`, `" + module +
+         ".pt`):\n\n"
+         "```python\nimport " +
+         module + "\n\n" + module + ".predict(rows)        # class names\n" + module +
+         ".predict_proba(rows)  # tensor [rows, classes]\n```\n\n"
          "Weights and descriptions as tensors:\n\n"
-         "```python\nweights = torch.load(\"model.pt\", weights_only=True)\n"
-         "weights = safetensors.torch.load_file(\"model.safetensors\")\n```\n\n"
+         "```python\nweights = torch.load(\"" +
+         file +
+         ".pt\", weights_only=True)\n"
+         "weights = safetensors.torch.load_file(\"" +
+         file +
+         ".safetensors\")\n```\n\n"
          "C++, into a network of the same layers:\n\n"
-         "```\nladder::exports::read_weights(\"model.safetensors\", net);\n```\n";
+         "```\nladder::exports::read_weights(\"" +
+         file + ".safetensors\", net);\n```\n";
 }
 
 }  // namespace
 
-std::string model_card(const PredictionModel& model) {
+std::string model_card(const PredictionModel& model, const std::string& stem) {
   check_model("model_card", model);
   const auto classes = class_names(model);
   std::string text = fmt::format(
       "# Model card\n\n"
-      "This model predicts one of {} classes from {}: {}.\n\n"
+      "This model predicts one of {} classes ({}) from {}.\n\n"
       "Written by ladder {}, <https://arxiv.org/abs/1507.02672> is the method.\n\n",
-      classes.size(), card_inputs(model), listed(classes), version());
+      classes.size(), listed(classes), card_inputs(model), version());
   if (!model.facts.empty()) {
     text += "## Data, settings and numbers\n\n| fact | value |\n|---|---|\n";
     for (const auto& [name, value] : model.facts) {
@@ -210,7 +235,7 @@ std::string model_card(const PredictionModel& model) {
   }
   if (model.features) text += card_columns(*model.features);
   if (model.images) text += card_pixels(*model.images);
-  return text + card_network(model.net) + card_limits(model) + card_loading(model);
+  return text + card_network(model.net) + card_limits(model) + card_loading(model, stem);
 }
 
 }  // namespace ladder::exports

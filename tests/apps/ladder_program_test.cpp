@@ -148,6 +148,13 @@ TEST_CASE("ladder: trains, predicts, evaluates, inspects and reports", "[cli]") 
   CHECK(data.out.find("2 classes, 20 labeled rows of 300") != std::string::npos);
   CHECK(data.out.find("not used: id (different in nearly every row)") != std::string::npos);
   const auto model = place.run({"inspect", place.at("run")});
+  // The error that the run has printed comes first.
+  const auto printed = trained.out.substr(std::string("error     ").size());
+  const auto error = printed.substr(0, printed.find(", test rows\n"));
+  CHECK(contains(error, " of 100 rows)"));
+  CHECK(model.out.starts_with("test error     " + error + "\n"));
+  CHECK(contains(file_bytes(place.folder / "run/MODEL.md"),
+                 "| fact | value |\n|---|---|\n| test error | " + error + " |\n"));
   CHECK(model.out.find("classes        left, right") != std::string::npos);
 
   const auto report = place.run({"report", place.at("run"), "-o", place.at("page.html")});
@@ -290,7 +297,10 @@ TEST_CASE("ladder train: sets beside the error what the labels alone give", "[cl
   REQUIRE(outcome.status == 0);
   const auto measured = read_json(place.folder / "run/evaluation.json");
   for (const std::string rows : {"test", "held_back"}) {
-    CHECK(measured.at(rows + "_labels_alone").at("rows") == measured.at(rows).at("rows"));
+    const auto& beside = measured.at(rows + "_labels_alone");
+    CHECK(beside.at("rows") == measured.at(rows).at("rows"));
+    CHECK(beside.at("wrong").get<int64_t>() - measured.at(rows).at("wrong").get<int64_t>() ==
+          beside.at("only_wrong").get<int64_t>() - beside.at("only_right").get<int64_t>());
   }
   CHECK(measured.at("test_labels_alone").at("rows") == 100);
   const auto alone = measured.at("test_labels_alone").at("error").get<double>();

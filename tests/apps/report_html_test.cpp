@@ -60,7 +60,28 @@ TEST_CASE("report_html: draws no conclusion that the rows do not carry", "[apps]
   };
   CHECK(
       holds(verdict(4.5), "which is within the uncertainty of the rows measured: do not conclude"));
-  CHECK(holds(verdict(1.0), "which is better: the unlabeled rows do harm here."));
+  // wilson_interval(0, 400) ends at 1.0 %, that of 4 rows at 2.5 % and that of 12 begins at 1.7 %.
+  CHECK(holds(verdict(0.0), "which is better: the unlabeled rows do harm here."));
+  CHECK(
+      holds(verdict(1.0), "which is within the uncertainty of the rows measured: do not conclude"));
+
+  // Of rows that only one network gets wrong, 6 to 0 are less likely than 5 %, 5 to 0 are not.
+  data.runs = {{.name = "seed 1", .rows = 150, .wrong = 1}};
+  data.baselines.wrong_alone = {1, 0};
+  CHECK(
+      holds(verdict(0.0), "which is within the uncertainty of the rows measured: do not conclude"));
+  data.runs[0].wrong = 6;
+  data.baselines.wrong_alone = {6, 0};
+  CHECK(holds(verdict(0.0), "which is better: the unlabeled rows do harm here."));
+  data.runs[0].wrong = 5;
+  data.baselines.wrong_alone = {5, 0};
+  CHECK(holds(verdict(0.0), "which is within the uncertainty"));
+  data.runs[0].wrong = 20;
+  data.baselines.wrong_alone = {4, 14};
+  CHECK(holds(verdict(20.0), "the unlabeled rows remove 33 of every 100 errors."));
+  data.baselines.wrong_alone.reset();
+  data.runs = {{.name = "seed 1", .rows = 400, .wrong = 12}};
+
   data.baselines.labels_alone.reset();
   CHECK(holds(section_of(apps::report_html(data), "outcome"),
               "No network was trained on the labels alone"));
@@ -112,9 +133,10 @@ TEST_CASE("report_html: sets no baseline beside seeds that are measured on other
   CHECK(holds(outcome, "this page does not set what the labels alone give"));
   CHECK_FALSE(holds(outcome, "<div class='compare'>"));
   data.runs.resize(1);
+  data.baselines.labels_alone = 40.0;
   const auto alone = section_of(apps::report_html(data), "outcome");
   CHECK(holds(alone, "wrong on 1 of 40 held-back rows."));
-  CHECK(holds(alone, "The labels alone give 20.0 %: the unlabeled rows remove"));
+  CHECK(holds(alone, "The labels alone give 40.0 %: the unlabeled rows remove"));
   CHECK(holds(alone, "<div class='compare'>"));
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "apps/support/report/report_html.h"
 #include "tests/support/catch.h"
@@ -115,7 +116,8 @@ TEST_CASE("report_of_runs: takes what `ladder train` measured when a run had end
         std::string::npos);
 
   write("held/seed-1", R"({"held_back_by": "held-back rows",
-      "held_back": {"rows": 30, "wrong": 3}, "held_back_labels_alone": {"error": 50}})");
+      "held_back": {"rows": 30, "wrong": 3},
+      "held_back_labels_alone": {"error": 50, "only_right": 1, "only_wrong": 13}})");
   write("held/seed-2",
         R"({"held_back_by": "held-back rows", "held_back": {"rows": 30, "wrong": 1}})");
   const auto held = apps::report_of_runs({folder / "held"});
@@ -125,6 +127,8 @@ TEST_CASE("report_of_runs: takes what `ladder train` measured when a run had end
   const auto one = apps::report_of_runs({folder / "held/seed-1"});
   CHECK_FALSE(one.own_rows);
   CHECK(one.baselines.labels_alone.value() == 50);
+  CHECK(one.baselines.wrong_alone == std::pair<int64_t, int64_t>(1, 13));
+  CHECK_FALSE(held.baselines.wrong_alone);
 
   // The rows of folds are all labeled rows, in each seed.
   for (const std::string name : {"folds/seed-1", "folds/seed-2"}) {

@@ -14,8 +14,8 @@ using ladder::exports::model_card;
 TEST_CASE("model_card tells data, settings, numbers, limits and how to load", "[exports]") {
   const auto card = model_card(ladder::testing::table_model(true));
   CHECK_THAT(card,
-             Contains("This model predicts one of 3 classes from rows of a table with 3 numeric "
-                      "and 2 text columns: yes, no \"maybe\", \xC3\xA9.\n"));
+             Contains("This model predicts one of 3 classes (yes, no \"maybe\", \xC3\xA9) from "
+                      "rows of a table with 3 numeric and 2 text columns.\n"));
   CHECK_THAT(card, Contains("| labeled rows | 200 |\n"));
   CHECK_THAT(card, Contains("| validation error | 3.1 % \\| of 40 |\n"));  // one cell
   CHECK_THAT(card, Contains("| constant | number | not used: constant |\n"));
@@ -35,9 +35,8 @@ TEST_CASE("model_card describes images and many classes", "[exports]") {
        .layers = {ladder::models::Conv{4, 2}, ladder::models::Dense{25}}});
   model.classes.clear();
   const auto card = model_card(model);
-  CHECK_THAT(card,
-             Contains("one of 25 classes from images of 6 x 5 pixels with 3 channels: 0, 1, "));
-  CHECK_THAT(card, Contains(", 19 and 5 more.\n"));
+  CHECK_THAT(card, Contains(", 19 and 5 more) from images of 6 x 5 pixels with 3 channels.\n"));
+  CHECK_THAT(card, Contains("This model predicts one of 25 classes (0, 1, "));
   CHECK_THAT(card, Contains("| 1 | 0.45 | 0.25 |\n"));
   CHECK_THAT(card, Contains("| 1 | ladder::NoisyConv(3, 4, 2x2, valid) | 4 x 5 x 4 | 52 |\n"));
   CHECK_THAT(card, Contains("Images must have 6 x 5 pixels; nothing is resized."));
@@ -45,6 +44,17 @@ TEST_CASE("model_card describes images and many classes", "[exports]") {
   model.classes = {"two", "names"};
   CHECK(ladder::testing::error_text([&] { model_card(model); }) ==
         "model_card: expected names of 25 classes but got 2.");
+}
+
+TEST_CASE("model_card names the files that it stands beside", "[exports]") {
+  const auto model = ladder::testing::table_model(true);
+  CHECK_THAT(model_card(model), Contains("InferenceSession(\"model.onnx\")"));
+  const auto card = model_card(model, "pumps");
+  CHECK_THAT(card, Contains("InferenceSession(\"pumps.onnx\")"));
+  CHECK_THAT(card, Contains("Python module (`pumps.py`, `pumps.pt`)"));
+  CHECK_THAT(card, Contains("import pumps\n"));
+  CHECK_THAT(card, !Contains("model.onnx"));
+  CHECK_THAT(model_card(model, "a-b"), Contains("import model\n"));  // no name of a module
 }
 
 TEST_CASE("model_card writes the same numbers in every locale", "[exports]") {

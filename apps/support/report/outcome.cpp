@@ -68,6 +68,38 @@ std::string headline_sentence(const ReportData& data, const Headline& headline) 
   return "";
 }
 
+// Chance that of `first` + `second` rows that only one of two equally good networks gets wrong, the
+// share of one is as uneven as this or more: the two-sided sign test.
+double sign_test(int64_t first, int64_t second) {
+  const auto rows = static_cast<double>(first + second);
+  double tail = 0;
+  for (int64_t k = 0; k <= std::min(first, second); ++k) {
+    const auto hits = static_cast<double>(k);
+    tail += std::exp(std::lgamma(rows + 1) - std::lgamma(hits + 1) - std::lgamma(rows - hits + 1) -
+                     rows * std::log(2.0));
+  }
+  return std::min(1.0, 2 * tail);
+}
+
+train::Interval percent_interval(double percent, int64_t rows) {
+  const auto wrong = std::llround(percent / 100 * static_cast<double>(rows));
+  const auto share = train::wilson_interval(std::clamp<int64_t>(wrong, 0, rows), rows);
+  return {.low = 100 * share.low, .high = 100 * share.high};
+}
+
+// Whether the difference from what the labels alone give is more than chance would make of it.
+bool is_certain(const ReportBaselines& baselines, const Headline& headline) {
+  constexpr double kSurprise = 0.05;
+  if (!headline.summary && baselines.wrong_alone) {  // both networks predicted the same rows
+    const auto& [here, there] = *baselines.wrong_alone;
+    return sign_test(here, there) <= kSurprise;
+  }
+  const auto own = percent_interval(headline.error, headline.rows);
+  const auto alone = percent_interval(*baselines.labels_alone, headline.rows);
+  return alone.low > std::max(own.high, headline.interval.high) ||
+         alone.high < std::min(own.low, headline.interval.low);
+}
+
 // What the unlabeled rows brought.
 std::string verdict(const ReportData& data, const Headline& headline) {
   if (headline.own_rows) {
@@ -80,13 +112,14 @@ std::string verdict(const ReportData& data, const Headline& headline) {
   }
   const double alone = *data.baselines.labels_alone;
   const auto text = percent_of_rows(alone, headline.rows);
-  if (alone > headline.interval.high) {
+  const bool certain = is_certain(data.baselines, headline);
+  if (certain && alone > headline.error) {
     const double share = 100 * (alone - headline.error) / alone;
     return fmt::format(
         "The labels alone give {}: the unlabeled rows remove {} of every 100 errors.", text,
         std::llround(share));
   }
-  if (alone < headline.interval.low) {
+  if (certain && alone < headline.error) {
     return fmt::format(
         "The labels alone give {}, which is better: the unlabeled rows do harm here. Smaller "
         "weights of the denoising costs are worth a try.",
@@ -95,7 +128,10 @@ std::string verdict(const ReportData& data, const Headline& headline) {
   return fmt::format(
       "The labels alone give {}, which is within {}: do not conclude that the unlabeled rows "
       "helped.",
-      text, headline.summary ? "the range of the seeds" : "the uncertainty of the rows measured");
+      text,
+      headline.summary && alone >= headline.interval.low && alone <= headline.interval.high
+          ? "the range of the seeds"
+          : "the uncertainty of the rows measured");
 }
 
 struct Compared {

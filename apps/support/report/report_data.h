@@ -29,7 +29,9 @@ struct ReportedRun {
 struct ReportBaselines {
   std::optional<double> labels_alone = {};  ///< same network, labeled rows only
   std::string labels_alone_note = {};       ///< how it was measured: a phrase, without a full stop
-  std::optional<double> majority = {};      ///< always the most frequent class
+  /// Rows of the only run that either network alone gets wrong: this one, and that of the labels.
+  std::optional<std::pair<int64_t, int64_t>> wrong_alone = {};
+  std::optional<double> majority = {};  ///< always the most frequent class
   std::string majority_class = {};
   std::optional<double> published = {};
   std::string published_note = {};  ///< where it was published

@@ -38,6 +38,8 @@ struct Measured {
   int64_t rows = 0;
   int64_t wrong = 0;
   std::optional<double> labels_alone = {};  // error on the same rows, in percent
+  // Rows that either network alone gets wrong: this one, and that of the labels alone.
+  std::optional<std::pair<int64_t, int64_t>> wrong_alone = {};
 };
 
 struct FolderRun {
@@ -137,6 +139,11 @@ std::optional<Measured> measured_in(const ordered_json& object, const std::strin
   const auto alone = object.find(key + "_labels_alone");
   if (alone != object.end() && alone->is_object()) {
     measured.labels_alone = number_in(*alone, "error");
+    const auto right = number_in(*alone, "only_right"),
+               wrong_there = number_in(*alone, "only_wrong");
+    if (right && wrong_there) {
+      measured.wrong_alone = {std::llround(*right), std::llround(*wrong_there)};
+    }
   }
   return measured;
 }
@@ -328,6 +335,9 @@ void add_labels_alone(ReportData& data, const std::vector<FolderRun>& all, bool 
   }
   if (errors.empty()) return;
   data.baselines.labels_alone = runs::summarize(errors).mean;
+  if (all.size() == 1) {
+    data.baselines.wrong_alone = (test ? all.front().test : all.front().held_back)->wrong_alone;
+  }
   data.baselines.labels_alone_note =
       "the same network with the same noise, trained on the labeled rows only";
 }
