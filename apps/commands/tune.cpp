@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 #include <ladder/core/random.h>
 #include <ladder/io/text_file.h>
+#include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
 
 #include <algorithm>
@@ -114,6 +115,12 @@ struct Trial {
   }
 };
 
+// Among trials of equal error, the one that changes less is better: the defaults change nothing.
+bool is_better(const Trial& a, const Trial& b) {
+  const double first = a.errors.back(), second = b.errors.back();
+  return first != second ? first < second : a.flags.size() < b.flags.size();
+}
+
 // Flags of `ladder train`, as TrainRequest has them.
 using GivenFlags = std::vector<std::pair<std::string, std::string>>;
 
@@ -190,16 +197,55 @@ std::string record_text(const ordered_json& record) {
   return record.dump(2, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
 }
 
+// Words of one list that the other one lacks.
+std::vector<std::string> words_besides(const ordered_json& words, const ordered_json& others) {
+  std::vector<std::string> found;
+  for (const auto& word : words) {
+    if (std::find(others.begin(), others.end(), word) == others.end()) {
+      found.push_back(word.get<std::string>());
+    }
+  }
+  return found;
+}
+
+// What two calls asked for differently, in words.
+std::string differences(const ordered_json& there, const ordered_json& here) {
+  std::vector<std::string> found;
+  const auto differ = [&](const char* key) {
+    return there.value(key, ordered_json()) != here.value(key, ordered_json());
+  };
+  for (const char* key : {"trials", "draws", "epochs"}) {
+    if (!differ(key)) continue;
+    found.push_back(fmt::format("--{} {} there and {} here", key,
+                                there.value(key, ordered_json()).dump(), here.at(key).dump()));
+  }
+  if (differ("data")) found.emplace_back("other rows");
+  if (differ("settings")) found.emplace_back("another file of --config");
+  if (differ("arguments")) {
+    const auto words = there.value("arguments", ordered_json::array());
+    for (const auto& word : words_besides(words, here.at("arguments"))) {
+      found.push_back(word + " there only");
+    }
+    for (const auto& word : words_besides(here.at("arguments"), words)) {
+      found.push_back(word + " here only");
+    }
+    if (found.empty()) found.emplace_back("another order of the arguments");
+  }
+  return fmt::format("{}", fmt::join(found, ", "));
+}
+
 // What the folder of an earlier call holds must have been asked for alike.
 void check_same_command(const fs::path& file, const ordered_json& asked) {
   const auto text = io::read_text_if_present(file);
   if (!text) return;
-  const auto there = parse_json(*text);
-  if (there.is_object() && there.value("asked", ordered_json()) == asked) return;
+  const auto record = parse_json(*text);
+  const auto there = record.is_object() ? record.value("asked", ordered_json()) : ordered_json();
+  if (there == asked) return;
   throw UsageError(fmt::format(
-      "expected the flags and data that {} was started with but got others (--out takes another "
-      "folder).",
-      file.parent_path().string()));
+      "expected the flags and data that {} was started with but got others: {} (--out takes "
+      "another folder).",
+      file.parent_path().string(),
+      there.is_object() ? differences(there, asked) : "no record of them in tune.json"));
 }
 
 bool is_there(const fs::path& file) {
@@ -244,6 +290,8 @@ class Tuner {
     check_same_command(flags_.out / "tune.json", asked);
     make_folder(flags_.out);
     const auto rank = rank_of_environment();
+    std::optional<runs::FolderLock> lock;  // two calls would end each other's runs
+    if (rank.first()) lock.emplace(flags_.out);
     ranks_ = std::make_unique<RankGroup>(rank, flags_.out);
     asked_ = std::move(asked);
     write_record();
@@ -261,9 +309,8 @@ class Tuner {
         if (rank.first()) print("interrupted; the same command goes on\n");
         return kInterrupted;
       }
-      std::stable_sort(left.begin(), left.end(), [&](size_t a, size_t b) {
-        return trials_[a].errors.back() < trials_[b].errors.back();
-      });
+      std::stable_sort(left.begin(), left.end(),
+                       [&](size_t a, size_t b) { return is_better(trials_[a], trials_[b]); });
       best_ = left.front();
       left.resize(std::max<size_t>(1, left.size() / kFactor));
       // The defaults stay, to be compared with at every length.
@@ -393,7 +440,8 @@ class Tuner {
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       const auto& one = trials_[a].errors;
       const auto& other = trials_[b].errors;
-      return one.size() != other.size() ? one.size() > other.size() : one.back() < other.back();
+      return one.size() != other.size() ? one.size() > other.size()
+                                        : is_better(trials_[a], trials_[b]);
     });
     for (const auto place : order) {
       const auto& trial = trials_[place];
@@ -434,10 +482,9 @@ class Tuner {
     write_text(flags_.out / "tune.svg", picture());
     write_text(flags_.out / "best.json", record_text(flags_json(best)));
     const auto& first = trials_.front();
-    std::string beside;
-    if (best_ != 0) {
-      beside = fmt::format(" (the defaults: {:.2f} %)", first.errors.back());
-    }
+    const bool defaults = best_ == 0;
+    const auto beside =
+        defaults ? std::string() : fmt::format(" (the defaults: {:.2f} %)", first.errors.back());
     std::string words;
     for (size_t i = 1; i < training_.size(); ++i) {
       words += " " + shell_word(training_[i]);
@@ -447,10 +494,12 @@ class Tuner {
       chosen.clear();
       for (const auto& [flag, value] : best.flags) chosen += fmt::format(" --{} {}", flag, value);
     }
-    print(table() + fmt::format("\nbest      trial {}: {}\nerror     {:.2f} %{}, mean of {} draw{} "
-                                "of held-back rows\nnext      ladder train{}{}\n",
-                                best.number, best.text(), best.errors.back(), beside, flags_.draws,
-                                flags_.draws == 1 ? "" : "s", words, chosen));
+    print(table() +
+          fmt::format("\nbest      trial {}: {}{}\n", best.number, best.text(),
+                      defaults ? " (no setting was better than the defaults)" : "") +
+          fmt::format("error     {:.2f} %{}, mean of {} of held-back rows\n", best.errors.back(),
+                      beside, counted(flags_.draws, "draw")) +
+          fmt::format("next      ladder train{}{}\n", words, chosen));
   }
 
   TuneFlags flags_;

@@ -173,6 +173,10 @@ int lock(const fs::path& folder) {
 
 }  // namespace
 
+FolderLock::FolderLock(const fs::path& folder) : descriptor_(lock(folder)) {}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
+
 RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
     : folder_(std::move(folder)), config_(config) {
   const auto given = parse_object(config, "the configuration");

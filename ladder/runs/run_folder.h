@@ -14,6 +14,20 @@
 
 namespace ladder::runs {
 
+/// The lock of a folder, its file `.lock`, held while this object lives; it ends with the process.
+/// Where the file system has no locks, nothing is held.
+class FolderLock {
+ public:
+  /// Error: another process holds it; the folder cannot be written.
+  explicit FolderLock(const std::filesystem::path& folder);
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+  ~FolderLock();
+
+ private:
+  int descriptor_;
+};
+
 /// A folder that holds one run:
 ///
 ///     config.json    configuration that the run was started with, JSON as given

@@ -89,9 +89,12 @@ TEST_CASE("ladder tune: keeps the best third for three times the epochs", "[cli]
   CHECK(record(folder, "t") == tried);
   const auto other = run_to_end(tune(folder, "t", {"--noise=0.5"}));
   CHECK(other.status == 2);
-  CHECK(one_sentence("ladder", other.err) ==
-        "expected the flags and data that " + (folder / "t").string() +
-            " was started with but got others (--out takes another folder).");
+  CHECK(
+      one_sentence("ladder", other.err) ==
+      "expected the flags and data that " + (folder / "t").string() +
+          " was started with but got others: --noise=0.5 here only (--out takes another folder).");
+  CHECK(one_sentence("ladder", run_to_end(tune(folder, "t", {"--trials=3"})).err)
+            .find("but got others: --trials 9 there and 3 here (") != std::string::npos);
 }
 
 TEST_CASE("ladder tune: does not vary what a file of settings sets", "[cli]") {
@@ -116,6 +119,50 @@ TEST_CASE("ladder tune: does not vary what a file of settings sets", "[cli]") {
   CHECK(other.err.find("was started with but got others") != std::string::npos);
   write_file(settings, R"({"resume": true})");
   CHECK(run_to_end(tune(folder, "t", more)).err.find("but got --resume (") != std::string::npos);
+}
+
+TEST_CASE("ladder tune: the defaults win a tie, and fewer changes win among others", "[cli]") {
+  const TemporaryFolder folder;
+  // Runs of both lengths that have ended already: none is started.
+  const auto ended = [&](int trial, const std::string& error) {
+    for (const std::string rung : {"t/rung-1", "t/rung-2"}) {
+      const auto run = folder / rung / ("trial-" + std::to_string(trial)) / "draw-1";
+      fs::create_directories(run);
+      write_file(run / "evaluation.json", "{\"held_back\": {\"error\": " + error + "}}");
+    }
+  };
+  const auto tuned = [&] {
+    const auto outcome = run_to_end(tune(folder, "t", {"--trials=3", "--epochs=1"}));
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    return outcome.out;
+  };
+  for (const int trial : {1, 2, 3}) ended(trial, "25.0");
+  CHECK(tuned().find("\nbest      trial 1: defaults (no setting was better than the defaults)\n"
+                     "error     25.00 %, mean of 1 draw of held-back rows\n") != std::string::npos);
+  CHECK(read_json(folder / "t/best.json").empty());
+
+  ended(1, "50.0");
+  CHECK(tuned().find("\nerror     25.00 % (the defaults: 50.00 %), mean of 1 draw") !=
+        std::string::npos);
+  const auto trials = record(folder, "t").at("trials");
+  CHECK(read_json(folder / "t/best.json").size() ==
+        std::min(trials[1].at("flags").size(), trials[2].at("flags").size()));
+}
+
+TEST_CASE("ladder tune: a folder takes one command at a time", "[cli]") {
+  const TemporaryFolder folder;
+  Program first(tune(folder, "t", {"--epochs=900"}));
+  REQUIRE(first.wait_until([&] { return first.out().find("9 settings") != std::string::npos; }));
+  const auto second = run_to_end(tune(folder, "t", {"--epochs=900"}));
+  CHECK(second.status == 1);
+  CHECK(one_sentence("ladder", second.err) ==
+        "RunFolder: expected " + (folder / "t").string() +
+            " for this run alone but another process has it open (wait for its end or choose "
+            "another folder).");
+  CHECK(first.running());
+  first.send(SIGINT);
+  CHECK(first.wait() == 130);
 }
 
 TEST_CASE("ladder tune: goes on after an interruption", "[cli]") {
