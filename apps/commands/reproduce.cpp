@@ -1,10 +1,13 @@
 #include <fmt/format.h>
+#include <ladder/data/cifar10.h>
+#include <ladder/data/datasets.h>
 #include <ladder/io/atomic_file.h>
 #include <ladder/models/recipes.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/runs/run_table.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "apps/commands/commands.h"
@@ -51,7 +54,7 @@ CommandLine command_line(Flags& flags, const std::string& program) {
   }
   CommandLine line(program, kUsage);
   line.heading("Table");
-  line.choice("table", "published table", flags.table, tables);
+  line.choice("table", "published table; --only and --report take the first", flags.table, tables);
   line.flag("seeds", "1..10", "the runs of each row (also 1,2,5)",
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
   line.flag("only", "NAME,...", "only these recipes",
@@ -215,6 +218,26 @@ void wait_for_others(const RunTable& table, const Flags& flags, RankGroup& ranks
   }
 }
 
+// Without data each run would fail: say so before the first one.
+void check_data(const PublishedTable& table, const Flags& flags) {
+  if (table.program == "ladder-cifar10") {
+    data::find_cifar10(flags.data_dir);
+  } else {
+    data::find_mnist(flags.data_dir);
+  }
+}
+
+std::string tables_text(const std::string& program) {
+  auto text =
+      fmt::format("{} --table NAME runs a published table, with 10 seeds each:\n\n", program);
+  for (const auto& table : runs::published_tables()) {
+    const auto rows = runs::rows_of(table, models::recipes(), /*ours=*/false);
+    text += fmt::format("  {:<6} {} ({})\n", table.name, table.title,
+                        counted(std::ssize(rows), "recipe"));
+  }
+  return text + fmt::format("\n{} --help lists the flags.\n", program);
+}
+
 bool complete(const RunTable& table) {
   return std::all_of(table.rows.begin(), table.rows.end(), [](const runs::TableRow& row) {
     return row.test_errors().size() == row.runs.size();
@@ -245,6 +268,7 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     RankGroup ranks(rank, flags.out);
     const auto before = read();
     const auto plan = plan_of(before, program, flags, rank);
+    if (!plan.empty()) check_data(table, flags);
     const auto end =
         run_queue(plan, {.jobs = flags.jobs, .stop_requested = stop_requested, .say = say});
     if (!rank.first() && end != QueueEnd::kStopped) return 0;
@@ -279,6 +303,10 @@ int reproduce_command(int argc, const char* const* argv) {
     return 0;
   }
   line.apply();
+  if (!line.given("table") && !line.given("only") && !line.given("report")) {
+    print(tables_text(program));  // nobody means hundreds of runs by a bare command
+    return kWrongUse;
+  }
   const auto& tables = runs::published_tables();
   const auto table = std::find_if(tables.begin(), tables.end(), [&](const PublishedTable& one) {
     return one.name == flags.table;

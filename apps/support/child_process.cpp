@@ -228,7 +228,7 @@ std::string output_of(const std::vector<std::string>& command) {
   if (status != 0) {
     throw std::runtime_error(fmt::format("expected status 0 of {} but got {}: {}",
                                          fs::path(command.front()).filename().string(), status,
-                                         last_line(text)));
+                                         error_line(text, command.front())));
   }
   return text;
 }
@@ -244,6 +244,19 @@ std::string last_line(const std::string& text) {
   const auto newline = text.find_last_of("\r\n", end);
   const auto begin = text.find_first_not_of(kSpace, newline == std::string::npos ? 0 : newline + 1);
   return text.substr(begin, end - begin + 1);
+}
+
+std::string error_line(const std::string& text, const fs::path& program) {
+  const auto name = program.filename().string() + ": ";
+  auto found = text.rfind("\n" + name);
+  if (found != std::string::npos) {
+    ++found;
+  } else if (text.starts_with(name)) {
+    found = 0;
+  } else {
+    return last_line(text);
+  }
+  return last_line(text.substr(found, text.find('\n', found) - found));
 }
 
 }  // namespace ladder::apps

@@ -41,7 +41,7 @@ class ChildProcess {
   pid_t pid_ = -1;
 };
 
-/// Return what `command` prints. Error: an exit status other than 0; the sentence holds the last
+/// Return what `command` prints. Error: an exit status other than 0; the sentence holds the error
 /// line that it printed.
 std::string output_of(const std::vector<std::string>& command);
 
@@ -50,5 +50,9 @@ std::filesystem::path program_folder();
 
 /// Return the last line of `text` that is not empty, without white space around it.
 std::string last_line(const std::string& text);
+
+/// Return the last line that begins with the name of `program` and ": ", as the sentences of errors
+/// do, since what it advises may stand below; else the last line.
+std::string error_line(const std::string& text, const std::filesystem::path& program);
 
 }  // namespace ladder::apps

@@ -1,5 +1,6 @@
 #include "apps/support/recorded_run.h"
 
+#include <ladder/classifier.h>
 #include <ladder/models/network.h>
 #include <ladder/train/checkpoint.h>
 #include <torch/torch.h>
@@ -23,6 +24,11 @@ Ladder recorded_network(const std::filesystem::path& folder, const runs::RunConf
 }
 
 Ladder recorded_dense_ladder(const std::filesystem::path& folder, const runs::RunConfig& config) {
+  const auto& program = config.program;
+  TORCH_CHECK(program == "ladder-mnist" || program == "ladder-cifar10",
+              "expected a run of ladder-mnist but got one of ",
+              program == ClassifierOptions().program ? "ladder train" : program, " in ",
+              folder.string(), ".");
   TORCH_CHECK(models::dense_units(config.network),
               "expected a run of dense layers (ladder-mnist) but got ", config.recipe, " of ",
               config.program, ".");

@@ -65,7 +65,8 @@ Running start(const PlannedRun& run) {
 std::string last_words(const Running& running, int status) {
   std::ifstream in(log_of(*running.run), std::ios::binary);
   in.seekg(static_cast<std::streamoff>(running.log_begin));
-  const auto line = last_line(std::string(std::istreambuf_iterator<char>(in), {}));
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  const auto line = status > 0 ? error_line(text, running.run->command.front()) : last_line(text);
   if (status >= 0) {
     return line.empty() ? fmt::format("status {}", status) : line;
   }

@@ -20,7 +20,8 @@ struct QueueOptions {
   int64_t jobs = 1;  ///< runs at the same time
   std::function<bool()> stop_requested;
   std::function<void(const std::string&)> say;  ///< takes a line for each start and end
-  /// Takes each run that has ended, its status or minus its signal, and its last line.
+  /// Takes each run that has ended, its status or minus its signal, and its last line, or that of
+  /// its error.
   std::function<void(const PlannedRun&, int status, const std::string& line)> ended = {};
 };
 
@@ -31,8 +32,8 @@ enum class QueueEnd { kAllEnded, kStopped };
 int64_t threads_of_run(int64_t jobs);
 
 /// Start the runs in their order. What a run prints is appended to run.log in its folder. A run
-/// that fails leaves its status and its last line there (see runs::record_failure), and the others
-/// go on. A run that someone else interrupts stays unfinished, and a folder in which another
+/// that fails leaves its status and the line of its error there (see runs::record_failure), and the
+/// others go on. A run that someone else interrupts stays unfinished, and a folder in which another
 /// process trains is left to it. A run is no rank of a launcher (see Rank). When a stop is
 /// requested, no further run is started, each running one gets one SIGINT, and the queue waits for
 /// their ends.

@@ -59,10 +59,20 @@ TEST_CASE("last_line: the last one with something in it", "[programs]") {
   CHECK(last_line("one\rtwo\r\n") == "two");
 }
 
+TEST_CASE("error_line: the last sentence of a program, or its last line", "[programs]") {
+  CHECK(error_line("a\nladder: expected x.\n  try this\n", "/bin/ladder") == "ladder: expected x.");
+  CHECK(error_line("ladder: one\nladder: two\n  more", "ladder") == "ladder: two");
+  CHECK(error_line("ladder: one", "ladder") == "ladder: one");
+  CHECK(error_line("a\nno ladder: here\n", "ladder") == "no ladder: here");
+  CHECK(error_line("", "ladder").empty());
+}
+
 TEST_CASE("output_of: what a program prints, or its last line when it fails", "[programs]") {
   CHECK(output_of({"/bin/sh", "-c", "echo one; echo two"}) == "one\ntwo\n");
   CHECK_THROWS_WITH(output_of({"/bin/sh", "-c", "echo one; echo no luck >&2; exit 3"}),
                     "expected status 0 of sh but got 3: no luck");
+  CHECK_THROWS_WITH(output_of({"/bin/sh", "-c", "echo sh: no luck >&2; echo '  try'; exit 3"}),
+                    "expected status 0 of sh but got 3: sh: no luck");
   CHECK_THROWS_WITH(
       output_of({"/no/such/program"}),
       "expected status 0 of program but got 127: expected to run /no/such/program but "

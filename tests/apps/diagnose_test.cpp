@@ -67,3 +67,23 @@ TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "
   CHECK(baseline.status == 1);
   CHECK(baseline.err == "ladder-diagnose: expected a network with a decoder but got a baseline.\n");
 }
+
+TEST_CASE("ladder-diagnose and ladder-denoising-functions: refuse a run of ladder train", "[cli]") {
+  const TemporaryFolder folder;
+  const auto run = (folder / "run").string();
+  const auto table = (source_folder() / "examples/data/machines.csv").string();
+  const auto trained = run_to_end({program_path("ladder"), "train", table, "--label=state",
+                                   "--threads=1", "--epochs=1", "--layers=20,10", "--device=cpu",
+                                   "--no-baseline", "--no-report", "--quiet", "--out=" + run});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  const auto sentence =
+      "expected a run of ladder-mnist but got one of ladder train in " + run + ".";
+  const auto diagnosed = run_to_end({program_path("ladder-diagnose"), run});
+  CHECK(diagnosed.status == 1);
+  CHECK(one_sentence("ladder-diagnose", diagnosed.err) == sentence);
+  const auto drawn = run_to_end({program_path("ladder-denoising-functions"), "--run", run, "--out",
+                                 (folder / "picture.svg").string()});
+  CHECK(drawn.status == 1);
+  CHECK(one_sentence("ladder-denoising-functions", drawn.err) == sentence);
+}

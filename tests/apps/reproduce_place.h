@@ -41,6 +41,8 @@ struct ReproducePlace {
     return Arguments{(folder / "bin/ladder-reproduce").string(),
                      "--out",
                      (folder / out).string(),
+                     "--data-dir",
+                     (folder / "data").string(),
                      "--only",
                      "mnist-100-full",
                      "--seeds",

@@ -2,6 +2,7 @@
 #include <tests/support/catch.h>
 #include <tests/support/paths.h>
 #include <tests/support/program.h>
+#include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
 
 #include <cmath>
@@ -61,6 +62,44 @@ TEST_CASE("ladder-reproduce: a wrong command line is answered in one sentence, s
   CHECK(answer({"--report"}) == "ladder-reproduce: expected a folder of runs in --out but got " +
                                     (place.folder / "nowhere").string() + ".\n");
   CHECK_FALSE(fs::exists(place.folder / "nowhere"));
+}
+
+TEST_CASE("ladder-reproduce: lists the tables where none is named, and starts nothing",
+          "[programs]") {
+  const Place place;
+  for (const Arguments& more : {Arguments{}, Arguments{"--seeds", "1..3"}}) {
+    const auto bare = run_to_end(Arguments{(place.folder / "bin/ladder-reproduce").string(),
+                                           "--out", (place.folder / "nowhere").string()} +
+                                 more);
+    CHECK(bare.status == 2);
+    CHECK(bare.err.empty());
+    for (const char* name : {"\n  mnist ", "\n  conv ", "\n  cifar "}) {
+      CHECK(bare.out.find(name) != std::string::npos);
+    }
+    for (const auto& line : lines_of(bare.out)) CHECK(line.size() <= 80);
+    CHECK_FALSE(fs::exists(place.folder / "nowhere"));
+  }
+}
+
+TEST_CASE("ladder-reproduce: looks for the data once, before the first run", "[programs]") {
+  const Place place;
+  fs::remove(place.folder / "data/t10k-labels-idx1-ubyte");
+  const auto outcome = place.run({"--seeds", "1..5"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.empty());
+  CHECK(outcome.err.starts_with("ladder-reproduce: find_mnist: expected "));
+  CHECK_FALSE(fs::exists(place.file("mnist-100-full")));
+}
+
+TEST_CASE("ladder-reproduce: a run that fails is told by its sentence, not by the advice below it",
+          "[programs]") {
+  const Place place(2,
+                    "echo ladder-mnist: expected luck but got none. >&2; echo '  hope' >&2; "
+                    "case \"$*\" in *--settings*) ;; *) exit 1;; esac");
+  const auto outcome = place.run();
+  CHECK(outcome.status == 1);
+  CHECK(place.table().at("rows").at(0).at("runs").at(0).at("note") ==
+        "ladder-mnist: expected luck but got none.");
 }
 
 TEST_CASE("ladder-reproduce: keeps runs of one precision apart from those of another",
