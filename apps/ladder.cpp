@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "apps/commands/commands.h"
@@ -56,9 +57,15 @@ std::string help_text() {
          "MNIST's\nor CIFAR's files. MODEL: the folder of a run or its model file.\n";
 }
 
+// A value that begins with two dashes stands behind "=", so this is no value.
+bool asks_version(int argc, char** argv) {
+  return std::find(argv + 2, argv + argc, std::string_view("--version")) != argv + argc;
+}
+
 int run(int argc, char** argv) {
   const std::string_view first = argc > 1 ? argv[1] : "--help";
-  if (first == "launch") return launch_command(argc - 1, argv + 1);  // takes "--"
+  if (first == "launch" && !(argc == 3 && asks_version(argc, argv)))
+    return launch_command(argc - 1, argv + 1);  // takes "--"
   check_arguments(argc, argv);
   if (first == "--help" || first == "-h" || first == "help") {
     print(help_text());
@@ -70,7 +77,13 @@ int run(int argc, char** argv) {
   }
   std::vector<std::string> names;
   for (const auto& command : kCommands) {
-    if (first == command.name) return command.run(argc - 1, argv + 1);
+    if (first == command.name) {
+      if (asks_version(argc, argv)) {
+        print(version_text("ladder"));
+        return 0;
+      }
+      return command.run(argc - 1, argv + 1);
+    }
     names.emplace_back(command.name);
   }
   throw UsageError(fmt::format("expected a command but got '{}'{}.", first,

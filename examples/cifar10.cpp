@@ -75,13 +75,14 @@ int run(int argc, char** argv) {
   std::filesystem::path cache_dir;
   CommandLine line(kProgram, kUsage);
   add_recipe_flag(line, flags);
-  line.heading("Network");
-  add_network_flags(line, flags);
-  add_training_flags(line, flags);
+  line.heading("Preprocessing");
   line.flag("cache-dir", "DIR", "folder of the whitened images (beside the run's)",
             [&](const std::string& flag, const std::string& text) {
               cache_dir = parse_folder(flag, text);
             });
+  line.heading("Network");
+  add_network_flags(line, flags);
+  add_training_flags(line, flags);
   if (!read_command_line(line, argc, argv, kProgram, kCifar10, flags)) {
     return 0;
   }

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,11 +122,11 @@ int convert_command(int argc, const char* const* argv) {
   writer->finish();
   if (flags.quiet) return 0;
   const data::Shards shards(flags.out);
-  print(fmt::format("shards    {} rows of {} columns in {}\n", shards.rows(),
-                    shards.columns().size(), flags.out.string()));
+  print(fmt::format("shards    {} of {} in {}\n", counted(shards.rows(), "row"),
+                    counted(std::ssize(shards.columns()), "column"), flags.out.string()));
   if (!shards.label().empty()) {
-    print(fmt::format("labels    {} rows, {} classes\n", shards.labeled_rows().numel(),
-                      shards.classes().size()));
+    print(fmt::format("labels    {}, {}\n", counted(shards.labeled_rows().numel(), "row"),
+                      counted(std::ssize(shards.classes()), "class", "classes")));
     print(fmt::format("next      ladder train {}\n", shell_word(flags.out.string())));
   }
   return 0;

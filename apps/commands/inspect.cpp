@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
 #include "apps/support/command_line.h"
+#include "apps/support/markup.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 
@@ -50,6 +52,15 @@ bool is_model(const fs::path& path) {
   return path.extension() == fs::path(kModelFile).extension();
 }
 
+// A cell, or a name, within a line: a long one is cut, and line ends are spaces.
+std::string shown(const std::string& text) {
+  constexpr size_t kMostCharacters = 40;
+  auto line = shortened(text, kMostCharacters);
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  return line;
+}
+
 std::string number_range(const data::Column& column) {
   double least = std::numeric_limits<double>::infinity();
   double most = -least;
@@ -68,7 +79,7 @@ std::string number_range(const data::Column& column) {
 std::string level_list(const data::Column& column) {
   std::string text = fmt::format("{} different", column.levels.size());
   for (size_t i = 0; i < column.levels.size() && i < kShownLevels; ++i) {
-    text += fmt::format("{} {}", i == 0 ? ":" : ",", column.levels[i]);
+    text += fmt::format("{} {}", i == 0 ? ":" : ",", shown(column.levels[i]));
   }
   return text + (column.levels.size() > kShownLevels ? ", ..." : "");
 }
@@ -78,10 +89,10 @@ std::string classes_text(const std::vector<std::string>& classes, const torch::T
                          int64_t rows) {
   const auto counts =
       at::bincount(labels.masked_select(labels.ge(0)), {}, static_cast<int64_t>(classes.size()));
-  std::string text = fmt::format("{} classes, {} labeled rows of {}\n", classes.size(),
-                                 labels.ge(0).sum().item<int64_t>(), rows);
+  std::string text = fmt::format("{}, {} of {}\n", counted(std::ssize(classes), "class", "classes"),
+                                 counted(labels.ge(0).sum().item<int64_t>(), "labeled row"), rows);
   for (size_t c = 0; c < classes.size() && c < kShownClasses; ++c) {
-    text += fmt::format("  {:<24} {:>8}\n", classes[c],
+    text += fmt::format("  {:<24} {:>8}\n", shown(classes[c]),
                         counts[static_cast<int64_t>(c)].item<int64_t>());
   }
   return text + (classes.size() > kShownClasses
@@ -90,18 +101,19 @@ std::string classes_text(const std::vector<std::string>& classes, const torch::T
 }
 
 std::string columns_text(const data::Table& table) {
-  std::string text = fmt::format("{} rows, {} columns\n\n", table.rows, table.columns.size());
+  auto text =
+      counted(table.rows, "row") + ", " + counted(std::ssize(table.columns), "column") + "\n\n";
   size_t width = 6;
-  for (const auto& column : table.columns) width = std::max(width, column.name.size());
+  for (const auto& column : table.columns) width = std::max(width, shown(column.name).size());
   text += fmt::format("{:<{}}  {:<6}  {:>8}  values\n", "column", width, "type", "missing");
   for (const auto& column : table.columns) {
     const bool number = column.kind == data::ColumnKind::kNumber;
     const auto missing = number ? std::count_if(column.numbers.begin(), column.numbers.end(),
                                                 [](double value) { return std::isnan(value); })
                                 : std::count(column.codes.begin(), column.codes.end(), -1);
-    text +=
-        fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", column.name, width, number ? "number" : "text",
-                    missing, number ? number_range(column) : level_list(column));
+    text += fmt::format("{:<{}}  {:<6}  {:>8}  {}\n", shown(column.name), width,
+                        number ? "number" : "text", missing,
+                        number ? number_range(column) : level_list(column));
   }
   return text;
 }
@@ -112,10 +124,10 @@ std::string inputs_text(const data::Table& table, const std::string& label) {
   std::string text;
   for (const auto& feature : features.columns) {
     if (!feature.dropped.empty()) {
-      text += fmt::format("not used: {} ({})\n", feature.name, feature.dropped);
+      text += fmt::format("not used: {} ({})\n", shown(feature.name), feature.dropped);
     }
   }
-  return text + fmt::format("\n{} inputs of a network\n", features.width());
+  return text + "\n" + counted(features.width(), "input") + " of a network\n";
 }
 
 // What cannot be trained on has columns to look at all the same: they come before its sentence.
@@ -128,13 +140,13 @@ void print_table(const data::Table& table, const std::string& label) {
 }
 
 std::string shards_text(const data::Shards& shards) {
-  auto text =
-      fmt::format("{} rows, {} columns in shards\n\n", shards.rows(), shards.columns().size());
+  auto text = counted(shards.rows(), "row") + ", " +
+              counted(std::ssize(shards.columns()), "column") + " in shards\n\n";
   for (const auto& column : shards.columns()) {
-    text += fmt::format("  {:<24} {}{}\n", column.name,
+    text += fmt::format("  {:<24} {}{}\n", shown(column.name),
                         column.kind == data::ColumnKind::kNumber
                             ? std::string("number")
-                            : fmt::format("text, {} levels", column.levels.size()),
+                            : "text, " + counted(std::ssize(column.levels), "level"),
                         column.missing ? ", may be missing" : "");
   }
   if (shards.label().empty()) return text + "no labels\n";
@@ -143,14 +155,14 @@ std::string shards_text(const data::Shards& shards) {
 }
 
 std::string images_text(const data::Samples& samples) {
-  return fmt::format("{} images of {} x {} pixels, {}\n", samples.images.size(0),
+  return fmt::format("{} of {} x {} pixels, {}\n", counted(samples.images.size(0), "image"),
                      samples.images.size(2), samples.images.size(3),
                      samples.images.size(1) == 1 ? "gray" : "RGB") +
          (samples.classes.empty() ? std::string("no classes\n")
                                   : classes_text(samples.classes, samples.labels, samples.rows())) +
          (samples.problems.empty()
               ? std::string()
-              : fmt::format("{} files could not be read\n", samples.problems.size()));
+              : counted(std::ssize(samples.problems), "file") + " could not be read\n");
 }
 
 std::string model_text(const Classifier& classifier) {
@@ -172,19 +184,19 @@ std::string model_text(const Classifier& classifier) {
     text += fmt::format("{:<14} {}\n", "inputs", model.features->width());
     for (const auto& feature : model.features->columns) {
       text += fmt::format(
-          "  {:<24} {}\n", feature.name,
+          "  {:<24} {}\n", shown(feature.name),
           !feature.dropped.empty() ? "not used: " + feature.dropped
           : feature.kind == data::ColumnKind::kNumber
               ? fmt::format("number, mean {:.6g}, standard deviation {:.6g}{}", feature.center,
                             feature.scale, feature.indicator ? ", may be missing" : "")
-              : fmt::format("text, {} levels{}{}", feature.levels.size(),
+              : fmt::format("text, {}{}{}", counted(std::ssize(feature.levels), "level"),
                             feature.other ? " and others" : "",
                             feature.indicator ? ", may be missing" : ""));
     }
   }
   text += fmt::format("{:<14} ", "classes");
   for (size_t c = 0; c < model.classes.size() && c < kShownClasses; ++c) {
-    text += (c == 0 ? "" : ", ") + model.classes[c];
+    text += (c == 0 ? "" : ", ") + shown(model.classes[c]);
   }
   return text + (model.classes.size() > kShownClasses
                      ? fmt::format(", ... ({} in all)\n", model.classes.size())

@@ -46,9 +46,9 @@ CommandLine launch_line(LaunchFlags& flags) {
       "Example: ladder launch -n 2 -- ladder train sensor.csv --label state --seeds 1..10\n"
       "Each rank gets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, and its share of "
       "the cores in OMP_NUM_THREADS where that is not set. Signals are passed on. A rank that "
-      "fails "
-      "is reported, and the others go on. Exit status: 0 if every rank ends with 0, else 1, 2 for "
-      "wrong use, 130 if interrupted by a signal.");
+      "fails is reported, and the others go on. Exit status: 0 if every rank ends with 0, else 1, "
+      "2 for "
+      "wrong use, 130 if interrupted by any signal.");
   return line;
 }
 

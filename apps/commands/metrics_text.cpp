@@ -68,7 +68,7 @@ std::string pairs_text(const std::vector<train::ConfusedPair>& pairs,
                        const std::vector<std::string>& classes) {
   std::string text = pairs.empty() ? "" : "\nmost confused:\n";
   for (size_t k = 0; k < pairs.size() && k < kShownPairs; ++k) {
-    text += fmt::format("  {} rows of {} predicted as {}\n", pairs[k].rows,
+    text += fmt::format("  {} of {} predicted as {}\n", counted(pairs[k].rows, "row"),
                         classes[static_cast<size_t>(pairs[k].label)],
                         classes[static_cast<size_t>(pairs[k].prediction)]);
   }
@@ -82,8 +82,9 @@ nlohmann::ordered_json json_of(const std::optional<double>& value) {
 }  // namespace
 
 std::string error_text(const train::ClassificationMetrics& metrics) {
-  return fmt::format("{:.2f} % (95 % interval {:.2f} to {:.2f} %, {} of {} rows)", metrics.error,
-                     metrics.interval.low, metrics.interval.high, metrics.wrong, metrics.rows);
+  return fmt::format("{:.2f} % (95 % interval {:.2f} to {:.2f} %, {} of {})", metrics.error,
+                     metrics.interval.low, metrics.interval.high, metrics.wrong,
+                     counted(metrics.rows, "row"));
 }
 
 std::string metrics_text(const train::ClassificationMetrics& metrics,

@@ -77,7 +77,8 @@ CommandLine command_line(Flags& flags, const std::string& program) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
-      "interrupted by a signal (the same command continues). Under ladder launch, torchrun, mpirun "
+      "interrupted by any signal (the same command continues). Under ladder launch, torchrun, "
+      "mpirun "
       "or Slurm, each rank takes its share of the runs and rank 0 prints the table.");
   return line;
 }

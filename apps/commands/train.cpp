@@ -65,7 +65,7 @@ struct TrainFlags {
 void add_network_flags(CommandLine& line, ClassifierOptions& options) {
   line.heading("Network (defaults follow the data)");
   line.toggle("convolutional", "convolutions, for images", options.convolutional);
-  line.flag("layers", "N,...", "units of the hidden layers",
+  line.flag("layers", "N,...", "units of the hidden layers (by rows and inputs)",
             [&](const auto& flag, const auto& text) {
               options.layers = parse_integers(flag, text, 1, 1000000);
             });
@@ -96,17 +96,17 @@ void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
   line.heading("Training");
   line.positive_number("minutes", "M", "train each network for about this long", options.minutes);
   line.integer("epochs", "passes over all rows (enough for 6,000 steps)", options.epochs, 1);
-  line.flag("batch-size", "N", "rows in a step", [&](const auto& flag, const auto& text) {
-    options.unlabeled_batch = parse_integer(flag, text, 2);
-  });
-  line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam (0.002)",
-                       options.learning_rate);
+  line.flag("batch-size", "N", "rows in a step (20 to 2,000, by their number)",
+            [&](const auto& flag, const auto& text) {
+              options.unlabeled_batch = parse_integer(flag, text, 2);
+            });
+  line.positive_number("lr,learning-rate", "RATE", "learning rate (0.002)", options.learning_rate);
   line.flag("balance", "NAME", "none, sampling or weights, for rare classes (none)",
             [&](const auto& flag, const auto& text) {
               options.balance = class_balance_from_string(
                   parse_choice(flag, text, {"none", "sampling", "weights"}));
             });
-  line.choice("shuffle", "rows of shards: one by one, or by blocks for slow disks", flags.shuffle,
+  line.choice("shuffle", "shards: rows, or blocks for slow disks", flags.shuffle,
               {"auto", "rows", "blocks"});
   line.flag("validation", "SHARE", "share of labels held back; none below 100 (0.1)",
             [&](const auto& flag, const auto& text) {
@@ -135,7 +135,7 @@ CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder t
             [&](const auto&, const auto& text) { flags.label = text; });
   line.flag("unlabeled", "DATA", "further rows; labels in them are not used",
             [&](const auto&, const auto& text) { flags.unlabeled.push_back(text); });
-  line.flag("test", "DATA", "rows to measure the final error on; never trained on",
+  line.flag("test", "DATA", "rows for the final error; never trained on",
             [&](const auto&, const auto& text) { flags.test = text; });
   line.flag("ignore", "COL,...", "columns that are not used, such as identifiers",
             [&](const auto&, const auto& text) { append_words(text, flags.ignore); });
@@ -158,6 +158,10 @@ CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder t
   line.toggle("no-report", "do not write report.html", flags.no_report);
   line.toggle("quiet", "print the outcome only", flags.quiet);
   line.toggle("help", "print this and exit", flags.help);
+  line.footer(
+      "A flag given twice takes the last value; --unlabeled and --ignore add up. Exit status: 0 "
+      "done, 1 failed, 2 wrong use, 130 interrupted by any signal (the same command with --resume "
+      "goes on).");
   return line;
 }
 
@@ -416,10 +420,11 @@ std::string start_text(const runs::RunConfig& config) {
           ? fmt::format("; shuffled by blocks of {} rows (--shuffle blocks)", *config.block_rows)
           : std::string("; shuffled row by row (--shuffle rows)");
   return fmt::format(
-      "{} rows, {} labeled, {} held back, {} classes; {} inputs, layers {}; {} epoch{}, seed {}{}",
+      "{} rows, {} labeled, {} held back, {} classes; {} input{}, layers {}; {} epoch{}, seed {}{}",
       *config.train_rows - config.validation, config.labels, config.validation, config.classes,
-      fmt::join(config.network.input_shape, " x "), fmt::join(layers, ", "), config.epochs,
-      config.epochs == 1 ? "" : "s", *config.seed, order);
+      fmt::join(config.network.input_shape, " x "),
+      config.network.input_shape == std::vector<int64_t>{1} ? "" : "s", fmt::join(layers, ", "),
+      config.epochs, config.epochs == 1 ? "" : "s", *config.seed, order);
 }
 
 // `name`: begins each line of progress; none: no progress.

@@ -67,7 +67,9 @@ CommandLine tune_line(TuneFlags& flags) {
       "--epochs is the length of the last ones, --seed decides what is tried. What they set, "
       "--noise say, is not varied. The same command continues after an interruption. It ends with "
       "a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train --config`. "
-      "Under a launcher (ladder launch), each rank takes its share of the runs.");
+      "Under a launcher (ladder launch), each rank takes its share of the runs. Exit status: 0 "
+      "done, "
+      "1 failed, 2 wrong use, 130 interrupted by any signal.");
   return line;
 }
 

@@ -148,14 +148,13 @@ int share_of_rank(const Rank& rank, const std::function<int()>& body) {
 
 void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,
                     double& timeout) {
-  line.flag("statistics", "local|synchronised",
-            "rows whose statistics normalise a rank's rows: its own, or those of all ranks (local)",
+  line.flag("statistics", "local|synchronised", "rows to normalise by: a rank's, or all (local)",
             [&](const std::string& flag, const std::string& text) {
               statistics = train::rank_statistics_from_string(
                   parse_choice(flag, text, {"local", "synchronised"}));
             });
-  line.positive_number("rank-timeout", "SECONDS",
-                       "time that the ranks of a launcher wait for each other (300)", timeout);
+  line.positive_number("rank-timeout", "SECONDS", "time that ranks wait for each other (300)",
+                       timeout);
 }
 
 c10::Device gpu_of(const Rank& rank, int64_t gpus) {

@@ -166,7 +166,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.footer(
       "Where the text of a flag names no default, it is that of the recipe. A flag given twice "
       "takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
-      "interrupted by a signal (--resume continues).");
+      "interrupted by any signal (--resume continues).");
 }
 
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {

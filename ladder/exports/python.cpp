@@ -185,10 +185,19 @@ def inputs(table):
     `table` gives columns by name: a dict of lists, or a pandas.DataFrame. None, NaN, NA, the texts
     in MISSING and the numbers in MISSING_NUMBERS are missing values. Other columns are ignored.
     """
-    parts = []
+    parts, rows = [], None
     for column in COLUMNS:
-        name, given = column["name"], table[column["name"]]
+        name = column["name"]
+        try:
+            given = table[name]
+        except KeyError:
+            raise ValueError(f"expected a column '{name}' but got none of this name.") from None
         values = list(given)
+        if rows is not None and len(values) != rows:
+            raise ValueError(
+                f"expected {rows} values, as in the columns before, but got {len(values)} in column "
+                f"'{name}'.")
+        rows = len(values)
         if column["kind"] == "number":
             single = str(getattr(given, "dtype", "")).lower().endswith(("float32", "float[pyarrow]"))
             x = torch.tensor([number_of(v, name, row, single) for row, v in enumerate(values)],

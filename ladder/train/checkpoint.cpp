@@ -285,10 +285,29 @@ void save_checkpoint(const fs::path& path, const torch::nn::Module& net,
   io::save_tensors(path, tensors);
 }
 
+namespace {
+
+// The tensors to continue a run from; where they cannot be read, the error says what to do.
+TensorMap read_to_continue(const fs::path& path) {
+  try {
+    return read(path);
+  } catch (const c10::Error& error) {
+    std::string reason = error.what_without_backtrace();
+    while (!reason.empty() && reason.back() == '.') reason.pop_back();
+    const bool has_hint = reason.ends_with(")");
+    if (has_hint) reason.pop_back();
+    TORCH_CHECK(false, reason, has_hint ? "; " : " (",
+                "train again in another folder: the result and the evaluations that are beside it "
+                "are kept).");
+  }
+}
+
+}  // namespace
+
 TrainState load_checkpoint(const fs::path& path, torch::nn::Module& net,
                            torch::optim::Optimizer& optimizer,
                            const std::function<void(const TrainState&)>& check) {
-  const auto tensors = read(path);
+  const auto tensors = read_to_continue(path);
   const auto here = state_of(net);
   check_network(path, tensors, here);
   auto state = read_state(path, tensors);

@@ -144,6 +144,7 @@ TEST_CASE("ladder-cifar10: lists its recipes, its flags and its version", "[cli]
   const auto help = run_to_end(by_shell({kCifar10Program, "--help"}));
   CHECK(help.status == 0);
   CHECK(run_to_end({kCifar10Program, "-h"}).out == help.out);
+  CHECK(help.out.find("--cache-dir") < help.out.find("\nNetwork:\n"));
   for (const char* flag : {"--recipe", "--list", "--labels", "--lambda", "--noise", "--input-noise",
                            "--combinator", "--activation", "--epochs", "--seeds", "--data-dir",
                            "--cache-dir", "--validation", "--out", "--resume", "--version"}) {

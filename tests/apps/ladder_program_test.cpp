@@ -979,6 +979,26 @@ TEST_CASE("ladder inspect: shows the columns of a table that cannot be trained o
                  "2 classes, 20 labeled rows of 300\n"));
 }
 
+TEST_CASE("ladder inspect: cuts long cells and counts one row as one", "[cli]") {
+  const LadderPlace place;
+  const std::string name(50, 'n');
+  write_file(place.folder / "long.csv",
+             name + ",y\n" + std::string(600'000, 'x') + ",1\n\"a\nb\",2\n");
+  const auto outcome = place.run({"inspect", place.at("long.csv")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.size() < 1000);
+  CHECK(contains(outcome.out, "2 rows, 2 columns\n"));
+  CHECK(contains(outcome.out, "2 different: " + std::string(39, 'x') + "\u2026, a b\n"));
+  CHECK(contains(outcome.out, "\n" + name.substr(0, 39) + "\u2026  "));
+  write_file(place.folder / "one.csv", "a,b\n1,2\n");
+  CHECK(contains(place.run({"inspect", place.at("one.csv")}).out, "1 row, 2 columns\n"));
+  write_file(place.folder / "column.csv", "a\n1\n2\n");
+  const auto column = place.run({"inspect", place.at("column.csv")}).out;
+  CHECK(contains(column, "2 rows, 1 column\n"));
+  CHECK(contains(column, "\n1 input of a network\n"));
+}
+
 TEST_CASE("ladder evaluate: classes whose names begin alike have numbers", "[cli]") {
   const LadderPlace place;
   for (const char* name : {"train.csv", "test.csv"}) {
@@ -1210,6 +1230,21 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   CHECK(without_command.status == 2);
   CHECK(without_command.out == help.out);
   CHECK(place.run({"--version"}).out.find("ladder ") == 0);
+  for (const char* command : {"train", "tune", "predict", "evaluate", "launch", "reproduce"}) {
+    INFO(command);
+    const auto version = place.run({command, "--version"});
+    CHECK(version.status == 0);
+    CHECK(version.out == place.run({"--version"}).out);
+  }
+  CHECK(place.run({"predict", "--label=--version"}).status == 2);
+  const auto train = place.run({"train", "--help"}).out;
+  CHECK(contains(
+      train, "\n  --batch-size N              rows in a step (20 to 2,000, by their number)\n"));
+  CHECK(contains(train, "A flag given twice takes the last value; "));
+  std::string flat = train;
+  std::replace(flat.begin(), flat.end(), '\n', ' ');
+  CHECK(contains(flat,
+                 "Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted by any signal ("));
 }
 
 TEST_CASE("ladder: bash completes the commands that the program has", "[cli]") {

@@ -223,6 +223,17 @@ def refused(column, value):
 
 assert refused("age", float("inf")) == "expected finite numbers but got inf in row 1 of column 'age'."
 assert refused("age", "old") == "expected a number but got 'old' in row 1 of column 'age'."
+
+def refused_table(table):
+    try:
+        model.predict(table)
+    except ValueError as error:
+        return str(error)
+
+assert refused_table({name: rows[name] for name in rows if name != "age"}) == (
+    "expected a column 'age' but got none of this name.")
+assert refused_table({**rows, "kind": ["a", "b", "c"]}) == (
+    "expected 2 values, as in the columns before, but got 3 in column 'kind'.")
 )PY",
                                                    {folder.path().string(), texts.dump()});
   INFO(outcome.err);

@@ -235,11 +235,18 @@ TEST_CASE("Checkpoint that is none gives one sentence", "[train]") {
   io::save_tensors(path, {{"w", torch::ones({2})}});
   REQUIRE(error_text([&] { load_checkpoint(path, *net, adam); }) ==
           "load_checkpoint: expected " + path.string() +
-              " to be a \"ladder checkpoint 1\" but got other tensors.");
+              " to be a \"ladder checkpoint 1\" but got other tensors (train again in another "
+              "folder: the result and the evaluations that are beside it are kept).");
   io::save_tensors(path, {{"format", io::text_tensor("ladder checkpoint 2")}});
   REQUIRE(error_text([&] { load_network(path, *net); }) ==
           "load_checkpoint: expected " + path.string() +
               " to be a \"ladder checkpoint 1\" but got \"ladder checkpoint 2\".");
+  ladder::testing::write_file(path, "no checkpoint");
+  const auto damaged = error_text([&] { load_checkpoint(path, *net, adam); });
+  REQUIRE(damaged.starts_with("load_tensors: expected a whole .pt file but got "));
+  REQUIRE(
+      damaged.ends_with("; train again in another folder: the result and the evaluations that "
+                        "are beside it are kept)."));
   save_checkpoint(path, *net, adam, some_state());
   auto tensors = io::load_tensors(path);
   tensors.erase("state.noise");
