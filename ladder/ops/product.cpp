@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "ladder/ops/internal/tensor_float32.h"
 #include "ladder/ops/internal/traced.h"
 #include "ladder/ops/kernels/cpu/columns.h"
 
@@ -111,7 +112,7 @@ constexpr double kLadderAdvantage = 0.95;
 thread_local std::optional<ProductPlan> t_plan;  // of the innermost scope
 
 // The plan of a forward pass during its backward pass, on whatever thread that runs. Without a
-// scope around the forward pass, LibTorch's TF32 flags are the caller's and stay.
+// scope around the forward pass, LibTorch's TF32 settings are the caller's and stay.
 class BackwardPlan {
  public:
   BackwardPlan(const ProductPlan& plan, bool scoped) : before_(t_plan) {
@@ -306,24 +307,15 @@ ProductScope::ProductScope(const ProductPlan& plan) : before_(t_plan) {
   TORCH_CHECK(plan.route != ProductRoute::kOneDnn || onednn_linear(),
               "ProductScope: expected the route aten or ladder but got onednn, which this LibTorch "
               "was built without.");
-  t_plan = plan;
   static const bool has_cuda = at::globalContext().hasCUDA();
-  if (!has_cuda) return;
-  auto& context = at::globalContext();
-  const bool allowed = plan.precision == ProductPrecision::kTensorFloat32;
-  const TensorFloat32 flags{context.allowTF32CuBLAS(), context.allowTF32CuDNN()};
-  if (flags.matrices == allowed && flags.convolutions == allowed) return;
-  flags_before_ = flags;
-  context.setAllowTF32CuBLAS(allowed);
-  context.setAllowTF32CuDNN(allowed);
+  if (has_cuda) {
+    tensor_float32_ =
+        std::make_unique<TensorFloat32Scope>(plan.precision == ProductPrecision::kTensorFloat32);
+  }
+  t_plan = plan;  // last: no plan stays where a scope was not made
 }
 
-ProductScope::~ProductScope() {
-  t_plan = before_;
-  if (!flags_before_) return;
-  at::globalContext().setAllowTF32CuBLAS(flags_before_->matrices);
-  at::globalContext().setAllowTF32CuDNN(flags_before_->convolutions);
-}
+ProductScope::~ProductScope() { t_plan = before_; }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
   static const auto op = c10::Dispatcher::singleton()

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,12 +59,14 @@ ProductPlan fastest_product_plan(ProductPrecision precision = ProductPrecision::
 /// `default_product_plan()`.
 ProductPlan product_plan();
 
+class TensorFloat32Scope;
+
 /// Use a plan on the calling thread while the scope lives; its end restores the plan before.
 ///
 /// Operators remember the plan of their forward pass: `backward()` uses it on any thread. On CUDA
-/// the scope also sets LibTorch's TF32 flags and restores them. These flags belong to the process:
-/// TF32 and float32 side by side in two threads need two processes, and convolutions on CUDA need
-/// `backward()` within the scope.
+/// the scope also sets LibTorch's TF32 settings of products and convolutions, and restores them
+/// whichever way they were set. These settings belong to the process: TF32 and float32 side by side
+/// in two threads need two processes, and convolutions on CUDA need `backward()` within the scope.
 ///
 /// Error: a route that this LibTorch does not offer.
 ///
@@ -78,12 +81,8 @@ class ProductScope {
   ~ProductScope();
 
  private:
-  struct TensorFloat32 {
-    bool matrices, convolutions;
-  };
-
   std::optional<ProductPlan> before_;
-  std::optional<TensorFloat32> flags_before_;
+  std::unique_ptr<TensorFloat32Scope> tensor_float32_;  // where there is CUDA
 };
 
 /// Return x weight^T, [R, K] x [C, K] -> [R, C], differentiable in both.

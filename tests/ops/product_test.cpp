@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "ladder/ops/internal/tensor_float32.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 #include "tests/support/catch.h"
 #include "tests/support/products.h"
@@ -264,6 +265,77 @@ TEST_CASE("ProductScope holds for its thread and its life", "[ops]") {
   }
   CHECK(ladder::ops::product_plan() == usual);
   CHECK(to_string(outer) == "bfloat16 products by aten");
+}
+
+namespace {
+
+// Puts the TF32 settings of products and convolutions back to those of a new process.
+class TensorFloat32OfTest {
+ public:
+  TensorFloat32OfTest() = default;
+  TensorFloat32OfTest(const TensorFloat32OfTest&) = delete;
+  TensorFloat32OfTest& operator=(const TensorFloat32OfTest&) = delete;
+  ~TensorFloat32OfTest() {
+    auto& context = at::globalContext();
+    context.setFloat32MatmulPrecision("highest");
+    for (const auto backend : {at::Float32Backend::CUDA, at::Float32Backend::MKLDNN}) {
+      context.setFloat32Precision(backend, at::Float32Op::MATMUL, at::Float32Precision::NONE);
+    }
+    context.setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::CONV,
+                                at::Float32Precision::TF32);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("TensorFloat32Scope restores TF32 settings whichever way they were made", "[ops]") {
+  using at::Float32Backend;
+  using at::Float32Op;
+  using at::Float32Precision;
+  auto& context = at::globalContext();
+  const auto of = [&](Float32Op op) { return context.float32Precision(Float32Backend::CUDA, op); };
+  const std::vector<std::function<void()>> settings = {
+      [] {}, [&] { context.setFloat32MatmulPrecision("high"); },
+      [&] { context.setFloat32MatmulPrecision("medium"); },
+      [&] {
+        context.setFloat32Precision(Float32Backend::CUDA, Float32Op::MATMUL,
+                                    Float32Precision::TF32);
+      },
+      [&] {
+        context.setFloat32Precision(Float32Backend::CUDA, Float32Op::CONV, Float32Precision::IEEE);
+      }};
+  for (size_t i = 0; i < settings.size(); ++i) {
+    INFO("setting " << i);
+    const TensorFloat32OfTest restored;
+    settings[i]();
+    const auto matrices = of(Float32Op::MATMUL), convolutions = of(Float32Op::CONV);
+    // What the older interface gives, or that it throws.
+    const auto older = [&]() -> int {
+      try {
+        return static_cast<int>(context.float32MatmulPrecision());
+      } catch (const c10::Error&) {
+        return -1;
+      }
+    };
+    const auto before = older();
+    for (const bool allowed : {false, true}) {
+      INFO("allowed " << allowed);
+      {
+        const ladder::ops::TensorFloat32Scope scope(allowed);
+        const auto inside = allowed ? Float32Precision::TF32 : Float32Precision::IEEE;
+        CHECK(of(Float32Op::MATMUL) == inside);
+        CHECK(of(Float32Op::CONV) == inside);
+        if (!allowed) CHECK_NOTHROW(context.float32MatmulPrecision());
+        // Scopes nest, and a plan needs none of the older getters.
+        const ProductScope inner({ProductPrecision::kFloat32, ProductRoute::kAten});
+        CHECK(ladder::ops::product_plan().route == ProductRoute::kAten);
+      }
+      CHECK(of(Float32Op::MATMUL) == matrices);
+      CHECK(of(Float32Op::CONV) == convolutions);
+      CHECK(older() == before);
+    }
+  }
+  CHECK(of(Float32Op::MATMUL) == Float32Precision::NONE);
 }
 
 TEST_CASE("linear goes back by the plan of its forward pass, on any thread", "[ops][grad]") {
