@@ -105,22 +105,46 @@ TEST_CASE("share_tasks lets other threads take part, at most as many as allowed"
 
 TEST_CASE("share_tasks runs nested calls on the thread that makes them", "[ops]") {
   const ThreadsOfTest threads(4);
-  std::atomic<int> runs = 0;
-  std::atomic<int> elsewhere = 0;
-  share_tasks(8, 3, [&](int64_t) {
-    const auto here = std::this_thread::get_id();
-    if (at::get_num_threads() != 1) {
-      ++elsewhere;
-    }
-    share_tasks(50, at::get_num_threads() - 1, [&](int64_t) {
-      busy(1000);
-      ++runs;
-      elsewhere += std::this_thread::get_id() == here ? 0 : 1;
+  for (const int64_t helpers : {3, 0}) {  // of the outer call
+    INFO(helpers << " helpers");
+    std::atomic<int> runs = 0;
+    std::atomic<int> elsewhere = 0;
+    share_tasks(8, helpers, [&](int64_t) {
+      const auto here = std::this_thread::get_id();
+      if (at::get_num_threads() != 1) {
+        ++elsewhere;
+      }
+      share_tasks(50, 3, [&](int64_t) {
+        busy(1000);
+        ++runs;
+        elsewhere += std::this_thread::get_id() == here ? 0 : 1;
+      });
     });
-  });
-  CHECK(runs == 8 * 50);
-  CHECK(elsewhere == 0);
-  CHECK(at::get_num_threads() == 4);
+    CHECK(runs == 8 * 50);
+    CHECK(elsewhere == 0);
+    CHECK(at::get_num_threads() == 4);
+  }
+}
+
+TEST_CASE("share_tasks lets other threads take part again after a task that throws", "[ops]") {
+  const ThreadsOfTest threads(4);
+  for (const int64_t helpers : {3, 0}) {
+    CHECK_THROWS(share_tasks(4, helpers, [](int64_t) { throw std::runtime_error("task"); }));
+    size_t most = 0;
+    for (int call = 0; call < 200 && most < 2; ++call) {
+      std::mutex mutex;
+      std::set<std::thread::id> seen;
+      share_tasks(16, 3, [&](int64_t) {
+        {
+          const std::lock_guard lock(mutex);
+          seen.insert(std::this_thread::get_id());
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      });
+      most = std::max(most, seen.size());
+    }
+    CHECK(most >= 2);
+  }
 }
 
 TEST_CASE("share_tasks throws what a task throws, and goes on afterwards", "[ops]") {

@@ -104,6 +104,20 @@ void set_threads_of_openmp(int count) {
 constexpr auto kOpenMpKeepsCores = std::chrono::seconds(2);
 thread_local Clock::time_point t_openmp_until = {};
 
+thread_local bool t_inside_task = false;
+
+// While it lives, calls of its thread are those of a task.
+class InsideTask {
+ public:
+  InsideTask() { t_inside_task = true; }
+  InsideTask(const InsideTask&) = delete;
+  InsideTask& operator=(const InsideTask&) = delete;
+  ~InsideTask() { t_inside_task = before_; }
+
+ private:
+  bool before_ = t_inside_task;
+};
+
 struct Job {
   int64_t count;
   c10::function_ref<void(int64_t)> f;
@@ -208,6 +222,7 @@ class Pool {
     Turn turn{.start = Clock::now()};
     try {
       const OneThread serial;
+      const InsideTask inside;
       turn.done = job.run();
     } catch (...) {
       job.stop();
@@ -415,8 +430,9 @@ Pool& pool() {
 
 void share_tasks(int64_t count, int64_t helpers, c10::function_ref<void(int64_t)> f) {
   helpers = std::min(helpers, count - 1);
-  if (helpers <= 0 || pool().taken()) {
+  if (helpers <= 0 || t_inside_task || pool().taken()) {
     const OneThread serial;
+    const InsideTask inside;
     for (int64_t task = 0; task < count; ++task) {
       f(task);
     }
