@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ladder/ops/internal/autograd.h"
+#include "ladder/ops/internal/moments.h"
 #include "ladder/ops/internal/operator_call.h"
 #include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/internal/traced.h"
@@ -637,9 +638,8 @@ DenoiseResult denoise(const at::Tensor& z_noisy, const at::Tensor& u, const at::
                       const DenoisingFunction& function,
                       const std::optional<DenoisingTarget>& target) {
   check(z_noisy, u, weight, function, target);
-  const auto mean = u.mean(0);
-  const auto std = (u - mean).square().mean(0).add(kVarianceEpsilon).sqrt();
-  DenoiseResult result{combine(z_noisy, (u - mean) / std, weight, function), {}};
+  const auto moments = moments_of(u);
+  DenoiseResult result{combine(z_noisy, (u - moments.mean) / moments.std, weight, function), {}};
   if (target) {
     result.cost = denoising_cost(result.z_hat, *target);
   }

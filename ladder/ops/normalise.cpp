@@ -10,6 +10,7 @@
 #include "ladder/ops/internal/activation_slope.h"
 #include "ladder/ops/internal/alias.h"
 #include "ladder/ops/internal/autograd.h"
+#include "ladder/ops/internal/moments.h"
 #include "ladder/ops/internal/operator_call.h"
 #include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/internal/traced.h"
@@ -697,9 +698,9 @@ NormaliseResult normalise(const at::Tensor& x, const NormaliseArguments& a) {
   int64_t noise_row = 0;
   for (const auto& group : a.groups) {
     const auto part = x.narrow(0, row, group.rows);  // [rows, C]
-    means.push_back(a.mean ? *a.mean : part.mean(0));
-    stds.push_back(a.std ? *a.std
-                         : (part - means.back()).square().mean(0).add(kVarianceEpsilon).sqrt());
+    const auto moments = a.mean ? Moments{a.mean->detach(), a.std->detach()} : moments_of(part);
+    means.push_back(moments.mean);
+    stds.push_back(moments.std);
     auto z = (part - means.back()) / stds.back();
     if (group.noise_std != 0) {
       z = z + noise.narrow(0, noise_row, group.rows).reshape({group.rows, cols}) * group.noise_std;

@@ -56,8 +56,11 @@ struct NormaliseResult {
 ///
 /// On the CPU (float32, float64) and on CUDA (float32, bfloat16; up to 8 groups) one kernel
 /// computes the forward pass and one the backward pass; on CUDA three for more than 2,048 rows.
-/// Other devices and dtypes run `reference::normalise`. In bfloat16 rows are normalised by the
-/// statistics that are returned, which are rounded.
+/// Other devices and dtypes run `reference::normalise`. Statistics of 16-bit types are measured in
+/// float32; rows are normalised by those that are returned, which are rounded.
+///
+/// The sum of the deviations from a rounded mean corrects the mean and the variance: z of a
+/// constant column is 0.
 ///
 /// With several ranks the statistics of a group are those of its rows on all ranks, and gradients
 /// flow through them from rank to rank: one exchange in the forward pass and one in the backward
@@ -74,14 +77,15 @@ struct Standardised {
 };
 
 /// Normalise groups of `rows` rows each by the statistics of these rows on all ranks,
-/// differentiable in x.
+/// differentiable in x. Without several ranks this is `normalise` of x alone.
 ///
 /// Each rank measures its mean, then its deviations, whose sum corrects the mean and whose squares
 /// are the variance. The ranks hand both to each other at once and combine them in the order of
 /// ranks, in double [Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983].
 /// With n rows on all ranks and unit roundoff u the relative error of a variance is at most
 /// n u + (n u mean / std)^2 to first order. Backward, the gradients of mean and std are summed over
-/// the ranks. Error: the gradient of a gradient.
+/// the ranks. Errors: x not [R, C]; groups that do not cover R rows; a group without rows; the
+/// gradient of a gradient.
 Standardised standardise_over(const std::shared_ptr<BatchRanks>& ranks, const at::Tensor& x,
                               const std::vector<int64_t>& rows);
 

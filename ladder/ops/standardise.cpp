@@ -32,6 +32,19 @@ struct SharedGroups {
   }
 };
 
+void check_groups(const at::Tensor& x, const std::vector<int64_t>& rows) {
+  TORCH_CHECK(x.dim() == 2, "standardise_over: expected x of shape [R, C] but got ", x.sizes(),
+              ".");
+  int64_t all = 0;
+  for (const auto count : rows) {
+    TORCH_CHECK(count > 0, "standardise_over: expected groups of at least 1 row but got ", count,
+                ".");
+    all += count;
+  }
+  TORCH_CHECK(all == x.size(0), "standardise_over: expected the groups to cover ", x.size(0),
+              " rows but got ", all, ".");
+}
+
 at::ScalarType precise_type(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
@@ -138,6 +151,13 @@ class StandardiseFunction : public torch::autograd::Function<StandardiseFunction
 
 Standardised standardise_over(const std::shared_ptr<BatchRanks>& ranks, const at::Tensor& x,
                               const std::vector<int64_t>& rows) {
+  check_groups(x, rows);
+  if (!several(ranks)) {
+    NormaliseArguments alone;
+    for (const auto count : rows) alone.groups.push_back({.rows = count});
+    auto result = normalise(x, alone);
+    return {std::move(result.h), std::move(result.mean), std::move(result.std)};
+  }
   const auto outputs = StandardiseFunction::apply(x, SharedGroups{.ranks = ranks, .rows = rows});
   return {outputs[0], outputs[1], outputs[2]};
 }

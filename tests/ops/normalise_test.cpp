@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "ladder/ops/denoise.h"
 #include "ladder/ops/internal/elements.h"
@@ -19,7 +21,9 @@ using ladder::NoiseDraw;
 using ladder::ops::NormaliseArguments;
 using ladder::ops::NormaliseResult;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
+using ladder::testing::require_rounded;
 using ladder::testing::rounding_of;
 using ladder::testing::roundings;
 using ladder::testing::weighted_sum;
@@ -152,13 +156,59 @@ TEST_CASE("normalise measures columns whose mean has no square in float32", "[op
     INFO(rows << " rows");
     const auto x = torch::full({rows, 70}, kLarge);
     const NormaliseArguments arguments{.groups = {{.rows = rows}}};
-    const auto actual = ladder::ops::normalise(x, arguments);
-    const auto expected = ladder::ops::reference::normalise(x, arguments);
-    // Sums of a power of two are exact. Means round when they are divided and merged, and
-    // deviations from them are as large.
-    require_close(actual.mean, expected.mean, roundings(8, torch::kFloat, kLarge));
-    require_close(actual.std, expected.std, roundings(8, torch::kFloat, kLarge));
-    CHECK(torch::isfinite(actual.h).all().item<bool>());
+    const auto least = static_cast<float>(std::sqrt(ladder::kVarianceEpsilon));
+    for (const auto f : {ladder::ops::normalise, ladder::ops::reference::normalise}) {
+      const auto result = f(x, arguments);
+      require_equal(result.mean, torch::full({1, 70}, kLarge));
+      require_close(result.std, torch::full({1, 70}, least), roundings(4, torch::kFloat));
+      require_equal(result.h, torch::zeros({rows, 70}));
+    }
+  }
+}
+
+TEST_CASE("normalise gives 0 for constant columns", "[ops]") {
+  for (const auto dtype : {torch::kFloat, torch::kDouble}) {
+    for (const int64_t rows : {2, 3, 100, 129, 300, 3000}) {  // a chunk, several, parts of rows
+      INFO(rows << " rows in " << dtype);
+      const auto column =
+          torch::tensor({7.3, 1000.1, -3e-5, 0.1, 1.1e20}, torch::kDouble).to(dtype);
+      const auto x = column.repeat({rows, 1});
+      const auto zeros = torch::zeros_like(x);
+      for (const auto f : {ladder::ops::normalise, ladder::ops::reference::normalise}) {
+        const auto result = f(x, {.groups = {{.rows = rows}}});
+        require_equal(result.mean, column.unsqueeze(0));
+        require_equal(result.h, zeros);
+      }
+      // z_hat is the normalised u.
+      auto weight = torch::zeros({9, 5}, dtype);
+      weight[2].fill_(1);
+      for (const auto f : {ladder::ops::denoise, ladder::ops::reference::denoise}) {
+        require_equal(f(zeros, x, weight, ladder::ops::CombinatorFunction::kVanilla, {}).z_hat,
+                      zeros);
+      }
+    }
+  }
+}
+
+TEST_CASE("normalise measures a mean that is large beside the deviations", "[ops]") {
+  torch::manual_seed(16);
+  constexpr int64_t kRows = 128;
+  const auto x =
+      (torch::randn({kRows, 40}, torch::kDouble) * 0.01 + 1000).to(torch::kFloat);  // [R, C]
+  const auto exact = x.to(torch::kDouble);
+  const auto mean = exact.mean(0);
+  const auto std = (exact.var(0, false) + ladder::kVarianceEpsilon).sqrt();
+  // The mean is rounded once more after its correction, whose terms are the deviations from the
+  // mean of before: that one was off by `off` at most. Their squares round as a sum does.
+  const double u = ladder::testing::unit_roundoff(torch::kFloat);
+  const auto of_sum = ladder::testing::gamma(kRows + 2, torch::kFloat);
+  const auto off = of_sum * mean;
+  const ladder::testing::Bound bound{
+      .most = ((u * mean + of_sum * (std + off)) / std).expand_as(exact),
+      .share = 2 * of_sum * (1 + (off / std).square().max().item<double>())};
+  for (const auto f : {ladder::ops::normalise, ladder::ops::reference::normalise}) {
+    const auto h = f(x, {.groups = {{.rows = kRows}}}).h;
+    require_close(h.to(torch::kDouble), (exact - mean) / std, bound);
   }
 }
 
@@ -358,6 +408,52 @@ TEST_CASE("normalise runs in bfloat16 through the composite", "[ops]") {
   const auto x = torch::randn({6, 4}).to(torch::kBFloat16);
   const auto result = ladder::ops::normalise(x, {.groups = {{.rows = 6}}});
   CHECK(result.h.scalar_type() == torch::kBFloat16);
+  require_rounded({result.h}, [&] {
+    return std::vector{
+        ladder::ops::reference::normalise(x.to(torch::kDouble), {.groups = {{.rows = 6}}}).h};
+  });
+}
+
+TEST_CASE("normalise and denoise measure 16-bit types in float32", "[ops][grad]") {
+  torch::manual_seed(17);
+  for (const auto dtype : {torch::kHalf, torch::kBFloat16}) {
+    INFO(dtype);
+    auto x = torch::randn({50, 4}).to(dtype);
+    x.select(1, 0).fill_(7.3);  // a constant column, whose variance is 1e-10 alone
+    x.select(1, 1).mul_(300);   // whose squares are beyond float16
+    const auto rows = x.detach().requires_grad_();
+    const auto result = ladder::ops::normalise(rows, {.groups = {{.rows = 50}}});
+    const auto wide = x.to(torch::kFloat);
+    const auto expected = ladder::ops::normalise(wide, {.groups = {{.rows = 50}}});
+    // Rounded from float32, whose own roundings are far below.
+    require_close(result.mean, expected.mean.to(dtype), roundings(2, dtype, wide.abs().max()));
+    require_close(result.std, expected.std.to(dtype),
+                  roundings(2, dtype) + ladder::testing::Bound{.most = torch::full({}, 0x1p-24)});
+    require_equal(result.h.select(1, 0).detach(), torch::zeros({50}, dtype));
+    CHECK(torch::isfinite(result.h).all().item<bool>());
+    result.h.select(1, 2).square().sum().backward();
+    CHECK(torch::isfinite(rows.grad()).all().item<bool>());
+    auto weight = torch::zeros({9, 4}, dtype);
+    weight[2].fill_(1);  // z_hat is the normalised u
+    const auto z_hat = ladder::ops::denoise(torch::zeros_like(x), x, weight,
+                                            ladder::ops::CombinatorFunction::kVanilla, {})
+                           .z_hat;
+    require_equal(z_hat.select(1, 0), torch::zeros({50}, dtype));
+    require_equal(z_hat, result.h.detach());
+  }
+}
+
+TEST_CASE("normalise takes stored statistics for constants, with and without a kernel",
+          "[ops][grad]") {
+  const auto x = torch::randn({4, 3}).requires_grad_();
+  const auto mean = torch::randn({3}).requires_grad_();
+  const auto std = (torch::rand({3}) + 0.5).requires_grad_();
+  for (const auto f : {ladder::ops::normalise, ladder::ops::reference::normalise}) {
+    const auto result = f(x, {.groups = {{.rows = 4}}, .mean = mean, .std = std});
+    weighted_sum({result.h}).backward();
+    CHECK_FALSE(mean.grad().defined());
+    CHECK_FALSE(std.grad().defined());
+  }
 }
 
 TEST_CASE("normalise kernels agree between instruction sets", "[ops][every-kernel]") {
@@ -439,6 +535,81 @@ TEST_CASE("standardise_over refuses a gradient of a gradient", "[ops]") {
                     Catch::Contains("standardise_over: the gradient of a gradient is not supported "
                                     "over several ranks"));
   CHECK(torch::autograd::grad({y}, {x})[0].isfinite().all().item<bool>());
+}
+
+TEST_CASE("standardise_over without several ranks is normalise of these rows", "[ops][grad]") {
+  torch::manual_seed(18);
+  struct OneRank : ladder::BatchRanks {
+    int64_t size() const override { return 1; }
+    void all_reduce(torch::Tensor&) override {}
+    std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override { return {tensor}; }
+  };
+  const std::vector<std::shared_ptr<ladder::BatchRanks>> alone = {nullptr,
+                                                                  std::make_shared<OneRank>()};
+  for (const auto& ranks : alone) {
+    const auto x = torch::randn({7, 3}).requires_grad_();
+    const auto y = x.detach().requires_grad_();
+    const auto actual = ladder::ops::standardise_over(ranks, x, {4, 3});
+    const auto expected = ladder::ops::normalise(y, {.groups = {{.rows = 4}, {.rows = 3}}});
+    require_equal(actual.x, expected.h);
+    require_equal(actual.mean, expected.mean);
+    require_equal(actual.std, expected.std);
+    weighted_sum({actual.x, actual.mean, actual.std}).backward();
+    weighted_sum({expected.h, expected.mean, expected.std}).backward();
+    require_equal(x.grad(), y.grad());
+  }
+}
+
+TEST_CASE("standardise_over of two equal halves is normalise of both, in value and gradient",
+          "[ops][grad]") {
+  torch::manual_seed(19);
+  const auto x0 = torch::randn({7, 3}, torch::kDouble) * 2 + 5;
+  // Both ranks hold these rows: their statistics are those of the rows, and the gradient of a
+  // rank is that of both ranks' costs.
+  const auto over = [&] {
+    const auto x = x0.clone().requires_grad_();
+    const auto result = ladder::ops::standardise_over(ladder::testing::equal_ranks(), x, {4, 3});
+    weighted_sum({result.x, result.mean, result.std}).backward();
+    return std::vector<torch::Tensor>{result.x, result.mean, result.std, x.grad()};
+  };
+  // Gradients reach x by way of x itself once, and by way of the statistics from both ranks to
+  // twice the rows: as often as alone.
+  const auto by_definition = [&] {
+    const auto x = x0.clone().requires_grad_();
+    std::vector<torch::Tensor> rows, means, stds;
+    for (const auto& part : x.split_with_sizes({4, 3})) {
+      means.push_back(part.mean(0));
+      stds.push_back(((part - means.back()).square().mean(0) + ladder::kVarianceEpsilon).sqrt());
+      rows.push_back((part - means.back()) / stds.back());
+    }
+    const std::vector<torch::Tensor> result = {torch::cat(rows), torch::stack(means),
+                                               torch::stack(stds)};
+    weighted_sum(result).backward();
+    return std::vector<torch::Tensor>{result[0], result[1], result[2], x.grad()};
+  };
+  require_rounded(over(), by_definition);
+  // On known numbers: 1, 3 on each rank have the mean 2 and the deviation 1.
+  const auto known = ladder::ops::standardise_over(
+      ladder::testing::equal_ranks(), torch::tensor({{1.0}, {3.0}}, torch::kDouble), {2});
+  const double s = std::sqrt(1 + ladder::kVarianceEpsilon);
+  require_close(known.mean, torch::tensor({{2.0}}, torch::kDouble));
+  require_close(known.std, torch::tensor({{s}}, torch::kDouble));
+  require_close(known.x, torch::tensor({{-1 / s}, {1 / s}}, torch::kDouble));
+}
+
+TEST_CASE("standardise_over names what does not fit", "[ops]") {
+  using ladder::ops::standardise_over;
+  for (const auto& ranks :
+       {std::shared_ptr<ladder::BatchRanks>(), ladder::testing::equal_ranks()}) {
+    CHECK_THROWS_WITH(standardise_over(ranks, torch::ones({4}), {4}),
+                      Catch::Contains("standardise_over: expected x of shape [R, C] but got [4]."));
+    CHECK_THROWS_WITH(
+        standardise_over(ranks, torch::ones({4, 3}), {3}),
+        Catch::Contains("standardise_over: expected the groups to cover 4 rows but got 3."));
+    CHECK_THROWS_WITH(
+        standardise_over(ranks, torch::ones({4, 3}), {4, 0}),
+        Catch::Contains("standardise_over: expected groups of at least 1 row but got 0."));
+  }
 }
 
 TEST_CASE("normalise refuses a group of one row without stored statistics", "[ops]") {

@@ -27,6 +27,21 @@ LADDER_FORMULA void merge_statistics(typename M::Value& mean, typename M::Value&
   squares += more_squares + shift * shift * (share * rows);
 }
 
+/// Correct a rounded mean of `count` rows, and the squares of the deviations from it, by the sum
+/// `rest` of these deviations [Chan, Golub, LeVeque 1983]. Squares that are not finite stay.
+template <class M>
+LADDER_FORMULA void correct_statistics(typename M::Value& mean, typename M::Value& squares,
+                                       typename M::Value rest, typename M::Scalar count) {
+  using V = typename M::Value;
+  using T = typename M::Scalar;
+  const V shift = rest / count;
+  const V corrected = squares - rest * shift;
+  const V at_least_0 = corrected > T(0) ? corrected : M::fill(T(0));
+  const V corrected_mean = mean + shift;
+  mean = squares < M::kInfinity ? corrected_mean : mean;
+  squares = squares < M::kInfinity ? at_least_0 : squares;
+}
+
 /// The gradient of standardised values `value` goes back to x by way of the statistics too:
 ///
 ///     grad_x = grad * scale + constant + value * slope

@@ -131,15 +131,19 @@ __device__ inline void measure(const T* x, int64_t cols, int64_t begin, int64_t 
       sum += load(x + r * cols + at.column);
     }
   }
-  *mean = sum_lines(sum) / static_cast<float>(end - begin);
+  const float count = static_cast<float>(end - begin);
+  *mean = sum_lines(sum) / count;
   sum = 0;
+  float rest = 0;  // of the mean, which is rounded
   if (at.inside) {
     for (int64_t r = begin + at.line; r < end; r += kLines) {
       const float d = load(x + r * cols + at.column) - *mean;
+      rest += d;
       sum += d * d;
     }
   }
   *squares = sum_lines(sum);
+  correct_statistics<Math>(*mean, *squares, sum_lines(rest), count);
 }
 
 // Merge the statistics of `more` rows into those of `*rows` rows.
