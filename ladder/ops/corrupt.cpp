@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "ladder/core/internal/tensor_text.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/internal/run_kernel.h"
 #include "ladder/ops/noise.h"
@@ -29,6 +31,22 @@ void add_noise_in_place(const at::Tensor& rows, double noise_std, const NoiseDra
   });
 }
 
+void check_parts(const std::vector<at::Tensor>& parts) {
+  TORCH_CHECK(!parts.empty(), "stack_corrupted: expected at least one tensor.");
+  for (const auto& part : parts) {
+    TORCH_CHECK(part.defined() && part.dim() > 0,
+                "stack_corrupted: expected rows [R, ...] but got ", type_and_shape_text(part), ".");
+  }
+  const auto& first = parts.front();
+  for (const auto& part : parts) {
+    TORCH_CHECK(part.sizes().slice(1) == first.sizes().slice(1) &&
+                    part.scalar_type() == first.scalar_type() && part.device() == first.device(),
+                "stack_corrupted: expected rows of shape ", first.sizes().slice(1), " in ",
+                first.scalar_type(), " on ", first.device(), " like the first ones but got ",
+                part.sizes().slice(1), " in ", part.scalar_type(), " on ", part.device(), ".");
+  }
+}
+
 at::Tensor joined(const std::vector<at::Tensor>& parts) {
   int64_t values = 0;
   for (const auto& part : parts) {
@@ -48,7 +66,9 @@ at::Tensor stack_corrupted(at::ArrayRef<at::Tensor> noisy, at::ArrayRef<at::Tens
                            double noise_std, const NoiseDraw& noise) {
   std::vector<at::Tensor> parts(noisy.begin(), noisy.end());
   parts.insert(parts.end(), clean.begin(), clean.end());
-  TORCH_CHECK(!parts.empty(), "stack_corrupted: expected at least one tensor.");
+  check_parts(parts);
+  TORCH_CHECK(noise_std >= 0 && std::isfinite(noise_std),
+              "stack_corrupted: expected a finite noise_std >= 0 but got ", noise_std, ".");
   int64_t noisy_rows = 0;
   for (const auto& part : noisy) {
     noisy_rows += part.size(0);
