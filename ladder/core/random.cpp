@@ -110,10 +110,11 @@ NoiseDraw NoiseSource::draw(int64_t rows, int64_t columns) {
   if (replay_) {
     TORCH_CHECK(offset_ < replay_->size(), "NoiseSource: expected at most ", replay_->size(),
                 " draws but a further one of shape [", rows, ", ", columns, "] was asked for.");
-    const auto& values = (*replay_)[offset_++];
+    const auto& values = (*replay_)[offset_];
     TORCH_CHECK(values.dim() >= 2 && values.numel() == rows * columns,
-                "NoiseSource: expected draw ", offset_ - 1, " to hold ", rows, " x ", columns,
+                "NoiseSource: expected draw ", offset_, " to hold ", rows, " x ", columns,
                 " numbers but got shape ", values.sizes(), ".");
+    ++offset_;
     return {.values = values.reshape({rows, columns})};
   }
   const auto blocks = static_cast<uint64_t>((rows + 3) / 4 * columns);

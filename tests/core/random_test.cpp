@@ -75,7 +75,10 @@ TEST_CASE("NoiseSource replays given draws in order", "[ops]") {
   require_close(*source.draw(2, 3).values, torch::ones({2, 3}));
   CHECK_THROWS_WITH(source.draw(2, 3),
                     Catch::Contains("expected draw 1 to hold 2 x 3 numbers but got shape [1, 3]"));
+  CHECK(source.offset() == 1);  // what does not fit is not taken
+  require_close(*source.draw(1, 3).values, torch::zeros({1, 3}));
   CHECK_THROWS_WITH(source.draw(1, 3), Catch::Contains("expected at most 2 draws"));
+  CHECK(source.offset() == 2);
 }
 
 TEST_CASE("NoiseSource: parts draw the rows of one matrix together", "[ops]") {
