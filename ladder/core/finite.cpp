@@ -49,7 +49,8 @@ std::string text_of(double value) { return std::isnan(value) ? "nan" : value > 0
 }  // namespace
 
 std::optional<NotFinite> find_not_finite(const at::Tensor& rows) {
-  if (!rows.is_floating_point() || rows.numel() == 0 || rows.dim() == 0 || all_finite(rows)) {
+  if (rows.dim() == 0) return find_not_finite(rows.reshape({1}));
+  if (!rows.is_floating_point() || rows.numel() == 0 || all_finite(rows)) {
     return std::nullopt;
   }
   for (int64_t begin = 0; begin < rows.size(0); begin += kRowsAtOnce) {

@@ -16,7 +16,8 @@ struct NotFinite {
   double value = 0;
 };
 
-/// First number of `rows` [R, ...] that is NaN or infinite, in row-major order.
+/// First number of `rows` [R, ...] that is NaN or infinite, in row-major order. A scalar is one
+/// row.
 ///
 /// Reads floating tensors of any device; other types hold no such number. Contiguous float32 and
 /// float64 rows on the CPU take one pass at the speed of memory. A CUDA tensor makes the host wait.

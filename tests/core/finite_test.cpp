@@ -59,6 +59,12 @@ TEST_CASE("find_not_finite takes the largest numbers, no numbers and other types
   CHECK(std::isnan(found->value));
 }
 
+TEST_CASE("check_finite takes a scalar for one row", "[core]") {
+  CHECK_NOTHROW(check_finite("Ladder", "x", torch::full({}, 2.0)));
+  CHECK(error_text([&] { check_finite("Ladder", "x", torch::full({}, kNaN)); }) ==
+        "Ladder: expected x to hold finite numbers but got nan in row 0.");
+}
+
 TEST_CASE("check_finite reads tensors on a GPU", "[core][cuda]") {
   if (!torch::cuda::is_available()) {
     LADDER_SKIP("no CUDA device");
