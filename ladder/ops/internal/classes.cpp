@@ -84,7 +84,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kNoIgnoredClass = -100;  // LibTorch's default; labels are never negative
+// No label is this: LibTorch's default would leave rows of the label -100 out.
+constexpr int64_t kNoIgnoredClass = std::numeric_limits<int64_t>::min();
 
 using Weights = std::optional<at::Tensor>;
 
