@@ -112,7 +112,7 @@ void LadderDecoderImpl::register_all() {
 }
 
 void LadderDecoderImpl::check_options() const {
-  TORCH_CHECK(options.shapes == built_shapes_ && options.lowest_level == built_lowest_level_,
+  TORCH_CHECK(options_hold(),
               "LadderDecoder: expected the options that it was built with but got changed ones "
               "(options are fixed at construction: build another LadderDecoder).");
 }

@@ -61,6 +61,11 @@ class LadderDecoderImpl : public torch::nn::Module {
   /// Combinator of a level. Error: a level without one.
   const AnyCombinator& combinator(int64_t level) const;
 
+  /// True while `options`, but for the combinator, are those that it was built with.
+  bool options_hold() const {
+    return options.shapes == built_shapes_ && options.lowest_level == built_lowest_level_;
+  }
+
   LadderDecoderOptions options;
 
  private:

@@ -2,12 +2,16 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <limits>
 #include <map>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"
+#include "ladder/nn/maps/dense_map.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
 #include "ladder/ops/noise.h"
@@ -231,10 +235,28 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
     const bool left = !objective->direct_step(batch, noise).defined();
     return left && noise.offset() == 0 && !net->parameters().front().grad().defined();
   };
+  // Whether the step is left, of a network that was changed before the first step or after it.
   const auto changed = [&](const std::function<void(Ladder&)>& change) {
     auto net = dense_ladder({});
     change(net);
-    return leaves(net, dense_batch());
+    const bool left = leaves(net, dense_batch());
+    auto stepped = dense_ladder({});
+    const auto objective = train::objective(stepped);
+    NoiseSource noise(7), again(7);
+    REQUIRE(objective->direct_step(dense_batch(), noise).defined());
+    take_gradients(*stepped);
+    change(stepped);
+    const bool left_later = !objective->direct_step(dense_batch(), again).defined();
+    CHECK(left_later == left);
+    CHECK(
+        (!left_later || (again.offset() == 0 && !stepped->parameters().front().grad().defined())));
+    return left;
+  };
+  const auto stage = [](Ladder& net) -> NoisyBatchNormLinearImpl& {
+    return dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module());
+  };
+  const auto vertical = [](Ladder& net) -> DenseMapImpl& {
+    return dynamic_cast<DenseMapImpl&>(*net->decoder->named_modules()["verticals.1"]);
   };
   {
     const ops::ProductScope other({.route = ops::ProductRoute::kAten});
@@ -258,6 +280,15 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
   CHECK(changed([](Ladder& net) {
     dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module()).options.leaky_slope = 0.3;
   }));
+  CHECK_FALSE(changed([&](Ladder& net) { stage(net).normalization->options.noise_std = 0.2; }));
+  CHECK(changed([&](Ladder& net) { stage(net).normalization->options.gamma = true; }));
+  CHECK(changed([&](Ladder& net) { stage(net).normalization->options.beta = false; }));
+  CHECK(changed([&](Ladder& net) { vertical(net).options.in_features = 17; }));
+  CHECK(changed([&](Ladder& net) { vertical(net).options.out_shape = {3, 11}; }));
+  CHECK(changed([](Ladder& net) {  // with a lambda that the decoder of before and after reaches
+    net->decoder->options.lowest_level = 1;
+    net->options.lambda[0] = 0;
+  }));
   {
     auto net = dense_ladder({});
     const auto objective = train::objective(net);
@@ -280,6 +311,63 @@ TEST_CASE("DenseStep leaves to autograd what it cannot do, and draws no noise", 
       Stages{NoisyBatchNormLinear(
           NoisyBatchNormLinearOptions{.in_features = 20, .out_features = 5, .softmax_top = true})});
   CHECK(leaves(vanilla, dense_batch()));
+}
+
+TEST_CASE("DenseStep leaves other parameters than those it was made with to autograd", "[nn]") {
+  const ops::ProductScope products(kLadderPlan);
+  const auto other = [](const torch::Tensor& parameter) {
+    return (parameter.detach() * 2 + 1).requires_grad_();
+  };
+  const std::vector<std::function<void(Ladder&)>> changes = {
+      [&](Ladder& net) {
+        auto& stage = dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module());
+        stage.normalization->beta = other(stage.normalization->beta);
+      },
+      [&](Ladder& net) {
+        auto& stage = dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[2].module());
+        stage.normalization->gamma = other(stage.normalization->gamma);
+      },
+      [&](Ladder& net) {
+        auto& map = dynamic_cast<DenseMapImpl&>(*net->decoder->named_modules()["verticals.1"]);
+        map.weight = other(map.weight);
+      },
+      [&](Ladder& net) {
+        auto& stage = dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module());
+        auto options = stage.normalization->options;
+        options.noise_std = 0.1;
+        stage.normalization = NoisyNormalization(options);
+      },
+      [&](Ladder& net) { net->decoder = dense_ladder({})->decoder; }};
+  for (size_t i = 0; i < changes.size(); ++i) {
+    INFO("change " << i);
+    auto net = dense_ladder({});
+    const auto step = DenseStep::of(net);
+    REQUIRE(step);
+    NoiseSource before(7), after(7);
+    REQUIRE(step->forward(dense_batch(), before));
+    changes[i](net);
+    CHECK_FALSE(step->forward(dense_batch(), after));
+    CHECK(after.offset() == 0);
+  }
+}
+
+TEST_CASE("DenseStep gives up the gradients of a step that `ready` ends", "[nn][grad]") {
+  const ops::ProductScope products(kLadderPlan);
+  auto net = dense_ladder({});
+  const auto objective = train::objective(net);
+  for (const int last : {1, 4, 9}) {
+    INFO("ends at gradient " << last);
+    NoiseSource noise(7);
+    int count = 0;
+    CHECK_THROWS_WITH(objective->direct_step(dense_batch(), noise,
+                                             [&](const torch::Tensor&, const torch::Tensor&) {
+                                               if (++count == last)
+                                                 throw std::runtime_error("a rank is gone");
+                                             }),
+                      Catch::Contains("a rank is gone"));
+    for (const auto& parameter : net->parameters()) CHECK_FALSE(parameter.grad().defined());
+    require_same_step(*objective, *objective, dense_batch());  // the next step is as ever
+  }
 }
 
 TEST_CASE("DenseStep refuses the options that Ladder::loss refuses", "[nn]") {

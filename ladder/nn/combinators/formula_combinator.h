@@ -25,6 +25,8 @@ class FormulaCombinator : public torch::nn::Cloneable<Derived>, public Combinato
   torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) override;
   ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
                              const std::optional<ops::DenoisingTarget>& target) override;
+  /// True while `options` are those that it was built with.
+  bool options_hold() const { return options == built_; }
 
   Options options;
   torch::Tensor weight;

@@ -69,6 +69,7 @@ class DenseStep::Impl {
 
   struct EncoderLevel {
     NoisyBatchNormLinear stage{nullptr};
+    NoisyNormalization normalization{nullptr};
     NoisyBatchNormLinearOptions options;  // as it was built
     Learned weight, gamma, beta;
     int64_t units = 0;
@@ -80,7 +81,8 @@ class DenseStep::Impl {
   struct DecoderLevel {
     GaussianCombinator combinator{nullptr};
     GaussianCombinatorOptions options;  // as it was built
-    Learned weight, vertical;           // vertical: from the level above, none at the top
+    DenseMap map{nullptr};              // from the level above, none at the top
+    Learned weight, vertical;           // vertical: that of the map
     int64_t units = 0;
     Matrix u, z_hat, statistics;  // statistics: mean and std of u
     Matrix grad_z_noisy, grad_u, grad_z_hat, grad_target;
@@ -99,10 +101,11 @@ class DenseStep::Impl {
       EncoderLevel level;
       level.stage =
           NoisyBatchNormLinear(std::dynamic_pointer_cast<NoisyBatchNormLinearImpl>(any.module()));
+      level.normalization = level.stage->normalization;
       level.options = level.stage->options;
       level.weight.value = level.stage->weight;
-      level.gamma.value = level.stage->normalization->gamma;
-      level.beta.value = level.stage->normalization->beta;
+      level.gamma.value = level.normalization->gamma;
+      level.beta.value = level.normalization->beta;
       level.units = level.options.out_features;
       encoder_.push_back(std::move(level));
     }
@@ -128,6 +131,28 @@ class DenseStep::Impl {
   }
 
   void backward(const at::Tensor& lambda, const GradientReady& ready, const Logits& added) {
+    try {
+      compute_gradients(lambda, ready, added);
+    } catch (...) {  // of `ready`
+      take_back();
+      throw;
+    }
+    batch_ = {};
+  }
+
+  Logits logits() const {
+    const auto& h = encoder_.back().h.memory;
+    return {.labeled = h.narrow(0, 0, labeled_),
+            .unlabeled = denoises_ ? h.narrow(0, labeled_, unlabeled_) : at::Tensor(),
+            .clean = group_count_ > 2 ? h.narrow(0, noisy_, rows_ - noisy_) : at::Tensor()};
+  }
+  float supervised() const { return supervised_; }
+  const at::Tensor& denoising() const { return costs_; }
+  const std::vector<int64_t>& levels() const { return costed_; }
+
+ private:
+  void compute_gradients(const at::Tensor& lambda, const GradientReady& ready,
+                         const Logits& added) {
     const at::NoGradGuard no_gradients;
     const auto* weights = lambda.const_data_ptr<float>();
     const auto hand_over = [&](const Learned& learned) {
@@ -154,22 +179,19 @@ class DenseStep::Impl {
       weights_backward(number);
       hand_over(level.weight);
     }
+  }
+
+  // Forget the step, and the gradients of it that parameters hold already.
+  void take_back() {
     batch_ = {};
+    for_each_learned([](Learned& learned) {
+      auto& held = learned.value.mutable_grad();
+      if (held.is_same(learned.gradient)) held.reset();
+    });
   }
 
-  Logits logits() const {
-    const auto& h = encoder_.back().h.memory;
-    return {.labeled = h.narrow(0, 0, labeled_),
-            .unlabeled = denoises_ ? h.narrow(0, labeled_, unlabeled_) : at::Tensor(),
-            .clean = group_count_ > 2 ? h.narrow(0, noisy_, rows_ - noisy_) : at::Tensor()};
-  }
-  float supervised() const { return supervised_; }
-  const at::Tensor& denoising() const { return costs_; }
-  const std::vector<int64_t>& levels() const { return costed_; }
-
- private:
   int64_t top() const { return static_cast<int64_t>(encoder_.size()); }
-  int64_t lowest() const { return net_->decoder->options.lowest_level; }
+  int64_t lowest() const { return lowest_; }
   int64_t first_decoded() const { return denoises_ ? lowest() : top() + 1; }
   EncoderLevel& encoder(int64_t level) { return encoder_[static_cast<size_t>(level) - 1]; }
   DecoderLevel& decoder(int64_t level) { return decoder_[static_cast<size_t>(level)]; }
@@ -184,6 +206,9 @@ class DenseStep::Impl {
 
   bool build_decoder() {
     decoder_.resize(encoder_.size() + 1);
+    built_decoder_ = net_->decoder;
+    if (!built_decoder_->options_hold()) return false;
+    lowest_ = built_decoder_->options.lowest_level;
     const auto modules = net_->decoder->named_modules("", /*include_self=*/false);
     for (int64_t level = lowest(); level <= top(); ++level) {
       auto& place = decoder(level);
@@ -197,12 +222,14 @@ class DenseStep::Impl {
       place.units = place.options.channels;
       if (level == top()) continue;
       const auto* vertical = modules.find("verticals." + std::to_string(level));
-      const auto* map =
-          vertical != nullptr ? dynamic_cast<DenseMapImpl*>(vertical->get()) : nullptr;
-      if (map == nullptr || typeid(*map) != typeid(DenseMapImpl) ||
+      const auto map =
+          vertical != nullptr ? std::dynamic_pointer_cast<DenseMapImpl>(*vertical) : nullptr;
+      const auto* exact = map.get();
+      if (exact == nullptr || typeid(*exact) != typeid(DenseMapImpl) ||
           map->options.out_shape.size() > 1) {
         return false;
       }
+      place.map = DenseMap(map);
       place.vertical.value = map->weight;
     }
     return true;
@@ -244,23 +271,39 @@ class DenseStep::Impl {
 
   // What makes up the network is as it was built.
   bool stages_hold() const {
-    if (net_->shapes != shapes_) return false;
-    for (const auto& level : encoder_) {
-      const auto& stage = *level.stage;
-      if (!(stage.options == level.options) || !stage.weight.is_same(level.weight.value) ||
-          !in_range(stage.normalization->options.noise_std)) {
-        return false;
-      }
-      auto norm = stage.normalization->options;
-      if (norm.channels != level.units || norm.leaky_slope != level.options.leaky_slope ||
-          norm.activation != activation(level)) {
-        return false;
-      }
+    if (net_->shapes != shapes_ || !same(net_->decoder, built_decoder_)) return false;
+    for (size_t l = 0; l < encoder_.size(); ++l) {
+      if (net_->stages[l].module() != encoder_[l].stage.ptr() || !holds(encoder_[l])) return false;
     }
-    return std::all_of(decoder_.begin(), decoder_.end(), [](const DecoderLevel& level) {
-      return level.combinator.is_empty() || (level.combinator->options == level.options &&
-                                             level.combinator->weight.is_same(level.weight.value));
-    });
+    if (built_decoder_.is_empty()) return true;
+    return built_decoder_->options_hold() && built_decoder_->options.lowest_level == lowest_ &&
+           std::all_of(decoder_.begin(), decoder_.end(), [](const auto& level) {
+             return level.combinator.is_empty() || holds(level);
+           });
+  }
+
+  // The same module, or none on both sides.
+  template <class Holder>
+  static bool same(const Holder& a, const Holder& b) {
+    return a.is_empty() ? b.is_empty() : !b.is_empty() && a.ptr() == b.ptr();
+  }
+
+  static bool holds(const EncoderLevel& level) {
+    const auto& stage = *level.stage;
+    const auto& norm = *level.normalization;
+    return stage.options_hold() && stage.options == level.options &&
+           stage.weight.is_same(level.weight.value) &&
+           same(stage.normalization, level.normalization) && norm.options_hold() &&
+           in_range(norm.options.noise_std) && norm.gamma.is_same(level.gamma.value) &&
+           norm.beta.is_same(level.beta.value);
+  }
+
+  static bool holds(const DecoderLevel& level) {
+    const auto& combinator = *level.combinator;
+    return combinator.options_hold() && combinator.options == level.options &&
+           combinator.weight.is_same(level.weight.value) &&
+           (level.map.is_empty() ||
+            (level.map->options_hold() && level.map->weight.is_same(level.vertical.value)));
   }
 
   static Activation activation(const EncoderLevel& level) {
@@ -616,6 +659,8 @@ class DenseStep::Impl {
   std::vector<std::vector<int64_t>> shapes_;
   std::vector<EncoderLevel> encoder_;  // levels 1 to L
   std::vector<DecoderLevel> decoder_;  // levels 0 to L; those below the lowest are empty
+  LadderDecoder built_decoder_{nullptr};
+  int64_t lowest_ = 0;
   const ops::cpu::ProductKernel* product_ = nullptr;
 
   SemiBatch batch_;

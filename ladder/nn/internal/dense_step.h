@@ -44,7 +44,8 @@ class DenseStep {
   /// Compute the costs of a batch; classes count by `class_weights` [classes], float32, if given.
   /// Return false, and draw no noise, where the step has to be taken by `Ladder::loss`: products by
   /// another route than kLadder, parameters of another type or on another device, without
-  /// gradients, with gradients already or with hooks; stages whose options were changed; rows of
+  /// gradients, with gradients already or with hooks; modules whose options were changed, or that
+  /// hold other parameters or modules than at `of`; rows of
   /// another type than float32, or shared with other ranks (SemiBatch::ranks); detached targets of
   /// fewer than 5 rows, or in a step of more than 2,048 rows. Errors: those of
   /// Ladder::check_options; rows with a NaN or an infinite number, before any gradient is written.
@@ -65,7 +66,8 @@ class DenseStep {
   /// parameters, which hold them until they are cleared. `lambda` [n] float32 on the CPU. Call
   /// `ready`, if given, with each gradient before the next one is computed. Other costs of the step
   /// take part by their gradients: `added` those of the logits, and what the parameters hold
-  /// already.
+  /// already. Errors of `ready` are thrown as they are, after the parameters have given up the
+  /// gradients of this step.
   void backward(const at::Tensor& lambda, const GradientReady& ready = {},
                 const Logits& added = {});
 

@@ -31,6 +31,8 @@ class DenseMapImpl : public torch::nn::Cloneable<DenseMapImpl>, public RandomIni
   void reset_parameters(NoiseSource& init) override;
   void pretty_print(std::ostream& stream) const override;
   torch::Tensor forward(const torch::Tensor& x);
+  /// True while `options` are those that it was built with.
+  bool options_hold() const { return options == built_; }
 
   DenseMapOptions options;
   torch::Tensor weight;

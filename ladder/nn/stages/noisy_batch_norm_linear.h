@@ -47,6 +47,8 @@ class NoisyBatchNormLinearImpl : public torch::nn::Cloneable<NoisyBatchNormLinea
   void reset_parameters(NoiseSource& init) override;
   void pretty_print(std::ostream& stream) const override;
   StageOutput forward(const torch::Tensor& h, const Pass& pass) override;
+  /// True while `options` are those that it was built with.
+  bool options_hold() const { return options == built_; }
   torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override;
 
   NoisyBatchNormLinearOptions options;

@@ -97,11 +97,17 @@ void NoisyNormalizationImpl::accumulate(const torch::Tensor& mean, const torch::
   running_var.add_((variance - running_var) * share);
 }
 
-void NoisyNormalizationImpl::check(const torch::Tensor& x, const Pass& pass) const {
-  constexpr const char* kOwner = "NoisyNormalization";
+NoisyNormalizationOptions NoisyNormalizationImpl::fixed_options() const {
   auto fixed = options;
   fixed.noise_std = built_.noise_std;
-  check_unchanged(kOwner, fixed, built_);
+  return fixed;
+}
+
+bool NoisyNormalizationImpl::options_hold() const { return fixed_options() == built_; }
+
+void NoisyNormalizationImpl::check(const torch::Tensor& x, const Pass& pass) const {
+  constexpr const char* kOwner = "NoisyNormalization";
+  check_unchanged(kOwner, fixed_options(), built_);
   check_not_negative(kOwner, "noise_std", options.noise_std);
   TORCH_CHECK(x.dim() >= 2 && x.size(1) == options.channels, "NoisyNormalization: expected ",
               options.channels, " channels but got an input of shape ", x.sizes(),

@@ -45,6 +45,8 @@ class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImp
   void reset() override;
   void pretty_print(std::ostream& stream) const override;
   StageOutput forward(const torch::Tensor& x, const Pass& pass);
+  /// True while `options`, but for noise_std, are those that it was built with.
+  bool options_hold() const;
 
   void reset_statistics() override;
 
@@ -60,6 +62,7 @@ class NoisyNormalizationImpl : public torch::nn::Cloneable<NoisyNormalizationImp
 
  private:
   void check(const torch::Tensor& x, const Pass& pass) const;
+  NoisyNormalizationOptions fixed_options() const;  // with the noise_std that it was built with
   void accumulate(const torch::Tensor& mean, const torch::Tensor& std, int64_t count);
 
   NoisyNormalizationOptions built_;
