@@ -39,6 +39,7 @@ DenoisingAutoencoderImpl::DenoisingAutoencoderImpl(DenoisingAutoencoderOptions o
                                                               DirectCombinatorOptions{channels});
                                                         }},
                                stages));
+  move_to_stages(*decoder, stages);
 }
 
 void DenoisingAutoencoderImpl::check_weights() const {

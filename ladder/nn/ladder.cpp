@@ -121,6 +121,7 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
                                                                  .lowest_level = lowest,
                                                                  .combinator = options.combinator},
                                             stages));
+    move_to_stages(*decoder, stages);
   }
 }
 

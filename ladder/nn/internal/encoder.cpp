@@ -177,6 +177,16 @@ torch::Tensor any_tensor(const Stages& stages) {
   return {};
 }
 
+void move_to_stages(torch::nn::Module& module, const Stages& stages) {
+  const auto like = any_tensor(stages);
+  const auto parameters = module.parameters();
+  if (like.defined() && std::any_of(parameters.begin(), parameters.end(), [&](const auto& p) {
+        return p.scalar_type() != like.scalar_type() || p.device() != like.device();
+      })) {
+    module.to(like.device(), like.scalar_type());
+  }
+}
+
 torch::Tensor accept_rows(const char* owner, const char* name, const torch::Tensor& x,
                           const std::vector<int64_t>& row, const torch::Tensor& like, RowUse use) {
   check_shape(owner, name, x, row);

@@ -60,6 +60,10 @@ enum class RowUse {
 /// step.
 torch::Tensor any_tensor(const Stages& stages);
 
+/// Move a new module to the type and the device of the stages, if its parameters are of another one
+/// (a move converts integer buffers as well).
+void move_to_stages(torch::nn::Module& module, const Stages& stages);
+
 /// Return `x` as rows that stages with the tensor `like` (see any_tensor) compute with: in its
 /// type, bytes as x / 255 like data::SemiSampler.
 ///
