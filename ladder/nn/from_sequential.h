@@ -29,8 +29,10 @@ struct FromSequentialOptions {
 /// - **MaxPool1d/2d, AvgPool1d/2d, AdaptiveAvgPool1d/2d(1)** become separate stages with
 ///   normalisation and noise [Rasmus2015, section 4.2]: a NoisyStage around the layer, with
 ///   nearest-neighbour upsampling (`UpsampleMap`) in the decoder. An AdaptiveAvgPool2d(1) that ends
-///   the network becomes a NoisyGlobalMeanPool with gamma and beta; its factor on the mean changes
-///   the denoising cost of the top but not the logits.
+///   the network becomes a NoisyGlobalMeanPool with gamma and beta; its factor W sqrt(3) on the
+///   mean changes the denoising cost of the top but not the logits. One below the top has no such
+///   factor, unlike a NoisyGlobalMeanPool there: in the cost of its level z^ is divided by a
+///   standard deviation that is smaller by the factor.
 /// - **BatchNorm1d/2d** right after one of these becomes the normalisation of its stage, with an
 ///   eps of 1e-10. With affine = true the stage learns gamma and beta, initially gamma = weight and
 ///   beta = bias / weight: gamma (z + beta) = weight z + bias. Running statistics become the stored

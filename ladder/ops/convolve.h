@@ -35,7 +35,9 @@ std::array<int64_t, 2> convolved_size(std::array<int64_t, 2> size, std::array<in
 ///   [Lavin2016]. It needs a quarter of the multiplications, so the tiles of 4x4 must fit the
 ///   positions well, with at least 16 channels on both sides, 512 pairs of them, and one padding of
 ///   at most 2. Its errors are about 1e-6 of the largest value. It gives the same bits on any
-///   number of threads, and computes in float32 at any precision.
+///   number of threads, and computes in float32 at any precision. A NaN or an infinite number
+///   spreads over the results of its tiles, also to those whose window does not hold it, and values
+///   above about 1e36 overflow.
 /// - All others: at::convolution. Its weight gradients may differ in rounding between numbers of
 ///   threads. At the precision kBFloat16 it rounds float32 operands and results to bfloat16.
 ///
