@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <limits>
+#include <sstream>
+#include <vector>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/ops/noise.h"
@@ -14,6 +16,7 @@ using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::gamma;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
@@ -139,6 +142,41 @@ TEST_CASE("DenoisingAutoencoder clones with its state", "[nn]") {
   const auto x = torch::rand({8, 6});
   DenoisingAutoencoder copy(std::dynamic_pointer_cast<DenoisingAutoencoderImpl>(net->clone()));
   require_close(autoencoder_loss(copy, x).total, autoencoder_loss(net, x).total);
+}
+
+TEST_CASE("DenoisingAutoencoder keeps its state when it is saved, moved and put into eval mode",
+          "[nn]") {
+  for (const auto cost : {AutoencoderCost::kReconstruction, AutoencoderCost::kFeatureDifference}) {
+    torch::manual_seed(6);
+    auto net = small_autoencoder(cost);
+    const auto x = torch::rand({8, 6});
+    const auto loss = autoencoder_loss(net, x).total;
+    const auto features = net->encode(x);
+    std::stringstream stream;
+    torch::save(net, stream);
+    auto loaded = small_autoencoder(cost);
+    torch::load(loaded, stream);
+    require_equal(autoencoder_loss(loaded, x).total, loss);
+    require_equal(loaded->encode(x), features);
+    loaded->eval();  // rows are normalised by their own statistics in either mode
+    require_equal(autoencoder_loss(loaded, x).total, loss);
+    require_equal(loaded->encode(x), features);
+    net->to(torch::kDouble);
+    const auto wide = x.to(torch::kDouble);
+    require_rounded({loss, features}, [&] {
+      return std::vector{autoencoder_loss(net, wide).total, net->encode(wide)};
+    });
+  }
+}
+
+TEST_CASE("DenoisingAutoencoder has the type of its stages", "[nn]") {
+  NoisyBatchNormLinear stage(NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 4});
+  stage->to(torch::kDouble);
+  DenoisingAutoencoder net(DenoisingAutoencoderOptions{.input_shape = {6}}, Stages{stage});
+  for (const auto& parameter : net->parameters()) {
+    CHECK(parameter.scalar_type() == torch::kDouble);
+  }
+  CHECK_NOTHROW(autoencoder_loss(net, torch::rand({8, 6}, torch::kDouble)).total.backward());
 }
 
 TEST_CASE("DenoisingAutoencoder refuses rows that a Ladder refuses", "[nn]") {

@@ -3,10 +3,15 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
+#include "ladder/ops/convolve.h"
+#include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/networks.h"
@@ -15,7 +20,9 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::gamma;
+using ladder::testing::normalised;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
@@ -138,20 +145,58 @@ TEST_CASE("LadderDecoder treats maps per channel", "[nn]") {
       options)};
   LadderDecoder d(LadderDecoderOptions{.shapes = {{2, 6, 6}, {3, 4, 4}}, .combinator = vanilla()},
                   stages);
+  {  // at the start u counts 0 times
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : d->parameters()) parameter.normal_();
+  }
   const auto top = torch::randn({5, 3, 4, 4});
   const auto z1 = torch::randn({5, 3, 4, 4});
   const auto z0 = torch::randn({5, 2, 6, 6});
   const auto levels = d->forward(top, {z0, z1}, Targets{ops::DenoisingTarget{z0}, {}});
   CHECK(levels[0].z_hat.sizes() == z0.sizes());
   CHECK(levels[1].z_hat.sizes() == z1.sizes());
-  const auto mean = top.mean(at::IntArrayRef{0, 2, 3}, true);
-  const auto u = (top - mean) / (top.var(at::IntArrayRef{0, 2, 3}, false, true) + 1e-10).sqrt();
-  CHECK(torch::isfinite(u).all().item<bool>());  // which counts 0 times at the start
-  require_rounded({levels[1].z_hat, levels[0].cost}, [&] {
-    const auto z = z1.to(torch::kDouble);
-    return std::vector{z + torch::sigmoid(z),
-                       (levels[0].z_hat.to(torch::kDouble) - z0).square().mean()};
+  require_rounded({levels[1].z_hat, levels[0].z_hat, levels[0].cost}, [&] {
+    const auto parameters = d->named_parameters();
+    const auto in_double = [](const torch::Tensor& t) { return t.to(torch::kDouble); };
+    const auto g = [&](const std::string& level, const torch::Tensor& z, const torch::Tensor& u) {
+      const auto combined =
+          ops::reference::combine(ops::maps_to_matrix(z), ops::maps_to_matrix(normalised(u)),
+                                  in_double(parameters["combinators." + level + ".weight"]),
+                                  ops::CombinatorFunction::kVanilla);
+      return ops::matrix_to_maps(combined, z.sizes().slice(2));
+    };
+    const auto z1_hat = g("1", in_double(z1), in_double(top));
+    const auto u0 = torch::conv_transpose2d(z1_hat, in_double(parameters["verticals.0.weight"]));
+    const auto z0_hat = g("0", in_double(z0), u0);
+    return std::vector{z1_hat, z0_hat, (z0_hat - in_double(z0)).square().mean()};
   });
+}
+
+TEST_CASE("LadderDecoder keeps its state when it is saved, moved and put into eval mode", "[nn]") {
+  torch::manual_seed(5);
+  auto d = decoder(0, vanilla());
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : d->parameters()) parameter.normal_();
+  }
+  const auto top = torch::randn({6, 3});
+  const std::vector<torch::Tensor> z = {torch::randn({6, 5}), torch::randn({6, 4}),
+                                        torch::randn({6, 3})};
+  const auto reconstruct = [&](LadderDecoder& of, torch::Dtype dtype) {
+    std::vector<torch::Tensor> lateral;
+    for (const auto& level : z) lateral.push_back(level.to(dtype));
+    return of->forward(top.to(dtype), lateral, Targets(3))[0].z_hat;
+  };
+  const auto expected = reconstruct(d, torch::kFloat);
+  std::stringstream stream;
+  torch::save(d, stream);
+  auto loaded = decoder(0, vanilla());
+  torch::load(loaded, stream);
+  require_equal(reconstruct(loaded, torch::kFloat), expected);
+  loaded->eval();
+  require_equal(reconstruct(loaded, torch::kFloat), expected);
+  d->to(torch::kDouble);
+  require_rounded({expected}, [&] { return std::vector{reconstruct(d, torch::kDouble)}; });
 }
 
 TEST_CASE("LadderDecoder clones deeply", "[nn]") {

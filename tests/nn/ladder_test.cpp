@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_stage.h"
@@ -197,6 +199,30 @@ TEST_CASE("Ladder builds no decoder below its lowest lambda and none without any
   CHECK(loss_of(baseline, {b.x_labeled, b.y, {}}).total.defined());
 }
 
+namespace {
+
+// A dense top that keeps the groups of its passes.
+struct GroupRecorderImpl : torch::nn::Cloneable<GroupRecorderImpl>, Stage {
+  GroupRecorderImpl() { reset(); }
+  void reset() override {
+    inner =
+        register_module("inner", NoisyBatchNormLinear(NoisyBatchNormLinearOptions{
+                                     .in_features = 6, .out_features = 3, .softmax_top = true}));
+  }
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+    passes.push_back(pass.groups);
+    return inner->forward(h, pass);
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef in, at::IntArrayRef out) const override {
+    return inner->make_vertical(in, out);
+  }
+  NoisyBatchNormLinear inner{nullptr};
+  std::vector<std::vector<RowGroup>> passes;
+};
+TORCH_MODULE(GroupRecorder);
+
+}  // namespace
+
 TEST_CASE("Ladder runs no rows that no cost needs", "[nn]") {
   // Noise is drawn for the noisy rows of levels 0..3 in whole blocks of four rows.
   const auto blocks = [](std::vector<double> lambda) {
@@ -207,9 +233,47 @@ TEST_CASE("Ladder runs no rows that no cost needs", "[nn]") {
   };
   CHECK(blocks({1, 1, 1, 1}) == 3 * (6 + 5 + 4 + 3));
   CHECK(blocks({}) == 1 * (6 + 5 + 4 + 3));
-  // Calibration aside, a bottom ladder measures two groups and a full one three.
-  auto bottom = small({1, 0, 0, 0});
-  CHECK(loss_of(bottom, batch()).denoising[0].defined());
+  // The groups are [labeled noisy | unlabeled noisy | unlabeled clean].
+  const std::vector<RowGroup> all = {{4, true, RowRole::kLabeledNoisy},
+                                     {7, true, RowRole::kUnlabeledNoisy},
+                                     {7, false, RowRole::kUnlabeledClean}};
+  for (const auto& [lambda, count] : {std::pair{std::vector<double>{1, 1}, size_t{3}},
+                                      {{0, 1}, size_t{3}},
+                                      {{1, 0}, size_t{2}},
+                                      {{0, 0}, size_t{1}},
+                                      {{}, size_t{1}}}) {
+    INFO(count << " groups");
+    GroupRecorder recorder;
+    Ladder net(LadderOptions{.input_shape = {6}, .lambda = lambda}, Stages{recorder});
+    recorder->passes.clear();  // that of the shapes
+    loss_of(net, batch());
+    REQUIRE(recorder->passes.size() == 1);
+    const auto& groups = recorder->passes[0];
+    REQUIRE(groups.size() == count);
+    for (size_t g = 0; g < count; ++g) {
+      CHECK(groups[g].rows == all[g].rows);
+      CHECK(groups[g].noisy == all[g].noisy);
+      CHECK(groups[g].role == all[g].role);
+    }
+  }
+}
+
+TEST_CASE("Ladder has the type of its stages", "[nn]") {
+  const auto stage = [](int64_t in, int64_t out, bool top) {
+    NoisyBatchNormLinear made(
+        NoisyBatchNormLinearOptions{.in_features = in, .out_features = out, .softmax_top = top});
+    made->to(torch::kDouble);
+    return made;
+  };
+  Ladder net(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}},
+             Stages{stage(6, 5, false), stage(5, 3, true)});
+  for (const auto& parameter : net->named_parameters()) {
+    INFO(parameter.key());
+    CHECK(parameter.value().scalar_type() == torch::kDouble);
+  }
+  const auto loss = loss_of(net, batch(torch::kDouble));
+  CHECK(loss.total.scalar_type() == torch::kDouble);
+  CHECK_NOTHROW(loss.total.backward());
 }
 
 TEST_CASE("Ladder noise follows its source alone", "[nn]") {

@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/products.h"
@@ -15,6 +19,7 @@ using ladder::testing::Bound;
 using ladder::testing::error_text;
 using ladder::testing::on_every_route;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
 using ladder::testing::rounding_of;
 using ladder::testing::roundings;
@@ -208,12 +213,21 @@ TEST_CASE("convolve keeps channels last, whatever it is given", "[ops]") {
 
 TEST_CASE("convolve goes by the route of products", "[ops]") {
   torch::manual_seed(6);
+  using ladder::ops::matrix_to_maps;
   on_every_route([](ladder::ops::ProductRoute) {
-    for (const auto& c : {kCases[0], kCases[3]}) {
-      const auto [x, weight, y] = operands(c);
-      require_close(convolve(x.to(torch::kFloat), weight.to(torch::kFloat)).to(torch::kDouble),
-                    by_definition(x, weight, {}), float_bound(x, weight, {}));
+    {
+      const auto [x64, weight64, y] = operands(kCases[0], 40, 9);
+      const auto x = x64.to(torch::kFloat), weight = weight64.to(torch::kFloat);
+      const auto rows = ladder::ops::linear(ladder::ops::maps_to_matrix(x), weight.flatten(1));
+      require_equal(convolve(x, weight), matrix_to_maps(rows, y.sizes().slice(2)));
     }
+    const auto [x64, weight64, y] = operands(kCases[3], 40, 9);
+    const auto x = x64.to(torch::kFloat), weight = weight64.to(torch::kFloat);
+    const auto windows = x.unfold(2, 5, 1).unfold(3, 5, 1);  // [R, C, I, J, P, Q]
+    const auto rows = ladder::ops::linear(
+        windows.permute({0, 2, 3, 4, 5, 1}).reshape({y.size(0) * y.size(2) * y.size(3), -1}),
+        weight.permute({0, 2, 3, 1}).reshape({9, -1}));
+    require_equal(convolve(x, weight), matrix_to_maps(rows, y.sizes().slice(2)));
   });
 }
 
@@ -283,11 +297,25 @@ TEST_CASE("convolve names what does not fit", "[ops]") {
 }
 
 TEST_CASE("convolve of no rows has a gradient of zeros, in every form", "[ops][grad]") {
-  for (const int64_t kernel : {1, 3, 5}) {
-    const auto x = torch::ones({0, 32, 8, 8});
+  // Pointwise, Winograd's, LibTorch's, and unfolded: fewer positions than values of a kernel.
+  for (const auto& [kernel, padding] :
+       {std::pair<int64_t, int64_t>{1, 0}, {3, 1}, {5, 2}, {7, 0}}) {
+    INFO("kernel " << kernel);
+    const ConvolveGeometry geometry{.padding = {padding, padding}};
+    const auto size = convolved_size({8, 8}, {kernel, kernel}, geometry);
     const auto weight = torch::ones({32, 32, kernel, kernel}).requires_grad_();
-    const auto y = ladder::ops::convolve(x, weight, {.padding = {kernel / 2, kernel / 2}});
+    const auto x = torch::ones({0, 32, 8, 8}).requires_grad_();
+    const auto y = convolve(x, weight, geometry);
+    REQUIRE(y.sizes() == at::IntArrayRef({0, 32, size[0], size[1]}));
     y.sum().backward();
+    CHECK(x.grad().sizes() == x.sizes());
+    CHECK(torch::equal(weight.grad(), torch::zeros_like(weight)));
+    weight.mutable_grad().reset();
+    const auto v = torch::ones({0, 32, size[0], size[1]}).requires_grad_();
+    const auto back = convolve_transposed(v, weight, {8, 8}, geometry);
+    REQUIRE(back.sizes() == x.sizes());
+    back.sum().backward();
+    CHECK(v.grad().sizes() == v.sizes());
     CHECK(torch::equal(weight.grad(), torch::zeros_like(weight)));
   }
 }

@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <memory>
+#include <sstream>
+#include <vector>
+
 #include "tests/nn/feature_maps.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -10,8 +14,10 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
 using ladder::testing::error_text;
-using ladder::testing::require_close;
+using ladder::testing::require_equal;
+using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
+using ladder::testing::weighted_sum;
 
 TEST_CASE("ConvMap is the gradient of the convolution it goes back through", "[nn]") {
   torch::manual_seed(5);
@@ -26,6 +32,46 @@ TEST_CASE("ConvMap is the gradient of the convolution it goes back through", "[n
     (out * y.to(torch::kDouble)).sum().backward();
     return std::vector{in.grad()};
   });
+}
+
+TEST_CASE("ConvMap passes central differences", "[nn][grad]") {
+  torch::manual_seed(6);
+  for (const int64_t stride : {1, 2}) {
+    INFO("stride " << stride);
+    const ops::ConvolveGeometry geometry{.stride = {stride, stride}, .padding = {1, 1}};
+    ConvMap map(ConvMapOptions{.in_channels = 2,
+                               .out_channels = 3,
+                               .kernel = {3, 3},
+                               .geometry = geometry,
+                               .out_size = {6, 5}});
+    map->to(torch::kDouble);
+    const auto size = ops::convolved_size({6, 5}, {3, 3}, geometry);
+    require_gradient(
+        [&](const std::vector<torch::Tensor>& in) { return weighted_sum({map->forward(in[0])}); },
+        {torch::randn({2, 2, size[0], size[1]}, torch::kDouble), map->weight});
+  }
+}
+
+TEST_CASE("ConvMap keeps its state when it is cloned, saved, moved and put into eval mode",
+          "[nn]") {
+  torch::manual_seed(7);
+  const ConvMapOptions options{
+      .in_channels = 2, .out_channels = 3, .kernel = {3, 3}, .out_size = {6, 6}};
+  ConvMap map(options);
+  const auto x = torch::randn({4, 2, 4, 4});
+  const auto y = map->forward(x);
+  const auto copy = std::dynamic_pointer_cast<ConvMapImpl>(map->clone());
+  REQUIRE(copy);
+  require_equal(copy->forward(x), y);
+  CHECK_FALSE(copy->weight.is_alias_of(map->weight));
+  std::stringstream stream;
+  torch::save(map, stream);
+  ConvMap loaded(options);
+  torch::load(loaded, stream);
+  loaded->eval();
+  require_equal(loaded->forward(x), y);
+  map->to(torch::kDouble);
+  require_rounded({y}, [&] { return std::vector{map->forward(x.to(torch::kDouble))}; });
 }
 
 TEST_CASE("ConvMap names what does not fit", "[nn]") {

@@ -2,14 +2,20 @@
 
 #include <torch/torch.h>
 
+#include <memory>
+#include <sstream>
+#include <vector>
+
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
-using ladder::testing::require_close;
+using ladder::testing::require_equal;
+using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
+using ladder::testing::weighted_sum;
 
 TEST_CASE("DenseMap flattens rows and gives them the shape it is told", "[nn]") {
   torch::manual_seed(7);
@@ -22,6 +28,36 @@ TEST_CASE("DenseMap flattens rows and gives them the shape it is told", "[nn]") 
   CHECK_THROWS_WITH(
       DenseMap(DenseMapOptions{.in_features = 6, .out_features = 4, .out_shape = {3}}),
       Catch::Contains("expected an out_shape of 4 values but got [3]"));
+}
+
+TEST_CASE("DenseMap passes central differences", "[nn][grad]") {
+  torch::manual_seed(8);
+  DenseMap map(DenseMapOptions{.in_features = 6, .out_features = 4, .out_shape = {2, 2}});
+  map->to(torch::kDouble);
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) { return weighted_sum({map->forward(in[0])}); },
+      {torch::randn({3, 2, 3}, torch::kDouble), map->weight});
+}
+
+TEST_CASE("DenseMap keeps its state when it is cloned, saved, moved and put into eval mode",
+          "[nn]") {
+  torch::manual_seed(9);
+  const DenseMapOptions options{.in_features = 6, .out_features = 4, .out_shape = {2, 2}};
+  DenseMap map(options);
+  const auto x = torch::randn({3, 6});
+  const auto y = map->forward(x);
+  const auto copy = std::dynamic_pointer_cast<DenseMapImpl>(map->clone());
+  REQUIRE(copy);
+  require_equal(copy->forward(x), y);
+  CHECK_FALSE(copy->weight.is_alias_of(map->weight));
+  std::stringstream stream;
+  torch::save(map, stream);
+  DenseMap loaded(options);
+  torch::load(loaded, stream);
+  loaded->eval();
+  require_equal(loaded->forward(x), y);
+  map->to(torch::kDouble);
+  require_rounded({y}, [&] { return std::vector{map->forward(x.to(torch::kDouble))}; });
 }
 
 TEST_CASE("DenseMap names what does not fit", "[nn]") {

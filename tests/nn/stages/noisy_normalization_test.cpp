@@ -4,6 +4,9 @@
 
 #include <functional>
 #include <limits>
+#include <memory>
+#include <sstream>
+#include <vector>
 
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "tests/support/catch.h"
@@ -13,8 +16,11 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
 using ladder::testing::require_close;
+using ladder::testing::require_equal;
+using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
+using ladder::testing::weighted_sum;
 
 TEST_CASE("NoisyNormalization keeps the mean of batch means and unbiased variances", "[nn]") {
   torch::manual_seed(4);
@@ -54,6 +60,56 @@ TEST_CASE("NoisyNormalization counts batches in integers wherever it is moved", 
     CHECK(stage->named_buffers()["normalization.batches"].scalar_type() == torch::kLong);
     CHECK(stage->normalization->running_mean.scalar_type() == stage->weight.scalar_type());
   }
+}
+
+TEST_CASE("NoisyNormalization passes central differences", "[nn][grad]") {
+  torch::manual_seed(5);
+  NoisyNormalization norm(
+      NoisyNormalizationOptions{.channels = 3, .activation = Activation::kTanh, .gamma = true});
+  norm->to(torch::kDouble);
+  {
+    const torch::NoGradGuard no_grad;
+    norm->beta.normal_();
+    norm->gamma.normal_();
+  }
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) {
+        NoiseSource noise(1);
+        const auto out =
+            norm->forward(in[0], Pass{.groups = {{2, true}, {3, false}}, .noise = &noise});
+        return weighted_sum({out.h, out.z[0], out.z[1], out.mean, out.std});
+      },
+      {torch::randn({5, 3, 2}, torch::kDouble), norm->beta, norm->gamma});
+}
+
+TEST_CASE("NoisyNormalization keeps its state when it is cloned, saved and moved", "[nn]") {
+  torch::manual_seed(6);
+  const NoisyNormalizationOptions options{.channels = 3, .gamma = true};
+  NoisyNormalization norm(options);
+  {
+    const torch::NoGradGuard no_grad;
+    norm->beta.normal_();
+    norm->gamma.normal_();
+  }
+  const auto x = torch::randn({6, 3}) * 2 + 1;
+  norm->forward(x, Pass::clean(6, Statistics::kCalibrate));
+  const auto stored = [&](NoisyNormalizationImpl& of, torch::Dtype dtype) {
+    return of.forward(x.to(dtype), Pass::clean(6, Statistics::kStored)).h;
+  };
+  const auto h = stored(*norm, torch::kFloat);
+  const auto copy = std::dynamic_pointer_cast<NoisyNormalizationImpl>(norm->clone());
+  REQUIRE(copy);
+  require_equal(stored(*copy, torch::kFloat), h);
+  std::stringstream stream;
+  torch::save(norm, stream);
+  NoisyNormalization loaded(options);
+  torch::load(loaded, stream);
+  require_equal(stored(*loaded, torch::kFloat), h);
+  CHECK(loaded->batches.item<int64_t>() == 1);
+  copy->forward(x - 5, Pass::clean(6, Statistics::kCalibrate));  // which is its own
+  require_equal(stored(*norm, torch::kFloat), h);
+  norm->to(torch::kDouble);
+  require_rounded({h}, [&] { return std::vector{stored(*norm, torch::kDouble)}; });
 }
 
 TEST_CASE("NoisyNormalization names what does not fit", "[nn]") {

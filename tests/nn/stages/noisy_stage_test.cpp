@@ -16,6 +16,7 @@ using ladder::testing::kStages;
 using ladder::testing::loss_of;
 using ladder::testing::require_close;
 using ladder::testing::require_equal;
+using ladder::testing::require_gradient;
 using ladder::testing::require_rounded;
 using ladder::testing::roundings;
 using ladder::testing::rows_of;
@@ -50,6 +51,30 @@ TEST_CASE("NoisyStage wraps a convolution with statistics per channel", "[nn]") 
   require_close(out.h.narrow(0, 2, 3), torch::relu(out.z[1]), roundings(2, torch::kFloat));
   weighted_sum({out.h, out.z[0], out.z[1]}).backward();
   CHECK(stage->map.ptr()->parameters()[0].grad().defined());
+}
+
+TEST_CASE("NoisyStage passes central differences", "[nn][grad]") {
+  torch::manual_seed(8);
+  const auto conv = torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 3, 2).bias(false));
+  NoisyStage stage(
+      torch::nn::AnyModule(conv),
+      NoisyStageOptions{
+          .normalization = {.channels = 3, .activation = Activation::kTanh, .gamma = true}});
+  stage->to(torch::kDouble);
+  auto& norm = *stage->normalization;
+  {
+    const torch::NoGradGuard no_grad;
+    norm.beta.normal_();
+    norm.gamma.normal_();
+  }
+  require_gradient(
+      [&](const std::vector<torch::Tensor>& in) {
+        NoiseSource noise(1);
+        const auto out =
+            stage->forward(in[0], Pass{.groups = {{2, true}, {3, false}}, .noise = &noise});
+        return weighted_sum({out.h, out.z[0], out.z[1], out.mean, out.std});
+      },
+      {torch::randn({5, 2, 3, 3}, torch::kDouble), conv->weight, norm.beta, norm.gamma});
 }
 
 TEST_CASE("NoisyStage makes a dense vertical map unless told otherwise", "[nn]") {
