@@ -5,8 +5,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "ladder/core/internal/threads.h"
+#include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/kernels/cpu/winograd.h"
 #include "ladder/ops/product.h"
 
@@ -201,13 +203,20 @@ at::Tensor winograd_weight_gradient(const at::Tensor& x, const at::Tensor& grad_
   return grad_g.permute({3, 2, 0, 1}).contiguous();
 }
 
+// The operands of the convolution, or their gradients.
+struct WinogradInputs {
+  at::Tensor x, weight;
+
+  auto fields() { return std::tie(x, weight); }
+};
+
 // The convolution by weight [O, C, 3, 3], or with `transposed` its adjoint, which is a convolution
 // too: by the kernels turned about, over a border that makes up for the one that was not there.
 class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             int64_t padding, bool transposed) {
-    ctx->save_for_backward({x, weight});
+    ctx->save_for_backward(to_list(WinogradInputs{x, weight}));
     ctx->saved_data["padding"] = padding;
     ctx->saved_data["transposed"] = transposed;
     return transposed ? winograd(x, weight.flip({2, 3}).permute({2, 3, 0, 1}), 2 - padding)
@@ -215,24 +224,22 @@ class WinogradFunction : public torch::autograd::Function<WinogradFunction> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto& x = saved[0];
-    const auto& weight = saved[1];
+    const auto [x, weight] = from_list<WinogradInputs>(ctx->get_saved_variables());
     const auto& grad = grads[0];
     const auto padding = ctx->saved_data["padding"].toInt();
     const bool transposed = ctx->saved_data["transposed"].toBool();
-    at::Tensor grad_x, grad_weight;
+    WinogradInputs result;
     if (ctx->needs_input_grad(0)) {
-      grad_x = apply(grad, weight, padding, !transposed);
+      result.x = apply(grad, weight, padding, !transposed);
     }
     if (ctx->needs_input_grad(1)) {
       const auto& maps = transposed ? grad : x;
       const auto& positions = transposed ? x : grad;
-      grad_weight = at::GradMode::is_enabled()  // a graph of the gradient is wanted
-                        ? direct_weight_gradient(maps, positions, weight, padding)
-                        : winograd_weight_gradient(maps, positions, padding);
+      result.weight = at::GradMode::is_enabled()  // a graph of the gradient is wanted
+                          ? direct_weight_gradient(maps, positions, weight, padding)
+                          : winograd_weight_gradient(maps, positions, padding);
     }
-    return {grad_x, grad_weight, at::Tensor(), at::Tensor()};
+    return to_list(result, /*more=*/2);
   }
 
  private:

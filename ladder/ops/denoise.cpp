@@ -454,19 +454,27 @@ class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
     auto [z_hat, cost, u_mean, u_std] = Operator<DenoiseForwardCall>::call({call});
     ctx->set_materialize_grads(false);
     const auto kept_or_none = [](const OptionalTensor& t) { return t.value_or(at::Tensor()); };
-    ctx->save_for_backward({*z_noisy, *u, *weight, kept_or_none(target), kept_or_none(target_mean),
-                            kept_or_none(target_std), u_mean, u_std, z_hat});
+    ctx->save_for_backward(to_list(DenoiseTrace{.z_noisy = *z_noisy,
+                                                .u = *u,
+                                                .weight = *weight,
+                                                .target = kept_or_none(target),
+                                                .target_mean = kept_or_none(target_mean),
+                                                .target_std = kept_or_none(target_std),
+                                                .u_mean = u_mean,
+                                                .u_std = u_std,
+                                                .z_hat = z_hat}));
     keep(ctx, TracedDenoiseSettings{call.combinator, call.mlp_hidden.vec(), call.mlp_augmented,
                                     call.mlp_slope});
-    return {z_hat, cost};
+    return to_list(DenoiseOutputs{z_hat, cost});
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
     refuse_second_gradient("denoise");
     const auto t = from_list<DenoiseTrace>(ctx->get_saved_variables());
+    const auto grads = from_list<DenoiseOutputs>(grad_list);
     const auto settings = kept<TracedDenoiseSettings>(ctx);
     const at::AutoDispatchBelowADInplaceOrView below;
-    const auto result =
+    const auto [z_noisy, u, weight, target, target_mean, target_std] =
         Operator<DenoiseBackwardCall>::call({.call = {.z_noisy = t.z_noisy,
                                                       .u = t.u,
                                                       .weight = t.weight,
@@ -480,18 +488,18 @@ class TracedDenoise : public torch::autograd::Function<TracedDenoise> {
                                              .u_mean = t.u_mean,
                                              .u_std = t.u_std,
                                              .z_hat = t.z_hat,
-                                             .grad_z_hat = if_defined(grads[0]),
-                                             .grad_cost = if_defined(grads[1])});
+                                             .grad_z_hat = if_defined(grads.z_hat),
+                                             .grad_cost = if_defined(grads.cost)});
     const auto of = [](const at::Tensor& input, const at::Tensor& gradient) {
       return input.defined() ? gradient : at::Tensor();
     };
-    return {std::get<0>(result),
-            std::get<1>(result),
-            std::get<2>(result),
-            of(t.target, std::get<3>(result)),
-            of(t.target_mean, std::get<4>(result)),
-            of(t.target_std, std::get<5>(result)),
-            at::Tensor()};
+    return to_list(DenoiseInputs{.z_noisy = z_noisy,
+                                 .u = u,
+                                 .weight = weight,
+                                 .target = of(t.target, target),
+                                 .target_mean = of(t.target_mean, target_mean),
+                                 .target_std = of(t.target_std, target_std)},
+                   /*more=*/1);
   }
 };
 

@@ -487,6 +487,13 @@ NormaliseGradients normalise_backward_kernel(const NormaliseBackwardCall& call) 
   return result;
 }
 
+// What a traced call returns, or the gradients of these; z over all rows.
+struct TracedNormaliseOutputs {
+  at::Tensor h, z, mean, std;
+
+  auto fields() { return std::tie(h, z, mean, std); }
+};
+
 // What the backward pass of a traced call needs beside tensors.
 struct TracedNormaliseSettings {
   std::vector<int64_t> rows;
@@ -516,51 +523,59 @@ class TracedNormalise : public torch::autograd::Function<TracedNormalise> {
                                                                    .mean = call.mean,
                                                                    .std = call.std});
     ctx->set_materialize_grads(false);
-    ctx->save_for_backward(
-        {*x, gamma.value_or(at::Tensor()), beta.value_or(at::Tensor()), z, mean, std});
+    ctx->save_for_backward(to_list(NormaliseTrace{.x = *x,
+                                                  .gamma = gamma.value_or(at::Tensor()),
+                                                  .beta = beta.value_or(at::Tensor()),
+                                                  .z = z,
+                                                  .h = {},
+                                                  .mean = mean,
+                                                  .std = std}));
     keep(ctx, TracedNormaliseSettings{call.rows.vec(), call.noise_std.vec(), call.activation,
                                       call.leaky_slope, call.mean.has_value(), gamma.has_value(),
                                       beta.has_value()});
-    return {h, z, mean, std};
+    return to_list(TracedNormaliseOutputs{h, z, mean, std});
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
     refuse_second_gradient("normalise");
-    const auto saved = ctx->get_saved_variables();
+    const auto t = from_list<NormaliseTrace>(ctx->get_saved_variables());
+    const auto grads = from_list<TracedNormaliseOutputs>(grad_list);
     const auto settings = kept<TracedNormaliseSettings>(ctx);
     const at::AutoDispatchBelowADInplaceOrView below;
     auto [grad_x, grad_gamma, grad_beta] =
-        Operator<NormaliseBackwardCall>::call({.x = saved[0],
-                                               .z = saved[3],
-                                               .mean = saved[4],
-                                               .std = saved[5],
+        Operator<NormaliseBackwardCall>::call({.x = t.x,
+                                               .z = t.z,
+                                               .mean = t.mean,
+                                               .std = t.std,
                                                .rows = settings.rows,
                                                .noise_std = settings.noise_std,
-                                               .gamma = if_defined(saved[1]),
-                                               .beta = if_defined(saved[2]),
+                                               .gamma = if_defined(t.gamma),
+                                               .beta = if_defined(t.beta),
                                                .activation = settings.activation,
                                                .leaky_slope = settings.leaky_slope,
                                                .stored = settings.stored,
-                                               .grad_h = if_defined(grads[0]),
-                                               .grad_z = if_defined(grads[1]),
-                                               .grad_mean = if_defined(grads[2]),
-                                               .grad_std = if_defined(grads[3])});
-    return {grad_x, settings.has_gamma ? grad_gamma : at::Tensor(),
-            settings.has_beta ? grad_beta : at::Tensor(), at::Tensor()};
+                                               .grad_h = if_defined(grads.h),
+                                               .grad_z = if_defined(grads.z),
+                                               .grad_mean = if_defined(grads.mean),
+                                               .grad_std = if_defined(grads.std)});
+    return to_list(NormaliseInputs{.x = grad_x,
+                                   .gamma = settings.has_gamma ? grad_gamma : at::Tensor(),
+                                   .beta = settings.has_beta ? grad_beta : at::Tensor()},
+                   /*more=*/1);
   }
 };
 
 NormaliseTensors normalise_traced(const NormaliseCall& call) {
-  const auto outputs = apply_function<TracedNormalise>(
+  const auto outputs = from_list<TracedNormaliseOutputs>(apply_function<TracedNormalise>(
       NormaliseInputs{call.x, call.gamma.value_or(at::Tensor()), call.beta.value_or(at::Tensor())},
-      call);
+      call));
   std::vector<at::Tensor> z;
   int64_t row = 0;
   for (const auto count : call.rows) {
-    if (call.keep_z) z.push_back(outputs[1].narrow(0, row, count));
+    if (call.keep_z) z.push_back(outputs.z.narrow(0, row, count));
     row += count;
   }
-  return {outputs[0], std::move(z), outputs[2], outputs[3]};
+  return {outputs.h, std::move(z), outputs.mean, outputs.std};
 }
 
 bool requires_grad(const OptionalTensor& t) { return t && t->requires_grad(); }

@@ -9,9 +9,12 @@
 #include <array>
 #include <chrono>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 
+#include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/internal/tensor_float32.h"
 #include "ladder/ops/internal/traced.h"
 #include "ladder/ops/kernels/cpu/columns.h"
@@ -200,12 +203,19 @@ std::pair<ProductPlan, bool> unpacked(int64_t number) {
       (number & 1) != 0};
 }
 
+// The operands of a product, or their gradients.
+struct LinearInputs {
+  at::Tensor x, weight;
+
+  auto fields() { return std::tie(x, weight); }
+};
+
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x,
                             const at::Tensor& weight) {
     const auto plan = product_plan();
-    ctx->save_for_backward({x, weight});
+    ctx->save_for_backward(to_list(LinearInputs{x, weight}));
     ctx->saved_data["plan"] = packed(plan, t_plan.has_value());
     return product(plan, x, weight);
   }
@@ -214,14 +224,15 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
                                                  torch::autograd::variable_list grads) {
     const auto [plan, scoped] = unpacked(ctx->saved_data["plan"].toInt());
     const BackwardPlan during(plan, scoped);
-    const auto saved = ctx->get_saved_variables();
+    const auto in = from_list<LinearInputs>(ctx->get_saved_variables());
     const auto& grad = grads[0];
     // linear, and not product, where a graph of the gradient is wanted.
     const auto by = [&, plan = plan](const at::Tensor& a, const at::Tensor& b) {
       return at::GradMode::is_enabled() ? ops::linear(a, b) : product(plan, a, b);
     };
-    return {ctx->needs_input_grad(0) ? by(grad, saved[1].t()) : at::Tensor(),
-            ctx->needs_input_grad(1) ? by(grad.t(), saved[0].t()) : at::Tensor()};
+    return to_list(
+        LinearInputs{.x = ctx->needs_input_grad(0) ? by(grad, in.weight.t()) : at::Tensor(),
+                     .weight = ctx->needs_input_grad(1) ? by(grad.t(), in.x.t()) : at::Tensor()});
   }
 };
 

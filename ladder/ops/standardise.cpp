@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -94,6 +95,20 @@ GroupMoments gathered_moments(const at::Tensor& x, SharedGroups& groups) {
   return {mean, (square / rows + kVarianceEpsilon).sqrt()};
 }
 
+// What the function returns, or the gradients of these.
+struct StandardiseOutputs {
+  at::Tensor x, mean, std;
+
+  auto fields() { return std::tie(x, mean, std); }
+};
+
+// What its backward pass needs.
+struct StandardiseTrace {
+  at::Tensor x, std;  // x is normalised
+
+  auto fields() { return std::tie(x, std); }
+};
+
 class StandardiseFunction : public torch::autograd::Function<StandardiseFunction> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, SharedGroups groups) {
@@ -107,40 +122,45 @@ class StandardiseFunction : public torch::autograd::Function<StandardiseFunction
       out.div_(std[g]);
     });
     ctx->set_materialize_grads(false);
-    ctx->save_for_backward({result, std.clone()});
+    ctx->save_for_backward(to_list(StandardiseTrace{.x = result, .std = std.clone()}));
     keep(ctx, std::move(groups));
-    return {result, mean, std};
+    return to_list(StandardiseOutputs{.x = result, .mean = mean, .std = std});
   }
 
   // x' = (x - mean) / std; d mean / d x_i = 1 / n, d std / d x_i = x'_i / n.
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, variable_list grad_list) {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "standardise_over: the gradient of a gradient is not supported over several ranks "
                 "(ops::reference::normalise has it, in one process).");
-    const auto saved = ctx->get_saved_variables();
-    const auto& x = saved[0];
-    const auto& std = saved[1];
+    const auto t = from_list<StandardiseTrace>(ctx->get_saved_variables());
+    const auto grads = from_list<StandardiseOutputs>(grad_list);
     const auto groups = kept<SharedGroups>(ctx);
     // What flows into mean and std, here and then on all ranks.
-    auto sums = at::zeros({2, groups.count(), x.size(1)}, x.options().dtype(precise_type(x)));
-    if (grads[1].defined()) sums[0] += grads[1];
-    if (grads[2].defined()) sums[1] += grads[2];
-    if (grads[0].defined()) {
+    auto sums = at::zeros({2, groups.count(), t.x.size(1)}, t.x.options().dtype(precise_type(t.x)));
+    auto of_mean = sums[0];
+    auto of_std = sums[1];
+    if (grads.mean.defined()) of_mean += grads.mean;
+    if (grads.std.defined()) of_std += grads.std;
+    if (grads.x.defined()) {
       groups.each([&](int64_t g, const auto& part) {
-        const auto grad = part(grads[0]).to(sums.scalar_type());
-        sums[0][g] -= grad.sum(0) / std[g];
-        sums[1][g] -= (grad * part(x)).sum(0) / std[g];
+        const auto grad = part(grads.x).to(sums.scalar_type());
+        of_mean[g] -= grad.sum(0) / t.std[g];
+        of_std[g] -= (grad * part(t.x)).sum(0) / t.std[g];
       });
     }
     groups.ranks->all_reduce(sums);
-    auto result = at::empty(x.sizes(), x.options());
+    of_mean = sums[0];
+    of_std = sums[1];
+    auto result = at::empty(t.x.sizes(), t.x.options());
     groups.each([&](int64_t g, const auto& part) {
       auto out = part(result);
-      const auto share = (sums.select(1, g) / groups.all[static_cast<size_t>(g)]).to(x.options());
-      at::mul_out(out, part(x), share[1]);
-      out.add_(share[0]);
-      if (grads[0].defined()) {
-        out.addcdiv_(part(grads[0]), std[g]);
+      const auto share = [&](const at::Tensor& sum) {
+        return (sum[g] / groups.all[static_cast<size_t>(g)]).to(t.x.options());
+      };
+      at::mul_out(out, part(t.x), share(of_std));
+      out.add_(share(of_mean));
+      if (grads.x.defined()) {
+        out.addcdiv_(part(grads.x), t.std[g]);
       }
     });
     return {result, at::Tensor()};
@@ -158,8 +178,9 @@ Standardised standardise_over(const std::shared_ptr<BatchRanks>& ranks, const at
     auto result = normalise(x, alone);
     return {std::move(result.h), std::move(result.mean), std::move(result.std)};
   }
-  const auto outputs = StandardiseFunction::apply(x, SharedGroups{.ranks = ranks, .rows = rows});
-  return {outputs[0], outputs[1], outputs[2]};
+  const auto outputs = from_list<StandardiseOutputs>(
+      StandardiseFunction::apply(x, SharedGroups{.ranks = ranks, .rows = rows}));
+  return {outputs.x, outputs.mean, outputs.std};
 }
 
 }  // namespace ladder::ops

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ladder/core/internal/threads.h"
+#include "ladder/ops/internal/autograd.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops {
@@ -131,6 +132,14 @@ class SoftmaxFunction : public torch::autograd::Function<SoftmaxFunction> {
   }
 };
 
+// What the backward pass of a cross entropy needs. Weights may be undefined; p is there for costs
+// by `plain`, total_weight for those of LibTorch.
+struct CrossEntropyTrace {
+  at::Tensor logits, y, weights, p, total_weight;
+
+  auto fields() { return std::tie(logits, y, weights, p, total_weight); }
+};
+
 class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& logits, const at::Tensor& y,
@@ -140,41 +149,52 @@ class CrossEntropyFunction : public torch::autograd::Function<CrossEntropyFuncti
     if (is_plain_of(logits, y, weights, reduction)) {
       const auto p = at::empty_like(logits);
       const auto cost = plain::cross_entropy(with_softmax(logits, p), labels_of(y, weights));
-      ctx->save_for_backward({logits, y, weights.value_or(at::Tensor()), p, at::Tensor()});
+      ctx->save_for_backward(to_list(CrossEntropyTrace{.logits = logits,
+                                                       .y = y,
+                                                       .weights = weights.value_or(at::Tensor()),
+                                                       .p = p,
+                                                       .total_weight = {}}));
       return at::full({}, cost, logits.options().requires_grad(false));
     }
     const auto log_p = at::log_softmax(logits, 1);
-    const auto [cost, weight] = at::nll_loss_forward(log_p, y, weights, reduction, kNoIgnoredClass);
-    ctx->save_for_backward({logits, y, weights.value_or(at::Tensor()), at::Tensor(), weight});
+    const auto [cost, total_weight] =
+        at::nll_loss_forward(log_p, y, weights, reduction, kNoIgnoredClass);
+    ctx->save_for_backward(to_list(CrossEntropyTrace{.logits = logits,
+                                                     .y = y,
+                                                     .weights = weights.value_or(at::Tensor()),
+                                                     .p = {},
+                                                     .total_weight = total_weight}));
     return cost;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const auto saved = ctx->get_saved_variables();
-    const auto& logits = saved[0];
-    const auto& y = saved[1];
-    const auto weights = saved[2].defined() ? Weights(saved[2]) : std::nullopt;
+    const auto t = from_list<CrossEntropyTrace>(ctx->get_saved_variables());
+    const auto weights = if_defined(t.weights);
+    const auto& grad_cost = grads[0];
     const auto reduction = ctx->saved_data["reduction"].toInt();
-    const threads::OneThread serial(threads::is_small(logits));
-    variable_list result(4);
-    if (saved[3].defined() && is_plain_backward(logits)) {
-      result[0] = at::empty_like(logits);
-      plain::cross_entropy_backward(with_softmax(logits, saved[3]), labels_of(y, weights),
-                                    grads[0].item<float>(), result[0].mutable_data_ptr<float>());
-      return result;
+    const threads::OneThread serial(threads::is_small(t.logits));
+    if (t.p.defined() && is_plain_backward(t.logits)) {
+      const auto grad = at::empty_like(t.logits);
+      plain::cross_entropy_backward(with_softmax(t.logits, t.p), labels_of(t.y, weights),
+                                    grad_cost.item<float>(), grad.mutable_data_ptr<float>());
+      return of_logits(grad);
     }
-    const auto log_p = at::log_softmax(logits, 1);
-    const auto weight = saved[4].defined()
-                            ? saved[4]
-                            : std::get<1>(at::nll_loss_forward(log_p.detach(), y, weights,
-                                                               reduction, kNoIgnoredClass));
-    const auto slope =
-        at::nll_loss_backward(grads[0], log_p, y, weights, reduction, kNoIgnoredClass, weight);
-    result[0] = at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type());
-    return result;
+    const auto log_p = at::log_softmax(t.logits, 1);
+    const auto total_weight = t.total_weight.defined()
+                                  ? t.total_weight
+                                  : std::get<1>(at::nll_loss_forward(log_p.detach(), t.y, weights,
+                                                                     reduction, kNoIgnoredClass));
+    const auto slope = at::nll_loss_backward(grad_cost, log_p, t.y, weights, reduction,
+                                             kNoIgnoredClass, total_weight);
+    return of_logits(at::_log_softmax_backward_data(slope, log_p, 1, log_p.scalar_type()));
   }
 
  private:
+  // The other arguments of `forward` have no gradient.
+  static variable_list of_logits(const at::Tensor& grad) {
+    return {grad, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+
   static bool is_plain_of(const at::Tensor& logits, const at::Tensor& y, const Weights& weights,
                           int64_t reduction) {
     return reduction == at::Reduction::Mean && is_plain(logits) &&
