@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/io/internal/read_fault.h"
 
 namespace ladder::data {
@@ -34,6 +35,8 @@ std::unique_ptr<io::ByteSource> open_csv(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+bool is_missing_text(std::string_view text) { return is_usual_missing(without_blanks(text)); }
 
 Table read_csv(const std::filesystem::path& path, const CsvOptions& options) {
   const std::string name = path.string();

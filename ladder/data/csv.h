@@ -8,11 +8,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ladder/data/table.h"
 
 namespace ladder::data {
+
+/// Return whether a text is a missing value in every file: "", NA, None and the like (`read_csv`).
+bool is_missing_text(std::string_view text);
 
 /// How a CSV file is read. What is not given is recognised from the first rows.
 struct CsvOptions {
@@ -21,6 +25,11 @@ struct CsvOptions {
   std::optional<bool> header = {};             ///< whether the first line has the column names
   std::vector<std::string> missing = {};       ///< texts of missing values besides the usual ones
   std::vector<std::string> text_columns = {};  ///< columns whose numbers are texts
+  /// Usual texts of missing values that are values here, such as levels of a trained model.
+  std::vector<std::string> not_missing = {};
+  /// Columns of texts in which only empty cells are missing, as identifiers are copied. Names that
+  /// the file does not have are ignored.
+  std::vector<std::string> as_written = {};
   /// Kinds of columns, where they are known. Names that the file does not have are ignored.
   std::map<std::string, ColumnKind> kinds = {};
   /// Kind of the columns that neither of the two names.
@@ -35,21 +44,25 @@ struct CsvOptions {
 ///   any other. Spaces around a cell are ignored, those inside quotes are kept. Quotes have no
 ///   influence on what a cell means.
 /// - Lines end by LF, CRLF or CR. Empty lines are skipped.
-/// - Missing are: empty cells, NA, N/A, NaN, nan, ?, NULL, null, and `options.missing`. A number
-///   there, such as -999, stands for all its spellings (-999.0), in columns of texts as well; 0999
-///   is a code. It has a point, or the decimal mark of the file; Table::missing has both then.
-/// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3. They are the same in every
-///   locale. Thousands separators are not taken. A decimal comma is recognised in files whose cells
-///   are separated by semicolons (and by tabs or bars, if some cell cannot be a number of
-///   thousands).
+/// - Missing are: empty cells, NA, N/A, n/a, #NA, #N/A, #N/A N/A, <NA>, NaN, nan, -NaN, -nan, NULL,
+///   null, None, 1.#IND, -1.#IND, 1.#QNAN, -1.#QNAN, ?, and `options.missing`. A number there, such
+///   as -999, stands for all its spellings (-999.0), in columns of texts as well; 0999 is a code.
+///   It has a point, or the decimal mark of the file; Table::missing has both then.
+/// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3; the minus may be U+2212.
+///   They are the same in every locale. Thousands separators are not taken. A decimal comma is
+///   recognised in files whose cells are separated by semicolons (and by tabs or bars, if some cell
+///   cannot be a number of thousands). Between semicolons, 20 marks or more that may all be those
+///   of thousands (1,234) are refused: `decimal` says what they are.
 /// - The first line has the names unless it holds a number, or a text that comes again in its
 ///   column. It has the names in any case if a text stands above a column of numbers, or if its
 ///   numbers count up from 0 or 1. Columns without a name get x and their position, from x0.
 /// - A column is a number if all its values are, else a text. A column of 50 values or more of
-///   which at least 99 % are numbers is refused.
+///   which at least 99 % are numbers is refused; so is one of which at least 90 % are more than 50
+///   different numbers, beside at most 5 different texts ("error", "-").
 ///
 /// Throws `c10::Error`, one sentence with the file, the line and the column: no file, another kind
-/// of file, damaged gzip data, no rows, rows of different lengths, a quote without its end, text
+/// of file, damaged gzip data, no rows, rows of different lengths, lines of one cell above those
+/// of a table, a quote without its end, text
 /// after a quoted cell, a zero byte, another encoding than UTF-8, columns of one name, an infinite
 /// number, a text in a column of numbers, a name of `text_columns` that the file does not have,
 /// more than 100,000 columns, a cell above 1 MiB, a row above 64 MiB.

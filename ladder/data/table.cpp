@@ -24,7 +24,10 @@ const Column& Table::column(std::string_view name) const {
     std::vector<std::string> names;
     for (const auto& column : columns) names.push_back(column.name);
     TORCH_CHECK(false, "Table: expected a column '", name, "' in ",
-                source.empty() ? "the table" : source, " but found none", name_hint(name, names),
+                source.empty() ? "the table" : source, " but found none",
+                is_first_line_row
+                    ? " (the first line was read as a row; --header yes takes it for names)"
+                    : name_hint(name, names),
                 ".");
   }
   return columns[static_cast<size_t>(index)];

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ladder::data {
@@ -21,6 +22,9 @@ struct Column {
   std::vector<int32_t> codes = {};       ///< kText: index into `levels` of each row; -1 is missing
   std::vector<std::string> levels = {};  ///< kText: different texts, in the order of appearance
   bool single = false;  ///< kNumber: values were in single precision, so that -999.9 is rounded
+  /// kText: texts of missing values that are not empty ("NA"), with their rows, where the reader
+  /// tells them.
+  std::vector<std::pair<std::string, int64_t>> missing_texts = {};
 };
 
 /// Rows of a file. All columns have `rows` values, and no two have one name.
@@ -30,6 +34,10 @@ struct Table {
   std::vector<Column> columns = {};
   /// Texts that were missing values besides the usual ones (CsvOptions::missing).
   std::vector<std::string> missing = {};
+  /// True if the reader took the first line for a row, so that columns are x0, x1, ...
+  bool is_first_line_row = false;
+  /// First row of each further source, where rows of several sources were put together.
+  std::vector<int64_t> parts = {};
 
   /// Return the index of the column `name`, or -1.
   int64_t find(std::string_view name) const;

@@ -125,7 +125,7 @@ def number_of(value, name, row, single):
     `single`: the column is in single precision, so that missing numbers are rounded as well.
     """
     if isinstance(value, str):
-        value = value.strip(" \t")
+        value = value.strip(" \t").replace("\u2212", "-")  # a minus of typesetters
     if is_missing(value) or (isinstance(value, str) and value in MISSING):
         return math.nan
     try:

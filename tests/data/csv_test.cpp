@@ -9,6 +9,7 @@
 #include <tests/support/temporary_folder.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -232,11 +233,28 @@ TEST_CASE("read_csv knows the usual missing values and others it is told", "[dat
       table_of("a,b\n1,x\n,\"\"\nNA,NA\nN/A,N/A\nNaN,NaN\nnan,nan\n?,?\nNULL,NULL\nnull,null\n");
   CHECK(cells_of(usual, "a") == Texts{"1", "", "", "", "", "", "", "", ""});
   CHECK(cells_of(usual, "b") == Texts{"x", "", "", "", "", "", "", "", ""});
+  // Those that pandas.read_csv takes, among numbers and among texts.
+  for (const std::string text : {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan",
+                                 "1.#IND", "1.#QNAN", "<NA>", "n/a", "None"}) {
+    INFO(text);
+    const Table table = table_of("a,b\n1,x\n" + text + "," + text + "\n2,y\n");
+    CHECK(cells_of(table, "a") == Texts{"1", "", "2"});
+    CHECK(cells_of(table, "b") == Texts{"x", "", "y"});
+    CHECK(table.column("b").missing_texts ==
+          std::vector<std::pair<std::string, int64_t>>{{text, 1}});
+    CHECK(ladder::data::is_missing_text(text));
+  }
+  CHECK_FALSE(ladder::data::is_missing_text("none"));
+  CHECK(cells_of(table_of("b,c\nNone,x\nNA,y\n", {.not_missing = {"None", "x"}}), "b") ==
+        Texts{"None", ""});
+  CHECK(cells_of(table_of("b,c\n?,x\n\"\",y\nNA,?\n",
+                          {.as_written = {"b", "other"}, .kinds = {{"b", ColumnKind::kText}}}),
+                 "b") == Texts{"?", "", "NA"});
   const CsvOptions options{.missing = {"-999", "none"}};
   const Table told = table_of("a,b\n-999,x\n-999.0,none\n3,-999\nnone,y\n", options);
   CHECK(cells_of(told, "a") == Texts{"", "", "3", ""});
   CHECK(cells_of(told, "b") == Texts{"x", "", "", "y"});
-  CHECK(cells_of(table_of("a,b\n1,None\n2,n\n"), "b") == Texts{"None", "n"});
+  CHECK(cells_of(table_of("a,b\n1,none\n2,n\n"), "b") == Texts{"none", "n"});
   // Numbers exactly, and in every spelling where cells are texts; a code is none.
   CHECK(cells_of(table_of("a\n100000000\n99999999\n", {.missing = {"99999999"}}), "a") ==
         Texts{"100000000", ""});
@@ -278,6 +296,10 @@ TEST_CASE("parse_number gives the nearest double and refuses all else", "[data]"
       {"+5", kFinite, 5},
       {"5.", kFinite, 5},
       {"-.5", kFinite, -.5},
+      {"\xE2\x88\x92.5", kFinite, -.5},  // U+2212
+      {"\xE2\x88\x92"
+       "1e400",
+       kInfinite, -kInfinity},
       {"1e3", kFinite, 1000},
       {"1E-2", kFinite, .01},
       {"1,25", kFinite, 1.25, ','},
@@ -305,9 +327,32 @@ TEST_CASE("parse_number gives the nearest double and refuses all else", "[data]"
       {"1e99999999999999999999", kInfinite, kInfinity},
       {std::string(400, '9'), kInfinite, kInfinity},
   };
-  for (const char* text :
-       {"",    "+",   "-",   ".",   "e5",  "1e",      "1e+",  "1.2.3", "1,5", "0x10", "1_000",
-        "--1", "+-1", "1 2", "1d5", "nan", "infinit", "1inf", ".inf",  "1f",  "-e1",  "１"}) {
+  for (const char* text : {"",
+                           "+",
+                           "-",
+                           ".",
+                           "e5",
+                           "1e",
+                           "1e+",
+                           "1.2.3",
+                           "1,5",
+                           "0x10",
+                           "1_000",
+                           "--1",
+                           "+-1",
+                           "\xE2\x88\x92",
+                           "\xE2\x88",
+                           "-\xE2\x88\x92"
+                           "1",
+                           "1 2",
+                           "1d5",
+                           "nan",
+                           "infinit",
+                           "1inf",
+                           ".inf",
+                           "1f",
+                           "-e1",
+                           "１"}) {
     cases.push_back({text, NumberKind::kNone});
   }
   for (const auto& [text, kind, expected, decimal] : cases) {
@@ -494,19 +539,97 @@ TEST_CASE("read_csv takes a column of numbers with a mistake for a mistake", "[d
   const auto sentence = [](const std::string& odd, const std::string& shares) {
     return "read_csv: expected a number, as in " + shares + " values of the column, but got '" +
            odd +
-           "' in line 100, column 1 ('v') of t.csv (name the text as a missing value, or the "
-           "column as a text column).";
+           "' in line 100, column 1 ('v') of t.csv (name the text as a missing value: --missing '" +
+           odd + "', or the column as a text column: --text-columns 'v').";
   };
   CHECK(csv_error(mostly_numbers(100, "oops")) == sentence("oops", "99 of 100"));
   CHECK(csv_error(mostly_numbers(100, "1.2.3")) == sentence("1.2.3", "99 of 100"));
   CHECK(csv_error(mostly_numbers(200'000, "x")) == sentence("x", "199999 of 200000"));
-  // Below 99 % it is a text column; in small ones one mistake is enough.
-  CHECK_FALSE(is_number(table_of(mostly_numbers(99, "oops")), "v"));
+  CHECK(csv_error(mostly_numbers(99, "oops")) == sentence("oops", "98 of 99"));
+  // In small columns one mistake makes texts.
   CHECK_FALSE(is_number(table_of("v\n1\n2\nx\n"), "v"));
   CHECK(is_number(table_of(mostly_numbers(100, "oops"), {.missing = {"oops"}}), "v"));
   const Table text = table_of(mostly_numbers(100, "oops"), {.text_columns = {"v"}});
   CHECK(cells_of(text, "v")[98] == "oops");
   CHECK(cells_of(text, "v")[5] == "5");
+}
+
+TEST_CASE("read_csv takes a few texts among many numbers for mistakes", "[data]") {
+  // `numbers` different numbers, and every tenth cell one of `others` texts.
+  const auto column = [](int rows, int numbers, int others) {
+    std::string text = "v,k\n";
+    for (int row = 0; row < rows; ++row) {
+      text += (row % 10 == 9 ? "e" + std::to_string(row / 10 % others)
+                             : std::to_string(row % numbers)) +
+              ",a\n";
+    }
+    return text;
+  };
+  CHECK(csv_error(column(1000, 700, 1)) ==
+        "read_csv: expected a number, as in 900 of 1000 values of the column, but got 'e0' in line "
+        "11, column 1 ('v') of t.csv (name the text as a missing value: --missing 'e0', or the "
+        "column as a text column: --text-columns 'v').");
+  CHECK(csv_error(column(1000, 700, 5))
+            .ends_with("(name such texts as missing values: --missing 'e0,e1,e2,e3,e4', or the "
+                       "column as a text "
+                       "column: --text-columns 'v')."));
+  CHECK_FALSE(is_number(table_of(column(1000, 700, 6)), "v"));  // texts of their own
+  CHECK_FALSE(is_number(table_of(column(1000, 30, 1)), "v"));   // codes
+  CHECK(is_number(table_of(column(1000, 700, 1), {.missing = {"e0"}}), "v"));
+  // Texts behind many numbers are judged alike.
+  std::string late = "v,k\n";
+  for (int row = 0; row < 2000; ++row) late += std::to_string(row) + ",a\n";
+  for (int row = 0; row < 200; ++row) late += "error,a\n";
+  CHECK(csv_error(late).starts_with(
+      "read_csv: expected a number, as in 2000 of 2200 values of the column, but got 'error' in "
+      "line 2002, column 1 ('v')"));
+}
+
+TEST_CASE("read_csv asks which mark is decimal where all may be those of thousands", "[data]") {
+  const auto column = [](const std::string& mark, const std::string& last, int rows) {
+    std::string text = "t;p\n";
+    for (int row = 0; row < rows; ++row) {
+      text += "5;1" + mark + std::to_string(100 + row) + "\n";
+    }
+    return text + "6;" + last + "\n";
+  };
+  CHECK(csv_error(column(",", "987", 30)) ==
+        "read_csv: expected numbers that show which mark is decimal but got '1,100' in column 2 of "
+        "t.csv, and three digits behind each other mark (is it 1.100? then --decimal ,; else "
+        "remove the marks of thousands).");
+  CHECK(csv_error(column(".", "987", 30)).find("but got '1.100'") != std::string::npos);
+  CHECK(table_of(column(",", "0,500", 30)).column("p").numbers.back() == .5);
+  CHECK(table_of(column(",", "2,5", 30)).column("p").numbers.front() == 1.1);
+  CHECK(table_of(column(",", "987", 30), {.decimal = ','}).column("p").numbers.front() == 1.1);
+  CHECK(table_of(column(",", "987", 10)).column("p").numbers.front() == 1.1);  // of a few rows
+}
+
+TEST_CASE("read_csv names lines above the header", "[data]") {
+  const std::string rows = "a,b,c\n1,2,x\n3,4,y\n5,6,x\n";
+  const std::string sentence =
+      "read_csv: expected the names or the first row of a table but got '# of a tool' above rows "
+      "of 3 cells in t.csv (remove the lines above the header).";
+  CHECK(csv_error("# of a tool\n" + rows) == sentence);
+  CHECK(csv_error("# of a tool\n\nmore\n" + rows) == sentence);
+  auto others = rows;
+  std::replace(others.begin(), others.end(), ',', ';');
+  CHECK(csv_error("# of a tool\n" + others) == sentence);
+  CHECK(csv_error("# of a tool\n" + others, {.delimiter = ';'}) == sentence);
+  CHECK(table_of("one\nhello\nworld\nand more\n").rows == 3);
+}
+
+TEST_CASE("read_csv says where a first line that holds names was read as a row", "[data]") {
+  const std::string years = "2019,2020,2021,state\n1,2,3,a\n4,5,6,b\n";
+  const Table table = table_of(years);
+  CHECK(table.is_first_line_row);
+  CHECK(error_text([&] { table.column("state"); }) ==
+        "Table: expected a column 'state' in t.csv but found none (the first line was read as a "
+        "row; --header yes takes it for names).");
+  CHECK(csv_error(years, {.text_columns = {"state"}}) ==
+        "read_csv: expected a column 'state' in t.csv but got none (the first line was read as a "
+        "row; --header yes takes it for names).");
+  CHECK(table_of(years, {.header = true}).find("state") == 3);
+  CHECK_FALSE(table_of(years, {.header = false}).is_first_line_row);
 }
 
 TEST_CASE("read_csv keeps the texts of a column that begins with numbers", "[data]") {

@@ -15,10 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "?", "NULL", "null"]
+MISSING = ["", "NA", "N/A", "n/a", "#NA", "#N/A", "<NA>", "NaN", "nan", "-nan", "?", "NULL", "null", "None"]
 WORDS = ["a", "Köln", "say \"yes\"", "5\" pipe", "two\nlines", "dos\r\nline", "old\rline", "x,y", "x;y",
          "x\ty", "x|y", "'", "\"", "\"\"", "-", "+", ".", "e5", "1e", "1.2.3", "1_000", " both ",
-         "日本語", "🙂", "#", "\\", "\\n", "None", "na", "=1+1", "--1", "end\n", "\nbegin", "a" * 300]
+         "日本語", "🙂", "#", "\\", "\\n", "none", "na", "=1+1", "--1", "end\n", "\nbegin", "a" * 300]
 
 
 def number(random: random.Random, kind: str) -> str:

@@ -5,8 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <map>
+#include <set>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -34,6 +36,13 @@ constexpr size_t kSampleRows = 1000;
 // with mistakes.
 constexpr int64_t kNearlyRows = 50;
 constexpr double kNearlyShare = 0.99;
+// So is one with a smaller share of numbers that are not a few codes, beside a few other texts.
+constexpr double kMostlyShare = 0.9;
+constexpr size_t kMostCodes = 50;
+constexpr size_t kFewOthers = 5;
+// Marks that may all be those of thousands leave open what they are.
+constexpr int64_t kOpenMarks = 20;
+constexpr size_t kMostTitleLines = 10;
 constexpr size_t kCountingNames = 4;
 constexpr size_t kMostCsvShown = 40;  // bytes of a text in a message
 constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
@@ -82,10 +91,26 @@ NumberKind round_digits(std::string_view text, char decimal, double& value) {
   return value > 0 ? NumberKind::kInfinite : NumberKind::kFinite;
 }
 
+// Steps over a minus: a hyphen, or the sign that typesetters use (U+2212).
+inline bool take_minus(const char*& at, const char* end) {
+  if (at == end) return false;
+  if (*at == '-') {
+    ++at;
+    return true;
+  }
+  constexpr std::string_view kMinus = "\xE2\x88\x92";
+  if (*at != kMinus[0] || end - at < std::ssize(kMinus) ||
+      std::string_view(at, kMinus.size()) != kMinus) {
+    return false;
+  }
+  at += kMinus.size();
+  return true;
+}
+
 inline NumberKind parse_digits(const char* begin, const char* end, char decimal, double& value) {
   const char* at = begin;
-  const bool negative = at < end && *at == '-';
-  if (at < end && (*at == '-' || *at == '+')) ++at;
+  const bool negative = take_minus(at, end);
+  if (!negative && at < end && *at == '+') ++at;
   const char* const unsigned_begin = at;
   uint64_t mantissa = 0;
   while (at < end && is_digit(*at)) {
@@ -166,6 +191,16 @@ std::string quoted_text(std::string_view text) {
   return "'" + out + "'";
 }
 
+// Whether a number with a mark may be one of thousands: 1,234 may, 0,123 and 12,34 may not.
+bool may_be_thousands(std::string_view text, char mark) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  const size_t at = text.find(mark);
+  constexpr std::string_view kDigits = "0123456789";
+  return at >= 1 && at <= 3 && text[0] != '0' && text.size() == at + 4 &&
+         text.substr(0, at).find_first_not_of(kDigits) == text.npos &&
+         text.substr(at + 1).find_first_not_of(kDigits) == text.npos;
+}
+
 std::string delimiter_name(char delimiter) {
   return delimiter == '\t' ? "tab" : std::string("'") + delimiter + "'";
 }
@@ -194,11 +229,13 @@ CsvParser::CsvParser(std::unique_ptr<io::ByteSource> source, std::string name, C
   fill_sample();
   start_text();
   delimiter_ = options_.delimiter ? *options_.delimiter : recognised_delimiter();
+  if (options_.delimiter) refuse_title(delimiter_);
   bool whole = true;
   const Rows rows = sample_rows(delimiter_, kSampleRows, whole);
   recognise_decimal(rows);
   missing_ = MissingValues(options_.missing, decimal_);
   const bool header = options_.header ? *options_.header : recognised_header(rows);
+  is_first_line_row_ = !header && !options_.header;
   const bool any_row = read_header(header);
   set_kinds(rows, header);
   if (any_row) append_row();
@@ -323,8 +360,28 @@ char CsvParser::recognised_delimiter() const {
       chosen = delimiter;
     }
   }
+  if (best && std::get<0>(*best)) return chosen;
   // Without a second column there is nothing to tell them apart.
-  return best && std::get<0>(*best) ? chosen : ',';
+  for (const char delimiter : {',', ';', '\t', '|'}) refuse_title(delimiter);
+  return ',';
+}
+
+// Refuses lines of one cell above rows that agree on more.
+void CsvParser::refuse_title(char delimiter) const {
+  bool whole = true;
+  const Rows rows = sample_rows(delimiter, kDelimiterRows, whole);
+  size_t above = 0;
+  while (above < rows.size() && rows[above].size() == 1) ++above;
+  const size_t below = rows.size() - above;
+  if (!whole || above == 0 || above > kMostTitleLines || below < 2 || below <= above) return;
+  const size_t columns = rows[above].size();
+  if (std::any_of(rows.begin() + static_cast<std::ptrdiff_t>(above), rows.end(),
+                  [&](const auto& row) { return row.size() != columns; })) {
+    return;
+  }
+  fail("the names or the first row of a table",
+       quoted_text(rows[0][0]) + " above rows of " + std::to_string(columns) + " cells in " + name_,
+       "remove the lines above the header");
 }
 
 void CsvParser::recognise_decimal(const Rows& rows) {
@@ -339,19 +396,39 @@ void CsvParser::recognise_decimal(const Rows& rows) {
     return comma != text.npos && text.size() - comma - 1 == 3 &&
            text.find_first_not_of("0123456789", comma + 1) == text.npos;
   };
-  int64_t points = 0, commas = 0;
+  struct Marked {
+    int64_t count = 0;
+    bool is_open = true;  // each may be one of thousands
+    std::string first = {};
+    size_t column = 0;
+  };
+  Marked points, commas;
   bool sure = delimiter_ == ';';
   for (const auto& row : rows) {
-    for (const auto& cell : row) {
+    for (size_t c = 0; c < row.size(); ++c) {
+      const auto& cell = row[c];
       const bool with_point = is_finite_number(cell, '.');
       const bool with_comma = is_finite_number(cell, ',');
-      points += with_point && !with_comma;
-      commas += with_comma && !with_point;
-      sure = sure || (with_comma && !with_point && !thousands(cell));
+      if (with_point == with_comma) continue;
+      Marked& marked = with_comma ? commas : points;
+      if (++marked.count == 1) {
+        marked.first = cell;
+        marked.column = c;
+      }
+      marked.is_open = marked.is_open && may_be_thousands(cell, with_comma ? ',' : '.');
+      sure = sure || (with_comma && !thousands(cell));
     }
   }
-  decimal_ = sure && commas > points ? ',' : '.';
-  decimal_open_ = delimiter_ == ';' && commas == 0 && points == 0;
+  decimal_ = sure && commas.count > points.count ? ',' : '.';
+  decimal_open_ = delimiter_ == ';' && commas.count == 0 && points.count == 0;
+  const Marked& chosen = decimal_ == ',' ? commas : points;
+  if (delimiter_ != ';' || !chosen.is_open || chosen.count < kOpenMarks) return;
+  const auto value = chosen.first.substr(0, chosen.first.find(decimal_));
+  fail("numbers that show which mark is decimal",
+       quoted_text(chosen.first) + " in column " + std::to_string(chosen.column + 1) + " of " +
+           name_ + ", and three digits behind each other mark",
+       std::string("is it ") + value + "." + chosen.first.substr(value.size() + 1) +
+           "? then --decimal " + decimal_ + "; else remove the marks of thousands");
 }
 
 bool CsvParser::recognised_header(const Rows& rows) const {
@@ -421,13 +498,18 @@ bool CsvParser::read_header(bool header) {
 void CsvParser::set_kinds(const Rows& rows, bool header) {
   for (const auto& name : options_.text_columns) {
     if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
-      fail("a column " + quoted_text(name) + " in " + name_, "none" + name_hint(name, names_));
+      fail("a column " + quoted_text(name) + " in " + name_,
+           "none" + (is_first_line_row_
+                         ? " (the first line was read as a row; --header yes takes it for names)"
+                         : name_hint(name, names_)));
     }
   }
   builders_.resize(names_.size());
   for (size_t c = 0; c < names_.size(); ++c) {
     Builder& builder = builders_[c];
     builder.column.name = names_[c];
+    builder.as_written = std::find(options_.as_written.begin(), options_.as_written.end(),
+                                   names_[c]) != options_.as_written.end();
     const auto& texts = options_.text_columns;
     const auto known = options_.kinds.find(names_[c]);
     builder.known = true;
@@ -617,16 +699,25 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
     append_text(index, cell, text);
     return;
   }
-  if (!builder.first_other) builder.first_other = {line, std::string(text)};
-  ++builder.others;
+  count_other(builder, line, text);
   numbers.push_back(kMissingNumber);
+}
+
+// Counts a value that is no number in a column whose kind is not known.
+void CsvParser::count_other(Builder& builder, int64_t line, std::string_view text) {
+  if (++builder.others == 1) builder.first_other = {line, std::string(text)};
+  auto& texts = builder.other_texts;
+  if (texts.size() <= kFewOthers && std::find(texts.begin(), texts.end(), text) == texts.end()) {
+    texts.emplace_back(text);
+  }
 }
 
 void CsvParser::append_text(size_t index, const CsvCell& cell, std::string_view text) {
   Builder& builder = builders_[index];
   Column& column = builder.column;
-  if (is_missing(text)) {
+  if (builder.as_written ? text.empty() : is_missing(text)) {
     column.codes.push_back(-1);
+    if (!text.empty()) count_missing(column, text);
     return;
   }
   int32_t code = column.codes.empty() ? -1 : column.codes.back();
@@ -649,8 +740,21 @@ void CsvParser::append_text(size_t index, const CsvCell& cell, std::string_view 
   if (builder.known) return;
   if (builder.number_levels[static_cast<size_t>(code)]) {
     ++builder.numbers;
-  } else if (++builder.others == 1) {
-    builder.first_other = {row_line_ + count_line_ends(row_begin_, cell.begin), std::string(text)};
+  } else {
+    count_other(builder, row_line_ + count_line_ends(row_begin_, cell.begin), text);
+  }
+}
+
+// A file has few of these texts, apart from different spellings of a number.
+void CsvParser::count_missing(Column& column, std::string_view text) {
+  auto& texts = column.missing_texts;
+  const auto known =
+      std::find_if(texts.begin(), texts.end(), [&](const auto& one) { return one.first == text; });
+  constexpr size_t kMostSpellings = 20;
+  if (known != texts.end()) {
+    ++known->second;
+  } else if (texts.size() < kMostSpellings) {
+    texts.emplace_back(text, 1);
   }
 }
 
@@ -676,7 +780,9 @@ std::string_view CsvParser::text_of(const CsvCell& cell) {
 
 bool CsvParser::is_missing(std::string_view text) const {
   text = without_blanks(text);  // those inside of quotes
-  return is_usual_missing(text) || missing_.contains(text);
+  if (!is_usual_missing(text)) return missing_.contains(text);
+  const auto& values = options_.not_missing;
+  return std::find(values.begin(), values.end(), text) == values.end();
 }
 
 void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view text) const {
@@ -714,7 +820,10 @@ std::vector<std::string> CsvParser::missing_texts() const {
 }
 
 Table CsvParser::take() {
-  Table table{.source = name_, .rows = std::exchange(rows_, 0), .missing = missing_texts()};
+  Table table{.source = name_,
+              .rows = std::exchange(rows_, 0),
+              .missing = missing_texts(),
+              .is_first_line_row = is_first_line_row_};
   for (Builder& builder : builders_) {
     Column next{.name = builder.column.name, .kind = builder.column.kind};
     table.columns.push_back(std::exchange(builder.column, std::move(next)));
@@ -724,17 +833,39 @@ Table CsvParser::take() {
   return table;
 }
 
+// Whether the numbers of a column are more than a few codes.
+bool CsvParser::has_many_numbers(const Builder& builder) {
+  if (builder.column.kind == ColumnKind::kText) {
+    return std::count(builder.number_levels.begin(), builder.number_levels.end(), true) >
+           static_cast<std::ptrdiff_t>(kMostCodes);
+  }
+  std::set<double> different;
+  for (const double value : builder.column.numbers) {
+    if (!std::isnan(value)) different.insert(value);
+    if (different.size() > kMostCodes) return true;
+  }
+  return false;
+}
+
 void CsvParser::check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const {
   const int64_t present = numbers + builder.others;
-  if (builder.known || builder.others == 0 || present < kNearlyRows ||
-      static_cast<double>(numbers) < kNearlyShare * static_cast<double>(present)) {
+  if (builder.known || builder.others == 0 || present < kNearlyRows) return;
+  const bool few_others = builder.other_texts.size() <= kFewOthers;
+  const double share = static_cast<double>(numbers) / static_cast<double>(present);
+  if (share < kNearlyShare && !(share >= kMostlyShare && few_others && has_many_numbers(builder))) {
     return;
   }
   const auto& [line, text] = *builder.first_other;
+  std::string texts;
+  for (const auto& other : builder.other_texts) texts += (texts.empty() ? "" : ",") + other;
+  const bool one = builder.other_texts.size() == 1;
   fail("a number, as in " + std::to_string(numbers) + " of " + std::to_string(present) +
            " values of the column,",
        quoted_text(text) + " in " + place(line, index),
-       "name the text as a missing value, or the column as a text column");
+       (one ? std::string("name the text as a missing value: --missing ")
+            : std::string("name such texts as missing values: --missing ")) +
+           quoted_text(few_others ? texts : text) +
+           ", or the column as a text column: --text-columns " + quoted_text(names_[index]));
 }
 
 void CsvParser::check_infinite(const Builder& builder, size_t index) const {

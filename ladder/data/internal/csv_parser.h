@@ -67,9 +67,11 @@ class CsvParser {
 
   struct Builder {
     Column column = {};
-    bool known = false;    // the kind was given
-    bool present = false;  // kNumber: has had a number
-    int64_t others = 0;    // values that are no numbers
+    bool known = false;                         // the kind was given
+    bool present = false;                       // kNumber: has had a number
+    bool as_written = false;                    // only empty cells are missing
+    int64_t others = 0;                         // values that are no numbers
+    std::vector<std::string> other_texts = {};  // different ones of these, the first few
     std::optional<Place> first_other = {};
     std::optional<Place> first_infinite = {};
     std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> codes = {};
@@ -94,6 +96,7 @@ class CsvParser {
   bool fill();
   void start_text();
   char recognised_delimiter() const;
+  void refuse_title(char delimiter) const;
   Rows sample_rows(char delimiter, size_t most, bool& whole) const;
   void recognise_decimal(const Rows& rows);
   bool recognised_header(const Rows& rows) const;
@@ -106,10 +109,13 @@ class CsvParser {
   void append(size_t index, const CsvCell& cell);
   void append_other(size_t index, const CsvCell& cell);
   void append_text(size_t index, const CsvCell& cell, std::string_view text);
+  static void count_other(Builder& builder, int64_t line, std::string_view text);
+  static void count_missing(Column& column, std::string_view text);
   void decide_decimal(std::string_view text);
   std::string_view text_of(const CsvCell& cell);
   bool is_missing(std::string_view text) const;
   void check_utf8(size_t index, const CsvCell& cell, std::string_view text) const;
+  static bool has_many_numbers(const Builder& builder);
   void check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const;
   void check_infinite(const Builder& builder, size_t index) const;
   std::vector<std::string> missing_texts() const;
@@ -125,7 +131,8 @@ class CsvParser {
   CsvOptions options_;
   char delimiter_ = ',';
   char decimal_ = '.';
-  bool decimal_open_ = false;                  // the first number with a mark decides
+  bool decimal_open_ = false;  // the first number with a mark decides
+  bool is_first_line_row_ = false;
   MissingValues missing_ = MissingValues({});  // options_.missing
 
   std::unique_ptr<char[]> buffer_;  // bytes from begin_ to end_, and one more that ends a line

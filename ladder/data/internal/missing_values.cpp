@@ -8,7 +8,10 @@
 namespace ladder::data {
 
 const std::vector<std::string>& usual_missing() {
-  static const std::vector<std::string> all = {"", "?", "NA", "N/A", "NaN", "nan", "NULL", "null"};
+  // Those of pandas.read_csv, and "?".
+  static const std::vector<std::string> all = {
+      "",    "?",    "NA",   "N/A",  "n/a",  "#NA",  "#N/A",   "#N/A N/A", "<NA>",    "NaN",
+      "nan", "-NaN", "-nan", "NULL", "null", "None", "1.#IND", "-1.#IND",  "1.#QNAN", "-1.#QNAN"};
   return all;
 }
 
@@ -21,9 +24,16 @@ bool is_usual_missing(std::string_view text) {
     case 2:
       return text == "NA";
     case 3:
-      return text == "N/A" || text == "NaN" || text == "nan";
+      return text == "N/A" || text == "n/a" || text == "NaN" || text == "nan" || text == "#NA";
     case 4:
-      return text == "NULL" || text == "null";
+      return text == "NULL" || text == "null" || text == "None" || text == "#N/A" ||
+             text == "<NA>" || text == "-NaN" || text == "-nan";
+    case 6:
+      return text == "1.#IND";
+    case 7:
+      return text == "-1.#IND" || text == "1.#QNAN";
+    case 8:
+      return text == "-1.#QNAN" || text == "#N/A N/A";
     default:
       return false;
   }

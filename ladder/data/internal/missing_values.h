@@ -7,7 +7,7 @@
 
 namespace ladder::data {
 
-/// Texts that are missing values in every file: "", NA, N/A, NaN, nan, ?, NULL, null.
+/// Texts that are missing values in every file (csv.h lists them).
 const std::vector<std::string>& usual_missing();
 bool is_usual_missing(std::string_view text);
 
