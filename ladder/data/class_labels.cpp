@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <random>
@@ -20,6 +22,7 @@
 #include "ladder/core/random.h"
 #include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
 namespace {
@@ -112,7 +115,9 @@ void refuse_lists(const std::vector<std::string>& classes, const std::string& co
     if (list == classes.end() || (separator == ',' && has_decimal_commas(classes))) continue;
     std::unordered_map<std::string, int> uses;
     for (const auto& name : classes) {
-      auto parts = ordered_classes(parts_of(name, separator));
+      auto parts = parts_of(name, separator);
+      std::sort(parts.begin(), parts.end());
+      parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
       for (auto& part : parts) ++uses[std::move(part)];
     }
     const bool shared = std::all_of(classes.begin(), classes.end(), [&](const auto& name) {
@@ -168,15 +173,72 @@ torch::Tensor sorted_rows(std::vector<int64_t> rows) {
   return at::tensor(rows, at::kLong);
 }
 
+// Leaves one spelling of each truth value where all of sorted, different names are truth values
+// and one of them is no number: "true" before "True", "TRUE" and 1.
+void drop_truth_spellings(std::vector<std::string>& names) {
+  const auto is_truth = [](const auto& name) { return truth_of_level(name) >= 0; };
+  const auto is_word = [](const auto& name) { return truth_value(name) >= 0; };
+  if (!std::all_of(names.begin(), names.end(), is_truth) ||
+      std::none_of(names.begin(), names.end(), is_word)) {
+    return;
+  }
+  std::vector<std::string> kept;
+  for (const int truth : {0, 1}) {  // the last by bytes: small letters
+    const auto of_truth = [&](const auto& name) { return truth_of_level(name) == truth; };
+    const auto last = std::find_if(names.rbegin(), names.rend(), of_truth);
+    if (last != names.rend()) kept.push_back(*last);
+  }
+  std::sort(kept.begin(), kept.end());
+  names = std::move(kept);
+}
+
+std::string rows_text(int64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
+
+// A name without blanks and capital letters.
+std::string folded_name(const std::string& name) {
+  std::string folded;
+  for (const char c : name) {
+    if (c != ' ' && c != '\t') {
+      folded += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+  }
+  return folded;
+}
+
+bool looks_missing(const std::string& name) {
+  static const std::unordered_set<std::string> names = {
+      "none", "na", "n/a", "null", "nan", "nil",       "missing",    "unknown",
+      "?",    "??", ".",   "-",    "--",  "unlabeled", "unlabelled", "undefined"};
+  return names.contains(folded_name(name));
+}
+
+// "a, b and 3 more": at most a few names in quotes.
+std::string some_names(const std::vector<std::string>& names, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < names.size() && i < most; ++i) {
+    const bool last = i + 1 == names.size();
+    text += fmt::format("{}'{}'", i == 0 ? "" : last ? " and " : ", ", names[i]);
+  }
+  if (names.size() > most) text += fmt::format(" and {} more", names.size() - most);
+  return text;
+}
+
 }  // namespace
 
 bool is_unlabeled(const std::string& text) {
-  return text.empty() || (text.front() == '-' && class_number(text) == -1.0);
+  const std::string bare(without_label_blanks(text));
+  return bare.empty() || (bare.front() == '-' && class_number(bare) == -1.0);
 }
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {
+  for (auto& name : names) {
+    if (const auto bare = without_label_blanks(name); bare.size() < name.size()) {
+      name = std::string(bare);
+    }
+  }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
+  drop_truth_spellings(names);
   std::vector<std::pair<double, std::string>> numbered;
   for (const auto& name : names) {
     const auto value = class_number(name);
@@ -196,6 +258,55 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
     names.push_back(std::move(name));
   }
   return names;
+}
+
+std::vector<std::string> label_notes(const Column& column,
+                                     const std::vector<std::string>& classes) {
+  constexpr size_t kMostNames = 4;
+  constexpr size_t kMostGroups = 3;
+  std::vector<std::string> notes;
+  if (const auto rows = rows_of_minus_one(column); rows > 0) {
+    notes.push_back("-1 means no label: " + rows_text(rows));
+  }
+  std::string missing;
+  for (const auto& [text, rows] : column.missing_texts) {
+    missing += fmt::format("{}{} '{}'", missing.empty() ? "" : ", ", rows_text(rows), text);
+  }
+  if (!missing.empty()) notes.push_back("missing values mean no label: " + missing);
+
+  const ClassPlaces places(classes);
+  std::map<int64_t, std::vector<std::string>> spellings;
+  for (const auto& text : texts_of(column)) {
+    const auto place = is_unlabeled(text) ? -1 : places.find(text);
+    if (place >= 0) spellings[place].push_back(text);
+  }
+  size_t groups = 0;
+  for (auto& [place, names] : spellings) {
+    if (names.size() < 2) continue;
+    if (++groups > kMostGroups) continue;
+    std::sort(names.begin(), names.end());
+    notes.push_back(fmt::format("labels {} are one class", some_names(names, kMostNames)));
+  }
+  if (groups > kMostGroups) {
+    notes.push_back(
+        fmt::format("labels of {} more classes have several spellings", groups - kMostGroups));
+  }
+
+  std::map<std::string, std::vector<std::string>> alike;
+  for (const auto& name : classes) alike[folded_name(name)].push_back(name);
+  for (const auto& [folded, names] : alike) {
+    if (names.size() > 1) {
+      notes.push_back(
+          fmt::format("classes {} differ only in case or spaces", some_names(names, kMostNames)));
+    }
+  }
+  for (const auto& name : classes) {
+    if (looks_missing(name)) {
+      notes.push_back(fmt::format(
+          "class '{0}' looks like a missing value (--missing '{0}' if it means no label)", name));
+    }
+  }
+  return notes;
 }
 
 void check_class_labels(const ClassLabels& found, const std::string& column, int64_t minus_ones) {

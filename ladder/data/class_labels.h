@@ -17,12 +17,14 @@ struct ClassLabels {
 };
 
 /// Return whether a text of a label column says that the row has no label: "", or -1 however it is
-/// written ("-1", "-1.0").
+/// written ("-1", "-1.0"). Blanks around it do not count.
 bool is_unlabeled(const std::string& text);
 
 /// Sort class names by value if all of them are numbers, else by bytes, and drop doubles. Numbers
 /// of one value are one class, named as the shortest of them: a program that has missing labels
-/// among whole numbers writes 1 as 1.0.
+/// among whole numbers writes 1 as 1.0. Numbers of more than 15 digits are names. Blanks around a
+/// name, no-break spaces too, are dropped. Where all names are truth values, the spellings of one
+/// (true, True, TRUE, 1) are one class, named by the first of these that is there.
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.
@@ -31,6 +33,14 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names);
 /// have it); lists of classes, such as "a;b" beside "a" and "b". Numbers with a comma are decimals
 /// unless all of their parts are classes too: "1,2" is a list beside "1" and "2", not beside "2,3".
 ClassLabels class_labels(const Column& column);
+
+/// Return what is worth saying about the labels of a column, a sentence without a full stop each:
+/// how many rows -1 or a text such as NA leaves without a label; different texts that are one
+/// class; classes whose names differ only in case or blanks, or that look like a missing value.
+/// `classes`: of the column, or those of a model.
+///
+///     label_notes(column, {"no", "yes"});  // {"-1 means no label: 147 rows"}
+std::vector<std::string> label_notes(const Column& column, const std::vector<std::string>& classes);
 
 /// Check labels that were read in another way, from shards say: throw the errors of `class_labels`.
 /// `minus_ones`: number of rows whose label is written -1, for the sentence about a single class.

@@ -19,6 +19,7 @@
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/internal/json.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 namespace {
@@ -31,6 +32,8 @@ constexpr double kClipAt = 3;  // standard deviations
 // A text column with more levels than this share of its rows identifies rows.
 constexpr double kIdentifierShare = 0.9;
 constexpr size_t kIdentifierRows = 20;
+// A text column is noted if so large a share of its values are numbers.
+constexpr double kNotedNumbers = 0.5;
 
 std::string of_source(const std::string& source) {
   return source.empty() ? std::string() : " of " + source;
@@ -63,8 +66,39 @@ void check_finite_column(const Column& column, const std::string& source) {
               of_source(source), ".");
 }
 
-Feature fit_number(const Column& column) {
+// Call `is_so(begin, end)` for the rows of each source that has enough of them to show an
+// identifier. Return true if there is one and all are so.
+template <typename IsSo>
+bool in_each_source(const std::vector<int64_t>& parts, size_t rows, const IsSo& is_so) {
+  bool any = false;
+  for (size_t i = 0; i <= parts.size(); ++i) {
+    const size_t begin = i == 0 ? 0 : static_cast<size_t>(parts[i - 1]);
+    const size_t end = i == parts.size() ? rows : static_cast<size_t>(parts[i]);
+    if (end < begin + kIdentifierRows) continue;
+    if (!is_so(begin, end)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// True for whole numbers that count the rows of each source.
+bool counts_rows(const Column& column, const std::vector<int64_t>& parts) {
+  const auto& values = column.numbers;
+  return in_each_source(parts, values.size(), [&](size_t begin, size_t end) {
+    if (std::isnan(values[begin]) || values[begin] != std::round(values[begin])) return false;
+    for (size_t row = begin + 1; row < end; ++row) {
+      if (!(values[row] - values[row - 1] == 1)) return false;
+    }
+    return true;
+  });
+}
+
+Feature fit_number(const Column& column, const std::vector<int64_t>& parts) {
   Feature feature{.name = column.name, .kind = ColumnKind::kNumber};
+  if (counts_rows(column, parts)) {
+    feature.dropped = "counts the rows";
+    return feature;
+  }
   std::optional<double> first;
   bool varies = false;
   double largest = 0;
@@ -178,7 +212,67 @@ TextRows rows_of_texts(const Column& column) {
   return truths;
 }
 
-Feature fit_text(const Column& column, const FeatureOptions& options) {
+// True if texts differ in nearly every row of all sources, or of each by itself: identifiers may
+// begin anew.
+bool differs_by_row(const Column& column, const TextRows& texts, int64_t present,
+                    const std::vector<int64_t>& parts) {
+  if (column.codes.size() < kIdentifierRows) return false;
+  if (static_cast<double>(texts.size()) > kIdentifierShare * static_cast<double>(present)) {
+    return true;
+  }
+  return !parts.empty() &&
+         in_each_source(parts, column.codes.size(), [&](size_t begin, size_t end) {
+           std::unordered_set<int32_t> different;
+           double rows = 0;
+           for (size_t row = begin; row < end; ++row) {
+             if (column.codes[row] < 0) continue;
+             different.insert(column.codes[row]);
+             ++rows;
+           }
+           return static_cast<double>(different.size()) > kIdentifierShare * rows;
+         });
+}
+
+// "380 of 400 values are numbers; the first other is 'error' in row 7" where many are, else an
+// example of texts that begin like numbers, else "".
+std::string numbers_among(const Column& column) {
+  std::vector<bool> is_number;
+  std::vector<bool> begins_so;
+  for (const auto& level : column.levels) {
+    const auto text = without_blanks(level);
+    double value = 0;
+    is_number.push_back(parse_number(text, '.', value) != NumberKind::kNone);
+    const size_t first = text.find_first_not_of("+-<>~ .");
+    begins_so.push_back(first != text.npos && text[first] >= '0' && text[first] <= '9');
+  }
+  int64_t present = 0, numbers = 0, begun = 0;
+  std::optional<size_t> other;
+  for (size_t row = 0; row < column.codes.size(); ++row) {
+    if (column.codes[row] < 0) continue;
+    const auto code = static_cast<size_t>(column.codes[row]);
+    ++present;
+    numbers += is_number[code];
+    begun += begins_so[code];
+    if (!is_number[code] && !other) other = row;
+  }
+  if (!other) return {};
+  std::string example(without_blanks(column.levels[static_cast<size_t>(column.codes[*other])]));
+  constexpr size_t kMostShown = 40;  // bytes
+  example.resize(std::min(example.size(), kMostShown));
+  example.resize(io::utf8_prefix(example));
+  std::replace_if(
+      example.begin(), example.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; },
+      '?');
+  const auto least = kNotedNumbers * static_cast<double>(present);
+  if (static_cast<double>(numbers) >= least) {
+    return fmt::format("{} of {} values are numbers; the first other is '{}' in row {}", numbers,
+                       present, example, *other + 1);
+  }
+  return static_cast<double>(begun) > least ? fmt::format("such as '{}'", example) : "";
+}
+
+Feature fit_text(const Column& column, const FeatureOptions& options,
+                 const std::vector<int64_t>& parts) {
   Feature feature{.name = column.name, .kind = ColumnKind::kText};
   auto texts = rows_of_texts(column);
   int64_t present = 0;
@@ -189,9 +283,11 @@ Feature fit_text(const Column& column, const FeatureOptions& options) {
     return feature;
   }
   const auto rows = static_cast<double>(present);
-  if (column.codes.size() >= kIdentifierRows &&
-      static_cast<double>(texts.size()) > kIdentifierShare * rows) {
+  if (differs_by_row(column, texts, present, parts)) {
     feature.dropped = "different in nearly every row";
+    if (const auto numbers = numbers_among(column); !numbers.empty()) {
+      feature.dropped += (numbers.starts_with("such") ? ", " : "; ") + numbers;
+    }
     return feature;
   }
   std::sort(texts.begin(), texts.end(), [](const auto& left, const auto& right) {
@@ -203,6 +299,12 @@ Feature fit_text(const Column& column, const FeatureOptions& options) {
       feature.levels.emplace_back(text);
     } else {
       feature.other = true;
+    }
+  }
+  if (static_cast<int64_t>(texts.size()) > options.most_levels) {
+    feature.note = fmt::format("{} texts, {} inputs", texts.size(), feature.width());
+    if (const auto numbers = numbers_among(column); !numbers.empty()) {
+      feature.note += (numbers.starts_with("such") ? ", " : "; ") + numbers;
     }
   }
   return feature;
@@ -325,6 +427,12 @@ class TextInputs {
     return further_.contains(bare) ? missing_ : other_;
   }
 
+  // Returns whether a text is a level, or a missing value.
+  bool knows(const std::string& text) const {
+    const std::string bare(without_blanks(text));
+    return inputs_.contains(text) || inputs_.contains(bare) || further_.contains(bare);
+  }
+
  private:
   MissingValues further_;
   int64_t missing_, other_;
@@ -427,6 +535,58 @@ torch::Tensor apply_features(const Features& features, const Table& table,
   return inputs;
 }
 
+std::vector<StrangeValues> strange_values(const Features& features, const Table& table) {
+  const FurtherMissing further(features.missing, table.missing);
+  std::vector<StrangeValues> found;
+  for (const auto& feature : features.columns) {
+    if (!feature.dropped.empty()) continue;
+    const Column& column = table.column(feature.name);
+    check_sizes(column, table, column.levels.size());
+    StrangeValues values{.name = feature.name, .kind = feature.kind, .rare = feature.other};
+    if (feature.kind == ColumnKind::kNumber) {
+      const auto count = [&](double value) {
+        if (std::isnan(value) || further.contains(column, value)) return;
+        ++values.present;
+        values.strange += std::abs((value - feature.center) / feature.scale) >= kFarFrom;
+      };
+      if (column.kind == ColumnKind::kNumber) {
+        for (const double value : column.numbers) count(value);
+      } else {
+        const auto numbers = level_numbers(column, table.source, further.all);
+        for (const int32_t code : column.codes) {
+          if (code >= 0) count(numbers[static_cast<size_t>(code)]);
+        }
+      }
+      found.push_back(std::move(values));
+      continue;
+    }
+    const TextInputs inputs(feature, features.missing);
+    const auto is_missing = [&](std::string_view text) {
+      return is_usual_missing(text) || further.all.contains(text);
+    };
+    if (column.kind == ColumnKind::kText) {
+      std::vector<bool> strange, missing;
+      for (const auto& level : column.levels) {
+        strange.push_back(!inputs.knows(level));
+        missing.push_back(is_missing(without_blanks(level)));
+      }
+      for (const int32_t code : column.codes) {
+        if (code < 0 || missing[static_cast<size_t>(code)]) continue;
+        ++values.present;
+        values.strange += strange[static_cast<size_t>(code)];
+      }
+    } else {
+      for (int64_t row = 0; row < table.rows; ++row) {
+        if (std::isnan(column.numbers[static_cast<size_t>(row)])) continue;
+        ++values.present;
+        values.strange += !inputs.knows(cell_text(column, row));
+      }
+    }
+    found.push_back(std::move(values));
+  }
+  return found;
+}
+
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options) {
   for (const auto& name : except) table.column(name);  // an unknown name is an error
@@ -440,10 +600,10 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
     if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;
     if (column.kind == ColumnKind::kNumber) {
       check_finite_column(column, table.source);
-      features.columns.push_back(fit_number(column));
+      features.columns.push_back(fit_number(column, table.parts));
     } else {
       refuse_sequences(column, table.source);
-      features.columns.push_back(fit_text(column, options));
+      features.columns.push_back(fit_text(column, options, table.parts));
     }
   }
   TORCH_CHECK(features.width() > 0, "Features: expected a column whose values vary in ",

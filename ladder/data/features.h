@@ -40,6 +40,9 @@ struct Feature {
 
   std::vector<std::string> levels = {};  ///< kText: levels with an input each
   bool other = false;                    ///< kText: an input for rare and unseen levels
+  /// What is worth saying about the inputs, such as "84 texts, 50 inputs"; "" if nothing is. It
+  /// goes with the table, not with the model.
+  std::string note = {};
 
   /// Return the number of inputs.
   int64_t width() const;
@@ -85,8 +88,10 @@ struct FeatureOptions {
 };
 
 /// Measure features on all rows of `table`, labeled and unlabeled, without the columns `except`
-/// (label, identifiers). Columns with one value are dropped, and texts that differ in nearly every
-/// row (identifiers).
+/// (label, identifiers). Columns with one value are dropped, and identifiers: texts that differ in
+/// nearly every row, and whole numbers of 20 rows or more that count up by one from row to row.
+/// Where a table has rows of several sources (Table::parts), the rows of each are looked at by
+/// themselves.
 ///
 /// Errors: no column that varies; two columns of one name; an infinite number; a column of
 /// sequences, whose cells list numbers ("1;2", "[1, 2, 3]") of different counts; an exception that
@@ -94,8 +99,26 @@ struct FeatureOptions {
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options = {});
 
+/// Values of a column that are unlike those that features were measured on.
+struct StrangeValues {
+  std::string name = {};
+  ColumnKind kind = ColumnKind::kNumber;
+  int64_t present = 0;  ///< values that are not missing
+  /// kNumber: values kFarFrom standard deviations or more away from the mean. kText: texts that are
+  /// no level: unseen ones and, if `rare`, rare ones.
+  int64_t strange = 0;
+  bool rare = false;  ///< kText: texts that were rare in training are counted, too
+};
+
+/// |z| from which a number is strange.
+inline constexpr double kFarFrom = 8;
+
+/// Count strange values in each used column of a table that features can be applied to, in the
+/// order of the features. Errors: those of `Features::apply`.
+std::vector<StrangeValues> strange_values(const Features& features, const Table& table);
+
 /// Return features as a JSON array, one object a column, and read that again; it is without
-/// `missing`. Error: another text.
+/// `missing` and notes. Error: another text.
 std::string to_json(const Features& features);
 Features features_from_json(std::string_view json);
 

@@ -262,6 +262,58 @@ TEST_CASE("Numbers of one value are one class, however they are written", "[data
   CHECK(torch::equal(data::class_labels(column).labels, torch::tensor({0, 1, -1, 0})));
 }
 
+TEST_CASE("Class labels: long numbers are names", "[data]") {
+  const std::vector<std::string> names = {"9007199254740992", "9007199254740993",
+                                          "9007199254740995"};
+  const auto found = data::class_labels(texts(names));
+  CHECK(found.classes == names);
+  require_equal(found.labels, rows({0, 1, 2}));
+  CHECK(data::ordered_classes({"123456789012345", "123456789012345.000"}).size() == 1);
+  CHECK(data::ordered_classes({"1234567890123456", "1234567890123456.0"}).size() == 2);
+  CHECK(data::ordered_classes({"0.00000000000000000001", "1e-20"}).size() == 1);
+}
+
+TEST_CASE("Class labels: spellings of truth values are one class where all labels are such",
+          "[data]") {
+  const auto found = data::class_labels(texts({"True", "FALSE", "true", "1", "", "False", "TRUE"}));
+  CHECK(found.classes == std::vector<std::string>{"False", "true"});
+  require_equal(found.labels, rows({1, 0, 1, 1, -1, 0, 1}));
+  CHECK(data::class_labels(texts({"True", "no", "true"})).classes.size() == 3);
+  CHECK(data::ordered_classes({"1", "0"}) == std::vector<std::string>{"0", "1"});
+  require_equal(data::labels_of(texts({"TRUE", "0"}), {"False", "True"}), rows({1, 0}));
+  // Those of a model that tells them apart stay apart.
+  CHECK(error_text([] {
+          data::labels_of(texts({"TRUE"}), {"True", "true"});
+        }).starts_with("labels_of: expected a known class but got 'TRUE'"));
+}
+
+TEST_CASE("Class labels: blanks around a name do not count, no-break spaces neither", "[data]") {
+  const auto found = data::class_labels(texts({"ok", "ok\xC2\xA0", " ok",
+                                               "\xE2\x80\xAF"
+                                               "a b",
+                                               "\xC2\xA0", " -1"}));
+  CHECK(found.classes == std::vector<std::string>{"a b", "ok"});
+  require_equal(found.labels, rows({1, 1, 1, 0, -1, -1}));
+}
+
+TEST_CASE("Class labels: notes say what is merged, left out or looks odd", "[data]") {
+  using Notes = std::vector<std::string>;
+  const auto notes = [](const data::Column& column) {
+    return data::label_notes(column, data::class_labels(column).classes);
+  };
+  CHECK(notes(texts({"yes", "no", "", "yes"})) == Notes{});
+  CHECK(notes(texts({"0", "-1", "1", "-1.0"})) == Notes{"-1 means no label: 2 rows"});
+  CHECK(notes(numbers({0, 1, -1})) == Notes{"-1 means no label: 1 row"});
+  CHECK(notes(texts({"1.1", "1.10", "1.2"})) == Notes{"labels '1.1' and '1.10' are one class"});
+  CHECK(notes(texts({"OK", "ok", "bad"})) ==
+        Notes{"classes 'OK' and 'ok' differ only in case or spaces"});
+  CHECK(notes(texts({"ok", "-"})) ==
+        Notes{"class '-' looks like a missing value (--missing '-' if it means no label)"});
+  auto column = texts({"ok", "bad"});
+  column.missing_texts = {{"NA", 3}, {"None", 1}};
+  CHECK(notes(column) == Notes{"missing values mean no label: 3 rows 'NA', 1 row 'None'"});
+}
+
 TEST_CASE("hold_back gives rows of other classes for other seeds", "[data]") {
   // A tenth of 20 classes of 3 rows: 6 rows, of 6 classes.
   const auto labels = torch::arange(60) % 20;

@@ -152,7 +152,7 @@ TEST_CASE("Features drop columns that tell nothing, and name why", "[data]") {
   std::vector<double> varied;
   for (int row = 0; row < 30; ++row) {
     names.push_back("row " + std::to_string(row));
-    varied.push_back(row);
+    varied.push_back(row * row);
   }
   const std::vector<std::string> none(30), same(30, "x");
   std::vector<std::string> partly = same;
@@ -170,6 +170,90 @@ TEST_CASE("Features drop columns that tell nothing, and name why", "[data]") {
   CHECK(features.width() == 1 + 2);
   CHECK_FALSE(features.all_numbers());
   CHECK(fit_features(table, {"label", "partly"}).all_numbers());
+}
+
+TEST_CASE("Features drop numbers that count the rows", "[data]") {
+  std::vector<double> from_0, from_1000, with_a_gap, with_a_hole, halves, again;
+  std::vector<double> varied;
+  for (int row = 0; row < 60; ++row) {
+    from_0.push_back(row);
+    from_1000.push_back(1000 + row);
+    with_a_gap.push_back(row < 30 ? row : row + 1);
+    with_a_hole.push_back(row == 5 ? kNoNumber : row);
+    halves.push_back(row + .5);
+    again.push_back(row % 24);  // hours
+    varied.push_back(row * row);
+  }
+  const auto dropped = [](const Table& table) {
+    std::vector<std::string> reasons;
+    for (const auto& feature : fit_features(table, {}).columns) reasons.push_back(feature.dropped);
+    return reasons;
+  };
+  Table table = made_table({numbers("x0", from_0), numbers("n", from_1000),
+                            numbers("g", with_a_gap), numbers("h", with_a_hole),
+                            numbers("f", halves), numbers("t", again), numbers("v", varied)});
+  const std::string reason = "counts the rows";
+  CHECK(dropped(table) == std::vector<std::string>{reason, reason, "", "", "", "", ""});
+  // In the rows of another source numbers may begin anew.
+  table.parts = {24, 48};
+  CHECK(dropped(table)[5] == reason);
+  CHECK(dropped(table)[2].empty());
+  std::vector<double> few(19);
+  for (size_t row = 0; row < few.size(); ++row) few[row] = static_cast<double>(row);
+  CHECK(dropped(made_table({numbers("n", few)})) == std::vector<std::string>{""});
+}
+
+TEST_CASE("Features find identifiers that begin anew in another source", "[data]") {
+  std::vector<std::string> ids;
+  std::vector<double> varied;
+  for (int row = 0; row < 100; ++row) {
+    ids.push_back("id" + std::to_string(row % 50));
+    varied.push_back(row * row);
+  }
+  Table table = made_table({texts("id", ids), numbers("v", varied)});
+  CHECK(fit_features(table, {}).columns[0].dropped.empty());
+  table.parts = {50};
+  CHECK(fit_features(table, {}).columns[0].dropped == "different in nearly every row");
+}
+
+TEST_CASE("Features say what a column of texts that look like numbers lost", "[data]") {
+  std::vector<std::string> sensor, units, limits;
+  std::vector<double> varied;
+  for (int row = 0; row < 400; ++row) {
+    const auto number = std::to_string(1000 + row);
+    sensor.push_back(row % 20 == 6 ? "error " + number : number);
+    units.push_back(number + " C");
+    limits.push_back(row % 3 == 1 ? "<5" : number);
+    varied.push_back(row * row);
+  }
+  const auto features =
+      fit_features(made_table({texts("s", sensor), texts("u", units), texts("l", limits),
+                               texts("n", sensor), numbers("v", varied)}),
+                   {"n"});
+  CHECK(features.columns[0].dropped ==
+        "different in nearly every row; 380 of 400 values are numbers; the first other is 'error "
+        "1006' in row 7");
+  CHECK(features.columns[1].dropped == "different in nearly every row, such as '1000 C'");
+  CHECK(features.columns[2].dropped.empty());
+  CHECK(features.columns[2].note ==
+        "268 texts, 51 inputs; 267 of 400 values are numbers; the first other is '<5' in row 2");
+}
+
+TEST_CASE("Features count values that are unlike those of training", "[data]") {
+  const Table table = made_table({numbers("n", {1, 2, 3, 4}), texts("t", {"a", "b", "a", "b"}),
+                                  numbers("same", {1, 1, 1, 1})});
+  const Features features = fit_features(table, {});
+  const auto strange = ladder::data::strange_values(
+      features, made_table({texts("t", {"c", " a ", "", "NA", "d"}),
+                            numbers("n", {1000, 2, kNoNumber, -1000, 3})}));
+  REQUIRE(strange.size() == 2);
+  CHECK(strange[0].name == "n");
+  CHECK(strange[0].present == 4);
+  CHECK(strange[0].strange == 2);
+  CHECK(strange[1].name == "t");
+  CHECK(strange[1].present == 3);
+  CHECK(strange[1].strange == 2);
+  CHECK_FALSE(strange[1].rare);
 }
 
 TEST_CASE("Features give each level an input, and rare levels share one", "[data]") {

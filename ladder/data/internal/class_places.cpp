@@ -1,11 +1,37 @@
 #include "ladder/data/internal/class_places.h"
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <system_error>
 
+#include "ladder/data/internal/spellings.h"
+
 namespace ladder::data {
+namespace {
+
+// Decimal digits that a double always keeps.
+constexpr int64_t kSafeDigits = 15;
+// Space, tab, and the no-break spaces U+00A0, U+202F, U+2007 and U+FEFF.
+constexpr std::array<std::string_view, 6> kLabelBlanks = {
+    " ", "\t", "\xC2\xA0", "\xE2\x80\xAF", "\xE2\x80\x87", "\xEF\xBB\xBF"};
+
+// Significant digits of a number: without zeros in front, nor those at the end of a fraction.
+int64_t digits_of(std::string_view text) {
+  text = text.substr(0, text.find_first_of("eE"));
+  if (text.find('.') != text.npos) {
+    const size_t last = text.find_last_not_of('0');
+    text = text.substr(0, last == text.npos ? 0 : last + 1);
+  }
+  const size_t first = text.find_first_of("123456789");
+  if (first == text.npos) return 0;
+  text.remove_prefix(first);
+  return std::count_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
 
 std::optional<double> class_number(const std::string& text) {
   double value = 0;
@@ -19,14 +45,33 @@ bool is_plain_number(const std::string& text) {
   const size_t first = text.starts_with('-') ? 1 : 0;
   const bool code = text.size() > first + 1 && text[first] == '0' &&
                     std::isdigit(static_cast<unsigned char>(text[first + 1])) != 0;
-  return !code && class_number(text).has_value();
+  return !code && class_number(text).has_value() && digits_of(text) <= kSafeDigits;
+}
+
+std::string_view without_label_blanks(std::string_view text) {
+  const auto blank_size = [](std::string_view part, bool front) -> size_t {
+    for (const std::string_view blank : kLabelBlanks) {
+      if (front ? part.starts_with(blank) : part.ends_with(blank)) return blank.size();
+    }
+    return 0;
+  };
+  while (const size_t size = blank_size(text, true)) text.remove_prefix(size);
+  while (const size_t size = blank_size(text, false)) text.remove_suffix(size);
+  return text;
 }
 
 ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
-  bool all_numbers = true;
+  bool all_numbers = true, all_truths = true;
   for (size_t i = 0; i < classes.size(); ++i) {
     of_name_.emplace(classes[i], static_cast<int64_t>(i));
     all_numbers = all_numbers && class_number(classes[i]).has_value();
+    all_truths = all_truths && truth_of_level(classes[i]) >= 0;
+  }
+  if (all_truths && !all_numbers && classes.size() <= 2) {
+    for (size_t i = 0; i < classes.size(); ++i) {
+      of_truth_.emplace(truth_of_level(classes[i]), static_cast<int64_t>(i));
+    }
+    if (of_truth_.size() < classes.size()) of_truth_.clear();  // two spellings of one
   }
   for (size_t i = 0; all_numbers && i < classes.size(); ++i) {
     if (is_plain_number(classes[i])) {
@@ -37,6 +82,11 @@ ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
 
 int64_t ClassPlaces::find(const std::string& text) const {
   if (const auto found = of_name_.find(text); found != of_name_.end()) return found->second;
+  const std::string bare(without_label_blanks(text));
+  if (bare.size() < text.size()) return find(bare);
+  if (const auto found = of_truth_.find(truth_of_level(text)); found != of_truth_.end()) {
+    return found->second;
+  }
   if (of_number_.empty() || !is_plain_number(text)) return -1;
   const auto equal = of_number_.find(*class_number(text));
   return equal == of_number_.end() ? -1 : equal->second;

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -13,10 +14,14 @@ namespace ladder::data {
 std::optional<double> class_number(const std::string& text);
 
 /// Return whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a
-/// code.
+/// code, and so is a number of more than 15 digits, which a double does not tell from others.
 bool is_plain_number(const std::string& text);
 
-/// Finds classes by name. Where all names are numbers, those of one value are one class.
+/// Return a label without the spaces, tabs and no-break spaces around it.
+std::string_view without_label_blanks(std::string_view text);
+
+/// Finds classes by name; blanks around a name do not count. Where all names are numbers, those of
+/// one value are one class; where all are truth values (true, FALSE, 1), their spellings are.
 class ClassPlaces {
  public:
   explicit ClassPlaces(const std::vector<std::string>& classes);
@@ -27,6 +32,7 @@ class ClassPlaces {
  private:
   std::unordered_map<std::string, int64_t> of_name_ = {};
   std::map<double, int64_t> of_number_ = {};  // empty unless all classes are numbers
+  std::map<int, int64_t> of_truth_ = {};      // empty unless all are truth values, one each
 };
 
 }  // namespace ladder::data
