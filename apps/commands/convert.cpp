@@ -13,6 +13,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
+#include "apps/commands/data_notes.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -102,7 +103,9 @@ int convert_command(int argc, const char* const* argv) {
   auto csv = flags.read.read.csv;
   if (!flags.shards.label.empty()) csv.text_columns.push_back(flags.shards.label);
   std::optional<data::ShardWriter> writer;
+  std::vector<std::string> names;  // of the first file, and those that are left out
   for (const auto& path : flags.data) {
+    bool is_first_block = true;
     for_each_block(path, flags, csv, [&](const data::Table& block, const std::string& label) {
       if (stop_requested()) return false;
       for (const auto& column : block.columns) csv.kinds[column.name] = column.kind;
@@ -110,6 +113,13 @@ int convert_command(int argc, const char* const* argv) {
         if (flags.shards.label.empty()) flags.shards.label = label;
         writer.emplace(flags.out, flags.shards);
       }
+      if (names.empty()) {
+        names = flags.shards.except;
+        for (const auto& column : block.columns) names.push_back(column.name);
+      } else if (is_first_block) {
+        print_notes(unused_columns_note(names, block));
+      }
+      is_first_block = false;
       writer->add(block);
       return true;
     });

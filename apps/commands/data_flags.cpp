@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "apps/commands/data_notes.h"
+
 namespace ladder::apps {
 namespace {
 
@@ -64,7 +66,17 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
 
 void append_table(data::Table& rows, const data::Table& more, const std::string& label,
                   const std::vector<std::string>& ignored) {
-  data::Table all{.source = rows.source, .rows = rows.rows + more.rows, .missing = rows.missing};
+  auto used = ignored;
+  used.push_back(label);
+  for (const auto& column : rows.columns) used.push_back(column.name);
+  print_notes(unused_columns_note(used, more));
+  data::Table all{.source = rows.source,
+                  .rows = rows.rows + more.rows,
+                  .missing = rows.missing,
+                  .is_first_line_row = rows.is_first_line_row,
+                  .parts = rows.parts};
+  all.parts.push_back(rows.rows);
+  for (const auto part : more.parts) all.parts.push_back(rows.rows + part);
   for (const auto& column : rows.columns) {
     const bool unused = column.name == label ||
                         std::find(ignored.begin(), ignored.end(), column.name) != ignored.end();
@@ -165,7 +177,18 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
                    .c_str(),
                stderr);
   }
+  auto notes = samples.notes;
+  if (samples.images.defined() && samples.source != path) {
+    notes.push_back("reads " + samples.source);
+  }
+  print_notes(notes);
   return samples;
+}
+
+void add_values(DataFlags& flags, const std::vector<std::string>& texts) {
+  for (const auto& text : texts) {
+    if (data::is_missing_text(text)) flags.read.csv.not_missing.push_back(text);
+  }
 }
 
 void add_missing(DataFlags& flags, const std::vector<std::string>& texts) {
@@ -179,7 +202,9 @@ DataFlags flags_for(const Classifier& classifier, DataFlags flags) {
     add_missing(flags, model.features->missing);
     for (const auto& feature : model.features->columns) {
       if (feature.dropped.empty()) flags.read.csv.kinds[feature.name] = feature.kind;
+      add_values(flags, feature.levels);
     }
+    add_values(flags, model.classes);
   }
   if (model.images) flags.read.size = {model.images->height, model.images->width};
   return flags;

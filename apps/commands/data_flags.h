@@ -36,12 +36,16 @@ bool is_arrow_file(const std::filesystem::path& path);
 /// Return whether a path is one that data::CsvReader takes, or refuses with a sentence.
 bool is_text_table(const std::filesystem::path& path);
 
-/// Read DATA, report files that could not be read on the standard error, and check that the label
-/// column is there if `label` is not empty. Errors: those of read_samples.
+/// Read DATA, report what could not be or is not read on the standard error, and check that the
+/// label column is there if `label` is not empty. Errors: those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
 
 /// Take these texts for missing values, too.
 void add_missing(DataFlags& flags, const std::vector<std::string>& texts);
+
+/// Take those of these texts for values that are usually missing values, such as "None" where a
+/// model knows it as a level.
+void add_values(DataFlags& flags, const std::vector<std::string>& texts);
 
 /// Read flags so that columns are of the kinds that a model expects, and what was missing in its
 /// training is missing.

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/data/class_labels.h>
 #include <ladder/data/shards.h>
 #include <ladder/train/metrics.h>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
+#include "apps/commands/data_notes.h"
 #include "apps/commands/metrics_text.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
@@ -89,6 +91,9 @@ int evaluate_command(int argc, const char* const* argv) {
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
   const auto samples = read_data(flags.data, read, label);
   if (label.empty()) label = samples.label;  // arrays name theirs
+  if (samples.table && samples.table->find(label) >= 0) {
+    print_notes(data::label_notes(samples.table->column(label), classifier.classes()));
+  }
   const auto metrics = samples.shards
                            ? metrics_of_shards(classifier, *samples.shards, label)
                            : train::classification_metrics(classifier.predict_proba(samples),
@@ -100,6 +105,11 @@ int evaluate_command(int argc, const char* const* argv) {
     print(json.dump(2) + "\n");
   } else {
     print(metrics_text(metrics, classifier.classes()) + left_out_text(left_out));
+  }
+  if (samples.table && classifier.model().features) {
+    StrangeRows strange;
+    strange.add(*classifier.model().features, *samples.table);
+    print_notes(strange.notes());
   }
   return 0;
 }

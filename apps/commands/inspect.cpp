@@ -12,6 +12,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
+#include "apps/commands/data_notes.h"
 #include "apps/support/command_line.h"
 #include "apps/support/markup.h"
 #include "apps/support/output.h"
@@ -127,6 +128,7 @@ std::string inputs_text(const data::Table& table, const std::string& label) {
       text += fmt::format("not used: {} ({})\n", shown(feature.name), feature.dropped);
     }
   }
+  for (const auto& note : feature_notes(features)) text += "note: " + note + "\n";
   return text + "\n" + counted(features.width(), "input") + " of a network\n";
 }
 
@@ -137,6 +139,7 @@ void print_table(const data::Table& table, const std::string& label) {
   if (label.empty()) return;
   const auto found = data::class_labels(table.column(label));
   print(classes_text(found.classes, found.labels, table.rows));
+  print_notes(data::label_notes(table.column(label), found.classes));
 }
 
 std::string shards_text(const data::Shards& shards) {
@@ -218,6 +221,10 @@ int inspect_command(int argc, const char* const* argv) {
     print(model_text(Classifier::load(model_path(flags.what))));
   } else {
     const auto samples = read_data(flags.what, flags.read, flags.label);
+    if (!samples.shards && data::has_test_part(flags.what)) {
+      print_notes(
+          {"test rows are in " + flags.what + " as well: --test of ladder train reads them"});
+    }
     if (samples.table) {
       print_table(*samples.table, flags.label.empty() ? samples.label : flags.label);
     } else {

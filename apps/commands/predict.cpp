@@ -14,6 +14,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
+#include "apps/commands/data_notes.h"
 #include "apps/support/command_line.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
@@ -205,10 +206,12 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
   RowWriter out(flags.out);
   const bool id_is_number = is_feature(classifier, flags.id, data::ColumnKind::kNumber);
   std::string header = answers.header();  // written with the first rows: nothing before an error
+  StrangeRows strange;
   while (auto table = reader.next(kRowsAtOnce)) {
     const auto ids = ids_of(*table, flags.id);
     if (id_is_number && reader.decimal() == ',') replace_commas(*table, flags.id);
     out.write(std::exchange(header, "") + answers.lines(classifier.predict_proba(*table), ids));
+    if (classifier.model().features) strange.add(*classifier.model().features, *table);
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
@@ -217,6 +220,7 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
     out.write(header);
   }
   out.commit();
+  print_notes(strange.notes());
   return 0;
 }
 
@@ -226,14 +230,17 @@ int predict_shards(const Classifier& classifier, const PredictFlags& flags,
   const Answers answers(flags, classifier.classes(), flags.id);
   RowWriter out(flags.out);
   std::string header = answers.header();
+  StrangeRows strange;
   for (int64_t begin = 0; begin < shards.rows(); begin += kRowsAtOnce) {
     const auto table = shards.table(begin, std::min(begin + kRowsAtOnce, shards.rows()));
     out.write(std::exchange(header, "") + answers.lines(classifier.predict_proba(table),
                                                         ids_of(table, flags.id, kMostOfFloat)));
+    if (classifier.model().features) strange.add(*classifier.model().features, table);
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;
   }
   out.commit();
+  print_notes(strange.notes());
   return 0;
 }
 
@@ -270,6 +277,11 @@ int predict_in_memory(const Classifier& classifier, const PredictFlags& flags,
     begin = end;
   } while (begin < samples.rows());
   out->commit();
+  if (samples.table && classifier.model().features) {
+    StrangeRows strange;
+    strange.add(*classifier.model().features, *samples.table);
+    print_notes(strange.notes());
+  }
   return 0;
 }
 
@@ -294,7 +306,10 @@ int predict_command(int argc, const char* const* argv) {
   // Columns that no feature needs may be copied as they are written; that of --id is, in any case.
   read.read.csv.other_kind = data::ColumnKind::kText;
   read.read.csv.may_be_empty = true;  // a file of no news
-  if (!flags.id.empty()) read.read.csv.kinds[flags.id] = data::ColumnKind::kText;
+  if (!flags.id.empty()) {
+    read.read.csv.kinds[flags.id] = data::ColumnKind::kText;
+    read.read.csv.as_written = {flags.id};
+  }
   if (flags.data == "-") {
     // std::cin gives a line at a time while it is tied to C's streams.
     data::CsvReader reader("/dev/stdin", read.read.csv);

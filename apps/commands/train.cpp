@@ -26,6 +26,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
+#include "apps/commands/data_notes.h"
 #include "apps/commands/metrics_text.h"
 #include "apps/commands/model_report.h"
 #include "apps/commands/train_request.h"
@@ -302,6 +303,20 @@ data::Samples training_rows(TrainFlags& flags) {
   return rows;
 }
 
+// What is worth saying about labels and parts before training.
+std::vector<std::string> row_notes(const TrainFlags& flags, const data::Samples& rows) {
+  std::vector<std::string> notes;
+  if (rows.table && rows.table->find(flags.label) >= 0) {
+    const auto& column = rows.table->column(flags.label);
+    notes = data::label_notes(column, data::class_labels(column).classes);
+  }
+  if (flags.test.empty() && !rows.shards && data::has_test_part(flags.data)) {
+    notes.push_back(
+        fmt::format("test rows in {0} are not read: --test {0} measures on them", flags.data));
+  }
+  return notes;
+}
+
 // Refuses test rows that lack a column of the shards, or have texts where these have numbers.
 void check_shard_columns(const TrainFlags& flags, const data::Shards& shards,
                          const data::Table& test) {
@@ -372,6 +387,8 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     for (const auto& column : rows.shards->columns()) {
       if (!is_ignored(flags, column.name)) read.read.csv.kinds[column.name] = column.kind;
     }
+    for (const auto& column : rows.shards->columns()) add_values(read, column.levels);
+    add_values(read, rows.shards->classes());
     add_missing(read, rows.shards->missing());
   }
   read.read.part = data::Part::kTest;
@@ -540,6 +557,16 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
                       clock_text(run.fit.training.seconds));
   if (const auto unused = unused_text(run.classifier); !unused.empty()) {
     text += fmt::format("not used  {}\n", unused);
+  }
+  if (const auto& features = run.classifier.model().features) {
+    constexpr size_t kMostLines = 5;
+    const auto notes = feature_notes(*features);
+    for (size_t i = 0; i < notes.size() && i < kMostLines; ++i) {
+      text += fmt::format("note      {}\n", notes[i]);
+    }
+    if (notes.size() > kMostLines) {
+      text += fmt::format("note      and {} columns more\n", notes.size() - kMostLines);
+    }
   }
   return text + fmt::format("model     {}\n", (out / kModelFile).string());
 }
@@ -802,6 +829,7 @@ int train_command(int argc, const char* const* argv) {
   check_folder(out, !flags.seeds.empty());
 
   const auto rows = training_rows(flags);
+  if (rank.first()) print_notes(row_notes(flags, rows));
   std::optional<data::Samples> test;
   if (!flags.test.empty()) test = test_rows(flags, rows);
 

@@ -203,13 +203,6 @@ void put_pixels(const std::vector<uint8_t>& pixels, const ImageInfo& info,
   row.copy_(scale_images(image.unsqueeze(0), {row.size(1), row.size(2)}).squeeze(0).expand_as(row));
 }
 
-// Names of splits that people keep beside each other.
-bool is_part_name(const std::string& folder) {
-  const auto name = lower_text(folder);
-  return name == "train" || name == "training" || name == "test" || name == "testing" ||
-         name == "val" || name == "valid" || name == "validation";
-}
-
 void refuse_parts(const fs::path& folder, const std::vector<std::string>& classes) {
   if (classes.size() < 2 || !std::all_of(classes.begin(), classes.end(), is_part_name)) return;
   std::string list;

@@ -151,10 +151,12 @@ const char* refused_kind(char kind) {
 // Reads a dtype such as <f8.
 void read_dtype(std::string_view text, NpyHeader& header) {
   const auto refused = [&] {
-    return NpyFault(
-        "real numbers",
-        std::string(refused_kind(text.size() > 1 ? text[1] : ' ')) + " (" + std::string(text) + ")",
-        "save them as numbers, as array.astype(float) makes them");
+    const std::string kind = refused_kind(text.size() > 1 ? text[1] : ' ');
+    return NpyFault("real numbers", kind + " (" + std::string(text) + ")",
+                    kind == "texts" || kind == "Python objects"
+                        ? "save labels as numbers, as numpy.unique(y, return_inverse=True)[1] "
+                          "makes them"
+                        : "save them as numbers, as array.astype(float) makes them");
   };
   if (text.size() != 3) throw refused();  // such as <f16 and <U10
   header.kind = text[1];

@@ -18,6 +18,7 @@
 #include "ladder/data/idx_folder.h"
 #include "ladder/data/image_folder.h"
 #include "ladder/data/internal/folders.h"
+#include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
 #include "ladder/data/npy.h"
 #include "ladder/io/internal/file_kind.h"
@@ -198,6 +199,25 @@ torch::Tensor find_array(const std::map<std::string, torch::Tensor>& arrays, con
   return place < 0 ? torch::Tensor() : arrays.at(there[static_cast<size_t>(place)]);
 }
 
+// Names of arrays that are neither read nor those of another part.
+std::string unread_arrays(const std::map<std::string, torch::Tensor>& arrays,
+                          const std::vector<torch::Tensor>& read) {
+  std::string names;
+  for (const auto& [name, array] : arrays) {
+    const bool is_read = std::any_of(read.begin(), read.end(), [&one = array](const auto& other) {
+      return other.defined() && other.is_same(one);
+    });
+    bool is_of_part = false;
+    for (const bool labels : {false, true}) {
+      is_of_part = is_of_part || find_name({name}, array_names(labels, Part::kTest)) >= 0;
+    }
+    const auto lower = lower_text(name);
+    is_of_part = is_of_part || lower.find("train") != lower.npos;
+    if (!is_read && !is_of_part) names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
 Samples npz_samples(const fs::path& path, const ReadOptions& options) {
   const auto arrays = read_npz(path);
   torch::Tensor x;
@@ -217,7 +237,11 @@ Samples npz_samples(const fs::path& path, const ReadOptions& options) {
               " (x_train, images, data and the like are taken too).");
   TORCH_CHECK(x.dim() > 0, "read_samples: expected an array of rows but got a single number in ",
               path.string(), ".");
-  return array_samples(x, y, path, path, options);
+  auto samples = array_samples(x, y, path, path, options);
+  if (const auto others = unread_arrays(arrays, {x, y}); !others.empty()) {
+    samples.notes.push_back("arrays of " + path.string() + " that are not read: " + others);
+  }
+  return samples;
 }
 
 // Returns the file of labels beside a file of inputs, x.npy or images_train.npy say.
@@ -278,11 +302,40 @@ fs::path first_folder(const fs::path& folder, const Names& names) {
   return {};
 }
 
-// Returns the subfolder of a part, if the folder has both.
+bool has_own_pictures(const fs::path& folder) {
+  const auto names = names_in(folder);
+  return std::any_of(names.begin(), names.end(), [&](const auto& name) {
+    return is_picture_name(name) && is_a_file(folder / name);
+  });
+}
+
+bool has_pictures(const fs::path& folder) {
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (is_picture_name(at->path().filename().string())) return true;
+  }
+  return false;
+}
+
+// Returns the subfolder of a part, if the folder has both and no other pictures: beside other
+// folders of pictures, train and test are classes like these.
 fs::path part_folder(const fs::path& folder, Part part) {
   const fs::path train = first_folder(folder, {"train", "training"});
   const fs::path test = first_folder(folder, {"test", "testing", "val", "valid", "validation"});
   if (train.empty() || test.empty()) return {};
+  for (const std::string& name : names_in(folder)) {
+    if (name.starts_with('.') || is_part_name(name) || !is_folder(folder / name) ||
+        !has_pictures(folder / name)) {
+      continue;
+    }
+    TORCH_CHECK(has_own_pictures(train) || has_own_pictures(test),
+                "read_samples: expected folders of classes or of parts but got the parts ",
+                train.filename().string(), " and ", test.filename().string(),
+                " beside pictures in ", name, " at ", folder.string(),
+                " (give the path of one part: ", train.string(), ").");
+    return {};
+  }
   return part == Part::kTrain ? train : test;
 }
 
@@ -390,12 +443,16 @@ Samples file_samples(const fs::path& path, const ReadOptions& options) {
       extension == ".parquet" || extension == ".feather" || extension == ".arrow") {
     return typed_samples(read_arrow(path), path, options);
   }
-  if (head.starts_with("\x89PNG") || head.starts_with("\xFF\xD8\xFF")) {
+  if (head.starts_with("\x89PNG") || head.starts_with("\xFF\xD8\xFF") ||
+      is_picture_name(path.filename().string())) {
     return read_image_file(path, {.size = options.size});
   }
   if (is_idx_head(head)) return read_idx_samples(path);
   refuse_other_text(head, path);
   const bool binary = head.find('\0') != std::string::npos && !is_text_name(path);
+  if (const char* noun = binary || extension == ".gif" ? foreign_picture(head) : nullptr) {
+    TORCH_CHECK(false, kTaken, noun, " in ", path.string(), " (convert it to PNG).");
+  }
   TORCH_CHECK(!binary, kTaken, "binary data of another kind in ", path.string(), ".");
   return csv_samples(path, options);
 }

@@ -37,7 +37,8 @@ struct ReadOptions {
 /// and NaN mean none.
 ///
 /// A folder with the subfolders `train` and `test` (or `val`, in any case of letters) has two
-/// parts. The part is ignored where there is only one.
+/// parts, unless another subfolder holds pictures too: all are classes then. The part is ignored
+/// where there is only one.
 ///
 /// Throws `c10::Error`: those of the readers; no such path; a file or folder that none of them
 /// takes: the sentence says what it is and what is taken; a size for a table.

@@ -169,6 +169,19 @@ def spells_missing_number(text):
         return False
 
 
+UNSEEN = -2
+_warned = set()
+
+
+def warn_of_unseen(name, unseen, rows, rare):
+    """Warn once a column of texts that are no level. `rare`: texts of training may be none, too."""
+    if name in _warned or unseen == 0 or (rare and 2 * unseen <= rows):
+        return
+    _warned.add(name)
+    kind = "rare or not in training" if rare else "not in training"
+    warnings.warn(f"column {name!r}: {unseen} of {rows} texts were {kind}", stacklevel=3)
+
+
 def place_of(value, known, none, other):
     """Return the place of a text; spaces and tabs around it do not count."""
     text = text_of(value)
@@ -221,9 +234,10 @@ def inputs(table):
             known.update({level: place for place, level in enumerate(levels)})
             for place, level in enumerate(levels):
                 known.setdefault(level.strip(" \t"), place)
-            places = torch.tensor(
-                [none if is_missing(v) else place_of(v, known, none, other) for v in values],
-                dtype=torch.long)
+            places = [none if is_missing(v) else place_of(v, known, none, UNSEEN) for v in values]
+            warn_of_unseen(name, places.count(UNSEEN), len(places), column["other"])
+            places = torch.tensor([other if place == UNSEEN else place for place in places],
+                                  dtype=torch.long)
             parts += [LEVEL_HEIGHT * (places == place).double() for place in range(width)]
     return torch.stack(parts, dim=1).to(DTYPE)
 )PY";
@@ -459,8 +473,9 @@ std::string python_module(const PredictionModel& model, const std::vector<PlainL
       "\"\"\"A classifier of {} classes, written by ladder {}. It needs PyTorch.\n\n"
       "predict(rows) gives class names, predict_proba(rows) probabilities; inputs(rows) says what\n"
       "rows are. The weights are in the .pt file beside this one.\n\"\"\"\n\n"
-      "{}import pathlib\n\nimport torch\nfrom torch import nn\n",
-      layers.back().out[0], version(), model.features ? "import math\nimport numbers\n" : "");
+      "{}import pathlib\n{}\nimport torch\nfrom torch import nn\n",
+      layers.back().out[0], version(), model.features ? "import math\nimport numbers\n" : "",
+      model.features ? "import warnings\n" : "");
   text += python_constants(model, dtype);
   text += definitions;
   text += fmt::format(

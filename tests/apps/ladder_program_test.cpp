@@ -932,6 +932,59 @@ TEST_CASE("ladder: reads a table by the signs that it is told", "[cli]") {
   CHECK(lines_of(predicted.out).size() == 61);
 }
 
+TEST_CASE("ladder: what is left out or unlike the training is noted", "[cli]") {
+  const LadderPlace place;
+  // Labels -1, 0 and 1, and a column of texts.
+  const auto table = [](int rows, const std::string& model, const std::string& more) {
+    std::string text = "size,model,state" + std::string(more.empty() ? "" : ",extra") + "\n";
+    for (int i = 0; i < rows; ++i) {
+      text += fmt::format("{},{},{}{}\n", 4 * (i % 2) + i * 37 % 90 / 100.0,
+                          model.empty() ? (i % 2 == 0 ? "a" : "b") : model,
+                          i % 3 == 0 ? "-1" : std::to_string(i % 2), more);
+    }
+    return text;
+  };
+  write_file(place.folder / "t.csv", table(60, "", ""));
+  write_file(place.folder / "new.csv", table(30, "z", ""));
+  write_file(place.folder / "more.csv", table(30, "", ",7"));
+  const auto trained =
+      place.run({"train", place.at("t.csv"), "--label", "state", "--unlabeled",
+                 place.at("more.csv"), "--epochs", "2", "--layers", "4", "--threads", "1",
+                 "--no-baseline", "--no-report", "--quiet", "--out", place.at("run")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(contains(trained.err, "note: -1 means no label: 20 rows\n"));
+  CHECK(contains(trained.err, "note: columns of " + place.at("more.csv") +
+                                  " that the rows before lack are not used: extra\n"));
+
+  const auto predicted = place.run({"predict", place.at("run"), place.at("new.csv")});
+  CHECK(predicted.status == 0);
+  CHECK(predicted.err == "note: column 'model': 30 of 30 texts were not in training\n");
+  CHECK(place.run({"predict", place.at("run"), place.at("t.csv")}).err.empty());
+  const auto measured = place.run({"evaluate", place.at("run"), place.at("new.csv")});
+  CHECK(measured.status == 0);
+  CHECK(contains(measured.err, "note: -1 means no label: 10 rows\n"));
+  CHECK(contains(measured.err, "30 of 30 texts were not in training\n"));
+  CHECK(contains(place.run({"inspect", place.at("t.csv"), "--label", "state"}).err,
+                 "note: -1 means no label: 20 rows\n"));
+
+  const auto written = place.run({"convert", place.at("t.csv"), place.at("more.csv"), "--label",
+                                  "state", "-o", place.at("shards")});
+  CHECK(written.status == 0);
+  CHECK(contains(written.err, " that the rows before lack are not used: extra\n"));
+
+  // A column of --id is copied as it is written.
+  write_file(place.folder / "ids.csv", "code,size,model\nNA,1,a\n?,2,a\n,3,b\nnull,4,b\n");
+  const auto copied = place.run({"predict", place.at("run"), place.at("ids.csv"), "--id", "code"});
+  REQUIRE(copied.status == 0);
+  const auto lines = lines_of(copied.out);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[1].starts_with("NA,"));
+  CHECK(lines[2].starts_with("?,"));
+  CHECK(lines[3].starts_with(","));
+  CHECK(lines[4].starts_with("null,"));
+}
+
 TEST_CASE("ladder train: takes convolutions for images", "[cli]") {
   const LadderPlace place;
   std::string pixels, labels;

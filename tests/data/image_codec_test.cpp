@@ -228,8 +228,73 @@ TEST_CASE("decode_image names what is no PNG or JPEG image", "[data]") {
   CHECK(fault_of("<!DOCTYPE html><p>404") ==
         begin + "a web page (the address gave a page and not the file: fetch it again)");
   CHECK(fault_of("label,file\n3,a.png\n") ==
-        begin + "text that begins with \"label,file\" (is it another file of the same name?)");
+        begin +
+            "text that begins with \"label,file\" (only PNG and JPEG files are read as pictures)");
   CHECK(fault_of("\1\2\3\4") == begin + "bytes of another kind");
+}
+
+TEST_CASE("decode_image turns JPEG images as their Exif data say", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP(kNoCodecs);
+  const std::string plain = jpeg_file("gray");
+  // An APP1 segment behind the first marker.
+  const auto oriented = [&](int orientation, bool little) {
+    const auto number = [&](uint32_t value, int bytes) {
+      std::string text;
+      for (int i = 0; i < bytes; ++i) {
+        const int shift = 8 * (little ? i : bytes - 1 - i);
+        text += static_cast<char>(value >> shift & 0xFF);
+      }
+      return text;
+    };
+    const std::string tiff = (little ? std::string("II*\0", 4) : std::string("MM\0*", 4)) +
+                             number(8, 4) + number(2, 2) +                                     //
+                             number(0x0100, 2) + number(4, 2) + number(1, 4) + number(7, 4) +  //
+                             number(0x0112, 2) + number(3, 2) + number(1, 4) +
+                             number(static_cast<uint32_t>(orientation), 2) + number(0, 2) +
+                             number(0, 4);
+    const std::string segment = std::string("Exif\0\0", 6) + tiff;
+    const size_t size = segment.size() + 2;
+    return plain.substr(0, 2) + "\xFF\xE1" + static_cast<char>(size >> 8) +
+           static_cast<char>(size & 0xFF) + segment + plain.substr(2);
+  };
+  const auto upright = decoded(plain);
+  const int64_t height = upright.info.height, width = upright.info.width;
+  REQUIRE(upright.info.channels == 1);
+  const auto at = [&](int64_t row, int64_t column) {
+    return upright.values[static_cast<size_t>(row * width + column)];
+  };
+  for (int orientation = 0; orientation <= 9; ++orientation) {
+    for (const bool little : {false, true}) {
+      INFO(orientation << little);
+      const bool lies = orientation >= 5 && orientation <= 8;
+      const auto image = decoded(oriented(orientation, little));
+      REQUIRE(image.info.height == (lies ? width : height));
+      REQUIRE(image.info.width == (lies ? height : width));
+      std::vector<int> expected;
+      for (int64_t r = 0; r < image.info.height; ++r) {
+        for (int64_t c = 0; c < image.info.width; ++c) {
+          const int64_t up = height - 1, left = width - 1;
+          expected.push_back(orientation == 2   ? at(r, left - c)
+                             : orientation == 3 ? at(up - r, left - c)
+                             : orientation == 4 ? at(up - r, c)
+                             : orientation == 5 ? at(c, r)
+                             : orientation == 6 ? at(up - c, r)
+                             : orientation == 7 ? at(up - c, left - r)
+                             : orientation == 8 ? at(c, left - r)
+                                                : at(r, c));
+        }
+      }
+      CHECK(image.values == expected);
+    }
+  }
+  // Damaged data count for nothing.
+  const auto whole = oriented(6, true);
+  for (size_t at_byte = 6; at_byte < 46; ++at_byte) {
+    auto changed = whole;
+    changed[at_byte] = '\xFF';
+    const auto size = read_image_info(changed);
+    CHECK(size.height * size.width == height * width);
+  }
 }
 
 TEST_CASE("decode_image refuses CMYK", "[data]") {

@@ -204,9 +204,9 @@ TEST_CASE("read_image_folder names files that it cannot read and leaves them out
   CHECK_THAT(samples.problems[2], Catch::StartsWith(begin + "a whole PNG image but got \""));
   CHECK_THAT(samples.problems[2],
              Catch::EndsWith("\"" + at("a/2.png") + " (fetch the file again)."));
-  CHECK(samples.problems[3] == begin +
-                                   "a PNG or JPEG image but got text that begins with \"3,cat\"" +
-                                   at("a/labels.txt") + " (is it another file of the same name?).");
+  CHECK(samples.problems[3] ==
+        begin + "a PNG or JPEG image but got text that begins with \"3,cat\"" + at("a/labels.txt") +
+            " (only PNG and JPEG files are read as pictures).");
   CHECK_THAT(samples.problems[4], Catch::Contains(at("b/4.png")));
   CHECK(samples.problems[5] == begin + "a gray or RGB JPEG image but got CMYK" + at("c/cmyk.jpg") +
                                    " (convert it to RGB).");
@@ -317,7 +317,7 @@ TEST_CASE("read_image_folder says what is wrong with a folder", "[data]") {
         begin + "PNG or JPEG images but could read none of 2 files in " + at +
             "/texts (the first: expected a PNG or JPEG image but got text that begins with \"one\" "
             "in " +
-            at + "/texts/a/1.txt (is it another file of the same name?).)");
+            at + "/texts/a/1.txt (only PNG and JPEG files are read as pictures).)");
   write_image(folder / "parts/train/a/1.png", "x");
   write_image(folder / "parts/test/a/1.png", "x");
   CHECK(folder_error(folder / "parts") == begin + "folders of classes but got test, train in " +

@@ -188,9 +188,12 @@ TEST_CASE("read_npy names the types that are no real numbers", "[data]") {
       {"x", "values of another type"}};
   for (const auto& [type, noun] : types) {
     INFO(type);
+    const bool are_names = noun == "texts" || noun == "Python objects";
     CHECK(npy_error(npy_bytes(dict(type, "(1,)"), "1234")) ==
-          "read_npy: expected real numbers but got " + noun + " (" + type +
-              ") in x.npy (save them as numbers, as array.astype(float) makes them).");
+          "read_npy: expected real numbers but got " + noun + " (" + type + ") in x.npy (" +
+              (are_names ? "save labels as numbers, as numpy.unique(y, return_inverse=True)[1] "
+                           "makes them)."
+                         : "save them as numbers, as array.astype(float) makes them)."));
   }
   CHECK(npy_error(npy_bytes("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}",
                             "1234")) ==

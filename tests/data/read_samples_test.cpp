@@ -147,6 +147,47 @@ TEST_CASE("read_samples reads folders of images and their parts", "[data]") {
   CHECK(one.labels.item<int64_t>() == -1);
 }
 
+TEST_CASE("read_samples takes train and test beside other pictures for classes", "[data]") {
+  if (!has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const TemporaryFolder folder;
+  for (const char* name : {"bus", "test", "train"}) {
+    put(folder / "vehicles" / name / "1.png", small_png(1));
+    put(folder / "split" / name / "cat" / "1.png", small_png(1));
+    put(folder / "notes" / name / "cat" / (name == std::string("bus") ? "1.md" : "1.png"),
+        small_png(1));
+  }
+  CHECK_FALSE(has_test_part(folder / "vehicles"));
+  CHECK(read_samples(folder / "vehicles").classes == Strings{"bus", "test", "train"});
+  CHECK(read_samples(folder / "notes").source == (folder / "notes/train").string());
+  const auto split = (folder / "split").string();
+  CHECK(error_of(folder / "split") ==
+        "read_samples: expected folders of classes or of parts but got the parts train and test "
+        "beside pictures in bus at " +
+            split + " (give the path of one part: " + split + "/train).");
+}
+
+TEST_CASE("read_samples says what kind of picture it does not read", "[data]") {
+  const TemporaryFolder folder;
+  const auto gif = write_file(folder / "a.gif", "GIF89a......");
+  CHECK(
+      error_of(gif).ends_with("but got a GIF image in " + gif.string() + " (convert it to PNG)."));
+  const auto empty = write_file(folder / "a.png", "");
+  CHECK(error_of(empty) ==
+        "read_image_file: expected a PNG or JPEG image but got an empty file in " + empty.string() +
+            " (fetch the file again).");
+}
+
+TEST_CASE("read_samples names arrays of an archive that it does not read", "[data]") {
+  const TemporaryFolder folder;
+  const std::string x = npy_file("<f8", "(2, 1)", raw_bytes<double>({1, 2}));
+  const std::string y = npy_file("<f8", "(2,)", raw_bytes<double>({0, 1}));
+  const auto path =
+      write_file(folder / "three.npz",
+                 npz_file({{"x.npy", x}, {"y.npy", y}, {"z.npy", x}, {"x_test.npy", x}}));
+  CHECK(read_samples(path).notes ==
+        Strings{"arrays of " + path.string() + " that are not read: z"});
+}
+
 TEST_CASE("read_samples knows parts and unlabeled images in any case of letters", "[data]") {
   if (!has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
   const TemporaryFolder folder;

@@ -63,6 +63,17 @@ std::string lower_text(std::string text) {
   return text;
 }
 
+bool is_part_name(const std::string& folder) {
+  const auto name = lower_text(folder);
+  return name == "train" || name == "training" || name == "test" || name == "testing" ||
+         name == "val" || name == "valid" || name == "validation";
+}
+
+bool is_picture_name(const std::string& file) {
+  const auto name = lower_text(file);
+  return name.ends_with(".png") || name.ends_with(".jpg") || name.ends_with(".jpeg");
+}
+
 std::string plain_name(std::string name) {
   name = lower_text(std::move(name));
   std::replace(name.begin(), name.end(), '_', '-');

@@ -22,6 +22,13 @@ std::vector<std::string> names_in(const std::filesystem::path& folder);
 /// Return a text with the letters a to z in place of A to Z.
 std::string lower_text(std::string text);
 
+/// Return whether a folder of this name is a part of a data set: train, training, test, testing,
+/// val, valid or validation, in any case of letters.
+bool is_part_name(const std::string& name);
+
+/// Return whether a file of this name is a picture that the library reads: .png, .jpg, .jpeg.
+bool is_picture_name(const std::string& name);
+
 /// Return `name` without what copies of a published file differ in: case, the endings .gz, .idx,
 /// .bin and .ubyte, and dots or underscores in place of dashes.
 ///

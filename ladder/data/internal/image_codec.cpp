@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,16 +27,6 @@ constexpr std::string_view kPngSignature = "\x89PNG\r\n\x1A\n"sv;
 constexpr std::string_view kJpegSignature = "\xFF\xD8\xFF"sv;
 constexpr const char* kFetchAgain = "fetch the file again";
 
-// Other formats of pictures that people have.
-const char* foreign_picture(std::string_view bytes) {
-  if (bytes.starts_with("GIF8")) return "a GIF image";
-  if (bytes.starts_with("BM") && bytes.size() > 26) return "a BMP image";
-  if (bytes.starts_with("II*\0"sv) || bytes.starts_with("MM\0*"sv)) return "a TIFF image";
-  if (bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP")) return "a WebP image";
-  if (bytes.size() > 12 && bytes.substr(4, 8).starts_with("ftyp")) return "a HEIF or AVIF image";
-  return nullptr;
-}
-
 [[noreturn]] void refuse_foreign(std::string_view bytes) {
   constexpr const char* kExpected = "expected a PNG or JPEG image but got ";
   if (bytes.empty()) throw ImageFault(std::string(kExpected) + "an empty file", kFetchAgain);
@@ -47,7 +38,8 @@ const char* foreign_picture(std::string_view bytes) {
                      kFetchAgain);
   }
   if (const auto kind = io::file_kind(bytes.substr(0, io::kFileKindBytes))) {
-    throw ImageFault(kExpected + kind->noun, kind->hint);
+    throw ImageFault(kExpected + kind->noun,
+                     kind->text ? "only PNG and JPEG files are read as pictures" : kind->hint);
   }
   throw ImageFault(std::string(kExpected) + "bytes of another kind");
 }
@@ -134,13 +126,92 @@ void compose_on_white(std::vector<uint8_t>& pixels, int64_t channels) {
 
 // ---- JPEG
 
+constexpr int kFirstLying = 5;  // orientations from here on exchange height and width
+
+// Unsigned number of `size` bytes at a place, nothing behind the end.
+std::optional<uint32_t> number_at(std::string_view bytes, size_t at, size_t size, bool little) {
+  if (at > bytes.size() || bytes.size() - at < size) return std::nullopt;
+  uint32_t value = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const size_t place = little ? at + size - 1 - i : at + i;
+    value = value << 8 | static_cast<uint8_t>(bytes[place]);
+  }
+  return value;
+}
+
+// Orientation in the first directory of TIFF data, 1 if it has none.
+int tiff_orientation(std::string_view tiff) {
+  constexpr uint32_t kOrientation = 0x0112, kShort = 3;
+  constexpr size_t kEntryBytes = 12;
+  const bool little = tiff.starts_with("II*\0"sv);
+  if (!little && !tiff.starts_with("MM\0*"sv)) return 1;
+  const auto directory = number_at(tiff, 4, 4, little);
+  if (!directory) return 1;
+  const auto entries = number_at(tiff, *directory, 2, little);
+  for (size_t i = 0; entries && i < *entries; ++i) {
+    const size_t entry = size_t{*directory} + 2 + i * kEntryBytes;
+    const auto tag = number_at(tiff, entry, 2, little);
+    if (!tag) return 1;
+    if (*tag != kOrientation) continue;
+    const auto type = number_at(tiff, entry + 2, 2, little);
+    const auto value = number_at(tiff, entry + 8, 2, little);
+    return type == kShort && value && *value >= 1 && *value <= 8 ? static_cast<int>(*value) : 1;
+  }
+  return 1;
+}
+
+// Orientation that a camera has noted in the APP1 segment of a JPEG file, 1 (upright) if none.
+int exif_orientation(std::string_view bytes) {
+  constexpr uint32_t kApp1 = 0xE1, kStartOfScan = 0xDA, kEndOfImage = 0xD9;
+  constexpr std::string_view kExif = "Exif\0\0"sv;
+  size_t at = 2;
+  while (true) {
+    const auto prefix = number_at(bytes, at, 1, false), marker = number_at(bytes, at + 1, 1, false);
+    if (prefix != 0xFFU || !marker) return 1;
+    if (*marker == 0xFF) {  // padding
+      ++at;
+      continue;
+    }
+    const auto size = number_at(bytes, at + 2, 2, false);
+    if (*marker == kStartOfScan || *marker == kEndOfImage || !size || *size < 2) return 1;
+    const auto segment = bytes.substr(std::min(at + 4, bytes.size()), *size - 2);
+    if (*marker == kApp1 && segment.starts_with(kExif)) {
+      return tiff_orientation(segment.substr(kExif.size()));
+    }
+    at += 2 + *size;
+  }
+}
+
+// Returns pixels [height, width, channels] as they are shown: mirrored, turned or both.
+std::vector<uint8_t> turned(const std::vector<uint8_t>& pixels, int64_t height, int64_t width,
+                            int64_t channels, int orientation) {
+  const bool lies = orientation >= kFirstLying;
+  const int64_t rows = lies ? width : height, columns = lies ? height : width;
+  std::vector<uint8_t> out(pixels.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      int64_t row = lies ? c : r, column = lies ? r : c;
+      if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {
+        row = height - 1 - row;
+      }
+      if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8) {
+        column = width - 1 - column;
+      }
+      const auto from = pixels.begin() + (row * width + column) * channels;
+      std::copy(from, from + channels, out.begin() + (r * columns + c) * channels);
+    }
+  }
+  return out;
+}
+
 struct TurboCloser {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
 
 class JpegImage {
  public:
-  explicit JpegImage(std::string_view bytes) : bytes_(bytes), handle_(tjInitDecompress()) {
+  explicit JpegImage(std::string_view bytes)
+      : bytes_(bytes), handle_(tjInitDecompress()), orientation_(exif_orientation(bytes)) {
     if (handle_ == nullptr) throw ImageFault("expected a JPEG decoder but got no memory for it");
     int subsampling = -1;
     // An unusual subsampling is reported as a fault, after everything else was read.
@@ -152,7 +223,11 @@ class JpegImage {
     }
   }
 
-  ImageInfo info() const { return {height_, width_, space_ == TJCS_GRAY ? 1 : 3}; }
+  // Of the picture as it is shown.
+  ImageInfo info() const {
+    const bool lies = orientation_ >= kFirstLying;
+    return {lies ? width_ : height_, lies ? height_ : width_, space_ == TJCS_GRAY ? 1 : 3};
+  }
 
   void decode(std::vector<uint8_t>& pixels) {
     const ImageInfo size_of = info();
@@ -162,6 +237,7 @@ class JpegImage {
                       TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0) {
       fail();
     }
+    if (orientation_ > 1) pixels = turned(pixels, height_, width_, size_of.channels, orientation_);
   }
 
  private:
@@ -181,6 +257,7 @@ class JpegImage {
 
   std::string_view bytes_;
   std::unique_ptr<void, TurboCloser> handle_;
+  int orientation_ = 1;
   int width_ = 0;
   int height_ = 0;
   int space_ = -1;
@@ -189,6 +266,15 @@ class JpegImage {
 #endif
 
 }  // namespace
+
+const char* foreign_picture(std::string_view bytes) {
+  if (bytes.starts_with("GIF8")) return "a GIF image";
+  if (bytes.starts_with("BM") && bytes.size() > 26) return "a BMP image";
+  if (bytes.starts_with("II*\0"sv) || bytes.starts_with("MM\0*"sv)) return "a TIFF image";
+  if (bytes.starts_with("RIFF") && bytes.substr(0, 12).ends_with("WEBP")) return "a WebP image";
+  if (bytes.size() > 12 && bytes.substr(4, 8).starts_with("ftyp")) return "a HEIF or AVIF image";
+  return nullptr;
+}
 
 bool has_image_codecs() {
 #ifdef LADDER_IMAGES

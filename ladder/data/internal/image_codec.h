@@ -43,6 +43,9 @@ struct ImageLimits {
 /// is a fault that says so.
 bool has_image_codecs();
 
+/// Return what a picture in another format is ("a GIF image"), by its first bytes, or null.
+const char* foreign_picture(std::string_view bytes);
+
 /// Read the size of the PNG or JPEG image in `bytes`, a whole file, without decoding its pixels.
 /// Throws `ImageFault`, also if the image is above the limits.
 ImageInfo read_image_info(std::string_view bytes, const ImageLimits& limits = {});
@@ -53,7 +56,7 @@ ImageInfo read_image_info(std::string_view bytes, const ImageLimits& limits = {}
 /// PNG: samples of any depth become 8 bits, v * 255 / (2^bits - 1) rounded; a palette counts as
 /// RGB; alpha a is composed on white, (a v + (255 - a) 255) / 255 rounded; a file that declares
 /// another gamma than that of sRGB is converted to sRGB. JPEG: gray, YCbCr and RGB, decoded by the
-/// accurate integer DCT.
+/// accurate integer DCT and turned as the orientation in its Exif data says.
 ///
 /// Throws `ImageFault`: another kind of file, a truncated or damaged one, CMYK, too many pixels.
 ImageInfo decode_image(std::string_view bytes, std::vector<uint8_t>& pixels,

@@ -1,0 +1,37 @@
+/// What commands say about data beside their results, on the standard error.
+#pragma once
+
+#include <ladder/data/features.h>
+#include <ladder/data/table.h>
+
+#include <string>
+#include <vector>
+
+namespace ladder::apps {
+
+/// Print each as a line "note: ..."; of more than five, the first ones and their number.
+void print_notes(const std::vector<std::string>& notes);
+
+/// Return what features say about their columns: "when: 84 texts, 50 inputs".
+std::vector<std::string> feature_notes(const data::Features& features);
+
+/// Return a note of columns of `more` that the rows before lack: they are not used. `used`: names
+/// of the columns before. Empty if there are none.
+std::vector<std::string> unused_columns_note(const std::vector<std::string>& used,
+                                             const data::Table& more);
+
+/// Counts values that are unlike those of training, over tables that are read part by part.
+class StrangeRows {
+ public:
+  void add(const data::Features& features, const data::Table& table);
+
+  /// Return a note for each column with unseen texts, or with numbers that are mostly far from
+  /// those of training. Texts that were rare in training have no input of their own either: where
+  /// there are such, a column is named if they are more than half.
+  std::vector<std::string> notes() const;
+
+ private:
+  std::vector<data::StrangeValues> columns_;
+};
+
+}  // namespace ladder::apps
