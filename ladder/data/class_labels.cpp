@@ -145,7 +145,7 @@ int64_t rows_of_minus_one(const Column& column) {
   }
   std::vector<bool> is_one;
   for (const auto& level : column.levels) {
-    is_one.push_back(!level.empty() && is_unlabeled(level));
+    is_one.push_back(!without_label_blanks(level).empty() && is_unlabeled(level));
   }
   return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
     return code >= 0 && is_one[static_cast<size_t>(code)];
