@@ -14,7 +14,7 @@ usage() {
 usage: ./bootstrap.sh COMMAND [FLAGS]
 
   train DATA [FLAGS] train on your own table or pictures; DATA and FLAGS go to `ladder train`
-  mnist [FLAGS]      train the full ladder on 100 labels; FLAGS go to ladder-mnist (try --help)
+  mnist [FLAGS]      train the full ladder on MNIST with 100 labels; FLAGS go to ladder-mnist
   cifar10 [FLAGS]    train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
   reproduce [FLAGS]  run a published table, every recipe and seed; FLAGS go to ladder-reproduce
   build              build the library, the programs and the tests
@@ -30,9 +30,10 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   help               print this text
 
 Every command first installs what is missing: compilers and small libraries as Debian packages,
-LibTorch as a Python wheel in .venv, and for tests the Python packages that they compare with in
-.venv-tests. The Python package itself is installed by `pip install .` anywhere. Put --cuda before COMMAND to install the large wheel with CUDA; it is installed anyway if
-a CUDA compiler or an NVIDIA driver is found.
+LibTorch as a Python wheel in .venv, and, for the tests, Python packages in .venv-tests. (To install
+the Python package of Ladder itself, run `pip install .` in your own environment.) With --cuda
+before COMMAND, the large wheel with CUDA is installed; this is the default if a CUDA compiler or an
+NVIDIA driver is found.
 
 Environment variables:
   LADDER_DATA        folder of MNIST's or CIFAR-10's files, or with folders mnist/ and cifar10/

@@ -182,15 +182,16 @@ int run(int argc, char** argv) {
   int64_t rows = std::numeric_limits<int64_t>::max();
   int64_t neighbours = 10;
   bool levels = false, help = false, version = false;
-  apps::CommandLine line(kProgram, "Print the signs that a run was left behind by the others.");
+  apps::CommandLine line(kProgram,
+                         "Check finished runs for clusters of images in the wrong class.");
   line.word(
       "RUN", "folder of a ladder-mnist run", true,
       [&](const auto& name, const auto& text) {
         folders.push_back(apps::parse_folder(name, text));
       },
       /*repeated=*/true);
-  line.integer("rows", "training images to look at (all)", rows, 100);
-  line.integer("neighbours", "nearest images of each (10)", neighbours, 1, 99);
+  line.integer("rows", "training images to check (all)", rows, 100);
+  line.integer("neighbours", "nearest neighbours per image (10)", neighbours, 1, 99);
   line.flag("data-dir", "DIR", "folder of the data (the run's)",
             [&](const auto& flag, const auto& text) { data_dir = apps::parse_folder(flag, text); });
   line.toggle("levels", "also print the costs of each level", levels);

@@ -31,18 +31,16 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", "DATA --label COLUMN", "train on labeled and unlabeled rows", train_command},
-    {"tune", "DATA --label COLUMN", "find good settings by many short runs", tune_command},
+    {"tune", "DATA --label COLUMN", "search settings with many short runs", tune_command},
     {"predict", "MODEL DATA", "print the class of each row", predict_command},
     {"evaluate", "MODEL DATA --label COLUMN", "measure errors on labeled rows", evaluate_command},
-    {"inspect", "DATA | MODEL", "say what a table, a folder of pictures or a model holds",
-     inspect_command},
-    {"export", "MODEL --format FORMAT -o FILE", "write ONNX, safetensors, PyTorch or Python",
+    {"inspect", "DATA | MODEL", "describe a table, pictures or a model", inspect_command},
+    {"export", "MODEL --format FORMAT -o FILE", "write ONNX, safetensors, .pt or .py",
      export_command},
-    {"report", "RUN... -o FILE.html", "write a page about one run or several", report_command},
-    {"reproduce", "--table NAME", "run a published table with several seeds", reproduce_command},
-    {"convert", "DATA... -o SHARDS", "write tables of any length as shards to train on",
-     convert_command},
-    {"launch", "-n N -- COMMAND ...", "run a command as N ranks on this machine", launch_command},
+    {"report", "RUN... -o FILE.html", "write an HTML page about runs", report_command},
+    {"reproduce", "--table NAME", "rerun a published table of results", reproduce_command},
+    {"convert", "DATA... -o SHARDS", "write large tables as shards", convert_command},
+    {"launch", "-n N -- COMMAND ...", "start N ranks (processes) of COMMAND", launch_command},
 };
 
 std::string help_text() {

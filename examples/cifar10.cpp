@@ -32,8 +32,8 @@ using namespace ladder::apps;
 
 constexpr const char* kProgram = "ladder-cifar10";
 constexpr const char* kUsage =
-    "Train a convolutional ladder on CIFAR-10: a published recipe, a smaller one, or one that "
-    "flags change.";
+    "Train a convolutional ladder on CIFAR-10 by a recipe, published or smaller; flags change its "
+    "settings.";
 const DatasetFacts kCifar10{.dataset = "cifar10", .rows = 50000, .classes = 10, .test_rows = 10000};
 const data::ContrastOptions kContrast = {};
 const data::ZcaOptions kZca = {};

@@ -30,8 +30,7 @@ using namespace ladder::apps;
 
 constexpr const char* kProgram = "ladder-mnist";
 constexpr const char* kUsage =
-    "Train a ladder network on MNIST or Fashion-MNIST: a published recipe, or one that flags "
-    "change.";
+    "Train a ladder network on MNIST or Fashion-MNIST by a recipe; flags change its settings.";
 const DatasetFacts kMnist{.dataset = "mnist", .rows = 60000, .classes = 10, .test_rows = 10000};
 
 CommandLine command_line(TrainingFlags& flags) {

@@ -24,44 +24,45 @@ namespace ladder {
 
 /// How classes with few labeled rows are treated (measured in docs/when-a-ladder-helps.md).
 enum class ClassBalance {
-  kNone,      ///< each labeled row counts the same: the smallest error
-  kSampling,  ///< rare classes are drawn more often: rows of common classes go wrong for it
-  kWeights,   ///< rare classes weigh more in the supervised cost: found for little more error
+  kNone,      ///< every labeled row counts the same: lowest error
+  kSampling,  ///< rare classes are drawn more often: many more errors on common classes
+  kWeights,   ///< rare classes weigh more in the supervised cost: slightly more errors in all
 };
 
-/// "none", "sampling", "weights".
+/// Return "none", "sampling" or "weights".
 std::string to_string(ClassBalance balance);
 /// Error: another name.
 ClassBalance class_balance_from_string(const std::string& name);
 
-/// How a classifier is trained. The defaults need no numbers.
+/// How to train a classifier. The defaults suit most data.
 struct ClassifierOptions {
   /// Units of the hidden layers. Empty: three layers whose width follows rows and columns.
   std::vector<int64_t> layers = {};
   bool convolutional = false;  ///< images: two blocks of convolutions in place of dense layers
   Activation activation = Activation::kRelu;
   std::string combinator = "gaussian";  ///< see models::combinators()
-  /// Weights of the denoising costs: one a level from the input up, or empty for weights that
-  /// follow the size of the costs (train::scaled_objective).
+  /// Weights of the denoising costs, one per level from the input up. Empty: automatic weights that
+  /// adapt to the size of the costs (train::scaled_objective).
   std::vector<double> lambda = {};
   double input_weight = 10;  ///< weight of the input's cost where lambda is empty
-  /// Train the same network on the labeled rows alone, with the same noise and no denoising cost:
-  /// what the unlabeled rows bring is the difference.
+  /// Train the same network on the labeled rows only, with the same noise and no denoising cost.
+  /// The difference in error shows what the unlabeled rows contribute.
   bool labels_alone = false;
   /// Standard deviation of the noise, in standard deviations of a column or hidden unit. None:
   /// kTableNoise for tables; for images kImageNoise at the input and 0.3 in the layers.
   std::optional<double> noise = {};
 
   int64_t epochs = 0;  ///< passes over all rows; 0: enough for kDefaultSteps steps
-  /// Train for about this time in place of a number of epochs; 0: not limited. The speed is
-  /// measured before training, so that the number of epochs differs between machines.
+  /// Train for about this many minutes instead of a number of epochs; 0: no limit. The number of
+  /// epochs is set from the speed, which is measured before training, so it differs between
+  /// machines.
   double minutes = 0;
   double learning_rate = 0.002;
   std::optional<int64_t> unlabeled_batch = {};  ///< rows a step; none: from the number of rows
   std::optional<int64_t> labeled_batch = {};
-  /// Blocks that rows of shards are shuffled by, see data::SemiData::blocks; `rows` is 0: one by
-  /// one. None: those of the run that is continued; else data::Shards::block_sizes() where a row at
-  /// a random place takes longer to read than kSlowReadSeconds, and one by one elsewhere.
+  /// Block sizes for shuffling shards (see data::SemiData::blocks); with `rows` = 0, shuffle row by
+  /// row. None: take those of the run that is resumed; otherwise use data::Shards::block_sizes() if
+  /// reading a row at a random position takes longer than kSlowReadSeconds, else row by row.
   std::optional<data::BlockSizes> blocks = {};
   ClassBalance balance = ClassBalance::kNone;
   /// Weights of the rows that `fit` is given, float64 [N]: how often a row is drawn, with its label
@@ -72,19 +73,20 @@ struct ClassifierOptions {
   /// Share of the labeled rows that is held back to measure the error. None: 0.1 where there are
   /// at least 100 labeled rows, else 0.
   std::optional<double> validation = {};
-  /// Measure the error by so many stratified folds in place of rows that are held back: one more
-  /// training each. 0: no. Error: folds and a `validation` above 0.
+  /// Measure the error by cross-validation with this number of stratified folds instead of
+  /// held-back rows; each fold trains one more network. 0: no cross-validation. Error: folds and a
+  /// `validation` above 0.
   int64_t folds = 0;
 
-  /// Most probabilities of held-back rows, rows x classes, that FitReport has: of more, it has
-  /// metrics. By default 400 MB.
+  /// Maximum number of probabilities of held-back rows (rows x classes) that FitReport keeps, by
+  /// default 400 MB. Above it FitReport has only their metrics.
   int64_t most_probabilities = 100'000'000;
 
   models::Precision precision = models::Precision::kFloat32;
   c10::Device device = c10::kCPU;  ///< the CPU or a CUDA device
 
-  std::filesystem::path folder = {};  ///< where the run is recorded; empty: nowhere
-  bool resume = false;                ///< continue the run in `folder`, which is given then
+  std::filesystem::path folder = {};  ///< folder to record the run in; empty: do not record
+  bool resume = false;                ///< continue the run in `folder`; error without one
   double checkpoint_every_seconds = 60;
   /// Facts about machine and program for config.json.
   std::optional<runs::Environment> environment = {};
@@ -93,8 +95,8 @@ struct ClassifierOptions {
   /// Processes that train this classifier together, see train::TrainOptions::ranks. All of them
   /// call `fit` with the same rows and options; only rank 0 writes into `folder`.
   std::shared_ptr<train::Communicator> ranks = {};
-  /// Rows that normalise those of a rank, see train::TrainOptions::statistics. None: those of the
-  /// run that is continued, else local.
+  /// Rows whose mean and variance normalise the rows of a rank (see
+  /// train::TrainOptions::statistics). None: as in the run that is resumed, else local.
   std::optional<train::RankStatistics> statistics = {};
 
   train::TrainCallbacks callbacks = {};
@@ -134,8 +136,8 @@ train::ClassificationMetrics held_back_metrics(const HeldBack& held_back);
 /// What `fit` did.
 struct FitReport {
   train::TrainResult training;
-  int64_t rows = 0;     ///< rows that were trained on, with and without label
-  int64_t labeled = 0;  ///< of these with a label
+  int64_t rows = 0;     ///< rows trained on, labeled and unlabeled
+  int64_t labeled = 0;  ///< labeled rows among them
   HeldBack held_back = {};
   runs::RunConfig config = {};  ///< all settings, defaults filled in
 };
@@ -153,11 +155,11 @@ class Classifier {
  public:
   explicit Classifier(ClassifierOptions options = {});
 
-  /// Train on the rows of `table`, whose column `label` holds class names, and nothing (or -1) for
-  /// rows without label. `except`: columns that are not used, identifiers say.
+  /// Train on the rows of `table`. The column `label` holds class names; a missing value or -1
+  /// means no label. Columns in `except`, such as identifiers, are not used.
   ///
   /// Errors: no such column; fewer than 2 classes; an option that does not fit the data; those of
-  /// fit_features and of train::Trainer. The classifier stays as it was then.
+  /// fit_features and of train::Trainer. After an error the classifier is unchanged.
   FitReport fit(const data::Table& table, const std::string& label,
                 const std::vector<std::string>& except = {});
 
@@ -195,8 +197,8 @@ class Classifier {
   const std::vector<std::string>& classes() const;
   bool is_fitted() const { return !model_.net.is_empty(); }
 
-  /// Write all that predictions need into one file, atomically: a dictionary of tensors that
-  /// Python's torch.load opens, and a JSON text with the rest. The same model gives the same bytes.
+  /// Write everything that predictions need to one file, atomically: a dictionary of tensors, which
+  /// Python's torch.load can open, that includes a JSON text. The same model gives the same bytes.
   void save(const std::filesystem::path& path) const;
   /// Read such a file, or the file in a run folder. Nothing in it is executed; sizes, names and
   /// shapes are checked. The settings of the training are in `config()` alone: a later `fit` takes

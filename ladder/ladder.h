@@ -1,5 +1,5 @@
-/// Every public header but those of the networks and recipes of the papers, which
-/// `ladder/models.h` includes. Both are in ladder::ladder.
+/// Includes every public header except the published networks and recipes, which are in
+/// `ladder/models.h`. Link ladder::ladder for both.
 ///
 /// A file that includes this header takes several seconds longer to compile than one that includes
 /// only the headers it needs.

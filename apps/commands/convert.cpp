@@ -36,14 +36,14 @@ struct ConvertFlags {
 
 CommandLine convert_line(ConvertFlags& flags) {
   CommandLine line("ladder convert",
-                   "Write tables of any length as shards, which `ladder train` and `ladder "
-                   "predict` read in constant memory.");
+                   "Convert large tables to shards, which `ladder train` and `ladder predict` read "
+                   "in constant memory.");
   line.word(
       "DATA", "tables with the same columns (CSV, Parquet, Feather, NPZ)", true,
       [&](const auto&, const auto& text) { flags.data.push_back(text); }, /*repeated=*/true);
   line.flag("out,o", "SHARDS", "folder to write",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
-  line.flag("label", "COL", "column of the labels (NPZ: the labels it has; none: rows to predict)",
+  line.flag("label", "COL", "column of the labels, if any; found automatically in NPZ files",
             [&](const auto&, const auto& text) { flags.shards.label = text; });
   line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
             [&](const auto&, const auto& text) { append_words(text, flags.shards.except); });

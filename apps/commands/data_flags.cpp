@@ -135,23 +135,23 @@ bool is_text_table(const fs::path& path) {
 void add_table_flags(CommandLine& line, DataFlags& flags) {
   auto& csv = flags.read.csv;
   line.heading("Reading");
-  line.flag("delimiter", "CHAR", "character between cells, or tab (recognised)",
+  line.flag("delimiter", "CHAR", "cell separator, or the word tab (auto-detected)",
             [&](const auto& flag, const auto& text) { csv.delimiter = one_character(flag, text); });
-  line.flag("decimal", "CHAR", "decimal point of numbers (recognised)",
+  line.flag("decimal", "CHAR", "decimal mark of numbers (auto-detected)",
             [&](const auto& flag, const auto& text) { csv.decimal = one_character(flag, text); });
-  line.flag("header", "yes|no", "first line holds column names (recognised)",
+  line.flag("header", "yes|no", "first line holds column names (auto-detected)",
             [&](const auto& flag, const auto& text) {
               csv.header = parse_choice(flag, text, {"yes", "no"}) == "yes";
             });
-  line.flag("missing", "TEXT,...", "cells without a value (also empty, NA, NaN, ?)",
+  line.flag("missing", "TEXT,...", "missing-value texts (besides empty, NA, NaN, ?)",
             [&](const auto&, const auto& text) { add_missing(flags, parse_words(text)); });
-  line.flag("text-columns", "COL,...", "columns of numbers to read as texts",
+  line.flag("text-columns", "COL,...", "numeric columns to treat as text",
             [&](const auto&, const auto& text) { append_words(text, csv.text_columns); });
 }
 
 void add_data_flags(CommandLine& line, DataFlags& flags) {
   add_table_flags(line, flags);
-  line.flag("size", "HxW", "height and width that images are brought to",
+  line.flag("size", "HxW", "resize images to this height and width",
             [&](const std::string& flag, const std::string& text) {
               const auto cross = text.find('x');
               if (cross == std::string::npos) {

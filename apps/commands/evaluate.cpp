@@ -28,16 +28,16 @@ struct EvaluateFlags {
 
 CommandLine evaluate_line(EvaluateFlags& flags) {
   CommandLine line("ladder evaluate",
-                   "Measure a model on rows with labels: error, balanced accuracy, each class, "
+                   "Measure a model on labeled rows: error, balanced accuracy, numbers per class, "
                    "confusion matrix, log loss, calibration.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
   line.word("DATA", "rows with labels; rows without are left out; '-': the standard input", true,
             [&](const auto&, const auto& text) { flags.data = input_path(text); });
-  line.flag("label", "COL", "column of the labels (that of the training)",
+  line.flag("label", "COL", "column of the labels (the one used in training)",
             [&](const auto&, const auto& text) { flags.label = text; });
   line.toggle("json", "print JSON; its left_out counts the rows without a label", flags.json);
-  line.choice("part", "part of a source that has a training and a test part", flags.part,
+  line.choice("part", "which part to use of a data set that has both", flags.part,
               {"test", "train"});
   add_data_flags(line, flags.read);
   line.heading("Machine");

@@ -26,7 +26,7 @@ struct ExportFlags {
 };
 
 CommandLine export_line(ExportFlags& flags) {
-  CommandLine line("ladder export", "Write a model in a format that others open.");
+  CommandLine line("ladder export", "Write a model in a format that other programs read.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
   line.flag("format", "NAME",
@@ -94,8 +94,8 @@ void check_files(const ExportFiles& files, const fs::path& asked, const fs::path
   if (!fs::is_regular_file(files.card, none)) return;
   if (head_of(files.card, kCardHead.size()) != kCardHead) {
     throw std::runtime_error(
-        fmt::format("expected to write the model card to {} but got a file there that is none "
-                    "(give FILE another name).",
+        fmt::format("expected to write the model card to {} but got a file there that is no model "
+                    "card (give FILE another name).",
                     files.card.string()));
   }
 }

@@ -34,8 +34,8 @@ struct InspectFlags {
 
 CommandLine inspect_line(InspectFlags& flags) {
   CommandLine line("ladder inspect",
-                   "Say what data hold (columns, types, missing values, classes, labeled rows), or "
-                   "what a model holds.");
+                   "Describe data (columns, types, missing values, classes, labeled rows) or a "
+                   "model.");
   line.word("DATA|MODEL", "a table, pictures, a run folder or a model file", true,
             [&](const auto&, const auto& text) { flags.what = input_path(text); });
   line.flag("label", "COL", "column of the labels",

@@ -37,18 +37,17 @@ struct LaunchFlags {
 CommandLine launch_line(LaunchFlags& flags) {
   CommandLine line(
       "ladder launch",
-      "Run a command as several ranks on this machine. `ladder train --seeds`, `ladder "
-      "reproduce` and `ladder tune` divide their runs by rank; `ladder train`, ladder-mnist and "
-      "ladder-cifar10 train one network together.");
-  line.integer("ranks,n", "number of ranks; -- and the command follow", flags.ranks, 1, 4096);
+      "Start a command as several processes (ranks) on this machine. `ladder train --seeds`, "
+      "`ladder reproduce` and `ladder tune` divide their runs among the ranks; `ladder train` "
+      "without --seeds, ladder-mnist and ladder-cifar10 train one network on all ranks together.");
+  line.integer("ranks,n", "number of ranks; the command follows after --", flags.ranks, 1, 4096);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Example: ladder launch -n 2 -- ladder train sensor.csv --label state --seeds 1..10\n"
       "Each rank gets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, and its share of "
-      "the cores in OMP_NUM_THREADS where that is not set. Signals are passed on. A rank that "
-      "fails is reported, and the others go on. Exit status: 0 if every rank ends with 0, else 1, "
-      "2 for "
-      "wrong use, 130 if interrupted by any signal.");
+      "the cores in OMP_NUM_THREADS unless that is set. Signals are passed on. If a rank fails, it "
+      "is reported and the others continue. Exit status: 0 if every rank ends with 0, otherwise 1; "
+      "2 for a usage error, 130 if interrupted by any signal.");
   return line;
 }
 
@@ -63,7 +62,7 @@ std::string path_of(const std::string& program) {
     if (::access(file.c_str(), X_OK) == 0 && !fs::is_directory(file)) return file.string();
   }
   throw UsageError(
-      fmt::format("expected a program behind -- but got '{}', which is not in $PATH.", program));
+      fmt::format("expected a program after -- but got '{}', which is not in $PATH.", program));
 }
 
 std::vector<ChildProcess> start_ranks(const std::vector<std::string>& command, int64_t ranks) {
@@ -131,7 +130,7 @@ int launch_command(int argc, const char* const* argv) {
   if (flags.ranks == 0) throw UsageError("expected the number of ranks in -n but got none.");
   std::vector<std::string> command(end == argv + argc ? end : end + 1, argv + argc);
   if (command.empty()) {
-    throw UsageError("expected -- and a command behind the flags but got none.");
+    throw UsageError("expected -- and a command after the flags but got none.");
   }
   command.front() = path_of(command.front());
   catch_interruption();

@@ -40,18 +40,18 @@ struct PredictFlags {
 
 CommandLine predict_line(PredictFlags& flags) {
   CommandLine line("ladder predict",
-                   "Predict the class of each row: one line a row, in the order of DATA.");
+                   "Predict the class of each row: one line per row, in the order of DATA.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
-  line.word("DATA", "rows to predict; '-': CSV from the standard input, answered as it comes", true,
+  line.word("DATA", "rows to predict; '-' reads CSV from standard input as it arrives", true,
             [&](const auto&, const auto& text) { flags.data = text; });
   line.heading("Answers");
-  line.flag("out,o", "FILE", "write CSV to FILE (the standard output)",
+  line.flag("out,o", "FILE", "write CSV to FILE (standard output)",
             [&](const auto& flag, const auto& text) { flags.out = parse_file(flag, text); });
   line.toggle("probabilities", "add a column p:CLASS for each class", flags.probabilities);
   line.integer("top", "add the N most probable classes: class, p, class2, p2, ...", flags.top, 1,
                1000000);
-  line.flag("id", "COL", "copy this column of DATA in front",
+  line.flag("id", "COL", "copy this column of DATA to the first column",
             [&](const auto&, const auto& text) { flags.id = text; });
   add_data_flags(line, flags.read);
   line.heading("Machine");

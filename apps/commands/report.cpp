@@ -29,7 +29,7 @@ CommandLine report_line(ReportFlags& flags) {
                    "Write a page about one run or several: outcome, curves, settings. The page is "
                    "one file without scripts.");
   line.word(
-      "RUN", "folder of a run of any program, or of runs as seed-1, seed-2, ...", true,
+      "RUN", "folder of a run of any program, or a folder that holds seed-1, seed-2, ...", true,
       [&](const auto& name, const auto& text) {
         flags.folders.push_back(parse_folder(name, text));
       },
@@ -38,8 +38,9 @@ CommandLine report_line(ReportFlags& flags) {
             [&](const auto& flag, const auto& text) { flags.out = parse_file(flag, text); });
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "Confusion matrix, unsure rows and pictures of what the network learned need its data: the "
-      "report that `ladder train` writes has them, and is not replaced.");
+      "The confusion matrix, the least certain rows and pictures of what the network learned need "
+      "the training data: only the report that `ladder train` writes has them, so this command "
+      "does not overwrite it.");
   return line;
 }
 

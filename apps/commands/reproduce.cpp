@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kProgram = "ladder-reproduce";
 constexpr const char* kUsage =
-    "Run the rows of a published table, one process a run, and print the table with our numbers "
-    "beside the published ones.";
+    "Run every row of a published table, one process per run, and print our numbers next to the "
+    "published ones.";
 
 struct Flags {
   std::string table = runs::published_tables().front().name;
@@ -59,7 +59,7 @@ CommandLine command_line(Flags& flags, const std::string& program) {
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
   line.flag("only", "NAME,...", "only these recipes",
             [&](const auto&, const auto& text) { flags.only = parse_words(text); });
-  line.toggle("ours", "also rows without a published error", flags.ours);
+  line.toggle("ours", "include rows without a published error", flags.ours);
   line.heading("Runs");
   line.flag("out", "DIR", "folder of all runs, each in DIR/RECIPE/seed-N (runs)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
@@ -67,8 +67,7 @@ CommandLine command_line(Flags& flags, const std::string& program) {
             [&](const auto& flag, const auto& text) { flags.data_dir = parse_folder(flag, text); });
   line.integer("jobs", "runs at the same time (1)", flags.jobs, 1, 1024);
   line.integer("threads", "CPU threads of each run", flags.threads, 1, 4096);
-  line.flag("precision", "NAME",
-            "type of the numbers of every run, as ladder-mnist has it (the recipe's)",
+  line.flag("precision", "NAME", "precision of every run, as for ladder-mnist (the recipe's)",
             [&](const auto& flag, const auto& text) {
               flags.precision = parse_choice(flag, text, kPrecisions);
             });
@@ -76,10 +75,10 @@ CommandLine command_line(Flags& flags, const std::string& program) {
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "A flag given twice takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
-      "interrupted by any signal (the same command continues). Under ladder launch, torchrun, "
-      "mpirun "
-      "or Slurm, each rank takes its share of the runs and rank 0 prints the table.");
+      "If a flag is given twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage "
+      "error, 130 interrupted by any signal (the same command continues). Under ladder launch, "
+      "torchrun, mpirun or Slurm, each rank takes a share of the runs, and rank 0 prints the "
+      "table.");
   return line;
 }
 

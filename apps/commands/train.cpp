@@ -65,7 +65,7 @@ struct TrainFlags {
 
 void add_network_flags(CommandLine& line, ClassifierOptions& options) {
   line.heading("Network (defaults follow the data)");
-  line.toggle("convolutional", "convolutions, for images", options.convolutional);
+  line.toggle("convolutional", "convolutional network, for images", options.convolutional);
   line.flag("layers", "N,...", "units of the hidden layers (by rows and inputs)",
             [&](const auto& flag, const auto& text) {
               options.layers = parse_integers(flag, text, 1, 1000000);
@@ -75,7 +75,8 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
               options.lambda =
                   text == "auto" ? std::vector<double>{} : parse_numbers(flag, text, 0);
             });
-  line.number("input-weight", "W", "weight of the input's cost in auto (10)", options.input_weight);
+  line.number("input-weight", "W", "weight of the input's cost in --lambda auto (10)",
+              options.input_weight);
   line.flag(
       "noise", "STD", "standard deviation of noise (0.3; image input 1)",
       [&](const auto& flag, const auto& text) { options.noise = parse_number(flag, text, 0); });
@@ -95,54 +96,55 @@ void add_network_flags(CommandLine& line, ClassifierOptions& options) {
 void add_schedule_flags(CommandLine& line, TrainFlags& flags) {
   auto& options = flags.options;
   line.heading("Training");
-  line.positive_number("minutes", "M", "train each network for about this long", options.minutes);
+  line.positive_number("minutes", "M", "train each network for about M minutes", options.minutes);
   line.integer("epochs", "passes over all rows (enough for 6,000 steps)", options.epochs, 1);
-  line.flag("batch-size", "N", "rows in a step (20 to 2,000, by their number)",
+  line.flag("batch-size", "N", "rows per step (20 to 2,000, by their number)",
             [&](const auto& flag, const auto& text) {
               options.unlabeled_batch = parse_integer(flag, text, 2);
             });
   line.positive_number("lr,learning-rate", "RATE", "learning rate (0.002)", options.learning_rate);
-  line.flag("balance", "NAME", "none, sampling or weights, for rare classes (none)",
+  line.flag("balance", "NAME", "rare classes: none, sampling or weights (none)",
             [&](const auto& flag, const auto& text) {
               options.balance = class_balance_from_string(
                   parse_choice(flag, text, {"none", "sampling", "weights"}));
             });
-  line.choice("shuffle", "shards: rows, or blocks for slow disks", flags.shuffle,
+  line.choice("shuffle", "how to shuffle shards; blocks: slow disks", flags.shuffle,
               {"auto", "rows", "blocks"});
-  line.flag("validation", "SHARE", "share of labels held back; none below 100 (0.1)",
+  line.flag("validation", "SHARE", "share of labels held back (0.1; 0 if under 100)",
             [&](const auto& flag, const auto& text) {
               options.validation = parse_number(flag, text, 0, 0.9);
             });
   line.integer("folds", "cross-validate with N stratified folds instead", options.folds, 2, 1000);
-  line.toggle("no-baseline", "do not compare with the labels alone", flags.no_baseline);
+  line.toggle("no-baseline", "skip the baseline that trains on labels only", flags.no_baseline);
   line.flag("seed", "N", "seed for weights, order, noise, held-back rows (1)",
             [&](const auto& flag, const auto& text) {
               options.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
             });
-  line.flag("seeds", "1..5", "one run per seed in RUN/seed-N, the best in RUN",
+  line.flag("seeds", "1..5", "a run per seed in RUN/seed-N; best model in RUN",
             [&](const auto& flag, const auto& text) { flags.seeds = parse_seeds(flag, text); });
 }
 
 // `program`: how errors call the command.
 CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder train") {
   CommandLine line(program,
-                   "Train a classifier on rows of which some have a label. Leave the label cell "
-                   "empty (or -1) where there is none.");
+                   "Train a classifier on a table or pictures in which only some rows have a "
+                   "label. Leave the label cell empty (or -1) for the others. Defaults are in "
+                   "parentheses.");
   line.word("DATA",
-            "a table, a folder of pictures with a subfolder for each class, or shards (ladder "
-            "convert)",
+            "a table, a folder of pictures with one subfolder per class, or shards (written by "
+            "ladder convert)",
             true, [&](const auto&, const auto& text) { flags.data = input_path(text); });
   line.flag("label", "COL", "column of the labels",
             [&](const auto&, const auto& text) { flags.label = text; });
-  line.flag("unlabeled", "DATA", "further rows; labels in them are not used",
+  line.flag("unlabeled", "DATA", "more rows; their labels, if any, are ignored",
             [&](const auto&, const auto& text) { flags.unlabeled.push_back(text); });
-  line.flag("test", "DATA", "rows for the final error; never trained on",
+  line.flag("test", "DATA", "rows for the final test error, never trained on",
             [&](const auto&, const auto& text) { flags.test = text; });
-  line.flag("ignore", "COL,...", "columns that are not used, such as identifiers",
+  line.flag("ignore", "COL,...", "columns to leave out, such as identifiers",
             [&](const auto&, const auto& text) { append_words(text, flags.ignore); });
-  line.flag("out", "RUN", "folder of the run (runs/NAME of DATA)",
+  line.flag("out", "RUN", "output folder (runs/ and the name of DATA)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
-  line.toggle("resume", "continue the run in RUN, or start it", flags.options.resume);
+  line.toggle("resume", "continue the run in RUN, or start a new one", flags.options.resume);
   line.settings_file();
   add_schedule_flags(line, flags);
   add_network_flags(line, flags.options);
@@ -157,12 +159,12 @@ CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder t
             });
   add_rank_flags(line, flags.options.statistics, flags.rank_timeout);
   line.toggle("no-report", "do not write report.html", flags.no_report);
-  line.toggle("quiet", "print the outcome only", flags.quiet);
+  line.toggle("quiet", "print only the outcome", flags.quiet);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "A flag given twice takes the last value; --unlabeled and --ignore add up. Exit status: 0 "
-      "done, 1 failed, 2 wrong use, 130 interrupted by any signal (the same command with --resume "
-      "goes on).");
+      "If a flag is given twice, the last value counts; --unlabeled and --ignore add up. Exit "
+      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by any signal (the same command "
+      "with --resume continues).");
   return line;
 }
 
@@ -207,7 +209,7 @@ void check_other_rows(const TrainFlags& flags) {
   if (!flags.test.empty() && is_same_source(flags.data, flags.test) &&
       !data::has_test_part(flags.test)) {
     throw UsageError(
-        fmt::format("expected other rows in --test than those that train but got {} for both "
+        fmt::format("expected rows in --test that are not trained on but got {} for both "
                     "(without --test, a share of the labels is held back).",
                     flags.test));
   }
@@ -260,7 +262,7 @@ data::Samples training_rows(TrainFlags& flags) {
     }
     if (!flags.unlabeled.empty()) {
       throw UsageError(
-          fmt::format("expected no --unlabeled beside shards but got {} (convert all rows "
+          fmt::format("expected no --unlabeled with shards but got {} (convert all rows "
                       "together: ladder convert DATA MORE -o SHARDS).",
                       flags.unlabeled.front()));
     }
@@ -270,7 +272,7 @@ data::Samples training_rows(TrainFlags& flags) {
   }
   if (flags.shuffle != "auto") {
     throw UsageError(
-        fmt::format("expected shards beside --shuffle {} but got {} (other rows are in memory).",
+        fmt::format("expected shards with --shuffle {} but got {} (it is read into memory).",
                     flags.shuffle, flags.data));
   }
   if (rows.table && flags.label.empty()) {
@@ -541,8 +543,7 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
     text += fmt::format("error     {}, {}\n", error_text(*metrics), measured_on(run));
     if (chosen && !run.test) {
       text +=
-          "          of the seed that has the least: expect the mean of all seeds, or measure on "
-          "--test\n";
+          "          lowest of the seeds, so too good: expect their mean, or measure on --test\n";
     }
     if (const auto* alone = baseline == nullptr ? nullptr : outcome_of(*baseline)) {
       text += fmt::format("          from the labels alone: {:.2f} %\n", alone->error);

@@ -50,26 +50,25 @@ struct TuneFlags {
 
 CommandLine tune_line(TuneFlags& flags) {
   CommandLine line("ladder tune",
-                   "Find good settings for your data: train many networks for a short time, keep "
-                   "the best third, train these for longer, and so on. Errors are those of labeled "
-                   "rows that each run holds back.");
+                   "Search for good settings: train many networks for a short time, keep the best "
+                   "third, train those for longer, and so on. Settings are compared by their error "
+                   "on labeled rows that each run holds back.");
   line.word("DATA", "as for `ladder train`, with --label and its other flags", true,
             [](const auto&, const auto&) {});
   line.integer("trials", "settings to try, the defaults among them (9)", flags.trials, 2,
                kMostTrials);
-  line.integer("draws", "runs of each, which hold back different rows (3)", flags.draws, 1, 100);
+  line.integer("draws", "runs per setting, each holding back other rows (3)", flags.draws, 1, 100);
   line.integer("jobs", "runs at the same time (1)", flags.jobs, 1, 1024);
   line.flag("out", "DIR", "folder of all runs (tune/NAME of DATA)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "All other flags are those of `ladder train` (ladder train --help) and go to each run: "
-      "--epochs is the length of the last ones, --seed decides what is tried. What they set, "
-      "--noise say, is not varied. The same command continues after an interruption. It ends with "
-      "a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train --config`. "
-      "Under a launcher (ladder launch), each rank takes its share of the runs. Exit status: 0 "
-      "done, "
-      "1 failed, 2 wrong use, 130 interrupted by any signal.");
+      "All other flags are passed to `ladder train` (see ladder train --help): --epochs sets the "
+      "length of the longest runs, --seed the choice of settings. A setting that is given as a "
+      "flag, such as --noise, is not varied. After an interruption, the same command continues. "
+      "The results are a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train "
+      "--config`. Under a launcher (ladder launch), each rank takes a share of the runs. Exit "
+      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by any signal.");
   return line;
 }
 

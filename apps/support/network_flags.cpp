@@ -86,8 +86,8 @@ void add_network_flags(CommandLine& line, TrainingFlags& flags) {
   auto& network = config.network;
   line.flag(
       "lambda", "X,X,...|auto[:W]|none",
-      "weight of the denoising cost at the input and after each layer; auto: from the size "
-      "of the costs, W at the input (30), where the recipe has one; none: a baseline without a "
+      "weight of the denoising cost at the input and after each layer; auto: adapt the recipe's "
+      "weights to the size of the costs, with W at the input (30); none: a baseline without a "
       "decoder",
       [&](const std::string& flag, const std::string& text) { set_lambda(config, flag, text); });
   line.number("noise,noise-std", "STD", "noise standard deviation in the layers",

@@ -148,12 +148,12 @@ int share_of_rank(const Rank& rank, const std::function<int()>& body) {
 
 void add_rank_flags(CommandLine& line, std::optional<train::RankStatistics>& statistics,
                     double& timeout) {
-  line.flag("statistics", "local|synchronised", "rows to normalise by: a rank's, or all (local)",
+  line.flag("statistics", "local|synchronised", "normalise by a rank's own rows, or all (local)",
             [&](const std::string& flag, const std::string& text) {
               statistics = train::rank_statistics_from_string(
                   parse_choice(flag, text, {"local", "synchronised"}));
             });
-  line.positive_number("rank-timeout", "SECONDS", "time that ranks wait for each other (300)",
+  line.positive_number("rank-timeout", "SECONDS", "how long ranks wait for one another (300)",
                        timeout);
 }
 

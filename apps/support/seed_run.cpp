@@ -75,7 +75,7 @@ void check_same_settings(const runs::RunConfig& there, const runs::RunConfig& he
   if (!differences.empty()) {
     throw UsageError(
         fmt::format("expected the settings that the run in {} was started with but "
-                    "got others (give the flags of its start again): {}.",
+                    "got others (repeat the flags that started it): {}.",
                     folder.string(), to_string(differences)));
   }
 }
@@ -195,7 +195,7 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
         fmt::format("--neighbours has no effect: its cost starts in epoch {}", epochs.from + 1));
     return;
   }
-  line.print(fmt::format("looking for neighbours of {} rows", rows.unlabeled.numel()));
+  line.print(fmt::format("finding the nearest neighbours of {} rows", rows.unlabeled.numel()));
   rows.neighbours =
       data::nearest_neighbours(rows.inputs.index_select(0, rows.unlabeled),
                                {.k = 5, .pool = 10000, .seed = stream_seed(seed, "neighbours")});
@@ -206,7 +206,7 @@ void pair_neighbours(const runs::RunConfig& config, uint64_t seed, data::SemiDat
 // Guess the class of each unlabeled row by its neighbours; -1 for the other rows.
 torch::Tensor guess_classes(const data::SemiData& rows, data::SharedNeighbours& near,
                             int64_t classes, ProgressLine& line) {
-  line.print(fmt::format("spreading {} labels over {} rows", rows.labeled.numel(),
+  line.print(fmt::format("spreading {} labels along a graph of {} rows", rows.labeled.numel(),
                          rows.unlabeled.numel()));
   auto labels = data::known_labels(rows);
   const auto guess =

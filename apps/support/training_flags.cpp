@@ -70,10 +70,11 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               config.unlabeled_batch = config.labeled_batch = parse_integer(flag, text, 2);
             });
   line.integer("unlabeled-batch", "unlabeled rows in a step", config.unlabeled_batch, 2);
-  line.integer("labeled-batch", "labeled rows in a step, at most those there are",
+  line.integer("labeled-batch", "labeled rows per step, at most the number of labels",
                config.labeled_batch, 2);
   line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam", config.learning_rate);
-  line.number("decay-from", "FRACTION", "part of the epochs after which the rate falls to 0",
+  line.number("decay-from", "FRACTION",
+              "fraction of the epochs after which the learning rate falls linearly to 0",
               config.decay_from, 0, 1);
   line.number("warm-up", "EPOCHS", "time over which the learning rate rises from 0",
               config.warm_up);
@@ -87,30 +88,30 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               flags.seeds = parse_seeds(flag, text);
             });
   line.integer("candidates",
-               "short starts of a run; the one that agrees most with the others goes on (1)",
+               "train N short starts, then continue the one that agrees most with the others (1)",
                config.candidates, 1, 100);
   line.integer("candidate-epochs", "epochs of each start (4)", config.candidate_epochs, 1);
   line.integer("teachers",
-               "self-training: N runs from the same labels label the rows that they agree on for "
-               "one more run (0)",
+               "self-training: train N runs, then one more on the labels that these agree on (0)",
                config.teachers, 0, 100);
   line.flag(
       "taught-by", "RUN,...",
-      "self-training: finished runs from the same labels label the rows that they agree on; of "
-      "a folder of --seeds, the run with the same seed",
+      "self-training: train on the labels that these finished runs agree on; they must know the "
+      "same labels. A folder of --seeds stands for its run with the same seed",
       [&](const std::string& flag, const std::string& text) {
         flags.taught_by.clear();
         for (const auto& word : parse_words(text)) {
           flags.taught_by.push_back(parse_folder(flag, word));
         }
       });
-  line.number("teacher-confidence", "P", "least probability of a class that they agree on (0.95)",
+  line.number("teacher-confidence", "P",
+              "lowest probability at which --teachers or --taught-by label a row (0.95)",
               config.teacher_confidence, 0, 1);
   line.integer("eval-every",
-               "epochs between evaluations; 0: only after the last (that of the recipe)",
+               "epochs between evaluations; 0: only after the last epoch (the recipe's)",
                config.eval_every, 0);
   line.flag("calibration", "training|labeled",
-            "rows that set the normalisation statistics for evaluation (training)",
+            "rows to measure the normalisation statistics for evaluation on (training)",
             [&](const std::string& flag, const std::string& text) {
               config.calibration =
                   runs::calibration_from_string(parse_choice(flag, text, {"training", "labeled"}));
@@ -128,7 +129,7 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
             });
   line.integer("threads", "CPU threads", flags.threads, 1, kMaxThreads);
   line.flag("precision", "float32|bfloat16|tf32|float64",
-            "type of the numbers (float32, or the recipe's); bfloat16 and tf32 (CUDA): of matrix "
+            "precision (float32, or the recipe's); bfloat16 and tf32 (CUDA only) apply to matrix "
             "products only",
             [&](const std::string& flag, const std::string& text) {
               config.precision =
@@ -142,10 +143,10 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
                                          ? std::nullopt
                                          : std::optional(ops::product_route_from_string(name));
             });
-  line.toggle("no-graph", "on CUDA, queue each step anew instead of replaying a recorded one",
+  line.toggle("no-graph", "on CUDA, launch each kernel instead of replaying a CUDA graph",
               flags.no_graph);
   add_rank_flags(line, config.statistics, flags.rank_timeout);
-  line.toggle("parallel-seeds", "train the runs of --seeds side by side on a GPU",
+  line.toggle("parallel-seeds", "train the runs of --seeds at the same time on one GPU",
               flags.parallel_seeds);
 }
 
@@ -158,15 +159,15 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("checkpoint-every", "SECONDS", "time between checkpoints (60)",
               flags.checkpoint_seconds);
   line.toggle("resume", "continue the run in DIR", flags.resume);
-  line.toggle("quiet", "print the result only", flags.quiet);
+  line.toggle("quiet", "print only the result", flags.quiet);
   line.toggle("settings", "print the settings as JSON and exit", flags.settings);
   line.toggle("find-data", "print the folder of the data and exit", flags.find_data);
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "Where the text of a flag names no default, it is that of the recipe. A flag given twice "
-      "takes the last value. Exit status: 0 done, 1 failed, 2 wrong use, 130 "
-      "interrupted by any signal (--resume continues).");
+      "Defaults are in parentheses; flags without one take the recipe's value. If a flag is given "
+      "twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage error, 130 interrupted "
+      "by any signal (--resume continues).");
 }
 
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
@@ -220,8 +221,7 @@ void check_combinations(const TrainingFlags& flags) {
   }
   if (config.candidates == 2) {
     throw UsageError(
-        "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says "
-        "which "
+        "expected --candidates 1, or at least 3, but got 2 (if two disagree, nothing tells which "
         "is right).");
   }
   if (config.candidates > 1 && config.patience > 0) {

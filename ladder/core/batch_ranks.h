@@ -9,9 +9,9 @@
 
 namespace ladder {
 
-/// What operators over the rows of a batch need of the processes, called ranks, that divide them:
-/// sums and copies over all ranks. train::Communicator is one. All ranks call the same functions in
-/// the same order, each with a tensor of the same shape and type.
+/// Collective operations (sums, copies) between the processes, called ranks, that share the rows of
+/// a batch. train::Communicator implements it. All ranks call the same functions in the same order,
+/// each with a tensor of the same shape and type.
 class BatchRanks {
  public:
   virtual ~BatchRanks() = default;
@@ -25,7 +25,7 @@ class BatchRanks {
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
 };
 
-/// Return `ranks` where there are several, else none: one rank computes as a process alone.
+/// Return `ranks` if there are at least two, else null: a single rank needs no exchange.
 std::shared_ptr<BatchRanks> several(const std::shared_ptr<BatchRanks>& ranks);
 
 /// Return the mean of `tensor` over the ranks, differentiable in it any number of times: the

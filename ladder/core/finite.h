@@ -19,8 +19,8 @@ struct NotFinite {
 /// First number of `rows` [R, ...] that is NaN or infinite, in row-major order. A scalar is one
 /// row.
 ///
-/// Reads floating tensors of any device; other types hold no such number. Contiguous float32 and
-/// float64 rows on the CPU take one pass at the speed of memory. A CUDA tensor makes the host wait.
+/// Check floating tensors on any device; other types cannot hold such numbers. Contiguous float32
+/// and float64 rows on the CPU take one pass at memory speed. For a CUDA tensor the host waits.
 std::optional<NotFinite> find_not_finite(const at::Tensor& rows);
 
 /// Throw for rows that hold a NaN or an infinite number:

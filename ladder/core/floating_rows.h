@@ -11,8 +11,8 @@ namespace ladder {
 torch::Tensor floating_rows(const torch::Tensor& x, torch::Dtype dtype = torch::kFloat32);
 
 /// Return floating_rows(x.index_select(0, rows)), gathered and scaled in one pass by several
-/// threads where x is contiguous, of float32 or uint8 and on the CPU. Rows lie far apart, so that
-/// each waits for memory. Errors: those of index_select.
+/// threads if x is contiguous, float32 or uint8, and on the CPU (gathering random rows is limited
+/// by memory latency). Errors: those of index_select.
 torch::Tensor gather_floating_rows(const torch::Tensor& x, const torch::Tensor& rows);
 
 }  // namespace ladder

@@ -1,4 +1,4 @@
-/// How a backward pass tells of gradients before it ends.
+/// Callback for gradients that are complete before the backward pass ends.
 #pragma once
 
 #include <torch/types.h>

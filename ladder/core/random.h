@@ -48,7 +48,8 @@ class PhiloxEngine {
 /// Return a random permutation of 0..n-1, int64 [n] (Fisher-Yates with PhiloxEngine(seed)).
 at::Tensor permutation(int64_t n, uint64_t seed);
 
-/// One matrix of standard normals before it is drawn: its position in a stream, or its values.
+/// A matrix of standard normals that has not been drawn yet: its position in a stream, or, if
+/// given, its values.
 struct NoiseDraw {
   uint64_t seed = 0;
   uint64_t offset = 0;
@@ -81,10 +82,10 @@ class NoiseSource {
   /// noise if `position` has changed (train::StepGraph). Error: another dtype or shape.
   static NoiseSource from(uint64_t seed, at::Tensor position);
 
-  /// Return the part `index` of `parts` sources that draw the rows of one matrix together, in as
-  /// many processes say: part i draws rows i * R up, where R is its number of rows, rounded up to a
-  /// multiple of 4. All parts stand at the same offset after each draw. Given matrices are not
-  /// divided. Error: an index that is not below `parts`.
+  /// Return source `index` of `parts` sources that together draw the rows of one matrix, for
+  /// example in several processes. Part i draws the rows from i * R on, where R is its number of
+  /// rows, rounded up to a multiple of 4. After each draw all parts have the same offset. Matrices
+  /// of `replay` are not divided. Error: an index that is not below `parts`.
   NoiseSource part(int64_t index, int64_t parts) const;
 
   NoiseDraw draw(int64_t rows, int64_t columns);

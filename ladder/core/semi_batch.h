@@ -19,10 +19,10 @@ struct SemiBatch {
   torch::Tensor x_labeled = {};    ///< [N, ...], floating or uint8
   torch::Tensor y = {};            ///< [N], int64: class of each labeled row, from 0
   torch::Tensor x_unlabeled = {};  ///< [M, ...], like x_labeled; undefined in supervised training
-  /// Processes that each hold as many rows of one larger batch. Statistics of rows are then those
-  /// of all their rows, and the mean of a cost over the ranks is the cost of the larger batch; so
-  /// is that of the gradients. A cost that is no mean over rows needs `mean_over` for this. None:
-  /// the batch is whole.
+  /// Processes that each hold the same number of rows of one larger batch. Row statistics are then
+  /// computed over the rows of all of them, and the mean over the ranks of a cost (or gradient) is
+  /// that of the larger batch. A cost that is not a mean over rows needs `mean_over` for this.
+  /// Null: this is the whole batch.
   std::shared_ptr<BatchRanks> ranks = {};
   /// True where unlabeled row n + M / 2 is a neighbour of row n, for each n below M / 2 rounded
   /// down (data::SemiData::neighbours).

@@ -8,21 +8,22 @@
 namespace ladder::data {
 
 struct BetterBorderOptions {
-  int64_t pairs = 3;   ///< pairs of classes to look at, those with the largest cut; 0: none
-  double times = 1.5;  ///< how many times as large the cut of a border has to be, above 1
+  int64_t pairs = 3;   ///< pairs of classes to examine, those with the largest cut; 0: none
+  double times = 1.5;  ///< replace a border if its cut is this many times that of another; above 1
   uint64_t seed = 1;   ///< seed of the search for other borders
 };
 
 /// Throw the errors of `options`, naming the function or piece that takes them.
 void check_options(const char* name, const BetterBorderOptions& options);
 
-/// Return for each row the class that a better border puts it into, or -1 where that is the one it
-/// has: int64 [n].
+/// Return for each row its new class if a better border moves it to another one, else -1: int64
+/// [n].
 ///
 /// Rows i and j are joined by W_ij = (a_ij + a_ji) / 2, where a_ij is 1 if j is one of the k
 /// neighbours of i, and 0 otherwise. The *cut* of the border between two classes is the sum of W
-/// between their rows, divided by k times the rows of the smaller class: the part of its neighbours
-/// that lie beyond the border. Where few rows lie between two classes it is small. For each of the
+/// between their rows, divided by k times the rows of the smaller class: the share of its
+/// neighbours that are beyond the border. It is small if few rows lie between two classes. For each
+/// of the
 /// `pairs` pairs with the largest cut, the rows of both are divided anew along each of the six
 /// slowest modes of diffusion among them (eigenvectors of D^-1 W, where D is diagonal with the sums
 /// of W), where the cut is smallest and each side has at least the rows of the smaller class, and
@@ -37,10 +38,10 @@ void check_options(const char* name, const BetterBorderOptions& options);
 ///
 /// Pairs are looked at in order; a later one sees the rows that an earlier one moved.
 ///
-/// A network with few labels can put a border across two classes, half of each on either side: its
-/// labeled rows lie on the right side, all costs agree, and no row has neighbours that say
-/// otherwise, except along the border. Clusters of one class that lie in another one as a whole are
-/// found by train::lost_clusters.
+/// Why: a network with few labels can put a border across two classes, with half of each class on
+/// either side. Its labeled rows are on the right sides, so no cost notices, and only rows along
+/// the border have neighbours of the other class. (train::lost_clusters finds clusters that lie in
+/// another class as a whole.)
 ///
 /// `neighbours`: int64 [n, k] from `nearest_neighbours`; `classes`: int64 [n]; `labels`: int64 [n],
 /// -1 for a row without one. Runs on the CPU, about a second for a pair of 12,000 rows of 10

@@ -1,4 +1,4 @@
-/// A permutation that uses rows of few places at a time.
+/// A random order of rows that reads only a few regions of a file at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>

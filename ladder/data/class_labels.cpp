@@ -70,8 +70,8 @@ void refuse_quantity(const ClassLabels& found, const std::string& column) {
   TORCH_CHECK(whole && most - least < kSparse * static_cast<double>(distinct),
               "class_labels: expected classes but got ", distinct, " different numbers in ",
               labeled, " labeled rows of column '", column,
-              "' (numbers are not predicted; replace them by names of ranges, such as low and "
-              "high).");
+              "' (regression is not supported; replace numbers with names of ranges, such as low "
+              "and high).");
 }
 
 std::vector<std::string> parts_of(const std::string& text, char separator) {

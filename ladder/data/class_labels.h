@@ -16,15 +16,15 @@ struct ClassLabels {
   torch::Tensor labels = {};              ///< int64 [rows]; -1: the row has no label
 };
 
-/// Return whether a text of a label column says that the row has no label: "", or -1 however it is
-/// written ("-1", "-1.0"). Blanks around it do not count.
+/// Return true if the text of a label cell means "no label": "", or -1 in any spelling ("-1",
+/// "-1.0"). Blanks around it do not count.
 bool is_unlabeled(const std::string& text);
 
-/// Sort class names by value if all of them are numbers, else by bytes, and drop doubles. Numbers
-/// of one value are one class, named as the shortest of them: a program that has missing labels
-/// among whole numbers writes 1 as 1.0. Numbers of more than 15 digits are names. Blanks around a
-/// name, no-break spaces too, are dropped. Where all names are truth values, the spellings of one
-/// (true, True, TRUE, 1) are one class, named by the first of these that is there.
+/// Sort class names, by value if all of them are numbers and else by bytes, and remove duplicates.
+/// Equal numbers of at most 15 digits are one class, named by the shortest spelling (some programs
+/// write 1 as 1.0 if other labels in the column are missing). Blanks around a name are removed,
+/// no-break spaces too. If all names are truth values, the spellings of a value (true, True, TRUE,
+/// 1) are one class, named by the first of these that occurs.
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.
@@ -56,9 +56,9 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
 /// them, with its first row; the nearest name is given.
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes);
 
-/// Return rows that are held back, int64 and ascending: of each class the share `share` of its
-/// labeled rows, rounded so that all classes together give share x rows as nearly as possible, and
-/// never the last labeled row of a class. The draw depends on the arguments only.
+/// Return the rows to hold back, int64 and ascending: a fraction `share` of the labeled rows of
+/// each class. Counts are rounded so that the total is as near as possible to that fraction of all
+/// labeled rows; a class never loses its last labeled row. The draw depends only on the arguments.
 torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed);
 
 /// Return the fold 0 to folds - 1 of each labeled row and -1 for others, int64 [rows]: the rows of

@@ -18,9 +18,9 @@ namespace ladder::data {
 /// Return whether a text is a missing value in every file: "", NA, None and the like (`read_csv`).
 bool is_missing_text(std::string_view text);
 
-/// How a CSV file is read. What is not given is recognised from the first rows.
+/// How to read a CSV file. Options that are not set are detected from the first rows.
 struct CsvOptions {
-  std::optional<char> delimiter = {};          ///< one of , ; tab | if recognised
+  std::optional<char> delimiter = {};          ///< detected: one of , ; tab |
   std::optional<char> decimal = {};            ///< '.' or ','
   std::optional<bool> header = {};             ///< whether the first line has the column names
   std::vector<std::string> missing = {};       ///< texts of missing values besides the usual ones
@@ -32,40 +32,40 @@ struct CsvOptions {
   std::vector<std::string> as_written = {};
   /// Kinds of columns, where they are known. Names that the file does not have are ignored.
   std::map<std::string, ColumnKind> kinds = {};
-  /// Kind of the columns that neither of the two names.
+  /// Kind of all columns that are in neither `text_columns` nor `kinds`.
   std::optional<ColumnKind> other_kind = {};
   bool may_be_empty = false;  ///< whether a header without rows is a table without rows
 };
 
 /// Read a table from a CSV or TSV file [RFC 4180], plain or gzip, in UTF-8.
 ///
-/// - Cells may be quoted: "a, b", "two\nlines", "say ""yes""". Elsewhere a quote is a character
-/// like
-///   any other. Spaces around a cell are ignored, those inside quotes are kept. Quotes have no
-///   influence on what a cell means.
+/// - Cells may be quoted: "a, b", "two\nlines", "say ""yes""". Inside an unquoted cell a quote is
+///   an ordinary character. Spaces around a cell are ignored; spaces inside quotes are kept. A
+///   quoted cell has the same meaning as the same text without quotes.
 /// - Lines end by LF, CRLF or CR. Empty lines are skipped.
 /// - Missing are: empty cells, NA, N/A, n/a, #NA, #N/A, #N/A N/A, <NA>, NaN, nan, -NaN, -nan, NULL,
-///   null, None, 1.#IND, -1.#IND, 1.#QNAN, -1.#QNAN, ?, and `options.missing`. A number there, such
-///   as -999, stands for all its spellings (-999.0), in columns of texts as well; 0999 is a code.
-///   It has a point, or the decimal mark of the file; Table::missing has both then.
+///   null, None, 1.#IND, -1.#IND, 1.#QNAN, -1.#QNAN, ?, and `options.missing`. A number in
+///   `options.missing`, such as -999, covers all its spellings (-999.0), in text columns as well;
+///   0999 counts as a text. Write it with a point or with the decimal mark of the file;
+///   Table::missing then has both.
 /// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3; the minus may be U+2212.
 ///   They are the same in every locale. Thousands separators are not taken. A decimal comma is
 ///   recognised in files whose cells are separated by semicolons (and by tabs or bars, if some cell
 ///   cannot be a number of thousands). Between semicolons, 20 marks or more that may all be those
 ///   of thousands (1,234) are refused: `decimal` says what they are.
-/// - The first line has the names unless it holds a number, or a text that comes again in its
-///   column. It has the names in any case if a text stands above a column of numbers, or if its
-///   numbers count up from 0 or 1. Columns without a name get x and their position, from x0.
-/// - A column is a number if all its values are, else a text. A column of 50 values or more of
-///   which at least 99 % are numbers is refused; so is one of which at least 90 % are more than 50
-///   different numbers, beside at most 5 different texts ("error", "-").
+/// - The first line is a header unless it holds a number, or a text that occurs again in its
+///   column. It is always a header if it has a text above a column of numbers, or if its numbers
+///   count up from 0 or 1. Columns without a name are called x0, x1, ... by their position.
+/// - A column is numeric if all its values are numbers, else text. A column of 50 or more values is
+///   refused if at least 99 %, but not all, of them are numbers, or if at least 90 % are numbers,
+///   more than 50 different ones, and the rest are at most 5 different texts ("error", "-").
 ///
 /// Throws `c10::Error`, one sentence with the file, the line and the column: no file, another kind
 /// of file, damaged gzip data, no rows, rows of different lengths, lines of one cell above those
-/// of a table, a quote without its end, text
-/// after a quoted cell, a zero byte, another encoding than UTF-8, columns of one name, an infinite
-/// number, a text in a column of numbers, a name of `text_columns` that the file does not have,
-/// more than 100,000 columns, a cell above 1 MiB, a row above 64 MiB.
+/// of a table, a quote without its end, text after a quoted cell, a zero byte, another encoding
+/// than UTF-8, columns of one name, an infinite number, a text in a column of numbers, a name of
+/// `text_columns` that the file does not have, more than 100,000 columns, a cell above 1 MiB, a row
+/// above 64 MiB.
 ///
 ///     Table table = read_csv("people.csv.gz", {.text_columns = {"zip"}});
 Table read_csv(const std::filesystem::path& path, const CsvOptions& options = {});

@@ -166,8 +166,8 @@ void refuse_sequences(const Column& column, const std::string& source) {
   TORCH_CHECK(most <= least || column.levels.empty(),
               "Features: expected one number or text in each cell but got lists of ", least, " to ",
               most, " numbers in column '", column.name, "'", of_source(source),
-              " (sequences are not supported; put measures of them into columns, or leave the "
-              "column out).");
+              " (sequences are not supported; compute summary columns, such as the mean, or leave "
+              "the column out).");
 }
 
 using TextRows = std::vector<std::pair<std::string_view, int64_t>>;

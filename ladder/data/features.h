@@ -21,10 +21,10 @@ namespace ladder::data {
 ///     y = sign(z) (kTailFrom + log(1 + |z| - kTailFrom))   beyond: heavy tails are tamed
 ///     i = kLevelHeight if x is missing, else 0
 ///
-/// A text becomes one input a level (kLevelHeight for its level, else 0), one for rare and unseen
-/// levels if `other` is set, and a last one for missing texts if `indicator` is set. The indicator
-/// of a missing number has the same height. Spaces and tabs around a text do not count, and where
-/// all texts are truth values (true, True, TRUE, 1; false, ...) the spellings of one are one level.
+/// A text becomes one input per level (kLevelHeight for its own level, else 0), one more for rare
+/// and unseen levels if `other` is set, and one more for missing texts if `indicator` is set.
+/// Spaces and tabs around a text are ignored. If all texts are truth values (true, True, TRUE, 1;
+/// false, ...), all spellings of a value are one level.
 ///
 /// Mean and standard deviation are measured three times, the second and third time over values
 /// clipped to 3 standard deviations around the last mean, so that a few huge values do not flatten
@@ -51,8 +51,8 @@ struct Feature {
 /// |z| from which a standardised number grows by its logarithm.
 inline constexpr double kTailFrom = 3;
 
-/// Value of an input that marks a level or a missing value: one that marks half of the rows has a
-/// standard deviation of 1, like a number.
+/// Value of an input that marks a level or a missing value. With 2, an input that is set in half of
+/// the rows has a standard deviation of 1, like a number.
 inline constexpr float kLevelHeight = 2;
 
 /// The columns that a network reads, in the order of its inputs.
@@ -83,8 +83,8 @@ struct Features {
 };
 
 struct FeatureOptions {
-  int64_t most_levels = 50;     ///< of a text column; the least frequent others share one input
-  double least_share = 0.0005;  ///< of the rows that a level with an input of its own has
+  int64_t most_levels = 50;     ///< max inputs of a text column; rarer levels share one more
+  double least_share = 0.0005;  ///< min share of the rows for a level to get its own input
 };
 
 /// Measure features on all rows of `table`, labeled and unlabeled, without the columns `except`

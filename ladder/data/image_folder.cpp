@@ -315,8 +315,7 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
       const ImageInfo info = decode_image(image_bytes(path_of(i)), pixels);
       if (info.height != infos[i].height || info.width != infos[i].width ||
           info.channels != infos[i].channels) {
-        throw ImageFault(
-            "expected a file that nobody writes but got another image the second time");
+        throw ImageFault("expected an unchanged file but got another image when it was read again");
       }
       put_pixels(pixels, info, images[row_of[i]]);
     });

@@ -13,10 +13,10 @@ struct NeighbourOptions {
   /// Number of rows, drawn at random, among which neighbours are looked for. 0: all rows.
   int64_t pool = 0;
   uint64_t seed = 1;  ///< of the draw
-  /// Look for `4 k` candidates of each row in the principal components that hold 80 % of the
-  /// variance, by products in bfloat16, and for the nearest among these: ten times as fast for
-  /// images, and 99 % of the neighbours are those of an exact search. Rows of few components, and
-  /// rows on a GPU, are searched exactly.
+  /// False: find `4 k` candidates for each row by distance in the principal components that hold 80
+  /// % of the variance (bfloat16 products), then the nearest of these by exact distance. That is
+  /// ten times as fast for images and finds 99 % of the exact neighbours. Rows with few components,
+  /// and rows on a GPU, are always searched exactly.
   bool exact = true;
 };
 
@@ -33,8 +33,8 @@ torch::Tensor nearest_neighbours(const torch::Tensor& x, const NeighbourOptions&
 ///     near->get();   // returns the same
 class SharedNeighbours {
  public:
-  /// Of the rows `rows` (int64 [m]; undefined: all) of `inputs`, as `nearest_neighbours` finds
-  /// them.
+  /// Use the rows `rows` (int64 [m]; undefined: all) of `inputs`. `options`: see
+  /// `nearest_neighbours`.
   explicit SharedNeighbours(torch::Tensor inputs, torch::Tensor rows = {},
                             const NeighbourOptions& options = {.exact = false});
 

@@ -9,8 +9,8 @@
 
 namespace ladder::data {
 
-/// Inputs and labels of rows by their number, read when they are asked for. Calls from several
-/// threads at once are allowed.
+/// Interface that reads inputs and labels of rows, by row number, when they are needed. It is safe
+/// to call from several threads at once.
 class RowSource {
  public:
   virtual ~RowSource() = default;
@@ -23,7 +23,7 @@ class RowSource {
   virtual torch::Tensor inputs(const torch::Tensor& rows) const = 0;
   /// Return the labels of `rows`, int64 [n], -1 for none.
   virtual torch::Tensor labels(const torch::Tensor& rows) const = 0;
-  /// Say that `rows` are asked for next, so that slow files can be read ahead.
+  /// Announce that `rows` will be read next, so that slow files can be read ahead.
   virtual void expect(const torch::Tensor& rows) const;
   /// Return a text that is equal for equal rows.
   virtual std::string fingerprint() const = 0;

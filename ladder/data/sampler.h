@@ -51,13 +51,13 @@ struct SamplerOptions {
   int64_t unlabeled_batch = 100;
   /// By default min(100, number of labeled rows). 0: `x_labeled` and `y` undefined.
   std::optional<int64_t> labeled_batch = std::nullopt;
-  int64_t classes = 0;  ///< error for labels that are not below it; 0: not checked
+  int64_t classes = 0;  ///< number of classes, to check the labels against; 0: no check
   uint64_t seed = 1;    ///< seed of the run
   /// Unlabeled rows of a source above which their order is a KeyedOrder, which takes no memory, in
   /// place of a permutation in memory (8 bytes a row).
   int64_t keyed_order_above = 10'000'000;
-  /// Samplers that share the rows, one in each of `ranks` processes: a step takes as many batches,
-  /// of which this one gives number `rank`.
+  /// Number of processes that share the rows, with one sampler each, and the index of this one. A
+  /// step uses `ranks` batches; this sampler returns batch `rank`.
   int64_t rank = 0;
   int64_t ranks = 1;
 };

@@ -106,13 +106,13 @@ struct ShardWriterOptions {
   int64_t rows_per_shard = 4'000'000;
 };
 
-/// Most levels of a text column, and most classes, that shards may have.
+/// Maximum number of levels of a text column, and of classes, in shards.
 inline constexpr int64_t kMostShardLevels = 10'000;
-/// Most bytes of all levels and classes in the index together, so that it can be read: 32 MiB.
+/// Maximum total size of all levels and classes in the index, so that it can be read: 32 MiB.
 inline constexpr int64_t kMostShardText = int64_t{32} << 20;
 
-/// Error: `folder` holds shards. ShardWriter asks itself; ask before rows are read that it would
-/// not write.
+/// Throw if `folder` already holds shards. ShardWriter checks this too; call it first to avoid
+/// reading rows in vain.
 void check_no_shards(const std::filesystem::path& folder);
 
 /// Writes shards block by block, in constant memory.
@@ -121,7 +121,7 @@ void check_no_shards(const std::filesystem::path& folder);
 ///     while (auto block = reader.next(100'000)) writer.add(*block);
 ///     writer.finish();
 ///
-/// The index is written last: a folder of shards that was not finished is none.
+/// The index is written last, so an unfinished folder is not a valid folder of shards.
 ///
 /// Errors: the folder holds shards already or cannot be written; a block without a column of the
 /// first one, or with a text in a column of numbers; a number that float32 does not hold; more than

@@ -12,17 +12,17 @@ namespace ladder::data {
 inline constexpr int64_t kMostSpreadClasses = 1000;
 
 struct SpreadLabelOptions {
-  int64_t classes = 0;  ///< C; 0: one more than the highest label
-  /// Part of the rows that each class has, together 1. Empty: all classes have as many rows.
+  int64_t classes = 0;  ///< number of classes C; 0: one more than the highest label
+  /// Share of the rows in each class; they add up to 1. Empty: all classes have equally many rows.
   std::vector<double> shares = {};
-  double share_tolerance = 0.15;  ///< part of its share that a class may have more or fewer rows
+  double share_tolerance = 0.15;  ///< relative deviation from its share that a class may have
   double sharpness = 4;           ///< s, at least 0; 0: all neighbours count the same
-  int64_t first_steps = 150;      ///< steps of the first diffusion, from the labels alone
-  int64_t steps = 40;             ///< steps of each later one
-  int64_t fine_steps = 10;        ///< steps of each one from a border between two classes
-  int64_t rounds = 20;            ///< most diffusions from one start
-  int64_t pairs = 20;             ///< pairs of classes whose border is looked for again; 0: none
-  uint64_t seed = 1;              ///< of the start of that search
+  int64_t first_steps = 150;      ///< steps of the first diffusion, from the labels only
+  int64_t steps = 40;             ///< steps of each later diffusion
+  int64_t fine_steps = 10;        ///< steps of each diffusion that starts from a border
+  int64_t rounds = 20;            ///< max number of diffusions from one start
+  int64_t pairs = 20;             ///< pairs of classes whose border is searched again; 0: none
+  uint64_t seed = 1;              ///< seed of that search
 };
 
 /// Return a class for each row, int64 [n]: that of its label where it has one, else the one that
@@ -49,9 +49,9 @@ struct SpreadLabelOptions {
 /// 30 % of the smaller class change sides, and three of four labels that have their class keep it
 /// in the split that it began with.
 ///
-/// A label holds its row and a few around it, so a class can take the place of another one all but
-/// there. So the classes settle without labels too (F = 0), and two classes trade places if more
-/// labels are then among rows of their class.
+/// A label fixes only its own row and a few rows around it, so everywhere else two classes can end
+/// up with each other's rows. To detect this, the classes also settle without labels (F = 0); two
+/// classes are exchanged if more labels then agree with the rows around them.
 ///
 /// Classes follow clusters, and the shares decide where a cluster is divided: give them where they
 /// are known and differ. `x` [n, ...], floating or uint8; `neighbours` int64 [n, k] from

@@ -13,8 +13,8 @@ namespace ladder::io {
 /// Append scalars and texts to an event file, which TensorBoard shows while it grows.
 ///
 /// A folder has one file for each part of a run, `events.out.tfevents.NNNNNN`. Every call writes
-/// its events at once, so a process that is killed tears at most the last one. TensorBoard leaves a
-/// torn event out, and `cut_events` removes it.
+/// its events at once, so if a process is killed, at most the last event is incomplete. TensorBoard
+/// ignores an incomplete event, and `cut_events` removes it.
 ///
 ///     EventFile events("runs/a");
 ///     events.add_scalars(100, {{"cost/total", 0.5}, {"error/test", 3.1}});

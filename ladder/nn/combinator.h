@@ -17,8 +17,8 @@ namespace ladder {
 ///
 /// Both operands are matrices [M, C]: the decoder turns feature maps into rows first. A combinator
 /// is an ordinary torch module that also implements `forward` of this interface. Override `denoise`
-/// only to fuse it with the normalisation and the cost: where u is normalised over several
-/// processes (SemiBatch::ranks), the decoder calls `forward` in its place.
+/// only to fuse `forward` with the normalisation and the cost. If u is normalised over several
+/// processes (SemiBatch::ranks), the decoder calls `forward` instead of `denoise`.
 class Combinator {
  public:
   virtual ~Combinator() = default;

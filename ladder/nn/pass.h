@@ -91,13 +91,13 @@ class CalibrationRun {
   int64_t measured_ = 0;
 };
 
-/// Argument of every stage and never its state: the same stage code serves training, calibration
-/// and inference.
+/// Describes one run of the encoder. It is passed to every stage and never stored, so the same
+/// stage code serves training, calibration and inference.
 struct Pass {
   std::vector<RowGroup> groups = {};
   Statistics statistics = Statistics::kBatch;
-  NoiseSource* noise = nullptr;  ///< required where a group is noisy; not owned
-  bool compared = true;          ///< false: nobody reads StageOutput::z, which may stay empty
+  NoiseSource* noise = nullptr;           ///< required if a group is noisy; not owned
+  bool compared = true;                   ///< false: StageOutput::z is not used and may stay empty
   CalibrationRun* calibration = nullptr;  ///< the calibration of a kCalibrate pass; not owned
   /// With Statistics::kBatch: processes whose rows count in the statistics of a group, see
   /// SemiBatch::ranks. A NoisyNormalization takes them from the pass.

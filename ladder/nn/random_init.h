@@ -10,9 +10,9 @@
 
 namespace ladder {
 
-/// Interface of a module with random initial parameters. Modules draw them at construction from
-/// LibTorch's default generator (torch::manual_seed); `reset_parameters(module, seed)` draws them
-/// again from a separate stream.
+/// Interface of a module with random initial parameters. At construction, modules draw them from
+/// LibTorch's default generator (torch::manual_seed). `reset_parameters(module, seed)` draws them
+/// again from its own seed, independent of that generator.
 class RandomInit {
  public:
   virtual ~RandomInit() = default;

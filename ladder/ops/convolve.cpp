@@ -140,8 +140,8 @@ at::Tensor weight_rows(const at::Tensor& weight) {
 void check_operands(const char* op, const at::Tensor& x, const at::Tensor& weight, int64_t channels,
                     const ConvolveGeometry& geometry) {
   TORCH_CHECK(x.dim() == 4 && weight.dim() == 4, op,
-              ": expected maps [R, C, H, W] and a weight [O, C, P, Q] but got ", x.sizes(), " and ",
-              weight.sizes(), ".");
+              ": expected feature maps [R, C, H, W] and a weight [O, C, P, Q] but got ", x.sizes(),
+              " and ", weight.sizes(), ".");
   TORCH_CHECK(x.size(1) == channels, op, ": expected ", channels, " channels but got ", x.size(1),
               ".");
   TORCH_CHECK(x.scalar_type() == weight.scalar_type(), op, ": expected a weight of type ",
@@ -328,8 +328,8 @@ at::Tensor convolve_transposed(const at::Tensor& x, const at::Tensor& weight,
   const auto kernel = kernel_of(weight);
   const Size positions = {x.size(2), x.size(3)};
   const auto expected = convolved_size(size, kernel, geometry);
-  TORCH_CHECK(positions == expected, "convolve_transposed: expected maps of ",
-              at::IntArrayRef(expected), " to make maps of ", at::IntArrayRef(size), " but got ",
+  TORCH_CHECK(positions == expected, "convolve_transposed: expected feature maps of ",
+              at::IntArrayRef(expected), " for a result of ", at::IntArrayRef(size), " but got ",
               at::IntArrayRef(positions), ".");
   const auto form = form_of(weight, positions, geometry);
   const auto [rows, columns] = geometry.padding;

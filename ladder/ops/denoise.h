@@ -1,4 +1,5 @@
-/// Fused operator: normalise the vertical signal, combine it with the lateral one, cost the result.
+/// Fused operator: normalise the vertical signal, combine it with the lateral one, compute the
+/// cost.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -27,8 +27,9 @@ struct KernelInfo {
 ///
 ///     LADDER_KERNELS=avx2 ./ladder-mnist --recipe mnist-100-full
 ///
-/// Sets differ in the rounding of sums, so this gives the bits of another machine (for products
-/// with the route `ladder`). Error: a name that is not one of `available_kernels`.
+/// Sets differ in the rounding of sums. Choosing one reproduces, bit for bit, the results of a
+/// machine that uses it (for products with the route `ladder`). Error: a name that is not in
+/// `available_kernels`.
 KernelInfo kernel_info();
 
 /// Return all sets of kernels that this CPU runs, the widest last. "baseline" is always the first.

@@ -85,7 +85,8 @@ class MaxPoolFunction : public torch::autograd::Function<MaxPoolFunction> {
 }  // namespace
 
 at::Tensor max_pool(const at::Tensor& x, std::array<int64_t, 2> size) {
-  TORCH_CHECK(x.dim() == 4, "max_pool: expected maps [R, C, H, W] but got ", x.sizes(), ".");
+  TORCH_CHECK(x.dim() == 4, "max_pool: expected feature maps [R, C, H, W] but got ", x.sizes(),
+              ".");
   TORCH_CHECK(size[0] > 0 && size[1] > 0, "max_pool: expected a size of at least 1 but got ",
               at::IntArrayRef(size), ".");
   if (x.is_cpu() && has_kernel(x) && size[0] * size[1] <= kMaxPooled) {

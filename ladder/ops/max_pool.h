@@ -1,4 +1,4 @@
-/// Operator: max pooling over windows side by side.
+/// Operator: max pooling over windows that do not overlap.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,7 +8,7 @@
 
 namespace ladder::ops {
 
-/// Return the largest value of each window, where windows lie side by side:
+/// Return the largest value of each window; the stride is the window size:
 ///
 ///     y[r, c, i, j] = max over p < size[0], q < size[1] of x[r, c, i size[0] + p, j size[1] + q]
 ///

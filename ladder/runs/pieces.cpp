@@ -33,14 +33,14 @@ std::vector<PieceNeed> unlabeled_rows() {
 std::vector<Piece> piece_table() {
   return {
       {.settings = {{.name = "project_rows",
-                     .help = "keep the norm of each row of the weights as at the start",
+                     .help = "keep each row of the weights at its initial norm",
                      .field = &PieceValues::project_rows}},
        .make = [](const PieceParts& from) { return train::row_projection(*from.net); }},
 
       {.settings = {weight_setting("pseudo_labels", &PieceValues::pseudo_labels,
-                                   "weight of a cost that takes sure predictions for labels")},
+                                   "weight of a cost that uses confident predictions as labels")},
        .needs = {{.level = 1,
-                  .why = "it takes clean predictions, which that cost is measured against"}},
+                  .why = "it needs predictions of clean rows, which run only for such a weight"}},
        .make =
            [](const PieceParts& from) {
              const auto& config = from.config;
@@ -48,13 +48,15 @@ std::vector<Piece> piece_table() {
                  {.weight = config.pieces.pseudo_labels, .device = config.device});
            }},
 
-      {.settings = {weight_setting(
-                        "mutual_information", &PieceValues::mutual_information,
-                        "weight of sure and evenly spread predictions in the first 10 epochs"),
+      {.settings = {weight_setting("mutual_information", &PieceValues::mutual_information,
+                                   "weight of a cost that makes predictions confident and classes "
+                                   "equally frequent, in "
+                                   "the first 10 epochs"),
                     {.name = "spread",
                      .value = "FACTOR",
-                     .help = "weight of evenly spread predictions beside that of sure ones, for "
-                             "--mutual-information (1)",
+                     .help =
+                         "in --mutual-information, weight of equally frequent classes relative to "
+                         "confident predictions (1)",
                      .field = &PieceValues::spread}},
        .needs = unlabeled_rows(),
        .make =
@@ -67,8 +69,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
            "neighbours", &PieceValues::neighbours,
-           "weight of equal predictions for rows that lie near each other, in "
-           "epochs 5 to 10")},
+           "weight of a cost that gives neighbouring rows the same class, in epochs 5 "
+           "to 10")},
        .needs = unlabeled_rows(),
        .make =
            [](const PieceParts& from) {
@@ -79,8 +81,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
            "repair", &PieceValues::repair,
-           "weight of a cost that moves clusters whose neighbours are of another "
-           "class into that class")},
+           "weight of a cost that moves clusters into the class of their neighbours, "
+           "at .6 and .75 of the run")},
        .needs = unlabeled_rows(),
        .make =
            [](const PieceParts& from) {
@@ -93,8 +95,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
            "border_repair", &PieceValues::border_repair,
-           "weight of a cost that moves the border between two classes to where "
-           "few rows are near each other across it, at .1 and .2 of the run")},
+           "weight of a cost that moves the border between two classes to where it "
+           "separates fewer neighbouring rows, at .1 and .2 of the run")},
        .needs = unlabeled_rows(),
        .make =
            [](const PieceParts& from) {
@@ -108,8 +110,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
            "feature_repair", &PieceValues::feature_repair,
-           "weight of a cost that moves clusters into the class of the rows that "
-           "are nearest to them in features, at .9 of the run")},
+           "weight of a cost that moves clusters into the class of the nearest other "
+           "rows in feature space, at .9 of the run")},
        .needs = unlabeled_rows(),
        .make =
            [](const PieceParts& from) {
@@ -121,8 +123,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
            "feature_labels", &PieceValues::feature_labels,
-           "weight of a cost that takes the class of the rows nearest in features "
-           "for a label, in the last tenth of the run")},
+           "weight of a cost that labels each row with the class of the nearest rows "
+           "in feature space, in the last tenth of the run")},
        .needs = unlabeled_rows(),
        .make =
            [](const PieceParts& from) {
@@ -134,8 +136,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
                         "imsat", &PieceValues::imsat,
-                        "weight of a cost that finds classes as clusters: predictions that are "
-                        "sure, evenly spread, and the same around each row"),
+                        "weight of a cost that finds classes as clusters: confident predictions, "
+                        "equally frequent classes, and the same class all around a row"),
                     {.name = "imsat_epochs",
                      .value = "EPOCHS",
                      .help = "epochs after which --imsat is off (10)",
@@ -143,8 +145,9 @@ std::vector<Piece> piece_table() {
                      .above_zero = true},
                     {.name = "imsat_radius",
                      .value = "FACTOR",
-                     .help = "how far --imsat looks around a row, in distances to its tenth "
-                             "neighbour (0.25)",
+                     .help =
+                         "radius around a row for --imsat, as a multiple of the distance to its "
+                         "tenth neighbour (0.25)",
                      .field = &PieceValues::imsat_radius,
                      .above_zero = true}},
        .needs = unlabeled_rows(),
@@ -162,8 +165,8 @@ std::vector<Piece> piece_table() {
 
       {.settings = {weight_setting(
                         "graph_labels", &PieceValues::graph_labels,
-                        "weight of a cost that takes labels for rows near the labeled ones, and "
-                        "for rows near these, in the first epochs"),
+                        "weight of a cost on labels spread from the labeled rows along a graph of "
+                        "nearest neighbours, in the first epochs"),
                     {.name = "graph_label_epochs",
                      .value = "EPOCHS",
                      .help = "epochs after which --graph-labels is off (2)",
@@ -179,11 +182,11 @@ std::vector<Piece> piece_table() {
                                          .device = config.device});
            }},
 
-      {.settings = {{.name = "lambda_ramp",
-                     .value = "EPOCHS",
-                     .help = "time over which the weights of the denoising costs above the first "
-                             "layer rise",
-                     .field = &PieceValues::lambda_ramp}},
+      {.settings =
+           {{.name = "lambda_ramp",
+             .value = "EPOCHS",
+             .help = "epochs over which the denoising weights above the first layer rise from 0",
+             .field = &PieceValues::lambda_ramp}},
        .needs = {{.level = 0, .why = "there is no denoising cost that could rise"},
                  {.level = train::LambdaRampOptions().from_level,
                   .why = "the ramp holds back only these levels"}},
@@ -193,12 +196,14 @@ std::vector<Piece> piece_table() {
                  {.epochs = from.config.pieces.lambda_ramp, .device = from.config.device});
            }},
 
-      {.settings = {{.name = "average_weights",
-                     .value = "DECAY",
-                     .help = "measure and keep running means of the weights, 0.999 say",
-                     .field = &PieceValues::average_weights,
-                     .most = 1,
-                     .why_below = "0.999 averages the last 1000 steps"}},
+      {.settings =
+           {{.name = "average_weights",
+             .value = "DECAY",
+             .help =
+                 "evaluate and save a running mean of the weights with this decay, such as 0.999",
+             .field = &PieceValues::average_weights,
+             .most = 1,
+             .why_below = "0.999 averages the last 1000 steps"}},
        .make =
            [](const PieceParts& from) {
              return train::weight_average(*from.net, from.config.pieces.average_weights);

@@ -28,7 +28,8 @@ struct FeatureLook;
 
 namespace ladder::runs {
 
-/// Where a run was started: numbers may differ in rounding, and times differ, between two of them.
+/// Machine and software that a run was started on. Results of two environments may differ in
+/// rounding, and so do their times.
 struct Environment {
   std::string ladder = {};              ///< version of this library
   std::string commit = {};              ///< its commit
@@ -38,16 +39,16 @@ struct Environment {
   int64_t threads = 0;
   std::optional<int64_t> ranks = {};  ///< processes that train together; none: one
   std::string kernels = {};           ///< CPU kernels in use, such as "avx512" (ops::kernel_info)
-  std::string instruction_set = {};   ///< theirs, such as "AVX-512"
+  std::string instruction_set = {};   ///< instruction set of these kernels, such as "AVX-512"
   std::string product_route = {};     ///< library of the matrix products in use
   std::string data_dir = {};          ///< absolute path of the data; empty if unknown
 };
 
 /// The settings of one run.
 ///
-/// Fields have the names of the options that they end in: `noise_std` of the stages,
-/// `unlabeled_batch` of the trainer. A value that is not known before there are data and a seed is
-/// optional, and no difference to any other value.
+/// Fields are named like the options that they set: `noise_std` of the stages, `unlabeled_batch` of
+/// the trainer. A value that is only known once there are data and a seed is optional; an unset
+/// value equals any other in comparisons.
 struct RunConfig {
   std::string program = {};
   std::string recipe = {};
@@ -79,8 +80,8 @@ struct RunConfig {
   std::optional<int64_t> block_rows = {};     ///< data::BlockSizes of shards; none: no blocks
   std::optional<int64_t> window_blocks = {};  ///< as block_rows
   std::optional<uint64_t> seed = {};
-  int64_t candidates = 1;                 ///< short starts, of which one goes on
-  int64_t candidate_epochs = 4;           ///< of each
+  int64_t candidates = 1;                 ///< number of short starts, one of which is continued
+  int64_t candidate_epochs = 4;           ///< epochs of each start
   std::optional<int64_t> candidate = {};  ///< which start this is, from 1; a teacher's as well
   int64_t teachers = 0;                   ///< whole runs from the same labels, which label rows
   double teacher_confidence = 0.95;       ///< least probability of a class that they agree on
@@ -97,9 +98,10 @@ struct RunConfig {
   std::optional<Environment> environment = {};
 };
 
-/// The settings of a recipe.
+/// Return the settings of a recipe.
 RunConfig config_of(const models::Recipe& recipe);
-/// Write the settings of a recipe over those of `config`; what a recipe does not say stays.
+/// Overwrite the settings of `config` with those of a recipe; settings that a recipe does not have
+/// stay unchanged.
 void apply(const models::Recipe& recipe, RunConfig& config);
 /// Return the settings that a run like `config` has where no flag changes the recipe: data, seed
 /// and machine are those of `config`, and a choice that no recipe makes has its default.
@@ -138,9 +140,9 @@ std::string to_json(const RunConfig& config);
 /// The keys that `to_json` can write, but for "environment", in their order.
 std::vector<std::string> config_fields();
 
-/// Read what `to_json` wrote, now or in an earlier version: old names are understood (batch_size,
-/// noise, in_features, layers as numbers of units), and a setting that a version did not have yet
-/// has its default.
+/// Read the output of `to_json` of this or an earlier version. Old names (batch_size, noise,
+/// in_features, layers as numbers of units) are accepted, and a setting that the older version did
+/// not have gets its default.
 ///
 /// Errors: no JSON object; an unknown key (the sentence names the nearest known one); a value of
 /// another type:

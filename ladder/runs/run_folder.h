@@ -41,9 +41,9 @@ class FolderLock {
 /// temporary files of processes that were killed while they wrote one. One process at a time has it
 /// open, by a lock that ends with the process.
 ///
-/// Recorded history is never shortened unless training goes on from a checkpoint: only
-/// `keep_evaluations` and `replace_evaluations` drop the evaluations after it, and a last line that
-/// a crash tore.
+/// Recorded history is only shortened when training continues from a checkpoint: `keep_evaluations`
+/// and `replace_evaluations` drop the evaluations after it, and an incomplete last line that a
+/// crash left.
 class RunFolder : public train::RunRecord {
  public:
   /// Open `folder`, which is created where missing. Without `resume` it must not hold a run yet.

@@ -1,4 +1,4 @@
-/// A published table beside runs of its recipes, read from the folders of the runs.
+/// Compare a published table with runs of its recipes, read from their folders.
 #pragma once
 
 #include <ladder/models/recipes.h>
@@ -69,7 +69,7 @@ void forget_failure(const std::filesystem::path& folder);
 struct TableRow {
   models::Recipe recipe;
   std::vector<RecordedRun> runs = {};                ///< in the order of the seeds asked for
-  std::vector<uint64_t> other_seeds = {};            ///< seeds of further folders
+  std::vector<uint64_t> other_seeds = {};            ///< other seeds that have a folder
   std::vector<double> test_errors() const;           ///< test errors of the finished runs
   std::optional<runs::SeedSummary> summary() const;  ///< none without a finished run
 };

@@ -7,10 +7,10 @@
 
 namespace ladder::train {
 
-/// Return for each row the class that every network holds for the most probable, if every one gives
-/// it a probability above `confidence`, else -1: int64 [n]. `probabilities` has one tensor
-/// [n, classes] a network. The class is a label to train another network with (self-training, with
-/// agreement as the test of certainty [Zhou2005]).
+/// Return for each row the class that every network predicts with a probability above `confidence`,
+/// or -1 if they do not all agree: int64 [n]. `probabilities` has one tensor [n, classes] per
+/// network. Another network can be trained with these classes as labels (self-training, in which
+/// agreement measures confidence [Zhou2005]).
 ///
 /// Errors: no tensors; tensors that are not floating or whose shapes differ; a confidence outside
 /// of 0 to below 1.

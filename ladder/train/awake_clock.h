@@ -5,9 +5,9 @@
 
 namespace ladder::train {
 
-/// Seconds since construction, without those in which the whole process stood still: SIGSTOP,
-/// Ctrl-Z, a frozen container. A thread that looks at the clock four times a second, shared by all
-/// clocks of the process, sees such a time as a gap of more than a second.
+/// Seconds since construction, not counting time in which the whole process was stopped (SIGSTOP,
+/// Ctrl-Z, a frozen container). A thread, shared by all clocks of the process, reads the time four
+/// times a second and detects such a stop as a gap of more than a second.
 ///
 ///     AwakeClock clock;
 ///     step();

@@ -1,4 +1,4 @@
-/// What a network makes of rows without noise: predictions and features.
+/// Predictions and features of a network for rows without noise.
 #pragma once
 
 #include <torch/types.h>
@@ -10,7 +10,7 @@
 
 namespace ladder::train {
 
-/// What a network makes of clean rows.
+/// Predictions and features for clean rows.
 struct CleanFeatures {
   torch::Tensor classes;                ///< predictions, int64 [n]
   torch::Tensor probabilities = {};     ///< of the classes, [n, classes]

@@ -1,4 +1,4 @@
-/// What each level of a decoder has learned, beside the least that it could do.
+/// Denoising cost of each level, compared with a simple baseline.
 #pragma once
 
 #include <torch/types.h>
@@ -23,9 +23,9 @@ struct LevelCost {
 ///
 ///     z^ = a z~ + b,   a = cov(z, z~) / var(z~) for each unit, b such that the means agree
 ///
-/// A level whose cost is above that has not even learned to hand on its input: its lambda is too
-/// small to matter, which is common at middle levels. Computes no gradients and leaves parameters
-/// as they are.
+/// A level whose cost is above `lateral` has not even learned to scale its input: its lambda is too
+/// small to have an effect, which is common at middle levels. Computes no gradients and does not
+/// change parameters.
 ///
 /// Errors: fewer than 2 rows, a network without a decoder.
 ///

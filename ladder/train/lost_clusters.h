@@ -11,20 +11,20 @@ namespace ladder::train {
 struct LostClusterOptions {
   int64_t groups = 30;        ///< groups that the rows of each class are split into, at least 2
   int64_t splits = 3;         ///< splits by each of the features, from other starts
-  double margin = 1.25;       ///< how many times as many neighbours the other class needs
-  int64_t least_rows = 20;    ///< of a group; smaller ones are left out
-  bool discount_hubs = true;  ///< count less the rows that are neighbours of many
-  /// Groups of each class for small clusters, such as 60; 0: do not look for these. Meant for a run
-  /// that has ended: while it learns, small groups move to and fro.
+  double margin = 1.25;       ///< min ratio of neighbours in the other class to those in its own
+  int64_t least_rows = 20;    ///< min rows of a group; smaller groups are ignored
+  bool discount_hubs = true;  ///< give less weight to rows that are neighbours of many others
+  /// Number of groups per class in a second search for small clusters, such as 60; 0: no such
+  /// search. Use it only for a finished run: during training, small groups move back and forth.
   int64_t small_groups = 0;
-  /// Pairs of neighbours that may still have different classes after the move [%]. With more of
-  /// them, distances say too little about classes, and no row gets another one.
+  /// Max percentage of neighbour pairs that have different classes after the move. Above it,
+  /// distances say too little about classes, and no row is moved.
   double most_cut = 8;
   uint64_t seed = 1;  ///< of the starts
 };
 
-/// Return for each row the class that its cluster belongs to, or -1 where that is the one it has:
-/// int64 [n].
+/// Return for each row the class that its cluster belongs to, or -1 if the row already has that
+/// class: int64 [n].
 ///
 /// Each split divides the rows of each predicted class into `groups` groups by k-means on features.
 /// A group is *lost* in a split if, of the neighbours of its rows that lie outside of it, more than
@@ -36,17 +36,17 @@ struct LostClusterOptions {
 /// in many dimensions some rows are hubs, neighbours of rows of every class, and say nothing about
 /// them [Radovanovic2010]. `discount_hubs = false` counts each as 1.
 ///
-/// With `small_groups`, small clusters as well, which share a group with others when groups are
-/// large: all rows are split once more, into that many groups of each class and with a margin of 1,
-/// and to the neighbours by inputs come as many by distance of each of the features, since rows
-/// that look like another class by their inputs do so less by their features. What this finds
-/// counts for rows that the large groups leave where they are. It takes some seconds for 60,000
-/// rows of 500 and 250 features.
+/// `small_groups` adds a second search for clusters that are too small to form a group of their
+/// own. All rows are split again, into that many groups per class and with a margin of 1. In
+/// addition to the neighbours by inputs, each row gets as many neighbours by each of the features,
+/// because rows that resemble another class in their inputs do so less in their features. Only rows
+/// that the first search did not move can move. It takes a few seconds for 60,000 rows of 500 and
+/// 250 features.
 ///
-/// A cluster that has no label can join the wrong class: then all costs agree with it, and the
-/// network's own features keep it together. Its neighbours by distance of inputs still lie in its
-/// true class. One row says little (of its neighbours several are of other classes), a cluster of
-/// them says much.
+/// Why: a cluster without a label can join the wrong class. Then no cost corrects it, and the
+/// network's own features keep it together. But its neighbours in input space are still in its true
+/// class. A single row is weak evidence, because some of its neighbours belong to other classes; a
+/// whole cluster is strong evidence.
 ///
 /// `features`: [n, units] each; `classes`: int64 [n]; `neighbours`: int64 [n, k], see
 /// data::nearest_neighbours. Errors: other shapes or types; neighbours that are no rows; options

@@ -1,4 +1,4 @@
-/// What a training step minimises, in pieces that users can add to.
+/// The objective of a training step, and pieces that add costs to it.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -76,9 +76,9 @@ class StepHooks {
  public:
   virtual ~StepHooks() = default;
 
-  /// Set what differs from one step to the next, a weight that grows say. It is called before each
-  /// step, outside of the part that a recorded step repeats (see StepGraph): write into tensors
-  /// that stay where they are.
+  /// Update what changes from step to step, such as a growing weight. Called before each step,
+  /// outside the part that a recorded step repeats (see StepGraph), so write into existing tensors
+  /// instead of replacing them.
   virtual void before_step(const StepPosition& position);
 
   /// Change parameters after each update, without gradients: project rows, average weights. It is
@@ -95,8 +95,8 @@ class StepHooks {
   /// checkpoint saves them, and resuming copies into them.
   virtual std::map<std::string, torch::Tensor> state();
 
-  /// Return those tensors of `state` that a step changes by its rows, running means of costs say.
-  /// Processes that train together take their means over all ranks after each step.
+  /// Return the tensors of `state` that depend on the rows of a step, such as running means of
+  /// costs. Processes that train together average these tensors over all ranks after each step.
   virtual std::vector<torch::Tensor> row_statistics();
 };
 
@@ -112,13 +112,15 @@ class Objective : public StepHooks {
 
   virtual StepLoss loss(const SemiBatch& batch, NoiseSource& noise) = 0;
 
-  /// Compute costs and gradients in one go, without autograd, where the objective can: return the
-  /// costs of `terms`, those that `more` adds, if given, and the total, and leave the gradients in
-  /// the parameters. They are those of `loss(batch, noise).total.backward()`, bit for bit; several
-  /// costs of `more` that share values are summed before they are added, and where `more` runs the
-  /// network itself, the gradients of its runs are added first. Undefined, and nothing
-  /// done, where it cannot, as by default; also where several ranks share the rows (`batch.ranks`).
-  /// Call `ready`, if given, with each gradient as soon as it is whole.
+  /// Compute costs and gradients in one pass, without autograd, if the objective supports it.
+  /// Return the costs of `terms`, then those of `more` (if given), then the total, and store the
+  /// gradients in the parameters. Return an undefined tensor and do nothing if it is not supported
+  /// (the default), or if several ranks share the rows (`batch.ranks`).
+  ///
+  /// The gradients are those of `loss(batch, noise).total.backward()`, bit for bit. Costs of `more`
+  /// that share values are summed before they are added; if `more` runs the network itself, the
+  /// gradients of these runs are added first. Calls `ready`, if given, with each gradient as soon
+  /// as it is complete.
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
                                     const GradientReady& ready = {}, const MoreCosts& more = {});
 

@@ -19,7 +19,7 @@ namespace ladder::train {
 ///     double cut = neighbour_cut(neighbours, predict(net, x));        // for each network
 double neighbour_cut(const torch::Tensor& neighbours, const torch::Tensor& classes);
 
-/// What a network says of unlabeled rows.
+/// Statistics of the predictions of a network for unlabeled rows.
 struct RunSigns {
   double entropy = 0;       ///< mean over rows of -sum p log p [nats]
   double disagreement = 0;  ///< rows that noise moves to another class [%]
@@ -41,7 +41,7 @@ std::vector<double> disagreements(const std::vector<torch::Tensor>& classes);
 /// Return the places of the runs that look left behind: those whose disagreement with the others,
 /// as `disagreements` returns it, is more than 1.5 times the median and .3 points above it. Runs
 /// that ended well differ by a fifth of the median; a cluster in the wrong class adds all its rows.
-/// None for fewer than 3 runs: of two that disagree nothing says which is right.
+/// Empty for fewer than 3 runs: if two disagree, nothing shows which one is right.
 std::vector<size_t> left_behind(const std::vector<double>& disagreements);
 
 }  // namespace ladder::train

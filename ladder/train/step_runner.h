@@ -32,8 +32,8 @@ struct StepRunnerOptions {
   RankStatistics statistics = RankStatistics::kLocal;
 };
 
-/// Runs training steps. What a step does is a function of the parameters, the state of the
-/// optimiser, the place in the stream of noise and the number of the step.
+/// Runs training steps. A step depends only on the parameters, the state of the optimiser, the
+/// position in the noise stream and the step number.
 ///
 /// A step waits for nothing: its costs stay on the device. The first steps are queued as they are;
 /// then one is recorded where `graph` asks for it, in a stream of the runner. A recorded step keeps
@@ -89,7 +89,7 @@ class StepRunner {
 
   /// Ask all ranks to stop, with the next step.
   void request_stop(bool stop);
-  /// True if some rank had asked when the last step was taken; false for one rank.
+  /// Return true if some rank had requested a stop before the last step; false for one rank.
   bool stop_agreed() const;
   /// Return how long ranks exchange gradients, after some 20 steps; none before, or for one rank.
   std::optional<ExchangeTimes> exchange_times() const;

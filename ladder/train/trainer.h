@@ -23,7 +23,7 @@ namespace ladder::train {
 
 /// How to train; the defaults are those of [Rasmus2015].
 struct TrainOptions {
-  int64_t epochs = 150;          ///< of the unlabeled rows, see data::SemiSampler
+  int64_t epochs = 150;          ///< passes over the unlabeled rows, see data::SemiSampler
   double learning_rate = 0.002;  ///< above 0
   double decay_from = 0.67;      ///< fraction of the epochs, see LinearDecay
   double warm_up = 0;            ///< epochs over which the rate rises from 0, see LinearDecay
@@ -36,8 +36,9 @@ struct TrainOptions {
   /// Initial parameters are those the network comes with: reset_parameters(*net, stream_seed(seed,
   /// "init")).
   uint64_t seed = 1;
-  /// Which of several starts from this seed, from 1: others have another order of rows and other
-  /// noise. Initial parameters: start_seed(seed, start) in place of seed.
+  /// Number of the start, from 1, if several runs start from the same seed. Each start has its own
+  /// order of rows and its own noise. For its initial parameters use start_seed(seed, start) as the
+  /// seed.
   int64_t start = 1;
 
   int64_t eval_every = 1;  ///< epochs; the last epoch is always evaluated; 0: only that one
@@ -63,10 +64,10 @@ struct TrainOptions {
   /// resumes to the others.
   /// None: this process alone.
   std::shared_ptr<Communicator> ranks = {};
-  /// Rows whose mean and variance normalise those of a rank. Synchronised, N ranks compute what one
-  /// process with their N batches joined computes, up to the rounding of sums in another order;
-  /// each normalisation takes two more exchanges a step, and dense networks take the step with
-  /// autograd. For one rank it changes nothing.
+  /// Rows whose mean and variance normalise the rows of a rank. With kSynchronised, N ranks compute
+  /// the same as one process with a batch N times as large, except for rounding. Each normalisation
+  /// then needs two more exchanges per step, and dense networks use autograd. No effect for one
+  /// rank.
   RankStatistics statistics = RankStatistics::kLocal;
 
   /// Where the run is recorded, in a folder say: runs::in_folder("runs/a", {.resume = true}). None:
@@ -106,7 +107,7 @@ struct TrainCallbacks {
 /// The learning rate of a step.
 using Schedule = std::function<double(const StepPosition&)>;
 
-/// Parts of a trainer that are handed over.
+/// Parts of a trainer that the caller provides.
 struct TrainParts {
   std::shared_ptr<Objective> objective;
   /// By default FusedAdam with learning_rate, beta1, beta2 and eps of TrainOptions. Checkpoints
@@ -119,11 +120,12 @@ struct TrainParts {
 
 /// Trains a ladder on labeled and unlabeled rows [Rasmus2015], or any other objective.
 ///
-/// What a step does is a function of (seed, step), and a checkpoint holds all else that weights
-/// depend on: a run that was interrupted, at any step, and resumed ends with the same weights, bit
-/// for bit, as one that was not - on the same kind of machine, with the same number of threads, and
-/// except for convolutions on CUDA, whose gradients cuDNN may sum in another order each time.
-/// Resuming with other settings, data, products or another optimiser is refused.
+/// A step depends only on (seed, step), and a checkpoint holds everything else that the weights
+/// depend on. A run that is interrupted at any step and resumed therefore ends with the same
+/// weights, bit for bit, as an uninterrupted one. This holds on the same kind of machine with the
+/// same number of threads, except for convolutions on CUDA, whose gradients cuDNN may sum in a
+/// different order each time. Resuming with other settings, data, products or another optimiser is
+/// refused.
 ///
 /// A step waits for nothing: costs stay on the device and are read every 100 steps (CostBuffer). On
 /// CUDA the whole of it is one graph after the first steps (StepRunner). A cost that is not finite

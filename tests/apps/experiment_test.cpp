@@ -132,9 +132,8 @@ TEST_CASE("ladder-mnist: resuming with other settings names them", "[cli]") {
   CHECK(outcome.status == 2);
   CHECK(mnist_sentence(outcome.err) ==
         "expected the settings that the run in " + (place.folder / "run").string() +
-            " was started with but got others (give the flags of its "
-            "start again): epochs (1 there, 2 "
-            "here), noise_std (0.3 there, 0.4 here).");
+            " was started with but got others (repeat the flags that started it): epochs (1 there, "
+            "2 here), noise_std (0.3 there, 0.4 here).");
   CHECK(file_bytes(place.file("run", "config.json")) == before);
 }
 
@@ -397,7 +396,7 @@ TEST_CASE("ladder-mnist: no neighbours are looked for where all seeds have ended
   const Arguments flags = {"--neighbours=1", "--epochs=5", "--seeds=1,2"};
   const auto told = place.run("all", flags);
   REQUIRE(told.status == 0);
-  const auto* const search = "looking for neighbours of 200 rows";
+  const auto* const search = "finding the nearest neighbours of 200 rows";
   CHECK(told.out.find(search) != std::string::npos);
   const auto again = place.run("all", flags + Arguments{"--resume"});
   INFO(again.err);

@@ -650,8 +650,7 @@ TEST_CASE("ladder train: a folder holds one run or those of seeds, and no test r
         "ladder: expected a folder for one run in --out but got " + place.at("all") +
             ", which holds runs of several seeds (choose another folder).\n");
   CHECK(place.run(place.train("new") + Arguments{"--test", place.at("train.csv")}).err ==
-        "ladder: expected other rows in --test than those that train but got " +
-            place.at("train.csv") +
+        "ladder: expected rows in --test that are not trained on but got " + place.at("train.csv") +
             " for both (without --test, a share of the labels is held back).\n");
   CHECK(place.run(place.train("new") + Arguments{"--lambda", "1,1,1", "--input-weight", "3"}).err ==
         "ladder: expected --input-weight or --lambda but got both (it is a part of auto).\n");
@@ -849,7 +848,8 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
       place.run({"export", place.at("run"), "--format", "onnx", "-o", place.at("README")});
   CHECK(over_text.status == 1);
   CHECK(over_text.err == "ladder: expected to write the model card to " + place.at("README.md") +
-                             " but got a file there that is none (give FILE another name).\n");
+                             " but got a file there that is no model card (give FILE another "
+                             "name).\n");
   const auto own = file_bytes(place.folder / "run/model.ladder");
   const auto over_itself = place.run(
       {"export", place.at("run"), "--format", "safetensors", "-o", place.at("run/model.ladder")});
@@ -1014,7 +1014,7 @@ TEST_CASE("ladder inspect: shows the columns of a table that cannot be trained o
     CHECK(contains(outcome.out, "\ncolumn "));
     return one_sentence("ladder", outcome.err);
   };
-  CHECK(contains(sentence("train.csv", {"--label", "x"}), "numbers are not predicted"));
+  CHECK(contains(sentence("train.csv", {"--label", "x"}), "regression is not supported"));
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(sentence("alone.csv", {"--label", "kind"})
             .starts_with("class_labels: expected labels in column 'kind' but got none"));
@@ -1104,7 +1104,7 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
         "ladder: expected one column of labels in --label but got 'kind,color' (several labels a "
         "row are not supported; train one model for each).\n");
   CHECK(error({"train", place.at("train.csv"), "--label", "x"}, 1)
-            .find("labeled rows of column 'x' (numbers are not predicted;") != std::string::npos);
+            .find("labeled rows of column 'x' (regression is not supported;") != std::string::npos);
   CHECK(error({"train", place.at("train.csv"), "--label", "kin"}, 1)
             .find("expected a column 'kin' in " + place.at("train.csv") +
                   " but found none (did you mean 'kind'?)") != std::string::npos);
@@ -1296,8 +1296,7 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   CHECK(contains(train, "A flag given twice takes the last value; "));
   std::string flat = train;
   std::replace(flat.begin(), flat.end(), '\n', ' ');
-  CHECK(contains(flat,
-                 "Exit status: 0 done, 1 failed, 2 wrong use, 130 interrupted by any signal ("));
+  CHECK(contains(flat, "0 done, 1 failed, 2 usage error, 130 interrupted by any signal ("));
 }
 
 TEST_CASE("ladder: bash completes the commands that the program has", "[cli]") {

@@ -211,10 +211,10 @@ TEST_CASE("ladder launch: starts ranks, passes their environment and reports fai
     return one_sentence("ladder", outcome.err);
   };
   CHECK(sentence({"--", "true"}) == "expected the number of ranks in -n but got none.");
-  CHECK(sentence({"-n", "2"}) == "expected -- and a command behind the flags but got none.");
-  CHECK(sentence({"-n", "2", "--"}) == "expected -- and a command behind the flags but got none.");
+  CHECK(sentence({"-n", "2"}) == "expected -- and a command after the flags but got none.");
+  CHECK(sentence({"-n", "2", "--"}) == "expected -- and a command after the flags but got none.");
   CHECK(sentence({"-n", "2", "--", "no-such-program"}) ==
-        "expected a program behind -- but got 'no-such-program', which is not in $PATH.");
+        "expected a program after -- but got 'no-such-program', which is not in $PATH.");
 }
 
 TEST_CASE("ladder train: ranks divide the seeds, and a second call takes what is left", "[ranks]") {
@@ -421,11 +421,11 @@ TEST_CASE("ladder convert: writes shards that train, resume and predict as the t
             .find("expected a folder without shards but got some in " + at("s")) !=
         std::string::npos);
   CHECK(sentence(run_to_end({kProgram, "train", at("s"), "--unlabeled", at("all.csv")}), 2)
-            .find("expected no --unlabeled beside shards") != std::string::npos);
+            .find("expected no --unlabeled with shards") != std::string::npos);
   CHECK(sentence(run_to_end(
                      {kProgram, "train", at("all.csv"), "--label", "kind", "--shuffle", "blocks"}),
-                 2) == "expected shards beside --shuffle blocks but got " + at("all.csv") +
-                           " (other rows are in memory).");
+                 2) == "expected shards with --shuffle blocks but got " + at("all.csv") +
+                           " (it is read into memory).");
   const auto blocks = train({at("s"), "--shuffle", "blocks"}, "blocks");
   INFO(blocks.err);
   CHECK(blocks.status == 0);

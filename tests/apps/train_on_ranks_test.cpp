@@ -184,7 +184,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
         loss.signal == SIGSTOP
             ? self + "expected an answer of another rank within 8 s but got none, after step "
             : self + "lost its connection to another rank, which has ended, after step "));
-    CHECK(text.ends_with(loss.rank == 1 ? ", which is saved (resume goes on)." : "."));
+    CHECK(text.ends_with(loss.rank == 1 ? ", which is saved (resume continues)." : "."));
     if (loss.signal == SIGSTOP) {
       ranks[1]->send(SIGCONT);
       CHECK(ranks[1]->wait() == 1);
@@ -232,7 +232,7 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   CHECK(
       text.starts_with("Communicator: rank 0 of 2 expected an answer of another rank within 8 s "
                        "but got none, after step "));
-  CHECK(text.ends_with(", which is saved (resume goes on)."));
+  CHECK(text.ends_with(", which is saved (resume continues)."));
   ranks[1]->send(SIGCONT);
   CHECK(ranks[1]->wait() == 1);
   // Those that go on take the statistics of the run without being told.
@@ -482,7 +482,7 @@ TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ran
     const auto text = one_sentence("ladder", ranks[0]->err());
     INFO(text);
     CHECK(text.starts_with("Communicator: rank 0 of 2 "));
-    CHECK(text.ends_with(", which is saved (resume goes on)."));
+    CHECK(text.ends_with(", which is saved (resume continues)."));
     CHECK(one_sentence("ladder", ranks[1]->err()).starts_with("Communicator: rank 1 of 2 "));
   }
   REQUIRE(by_hand(2, shared_training(out, epochs + Arguments{"--resume"})).status == 0);

@@ -271,18 +271,18 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "expected --warm-up of at most the 3 epochs but got 4.");
   CHECK(sentence({"--recipe", "mnist-100-bottom", "--pseudo-labels", "1"}) ==
         "expected a weight above 0 in --lambda after a layer for --pseudo-labels but got none (it "
-        "takes clean predictions, which that cost is measured against).");
+        "needs predictions of clean rows, which run only for such a weight).");
   CHECK(sentence({"--lambda", "none", "--mutual-information", "1"}) ==
         "expected a weight above 0 in --lambda for --mutual-information but got none (a baseline "
         "reads no unlabeled rows).");
   CHECK(sentence({"--spread", "4"}) ==
-        "expected --mutual-information above 0 for --spread but got none (it would be 4).");
+        "expected --mutual-information above 0 with --spread 4 but got none.");
   CHECK(sentence({"--imsat-epochs", "5"}) ==
-        "expected --imsat above 0 for --imsat-epochs but got none (it would be 5).");
+        "expected --imsat above 0 with --imsat-epochs 5 but got none.");
   CHECK(sentence({"--imsat-radius", "2"}) ==
-        "expected --imsat above 0 for --imsat-radius but got none (it would be 2).");
+        "expected --imsat above 0 with --imsat-radius 2 but got none.");
   CHECK(sentence({"--graph-label-epochs", "5"}) ==
-        "expected --graph-labels above 0 for --graph-label-epochs but got none (it would be 5).");
+        "expected --graph-labels above 0 with --graph-label-epochs 5 but got none.");
   CHECK(sentence({"--lambda", "none", "--lambda-ramp", "8"}) ==
         "expected a weight above 0 in --lambda for --lambda-ramp but got none (there is no "
         "denoising cost that could rise).");
@@ -294,10 +294,9 @@ TEST_CASE("ladder-mnist: says which flags do not go with warm-up and pieces", "[
         "cost has clean targets).");
   CHECK(sentence({"--average-weights", "1"}) ==
         "expected --average-weights below 1 but got 1 (0.999 averages the last 1000 steps).");
-  CHECK(
-      sentence({"--candidates", "2"}) ==
-      "expected --candidates 1, or at least 3, but got 2 (of two that disagree nothing says which "
-      "is right).");
+  CHECK(sentence({"--candidates", "2"}) ==
+        "expected --candidates 1, or at least 3, but got 2 (if two disagree, nothing tells which "
+        "is right).");
   CHECK(sentence({"--candidates", "3", "--validation", "100", "--patience", "1"}) ==
         "expected --candidates or --patience but got both (a start that ends early cannot be "
         "compared with the others).");

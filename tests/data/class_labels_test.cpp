@@ -117,8 +117,8 @@ TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers 
   }
   CHECK(error_text([&] { data::class_labels(numbers(prices)); }) ==
         "class_labels: expected classes but got 30 different numbers in 30 labeled rows of column "
-        "'kind' (numbers are not predicted; replace them by names of ranges, such as low and "
-        "high).");
+        "'kind' (regression is not supported; replace numbers with names of ranges, such as low "
+        "and high).");
   auto fractions = numbers_of_classes;
   for (auto& value : fractions) value += 0.25;
   CHECK(error_text([&] {
@@ -135,8 +135,8 @@ TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers 
   };
   CHECK(error_text([&] { data::class_labels(texts(with_commas(30))); }) ==
         "class_labels: expected classes but got 30 different numbers in 30 labeled rows of column "
-        "'kind' (numbers are not predicted; replace them by names of ranges, such as low and "
-        "high).");
+        "'kind' (regression is not supported; replace numbers with names of ranges, such as low "
+        "and high).");
   CHECK(data::class_labels(texts(with_commas(9))).classes.size() == 9);
   auto twice = prices;
   twice.insert(twice.end(), prices.begin(), prices.end());

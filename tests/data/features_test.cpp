@@ -371,8 +371,8 @@ TEST_CASE("Features refuse sequences, and take other texts that hold numbers", "
     const auto text = error_text([&] { fit(cells); });
     CHECK(text.starts_with("Features: expected one number or text in each cell but got lists of "));
     CHECK(
-        text.ends_with("numbers in column 'wave' of t.csv (sequences are not supported; put "
-                       "measures of them into columns, or leave the column out)."));
+        text.ends_with("numbers in column 'wave' of t.csv (sequences are not supported; compute "
+                       "summary columns, such as the mean, or leave the column out)."));
   }
   CHECK(fit({"1 2", "3 4", "1 2"}).columns[0].levels.size() == 2);
   CHECK(fit({"1,234", "99", "1,234"}).columns[0].levels.size() == 2);

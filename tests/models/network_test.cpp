@@ -180,9 +180,11 @@ TEST_CASE("network: names what does not fit", "[models]") {
         [&] { network({.input_shape = std::move(input), .layers = std::move(layers)}); });
   };
   CHECK(refused({784}, {Dense{5}, Conv{3, 3}, Dense{2}}) ==
-        "network: expected maps [C, H, W] for conv valid 3@3x3 (layer 2) but got rows of [5].");
+        "network: expected feature maps [C, H, W] for conv valid 3@3x3 (layer 2) but got rows of "
+        "[5].");
   CHECK(refused({1, 4, 6}, {Conv{3, 5}, GlobalMeanPool{}}) ==
-        "network: expected maps of at least 5 x 5 for conv valid 3@5x5 (layer 1) but got 4 x 6.");
+        "network: expected feature maps of at least 5 x 5 for conv valid 3@5x5 (layer 1) but got 4 "
+        "x 6.");
   CHECK(refused({1, 4, 6}, {Conv{3, 3}}) ==
         "network: expected a dense layer or a global mean pool at the top but got conv valid "
         "3@3x3.");

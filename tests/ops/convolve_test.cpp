@@ -277,8 +277,8 @@ TEST_CASE("convolve names what does not fit", "[ops]") {
   CHECK(error_text([&] {
           convolve(x[0], torch::ones({2, 3, 3, 3}));
         }) ==
-        "convolve: expected maps [R, C, H, W] and a weight [O, C, P, Q] but got [3, 5, 4] and [2, "
-        "3, 3, 3].");
+        "convolve: expected feature maps [R, C, H, W] and a weight [O, C, P, Q] but got [3, 5, 4] "
+        "and [2, 3, 3, 3].");
   CHECK(error_text([&] {
           convolve(x, torch::ones({2, 3, 3, 3}, torch::kDouble));
         }) == "convolve: expected a weight of type Float but got Double.");
@@ -293,7 +293,8 @@ TEST_CASE("convolve names what does not fit", "[ops]") {
   CHECK(error_text([&] {
           convolve_transposed(x, torch::ones({3, 2, 3, 3}), {8, 6});
         }) ==
-        "convolve_transposed: expected maps of [6, 4] to make maps of [8, 6] but got [5, 4].");
+        "convolve_transposed: expected feature maps of [6, 4] for a result of [8, 6] but got [5, "
+        "4].");
 }
 
 TEST_CASE("convolve of no rows has a gradient of zeros, in every form", "[ops][grad]") {

@@ -116,8 +116,9 @@ TEST_CASE("max_pool takes other types, and windows that the kernel does not", "[
 }
 
 TEST_CASE("max_pool names what does not fit", "[ops]") {
-  CHECK_THROWS_WITH(max_pool(torch::ones({2, 3, 4}), {2, 2}),
-                    Catch::Contains("max_pool: expected maps [R, C, H, W] but got [2, 3, 4]."));
+  CHECK_THROWS_WITH(
+      max_pool(torch::ones({2, 3, 4}), {2, 2}),
+      Catch::Contains("max_pool: expected feature maps [R, C, H, W] but got [2, 3, 4]."));
   CHECK_THROWS_WITH(max_pool(torch::ones({2, 3, 4, 4}), {0, 2}),
                     Catch::Contains("max_pool: expected a size of at least 1 but got [0, 2]."));
   CHECK_THROWS_WITH(max_pool(torch::ones({2, 3, 0, 4}), {2, 2}),

@@ -224,7 +224,7 @@ TEST_CASE_METHOD(OneThread, "Trainer: the loss of a rank leaves a checkpoint of 
       CHECK(lost[0] ==
             "Communicator: rank 0 of 2 lost its connection to another rank, which has ended, after "
             "step " +
-                std::to_string(step) + ", which is saved (resume goes on).");
+                std::to_string(step) + ", which is saved (resume continues).");
       auto own = setup;
       own.folder = folder / "lost";
       const auto resumed = train_on(2, own);

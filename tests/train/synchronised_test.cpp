@@ -415,7 +415,7 @@ TEST_CASE_METHOD(OneThread,
     CHECK(lost[1] == "gone");
     CHECK(lost[0] ==
           "Communicator: rank 0 of 2 lost its connection to another rank, which has ended, after "
-          "step 13, which is saved (resume goes on).");
+          "step 13, which is saved (resume continues).");
     const auto resumed = train_on(2, setup);
     const auto& whole = loss.scaled ? scaled : plain;
     require_same_network(*resumed.at(1).net, *whole.at(0).net);

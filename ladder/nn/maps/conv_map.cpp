@@ -35,9 +35,9 @@ void ConvMapImpl::pretty_print(std::ostream& stream) const {
 
 torch::Tensor ConvMapImpl::forward(const torch::Tensor& x) {
   check_unchanged("ConvMap", options, built_);
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == options.in_channels, "ConvMap: expected maps of ",
-              options.in_channels, " channels but got an input of shape ", x.sizes(),
-              batch_hint(x, 4));
+  TORCH_CHECK(x.dim() == 4 && x.size(1) == options.in_channels,
+              "ConvMap: expected feature maps of ", options.in_channels,
+              " channels but got an input of shape ", x.sizes(), batch_hint(x, 4));
   check_like_weight("ConvMap", x, weight);
   return ops::convolve_transposed(x, weight, options.out_size, options.geometry);
 }

@@ -84,7 +84,7 @@ ops::ConvolveGeometry NoisyConvImpl::geometry() const {
 
 StageOutput NoisyConvImpl::forward(const torch::Tensor& h, const Pass& pass) {
   check_unchanged("NoisyConv", options, built_);
-  TORCH_CHECK(h.dim() == 4, "NoisyConv: expected maps [R, ", options.in_channels,
+  TORCH_CHECK(h.dim() == 4, "NoisyConv: expected feature maps [R, ", options.in_channels,
               ", H, W] but got an input of shape ", h.sizes(), batch_hint(h, 4));
   check_like_weight("NoisyConv", h, weight);
   TORCH_CHECK(h.size(1) == options.in_channels, "NoisyConv: expected ", options.in_channels,
@@ -93,7 +93,7 @@ StageOutput NoisyConvImpl::forward(const torch::Tensor& h, const Pass& pass) {
   const auto shape = geometry();
   for (size_t d = 0; d < 2; ++d) {
     const auto size = h.size(static_cast<int64_t>(d) + 2) + 2 * shape.padding[d];
-    TORCH_CHECK(options.kernel->at(d) <= size, "NoisyConv: expected maps of at least ",
+    TORCH_CHECK(options.kernel->at(d) <= size, "NoisyConv: expected feature maps of at least ",
                 options.kernel->at(0), " x ", options.kernel->at(1), " for a ",
                 to_string(options.border), " border but got ", h.size(2), " x ", h.size(3), ".");
   }
@@ -102,7 +102,7 @@ StageOutput NoisyConvImpl::forward(const torch::Tensor& h, const Pass& pass) {
 
 torch::nn::AnyModule NoisyConvImpl::make_vertical(at::IntArrayRef in, at::IntArrayRef out) const {
   TORCH_CHECK(in.size() == 3 && out.size() == 3,
-              "NoisyConv: expected rows of maps [C, H, W] but got ", in, " and ", out, ".");
+              "NoisyConv: expected feature maps [C, H, W] but got ", in, " and ", out, ".");
   return torch::nn::AnyModule(
       ConvMap(ConvMapOptions{.in_channels = options.out_channels,
                              .out_channels = options.in_channels,

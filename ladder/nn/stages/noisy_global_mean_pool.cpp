@@ -50,7 +50,7 @@ void NoisyGlobalMeanPoolImpl::pretty_print(std::ostream& stream) const {
 StageOutput NoisyGlobalMeanPoolImpl::forward(const torch::Tensor& h, const Pass& pass) {
   check_unchanged("NoisyGlobalMeanPool", options, built_);
   TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels,
-              "NoisyGlobalMeanPool: expected maps [R, ", options.channels,
+              "NoisyGlobalMeanPool: expected feature maps [R, ", options.channels,
               ", H, W] but got an input of shape ", h.sizes(), batch_hint(h, 4));
   check_like_weight("NoisyGlobalMeanPool", h, normalization->running_mean);
   return normalization->forward(h.mean({2, 3}) * scale(h.size(3)), pass);

@@ -9,8 +9,9 @@ namespace ladder {
 
 using NoisyMeanPoolOptions = NoisyPoolOptions;
 
-/// A pooling stage that takes the mean of each window, at an edge of the values that the window
-/// has: see NoisyPoolImpl for the formula, shapes, state and errors.
+/// A pooling stage that takes the mean of each window. A window that is cut at an edge averages
+/// only the values inside the feature map. See NoisyPoolImpl for the formula, shapes, state and
+/// errors.
 ///
 ///     NoisyMeanPool pool(NoisyMeanPoolOptions{.channels = 32, .size = 2});   // 15 x 15 -> 8 x 8
 class NoisyMeanPoolImpl : public NoisyPoolImpl<NoisyMeanPoolImpl> {

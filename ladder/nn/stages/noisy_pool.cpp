@@ -43,7 +43,7 @@ void NoisyPoolImpl<Derived>::pretty_print(std::ostream& stream) const {
 template <typename Derived>
 StageOutput NoisyPoolImpl<Derived>::forward(const torch::Tensor& h, const Pass& pass) {
   check_unchanged(name_, options, built_);
-  TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels, name_, ": expected maps [R, ",
+  TORCH_CHECK(h.dim() == 4 && h.size(1) == options.channels, name_, ": expected feature maps [R, ",
               options.channels, ", H, W] but got an input of shape ", h.sizes(), batch_hint(h, 4));
   check_like_weight(name_, h, normalization->running_mean);
   return normalization->forward(pool(h), pass);

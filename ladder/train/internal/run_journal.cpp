@@ -294,7 +294,7 @@ void RunJournal::save(RunClock& clock) {
 CommunicationError RunJournal::save_after(const CommunicationError& error, RunClock& clock) {
   save(clock);
   return CommunicationError(c10::str(error.what(), ", after step ", state_.step,
-                                     record_ ? ", which is saved (resume goes on)." : "."));
+                                     record_ ? ", which is saved (resume continues)." : "."));
 }
 
 void RunJournal::save_first(RunClock& clock) {

@@ -55,7 +55,7 @@ inline void add_search_settings(const data::NeighbourOptions& options,
 inline const at::Tensor& rows_of_batch(const char* piece, const StepValues& values) {
   const auto& rows = values.batch.unlabeled_rows;
   TORCH_CHECK(rows.defined(), piece,
-              ": expected batches that say their rows but got others (see "
+              ": expected batches with unlabeled_rows but got one without (see "
               "SemiBatch::unlabeled_rows).");
   return rows;
 }

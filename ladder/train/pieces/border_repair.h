@@ -28,8 +28,8 @@ struct BorderRepairOptions {
   std::function<void(const ClusterLook&)> on_look = {};  ///< called after each look
 };
 
-/// Return the cost of `cluster_repair` for borders between two classes that better ones replace
-/// (`data::better_borders`):
+/// Return a cost like that of `cluster_repair` that replaces misplaced borders between two classes
+/// by better ones (`data::better_borders`):
 ///
 ///     w(t) / M sum over the M unlabeled rows n of a batch of a_n (-log p_n,c_n)
 ///
@@ -38,7 +38,8 @@ struct BorderRepairOptions {
 /// replaced, the cost is 0.
 ///
 /// Use it for a Gamma-model with few labels, which has no cost below the top that would keep two
-/// classes apart. It looks early: a border stays where it came to lie in the first epochs.
+/// classes apart. It searches early in the run, because a border that is misplaced in the first
+/// epochs does not move by itself.
 ///
 /// `labels`: class of each row of `inputs`, int64 [rows], and -1 for the rows whose label may not
 /// be read (`data::known_labels`).

@@ -35,17 +35,18 @@ struct ClusterRepairOptions {
   std::function<void(const ClusterLook&)> on_look = {};  ///< called after each look
 };
 
-/// Return a cost that looks for lost clusters (`lost_clusters`) among the unlabeled rows at some
-/// moments of a run, and for a while holds all rows in the class c_n that their clusters belong to:
+/// Return a cost that searches the unlabeled rows for lost clusters (`lost_clusters`) at given
+/// points of a run (a look), and for a while afterwards trains every row towards the class c_n of
+/// its cluster:
 ///
 ///     w(t) / M sum over the M unlabeled rows n of a batch of a_n (-log p_n,c_n)
 ///
 /// p_n are the class probabilities of corrupted row n. c_n is the class that the look found for a
-/// lost row, and the predicted one for the others, which keeps these where they are: without them
-/// a cluster that moves takes rows of the class that it leaves with it. If F of N rows are lost,
-/// a_n is N / (10 F) for these, so that they weigh a tenth of all, but at least 1 and at most 100,
-/// and 1 for the others. If none is lost, a_n is 0. w(t) is w from a look until `lasts` of the run
-/// later or until the next look, and 0 else.
+/// lost row, and the predicted class for all other rows. The other rows need a target too:
+/// otherwise a cluster that moves pulls rows of the class that it leaves along with it. If F of N
+/// rows are lost, a_n is N / (10 F) for these, so that they weigh a tenth of all, but at least 1
+/// and at most 100; a_n is 1 for the others. If no row is lost, a_n is 0. w(t) is w for `lasts` of
+/// the run after a look (or until the next look), and 0 otherwise.
 ///
 /// A look takes a pass over the rows and a second or so; the first one also finds the neighbours,
 /// which takes some seconds for 60,000 images, unless another piece has found them.

@@ -1,4 +1,4 @@
-/// A cost that moves clusters into the class that the middle of the network says.
+/// A cost that moves clusters into the class that the features of the middle levels indicate.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -34,9 +34,9 @@ struct FeatureRepairOptions {
 /// others; a_n, w(t) and `inputs` are those of `cluster_repair`. Features are the clean ones of the
 /// two levels in the middle (`clean_features`), neighbours count by the lower of them.
 ///
-/// Use it where distances of inputs say little, and for clusters that look like another class by
-/// their inputs. It looks late, since earlier features mislead it more often; `cluster_repair`
-/// beside it finds large clusters before.
+/// Use it if distances between inputs say little, and for clusters whose inputs resemble another
+/// class. It searches late in the run, because features of earlier epochs mislead it more often.
+/// Combine it with `cluster_repair`, which finds large clusters earlier.
 ///
 /// A look takes a pass over the rows and the time of `clusters_lost_by_features`.
 ///

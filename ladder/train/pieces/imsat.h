@@ -1,5 +1,5 @@
-/// A cost that finds classes as clusters: predictions that are sure, different over the rows, and
-/// the same around each row.
+/// A cost that finds classes as clusters: confident predictions, equally frequent classes, and the
+/// same class all around a row.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -38,11 +38,12 @@ struct ImsatOptions {
 ///
 /// p_n = p(x_n) are the class probabilities of clean unlabeled row n, normalised by the statistics
 /// of the batch; KL(p, q) = sum over c of p_c log(p_c / q_c), H(p) = - sum over c of p_c log p_c.
-/// No gradient flows into d_n or the first argument of KL. So the network gives a row and its
-/// surroundings one class, in the direction in which it does so least: borders between classes move
-/// to where there are few rows. The other two terms keep clusters from falling together, as in
-/// `mutual_information`; both have to see the same rows: those of corrupted rows do not keep the
-/// clean ones apart. w(t) is w for the first `until` epochs and 0 afterwards.
+/// No gradient flows into d_n or the first argument of KL. The first term makes predictions
+/// constant around a row, in the direction in which they change most, so borders between classes
+/// move to where there are few rows. The other two terms prevent clusters from merging, as in
+/// `mutual_information`. All terms must be computed from the same (clean) rows: mutual information
+/// of corrupted rows does not keep the clusters of clean rows apart. w(t) is w for the first
+/// `until` epochs and 0 afterwards.
 ///
 /// While the cost is on, a step runs the rows twice more, and a third time where the network does
 /// not run clean rows anyway; it takes about twice as long. The first step also finds the

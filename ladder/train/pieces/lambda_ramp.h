@@ -1,4 +1,4 @@
-/// Denoising costs of upper levels that grow to their weight.
+/// Let the weights of the denoising costs of upper levels rise from 0.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -20,10 +20,10 @@ struct LambdaRampOptions {
 ///
 ///     lambda_l(t) = lambda_l min(t / epochs, 1)    for l >= from_level
 ///
-/// t counts epochs, step by step. At the start the classes that upper levels stand for mean little
-/// yet; the idea is that asking them to be predictable makes wrong ones last. It is reported as the
-/// cost that it takes from the total, (min(t / epochs, 1) - 1) sum of lambda_l C_l, which rises to
-/// 0.
+/// t counts epochs and changes with every step. The idea: at the start, upper levels represent
+/// classes that are mostly wrong, and a cost that makes these levels predictable would make the
+/// wrong classes permanent. The piece is reported as the (negative) cost that it adds to the total,
+/// (min(t / epochs, 1) - 1) sum of lambda_l C_l, which rises to 0.
 ///
 /// Errors: options out of range, and while training an objective without denoising costs.
 std::shared_ptr<ObjectivePiece> lambda_ramp(LambdaRampOptions options = {});

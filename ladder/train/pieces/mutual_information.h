@@ -1,4 +1,4 @@
-/// A cost that wants predictions to be sure each, and different over the rows.
+/// A cost that makes predictions confident and classes equally frequent.
 #pragma once
 
 #include <c10/core/Device.h>
@@ -22,10 +22,10 @@ struct MutualInformationOptions {
 ///     w(t) (mean over n of H(p_n) - b H(mean over n of p_n)),   H(p) = - sum over c of p_c log p_c
 ///
 /// p_n are the class probabilities of corrupted unlabeled row n. The first term makes each
-/// prediction sure, the second makes classes equally frequent: b = 1 is the mutual information, and
-/// a larger b keeps a cluster from falling to the wrong class as a whole, where classes are about
-/// equally frequent. w(t) is w for the first `until` epochs and 0 afterwards: by then clusters have
-/// their class, and the other costs do better.
+/// prediction confident, the second makes classes equally frequent. b = 1 is the mutual
+/// information. If classes are about equally frequent, a larger b helps to keep a whole cluster
+/// from joining the wrong class. w(t) is w for the first `until` epochs and 0 afterwards, when
+/// clusters have their class and the other costs work better.
 ///
 /// Errors: options out of range, and while training a network that runs no unlabeled rows.
 std::shared_ptr<ObjectivePiece> mutual_information(MutualInformationOptions options = {});

@@ -22,12 +22,12 @@ struct NeighbourAgreementOptions {
 ///     CE(p, q) = - sum over c of p_c log q_c
 ///
 /// p_n are the class probabilities of corrupted row n. No gradient flows into the first argument of
-/// CE: each row learns what its neighbour is taken for, and the gradient of its logits is
-/// w(t) (p_n - p_m) / M. It is manifold regularisation [Belkin2006, section 2] with cross entropy
-/// in place of squares. w(t) is w in the epochs from `from` to below `until`, and 0 in the others.
-/// By then most predictions are right, and neighbours of a cluster that has no label and goes to
-/// the wrong class pull it back. Earlier they spread wrong predictions; later the network tells
-/// rows apart better than distances do.
+/// CE: each row is trained towards the prediction of its neighbour, and the gradient of its logits
+/// is w(t) (p_n - p_m) / M. This is manifold regularisation [Belkin2006, section 2] with cross
+/// entropy instead of squared differences. w(t) is w in epochs `from` to `until` - 1, and 0
+/// otherwise. In these epochs most predictions are right, so the neighbours of an unlabeled cluster
+/// that drifts to the wrong class pull it back. Before them, the cost would spread wrong
+/// predictions; after them, the network separates rows better than distances do.
 ///
 /// The sampler pairs the rows: give it data::SemiData::neighbours for the same epochs.
 ///

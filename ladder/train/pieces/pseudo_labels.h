@@ -1,4 +1,4 @@
-/// A cost that takes sure predictions for labels.
+/// A cost that uses confident predictions as labels.
 #pragma once
 
 #include <c10/core/Device.h>

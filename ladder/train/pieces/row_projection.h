@@ -1,4 +1,4 @@
-/// Weights whose rows keep the norm that they start with.
+/// Keep the rows of the weights at their initial norms.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -15,10 +15,10 @@ namespace ladder::train {
 ///
 ///     w_i <- w_i |w_i(0)| / |w_i|
 ///
-/// w_i is row i of a weight: the weights into a unit, or the kernel of an output channel. The
-/// normalisation that follows makes a layer's output independent of the length of w_i, so without
-/// the projection only the rate of turning changes: rows grow, and learn ever more slowly. With it
-/// the learning rate alone says how far a row turns in a step.
+/// w_i is row i of a weight: the weights into a unit, or the kernel of an output channel. Because
+/// of the normalisation that follows, the output of a layer does not depend on the norm of w_i. The
+/// norm only affects how far a step turns the row: without projection, rows grow and therefore
+/// learn ever more slowly. With projection, the learning rate directly sets how far a row turns.
 ///
 /// Checkpoints hold the first norms. Error: weights that are empty, of fewer than 2 dimensions or
 /// not of a floating type; a row of norm 0 or with a value that is not finite.

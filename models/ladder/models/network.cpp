@@ -30,7 +30,7 @@ void check_numbers(const Layer& layer, size_t place, std::initializer_list<int64
 }
 
 void check_maps(const Layer& layer, size_t place, const Shape& below) {
-  TORCH_CHECK(below.size() == 3, "network: expected maps [C, H, W] for ", to_string(layer),
+  TORCH_CHECK(below.size() == 3, "network: expected feature maps [C, H, W] for ", to_string(layer),
               " (layer ", place, ") but got rows of ", at::IntArrayRef(below), ".");
 }
 
@@ -130,7 +130,7 @@ Shape Conv::after(const Shape& below, size_t place) const {
               place, ").");
   const auto geometry = convolution_geometry({kernel, kernel}, border, {stride, stride});
   TORCH_CHECK(kernel <= std::min(below[1], below[2]) + 2 * geometry.padding[0],
-              "network: expected maps of at least ", kernel, " x ", kernel, " for ", text(),
+              "network: expected feature maps of at least ", kernel, " x ", kernel, " for ", text(),
               " (layer ", place, ") but got ", below[1], " x ", below[2], ".");
   const auto size = ops::convolved_size({below[1], below[2]}, {kernel, kernel}, geometry);
   return {channels, size[0], size[1]};

@@ -58,17 +58,17 @@ struct RecipePieces {
   bool project_rows = false;      ///< train::row_projection
   double pseudo_labels = 0;       ///< weight of train::pseudo_labels
   double mutual_information = 0;  ///< weight of train::mutual_information
-  double spread = 1;              ///< its weight of evenly spread predictions
+  double spread = 1;              ///< weight of equally frequent classes within mutual_information
   double neighbours = 0;          ///< weight of train::neighbour_agreement
   double repair = 0;              ///< weight of train::cluster_repair
   double border_repair = 0;       ///< weight of train::border_repair
   double feature_repair = 0;      ///< weight of train::feature_repair
   double feature_labels = 0;      ///< weight of train::feature_labels
   double imsat = 0;               ///< weight of train::imsat
-  double imsat_epochs = 10;       ///< after which it is off
-  double imsat_radius = 0.25;     ///< its change of a row, in distances to the tenth neighbour
+  double imsat_epochs = 10;       ///< epochs after which imsat is off
+  double imsat_radius = 0.25;     ///< radius, in distances to the tenth neighbour
   double graph_labels = 0;        ///< weight of train::early_labels, from data::spread_labels
-  double graph_label_epochs = 2;  ///< after which it is off
+  double graph_label_epochs = 2;  ///< epochs after which graph_labels is off
   double lambda_ramp = 0;         ///< epochs of train::lambda_ramp
   double average_weights = 0;     ///< decay of train::weight_average
 
@@ -86,7 +86,8 @@ struct Recipe {
   RecipeSchedule schedule = {};
   RecipePieces pieces = {};
   Precision precision = Precision::kFloat32;
-  /// The recipe whose run, from the same labels, labels rows for this one; empty: none.
+  /// Recipe of the teacher: its run, from the same labels, provides the labels for this one. Empty:
+  /// no teacher.
   std::string taught_by = {};
   std::optional<Published> published = {};
   std::string source;  ///< source of the settings

@@ -79,8 +79,8 @@ TEST_CASE("ConvMap names what does not fit", "[nn]") {
       ConvMapOptions{.in_channels = 2, .out_channels = 3, .kernel = {3, 3}, .out_size = {6, 6}});
   const auto run = [&](const torch::Tensor& x) { return error_text([&] { map->forward(x); }); };
   CHECK(run(torch::ones({2, 4, 4})) ==
-        "ConvMap: expected maps of 2 channels but got an input of shape [2, 4, 4] (one row needs a "
-        "batch dimension: unsqueeze(0)).");
+        "ConvMap: expected feature maps of 2 channels but got an input of shape [2, 4, 4] (one row "
+        "needs a batch dimension: unsqueeze(0)).");
   CHECK(run(torch::ones({1, 2, 4, 4}, torch::kDouble)) ==
         "ConvMap: expected an input in Float on cpu like its weight but got Double on cpu.");
   CHECK(run(torch::ones({1, 2, 4, 4})) == "(no error)");

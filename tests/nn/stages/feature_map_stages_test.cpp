@@ -179,22 +179,27 @@ TEST_CASE("Convolutional stages name what does not fit", "[nn]") {
         }) == "NoisyConv: expected 1 input channel but got 3.");
   CHECK(error_text([&] {
           conv(1, 2, 5, Border::kValid)->forward(torch::ones({2, 1, 4, 6}), rows);
-        }) == "NoisyConv: expected maps of at least 5 x 5 for a valid border but got 4 x 6.");
+        }) ==
+        "NoisyConv: expected feature maps of at least 5 x 5 for a valid border but got 4 x 6.");
   CHECK(error_text([&] {
           conv(1, 2, 3, Border::kValid)->forward(torch::ones({2, 784}), rows);
-        }) == "NoisyConv: expected maps [R, 1, H, W] but got an input of shape [2, 784].");
+        }) == "NoisyConv: expected feature maps [R, 1, H, W] but got an input of shape [2, 784].");
   CHECK(error_text([] { max_pool(0); }) == "NoisyMaxPool: expected channels > 0 but got 0.");
   CHECK(error_text([] { mean_pool(1, 0); }) ==
         "NoisyMeanPool: expected a size of at least 1 but got [0, 0].");
   CHECK(error_text([&] {
           mean_pool(3)->forward(torch::ones({2, 1, 4, 4}), rows);
-        }) == "NoisyMeanPool: expected maps [R, 3, H, W] but got an input of shape [2, 1, 4, 4].");
+        }) ==
+        "NoisyMeanPool: expected feature maps [R, 3, H, W] but got an input of shape [2, 1, 4, "
+        "4].");
   CHECK(error_text([&] {
           global_pool(3)->forward(torch::ones({2, 3}), rows);
-        }) == "NoisyGlobalMeanPool: expected maps [R, 3, H, W] but got an input of shape [2, 3].");
+        }) ==
+        "NoisyGlobalMeanPool: expected feature maps [R, 3, H, W] but got an input of shape [2, "
+        "3].");
   CHECK(error_text([] {
           conv(1, 2, 3, Border::kValid)->make_vertical({784}, {2, 26, 26});
-        }) == "NoisyConv: expected rows of maps [C, H, W] but got [784] and [2, 26, 26].");
+        }) == "NoisyConv: expected feature maps [C, H, W] but got [784] and [2, 26, 26].");
   CHECK(error_text([] {
           UpsampleMap(UpsampleMapOptions{.scale = {0, 2}});
         }) ==

@@ -149,6 +149,6 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
   CHECK(error_text([&] {
           piece->cost({.unlabeled_logits = torch::zeros({4, 3})});
         }) ==
-        "cluster_repair: expected batches that say their rows but got others (see "
+        "cluster_repair: expected batches with unlabeled_rows but got one without (see "
         "SemiBatch::unlabeled_rows).");
 }

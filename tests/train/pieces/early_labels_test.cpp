@@ -109,7 +109,7 @@ TEST_CASE("early_labels says what it expects", "[train]") {
   CHECK(error_text([&] {
           piece->cost({.unlabeled_logits = torch::zeros({4, 3})});
         }) ==
-        "early_labels: expected batches that say their rows but got others (see "
+        "early_labels: expected batches with unlabeled_rows but got one without (see "
         "SemiBatch::unlabeled_rows).");
   CHECK(error_text([&] {
           piece->cost({.unlabeled_logits = torch::zeros({4, 2})});

@@ -290,7 +290,7 @@ TEST_CASE("imsat says what is wrong", "[train]") {
   const auto piece = imsat(net, x, {});
   piece->before_step(kStart);
   CHECK(error_text([&] { piece->cost({.batch = {.x_unlabeled = x}}); }) ==
-        "imsat: expected batches that say their rows but got others (see "
+        "imsat: expected batches with unlabeled_rows but got one without (see "
         "SemiBatch::unlabeled_rows).");
   CHECK(error_text([&] { piece->cost({}); }) ==
         "imsat: expected a step with unlabeled rows but got one without.");
