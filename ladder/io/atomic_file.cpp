@@ -20,7 +20,7 @@
 #include <utility>
 
 namespace ladder::io {
-namespace {
+namespace atomic_file {  // it has a name because AtomicWriter::State holds one of its classes
 
 namespace fs = std::filesystem;
 
@@ -219,7 +219,9 @@ class Replacement {
   Descriptor file_;
 };
 
-}  // namespace
+}  // namespace atomic_file
+
+using namespace atomic_file;  // NOLINT
 
 void write_atomically(const std::filesystem::path& path, std::string_view bytes) {
   check_target(kWriteAtomically, path);
