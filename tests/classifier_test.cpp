@@ -936,8 +936,11 @@ TEST_CASE("Classifier: weights say how often rows are drawn, and are part of a r
   const auto options = [](std::vector<double> first, const std::filesystem::path& folder = {}) {
     auto weights = torch::ones({60}, torch::kDouble);
     for (size_t i = 0; i < first.size(); ++i) weights[static_cast<int64_t>(i)] = first[i];
-    return ClassifierOptions{
-        .layers = {8}, .epochs = 8, .row_weights = weights, .folder = folder, .resume = true};
+    return ClassifierOptions{.layers = {8},
+                             .epochs = 8,
+                             .row_weights = weights,
+                             .folder = folder,
+                             .resume = !folder.empty()};
   };
   Classifier plain({.layers = {8}, .epochs = 8}), alike(options({}));
   Classifier twice(options(std::vector<double>(30, 2)));
