@@ -331,5 +331,5 @@ TEST_CASE("ladder-cifar10: interrupted, it says how to go on, and ends as if it 
 
   const auto other = place.run("run", length + Arguments{"--resume", "--noise", "0.4"});
   CHECK(other.status == 2);
-  CHECK(cifar10_sentence(other.err).ends_with(" again): noise_std (0.3 there, 0.4 here)."));
+  CHECK(cifar10_sentence(other.err).ends_with(" started it): noise_std (0.3 there, 0.4 here)."));
 }
