@@ -50,12 +50,13 @@ int64_t now_ms() {
 }
 
 // timeout(1) signals a process and then its group; a closing terminal and its shell both send
-// SIGHUP; the kernel repeats SIGXCPU each second.
+// SIGHUP; a parent that is killed sends SIGTERM once for each of its threads; the kernel repeats
+// SIGXCPU each second. Only SIGINT comes from a hand that may be quick.
 bool is_echo(int signal) {
-  constexpr int64_t kSameMoment = 10, kTerminalCloses = 1000;  // ms
+  constexpr int64_t kSameMoment = 10, kSameEvent = 1000;  // ms
   const auto elapsed = now_ms() - g_stop_time;
-  return signal == SIGXCPU ||
-         (signal == g_stop && elapsed < (signal == SIGHUP ? kTerminalCloses : kSameMoment));
+  const bool by_hand = signal != SIGHUP && signal != SIGTERM;
+  return signal == SIGXCPU || (signal == g_stop && elapsed < (by_hand ? kSameMoment : kSameEvent));
 }
 
 void on_stop_signal(int signal) {

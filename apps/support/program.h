@@ -37,8 +37,8 @@ std::string error_sentence(const std::exception& error);
 
 /// From here on, the first SIGINT, SIGTERM, SIGHUP (terminal closed), SIGUSR1, SIGUSR2 or SIGXCPU
 /// (batch systems) asks the program to stop, and a second one ends it. SIGHUP stays ignored under
-/// nohup. One event may send the same signal twice (timeout, a closing terminal, the limit of CPU
-/// time once a second): such an echo does not count as a second one.
+/// nohup. One event may send the same signal twice (timeout, a closing terminal, a killed parent,
+/// the limit of CPU time once a second): such an echo does not count as a second one.
 void catch_interruption();
 /// True once a signal asked to stop or the standard output failed.
 bool stop_requested();

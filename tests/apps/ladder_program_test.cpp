@@ -1291,9 +1291,9 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   }
   CHECK(place.run({"predict", "--label=--version"}).status == 2);
   const auto train = place.run({"train", "--help"}).out;
-  CHECK(contains(
-      train, "\n  --batch-size N              rows in a step (20 to 2,000, by their number)\n"));
-  CHECK(contains(train, "A flag given twice takes the last value; "));
+  CHECK(contains(train,
+                 "\n  --batch-size N              rows per step (20 to 2,000, by their number)\n"));
+  CHECK(contains(train, "If a flag is given twice, the last value counts; "));
   std::string flat = train;
   std::replace(flat.begin(), flat.end(), '\n', ' ');
   CHECK(contains(flat, "0 done, 1 failed, 2 usage error, 130 interrupted by any signal ("));
