@@ -47,7 +47,7 @@ void check_values(const runs::Piece& piece, const models::RecipePieces& values) 
     const auto value = runs::value_of(setting, values);
     if (&setting != &first && value != runs::value_of(setting, usual) &&
         !runs::is_on(piece, values)) {
-      throw UsageError(fmt::format("expected {} above 0 for {} but got none (it would be {}).",
+      throw UsageError(fmt::format("expected {} above 0 with {} {} but got none.",
                                    runs::flag_of(first), runs::flag_of(setting), value));
     }
     if (!setting.why_below.empty() && value >= setting.most) {

@@ -81,7 +81,8 @@ std::vector<double> log_ticks(const SvgAxis& axis) {
     if (power >= first && std::fmod(power - first, every) != 0) continue;
     for (const double factor : factors) {
       const double tick = factor * std::pow(10, power);
-      if (tick >= axis.low * (1 - 1e-9) && tick <= axis.high * (1 + 1e-9)) ticks.push_back(tick);
+      const bool inside = tick >= axis.low * (1 - 1e-9) && tick <= axis.high * (1 + 1e-9);
+      if (inside && std::isfinite(tick)) ticks.push_back(tick);
     }
   }
   return ticks;

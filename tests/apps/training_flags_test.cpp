@@ -352,8 +352,7 @@ TEST_CASE("ladder-mnist: each setting of a piece has a flag, which says what it 
       const auto alone = run(given);
       CHECK(alone.status == 2);
       CHECK(mnist_sentence(alone.err) == "expected " + ladder::runs::flag_of(first) +
-                                             " above 0 for " + flag +
-                                             " but got none (it would be 0.125).");
+                                             " above 0 with " + flag + " 0.125 but got none.");
     }
   }
 }
