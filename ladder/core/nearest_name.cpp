@@ -52,11 +52,11 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
   std::pair<size_t, size_t> least = {kFar, kFar};  // without case, with case
   std::string nearest;
   for (const auto& other : names) {
-    const auto shorter = std::min(name.size(), other.size());
-    const auto longer = std::max(name.size(), other.size());
-    if (2 * (longer - shorter) > shorter) continue;  // the distance is at least the difference
+    const auto sizes = name.size() + other.size();
+    const auto longer = std::max(name.size(), other.size()) - std::min(name.size(), other.size());
+    if (4 * longer > sizes) continue;  // the distance is at least this
     const auto distance = edit_distance(lower, lower_case(other));
-    if (2 * distance > shorter || distance > least.first) continue;
+    if (4 * distance > sizes || distance > least.first) continue;
     const auto both = std::pair(distance, edit_distance(name, other));
     if (both < least) {
       least = both;

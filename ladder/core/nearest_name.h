@@ -11,7 +11,7 @@ namespace ladder {
 size_t edit_distance(std::string_view a, std::string_view b);
 
 /// Return the first of `names` with the least edit distance to `name`, compared without case first,
-/// if the distance without case is at most half of the shorter name; else "".
+/// if the distance without case is at most half of the mean length of both; else "".
 ///
 ///     nearest_name("mnist-10-full", {"mnist-100-full", "mnist-all-full"});   // mnist-100-full
 ///     nearest_name("state", {"warn", "STATE"});                              // STATE

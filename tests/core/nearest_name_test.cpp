@@ -28,6 +28,7 @@ TEST_CASE("Nearest name: equal but for case is nearest, and far ones are none", 
   CHECK(nearest_name("C", {"ok"}).empty());
   CHECK(nearest_name("", {"ok"}).empty());
   CHECK(nearest_name("--bananas", {"--unbalanced"}).empty());
+  CHECK(nearest_name("train", {"training"}) == "training");
   CHECK(nearest_name("ide", {"id"}) == "id");  // half of its characters
 }
 
