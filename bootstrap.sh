@@ -16,7 +16,7 @@ usage: ./bootstrap.sh COMMAND [FLAGS]
   train DATA [FLAGS] train on your own table or pictures; DATA and FLAGS go to `ladder train`
   mnist [FLAGS]      train the full ladder on MNIST with 100 labels; FLAGS go to ladder-mnist
   cifar10 [FLAGS]    train a small convolutional ladder on CIFAR-10; FLAGS go to ladder-cifar10
-  reproduce [FLAGS]  run a published table, every recipe and seed; FLAGS go to ladder-reproduce
+  reproduce [FLAGS]  run a published table (--table mnist, say); FLAGS go to ladder-reproduce
   build              build the library, the programs and the tests
   test [FLAGS]       build and run all tests; FLAGS go to ctest
   asan [FLAGS]       build and run all tests with address and undefined behaviour sanitizers

@@ -116,7 +116,7 @@ int convert_command(int argc, const char* const* argv) {
       if (names.empty()) {
         names = flags.shards.except;
         for (const auto& column : block.columns) names.push_back(column.name);
-      } else if (is_first_block) {
+      } else if (is_first_block && !flags.quiet) {
         print_notes(unused_columns_note(names, block));
       }
       is_first_block = false;

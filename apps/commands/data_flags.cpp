@@ -168,15 +168,13 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
   auto options = flags.read;
   options.label = label;
   auto samples = data::read_samples(path, options);
-  for (size_t i = 0; i < samples.problems.size() && i < kShownProblems; ++i) {
-    std::fputs(("note: " + samples.problems[i] + "\n").c_str(), stderr);
+  auto problems = samples.problems;
+  if (problems.size() > kShownProblems) {
+    problems.resize(kShownProblems);
+    problems.push_back(fmt::format("{} further files could not be read",
+                                   samples.problems.size() - kShownProblems));
   }
-  if (samples.problems.size() > kShownProblems) {
-    std::fputs(fmt::format("note: {} further files could not be read\n",
-                           samples.problems.size() - kShownProblems)
-                   .c_str(),
-               stderr);
-  }
+  print_notes(problems);
   auto notes = samples.notes;
   if (samples.images.defined() && samples.source != path) {
     notes.push_back("reads " + samples.source);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "apps/support/ranks.h"
+
 namespace ladder::apps {
 namespace {
 
@@ -15,6 +17,7 @@ constexpr size_t kMostNamed = 5;
 }  // namespace
 
 void print_notes(const std::vector<std::string>& notes) {
+  if (!rank_of_environment().first()) return;
   std::string text;
   for (size_t i = 0; i < notes.size() && i < kMostNotes; ++i) text += "note: " + notes[i] + "\n";
   if (notes.size() > kMostNotes) {

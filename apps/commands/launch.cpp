@@ -47,7 +47,7 @@ CommandLine launch_line(LaunchFlags& flags) {
       "Each rank gets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, and its share of "
       "the cores in OMP_NUM_THREADS unless that is set. Signals are passed on. If a rank fails, it "
       "is reported and the others continue. Exit status: 0 if every rank ends with 0, otherwise 1; "
-      "2 for a usage error, 130 if interrupted by any signal.");
+      "2 for a usage error, 130 if interrupted by a signal.");
   return line;
 }
 

@@ -76,7 +76,7 @@ CommandLine command_line(Flags& flags, const std::string& program) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "If a flag is given twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage "
-      "error, 130 interrupted by any signal (the same command continues). Under ladder launch, "
+      "error, 130 interrupted by a signal (the same command continues). Under ladder launch, "
       "torchrun, mpirun or Slurm, each rank takes a share of the runs, and rank 0 prints the "
       "table.");
   return line;

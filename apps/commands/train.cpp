@@ -163,7 +163,7 @@ CommandLine train_line(TrainFlags& flags, const std::string& program = "ladder t
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "If a flag is given twice, the last value counts; --unlabeled and --ignore add up. Exit "
-      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by any signal (the same command "
+      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by a signal (the same command "
       "with --resume continues).");
   return line;
 }
@@ -822,6 +822,10 @@ int train_command(int argc, const char* const* argv) {
   }
   check(flags, line);
   const auto rank = rank_of_environment();
+  if (rank.size > 1 && flags.data == input_path("-")) {
+    throw UsageError(
+        "expected a file or a folder in DATA but got the standard input (each rank reads DATA).");
+  }
   catch_interruption();
   set_threads(flags.threads);
   const auto command = "ladder " + shell_command(argc, argv);

@@ -68,7 +68,7 @@ CommandLine tune_line(TuneFlags& flags) {
       "flag, such as --noise, is not varied. After an interruption, the same command continues. "
       "The results are a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train "
       "--config`. Under a launcher (ladder launch), each rank takes a share of the runs. Exit "
-      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by any signal.");
+      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by a signal.");
   return line;
 }
 
@@ -198,14 +198,34 @@ std::string record_text(const ordered_json& record) {
   return record.dump(2, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
 }
 
-// Words of one list that the other one lacks.
-std::vector<std::string> words_besides(const ordered_json& words, const ordered_json& others) {
+// Arguments with the value of a flag beside it: "--noise 0.5" is one. Those of --epochs are named
+// apart.
+std::vector<std::string> joined_arguments(const ordered_json& arguments) {
   std::vector<std::string> found;
-  for (const auto& word : words) {
-    if (std::find(others.begin(), others.end(), word) == others.end()) {
-      found.push_back(word.get<std::string>());
+  bool takes_value = false;
+  for (const auto& argument : arguments) {
+    const auto word = argument.get<std::string>();
+    const bool is_flag = word.starts_with("--");
+    if (takes_value && !is_flag) {
+      found.back() += " " + word;
+    } else {
+      found.push_back(word);
     }
+    takes_value = is_flag && word.find('=') == std::string::npos;
   }
+  std::erase_if(found, [](const std::string& argument) {
+    return argument.starts_with("--epochs ") || argument.starts_with("--epochs=");
+  });
+  return found;
+}
+
+// Words of one list that the other one lacks.
+std::vector<std::string> words_besides(const std::vector<std::string>& words,
+                                       const std::vector<std::string>& others) {
+  std::vector<std::string> found;
+  std::copy_if(words.begin(), words.end(), std::back_inserter(found), [&](const auto& word) {
+    return std::find(others.begin(), others.end(), word) == others.end();
+  });
   return found;
 }
 
@@ -223,13 +243,10 @@ std::string differences(const ordered_json& there, const ordered_json& here) {
   if (differ("data")) found.emplace_back("other rows");
   if (differ("settings")) found.emplace_back("another file of --config");
   if (differ("arguments")) {
-    const auto words = there.value("arguments", ordered_json::array());
-    for (const auto& word : words_besides(words, here.at("arguments"))) {
-      found.push_back(word + " there only");
-    }
-    for (const auto& word : words_besides(here.at("arguments"), words)) {
-      found.push_back(word + " here only");
-    }
+    const auto before = joined_arguments(there.value("arguments", ordered_json::array()));
+    const auto now = joined_arguments(here.at("arguments"));
+    for (const auto& word : words_besides(before, now)) found.push_back(word + " there only");
+    for (const auto& word : words_besides(now, before)) found.push_back(word + " here only");
     if (found.empty()) found.emplace_back("another order of the arguments");
   }
   return fmt::format("{}", fmt::join(found, ", "));

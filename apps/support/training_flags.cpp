@@ -167,7 +167,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.footer(
       "Defaults are in parentheses; flags without one take the recipe's value. If a flag is given "
       "twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage error, 130 interrupted "
-      "by any signal (--resume continues).");
+      "by a signal (--resume continues).");
 }
 
 void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {

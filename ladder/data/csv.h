@@ -25,7 +25,8 @@ struct CsvOptions {
   std::optional<bool> header = {};             ///< whether the first line has the column names
   std::vector<std::string> missing = {};       ///< texts of missing values besides the usual ones
   std::vector<std::string> text_columns = {};  ///< columns whose numbers are texts
-  /// Usual texts of missing values that are values here, such as levels of a trained model.
+  /// Usual texts of missing values that are values in columns of texts, such as levels of a trained
+  /// model.
   std::vector<std::string> not_missing = {};
   /// Columns of texts in which only empty cells are missing, as identifiers are copied. Names that
   /// the file does not have are ignored.

@@ -285,9 +285,9 @@ Feature fit_text(const Column& column, const FeatureOptions& options,
   const auto rows = static_cast<double>(present);
   if (differs_by_row(column, texts, present, parts)) {
     feature.dropped = "different in nearly every row";
-    if (const auto numbers = numbers_among(column); !numbers.empty()) {
-      feature.dropped += (numbers.starts_with("such") ? ", " : "; ") + numbers;
-    }
+    // A note goes with the table. The model keeps no value of a column that it does not use.
+    feature.note = numbers_among(column);
+    if (feature.note.starts_with("such")) feature.note = "texts " + feature.note;
     return feature;
   }
   std::sort(texts.begin(), texts.end(), [](const auto& left, const auto& right) {

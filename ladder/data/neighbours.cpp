@@ -84,6 +84,7 @@ at::Tensor search(const at::Tensor& x, const at::Tensor& others, const at::Tenso
   const auto* const own = place.const_data_ptr<int64_t>();
   auto* const found = nearest.mutable_data_ptr<int64_t>();
   const auto plan = ops::default_product_plan(precision);
+  const ops::ProductScope whole(plan);  // those of the tasks then change nothing of the process
   threads::for_tasks((count + kQueries - 1) / kQueries, [&](int64_t task) {
     const at::NoGradGuard no_gradients;
     const ops::ProductScope scope(plan);

@@ -309,11 +309,16 @@ bool has_own_pictures(const fs::path& folder) {
   });
 }
 
+// Whether a folder holds pictures, or folders of them, as a class and a part do. Looks at its first
+// entries only: a folder of other things may be large.
 bool has_pictures(const fs::path& folder) {
+  constexpr int kMostEntries = 10'000;
   std::error_code error;
   fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
-  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+  for (int i = 0; i < kMostEntries && !error && at != fs::recursive_directory_iterator();
+       ++i, at.increment(error)) {
     if (is_picture_name(at->path().filename().string())) return true;
+    if (at.depth() > 0) at.disable_recursion_pending();
   }
   return false;
 }

@@ -261,21 +261,25 @@ AtomicWriter::~AtomicWriter() = default;
 
 void AtomicWriter::write(std::string_view bytes) {
   constexpr size_t kMostWaiting = size_t{1} << 16;
-  TORCH_CHECK(!state_->done, "AtomicWriter: expected no bytes after commit but got ", bytes.size(),
-              ".");
+  TORCH_CHECK(!state_->done,
+              "AtomicWriter: expected no bytes after commit or a failed write but got ",
+              bytes.size(), ".");
   auto& waiting = state_->waiting;
   waiting += bytes;
   if (waiting.size() < kMostWaiting) return;
+  state_->done = true;  // a write that fails is the last one: a part of it may be in the file
   state_->file.write(waiting);
+  state_->done = false;
   waiting.clear();
 }
 
 void AtomicWriter::commit() {
-  TORCH_CHECK(!state_->done, "AtomicWriter: expected one commit but got another.");
+  TORCH_CHECK(!state_->done,
+              "AtomicWriter: expected one commit, and none after a failed write, but got another.");
+  state_->done = true;
   state_->file.write(state_->waiting);
   state_->waiting.clear();
   state_->file.commit();
-  state_->done = true;
 }
 
 void remove_stale_temporaries(const std::filesystem::path& folder) {

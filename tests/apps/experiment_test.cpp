@@ -470,7 +470,9 @@ TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cl
 
   constexpr int64_t kRows = 1000;
   write_banded_images(place.folder / "data", "train", kRows);
-  REQUIRE(place.run("short", {fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs - 1)})
+  REQUIRE(place
+              .run("short", {fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs - 1),
+                             "--batch-size=100"})
               .status == 0);
   CHECK_FALSE(fs::exists(place.file("short", "clusters.json")));
 

@@ -1296,7 +1296,7 @@ TEST_CASE("ladder: every command explains itself on one screen", "[cli]") {
   CHECK(contains(train, "If a flag is given twice, the last value counts; "));
   std::string flat = train;
   std::replace(flat.begin(), flat.end(), '\n', ' ');
-  CHECK(contains(flat, "0 done, 1 failed, 2 usage error, 130 interrupted by any signal ("));
+  CHECK(contains(flat, "0 done, 1 failed, 2 usage error, 130 interrupted by a signal ("));
 }
 
 TEST_CASE("ladder: bash completes the commands that the program has", "[cli]") {

@@ -129,6 +129,10 @@ TEST_CASE("report_of_runs: takes what `ladder train` measured when a run had end
   CHECK(one.baselines.labels_alone.value() == 50);
   CHECK(one.baselines.wrong_alone == std::pair<int64_t, int64_t>(1, 13));
   CHECK_FALSE(held.baselines.wrong_alone);
+  write("held/seed-1", R"({"held_back_by": "held-back rows",
+      "held_back": {"rows": 30, "wrong": 3},
+      "held_back_labels_alone": {"error": 50, "only_right": 1e15, "only_wrong": 1e300}})");
+  CHECK_FALSE(apps::report_of_runs({folder / "held/seed-1"}).baselines.wrong_alone);
 
   // The rows of folds are all labeled rows, in each seed.
   for (const std::string name : {"folds/seed-1", "folds/seed-2"}) {

@@ -337,6 +337,12 @@ TEST_CASE("DenseStep leaves other parameters than those it was made with to auto
         options.noise_std = 0.1;
         stage.normalization = NoisyNormalization(options);
       },
+      [&](Ladder& net) {
+        auto& stage = dynamic_cast<NoisyBatchNormLinearImpl&>(*net->stages[1].module());
+        auto options = stage.normalization->options;
+        options.activation = Activation::kTanh;
+        stage.normalization = NoisyNormalization(options);
+      },
       [&](Ladder& net) { net->decoder = dense_ladder({})->decoder; }};
   for (size_t i = 0; i < changes.size(); ++i) {
     INFO("change " << i);

@@ -71,7 +71,12 @@ std::string headline_sentence(const ReportData& data, const Headline& headline) 
 // Chance that of `first` + `second` rows that only one of two equally good networks gets wrong, the
 // share of one is as uneven as this or more: the two-sided sign test.
 double sign_test(int64_t first, int64_t second) {
-  const auto rows = static_cast<double>(first + second);
+  constexpr double kManyRows = 1e6;  // of which the binomial distribution is normal
+  const auto rows = static_cast<double>(first) + static_cast<double>(second);
+  if (rows > kManyRows) {
+    const auto apart = std::abs(static_cast<double>(first) - static_cast<double>(second));
+    return std::erfc(apart / std::sqrt(2 * rows));
+  }
   double tail = 0;
   for (int64_t k = 0; k <= std::min(first, second); ++k) {
     const auto hits = static_cast<double>(k);

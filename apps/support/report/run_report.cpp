@@ -139,10 +139,9 @@ std::optional<Measured> measured_in(const ordered_json& object, const std::strin
   const auto alone = object.find(key + "_labels_alone");
   if (alone != object.end() && alone->is_object()) {
     measured.labels_alone = number_in(*alone, "error");
-    const auto right = number_in(*alone, "only_right"),
-               wrong_there = number_in(*alone, "only_wrong");
-    if (right && wrong_there) {
-      measured.wrong_alone = {std::llround(*right), std::llround(*wrong_there)};
+    const auto right = count_in(*alone, "only_right"), wrong_there = count_in(*alone, "only_wrong");
+    if (right && wrong_there && *right <= *wrong && *wrong_there <= *rows - *wrong) {
+      measured.wrong_alone = {*right, *wrong_there};
     }
   }
   return measured;

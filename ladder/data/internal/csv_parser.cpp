@@ -375,6 +375,8 @@ void CsvParser::refuse_title(char delimiter) const {
   const size_t below = rows.size() - above;
   if (!whole || above == 0 || above > kMostTitleLines || below < 2 || below <= above) return;
   const size_t columns = rows[above].size();
+  // A column of lists, such as "a;b", may have one name above it.
+  if (!options_.delimiter && delimiter != ',' && columns == 2) return;
   if (std::any_of(rows.begin() + static_cast<std::ptrdiff_t>(above), rows.end(),
                   [&](const auto& row) { return row.size() != columns; })) {
     return;
@@ -675,7 +677,7 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
   Builder& builder = builders_[index];
   const std::string_view text = text_of(cell);
   auto& numbers = builder.column.numbers;
-  if (is_missing(text)) {
+  if (is_missing(text, /*is_text=*/!builder.known)) {
     numbers.push_back(kMissingNumber);
     return;
   }
@@ -778,11 +780,13 @@ std::string_view CsvParser::text_of(const CsvCell& cell) {
   return scratch_;
 }
 
-bool CsvParser::is_missing(std::string_view text) const {
+// `is_text`: of a column that is not known to hold numbers.
+bool CsvParser::is_missing(std::string_view text, bool is_text) const {
   text = without_blanks(text);  // those inside of quotes
-  if (!is_usual_missing(text)) return missing_.contains(text);
+  if (missing_.contains(text)) return true;
+  if (!is_usual_missing(text)) return false;
   const auto& values = options_.not_missing;
-  return std::find(values.begin(), values.end(), text) == values.end();
+  return !is_text || std::find(values.begin(), values.end(), text) == values.end();
 }
 
 void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view text) const {

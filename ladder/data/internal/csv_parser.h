@@ -113,7 +113,7 @@ class CsvParser {
   static void count_missing(Column& column, std::string_view text);
   void decide_decimal(std::string_view text);
   std::string_view text_of(const CsvCell& cell);
-  bool is_missing(std::string_view text) const;
+  bool is_missing(std::string_view text, bool is_text = true) const;
   void check_utf8(size_t index, const CsvCell& cell, std::string_view text) const;
   static bool has_many_numbers(const Builder& builder);
   void check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const;

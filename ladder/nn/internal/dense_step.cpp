@@ -181,13 +181,10 @@ class DenseStep::Impl {
     }
   }
 
-  // Forget the step, and the gradients of it that parameters hold already.
+  // Forget the step and its gradients: no parameter held any when it began.
   void take_back() {
     batch_ = {};
-    for_each_learned([](Learned& learned) {
-      auto& held = learned.value.mutable_grad();
-      if (held.is_same(learned.gradient)) held.reset();
-    });
+    for_each_learned([](Learned& learned) { learned.value.mutable_grad().reset(); });
   }
 
   int64_t top() const { return static_cast<int64_t>(encoder_.size()); }
@@ -294,8 +291,10 @@ class DenseStep::Impl {
     return stage.options_hold() && stage.options == level.options &&
            stage.weight.is_same(level.weight.value) &&
            same(stage.normalization, level.normalization) && norm.options_hold() &&
-           in_range(norm.options.noise_std) && norm.gamma.is_same(level.gamma.value) &&
-           norm.beta.is_same(level.beta.value);
+           in_range(norm.options.noise_std) && norm.options.channels == level.units &&
+           norm.options.activation == activation(level) &&
+           norm.options.leaky_slope == level.options.leaky_slope &&
+           norm.gamma.is_same(level.gamma.value) && norm.beta.is_same(level.beta.value);
   }
 
   static bool holds(const DecoderLevel& level) {

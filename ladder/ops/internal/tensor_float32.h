@@ -7,7 +7,8 @@ namespace ladder::ops {
 
 /// Allow or forbid TF32 in matrix products and convolutions on CUDA while it lives, and put back
 /// what was set before, whether by LibTorch's older flags (`setFloat32MatmulPrecision`, say) or by
-/// `setFloat32Precision`. The settings belong to the process.
+/// `setFloat32Precision`. The settings belong to the process; a scope inside of one that wants the
+/// same writes nothing, so that threads may make such scopes while the outer one lives.
 ///
 /// Reads and writes the precisions themselves: the getters of the older flags throw where both
 /// interfaces were used, and their setters change other flags as well.
@@ -16,11 +17,14 @@ class TensorFloat32Scope {
   explicit TensorFloat32Scope(bool allowed)
       : matrices_(precision(at::Float32Op::MATMUL)), convolutions_(precision(at::Float32Op::CONV)) {
     const auto wanted = allowed ? at::Float32Precision::TF32 : at::Float32Precision::IEEE;
-    set(wanted, wanted);
+    changes_ = matrices_ != wanted || convolutions_ != wanted;
+    if (changes_) set(wanted, wanted);
   }
   TensorFloat32Scope(const TensorFloat32Scope&) = delete;
   TensorFloat32Scope& operator=(const TensorFloat32Scope&) = delete;
-  ~TensorFloat32Scope() { set(matrices_, convolutions_); }
+  ~TensorFloat32Scope() {
+    if (changes_) set(matrices_, convolutions_);
+  }
 
  private:
   static at::Float32Precision precision(at::Float32Op op) {
@@ -33,6 +37,7 @@ class TensorFloat32Scope {
   }
 
   at::Float32Precision matrices_, convolutions_;
+  bool changes_ = false;
 };
 
 }  // namespace ladder::ops
