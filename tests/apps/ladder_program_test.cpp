@@ -1206,8 +1206,9 @@ TEST_CASE("ladder evaluate: counts the rows that it leaves out", "[cli]") {
   INFO(text.err);
   REQUIRE(text.status == 0);
   CHECK(text.out.ends_with("\n50 rows without a label left out\n"));
-  const auto json = place.run({"evaluate", place.at("run"), place.at("part.csv"), "--json"});
-  const auto measured = nlohmann::json::parse(json.out);
+  const auto whole_text =
+      place.run({"evaluate", place.at("run"), place.at("part.csv"), "--json"}).out;
+  const auto measured = nlohmann::json::parse(whole_text);
   CHECK(measured.at("rows") == 50);
   CHECK(measured.at("left_out") == 50);
   const auto whole = place.run({"evaluate", place.at("run"), place.at("test.csv")});

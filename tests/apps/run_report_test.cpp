@@ -214,8 +214,8 @@ TEST_CASE("report_of_runs: all runs of one name get their folders behind it", "[
   const TemporaryFolder folder;
   for (const std::string name : {"a/seed-1", "b/seed-1", "b/seed-2"}) {
     fs::create_directories(folder / name);
-    const auto* json = name.ends_with("2") ? R"({"seed": 2})" : R"({"seed": 1})";
-    write_file(folder / name / "config.json", json);
+    write_file(folder / name / "config.json",
+               name.ends_with("2") ? R"({"seed": 2})" : R"({"seed": 1})");
   }
   const auto data =
       apps::report_of_runs({folder / "a/seed-1", folder / "b/seed-1", folder / "b/seed-2"});
