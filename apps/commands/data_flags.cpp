@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kShownProblems = 5;
 constexpr size_t kKindBytes = 8;  // that tell what a file is
 
 char one_character(const std::string& flag, const std::string& text) {
@@ -168,13 +167,7 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
   auto options = flags.read;
   options.label = label;
   auto samples = data::read_samples(path, options);
-  auto problems = samples.problems;
-  if (problems.size() > kShownProblems) {
-    problems.resize(kShownProblems);
-    problems.push_back(fmt::format("{} further files could not be read",
-                                   samples.problems.size() - kShownProblems));
-  }
-  print_notes(problems);
+  print_notes(samples.problems, "further files could not be read");
   auto notes = samples.notes;
   if (samples.images.defined() && samples.source != path) {
     notes.push_back("reads " + samples.source);

@@ -16,12 +16,14 @@ constexpr size_t kMostNamed = 5;
 
 }  // namespace
 
-void print_notes(const std::vector<std::string>& notes) {
+void print_notes(const std::vector<std::string>& notes, const std::string& rest) {
   if (!rank_of_environment().first()) return;
   std::string text;
   for (size_t i = 0; i < notes.size() && i < kMostNotes; ++i) text += "note: " + notes[i] + "\n";
   if (notes.size() > kMostNotes) {
-    text += fmt::format("note: and {} more\n", notes.size() - kMostNotes);
+    const auto left = notes.size() - kMostNotes;
+    text += rest.empty() ? fmt::format("note: and {} more\n", left)
+                         : fmt::format("note: {} {}\n", left, rest);
   }
   std::fputs(text.c_str(), stderr);
 }
@@ -76,6 +78,13 @@ std::vector<std::string> StrangeRows::notes() const {
                           column.name, column.strange, column.present, data::kFarFrom));
   }
   return notes;
+}
+
+void note_strange_rows(const Classifier& classifier, const data::Samples& samples) {
+  if (!samples.table || !classifier.model().features) return;
+  StrangeRows strange;
+  strange.add(*classifier.model().features, *samples.table);
+  print_notes(strange.notes());
 }
 
 }  // namespace ladder::apps

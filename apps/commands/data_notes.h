@@ -1,7 +1,9 @@
 /// What commands say about data beside their results, on the standard error.
 #pragma once
 
+#include <ladder/classifier.h>
 #include <ladder/data/features.h>
+#include <ladder/data/samples.h>
 #include <ladder/data/table.h>
 
 #include <string>
@@ -9,8 +11,9 @@
 
 namespace ladder::apps {
 
-/// Print each as a line "note: ..."; of more than five, the first ones and their number.
-void print_notes(const std::vector<std::string>& notes);
+/// Print each as a line "note: ..."; of more than five the first five, and "note: and 3 more" or
+/// "note: 3 `rest`".
+void print_notes(const std::vector<std::string>& notes, const std::string& rest = {});
 
 /// Return what features say about their columns: "when: 84 texts, 50 inputs".
 std::vector<std::string> feature_notes(const data::Features& features);
@@ -33,5 +36,8 @@ class StrangeRows {
  private:
   std::vector<data::StrangeValues> columns_;
 };
+
+/// Print the notes of StrangeRows on a table in memory; nothing for images and shards.
+void note_strange_rows(const Classifier& classifier, const data::Samples& samples);
 
 }  // namespace ladder::apps

@@ -106,11 +106,7 @@ int evaluate_command(int argc, const char* const* argv) {
   } else {
     print(metrics_text(metrics, classifier.classes()) + left_out_text(left_out));
   }
-  if (samples.table && classifier.model().features) {
-    StrangeRows strange;
-    strange.add(*classifier.model().features, *samples.table);
-    print_notes(strange.notes());
-  }
+  note_strange_rows(classifier, samples);
   return 0;
 }
 

@@ -277,11 +277,7 @@ int predict_in_memory(const Classifier& classifier, const PredictFlags& flags,
     begin = end;
   } while (begin < samples.rows());
   out->commit();
-  if (samples.table && classifier.model().features) {
-    StrangeRows strange;
-    strange.add(*classifier.model().features, *samples.table);
-    print_notes(strange.notes());
-  }
+  note_strange_rows(classifier, samples);
   return 0;
 }
 

@@ -417,6 +417,26 @@ TEST_CASE("ladder train: test rows that lack a column of the shards are refused 
             " (ladder convert DATA --label COLUMN -o SHARDS).\n");
 }
 
+TEST_CASE("ladder inspect: names five files that cannot be read, and counts the others", "[cli]") {
+  if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const LadderPlace place;
+  for (const char* kind : {"a", "b"}) {
+    fs::create_directories(place.folder / "pictures" / kind);
+    for (int i = 0; i < 7; ++i) {
+      const auto name = std::to_string(i) + ".png";
+      write_file(place.folder / "pictures" / kind / name,
+                 png_bytes({4, 4, 8, 0}, std::vector<int>(16, i)));
+      write_file(place.folder / "pictures/a" / ("broken-" + name), "no picture");
+    }
+  }
+  const auto told = place.run({"inspect", place.at("pictures")});
+  CHECK(told.status == 0);
+  const auto lines = lines_of(told.err);
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[4].find("broken-4.png") != std::string::npos);
+  CHECK(lines[5] == "note: 2 further files could not be read");
+}
+
 TEST_CASE("ladder train: test pictures of another size are refused at once", "[cli]") {
   if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
   const LadderPlace place;

@@ -60,6 +60,10 @@ Shape shape_after_pool(const Layer& layer, int64_t window, const Shape& below, s
   return {below[0], (below[1] + window - 1) / window, (below[2] + window - 1) / window};
 }
 
+NoisyPoolOptions pool_options(int64_t size, const LayerPlace& place) {
+  return {.channels = place.below[0], .size = size, .noise_std = place.options.noise_std};
+}
+
 template <class... Kinds>
 std::optional<Layer> parse_any(const std::string& text, const std::variant<Kinds...>*) {
   std::optional<Layer> layer;
@@ -158,8 +162,7 @@ Shape MaxPool::after(const Shape& below, size_t place) const {
 }
 
 AnyStage MaxPool::make(const LayerPlace& place) const {
-  return NoisyMaxPool(NoisyMaxPoolOptions{
-      .channels = place.below[0], .size = size, .noise_std = place.options.noise_std});
+  return NoisyMaxPool(pool_options(size, place));
 }
 
 std::string MeanPool::text() const { return fmt::format("mean pool {}", size); }
@@ -173,8 +176,7 @@ Shape MeanPool::after(const Shape& below, size_t place) const {
 }
 
 AnyStage MeanPool::make(const LayerPlace& place) const {
-  return NoisyMeanPool(NoisyMeanPoolOptions{
-      .channels = place.below[0], .size = size, .noise_std = place.options.noise_std});
+  return NoisyMeanPool(pool_options(size, place));
 }
 
 std::string GlobalMeanPool::text() const { return "global mean pool"; }

@@ -2,11 +2,10 @@
 
 #include <torch/torch.h>
 
-#include <memory>
-#include <sstream>
 #include <vector>
 
 #include "tests/nn/feature_maps.h"
+#include "tests/nn/maps/map_state.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
@@ -14,8 +13,8 @@
 using namespace ladder;  // NOLINT
 using ladder::testing::conv;
 using ladder::testing::error_text;
-using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
+using ladder::testing::require_map_state;
 using ladder::testing::require_rounded;
 using ladder::testing::weighted_sum;
 
@@ -57,21 +56,7 @@ TEST_CASE("ConvMap keeps its state when it is cloned, saved, moved and put into 
   torch::manual_seed(7);
   const ConvMapOptions options{
       .in_channels = 2, .out_channels = 3, .kernel = {3, 3}, .out_size = {6, 6}};
-  ConvMap map(options);
-  const auto x = torch::randn({4, 2, 4, 4});
-  const auto y = map->forward(x);
-  const auto copy = std::dynamic_pointer_cast<ConvMapImpl>(map->clone());
-  REQUIRE(copy);
-  require_equal(copy->forward(x), y);
-  CHECK_FALSE(copy->weight.is_alias_of(map->weight));
-  std::stringstream stream;
-  torch::save(map, stream);
-  ConvMap loaded(options);
-  torch::load(loaded, stream);
-  loaded->eval();
-  require_equal(loaded->forward(x), y);
-  map->to(torch::kDouble);
-  require_rounded({y}, [&] { return std::vector{map->forward(x.to(torch::kDouble))}; });
+  require_map_state<ConvMap>(options, torch::randn({4, 2, 4, 4}));
 }
 
 TEST_CASE("ConvMap names what does not fit", "[nn]") {

@@ -2,18 +2,17 @@
 
 #include <torch/torch.h>
 
-#include <memory>
-#include <sstream>
 #include <vector>
 
+#include "tests/nn/maps/map_state.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
 
 using namespace ladder;  // NOLINT
 using ladder::testing::error_text;
-using ladder::testing::require_equal;
 using ladder::testing::require_gradient;
+using ladder::testing::require_map_state;
 using ladder::testing::require_rounded;
 using ladder::testing::weighted_sum;
 
@@ -43,21 +42,7 @@ TEST_CASE("DenseMap keeps its state when it is cloned, saved, moved and put into
           "[nn]") {
   torch::manual_seed(9);
   const DenseMapOptions options{.in_features = 6, .out_features = 4, .out_shape = {2, 2}};
-  DenseMap map(options);
-  const auto x = torch::randn({3, 6});
-  const auto y = map->forward(x);
-  const auto copy = std::dynamic_pointer_cast<DenseMapImpl>(map->clone());
-  REQUIRE(copy);
-  require_equal(copy->forward(x), y);
-  CHECK_FALSE(copy->weight.is_alias_of(map->weight));
-  std::stringstream stream;
-  torch::save(map, stream);
-  DenseMap loaded(options);
-  torch::load(loaded, stream);
-  loaded->eval();
-  require_equal(loaded->forward(x), y);
-  map->to(torch::kDouble);
-  require_rounded({y}, [&] { return std::vector{map->forward(x.to(torch::kDouble))}; });
+  require_map_state<DenseMap>(options, torch::randn({3, 6}));
 }
 
 TEST_CASE("DenseMap names what does not fit", "[nn]") {
