@@ -9,8 +9,9 @@ using ladder::ops::available_kernels;
 using ladder::ops::gpu_name;
 using ladder::ops::kernel_info;
 
-TEST_CASE("kernel_info names the kernels that run, the widest unless LADDER_KERNELS says otherwise",
-          "[ops][kernels]") {
+TEST_CASE(
+    "kernel_info names the kernels that run, the fastest unless LADDER_KERNELS says otherwise",
+    "[ops][kernels]") {
   const auto all = available_kernels();
   REQUIRE(!all.empty());
   CHECK(all.front().name == "baseline");
@@ -32,6 +33,16 @@ TEST_CASE("available_kernels go from narrow to wide and say how bfloat16 is mult
     CHECK(kernels.bfloat16_instruction == (kernels.name == "avx512_bf16"));
     bytes = kernels.vector_bytes;
   }
+}
+
+TEST_CASE("available_kernels prefer the instruction for bfloat16 except on Intel",
+          "[ops][kernels]") {
+#ifdef __x86_64__
+  const bool preferred = __builtin_cpu_supports("avx512bf16") && !__builtin_cpu_is("intel");
+  CHECK(available_kernels().back().bfloat16_instruction == preferred);
+#else
+  CHECK(!available_kernels().back().bfloat16_instruction);
+#endif
 }
 
 TEST_CASE("LADDER_KERNELS takes the name of any set that this CPU runs", "[ops][kernels]") {

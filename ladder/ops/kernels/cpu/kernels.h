@@ -162,14 +162,14 @@ extern const KernelTable kAvx512Kernels;
 extern const ProductKernel kAvx512BFloat16Product;
 #endif
 
-/// The tables that this CPU runs, the widest last.
+/// The tables that this CPU runs, from narrow to wide, the fastest last.
 struct KernelTables {
   const KernelTable* tables[4];
   int count;
 };
 KernelTables runnable_kernels();
 
-/// Return the table of that name, or the widest one for an empty name. Error: a name that is none
+/// Return the table of that name, or the fastest one for an empty name. Error: a name that is none
 /// of `runnable_kernels`.
 const KernelTable& choose_kernels(std::string_view name);
 
