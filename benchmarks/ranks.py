@@ -7,7 +7,7 @@ Every implementation on every number of ranks is a group of processes with one t
 their standard input. After a warm-up, rounds of a few steps go through all groups in turn, so that whatever
 else the machine does falls on all alike. A step of N ranks takes the rows of N steps. The table shows the
 median step, rows per second as a multiple of one rank of the same implementation, and this library beside
-PyTorch; behind it stands what the cost model of docs/distributed.md says for the measured step and exchange.
+PyTorch; behind it stands what the cost model of docs/ranks.md says for the measured step and exchange.
 
 With --rate the ranks are halved between two network namespaces that are joined by a cable of this rate (it
 takes root, ip and tc). Needs PyTorch and NumPy for the peers; --only ladder does without.
