@@ -34,6 +34,7 @@
 #include "ladder/data/row_source.h"
 #include "ladder/data/sampler.h"
 #include "ladder/data/samples.h"
+#include "ladder/data/shard_writer.h"
 #include "ladder/data/shards.h"
 #include "ladder/data/split.h"
 #include "ladder/data/spread_labels.h"

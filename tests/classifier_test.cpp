@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ladder/data/class_labels.h"
+#include "ladder/data/shard_writer.h"
 #include "ladder/data/shards.h"
 #include "ladder/io/tensor_file.h"
 #include "tests/support/catch.h"

@@ -2,6 +2,7 @@
 #include <ladder/data/arrow.h>
 #include <ladder/data/csv.h>
 #include <ladder/data/read_samples.h>
+#include <ladder/data/shard_writer.h>
 #include <ladder/data/shards.h>
 
 #include <cstdio>

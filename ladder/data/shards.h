@@ -100,50 +100,6 @@ class Shards {
   std::unique_ptr<State> state_;
 };
 
-struct ShardWriterOptions {
-  std::string label = {};                ///< column of the labels; "" for none
-  std::vector<std::string> except = {};  ///< columns that are left out
-  int64_t rows_per_shard = 4'000'000;
-};
-
-/// Maximum number of levels of a text column, and of classes, in shards.
-inline constexpr int64_t kMostShardLevels = 10'000;
-/// Maximum total size of all levels and classes in the index, so that it can be read: 32 MiB.
-inline constexpr int64_t kMostShardText = int64_t{32} << 20;
-
-/// Throw if `folder` already holds shards. ShardWriter checks this too; call it first to avoid
-/// reading rows in vain.
-void check_no_shards(const std::filesystem::path& folder);
-
-/// Writes shards block by block, in constant memory.
-///
-///     ShardWriter writer("shards", {.label = "state"});
-///     while (auto block = reader.next(100'000)) writer.add(*block);
-///     writer.finish();
-///
-/// The index is written last, so an unfinished folder is not a valid folder of shards.
-///
-/// Errors: the folder holds shards already or cannot be written; a block without a column of the
-/// first one, or with a text in a column of numbers; a number that float32 does not hold; more than
-/// kMostShardLevels levels of a text column (leave it out) or classes; more than kMostShardText
-/// bytes of them.
-class ShardWriter {
- public:
-  explicit ShardWriter(std::filesystem::path folder, ShardWriterOptions options = {});
-  ShardWriter(ShardWriter&&) noexcept;
-  ShardWriter& operator=(ShardWriter&&) = delete;
-  ~ShardWriter();
-
-  void add(const Table& block);
-  int64_t rows() const;  ///< so far
-  /// Write what is left and the index. Errors: no row.
-  void finish();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
 /// Return a source of the rows of shards as inputs of a network: those that `features` makes.
 std::shared_ptr<const RowSource> row_source(std::shared_ptr<const Shards> shards,
                                             Features features);

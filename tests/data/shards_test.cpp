@@ -17,6 +17,7 @@
 #include <string>
 
 #include "ladder/data/npy.h"
+#include "ladder/data/shard_writer.h"
 #include "ladder/train/communicator.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
