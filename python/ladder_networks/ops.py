@@ -16,6 +16,7 @@ call as one operator forward and one backward.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,12 +44,23 @@ class Noise:
     A number depends on the seed and its position in the stream only: two streams of one seed give
     the same numbers on any number of threads.
 
+    Each draw advances the stream. A function under ``torch.utils.checkpoint`` runs a second time in
+    the backward pass and would draw other numbers: make its stream inside of it,
+    ``Noise(seed, offset)``.
+
     Parameters
     ----------
     seed : int
         Seed of the stream, 0 to 2**63 - 1.
     offset : int, default=0
-        Position to begin at: the `offset` of a stream that was left.
+        Position to begin at, 0 to 2**63 - 1: the `offset` of a stream that was left.
+
+    Raises
+    ------
+    ValueError
+        A seed or an offset out of range.
+    RuntimeError
+        A draw while a backward pass runs a forward pass again.
 
     Examples
     --------
@@ -62,14 +74,36 @@ class Noise:
     """
 
     def __init__(self, seed: int, offset: int = 0) -> None:
-        self.seed = seed
-        self.offset = offset
+        for name, value in (("a seed", seed), ("an offset", offset)):
+            if not 0 <= operator.index(value) < 2**63:
+                raise ValueError(f"Noise: expected {name} from 0 to 2**63 - 1 but got {value}.")
+        self.seed = operator.index(seed)
+        # A tensor: torch.compile would compile anew for each value of an int.
+        self._position = torch.tensor(operator.index(offset))
+        self._backward = _backward_pass()
 
-    def _draw(self, rows: int, columns: int) -> int:
+    @property
+    def offset(self) -> int:
+        """Position of the next number."""
+        return int(self._position)
+
+    def _draw(self, rows: int, columns: int) -> Tensor:
         """Return the position of a new matrix; it takes a block of four numbers for four rows."""
-        begin = self.offset
-        self.offset += (rows + 3) // 4 * columns
+        if not torch.compiler.is_compiling() and _backward_pass() not in (-1, self._backward):
+            raise RuntimeError(
+                "Noise: expected to draw in a forward pass but got a backward pass that runs it "
+                "again (under torch.utils.checkpoint make the stream inside of the function: "
+                "Noise(seed, offset))."
+            )
+        begin = self._position.clone()
+        self._position.add_((rows + 3) // 4 * columns)
         return begin
+
+
+def _backward_pass() -> int:
+    """Return the number of the backward pass that runs on this thread, -1 for none."""
+    number: int = torch._C._current_graph_task_id()
+    return number
 
 
 class Normalised(NamedTuple):
@@ -203,13 +237,13 @@ def normalise(
                 f"{vector.dtype} on {vector.device}."
             )
     noisy = sum(count for count, deviation in zip(rows, noise_std, strict=True) if deviation != 0)
-    seed = offset = 0
-    values = None
+    seed = 0
+    values = position = None
     if noisy > 0:
         if noise is None:
             raise ValueError(f"normalise: expected noise for {noisy} noisy rows but got none.")
         if isinstance(noise, Noise):
-            seed, offset = noise.seed, noise._draw(noisy, x.shape[1])
+            seed, position = noise.seed, noise._draw(noisy, x.shape[1]).to(x.device)
         elif noise.shape != (noisy, x.shape[1]):
             raise ValueError(
                 f"normalise: expected noise [{noisy}, {x.shape[1]}] but got {list(noise.shape)}."
@@ -218,7 +252,7 @@ def normalise(
             values = noise.to(x)
     return Normalised(
         *torch.ops.ladder.normalise(
-            x, rows, noise_std, values, seed, offset, None, gamma, beta,
+            x, rows, noise_std, values, seed, 0, position, gamma, beta,
             _index(_ACTIVATIONS, activation, "normalise"), leaky_slope, mean, std, keep_z,
         )
     )  # fmt: skip

@@ -179,6 +179,50 @@ def test_a_compiled_graph_holds_the_operators():
         assert sum(f"ladder.{name}" in target for target in names) == 1, names
 
 
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_a_compiled_function_draws_from_a_stream_without_compiling_anew(dynamic):
+    def noisy(x, noise):
+        return ops.normalise(x, groups=[(10, 1.0)], noise=noise, activation="relu").h
+
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    compiled = torch.compile(noisy, backend="aot_eager", fullgraph=True, dynamic=dynamic)
+    x = values(10, 4, dtype=torch.float32)
+    first, second = ops.Noise(5, offset=8), ops.Noise(5, offset=8)
+    limit = torch._dynamo.config.recompile_limit
+    for _ in range(limit + 2):
+        found, expected = compiled(x, first), noisy(x, second)
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        torch.testing.assert_close(*(torch.autograd.grad(h.sum(), x) for h in (found, expected)))
+    assert first.offset == second.offset == 8 + (limit + 2) * 3 * 4
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_a_stream_is_not_drawn_from_again_by_a_checkpointed_function(use_reentrant):
+    from torch.utils.checkpoint import checkpoint
+
+    x = values(10, 4)
+    outside = ops.Noise(5)
+
+    def drawing_from(stream):
+        return lambda t: ops.normalise(t, groups=[(10, 1.0)], noise=stream(), activation="relu").h
+
+    h = checkpoint(drawing_from(lambda: outside), x, use_reentrant=use_reentrant)
+    with pytest.raises(RuntimeError, match="Noise: expected to draw in a forward pass but got a ba"):
+        h.square().sum().backward()
+    inside = drawing_from(lambda: ops.Noise(5, offset=12))
+    (expected,) = torch.autograd.grad(inside(x).square().sum(), x)
+    checkpoint(inside, x, use_reentrant=use_reentrant).square().sum().backward()
+    torch.testing.assert_close(x.grad, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("seed, offset", [(-1, 0), (2**63, 0), (1, -1), (1, 2**63)])
+def test_a_stream_refuses_numbers_out_of_range(seed, offset):
+    with pytest.raises(ValueError, match="Noise: expected an? (seed|offset) from 0 to 2.*63 - 1 but"):
+        ops.Noise(seed, offset)
+
+
 def test_checks_of_torch_library():
     x, noise, gamma, beta = inputs_of_normalise()
     one = (x.detach(), [6, 5], [0.3, 0.0], noise, 0, 0, None, gamma.detach(), beta.detach(), 1, 0.1)
