@@ -41,7 +41,7 @@ void write_safetensors(const std::filesystem::path& path, const PredictionModel&
 /// shape or type, NaN and infinite numbers, a part of a decoder, one for a stage that the network
 /// does not have; the checkpoint of a run, which train::load_network reads; a file of torch::save.
 ///
-///     auto net = models::mlp({.layers = {100, 3}, .in_features = 20, .lambda = {}});
+///     auto net = models::mlp({.in_features = 20, .layers = {100, 3}, .lambda = {}});
 ///     exports::read_weights("tuned.safetensors", net);
 void read_weights(const std::filesystem::path& path, const Ladder& net);
 

@@ -6,14 +6,17 @@
 #include <ladder/models/network.h>
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
+#include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/ops/kernel_info.h"
 #include "ladder/version.h"
 
@@ -158,9 +161,63 @@ StoredModel model_of(const io::TensorMap& tensors) {
 
 }  // namespace
 
+namespace {
+
+// The activations of a network in order, which no name or shape tells.
+std::vector<Activation> activations(const Ladder& net) {
+  std::vector<Activation> found;
+  for (const auto& module : net->modules()) {
+    if (const auto* norm = module->as<NoisyNormalizationImpl>()) {
+      found.push_back(norm->options.activation);
+    }
+  }
+  return found;
+}
+
+std::map<std::string, std::vector<int64_t>> shapes_of(const Ladder& net) {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const auto& item : net->named_parameters()) shapes[item.key()] = item.value().sizes().vec();
+  for (const auto& item : net->named_buffers()) shapes[item.key()] = item.value().sizes().vec();
+  return shapes;
+}
+
+// The file holds the settings of the network, from which it is made again.
+void check_described(const StoredModel& stored) {
+  const auto& model = stored.model;
+  TORCH_CHECK(model.features.has_value() != model.images.has_value(),
+              "save_model: expected either features or images but got ",
+              model.features ? "both" : "neither",
+              " (exports::write_safetensors writes a network of ", "other inputs).");
+  const auto refuse = [](const std::string& what) {
+    TORCH_CHECK(false, "save_model: expected the network that config.network describes but got ",
+                "one with ", what, " (exports::write_safetensors writes any network).");
+  };
+  const auto& options = stored.config.network;
+  if (options.input_shape != model.net->options.input_shape) {
+    refuse(c10::str("inputs ", at::IntArrayRef(model.net->options.input_shape), ", not ",
+                    at::IntArrayRef(options.input_shape)));
+  }
+  const auto described = models::network(network_of(stored.config));
+  const auto here = shapes_of(model.net), there = shapes_of(described);
+  for (const auto& [name, shape] : here) {
+    const auto found = there.find(name);
+    if (found == there.end()) refuse(c10::str("a tensor ", name, " of its own"));
+    if (found->second != shape) {
+      refuse(c10::str(name, " ", at::IntArrayRef(shape), ", not ", at::IntArrayRef(found->second)));
+    }
+  }
+  for (const auto& [name, shape] : there) {
+    if (!here.contains(name)) refuse("no tensor " + name);
+  }
+  if (activations(model.net) != activations(described)) refuse("other activations");
+}
+
+}  // namespace
+
 void save_model(const std::filesystem::path& path, const StoredModel& stored) {
   TORCH_CHECK(!stored.model.net.is_empty(), "save_model: expected a network but got an empty one.");
   exports::check_calibrated("save_model", stored.model.net);
+  check_described(stored);
   auto config = stored.config;
   config.environment.reset();
   config.device = c10::kCPU;

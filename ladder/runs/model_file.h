@@ -22,8 +22,11 @@ struct StoredModel {
 ///                      and texts of missing values where the training had some
 ///     "network.NAME"    parameters and statistics of the network, by their names
 ///
-/// The same model gives the same bytes: neither times nor the machine are in it. Errors: a
-/// network that was not calibrated, whose file could not be read; a file that cannot be written.
+/// The same model gives the same bytes: neither times nor the machine are in it. The network is
+/// made again from `config.network`, so it must be one of models::network;
+/// exports::write_safetensors writes any. Errors: a network that was not calibrated, that
+/// `config.network` does not describe, or without features or images; a file that cannot be
+/// written.
 void save_model(const std::filesystem::path& path, const StoredModel& stored);
 
 /// Read a model file to the CPU. The file is data: nothing in it is executed.

@@ -91,18 +91,21 @@ TensorMap read(const fs::path& path) {
   return tensors;
 }
 
-// A module that began to compute other values says so in a buffer `version`, which the files of its
-// first version lack.
+bool is_version(const torch::Tensor& tensor) { return tensor.dim() == 0; }
+
+// A module that began to compute other values says so in a buffer `version`, a scalar, which the
+// files of its first version lack.
 void check_versions(const fs::path& path, const TensorMap& there, const TensorMap& here) {
   constexpr std::string_view kVersion = ".version";
   for (const auto& [name, tensor] : here) {
-    if (!name.starts_with(kBuffers) || !name.ends_with(kVersion)) continue;
+    if (!name.starts_with(kBuffers) || !name.ends_with(kVersion) || !is_version(tensor)) continue;
     const auto module = bare(name).substr(0, bare(name).size() - kVersion.size());
     const auto is_of_module = [&](const auto& item) {
       return bare(item.first).starts_with(module + ".");
     };
     const auto found = there.find(name);
     if (found == there.end() && std::none_of(there.begin(), there.end(), is_of_module)) continue;
+    if (found != there.end() && !is_version(found->second)) continue;  // named as a difference
     const auto number = found == there.end() ? 1 : found->second.item<int64_t>();
     TORCH_CHECK(number == tensor.item<int64_t>(), "load_checkpoint: expected ", path.string(),
                 " to hold version ", tensor.item<int64_t>(), " of ", module, " but got version ",

@@ -41,6 +41,11 @@ CostBuffer::CostBuffer(std::vector<CostTerm> terms)
     : terms_(std::move(terms)), sums_(terms_.size() + 1, 0.0) {}
 
 void CostBuffer::add(torch::Tensor costs, int64_t step) {
+  TORCH_CHECK(costs.dim() == 1 && costs.size(0) == static_cast<int64_t>(sums_.size()),
+              "Trainer: expected ", terms_.size(),
+              terms_.size() == 1 ? " cost of a step" : " costs of a step",
+              " and their total but got ", costs.numel() - 1,
+              " and the total (the loss of an objective returns one cost for each of its terms).");
   pending_.push_back(std::move(costs));
   last_step_ = step;
   if (pending_.size() >= kPendingSteps) read();
@@ -78,7 +83,10 @@ void CostBuffer::write_means(int64_t steps, size_t levels, Evaluation& evaluatio
         evaluation.supervised = mean(i);
         break;
       case CostKind::kDenoising:
-        evaluation.denoising.at(static_cast<size_t>(terms_[i].level)) = mean(i);
+        TORCH_CHECK(terms_[i].level >= 0 && terms_[i].level < static_cast<int64_t>(levels),
+                    "Trainer: expected denoising costs of levels below ", levels, " but got the ",
+                    to_string(terms_[i]), " (Objective::levels returns the number of levels).");
+        evaluation.denoising[static_cast<size_t>(terms_[i].level)] = mean(i);
         break;
       case CostKind::kOther:
         evaluation.others[terms_[i].name] = mean(i);

@@ -22,7 +22,8 @@ class CostBuffer {
  public:
   explicit CostBuffer(std::vector<CostTerm> terms);
 
-  /// Add the costs [terms + 1] of step `step`, counted from 1, which follows the one before.
+  /// Add the costs [terms + 1] of step `step`, counted from 1, which follows the one before. Error:
+  /// another number of costs.
   void add(torch::Tensor costs, int64_t step);
 
   /// Read the costs of all steps so far from the device.
@@ -37,7 +38,7 @@ class CostBuffer {
   void restore(std::vector<double> sums);
 
   /// Write the means over `steps` steps into `evaluation`, whose denoising costs have `levels`
-  /// places.
+  /// places. Error: a denoising cost of another level.
   void write_means(int64_t steps, size_t levels, Evaluation& evaluation) const;
 
  private:

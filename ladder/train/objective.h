@@ -92,7 +92,8 @@ class StepHooks {
   virtual void end_evaluation();
 
   /// Return tensors that a resumed run needs beside the parameters, by name. They are shared: a
-  /// checkpoint saves them, and resuming copies into them.
+  /// checkpoint saves them, and resuming copies into them. So make all of them at construction, and
+  /// write into them later. A checkpoint with a state that nobody takes is refused.
   virtual std::map<std::string, torch::Tensor> state();
 
   /// Return the tensors of `state` that depend on the rows of a step, such as running means of
@@ -110,6 +111,8 @@ class Objective : public StepHooks {
   /// Return the costs that `loss` reports, the same over a run.
   virtual std::vector<CostTerm> terms() const = 0;
 
+  /// Return the costs of one step: `StepLoss::total`, and one of `StepLoss::costs` for each of
+  /// `terms`. A training step throws where they are not.
   virtual StepLoss loss(const SemiBatch& batch, NoiseSource& noise) = 0;
 
   /// Compute costs and gradients in one pass, without autograd, if the objective supports it.
@@ -124,7 +127,8 @@ class Objective : public StepHooks {
   virtual torch::Tensor direct_step(const SemiBatch& batch, NoiseSource& noise,
                                     const GradientReady& ready = {}, const MoreCosts& more = {});
 
-  /// Return the number of levels that denoising costs may have, 0 up.
+  /// Return the number of levels that denoising costs may have, 0 up: more than the level of any of
+  /// `terms`. 0 by default.
   virtual size_t levels() const;
 
   /// Return values that a resumed run must have again, lambda say, as texts by name.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 
 #include "ladder/train/fused_adam.h"
@@ -33,6 +34,32 @@ void check_optimizer(const torch::optim::Optimizer& optimizer,
               "none of them (make it from the network that is trained).");
 }
 
+// The parameters of the network, then those of pieces, which only the optimiser holds.
+std::vector<torch::Tensor> trained_parameters(const torch::nn::Module& network,
+                                              const torch::optim::Optimizer& optimizer) {
+  auto all = network.parameters();
+  std::unordered_set<const c10::TensorImpl*> known;
+  for (const auto& parameter : all) known.insert(parameter.unsafeGetTensorImpl());
+  for (const auto& group : optimizer.param_groups()) {
+    for (const auto& parameter : group.params()) {
+      if (known.insert(parameter.unsafeGetTensorImpl()).second) all.push_back(parameter);
+    }
+  }
+  return all;
+}
+
+void check_loss(const StepLoss& loss) {
+  const auto is_cost = [](const torch::Tensor& cost) {
+    return cost.defined() && cost.numel() == 1;
+  };
+  TORCH_CHECK(is_cost(loss.total), "Trainer: expected the total cost of a step as one number but ",
+              "got ", loss.total.defined() ? c10::str(loss.total.sizes()) : "none",
+              " (Objective::loss sets StepLoss::total).");
+  TORCH_CHECK(std::all_of(loss.costs.begin(), loss.costs.end(), is_cost),
+              "Trainer: expected each cost of a step as one number but got others "
+              "(StepLoss::costs has one for each of Objective::terms).");
+}
+
 // Scalars as one tensor on their device. On the CPU to read them takes less time than to stack
 // them.
 torch::Tensor as_one_tensor(const std::vector<torch::Tensor>& scalars) {
@@ -54,10 +81,10 @@ StepRunner::StepRunner(std::shared_ptr<Objective> objective,
       sampler_(std::move(sampler)),
       noise_(noise.part(sampler_.rank(), sampler_.ranks())),
       products_(options.products.value_or(ops::product_plan())),
-      parameters_(objective_->module().parameters()),
+      parameters_(trained_parameters(objective_->module(), *optimizer_)),
       warm_up_(kWarmUpSteps),
       statistics_(options.statistics) {
-  check_optimizer(*optimizer_, parameters_);
+  check_optimizer(*optimizer_, objective_->module().parameters());
   const auto& parameter = parameters_.front();
   const auto device = parameter.device();
   const bool recordable = dynamic_cast<FusedAdam*>(optimizer_.get()) != nullptr;
@@ -159,6 +186,7 @@ torch::Tensor StepRunner::update(const SemiBatch& batch, NoiseSource& noise) {
       objective_->direct_step(batch, noise, exchange_ ? exchange_->ready() : GradientReady());
   if (!costs.defined()) {
     auto loss = objective_->loss(batch, noise);
+    check_loss(loss);
     const auto watch = exchange_ ? exchange_->watch_autograd() : nullptr;
     loss.total.backward();
     loss.costs.push_back(loss.total);

@@ -50,7 +50,7 @@ struct StepRunnerOptions {
 ///
 /// Example:
 ///
-///     StepRunner runner(objective(net), adam, sampler, NoiseSource(1));
+///     StepRunner runner(objective(net), adam, std::move(sampler), NoiseSource(1));
 ///     runner.enter();
 ///     const StepRunner::Scope scope(runner);
 ///     for (int64_t step = 0; step < 100; ++step) {

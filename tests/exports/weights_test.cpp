@@ -237,6 +237,24 @@ TEST_CASE("Weights and model files hold calibrated networks alone", "[exports]")
         "save_model: expected a network but got an empty one.");
 }
 
+TEST_CASE("save_model writes no network that load_model would make otherwise", "[exports]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "x";
+  const auto model = ladder::testing::table_model(true);
+  const auto text_of = [&](const ladder::runs::StoredModel& stored) {
+    return error_text([&] { ladder::runs::save_model(path, stored); });
+  };
+  ladder::runs::StoredModel bare{.model = model};
+  bare.model.features.reset();
+  CHECK(text_of(bare).starts_with(
+      "save_model: expected either features or images but got neither ("));
+  // The settings are those of another network.
+  CHECK(text_of({.model = model})
+            .starts_with("save_model: expected the network that config.network describes but got "
+                         "one with "));
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
 TEST_CASE("read_weights says who reads a checkpoint and a file of torch::save", "[exports]") {
   const TemporaryFolder folder;
   const auto model = ladder::testing::table_model(false);

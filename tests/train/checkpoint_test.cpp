@@ -227,6 +227,33 @@ TEST_CASE("Checkpoint of a stage's earlier version is refused by name", "[train]
           std::string::npos);
 }
 
+namespace {
+
+struct VersionedImpl : torch::nn::Module {
+  explicit VersionedImpl(int64_t numbers) {
+    weight = register_parameter("weight", torch::ones({2}));
+    version = register_buffer("version", torch::arange(numbers));
+  }
+  torch::Tensor weight, version;
+};
+
+}  // namespace
+
+TEST_CASE("Checkpoint takes a buffer that is called version and is no number for a buffer",
+          "[train]") {
+  const TemporaryFolder folder;
+  VersionedImpl net(3), other(4);
+  FusedAdam adam(net.parameters());
+  const auto path = folder / "a.pt";
+  save_checkpoint(path, net, adam, some_state());
+  net.version.zero_();
+  load_network(path, net);
+  REQUIRE(net.version.equal(torch::arange(3)));
+  REQUIRE(error_text([&] {
+            load_network(path, other);
+          }).ends_with("one of another: version is Long [3] there and Long [4] here."));
+}
+
 TEST_CASE("Checkpoint that is none gives one sentence", "[train]") {
   const TemporaryFolder folder;
   auto net = small_ladder();

@@ -50,6 +50,23 @@ TEST_CASE("CostBuffer sums the costs of an epoch", "[train]") {
           }) == "CostBuffer: expected 5 sums of costs but got 2.");
 }
 
+TEST_CASE("CostBuffer refuses costs that do not belong to its terms", "[train]") {
+  CostBuffer buffer(kTerms);
+  for (const auto& wrong : {costs({1, 2, 3}), costs({1, 2, 3, 4, 5, 6}), torch::ones({1, 5})}) {
+    const auto text = error_text([&] { buffer.add(wrong, 1); });
+    REQUIRE(text == "Trainer: expected 4 costs of a step and their total but got " +
+                        std::to_string(wrong.numel() - 1) +
+                        " and the total (the loss of an objective returns one cost for each of "
+                        "its terms).");
+  }
+  buffer.add(costs({1, 2, 3, 4, 10}), 1);
+  buffer.read();
+  Evaluation evaluation;
+  REQUIRE(error_text([&] { buffer.write_means(1, 2, evaluation); }) ==
+          "Trainer: expected denoising costs of levels below 2 but got the denoising cost of level "
+          "2 (Objective::levels returns the number of levels).");
+}
+
 TEST_CASE("CostBuffer reads by itself every 100 steps", "[train]") {
   CostBuffer buffer({{.kind = CostKind::kSupervised}});
   for (int64_t step = 1; step <= 250; ++step) {

@@ -102,6 +102,71 @@ TEST_CASE_METHOD(OneThread, "Trainer resumes exactly with any optimiser", "[trai
                       "(torch::optim::SGD there, ladder::train::FusedAdam here).");
 }
 
+TEST_CASE_METHOD(OneThread, "Trainer refuses other options of an optimiser of the caller",
+                 "[train]") {
+  const auto train = [](const fs::path& place, double momentum, int64_t stop) {
+    auto net = small_ladder();
+    const auto options = torch::optim::SGDOptions(1).momentum(momentum);
+    return train_parts(
+        place,
+        {.objective = train::objective(net),
+         .optimizer = std::make_shared<torch::optim::SGD>(net->parameters(), options)},
+        stop);
+  };
+  const TemporaryFolder folder;
+  train(folder.path(), 0.5, 5);
+  REQUIRE(error_text([&] { train(folder.path(), 0.25, kAll); }) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              " to be of a run with these settings but got one with others: optimizer.group "
+              "0.momentum (0.5 there, 0.25 here).");
+  // A checkpoint from before options were compared.
+  auto tensors = io::load_tensors(folder / "checkpoint.pt");
+  std::istringstream lines(io::tensor_text(tensors.at("state.settings")));
+  std::string older;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("optimizer.group")) older += line + "\n";
+  }
+  tensors["state.settings"] = io::text_tensor(older);
+  io::save_tensors(folder / "checkpoint.pt", tensors);
+  REQUIRE(train(folder.path(), 0.5, kAll).status == TrainStatus::kFinished);
+}
+
+namespace {
+
+// A piece that makes its state at the first step.
+struct LateState : ObjectivePiece {
+  std::string name() const override { return "late"; }
+  std::map<std::string, torch::Tensor> state() override {
+    return count.defined() ? std::map<std::string, torch::Tensor>{{"count", count}}
+                           : std::map<std::string, torch::Tensor>{};
+  }
+  void before_step(const StepPosition&) override {
+    if (!count.defined()) count = torch::zeros({});
+    count.add_(1);
+  }
+
+  torch::Tensor count;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(OneThread, "Trainer refuses a state of pieces that none of them takes",
+                 "[train]") {
+  const TemporaryFolder folder;
+  const auto train = [&](std::vector<std::shared_ptr<ObjectivePiece>> pieces) {
+    return train_parts(
+        folder.path(),
+        {.objective = train::with_pieces(train::objective(small_ladder()), std::move(pieces))}, 5);
+  };
+  train({std::make_shared<LateState>()});
+  const auto text = "Trainer: expected " + (folder / "checkpoint.pt").string() +
+                    " to be of a run with these pieces but got the state late.count, which none of "
+                    "them takes (other pieces? A piece makes the tensors of its state when it is "
+                    "constructed).";
+  REQUIRE(error_text([&] { train({std::make_shared<LateState>()}); }) == text);
+  REQUIRE(error_text([&] { train({}); }) == text);
+}
+
 TEST_CASE_METHOD(OneThread, "Trainer refuses an optimiser whose state it could not save",
                  "[train]") {
   const TemporaryFolder folder;

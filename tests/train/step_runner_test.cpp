@@ -131,6 +131,66 @@ TEST_CASE_METHOD(OneThread, "StepRunner drops gradients from elsewhere", "[train
   for (const auto& parameter : net->parameters()) REQUIRE_FALSE(parameter.grad().defined());
 }
 
+namespace {
+
+// A piece with a parameter of its own, whose gradient is 2 at each step.
+struct OwnParameter : ObjectivePiece {
+  std::string name() const override { return "own parameter"; }
+  bool has_cost() const override { return true; }
+  torch::Tensor cost(const StepValues&) override { return 2 * own; }
+
+  torch::Tensor own = torch::zeros({}).requires_grad_();
+};
+
+// An objective that forgets its total, or one of its costs.
+struct Forgetful : Objective {
+  explicit Forgetful(Ladder network, bool forgets_total)
+      : net(std::move(network)), no_total(forgets_total) {}
+  torch::nn::Module& module() override { return *net; }
+  std::vector<CostTerm> terms() const override { return {{.name = "first"}}; }
+  StepLoss loss(const SemiBatch&, NoiseSource&) override {
+    const auto cost = net->parameters().front().sum();
+    return no_total ? StepLoss{.costs = {cost}} : StepLoss{.total = cost, .costs = {{}}};
+  }
+
+  Ladder net;
+  bool no_total;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(OneThread, "StepRunner clears the gradients of parameters that pieces hold",
+                 "[train]") {
+  const auto net = small_ladder();
+  const auto piece = std::make_shared<OwnParameter>();
+  auto parameters = net->parameters();
+  parameters.push_back(piece->own);
+  StepRunner runner(train::with_pieces(train::objective(net), {piece}),
+                    std::make_shared<torch::optim::SGD>(parameters, 1.0), sampler(),
+                    NoiseSource(3));
+  runner.enter();
+  const StepRunner::Scope scope(runner);
+  for (int64_t step = 0; step < 4; ++step) runner.run({.step = step}, 0.5);
+  REQUIRE(piece->own.item<float>() == -4.0F);  // 4 steps of .5 times a gradient of 2
+  REQUIRE_FALSE(piece->own.grad().defined());
+}
+
+TEST_CASE("StepRunner says what an objective forgets", "[train]") {
+  const auto text_of = [](bool no_total) {
+    const auto net = small_ladder();
+    StepRunner runner(std::make_shared<Forgetful>(net, no_total), std::make_shared<FusedAdam>(*net),
+                      sampler(), NoiseSource(3));
+    runner.enter();
+    return error_text([&] { runner.run({}, 0.1); });
+  };
+  REQUIRE(text_of(true) ==
+          "Trainer: expected the total cost of a step as one number but got none "
+          "(Objective::loss sets StepLoss::total).");
+  REQUIRE(text_of(false) ==
+          "Trainer: expected each cost of a step as one number but got others (StepLoss::costs has "
+          "one for each of Objective::terms).");
+}
+
 TEST_CASE("StepRunner says what is wrong with a sampler", "[train]") {
   const auto net = small_ladder();
   const auto adam = std::make_shared<FusedAdam>(*net);

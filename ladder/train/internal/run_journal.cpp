@@ -87,7 +87,8 @@ Texts comparable(Texts here, const Texts& there) {
   std::erase_if(here, [&](const auto& one) {
     const auto& name = one.first;
     return !there.contains(name) &&
-           (name == kDetachTargets || name == kStageNoise || (older && is_newer_setting(name)));
+           (name == kDetachTargets || name == kStageNoise || name.starts_with(kOptimizerOptions) ||
+            (older && is_newer_setting(name)));
   });
   return here;
 }
@@ -213,12 +214,11 @@ void RunJournal::check(const TrainState& there) const {
   const auto& sampler = runner_.sampler();
   const auto ranks = ranks_of(there);
   const auto steps_per_epoch = sampler.steps_of_one() / ranks;
-  TORCH_CHECK(there.steps_per_epoch == steps_per_epoch &&
-                  there.step <= options_.epochs * steps_per_epoch &&
-                  there.cost_sums.size() == costs_.sums().size(),
-              "Trainer: expected ", path, " to be of a run of ", options_.epochs, " epochs of ",
-              steps_per_epoch, " steps but got step ", there.step, " of one with ",
-              there.steps_per_epoch, " steps an epoch (other rows, batches or epochs?).");
+  TORCH_CHECK(
+      there.steps_per_epoch == steps_per_epoch && there.step <= options_.epochs * steps_per_epoch,
+      "Trainer: expected ", path, " to be of a run of ", options_.epochs, " epochs of ",
+      steps_per_epoch, " steps but got step ", there.step, " of one with ", there.steps_per_epoch,
+      " steps an epoch (other rows, batches or epochs?).");
   TORCH_CHECK(!options_.products || *options_.products == there.products, "Trainer: expected ",
               path, " to be of a run with ", to_string(*options_.products), " but got one with ",
               to_string(there.products),
@@ -241,7 +241,17 @@ void RunJournal::check(const TrainState& there) const {
   const auto data = there.data.empty() ? "" : text_differences(data_there, data_here);
   TORCH_CHECK(data.empty(), "Trainer: expected ", path,
               " to be of a run with these data but got one with others: ", data, ".");
-  for (const auto& [name, tensor] : runner_.objective().state()) {
+  TORCH_CHECK(there.cost_sums.size() == costs_.sums().size(), "Trainer: expected ", path,
+              " to be of a run with ", costs_.sums().size() - 1, " costs but got one with ",
+              there.cost_sums.size() - 1, " (other pieces, or other levels with a cost?).");
+  const auto states = runner_.objective().state();
+  for (const auto& [name, tensor] : there.pieces) {
+    TORCH_CHECK(states.contains(name), "Trainer: expected ", path,
+                " to be of a run with these pieces but got the state ", name,
+                ", which none of them takes (other pieces? A piece makes the tensors of its state "
+                "when it is constructed).");
+  }
+  for (const auto& [name, tensor] : states) {
     const auto found = there.pieces.find(name);
     TORCH_CHECK(found != there.pieces.end() && found->second.sizes() == tensor.sizes(),
                 "Trainer: expected ", path, " to hold the state ", name, " ", tensor.sizes(),

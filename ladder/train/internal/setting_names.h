@@ -7,6 +7,7 @@ namespace ladder::train {
 /// Names of settings that checkpoints of older versions lack.
 inline constexpr const char* kDetachTargets = "detach_targets";
 inline constexpr const char* kStageNoise = "noise_std";
+inline constexpr const char* kOptimizerOptions = "optimizer.group ";
 
 /// True for other settings that those lack, which are written where they are not as usual.
 inline bool is_newer_setting(std::string_view name) {

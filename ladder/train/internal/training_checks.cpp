@@ -1,11 +1,13 @@
 #include "ladder/train/internal/training_checks.h"
 
 #include <ATen/ATen.h>
+#include <torch/serialize/archive.h>
 #include <torch/utils.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/setting_names.h"
 #include "ladder/train/optimizer_state.h"
 #include "ladder/train/schedule.h"
 
@@ -140,6 +143,32 @@ void add_own_adam(const torch::optim::Optimizer& optimizer, const TrainOptions& 
   add("weight_decay", 0, [](const AdamOptions& of) { return of.weight_decay(); });
 }
 
+// Adds the options of any other optimiser, for each group of parameters: those of its checkpoint
+// would replace them. The schedule sets the rate.
+void add_options(const torch::optim::Optimizer& optimizer,
+                 std::map<std::string, std::string>& settings) {
+  if (dynamic_cast<const FusedAdam*>(&optimizer) != nullptr) return;
+  size_t number = 0;
+  for (const auto& group : optimizer.param_groups()) {
+    const auto prefix = std::string(kOptimizerOptions) + std::to_string(number++) + ".";
+    torch::serialize::OutputArchive written;
+    try {
+      group.options().serialize(written);
+    } catch (const c10::Error&) {
+      return;  // options of a class that does not say what they are
+    }
+    std::stringstream bytes;
+    written.save_to(bytes);
+    torch::serialize::InputArchive archive;
+    archive.load_from(bytes);
+    for (const auto& name : archive.keys()) {
+      c10::IValue value;
+      archive.read(name, value);
+      if (name != "lr" && !value.isTensor()) settings[prefix + name] = c10::str(value);
+    }
+  }
+}
+
 // What a resumed run must have again, as texts by name.
 std::map<std::string, std::string> settings_of(const TrainParts& parts,
                                                const data::SemiSampler& sampler,
@@ -156,6 +185,7 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
   settings["unlabeled_batch"] = std::to_string(sampler.unlabeled_batch());
   settings["optimizer"] = optimizer_name(*parts.optimizer);
   add_own_adam(*parts.optimizer, options, settings);
+  add_options(*parts.optimizer, settings);
   if (options.statistics != RankStatistics::kLocal) {
     settings["statistics"] = to_string(options.statistics);
   }
