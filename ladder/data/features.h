@@ -73,9 +73,11 @@ struct Features {
   /// A table need not come from the reader that the features were measured with. Missing are the
   /// usual texts of CSV files (csv.h) and `missing`, unless they are levels; texts that spell
   /// numbers or truth values (1 and 0) are read where numbers are expected; and truth values are
-  /// found among levels in another spelling: "True" is "true", "TRUE" or 1. A number of `missing`
-  /// stands for its rounded value where a column was in single precision (Column::single) and the
-  /// reader has not marked it (Table::missing).
+  /// found among levels in another spelling: "True" is "true", "TRUE" or 1. So are whole numbers
+  /// and days: the number 2 and the texts "2" and "2.0" are one where only one of them is a level,
+  /// and "2020-01-31" is "2020-01-31 00:00:00"; "01" and "1" are two texts, as are "1.10" and
+  /// "1.1". A number of `missing` stands for its rounded value where a column was in single
+  /// precision (Column::single) and the reader has not marked it (Table::missing).
   ///
   /// Errors: a column that is not there (the nearest name is given); another text where a number is
   /// expected (with its row); an infinite number.

@@ -17,6 +17,7 @@ using ladder::data::features_from_json;
 using ladder::data::fit_features;
 using ladder::data::kLevelHeight;
 using ladder::data::kTailFrom;
+using ladder::data::strange_values;
 using ladder::data::Table;
 using ladder::data::to_json;
 using ladder::testing::error_text;
@@ -500,6 +501,40 @@ TEST_CASE("Features count the spellings of one truth value as one level", "[data
   CHECK(
       fit_features(made_table({texts("t", {"True", "TRUE", "x"})}), {}).columns[0].levels.size() ==
       3);
+}
+
+TEST_CASE("Features find whole numbers and days in the spellings of frames", "[data]") {
+  const auto fitted = [](const std::vector<std::string>& values) {
+    return fit_features(made_table({texts("t", values)}), {});
+  };
+  const auto of = [](const Features& features, const std::vector<std::string>& values) {
+    return features.apply(made_table({texts("t", values)}));
+  };
+  const auto both = torch::tensor({{kMark, 0.F}, {0.F, kMark}});
+  const auto none = torch::zeros({1, 2});
+  for (const auto& [two, minus] : {std::pair("2", "-10"), std::pair("2.0", "-10.0")}) {
+    const auto features = fitted({two, minus, two});
+    CHECK(torch::equal(of(features, {"2", "-10"}), both));
+    CHECK(torch::equal(of(features, {"2.0", " -10.0"}), both));
+    CHECK(torch::equal(features.apply(made_table({numbers("t", {2, -10})})), both));
+    for (const auto* other : {"02", "2.00", "2.", "+2", "2e0", "2.0.0"}) {
+      CAPTURE(other);
+      CHECK(torch::equal(of(features, {other}), none));
+    }
+    CHECK(strange_values(features, made_table({texts("t", {"2", "2.0", "02"})}))[0].strange == 1);
+  }
+  for (const auto& [first, second] : {std::pair("2020-01-31", "2020-02-01"),
+                                      std::pair("2020-01-31 00:00:00", "2020-02-01 00:00:00")}) {
+    const auto features = fitted({first, second, first});
+    CHECK(torch::equal(of(features, {"2020-01-31", "2020-02-01"}), both));
+    CHECK(torch::equal(of(features, {"2020-01-31 00:00:00", "2020-02-01 00:00:00"}), both));
+    CHECK(torch::equal(of(features, {"2020-01-31 00:00:01"}), none));
+  }
+  // Levels stay what they are, and codes and versions are no numbers.
+  CHECK(torch::equal(of(fitted({"1", "1.0", "1"}), {"1", "1.0"}), both));
+  CHECK(torch::equal(of(fitted({"01", "02", "01"}), {"1"}), none));
+  CHECK(torch::equal(of(fitted({"01", "02", "01"}), {"01.0"}), none));
+  CHECK(torch::equal(of(fitted({"1.10", "1.2", "1.10"}), {"1.1"}), none));
 }
 
 TEST_CASE("Features ignore spaces around texts", "[data]") {

@@ -155,13 +155,15 @@ inline exports::PredictionModel table_model(bool texts) {
 /// A model of columns whose missing values and truth values have many spellings.
 inline exports::PredictionModel spelled_model() {
   auto table = sample_table(400, 1, false);
-  std::vector<std::string> flags, kinds;
+  std::vector<std::string> flags, kinds, grades;
   for (int64_t row = 0; row < table.rows; ++row) {
     flags.push_back(row % 3 == 0 ? "true" : "false");
     kinds.push_back(row % 5 == 0 ? "" : row % 2 == 0 ? "a" : "b");
+    grades.push_back(row % 4 == 0 ? "2.0" : row % 4 == 1 ? "3" : "2020-01-31");
   }
   table.columns.push_back(text_column("flag", flags));
   table.columns.push_back(text_column("kind", kinds));
+  table.columns.push_back(text_column("grade", grades));
   table.missing = {"-999", "unknown"};
   exports::PredictionModel model;
   model.features = data::fit_features(table, {});
@@ -180,14 +182,17 @@ inline data::Table spelled_rows() {
   auto table = sample_table(12, 3, false);
   const std::vector<std::string> flags = {"true", "False", "TRUE", "0", "1", "NA"};
   const std::vector<std::string> kinds = {"a", "?", "unknown", "NULL", "b", "c"};
-  std::vector<std::string> flag, kind;
+  const std::vector<std::string> grades = {"2", "3.0", "2.0", "2020-01-31 00:00:00", "03", "3"};
+  std::vector<std::string> flag, kind, grade;
   for (size_t row = 0; row < 12; ++row) {
     flag.push_back(flags[row % 6]);
     kind.push_back(kinds[(row + row / 6) % 6]);
+    grade.push_back(grades[row % 6]);
     if (row % 4 == 1) table.columns[0].numbers[row] = -999;
   }
   table.columns.push_back(text_column("flag", flag));
   table.columns.push_back(text_column("kind", kind));
+  table.columns.push_back(text_column("grade", grade));
   return table;
 }
 

@@ -232,7 +232,7 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   }
   ladder::testing::write_file(folder / "only-texts.json", cells.dump());
 
-  // Missing values and truth values in spellings that were not trained on.
+  // Missing values, truth values and numbers in spellings that were not trained on.
   const auto spelled_model = ladder::testing::spelled_model();
   const auto spelled = ladder::testing::spelled_rows();
   write_case(folder, "spelled", spelled_model,
@@ -241,7 +241,8 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   cells = nlohmann::json::array();
   for (int64_t row = 0; row < spelled.rows; ++row) {
     cells.push_back({ladder::data::cell_text(spelled.column("flag"), row),
-                     ladder::data::cell_text(spelled.column("kind"), row)});
+                     ladder::data::cell_text(spelled.column("kind"), row),
+                     ladder::data::cell_text(spelled.column("grade"), row)});
   }
   ladder::testing::write_file(folder / "spelled.json", cells.dump());
 

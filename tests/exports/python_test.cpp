@@ -206,8 +206,9 @@ class NAType:  # as pandas has it
         return self
 
 rows = {"tail": [1.5, "2"], "age": [40, NAType()], "time": [1.7e9, 1.7e9],
-        "flag": [True, NAType()], "kind": ["a", None]}
-known = {**rows, "tail": [1.5, 2.0], "age": [40, "?"], "flag": ["true", ""], "kind": ["a", "unknown"]}
+        "flag": [True, NAType()], "kind": ["a", None], "grade": [2, 3.0]}
+known = {**rows, "tail": [1.5, 2.0], "age": [40, "?"], "flag": ["true", ""], "kind": ["a", "unknown"],
+         "grade": ["2.0", "3"]}
 assert model.inputs(rows).equal(model.inputs(known))
 spaced = {**rows, "tail": [1.5, " 2\t"], "age": [40, " ? "], "flag": [" true", " "],
           "kind": ["\ta ", " -999.0"]}

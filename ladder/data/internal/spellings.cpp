@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "ladder/data/internal/missing_values.h"
 
@@ -10,6 +11,40 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kTrue = {"true", "True", "TRUE", "1"};
 constexpr std::array<std::string_view, 4> kFalse = {"false", "False", "FALSE", "0"};
+
+// Whole numbers, without zeros in front: 01 is a code.
+bool is_whole_number(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && (text[0] != '0' || text.size() == 1) &&
+         text.find_first_not_of("0123456789") == text.npos;
+}
+
+// 2020-01-31
+bool is_date(std::string_view text) {
+  constexpr std::string_view kForm = "dddd-dd-dd";
+  return std::equal(text.begin(), text.end(), kForm.begin(), kForm.end(), [](char c, char form) {
+    return form == 'd' ? c >= '0' && c <= '9' : c == form;
+  });
+}
+
+// Frames write the whole numbers of a column as 2 or 2.0, and its days with or without the time of
+// midnight, depending on what else is in the column. Returns the other spelling, "" for none. (1.1
+// and 1.10 may be versions or codes, and stay different.)
+std::string twin_of(std::string_view text) {
+  constexpr std::string_view kFraction = ".0", kMidnight = " 00:00:00";
+  const auto without = [&](std::string_view end) {
+    return text.substr(0, text.size() - end.size());
+  };
+  if (is_whole_number(text)) return std::string(text).append(kFraction);
+  if (is_date(text)) return std::string(text).append(kMidnight);
+  if (text.ends_with(kFraction) && is_whole_number(without(kFraction))) {
+    return std::string(without(kFraction));
+  }
+  if (text.ends_with(kMidnight) && is_date(without(kMidnight))) {
+    return std::string(without(kMidnight));
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -45,6 +80,10 @@ std::vector<std::pair<std::string, int64_t>> other_spellings(
   for (int64_t level = 0; all_truths && level < levels; ++level) {
     const bool is_true = truth_of_level(feature.levels[static_cast<size_t>(level)]) == 1;
     for (const auto& text : is_true ? kTrue : kFalse) add(text, level);
+  }
+  for (int64_t level = 0; level < levels; ++level) {
+    const auto twin = twin_of(without_blanks(feature.levels[static_cast<size_t>(level)]));
+    if (!twin.empty()) add(twin, level);
   }
   return spellings;
 }

@@ -18,8 +18,10 @@ int truth_value(std::string_view text);
 int truth_of_level(std::string_view text);
 
 /// Return other spellings of missing values and of levels, with the input of each (-1: none): the
-/// usual missing texts and `missing`; and where all levels are truth values, or 1 and 0, the ways
-/// in which CSV files, frames and Parquet write these.
+/// usual missing texts and `missing`; where all levels are truth values, or 1 and 0, the ways in
+/// which CSV files, frames and Parquet write these; and the ways in which these write whole numbers
+/// (2 and 2.0) and days (2020-01-31 and 2020-01-31 00:00:00). A text that is a level is no other
+/// spelling of another level. 01 and 1, and 1.10 and 1.1, are different texts.
 std::vector<std::pair<std::string, int64_t>> other_spellings(
     const Feature& feature, const std::vector<std::string>& missing);
 
