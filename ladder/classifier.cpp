@@ -147,6 +147,20 @@ void check_options(const ClassifierOptions& options) {
               ".");
 }
 
+// ---- Labels
+
+// Labels that the caller knows for classes: names that look like a quantity or a list are kept.
+data::ClassLabels labels_for_sure(const data::Column& column) {
+  auto names = column.levels;
+  for (int64_t row = 0; row < std::ssize(column.numbers); ++row) {
+    names.push_back(data::cell_text(column, row));
+  }
+  std::erase_if(names, data::is_unlabeled);
+  data::ClassLabels found{.classes = data::ordered_classes(std::move(names))};
+  found.labels = data::labels_of(column, found.classes);
+  return found;
+}
+
 // ---- Images
 
 void check_bytes(const torch::Tensor& images) {
@@ -747,7 +761,8 @@ Classifier::Classifier(ClassifierOptions options) : options_(std::move(options))
 FitReport Classifier::fit(const data::Table& table, const std::string& label,
                           const std::vector<std::string>& except) {
   const c10::InferenceMode off(false);  // the network outlives the mode of the caller
-  auto found = data::class_labels(table.column(label));
+  const auto& of_rows = table.column(label);
+  auto found = options_.labels_are_classes ? labels_for_sure(of_rows) : data::class_labels(of_rows);
   auto unused = except;
   unused.push_back(label);
   Rows rows{.labels = std::move(found.labels),

@@ -69,6 +69,10 @@ struct ClassifierOptions {
   /// and without it (data::repeat_weighted). None: all rows alike.
   std::optional<torch::Tensor> row_weights = {};
   uint64_t seed = 1;
+  /// The labels of a table are classes for sure, whatever their names look like: numbers far apart
+  /// (post codes) are no quantity, and "a;b" beside "a" and "b" is no list. Otherwise
+  /// data::class_labels refuses such names.
+  bool labels_are_classes = false;
 
   /// Share of the labeled rows that is held back to measure the error. None: 0.1 where there are
   /// at least 100 labeled rows, else 0.

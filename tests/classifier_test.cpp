@@ -479,6 +479,48 @@ TEST_CASE("Classifier: takes the label that a reader names", "[classifier]") {
   CHECK(chosen.label() == "color");
 }
 
+TEST_CASE("Classifier: labels that are classes for sure may look like a quantity or a list",
+          "[classifier]") {
+  auto rows = clouds(60, 12);
+  auto options = quick(1);
+  options.labels_are_classes = true;
+  auto& label = rows.table.columns.back();
+  label.levels.clear();
+  for (int32_t row = 0; row < 12; ++row) {
+    label.codes[static_cast<size_t>(row)] = row;
+    label.levels.push_back(std::to_string(10115 + 7000 * row));
+  }
+  CHECK(error_text([&] {
+          Classifier(quick(1)).fit(rows.table, "kind");
+        }).starts_with("class_labels: expected classes but got 12 different numbers in 12 "));
+  Classifier classifier(options);
+  CHECK(classifier.fit(rows.table, "kind").labeled == 12);
+  CHECK(classifier.classes() == label.levels);
+
+  // So do numbers.
+  auto numbers = rows;
+  numbers.table.columns.back() = {.name = "kind", .numbers = {}};
+  for (int64_t row = 0; row < 60; ++row) {
+    numbers.table.columns.back().numbers.push_back(
+        row < 12 ? 10115.0 + 7000.0 * static_cast<double>(row) : -1);
+  }
+  Classifier of_numbers(options);
+  CHECK(of_numbers.fit(numbers.table, "kind").labeled == 12);
+  CHECK(of_numbers.classes() == label.levels);
+
+  label.levels = {"cat", "dog", "cat;dog"};
+  for (size_t row = 0; row < 12; ++row) label.codes[row] = static_cast<int32_t>(row % 3);
+  CHECK(error_text([&] {
+          Classifier(quick(1)).fit(rows.table, "kind");
+        }).starts_with("class_labels: expected one class in each row but got 'cat;dog'"));
+  CHECK(classifier.fit(rows.table, "kind").labeled == 12);
+  CHECK(classifier.classes() == std::vector<std::string>{"cat", "cat;dog", "dog"});
+
+  label.levels = {"cat", "-1", ""};
+  CHECK(error_text([&] { classifier.fit(rows.table, "kind"); }) ==
+        "Classifier: expected labels of at least 2 classes but got 1.");
+}
+
 TEST_CASE("Classifier: names what does not fit", "[classifier]") {
   const auto rows = clouds(60, 6);
   CHECK(error_text([] { Classifier::load("nowhere/model"); }) ==
