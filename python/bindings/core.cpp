@@ -2,6 +2,8 @@
 // around it (ladder_networks/_classifier.py).
 #include <ATen/ATen.h>
 #include <ladder/classifier.h>
+#include <ladder/data/class_labels.h>
+#include <ladder/data/features.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>
 #include <pybind11/functional.h>
@@ -16,6 +18,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -153,6 +156,41 @@ py::array_t<float> array_of(const at::Tensor& tensor) {
   auto* const owner = new at::Tensor(dense);
   const py::capsule capsule(owner, [](void* held) { delete static_cast<at::Tensor*>(held); });
   return py::array_t<float>(dense.sizes().vec(), dense.const_data_ptr<float>(), capsule);
+}
+
+// ---- Labels
+
+// Finds the class that each text names by the rules for labels of files, -1 for none. Where one of
+// them is no class, it looks at each half.
+void find_classes(std::span<const std::string> texts, const std::vector<std::string>& classes,
+                  int64_t* places) {
+  data::Column column{.name = "label", .kind = data::ColumnKind::kText};
+  column.levels.assign(texts.begin(), texts.end());
+  for (size_t i = 0; i < texts.size(); ++i) column.codes.push_back(static_cast<int32_t>(i));
+  try {
+    const auto found = data::labels_of(column, classes);
+    std::copy_n(found.const_data_ptr<int64_t>(), texts.size(), places);
+  } catch (const c10::Error&) {
+    if (texts.size() == 1) {
+      *places = -1;
+      return;
+    }
+    const size_t half = texts.size() / 2;
+    find_classes(texts.first(half), classes, places);
+    find_classes(texts.subspan(half), classes, places + half);
+  }
+}
+
+std::vector<int64_t> class_places(const std::vector<std::string>& texts,
+                                  const std::vector<std::string>& classes) {
+  std::vector<int64_t> places(texts.size());
+  find_classes(texts, classes, places.data());
+  return places;
+}
+
+std::vector<std::string> label_notes(const TableBuilder& table, const std::string& label,
+                                     const std::vector<std::string>& classes) {
+  return data::label_notes(table.table.column(label), classes);
 }
 
 // ---- Training
@@ -316,6 +354,33 @@ py::list inputs_of(const Classifier& classifier) {
   return columns;
 }
 
+// Columns of which the training has something to say: names and notes.
+py::list notes_of(const Classifier& classifier) {
+  py::list notes;
+  if (const auto& features = classifier.model().features) {
+    for (const auto& column : features->columns) {
+      if (!column.note.empty()) notes.append(py::make_tuple(column.name, column.note));
+    }
+  }
+  return notes;
+}
+
+// Values of each used column that are unlike those of training: name, whether they are texts, how
+// many are present, how many of these are strange, whether texts that were rare are among them.
+py::list strange_values(const Classifier& classifier, const TableBuilder& table) {
+  std::vector<data::StrangeValues> found;
+  if (const auto& features = classifier.model().features) {
+    const py::gil_scoped_release release;
+    found = data::strange_values(*features, table.table);
+  }
+  py::list columns;
+  for (const auto& column : found) {
+    columns.append(py::make_tuple(column.name, column.kind == data::ColumnKind::kText,
+                                  column.present, column.strange, column.rare));
+  }
+  return columns;
+}
+
 py::object image_shape(const Classifier& classifier) {
   const auto& images = classifier.model().images;
   if (!images) return py::none();
@@ -323,11 +388,15 @@ py::object image_shape(const Classifier& classifier) {
 }
 
 c10::Device device_of(const std::string& name) {
+  std::optional<c10::Device> device;
   try {
-    return c10::Device(name);
+    device = c10::Device(name);
   } catch (const c10::Error&) {
     TORCH_CHECK(false, "Classifier: expected the CPU or a CUDA device but got '", name, "'.");
   }
+  TORCH_CHECK(!device->is_cuda() || at::hasCUDA(), "Classifier: expected a device of this machine ",
+              "but got '", name, "' (LibTorch finds no CUDA device and driver).");
+  return *device;
 }
 
 // A message of LibTorch, TORCH_CHECK's in our own code: one sentence without a stack trace.
@@ -344,6 +413,7 @@ void translate(std::exception_ptr pointer) {
 PYBIND11_MODULE(_core, m) {
   py::register_local_exception_translator(&translate);
   m.attr("version") = ladder::version();
+  m.attr("far_from") = data::kFarFrom;
 
   py::class_<TableBuilder>(m, "Table")
       .def(py::init<int64_t>(), py::arg("rows"))
@@ -369,6 +439,7 @@ PYBIND11_MODULE(_core, m) {
       .def_readwrite("validation", &ClassifierOptions::validation)
       .def_readwrite("folds", &ClassifierOptions::folds)
       .def_readwrite("seed", &ClassifierOptions::seed)
+      .def_readwrite("labels_are_classes", &ClassifierOptions::labels_are_classes)
       .def_readwrite("folder", &ClassifierOptions::folder)
       .def_readwrite("resume", &ClassifierOptions::resume)
       .def_readwrite("program", &ClassifierOptions::program)
@@ -401,6 +472,7 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("classes", &Classifier::classes)
       .def_property_readonly("label", &Classifier::label)
       .def_property_readonly("inputs", &inputs_of)
+      .def_property_readonly("notes", &notes_of)
       .def_property_readonly("image_shape", &image_shape)
       .def_property_readonly("facts",
                              [](const Classifier& classifier) { return classifier.model().facts; })
@@ -410,6 +482,7 @@ PYBIND11_MODULE(_core, m) {
             return predict(classifier, table.table);
           },
           py::arg("table"))
+      .def("strange_values", &strange_values, py::arg("table"))
       .def(
           "predict_images",
           [](const Classifier& classifier, const py::array& images) {
@@ -417,6 +490,9 @@ PYBIND11_MODULE(_core, m) {
           },
           py::arg("images"));
 
+  m.def("ordered_classes", &data::ordered_classes, py::arg("names"));
+  m.def("class_places", &class_places, py::arg("texts"), py::arg("classes"));
+  m.def("label_notes", &label_notes, py::arg("table"), py::arg("label"), py::arg("classes"));
   m.def("fit_table", &fit_table, py::arg("options"), py::arg("table"), py::arg("label"),
         py::arg("progress"));
   m.def("fit_images", &fit_images, py::arg("options"), py::arg("images"), py::arg("labels"),

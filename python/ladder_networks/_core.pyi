@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 version: str
+far_from: float
 
 class CurvePoint(TypedDict):
     epoch: int
@@ -56,6 +57,7 @@ class Options:
     validation: float | None
     folds: int
     seed: int
+    labels_are_classes: bool
     folder: str | os.PathLike[str]
     resume: bool
     program: str
@@ -77,14 +79,20 @@ class Classifier:
     @property
     def inputs(self) -> list[tuple[str, str, str]]: ...
     @property
+    def notes(self) -> list[tuple[str, str]]: ...
+    @property
     def image_shape(self) -> tuple[int, int, int] | None: ...
     @property
     def facts(self) -> list[tuple[str, str]]: ...
+    def strange_values(self, table: Table) -> list[tuple[str, bool, int, int, bool]]: ...
     def predict_table(self, table: Table) -> npt.NDArray[np.float32]: ...
     def predict_images(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
 
 Progress = Callable[[int, int, float], None]
 
+def ordered_classes(names: Sequence[str]) -> list[str]: ...
+def class_places(texts: Sequence[str], classes: Sequence[str]) -> list[int]: ...
+def label_notes(table: Table, label: str, classes: Sequence[str]) -> list[str]: ...
 def fit_table(
     options: Options, table: Table, label: str, progress: Progress | None
 ) -> tuple[Classifier, Report]: ...
