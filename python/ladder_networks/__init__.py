@@ -9,8 +9,8 @@ from ladder_networks._libtorch import load_libtorch
 
 load_libtorch()
 
-from ladder_networks._classifier import LadderClassifier  # noqa: E402
+from ladder_networks._classifier import LadderClassifier, LadderWarning  # noqa: E402
 from ladder_networks._core import version as __version__  # noqa: E402
 from ladder_networks._report import FitReport  # noqa: E402
 
-__all__ = ["FitReport", "LadderClassifier", "__version__"]
+__all__ = ["FitReport", "LadderClassifier", "LadderWarning", "__version__"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 import pathlib
+import re
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -19,27 +20,36 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from ladder_networks import _core
 from ladder_networks._report import FitReport
 from ladder_networks._rows import (
+    Labels,
     Rows,
+    check_images,
     classes_from_texts,
     classes_of,
     in_place,
     is_images,
     is_pandas,
-    is_polars,
-    label_key,
     labels_of,
-    name_of,
     table_of,
+    text_of,
     validated,
 )
+
+
+class LadderWarning(UserWarning):
+    """What `LadderClassifier` says about data that it takes, but that may not be meant so."""
+
 
 def _refuse(name: str, expected: str, value: object) -> TypeError:
     return TypeError(f"LadderClassifier: expected {expected} for {name} but got {value!r}.")
 
 
-def _whole(name: str, value: Any) -> int:
+def _whole(name: str, value: Any, least: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise _refuse(name, "a whole number", value)
+    if least is not None and value < least:
+        raise ValueError(f"LadderClassifier: expected {name} of at least {least} but got {value}.")
+    if abs(int(value)) >= 2**63:
+        raise ValueError(f"LadderClassifier: expected {name} below 2**63 but got {value}.")
     return int(value)
 
 
@@ -47,6 +57,97 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise _refuse(name, "a number", value)
     return float(value)
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
+        raise _refuse(name, "a list of numbers", value)
+    if len(value) == 0:
+        raise ValueError(
+            f"LadderClassifier: expected {name} of at least one number, or None for the "
+            "default, but got none."
+        )
+    return list(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)) or (
+        isinstance(value, numbers.Integral) and value in (0, 1)
+    ):
+        return bool(value)
+    raise _refuse(name, "True or False", value)
+
+
+def _name(name: str, value: Any) -> str:
+    if name == "device" and type(value).__module__ == "torch":
+        value = str(value)
+    if not isinstance(value, str):
+        raise _refuse(name, "a name", value)
+    return str(value)
+
+
+# How errors of the library speak of settings, and how Python has them.
+_OWN_WORDS = (
+    (r"(\d+) lambdas,", r"\1 denoising_weights,"),
+    (r"fixed lambdas \(leave lambda empty,", "fixed denoising_weights (leave them None,"),
+    (r"\blambda\b", "denoising_weights"),
+    (r"continue it with --resume or", "continue it with resume=True or"),
+    (r"\bin \d+ labeled rows of column '[^']*' \(regression is not supported; .*\)",
+     "among labels that are floats (regression is not supported; give classes as whole numbers or "
+     "texts, such as y.astype(str))"),
+    (r"\bidentifying columns only\.", "identifying columns only (whole numbers that count the rows "
+     "identify them; shuffle the rows if they are a measurement)."),
+)  # fmt: skip
+
+
+def _in_own_words(message: str) -> str:
+    first = message.strip().splitlines()[0] if message.strip() else message
+    for pattern, words in _OWN_WORDS:
+        first = re.sub(pattern, words, first)
+    return first
+
+
+# Most notes that are shown as warnings; the attribute notes_ has all.
+_MOST_WARNINGS = 5
+# Reasons for leaving out a column that has nothing to say.
+_PLAIN_REASONS = ("constant", "empty")
+
+
+def _column_notes(model: _core.Classifier) -> tuple[list[str], list[str]]:
+    """Return notes on columns, those apart that say nothing surprising."""
+    notes, quiet = [], []
+    for name, _, dropped in model.inputs:
+        if dropped in _PLAIN_REASONS:
+            quiet.append(f"column '{name}' is not used: {dropped}")
+        elif dropped:
+            hint = " (shuffle the rows if it is a measurement)" if dropped == "counts the rows" else ""
+            notes.append(f"column '{name}' is not used: {dropped}{hint}")
+    return notes + [f"{name}: {note}" for name, note in model.notes], quiet
+
+
+def _strange_notes(columns: Sequence[tuple[str, bool, int, int, bool]]) -> list[str]:
+    """Return the notes of the program on columns with values unlike those of training."""
+    notes = []
+    for name, is_text, present, strange, rare in columns:
+        if strange == 0 or (2 * strange <= present and (not is_text or rare)):
+            continue
+        if is_text:
+            kind = "rare or not in training" if rare else "not in training"
+            notes.append(f"column '{name}': {strange} of {present} texts were {kind}")
+        else:
+            notes.append(
+                f"column '{name}': {strange} of {present} numbers are {_core.far_from:g} standard "
+                "deviations or more away from those of training"
+            )
+    return notes
+
+
+def _warn(notes: Sequence[str], stacklevel: int) -> None:
+    shown = list(notes[:_MOST_WARNINGS])
+    if len(notes) > len(shown):
+        shown.append(f"and {len(notes) - len(shown)} notes more")
+    for note in shown:
+        warnings.warn(f"LadderClassifier: {note}.", LadderWarning, stacklevel=stacklevel + 1)
 
 
 def _names(count: int) -> list[str]:
@@ -132,7 +233,11 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device : str, default="cpu"
         Device to train on, such as "cuda". The trained model is on the CPU.
     folder : path-like, default=None
-        Folder in which the run is recorded. ``ladder report FOLDER`` draws a page from it.
+        Folder in which the run is recorded. ``ladder report FOLDER`` draws a page from it. A folder
+        holds one run: give each call of `fit` another one, also where scikit-learn makes the calls.
+    resume : bool, default=False
+        Continue the run in `folder`, with the same rows and settings, or start it where there is
+        none.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, row order and noise. An integer is the seed of
         ``ladder train --seed``.
@@ -150,6 +255,9 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         all strings.
     report_ : FitReport
         What the training did.
+    notes_ : list of str
+        What is worth knowing about the data: columns that are not used, spellings that are one
+        class, how many rows have no label. Surprising ones are also shown as `LadderWarning`.
 
     See Also
     --------
@@ -161,6 +269,10 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     -----
     Ctrl-C ends the training. The model so far is kept, `report_.status` is "interrupted", and a
     warning says so. Other Python threads run during `fit` and `predict`.
+
+    `fit`, and methods that predict, warn by `LadderWarning` about data that they take, but that may
+    not be meant so: a column that only counts the rows, labels of several spellings, columns whose
+    values are unlike those of training. After an error, `fit` leaves the estimator as it was.
 
     References
     ----------
@@ -186,9 +298,11 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     _model: _core.Classifier
     _order: npt.NDArray[np.int64] | None = None  # of classes_ in the model
+    _known: list[str] | None = None  # columns of a model file that may be those of an array
     classes_: npt.NDArray[Any]
     n_features_in_: int
     report_: FitReport
+    notes_: list[str]
 
     def __init__(
         self,
@@ -212,6 +326,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: str = "float32",
         device: str = "cpu",
         folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
         random_state: int | np.random.RandomState | None = None,
         progress: bool = False,
     ) -> None:
@@ -234,24 +349,18 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.precision = precision
         self.device = device
         self.folder = folder
+        self.resume = resume
         self.random_state = random_state
         self.progress = progress
 
     def _options(self) -> _core.Options:
         options = _core.Options()
         options.program = "ladder_networks"
-        for name in ("layers", "denoising_weights"):
-            value = getattr(self, name)
-            if value is not None and len(value) == 0:
-                raise ValueError(
-                    f"LadderClassifier: expected {name} of at least one number, or None for the "
-                    "default, but got none."
-                )
         if self.layers is not None:
-            options.layers = [_whole("layers", units) for units in self.layers]
+            options.layers = [_whole("layers", units) for units in _list("layers", self.layers)]
         if self.denoising_weights is not None:
-            weights = [_number("denoising_weights", w) for w in self.denoising_weights]
-            options.denoising_weights = weights
+            given = _list("denoising_weights", self.denoising_weights)
+            options.denoising_weights = [_number("denoising_weights", weight) for weight in given]
         if self.noise is not None:
             options.noise = _number("noise", self.noise)
         if self.epochs is not None:
@@ -263,27 +372,37 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.minutes is not None:
             options.minutes = _number("minutes", self.minutes)
         if self.batch_size is not None:
-            options.batch_size = _whole("batch_size", self.batch_size)
+            options.batch_size = _whole("batch_size", self.batch_size, least=2)
         if self.labeled_batch_size is not None:
-            options.labeled_batch_size = _whole("labeled_batch_size", self.labeled_batch_size)
+            size = _whole("labeled_batch_size", self.labeled_batch_size, least=1)
+            options.labeled_batch_size = size
         if self.validation is not None:
             options.validation = _number("validation", self.validation)
         if self.folder is not None:
             options.folder = os.fspath(self.folder)
+        if _flag("resume", self.resume):
+            if self.folder is None:
+                raise ValueError("LadderClassifier: expected a folder to resume but got none.")
+            options.resume = (pathlib.Path(self.folder) / "config.json").exists()
         options.learning_rate = _number("learning_rate", self.learning_rate)
         options.input_weight = _number("input_weight", self.input_weight)
-        options.labels_alone = bool(self.labels_alone)
+        options.labels_alone = _flag("labels_alone", self.labels_alone)
         options.folds = _whole("folds", self.folds)
-        options.convolutional = bool(self.convolutional)
-        options.combinator = self.combinator
-        options.set_activation(self.activation)
-        options.set_balance(self.balance)
-        options.set_precision(self.precision)
-        options.set_device(self.device)
+        options.convolutional = _flag("convolutional", self.convolutional)
+        options.combinator = _name("combinator", self.combinator)
+        options.set_activation(_name("activation", self.activation))
+        options.set_balance(_name("balance", self.balance))
+        options.set_precision(_name("precision", self.precision))
+        options.set_device(_name("device", self.device))
         if isinstance(self.random_state, numbers.Integral):
             if self.random_state < 0:
                 raise ValueError(
                     f"LadderClassifier: expected random_state of at least 0 but got "
+                    f"{self.random_state}."
+                )
+            if self.random_state >= 2**64:
+                raise ValueError(
+                    f"LadderClassifier: expected random_state below 2**64 but got "
                     f"{self.random_state}."
                 )
             options.seed = int(self.random_state)
@@ -294,7 +413,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: Rows,
-        y: npt.ArrayLike,
+        y: Labels,
         sample_weight: npt.ArrayLike | None = None,
     ) -> LadderClassifier:
         """Train on all rows, of which some have a label.
@@ -305,9 +424,11 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Rows. An array holds numbers, in which NaN is a missing value; a frame of pandas or
             polars may also have columns of texts and categories. Arrays that speak DLPack or the
             buffer protocol are read where they lie. An array of uint8 with the shape
-            (n_samples, height, width) or (n_samples, channels, height, width) holds images.
+            (n_samples, height, width) or (n_samples, channels, height, width) holds images. Masked
+            values of a masked array are missing.
         y : array-like of shape (n_samples,)
-            Classes. -1, None, NaN or an empty text: the row has no label.
+            Classes: whole numbers or texts. -1, None, NaN, a masked value or an empty text: the row
+            has no label.
         sample_weight : array-like of shape (n_samples,), default=None
             How often a row is drawn, in proportion to the others. Rows of weight 0 are left out.
 
@@ -316,11 +437,30 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self : LadderClassifier
             The trained classifier.
         """
+        before = dict(self.__dict__)
+        try:
+            surprising = self._fit(X, y, sample_weight)
+        except BaseException:  # what was trained before is still there, with its columns
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        if self.report_.status == "interrupted":
+            warnings.warn(
+                f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
+                "the model so far is kept.",
+                stacklevel=2,
+            )
+        _warn(surprising, stacklevel=2)
+        return self
+
+    def _fit(self, X: Rows, y: Labels, sample_weight: npt.ArrayLike | None) -> list[str]:
+        """Train, and return the notes that are worth a warning."""
         labels, unlabeled = labels_of(y)
         options = self._options()
         rows = in_place(X)
         images = is_images(rows)
         if images:
+            check_images(rows)
             self.n_features_in_ = int(np.prod(rows.shape[1:]))
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
@@ -347,13 +487,16 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 weights, labels, unlabeled = weights[used], labels[used], unlabeled[used]
                 rows = rows.iloc[used] if is_pandas(rows) else rows[used]
             options.set_row_weights(weights)
-        classes, codes = classes_of(labels, unlabeled)
-        names = [name_of(value) for value in classes]
+        found = classes_of(labels, unlabeled)
+        # Whole numbers and texts are classes. Floats are, too, unless they look like a quantity.
+        options.labels_are_classes = found.values.dtype.kind != "f"
 
-        bar = _Bar() if self.progress else None
+        bar = _Bar() if _flag("progress", self.progress) else None
         try:
             if images:
-                model, report = _core.fit_images(options, rows, codes, names, bar)
+                model, report = _core.fit_images(
+                    options, rows, found.codes, found.names, bar
+                )
             else:
                 columns = self._columns()
                 label = getattr(y, "name", None)
@@ -361,19 +504,22 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 while label in columns:
                     label += "_"
                 table = table_of(rows, columns)
-                table.add_texts(label, codes.astype(np.int32), names)
+                table.add_texts(label, found.codes.astype(np.int32), found.names)
                 model, report = _core.fit_table(options, table, label, bar)
             if bar is not None and report["status"] == "finished":
                 bar.finish(report["steps"])
+        except ValueError as error:
+            message = _in_own_words(str(error))
+            raise error if message == str(error) else ValueError(message) from None
         finally:
             if bar is not None:
                 bar.bar.close()
         self._model = model
-        # The library orders texts that are numbers by value, and takes 1 and 1.0 for one class.
+        self._known = None
+        self.classes_ = found.values
+        # The library orders texts that are numbers by value.
         places = {name: place for place, name in enumerate(model.classes)}
-        kept = [i for i, name in enumerate(names) if name in places]
-        self.classes_ = classes[kept]
-        self._order = _order_of([places[names[i]] for i in kept])
+        self._order = _order_of([places[name] for name in found.names])
         if self._order is not None and "held_back_labels" in report:
             place_of = np.argsort(self._order).astype(np.int64)
             report["held_back_labels"] = place_of[report["held_back_labels"]]
@@ -382,13 +528,10 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if used is not None and "held_back_rows" in report:
             report["held_back_rows"] = used[report["held_back_rows"]]
         self.report_ = FitReport._of(report, self.classes_)
-        if self.report_.status == "interrupted":
-            warnings.warn(
-                f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
-                "the model so far is kept.",
-                stacklevel=2,
-            )
-        return self
+        notes, quiet = _column_notes(model)
+        surprising = found.notes + notes
+        self.notes_ = surprising + found.quiet_notes + quiet
+        return surprising
 
     def predict_proba(self, X: Rows) -> npt.NDArray[np.float32]:
         """Return the probability of each class.
@@ -403,8 +546,11 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         probabilities : ndarray of float32, shape (n_samples, n_classes)
             A row for each row of `X`, a column for each class in the order of `classes_`.
         """
+        return self._predicted(X, stacklevel=3)
+
+    def _predicted(self, X: Rows, stacklevel: int) -> npt.NDArray[np.float32]:
         check_is_fitted(self)
-        if self._model.image_shape is not None:
+        if (shape := self._model.image_shape) is not None:
             images = in_place(X)
             if not is_images(images):
                 raise ValueError(
@@ -412,9 +558,13 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"(n_samples, channels, height, width) but got {type(X).__name__} "
                     f"{getattr(X, 'dtype', '')} {getattr(X, 'shape', '')}."
                 )
+            check_images(images, shape)
             return self._sorted(self._model.predict_images(images))
-        rows = validated(self, X, fitting=False)
-        return self._sorted(self._model.predict_table(table_of(rows, self._columns())))
+        rows = validated(self, X, fitting=False, known=self._known)
+        table = table_of(rows, self._columns())
+        probabilities = self._sorted(self._model.predict_table(table))
+        _warn(_strange_notes(self._model.strange_values(table)), stacklevel)
+        return probabilities
 
     def predict(self, X: Rows) -> npt.NDArray[Any]:
         """Return the most probable class of each row.
@@ -429,12 +579,12 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes : ndarray of shape (n_samples,)
             Class labels, of the type of `classes_`.
         """
-        best = np.argmax(self.predict_proba(X), axis=1)
+        best = np.argmax(self._predicted(X, stacklevel=3), axis=1)
         classes: npt.NDArray[Any] = self.classes_[best]
         return classes
 
     def score(
-        self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self, X: Rows, y: Labels, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Return the share of rows whose class is predicted right.
 
@@ -454,21 +604,31 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Mean accuracy of the rows with a label.
         """
         labels, unlabeled = labels_of(y)
-        known, answers = labels[~unlabeled], self.predict(X)[~unlabeled]
-        if known.dtype.kind in "biuf" and answers.dtype.kind in "biuf":
-            right = answers == known
-        else:  # classes of a model file are whole numbers or texts, whatever they were in training
-            right = np.fromiter(
-                (label_key(a) == label_key(b) for a, b in zip(answers, known, strict=True)),
-                dtype=bool,
-                count=len(known),
-            )
-        if len(right) == 0:
+        best = np.argmax(self._predicted(X, stacklevel=3), axis=1)
+        check_consistent_length(best, labels)
+        known, answers = labels[~unlabeled], best[~unlabeled]
+        if len(known) == 0:
             raise ValueError(
                 f"LadderClassifier: expected a row with a label but got none of {len(labels)}."
             )
-        weights = None if sample_weight is None else np.asarray(sample_weight)[~unlabeled]
-        return float(np.average(right, weights=weights))
+        if known.dtype.kind in "biuf" and self.classes_.dtype.kind in "biuf":
+            right = self.classes_[answers] == known
+        else:  # texts: all spellings of a class that the library knows
+            codes: dict[str, int] = {}
+            of_row = [codes.setdefault(text_of(value), len(codes)) for value in known]
+            places = np.asarray(_core.class_places(list(codes), self._model.classes))
+            order = np.arange(len(self.classes_)) if self._order is None else self._order
+            right = places[of_row] == order[answers]
+        if sample_weight is None:
+            return float(np.mean(right))
+        weights = np.asarray(sample_weight)
+        check_consistent_length(weights, labels)
+        if not np.any(weights[~unlabeled]):
+            raise ValueError(
+                "LadderClassifier: expected sample_weight above 0 for a row with a label but got "
+                "none."
+            )
+        return float(np.average(right, weights=weights[~unlabeled]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as one file that C++ and the program ``ladder`` read.
@@ -518,6 +678,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classifier.n_features_in_ = len(names)
             if names != _names(len(names)):
                 classifier.feature_names_in_ = np.asarray(names, dtype=object)
+            else:
+                classifier._known = names
         return classifier
 
     def _sorted(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -548,7 +710,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        state = {"resume": False} | state  # older states have none
         if "_model" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder) / "model.ladder"

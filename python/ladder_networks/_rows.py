@@ -6,8 +6,10 @@ import math
 import numbers
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,7 @@ class DLPackArray(Protocol):
 
 
 Rows: TypeAlias = npt.ArrayLike | Frame | DLPackArray
+Labels: TypeAlias = npt.ArrayLike | Sequence[object]
 
 # Types of values that the compiled module reads where they lie.
 _READ_IN_PLACE = frozenset(
@@ -65,15 +68,19 @@ def text_of(value: object) -> str:
     return str(value)
 
 
+# Space, tab and the no-break spaces, which do not count around labels (class_labels.h).
+_LABEL_BLANKS = " \t\u00a0\u202f\u2007\ufeff"
+
+
 def name_of(value: object) -> str:
-    """Return the name of a class; spaces around a text do not count, as in CSV files.
+    """Return the name of a class; blanks around a text do not count, as in CSV files.
 
     Examples
     --------
-    >>> name_of(" pear\\t"), name_of(3.0)
+    >>> name_of(" pear\t"), name_of(3.0)
     ('pear', '3')
     """
-    return text_of(value).strip(" \t")
+    return text_of(value).strip(_LABEL_BLANKS)
 
 
 # A number that may be spelled otherwise, as the C++ library has it: 01 is a code.
@@ -92,13 +99,6 @@ def plain_number(text: str) -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
-
-
-def label_key(value: object) -> float | str:
-    """Return what labels are compared by: numbers by value, however they are written."""
-    text = name_of(value)
-    number = plain_number(text)
-    return text if number is None else number
 
 
 def is_missing(value: object) -> bool:
@@ -125,8 +125,51 @@ def is_images(rows: object) -> TypeGuard[npt.NDArray[np.uint8]]:
     return isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim in (3, 4)
 
 
+def _refuse_images(expected: str, rows: npt.NDArray[Any], hint: str) -> ValueError:
+    return ValueError(
+        f"LadderClassifier: expected images as {expected} but got {rows.dtype} {rows.shape} ({hint})."
+    )
+
+
+def check_images(rows: Any, shape: tuple[int, int, int] | None = None) -> None:
+    """Refuse arrays that are images of another type or layout.
+
+    `shape`: channels, height and width of the images that a model takes.
+    """
+    if not isinstance(rows, np.ndarray) or rows.ndim not in (3, 4) or rows.dtype.kind not in "biuf":
+        return
+    if rows.dtype != np.uint8:
+        hint = "pixels from 0 to 255: X.astype(np.uint8)"
+        if rows.dtype.kind == "f":
+            hint = "pixels from 0 to 1: (255 * X).astype(np.uint8)"
+        raise _refuse_images("uint8", rows, hint)
+    last = rows.shape[-1]
+    if rows.ndim == 4 and last in (1, 3, 4) and min(rows.shape[1:3]) > 4 and rows.shape[1:] != shape:
+        raise _refuse_images(
+            "(n_samples, channels, height, width)",
+            rows,
+            "channels come first: np.moveaxis(X, -1, 1)",
+        )
+
+
+def _unmasked(rows: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
+    """Return the numbers of a masked array, NaN where they are masked."""
+    if not np.ma.is_masked(rows):
+        return np.asarray(rows.data)
+    if is_images(rows.data):
+        raise ValueError("LadderClassifier: expected images without a mask but got masked pixels.")
+    single = rows.dtype.kind == "f" and rows.dtype.itemsize == 4
+    numbers_of = np.ma.array(rows, dtype=np.float32 if single else np.float64)
+    return np.asarray(np.ma.filled(numbers_of, np.nan))
+
+
 def in_place(rows: Rows) -> Any:
-    """Return an array that speaks DLPack or the buffer protocol as a NumPy array on its memory."""
+    """Return an array that speaks DLPack or the buffer protocol as a NumPy array on its memory.
+
+    Masked values become NaN.
+    """
+    if isinstance(rows, np.ma.MaskedArray):
+        return _unmasked(rows)
     if isinstance(rows, np.ndarray) or is_pandas(rows) or is_polars(rows):
         return rows
     if hasattr(rows, "__dlpack__"):
@@ -135,8 +178,8 @@ def in_place(rows: Rows) -> Any:
             return np.from_dlpack(exporter)
         except (BufferError, RuntimeError, TypeError) as error:
             raise ValueError(
-                f"LadderClassifier: expected an array in the memory of the CPU, without gradient, "
-                f"but got {type(rows).__name__} ({error})."
+                f"LadderClassifier: expected an array in the memory of the CPU, without gradient "
+                f"and of a type that NumPy has, but got {type(rows).__name__} ({error})."
             ) from error
     if isinstance(rows, memoryview):
         return np.asarray(rows)
@@ -192,6 +235,11 @@ def _pandas_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
             return np.asarray(pd.to_numeric(column), dtype=np.float64)
         if found in ("string", "boolean", "empty", "mixed-integer"):
             return _factorised(column)
+        if found == "mixed" and all(
+            isinstance(value, (str, numbers.Real, np.bool_)) or is_missing(value)
+            for value in column
+        ):
+            return _factorised(column)
         raise _refuse(name, found)
     raise _refuse(name, kind)
 
@@ -201,7 +249,8 @@ def _polars_column(name: str, column: Any) -> npt.NDArray[Any] | _Texts:
 
     kind = column.dtype
     if kind.is_numeric():
-        if isinstance(kind, pl.Decimal) or (column.null_count() > 0 and kind != pl.Float32):
+        wide = isinstance(kind, pl.Decimal) or str(kind) in ("Int128", "UInt128")
+        if wide or (column.null_count() > 0 and kind != pl.Float32):
             column = column.cast(pl.Float64)
         return np.asarray(column.to_numpy())
     if kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null):
@@ -244,15 +293,51 @@ def table_of(rows: Any, names: Sequence[str]) -> _core.Table:
     return table
 
 
-def validated(estimator: Any, rows: Rows, *, fitting: bool) -> Any:
+def _with_bare_names(frame: Any, known: Sequence[str] | None) -> Any:
+    """Return a frame with the column names that the program reads from a CSV file of it.
+
+    Blanks around a name do not count, and a column without a name is called by its place. `known`:
+    names that a model has; those of older models may have blanks.
+    """
+    names = list(frame.columns)
+    if not all(isinstance(name, str) for name in names) or (known is not None and names == known):
+        return frame
+    bare = [name.strip(" \t") or f"x{place}" for place, name in enumerate(names)]
+    if bare == names or (known is not None and bare != known):
+        return frame
+    if twice := [name for name, uses in Counter(bare).items() if uses > 1]:
+        raise ValueError(
+            f"LadderClassifier: expected different column names but got '{twice[0]}' twice (spaces "
+            "around a name do not count)."
+        )
+    if is_pandas(frame):
+        return frame.set_axis(bare, axis=1)
+    return frame.rename(dict(zip(names, bare, strict=True)))
+
+
+def validated(
+    estimator: Any, rows: Rows, *, fitting: bool, known: Sequence[str] | None = None
+) -> Any:
     """Return X as an array or a frame after scikit-learn's checks.
 
     Sets or checks `n_features_in_` and `feature_names_in_`. A frame of numbers, texts and
     categories stays a frame; arrays become matrices of numbers, in which NaN is a missing value.
+
+    `known`: names of the columns of a model whose training rows may have been an array, x0, x1, and
+    so on. A frame that has some of them must have all, in their order.
     """
     checked = in_place(rows)
     if is_pandas(checked) or is_polars(checked):
-        validate_data(estimator, checked, reset=fitting, skip_check_array=True)
+        names = None if fitting else getattr(estimator, "feature_names_in_", None)
+        checked = _with_bare_names(checked, known if names is None else list(names))
+        found = list(checked.columns)
+        if known is not None and found != known and not set(known).isdisjoint(found):
+            raise ValueError(
+                f"LadderClassifier: expected the columns {', '.join(known)} in this order but got "
+                f"{', '.join(map(str, found))}."
+            )
+        if known is None or found != known:
+            validate_data(estimator, checked, reset=fitting, skip_check_array=True)
         least = 2 if fitting else 1
         if len(checked) < least:
             raise ValueError(
@@ -265,6 +350,7 @@ def validated(estimator: Any, rows: Rows, *, fitting: bool) -> Any:
                 "LadderClassifier."
             )
         return checked
+    check_images(checked)
     return validate_data(
         estimator,
         checked,
@@ -277,16 +363,35 @@ def validated(estimator: Any, rows: Rows, *, fitting: bool) -> Any:
 # ---- Labels
 
 
-def _is_unlabeled(value: object) -> bool:
-    if is_missing(value):
-        return True
+def _is_minus_one(value: object) -> bool:
     if isinstance(value, str):  # "-1", "-1.0"
-        text = value.strip(" \t")
+        text = value.strip(_LABEL_BLANKS)
         try:
             return text.startswith("-") and float(text) == -1
         except ValueError:
             return False
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == -1
+    return isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool) and value == -1
+
+
+def _is_unlabeled(value: object) -> bool:
+    return (
+        is_missing(value)
+        or (isinstance(value, str) and value.strip(_LABEL_BLANKS) == "")
+        or _is_minus_one(value)
+    )
+
+
+def _of_polars(y: Any, polars: Any) -> npt.NDArray[Any]:
+    """Return the labels of a series; whole numbers beside missing ones stay whole numbers."""
+    kind = y.dtype
+    if isinstance(kind, polars.Decimal):
+        y, kind = y.cast(polars.Float64), polars.Float64
+    wide = str(kind) in ("Int128", "UInt128")
+    if kind.is_float() or (kind.is_integer() and y.null_count() == 0 and not wide):
+        return np.asarray(y.to_numpy())
+    values = np.empty(len(y), dtype=object)
+    values[:] = y.to_list()
+    return values
 
 
 def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
@@ -298,40 +403,116 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     (array([ 0,  1, -1]), array([False, False,  True]))
     >>> labels_of(["pear", None, "fig"])[1]
     array([False,  True, False])
+    >>> labels_of(np.ma.array([0, 1, 1], mask=[False, False, True]))[1]
+    array([False, False,  True])
     """
     if y is None:
         raise ValueError(
             "This LadderClassifier estimator requires y to be passed, but the target y is None."
         )
+    if isinstance(y, np.ma.MaskedArray):
+        found, unlabeled = labels_of(y.data)
+        return found, unlabeled | np.ma.getmaskarray(y).reshape(-1)
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(y, polars.Series):
-        y = y.to_numpy() if y.dtype.is_numeric() else np.asarray(y.to_list(), dtype=object)
+        y = _of_polars(y, polars)
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(y, pandas.Series) and not isinstance(y.dtype, np.dtype):
         y = y.to_numpy(dtype=object)
     if isinstance(y, (list, tuple)) and any(is_missing(value) for value in y):
         y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
-    if y.dtype.kind in "ib":
-        return y, y == -1 if y.dtype.kind == "i" else np.zeros(len(y), dtype=bool)
-    if y.dtype.kind == "u":
+    kind = y.dtype.kind
+    if kind == "S" or (kind == "O" and any(isinstance(value, bytes) for value in y)):
+        raise ValueError(
+            "LadderClassifier: expected labels as numbers or texts but got bytes (decode them: "
+            "y.astype(str))."
+        )
+    if kind in "ib":
+        return y, y == -1 if kind == "i" else np.zeros(len(y), dtype=bool)
+    if kind == "u":
         return y, np.zeros(len(y), dtype=bool)
-    if y.dtype.kind == "f":
+    if kind == "f":
         return y, np.isnan(y) | (y == -1)
-    return y, np.fromiter((_is_unlabeled(value) for value in y), dtype=bool, count=len(y))
+    if kind in "mM":
+        return y, np.isnat(y)
+    unlabeled = np.fromiter((_is_unlabeled(value) for value in y), dtype=bool, count=len(y))
+    return y, unlabeled | (y == _MISSING_TEXT) if kind == "U" else unlabeled
 
 
-def classes_of(
-    y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the classes in order, and the index of each row's class, -1 for rows without label.
+# What NumPy makes of NaN among texts.
+_MISSING_TEXT = "nan"
 
-    Texts that differ in the spaces around them are one class, which the first of them stands for.
+
+class Classes(NamedTuple):
+    """Classes of labels."""
+
+    values: npt.NDArray[Any]  # in order; each stands for all of its spellings
+    names: list[str]  # what the library calls them
+    codes: npt.NDArray[np.int64]  # the class of each row, -1 for rows without label
+    notes: list[str]  # what is worth saying about the labels
+    quiet_notes: list[str]  # and what every user of -1 knows
+
+
+def _values_of(
+    distinct: npt.NDArray[Any], counts: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+) -> npt.NDArray[Any]:
+    """Return a value for each place: its most frequent one, without the blanks around it."""
+    bare = [name_of(value) if isinstance(value, str) else value for value in distinct]
+    rows: Counter[tuple[int, object]] = Counter()
+    for place, value, count in zip(places.tolist(), bare, counts.tolist(), strict=True):
+        rows[place, value] += count
+    best: dict[int, object] = {}
+    for place, value in rows:  # of equal counts the first in order
+        if place not in best or rows[place, value] > rows[place, best[place]]:
+            best[place] = value
+    values = np.empty(len(best), dtype=object)
+    values[:] = [best[place] for place in range(len(best))]
+    return values if distinct.dtype == object else values.astype(distinct.dtype)
+
+
+def _label_notes(
+    y: npt.NDArray[Any],
+    texts: Sequence[str],
+    codes: npt.NDArray[np.int32],
+    unlabeled: npt.NDArray[np.bool_],
+    names: Sequence[str],
+) -> tuple[list[str], list[str]]:
+    """Return the notes of the program on these labels, that on -1 apart from the others."""
+    table = _core.Table(len(y))
+    table.add_texts("label", codes, texts)
+    notes = []
+    for note in _core.label_notes(table, "label", names):
+        end = note.find(" (--missing")  # a flag of the program
+        hint = " (write it as None if it means no label)"
+        notes.append(note if end < 0 else note[:end] + hint)
+    if y.dtype.kind == "U" and (missing := np.count_nonzero(unlabeled & (y == _MISSING_TEXT))):
+        rows = f"{missing} row{'' if missing == 1 else 's'}"
+        notes.append(f"missing values mean no label: {rows} '{_MISSING_TEXT}'")
+    minus = _minus_ones(y, unlabeled)
+    quiet = f"-1 means no label: {minus} row{'' if minus == 1 else 's'}"
+    return notes, [quiet] if minus else []
+
+
+def _minus_ones(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> int:
+    if y.dtype.kind in "if":
+        return int(np.count_nonzero(unlabeled & (y == -1)))
+    if y.dtype.kind in "OU":
+        return sum(_is_minus_one(value) for value in y[unlabeled])
+    return 0
+
+
+def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes:
+    """Return the classes of labels and of each row.
+
+    Spellings of one class by the rules of the library ("a" and "a ", "1" and "1.0", "true" and
+    "True") are one class, which the most frequent of them stands for.
 
     Examples
     --------
-    >>> classes_of(np.array(["b", "a ", "a", "b"]), np.array([False, False, False, True]))
-    (array(['a', 'b'], dtype='<U2'), array([ 1,  0,  0, -1]))
+    >>> found = classes_of(np.array(["b", "a ", "a", "b"]), np.array([False, False, False, True]))
+    >>> found.values.tolist(), found.codes.tolist()
+    (['a', 'b'], [1, 0, 0, -1])
     """
     known = y[~unlabeled]
     if known.dtype == object and not any(isinstance(value, str) for value in known):
@@ -339,25 +520,36 @@ def classes_of(
     try:
         if len(known) > 0:
             check_classification_targets(known)
-        classes, index = np.unique(known, return_inverse=True)
+        distinct, index, counts = np.unique(known, return_inverse=True, return_counts=True)
     except TypeError as error:
         raise ValueError(
             "LadderClassifier: expected labels of one type but got texts beside numbers."
         ) from error
-    if classes.dtype.kind in "OU":
-        places: dict[str, int] = {}
-        merged = [places.setdefault(name_of(value), len(places)) for value in classes]
-        if len(places) < len(classes):
-            _, first = np.unique(merged, return_index=True)
-            classes, index = classes[first], np.asarray(merged)[index]
-    if len(classes) < 2:
+    texts = [text_of(value) for value in distinct]
+    names = _core.ordered_classes(texts)
+    if len(names) < 2:
+        minus = _minus_ones(y, unlabeled)
+        hint = f" (-1 means no label: {minus} row{'' if minus == 1 else 's'}" if minus else ""
+        if minus:
+            hint += "; write the class another way)" if len(names) == 1 else ")"
         raise ValueError(
-            f"LadderClassifier: expected labels of at least 2 classes but got {len(classes)} "
-            f"class{'' if len(classes) == 1 else 'es'} in {len(y)} rows."
+            f"LadderClassifier: expected labels of at least 2 classes but got {len(names)} "
+            f"class{'' if len(names) == 1 else 'es'} in {len(y)} rows{hint}."
         )
+    places = np.asarray(_core.class_places(texts, names), dtype=np.int64)
+    if np.any(places < 0):  # what the library takes for no label
+        more = unlabeled.copy()
+        more[~unlabeled] = (places < 0)[index]
+        return classes_of(y, more)
+    values = _values_of(distinct, counts, places)
+    order = np.argsort(values, kind="stable")
+    rank = np.argsort(order, kind="stable")
+    text_codes = np.full(len(y), -1, dtype=np.int32)
+    text_codes[~unlabeled] = index
     codes = np.full(len(y), -1, dtype=np.int64)
-    codes[~unlabeled] = index
-    return classes, codes
+    codes[~unlabeled] = rank[places][index]
+    notes, quiet = _label_notes(y, texts, text_codes, unlabeled, names)
+    return Classes(values[order], [names[place] for place in order], codes, notes, quiet)
 
 
 def _whole_number(text: str) -> int | None:

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from ladder_networks import LadderClassifier
+from ladder_networks import LadderClassifier, LadderWarning
 from ladder_networks._libtorch import check_series
 from ladder_networks._rows import in_place, labels_of
 
@@ -112,15 +112,192 @@ def test_spaces_around_texts_do_not_count(clouds):
         " -1 " if name is None else f" {name}\t" if i % 2 else name for i, name in enumerate(names)
     ]
     expected = quick(epochs=3).fit(frame, names)
-    model = quick(epochs=3).fit(frame, around)
+    with pytest.warns(LadderWarning, match="labels ' fig\t' and 'fig' are one class"):
+        model = quick(epochs=3).fit(frame, around)
     assert model.report_.labeled_rows == expected.report_.labeled_rows
-    bare = [name.strip(" \t") for name in model.classes_]
-    assert sorted(bare) == expected.classes_.tolist()
-    assert set(model.classes_) <= set(around)
+    assert model.classes_.tolist() == expected.classes_.tolist()
+    np.testing.assert_array_equal(model.predict_proba(frame), expected.predict_proba(frame))
+    assert model.score(frame, around) == model.score(frame, truth) == expected.score(frame, truth)
+
+
+@pytest.mark.parametrize(
+    ("names", "stray", "note"),
+    [
+        (("Yes", "No"), " Yes", "labels ' Yes' and 'Yes' are one class"),
+        (("Yes", "No"), "\tYes", "labels '\tYes' and 'Yes' are one class"),
+        (("Yes", "No"), "\u00a0Yes", "labels 'Yes' and '\u00a0Yes' are one class"),
+        (("10.0", "20.0"), "10", "labels '10' and '10.0' are one class"),
+        (("True", "False"), "true", "labels 'True' and 'true' are one class"),
+    ],
+)
+def test_one_stray_spelling_of_a_label_renames_no_class(clouds, names, stray, note):
+    truth = np.where(clouds.truth == 0, *names)
+    labels = np.where(clouds.y < 0, "", truth).astype("U5")
+    labels[0] = stray
+    with pytest.warns(LadderWarning) as caught:
+        model = quick().fit(clouds.X, labels)
+    assert [str(one.message) for one in caught] == [f"LadderClassifier: {note}."]
+    assert model.notes_ == [note]
+    assert model.classes_.tolist() == sorted(names)
+    assert np.mean(model.predict(clouds.X) == truth) > 0.95
+    assert model.score(clouds.X, labels) == 1.0 or model.score(clouds.X, truth) > 0.95
+    assert model.score(clouds.X[:1], [stray]) == model.score(clouds.X[:1], truth[:1])
+
+
+def test_truth_values_are_scored_in_every_spelling(clouds, tmp_path):
+    truth = clouds.truth == 0
+    for false, true in (("false", "true"), ("FALSE", "TRUE"), (False, True)):
+        labels = np.empty(300, dtype=object)
+        labels[clouds.y >= 0] = np.array([false, true], dtype=object)[truth[clouds.y >= 0] * 1]
+        model = quick().fit(clouds.X, labels)
+        model.save(tmp_path / "model.ladder")
+        for one in (model, LadderClassifier.load(tmp_path / "model.ladder")):
+            expected = one.score(clouds.X, truth)
+            assert expected > 0.95
+            for others in (truth * 1, truth.astype(str), np.where(truth, "true", "false")):
+                assert one.score(clouds.X, others) == expected
+
+
+def test_labels_that_are_no_class_are_wrong_in_the_score(clouds):
+    truth = np.array(["apple", "pear", "fig"], dtype=object)[clouds.truth]
+    model = quick().fit(clouds.X, np.where(clouds.y < 0, None, truth))
+    right = model.predict(clouds.X) == truth
+    labels = truth.copy()
+    labels[::3] = [f"kiwi {i}" for i in range(100)]  # the apples
+    assert model.score(clouds.X, labels) == pytest.approx(np.mean(right & (truth != "apple")))
+
+
+def test_missing_labels_of_numpy(clouds):
+    known = clouds.y >= 0
+    days = np.array(["2026-01-01", "2026-01-02", "2026-01-03"], dtype="M8[D]")[clouds.truth]
+    days[~known] = np.datetime64("NaT")
+    masked = np.ma.array(clouds.truth, mask=~known)
+    texts = np.array(["a", "b", "c"])[clouds.truth].astype("U3")
+    texts[~known] = "nan"  # what NumPy makes of NaN among texts
+    for labels in (days, masked, masked[:, None], np.ma.array(texts, mask=~known)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a column of labels
+            model = quick(epochs=1).fit(clouds.X, labels)
+        assert (len(model.classes_), model.report_.labeled_rows) == (3, 12)
+    with pytest.warns(LadderWarning, match="missing values mean no label: 288 rows 'nan'"):
+        model = quick(epochs=1).fit(clouds.X, texts)
+    assert model.classes_.tolist() == ["a", "b", "c"]
+    assert model.report_.labeled_rows == 12
+
+
+def test_masked_numbers_are_missing(clouds):
+    mask = clouds.X > 4
+    model = quick(epochs=3).fit(np.ma.array(clouds.X, mask=mask), clouds.y)
+    plain = np.where(mask, np.nan, clouds.X)
+    expected = quick(epochs=3).fit(plain, clouds.y)
     np.testing.assert_array_equal(
-        model.predict_proba(frame)[:, np.argsort(bare)], expected.predict_proba(frame)
+        model.predict_proba(np.ma.array(clouds.X, mask=mask)), expected.predict_proba(plain)
     )
-    assert model.score(frame, truth) == expected.score(frame, truth)
+    images = np.ma.array(np.ones((4, 6, 6), np.uint8), mask=np.eye(6) * np.ones((4, 1, 1)))
+    with pytest.raises(ValueError, match="expected images without a mask but got masked pixels"):
+        quick().fit(images, [0, 1, 0, 1])
+
+
+def test_whole_numbers_of_polars_stay_whole_beside_missing_ones(clouds):
+    numbers = [9007199254740992, 9007199254740993, 5]
+    labels = [None if y < 0 else numbers[y] for y in clouds.y]
+    model = quick(epochs=1).fit(clouds.X, pl.Series(labels))
+    assert model.classes_.tolist() == sorted(numbers)
+    frame = pl.DataFrame({"x": clouds.X[:, 0]}).with_columns(
+        pl.Series("i", clouds.truth).cast(pl.Int128)
+    )
+    assert quick(epochs=1).fit(frame, pl.Series([1, 2, None] * 100, dtype=pl.Int128)).classes_.tolist() == [1, 2]
+
+
+def test_class_ids_are_classes(clouds):
+    ids = np.r_[10115 + 7000 * np.arange(12), np.full(288, -1)]
+    for labels in (ids, ids.astype(str), ids.astype(object)):
+        assert len(quick(epochs=1).fit(clouds.X, labels).classes_) == 12
+    lists = np.array(["cat", "dog", "cat;dog"])[clouds.truth]
+    assert quick(epochs=1).fit(clouds.X, lists).classes_.tolist() == ["cat", "cat;dog", "dog"]
+    with pytest.raises(ValueError, match="12 different numbers among labels that are floats") as caught:
+        quick(epochs=1).fit(clouds.X, ids.astype(float))
+    assert "column" not in str(caught.value)
+
+
+# ---- What is said about data
+
+
+def test_a_column_that_counts_the_rows_is_left_out_with_a_warning(clouds):
+    X = np.c_[clouds.X, np.arange(300), np.ones(300)]
+    with pytest.warns(LadderWarning) as caught:
+        model = quick(epochs=1).fit(X, clouds.y)
+    counts = "column 'x2' is not used: counts the rows (shuffle the rows if it is a measurement)"
+    assert [str(one.message) for one in caught] == [f"LadderClassifier: {counts}."]
+    assert caught[0].filename == __file__
+    assert model.notes_ == [
+        counts, "-1 means no label: 288 rows", "column 'x3' is not used: constant",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="shuffle the rows if they are a measurement"):
+        quick().fit(np.arange(20.0)[:, None], np.arange(20) // 10)
+
+
+def test_values_unlike_those_of_training_are_told(clouds):
+    frame = frame_of(clouds)
+    model = quick(epochs=1).fit(frame, clouds.y)
+    strange = frame.assign(width=1e9, color=np.where(clouds.truth == 0, "blue", "green"))
+    for call in (model.predict, model.predict_proba, lambda rows: model.score(rows, clouds.truth)):
+        with pytest.warns(LadderWarning) as caught:
+            call(strange)
+        assert [str(one.message) for one in caught] == [
+            "LadderClassifier: column 'width': 300 of 300 numbers are 8 standard deviations or more "
+            "away from those of training.",
+            "LadderClassifier: column 'color': 100 of 300 texts were not in training.",
+        ]
+    assert caught[0].filename == __file__
+
+
+def test_classes_that_look_missing_are_told(clouds):
+    labels = np.array(["NA", "b", "c"], dtype=object)[clouds.truth]
+    with pytest.warns(LadderWarning, match="class 'NA' looks like a missing value .write it as None"):
+        assert quick(epochs=1).fit(clouds.X, labels).classes_.tolist() == ["NA", "b", "c"]
+
+
+def test_many_notes_are_cut_short(clouds):
+    rows = pd.DataFrame({f"c{i}": np.arange(300) + i for i in range(7)} | {"x": clouds.X[:, 0]})
+    with pytest.warns(LadderWarning) as caught:
+        model = quick(epochs=1).fit(rows, clouds.y)
+    assert len(caught) == 6
+    assert str(caught[-1].message) == "LadderClassifier: and 2 notes more."
+    assert len(model.notes_) == 8
+
+
+# ---- Fitting again
+
+
+def test_a_fit_that_fails_changes_nothing(clouds):
+    frame = frame_of(clouds)
+    model = quick(epochs=1).fit(frame, clouds.y)
+    before = model.predict_proba(frame)
+    for rows, labels in ((frame[["width"]], np.full(300, -1)), (clouds.X[:, :1], clouds.y[:2])):
+        with pytest.raises(ValueError):
+            model.fit(rows, labels)
+        assert model.n_features_in_ == 3
+        np.testing.assert_array_equal(model.predict_proba(frame), before)
+    fresh = quick()
+    with pytest.raises(ValueError):
+        fresh.fit(frame, np.full(300, -1))
+    assert not hasattr(fresh, "n_features_in_")
+
+
+def test_a_run_is_resumed(clouds, tmp_path):
+    first = quick(folder=tmp_path / "run", resume=True).fit(clouds.X, clouds.y)
+    with pytest.raises(ValueError, match="continue it with resume=True or choose another folder"):
+        quick(folder=tmp_path / "run").fit(clouds.X, clouds.y)
+    again = quick(folder=tmp_path / "run", resume=True).fit(clouds.X, clouds.y)
+    np.testing.assert_array_equal(again.predict_proba(clouds.X), first.predict_proba(clouds.X))
+    with pytest.raises(ValueError, match="expected the settings and data that the run in"):
+        quick(folder=tmp_path / "run", resume=True, noise=0.5).fit(clouds.X, clouds.y)
+    with pytest.raises(ValueError, match="expected a folder to resume but got none"):
+        quick(resume=True).fit(clouds.X, clouds.y)
+
+
+# ---- Devices and types of numbers
 
 
 @pytest.mark.parametrize("device", ["meta", "gpu"])
@@ -179,6 +356,23 @@ def test_images(clouds):
     )
     with pytest.raises(ValueError, match="expected images as uint8 .* but got ndarray float64"):
         model.predict(images.astype(float))
+    with pytest.raises(ValueError, match=r"uint8 but got float64 \(200, 6, 6\) .*\(255 \* X\)"):
+        quick().fit(images / 255, y)
+    with pytest.raises(ValueError, match=r"uint8 but got int64 .*X.astype\(np.uint8\)"):
+        quick().fit(images.astype(np.int64), y)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_whose_channels_are_last_are_refused(clouds, channels):
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 6, channels), dtype=np.uint8)
+    labels = np.arange(40) % 2
+    with pytest.raises(ValueError, match=r"channels come first: np.moveaxis\(X, -1, 1\)"):
+        quick().fit(images, labels)
+    model = quick(epochs=1).fit(np.moveaxis(images, -1, 1), labels)
+    with pytest.raises(ValueError, match="channels come first"):
+        model.predict(images)
+    # Low images of many channels are none of these.
+    assert quick(epochs=1).fit(images[:, :, :2], labels).n_features_in_ == 16 * channels
 
 
 # ---- scikit-learn's tools
@@ -358,6 +552,16 @@ def test_progress_bar(clouds, capsys):
         ({"balance": "equal"}, ValueError, "none, sampling or weights but got 'equal'"),
         ({"minutes": 1.0}, ValueError, "expected epochs or minutes but got both"),
         ({"convolutional": True}, ValueError, "expected images for a convolutional network"),
+        ({"layers": 100}, TypeError, "expected a list of numbers for layers but got 100"),
+        ({"denoising_weights": 5}, TypeError, "a list of numbers for denoising_weights but got 5"),
+        ({"denoising_weights": [1]}, ValueError, "expected 5 denoising_weights, one for each level"),
+        ({"layers": [10**20]}, ValueError, "expected layers below 2\\*\\*63 but got 1000"),
+        ({"epochs": 2**63}, ValueError, "expected epochs below 2\\*\\*63"),
+        ({"random_state": 2**64}, ValueError, "expected random_state below 2\\*\\*64"),
+        ({"labeled_batch_size": 0}, ValueError, "labeled_batch_size of at least 1 but got 0"),
+        ({"labels_alone": "no"}, TypeError, "True or False for labels_alone but got 'no'"),
+        ({"precision": np.float32}, TypeError, "expected a name for precision but got <class"),
+        ({"balance": None}, TypeError, "expected a name for balance but got None"),
     ],
     ids=str,
 )
@@ -367,9 +571,41 @@ def test_settings_that_are_refused(clouds, settings, error, message):
     assert "\n" not in str(caught.value)
 
 
+def test_texts_beside_numbers_of_every_kind_are_texts(clouds):
+    for values in ([1.5, "a", None], [True, "x", None], [1, "a", 2.0]):
+        frame = frame_of(clouds).assign(mixed=pd.Series(values * 100, dtype=object))
+        model = quick(epochs=1).fit(frame, clouds.y)
+        assert model.predict_proba(frame).shape == (300, 3)
+    frame["mixed"] = pd.Series([[1], "a", None] * 100, dtype=object)
+    with pytest.raises(TypeError, match="in column 'mixed' but got mixed"):
+        quick().fit(frame, clouds.y)
+
+
+def test_names_of_columns_are_those_of_a_csv_file(clouds, tmp_path):
+    frame = pd.DataFrame(clouds.X, columns=[" a\t", ""])
+    for rows in (frame, pl.DataFrame({" a\t": clouds.X[:, 0], "": clouds.X[:, 1]})):
+        model = quick(epochs=1).fit(rows, clouds.y)
+        assert model.feature_names_in_.tolist() == ["a", "x1"]
+        model.save(tmp_path / "model.ladder")
+        loaded = LadderClassifier.load(tmp_path / "model.ladder")
+        for one in (model, loaded):
+            np.testing.assert_array_equal(one.predict_proba(rows), model.predict_proba(frame))
+    with pytest.raises(ValueError, match="different column names but got 'a' twice"):
+        quick().fit(frame.set_axis([" a", "a"], axis=1), clouds.y)
+
+
 def test_rows_and_labels_that_are_refused(clouds):
-    with pytest.raises(ValueError, match="at least 2 classes but got 1 class in 300 rows"):
+    with pytest.raises(
+        ValueError, match="at least 2 classes but got 1 class in 300 rows .-1 means no label: 296 rows"
+    ):
         quick().fit(clouds.X, np.where(clouds.y == 0, 0, -1))
+    with pytest.raises(ValueError, match="numbers or texts but got bytes .decode them"):
+        quick().fit(clouds.X, np.array([b"a", b"b", b"c"])[clouds.truth])
+    model = quick(epochs=1).fit(clouds.X, clouds.y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.score(clouds.X, clouds.truth[:5])
+    with pytest.raises(ValueError, match="sample_weight above 0 for a row with a label but got none"):
+        model.score(clouds.X, clouds.y, sample_weight=np.zeros(300))
     with pytest.raises(ValueError, match="texts beside numbers"):
         quick().fit(clouds.X[:3], np.array(["a", 1, "b"], dtype=object))
     twice = pd.DataFrame(clouds.X, columns=["width", "width"])

@@ -17,7 +17,7 @@ def blocks_of(page: pathlib.Path) -> list[str]:
 
 def test_the_tutorial(tmp_path, monkeypatch):
     blocks = blocks_of(REPOSITORY / "docs/python.md")
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import pickle
 import subprocess
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,64 @@ def test_missing_and_truth_values_of_the_program_are_known_in_python(programs, t
         answers[[f"p:{name}" for name in model.classes_]].to_numpy(np.float32),
         model.predict_proba(rows.drop(columns="state")),
     )
+
+
+@pytest.mark.parametrize(
+    "grade",
+    [
+        pd.Categorical([1.0, 2.0, None] * 100),
+        pd.Categorical([1.5, 2.0, 3.0] * 100),
+        pd.Categorical(pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"] * 100)),
+        pd.Series([1.0, "a", 2] * 100, dtype=object),
+    ],
+    ids=["whole floats", "floats", "days", "mixed"],
+)
+def test_levels_are_found_in_the_csv_file_of_a_frame(programs, clouds: Clouds, tmp_path, grade):
+    rows = pd.DataFrame({"x": clouds.X[:, 0], "grade": grade})
+    model = LadderClassifier(epochs=3, random_state=1).fit(rows, clouds.y)
+    model.save(tmp_path / "model.ladder")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    answers = predicted(programs, tmp_path / "model.ladder", tmp_path / "rows.csv")
+    np.testing.assert_array_equal(
+        answers[[f"p:{name}" for name in model.classes_]].to_numpy(np.float32),
+        model.predict_proba(rows),
+    )
+
+
+def test_numbers_of_a_frame_are_found_among_levels_of_a_csv_file(programs, clouds: Clouds, tmp_path):
+    rows = pd.DataFrame({"x": clouds.X[:, 0], "grade": clouds.truth + 1.0})
+    labels = np.where(clouds.y < 0, "", clouds.y.astype(str))
+    rows.assign(state=labels).to_csv(tmp_path / "rows.csv", index=False)
+    run(
+        programs, "train", tmp_path / "rows.csv", "--label", "state", "--text-columns", "grade",
+        "--epochs", 3, "--seed", 1, "--out", tmp_path / "run", "--no-baseline", "--no-report",
+    )  # fmt: skip
+    model = LadderClassifier.load(tmp_path / "run")
+    answers = predicted(programs, tmp_path / "run/model.ladder", tmp_path / "rows.csv")
+    np.testing.assert_array_equal(
+        answers[[f"p:{name}" for name in model.classes_]].to_numpy(np.float32),
+        model.predict_proba(rows),
+    )
+
+
+def test_columns_of_a_loaded_model_are_not_taken_by_place_where_they_have_names(
+    clouds: Clouds, tmp_path
+):
+    rows = pd.DataFrame(clouds.X, columns=["x0", "x1"])
+    model = LadderClassifier(epochs=3, random_state=1).fit(rows, clouds.y)
+    model.save(tmp_path / "model.ladder")
+    loaded = LadderClassifier.load(tmp_path / "model.ladder")
+    expected = model.predict_proba(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(loaded.predict_proba(rows), expected)
+        np.testing.assert_array_equal(loaded.predict_proba(clouds.X), expected)
+    for other in (["x1", "x0"], ["x0", "y"]):
+        with pytest.raises(ValueError, match=f"expected the columns x0, x1 .* {', '.join(other)}"):
+            loaded.predict(rows.set_axis(other, axis=1))
+    again = pickle.loads(pickle.dumps(loaded))
+    with pytest.raises(ValueError, match="expected the columns x0, x1 in this order but got x1, x0"):
+        again.predict(rows[["x1", "x0"]])
 
 
 def test_a_recorded_run_has_its_model_and_a_page(programs, clouds: Clouds, tmp_path):
