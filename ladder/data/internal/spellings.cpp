@@ -83,7 +83,9 @@ std::vector<std::pair<std::string, int64_t>> other_spellings(
   }
   for (int64_t level = 0; level < levels; ++level) {
     const auto twin = twin_of(without_blanks(feature.levels[static_cast<size_t>(level)]));
-    if (!twin.empty()) add(twin, level);
+    const auto is_twin = [&](const auto& known) { return without_blanks(known) == twin; };
+    const bool is_level = std::any_of(feature.levels.begin(), feature.levels.end(), is_twin);
+    if (!twin.empty() && !is_level) add(twin, level);
   }
   return spellings;
 }
