@@ -50,13 +50,16 @@ std::optional<double> quantity_of(const std::string& text) {
   return std::nullopt;
 }
 
-// Refuses a column of a quantity: numbers that nearly all differ, with fractions or far apart.
+// Refuses a column of a quantity: numbers with fractions, or far apart, that nearly all differ, and
+// many different numbers with fractions.
 void refuse_quantity(const ClassLabels& found, const std::string& column) {
   constexpr size_t kMostDistinct = 10;
-  constexpr double kSparse = 10;  // values of a range for each class
+  constexpr double kSparse = 10;          // values of a range for each class
+  constexpr int64_t kMostFractions = 50;  // shoe sizes, versions and grades are fewer
   const auto labeled = found.labels.ge(0).sum().item<int64_t>();
   const auto distinct = static_cast<int64_t>(found.classes.size());
-  if (found.classes.size() <= kMostDistinct || 2 * distinct <= labeled) return;
+  const bool many_rows = 2 * distinct <= labeled;
+  if (found.classes.size() <= kMostDistinct || (many_rows && distinct <= kMostFractions)) return;
   bool whole = true;
   double least = std::numeric_limits<double>::infinity();
   double most = -least;
@@ -67,6 +70,7 @@ void refuse_quantity(const ClassLabels& found, const std::string& column) {
     least = std::min(least, *value);
     most = std::max(most, *value);
   }
+  if (whole && many_rows) return;
   TORCH_CHECK(whole && most - least < kSparse * static_cast<double>(distinct),
               "class_labels: expected classes but got ", distinct, " different numbers in ",
               labeled, " labeled rows of column '", column,

@@ -30,8 +30,9 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names);
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.
 /// Errors: no label at all; one class only; a quantity, that is more than 10 numbers, most of them
 /// in one labeled row only, with fractions or far apart (21.5, or 21,5 as files with decimal commas
-/// have it); lists of classes, such as "a;b" beside "a" and "b". Numbers with a comma are decimals
-/// unless all of their parts are classes too: "1,2" is a list beside "1" and "2", not beside "2,3".
+/// have it), or more than 50 numbers with fractions; lists of classes, such as "a;b" beside "a" and
+/// "b". Numbers with a comma are decimals unless all of their parts are classes too: "1,2" is a
+/// list beside "1" and "2", not beside "2,3".
 ClassLabels class_labels(const Column& column);
 
 /// Return what is worth saying about the labels of a column, a sentence without a full stop each:

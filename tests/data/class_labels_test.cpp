@@ -138,6 +138,15 @@ TEST_CASE("Class labels: refuses numbers that are a quantity, and takes numbers 
         "'kind' (regression is not supported; replace numbers with names of ranges, such as low "
         "and high).");
   CHECK(data::class_labels(texts(with_commas(9))).classes.size() == 9);
+  std::vector<double> measured, sizes;  // many rows of each
+  for (int i = 0; i < 400; ++i) {
+    measured.push_back(.01 * (i % 92) - .3);
+    sizes.push_back(i % 40 / 2.0);
+  }
+  CHECK(error_text([&] { data::class_labels(numbers(measured)); })
+            .starts_with("class_labels: expected classes but got 92 different numbers in 400 "
+                         "labeled rows of column 'kind' (regression is not supported;"));
+  CHECK(data::class_labels(numbers(sizes)).classes.size() == 40);
   auto twice = prices;
   twice.insert(twice.end(), prices.begin(), prices.end());
   CHECK(data::class_labels(numbers(twice)).classes.size() == 30);
