@@ -93,6 +93,9 @@ void check_characters(std::string_view argument) {
                                visible(argument), hint));
 }
 
+// Whether a flag takes a list of names or texts, which may hold commas.
+bool is_word_list(std::string_view value) { return value == "COL,..." || value == "TEXT,..."; }
+
 // Break `text` into lines of at most `width` characters.
 std::vector<std::string> wrapped(const std::string& text, size_t width) {
   std::vector<std::string> lines(1);
@@ -245,7 +248,7 @@ void CommandLine::read_settings(const std::string& path) {
       }
       for (const auto& one : value) {
         if (!text.empty()) text += ",";
-        text += text_of(key, one);
+        text += is_word_list(flag.value) ? word_text(text_of(key, one)) : text_of(key, one);
       }
     } else {
       text = text_of(key, value);
@@ -460,11 +463,28 @@ std::string parse_choice(const std::string& flag, const std::string& text,
 }
 
 std::vector<std::string> parse_words(const std::string& text) {
-  auto words = split(text, ',');
+  std::vector<std::string> words(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',') {
+      words.back() += text[++i];
+    } else if (text[i] == ',') {
+      words.emplace_back();
+    } else {
+      words.back() += text[i];
+    }
+  }
   for (auto& word : words) {
     word = without_spaces_around(word);
   }
   return words;
+}
+
+std::string word_text(const std::string& word) {
+  std::string text;
+  for (const char c : word) {
+    text += c == ',' ? "\\," : std::string(1, c);
+  }
+  return text;
 }
 
 std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text, int64_t least,

@@ -68,7 +68,8 @@ class CommandLine {
   void toggle(const std::string& names, std::string help, bool& target);
 
   /// Add `--config FILE`: a JSON object of flags, {"label": "state", "layers": [100, 50], "quiet":
-  /// true}, with comments allowed; an empty list is as no flag. Flags on the command line win.
+  /// true}, with comments allowed; an empty list is as no flag, and names in a list may hold
+  /// commas. Flags on the command line win.
   void settings_file();
 
   /// Set the last paragraph of the help text.
@@ -136,8 +137,11 @@ double parse_number(const std::string& flag, const std::string& text, double lea
 double parse_positive_number(const std::string& flag, const std::string& text);
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices);
-/// Read at least one word, number or seed; commas separate them, spaces around them are skipped.
+/// Read at least one word, number or seed; commas separate them, spaces around them are skipped. A
+/// comma behind a backslash is a part of its word: "a\, b,c" has the words "a, b" and "c".
 std::vector<std::string> parse_words(const std::string& text);
+/// Return a word as `parse_words` takes it: with a backslash before each comma.
+std::string word_text(const std::string& word);
 std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text, int64_t least,
                                     int64_t most = INT64_MAX);
 std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least);

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ladder/core/nearest_name.h"
+#include "ladder/data/internal/column_hint.h"
 #include "ladder/data/internal/missing_values.h"
 
 namespace ladder::data {
@@ -27,7 +27,7 @@ const Column& Table::column(std::string_view name) const {
                 source.empty() ? "the table" : source, " but found none",
                 is_first_line_row
                     ? " (the first line was read as a row; --header yes takes it for names)"
-                    : name_hint(name, names),
+                    : column_hint(name, names),
                 ".");
   }
   return columns[static_cast<size_t>(index)];

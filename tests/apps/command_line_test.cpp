@@ -148,6 +148,10 @@ TEST_CASE("CommandLine takes spaces around numbers and words", "[cli]") {
   CHECK(parse_integers("--layers", "500, 250, 10", 1) == std::vector<int64_t>{500, 250, 10});
   CHECK(parse_seeds("--seeds", "1 .. 3, 7") == std::vector<uint64_t>{1, 2, 3, 7});
   CHECK(parse_words("a, b ,c") == std::vector<std::string>{"a", "b", "c"});
+  // A backslash keeps a comma, and nothing else.
+  CHECK(parse_words("p\\, bar, \\N,-999\\,0") ==
+        std::vector<std::string>{"p, bar", "\\N", "-999,0"});
+  CHECK(parse_words(word_text("p, bar")) == std::vector<std::string>{"p, bar"});
 }
 
 TEST_CASE("CommandLine refuses numbers that are none, too large or too small", "[cli]") {

@@ -28,6 +28,10 @@ TEST_CASE("Table names the nearest column where it has none of a name", "[data]"
   Table table{.source = "t.csv", .rows = 0, .columns = {{.name = "age"}, {.name = "city"}}};
   CHECK(error_text([&] { table.column("agee"); }) ==
         "Table: expected a column 'agee' in t.csv but found none (did you mean 'age'?).");
+  table.columns.push_back({.name = "p, bar"});
+  CHECK(error_text([&] { table.column("p"); }) ==
+        "Table: expected a column 'p' in t.csv but found none (in a list, a comma of a name has a "
+        "backslash: 'p\\, bar').");
   table.source.clear();
   CHECK(error_text([&] { table.column("cit"); }) ==
         "Table: expected a column 'cit' in the table but found none (did you mean 'city'?).");

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ladder/core/nearest_name.h"
+#include "ladder/data/internal/missing_values.h"
+
+namespace ladder::data {
+
+/// Return a hint for an error that names a column that is not there: how a command line writes a
+/// name with a comma if `name` is a part of one, else `name_hint`.
+inline std::string column_hint(std::string_view name, const std::vector<std::string>& names) {
+  for (const auto& known : names) {
+    if (known.find(',') == known.npos) continue;
+    std::string typed;
+    bool is_part = false;
+    for (size_t begin = 0; begin <= known.size();) {
+      const size_t end = std::min(known.find(',', begin), known.size());
+      const std::string part = known.substr(begin, end - begin);
+      is_part = is_part || without_blanks(part) == name;
+      typed += (begin == 0 ? "" : "\\,") + part;
+      begin = end + 1;
+    }
+    if (is_part) return " (in a list, a comma of a name has a backslash: '" + typed + "')";
+  }
+  return name_hint(name, names);
+}
+
+}  // namespace ladder::data
