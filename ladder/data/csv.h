@@ -20,8 +20,10 @@ bool is_missing_text(std::string_view text);
 
 /// How to read a CSV file. Options that are not set are detected from the first rows.
 struct CsvOptions {
-  std::optional<char> delimiter = {};          ///< detected: one of , ; tab |
-  std::optional<char> decimal = {};            ///< '.' or ','
+  std::optional<char> delimiter = {};  ///< detected: one of , ; tab |
+  std::optional<char> decimal = {};    ///< '.' or ','
+  /// Decimal mark where no number shows another: that of earlier files, such as those of training.
+  std::optional<char> usual_decimal = {};
   std::optional<bool> header = {};             ///< whether the first line has the column names
   std::vector<std::string> missing = {};       ///< texts of missing values besides the usual ones
   std::vector<std::string> text_columns = {};  ///< columns whose numbers are texts
@@ -35,6 +37,12 @@ struct CsvOptions {
   std::map<std::string, ColumnKind> kinds = {};
   /// Kind of all columns that are in neither `text_columns` nor `kinds`.
   std::optional<ColumnKind> other_kind = {};
+  /// Columns that are known to hold whole numbers, some above 999: 1.234 in them is refused unless
+  /// another number shows that its mark is decimal. Names that the file does not have are ignored.
+  std::vector<std::string> whole_numbers = {};
+  /// Columns that nobody needs: texts among their numbers are no errors. Names that the file does
+  /// not have are ignored.
+  std::vector<std::string> unused = {};
   bool may_be_empty = false;  ///< whether a header without rows is a table without rows
 };
 
@@ -50,10 +58,15 @@ struct CsvOptions {
 ///   0999 counts as a text. Write it with a point or with the decimal mark of the file;
 ///   Table::missing then has both.
 /// - Numbers are decimal, with or without exponent: 12, -0.5, +.5, 1e-3; the minus may be U+2212.
-///   They are the same in every locale. Thousands separators are not taken. A decimal comma is
-///   recognised in files whose cells are separated by semicolons (and by tabs or bars, if some cell
-///   cannot be a number of thousands). Between semicolons, 20 marks or more that may all be those
-///   of thousands (1,234) are refused: `decimal` says what they are.
+///   They are the same in every locale. A decimal comma is recognised in files whose cells are
+///   separated by semicolons (and by tabs or bars, if some cell cannot be a number of thousands):
+///   most numbers decide, those of columns that `kinds` knows to be numbers if they have marks.
+///   Marks that may be those of thousands (1,234) are refused until `decimal` says what they are:
+///   between semicolons, 20 or more if all may be; those of a column, if another column has more
+///   different numbers with the other mark than any has with theirs; 20 or more of a column whose
+///   smaller numbers have none; one in `whole_numbers`.
+/// - Thousands separators, units and signs behind a number are not taken. A column of 50 or more
+///   values, more than 50 different, is refused if nine of ten or more are numbers and such texts.
 /// - The first line is a header unless it holds a number, or a text that occurs again in its
 ///   column. It is always a header if it has a text above a column of numbers, or if its numbers
 ///   count up from 0 or 1. Columns without a name are called x0, x1, ... by their position.
@@ -64,7 +77,8 @@ struct CsvOptions {
 /// Throws `c10::Error`, one sentence with the file, the line and the column: no file, another kind
 /// of file, damaged gzip data, no rows, rows of different lengths, lines of one cell above those
 /// of a table, a quote without its end, text after a quoted cell, a zero byte, another encoding
-/// than UTF-8, columns of one name, an infinite number, a text in a column of numbers, a name of
+/// than UTF-8, columns of one name, the line of names among the rows, a line of texts in two or
+/// more columns of numbers, an infinite number, a text in a column of numbers, a name of
 /// `text_columns` that the file does not have, more than 100,000 columns, a cell above 1 MiB, a row
 /// above 64 MiB.
 ///

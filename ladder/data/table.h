@@ -34,6 +34,11 @@ struct Table {
   std::vector<Column> columns = {};
   /// Texts that were missing values besides the usual ones (CsvOptions::missing).
   std::vector<std::string> missing = {};
+  /// Decimal mark of a text file: the one that was given, or the one that was recognised. 0 where
+  /// another reader made the table.
+  char decimal = 0;
+  /// True if the mark was given (CsvOptions::decimal).
+  bool decimal_given = false;
   /// True if the reader took the first line for a row, so that columns are x0, x1, ...
   bool is_first_line_row = false;
   /// First row of each further source, where rows of several sources were put together.

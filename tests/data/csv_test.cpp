@@ -492,10 +492,10 @@ TEST_CASE("read_csv names line and column of what it refuses", "[data]") {
        "is damaged, or its text is UTF-16: save it as UTF-8)."},
       {"a,b\n1,K\xF6ln\n",
        "read_csv: expected text in UTF-8 but got byte F6 in line 2, column 2 ('b') of t.csv (save "
-       "it as UTF-8)."},
+       "it as UTF-8: in Excel as CSV UTF-8, elsewhere by iconv -f windows-1252 -t utf-8)."},
       {"a,\xE9t\xE9\n1,2\n",
        "read_csv: expected text in UTF-8 but got byte E9 in line 1, column 2 of t.csv (save it as "
-       "UTF-8)."},
+       "UTF-8: in Excel as CSV UTF-8, elsewhere by iconv -f windows-1252 -t utf-8)."},
       {"a,b,a\n1,2,3\n",
        "read_csv: expected different column names but got 'a' in columns 1 and 3 of line 1 of "
        "t.csv (rename one, or say that the file has no header)."},
@@ -517,8 +517,8 @@ TEST_CASE("read_csv names line and column of what it refuses", "[data]") {
        "is ','; quote cells that hold it).",
        {.header = true, .kinds = {{"b", ColumnKind::kNumber}}}},
       {"c,a,b\n1,\"x\ny\",oops\n",
-       "read_csv: expected a number but got 'oops' in line 3, column 3 ('b') of t.csv (or name "
-       "the text as a missing value).",
+       "read_csv: expected a number but got 'oops' in line 3, column 3 ('b') of t.csv (name the "
+       "text as a missing value: --missing 'oops').",
        {.kinds = {{"b", ColumnKind::kNumber}}}},
   });
 }
@@ -604,6 +604,229 @@ TEST_CASE("read_csv asks which mark is decimal where all may be those of thousan
   CHECK(table_of(column(",", "987", 10)).column("p").numbers.front() == 1.1);  // of a few rows
 }
 
+TEST_CASE("read_csv asks which mark is decimal where columns disagree", "[data]") {
+  // Two columns of versions have more marks than the one of decimal commas.
+  const auto rows = [](int count) {
+    std::string text = "FW;Rev;Drehzahl;Temperatur;Zustand\n";
+    for (int row = 0; row < count; ++row) {
+      const auto digits = std::to_string(100 + row);
+      text += "2." + std::to_string(row % 3) + ";1.0;" + (row % 2 == 0 ? "1." + digits : digits) +
+              ";5" + std::to_string(row % 10) + "," + std::to_string(row) + ";gut\n";
+    }
+    return text;
+  };
+  CHECK(csv_error(rows(200)) ==
+        "read_csv: expected numbers that show which mark is decimal but got '1.100' in column 3 "
+        "('Drehzahl') and '50,0' in column 4 ('Temperatur') of t.csv (name the mark: --decimal , "
+        "or --decimal .).");
+  CHECK(csv_error(rows(8)) != "(no error)");
+  CHECK(csv_error(rows(200), {.decimal = ','}) ==
+        "read_csv: expected numbers without thousands separators but got '1.100' in column 3 "
+        "('Drehzahl') of t.csv (remove the separators, or name the column as a text column: "
+        "--text-columns 'Drehzahl').");
+  const CsvOptions text{.decimal = ',', .text_columns = {"Drehzahl"}};
+  CHECK(table_of(rows(200), text).column("Temperatur").numbers[1] == 51.1);
+  // A model knows which columns hold numbers.
+  const CsvOptions known{.kinds = {{"Temperatur", ColumnKind::kNumber}},
+                         .other_kind = ColumnKind::kText};
+  CHECK(table_of(rows(8), known).column("Temperatur").numbers[1] == 51.1);
+  // Lists of codes show less than measurements do.
+  std::string codes = "a;b;c\n";
+  for (int row = 0; row < 60; ++row) {
+    codes += "1." + std::to_string(100 + row) + ";" + std::to_string(row) + ".5;1," +
+             std::to_string(row % 3) + "\n";
+  }
+  CHECK(table_of(codes).column("a").numbers[0] == 1.1);
+}
+
+TEST_CASE("read_csv takes marks for those of thousands that only larger numbers have", "[data]") {
+  const auto rows = [](const std::string& odd) {
+    std::string text = "FW;n\n";
+    for (int row = 0; row < 40; ++row) {
+      text += "2.1;" + (row % 2 == 0 ? "1." : std::string()) + std::to_string(100 + row) + "\n";
+    }
+    return text + "2.0;" + odd + "\n";
+  };
+  CHECK(csv_error(rows("987"))
+            .starts_with("read_csv: expected numbers that show which mark is decimal but got "
+                         "'1.100' beside '"));
+  CHECK(csv_error(rows("987"))
+            .ends_with("in column 2 ('n') of t.csv, and three digits behind each other mark (is it "
+                       "1.100? then "
+                       "--decimal .; else remove the marks of thousands)."));
+  CHECK(table_of(rows("2.5")).column("n").numbers[0] == 1.1);
+  CHECK(table_of(rows("4000")).column("n").numbers[0] == 1.1);
+  CHECK(table_of(rows("987"), {.decimal = '.'}).column("n").numbers[0] == 1.1);
+}
+
+TEST_CASE("read_csv refuses numbers that may be thousands where whole numbers are known",
+          "[data]") {
+  const CsvOptions known{.kinds = {{"n", ColumnKind::kNumber}, {"t", ColumnKind::kNumber}},
+                         .other_kind = ColumnKind::kText,
+                         .whole_numbers = {"n"}};
+  CHECK(csv_error("n;t;k\n875;43;a\n14.531;43;a\n", known) ==
+        "read_csv: expected whole numbers, as in training, but got '14.531' in line 3, column 1 "
+        "('n') of t.csv (is it 14531? then remove the marks of thousands; is it 14.531? then "
+        "--decimal .).");
+  CHECK(csv_error("n;t;k\n14,531;43;a\n875;43;a\n", known).find("is it 14531?") !=
+        std::string::npos);
+  CHECK(csv_error("n\tt\n14.531\t43\n", known).find("is it 14531?") != std::string::npos);
+  // Another number shows what the mark is, and so does the comma between cells.
+  CHECK(table_of("n;t\n14.531;43.5\n", known).column("n").numbers[0] == 14.531);
+  CHECK(table_of("n;t\n14.531;43\n2.5;43\n", known).column("n").numbers[0] == 14.531);
+  CHECK(table_of("n,t\n14.531,43\n", known).column("n").numbers[0] == 14.531);
+  auto told = known;
+  told.decimal = '.';
+  CHECK(table_of("n;t\n14.531;43\n", told).column("n").numbers[0] == 14.531);
+  // A text column of versions shows nothing.
+  CHECK(csv_error("n;t;k\n14.531;43;2.1\n", known).find("is it 14531?") != std::string::npos);
+
+  SlowText slow({"n;t\n7;43\n", "14.531;43\n"});
+  std::istream in(&slow);
+  CsvReader reader(in, "rows", known);
+  CHECK(reader.next(10)->rows == 1);
+  CHECK(error_text([&] { reader.next(10); }).find("but got '14.531' in line 3") !=
+        std::string::npos);
+}
+
+TEST_CASE("read_csv takes the usual decimal mark where a file shows none", "[data]") {
+  const CsvOptions usual{.usual_decimal = ','};
+  CHECK(table_of("a\tb\n1,234\t2\n", usual).column("a").numbers[0] == 1.234);
+  CHECK(table_of("a,b\n\"1,234\",2\n", usual).column("a").numbers[0] == 1.234);
+  CHECK(table_of("a,b\n\"1,5\",2\n", usual).column("a").numbers[0] == 1.5);
+  CHECK(table_of("a;b\n1.5;2\n2.25;3\n", usual).column("a").numbers[1] == 2.25);
+  CHECK(table_of("a,b\n1.5,2\n", usual).column("a").numbers[0] == 1.5);
+  std::string many = "a;b\n";
+  for (int row = 0; row < 30; ++row) many += "1," + std::to_string(100 + row) + ";2\n";
+  CHECK(table_of(many, usual).column("a").numbers[0] == 1.1);
+  const Table table = table_of("a;b\n1,5;2\n");
+  CHECK(table.decimal == ',');
+  CHECK_FALSE(table.decimal_given);
+  CHECK(table_of("a;b\n1,5;2\n", {.decimal = ','}).decimal_given);
+}
+
+TEST_CASE("read_csv refuses columns of numbers in another spelling", "[data]") {
+  const auto column = [](const auto& cell, const std::string& first = "2,5") {
+    std::string text = "a;v\n";
+    for (int row = 0; row < 400; ++row) {
+      text += first + ";" + (row % 10 == 9 ? std::string() : cell(row)) + "\n";
+    }
+    return text;
+  };
+  const auto number = [](int row) { return 500 + row * 37 % 9000; };
+  const auto grouped = [&](const std::string& separator) {
+    return [=](int row) {
+      const auto text = std::to_string(number(row));
+      return text.size() < 4 ? text : text.substr(0, 1) + separator + text.substr(1);
+    };
+  };
+  const std::string thousands = "read_csv: expected numbers without thousands separators but got '";
+  const std::string hint =
+      "' in column 2 ('v') of t.csv (remove the separators, or name the column as a text column: "
+      "--text-columns 'v').";
+  for (const std::string separator : {".", "'", "\xE2\x80\x99", " ", "\xC2\xA0", "\xE2\x80\xAF"}) {
+    INFO(separator);
+    CHECK(csv_error(column(grouped(separator))) == thousands + "1" + separator + "018" + hint);
+  }
+  CHECK(csv_error(column([&](int row) { return grouped(",")(row) + ".5"; }, "2.5")) ==
+        thousands + "1,018.5" + hint);
+  const auto with = [&](const std::string& unit) {
+    return [=](int row) { return std::to_string(number(row)) + unit; };
+  };
+  CHECK(csv_error(column(with(",9 %"))) ==
+        "read_csv: expected numbers without units but got '500,9 %' in column 2 ('v') of t.csv "
+        "(remove the unit, or name the column as a text column: --text-columns 'v').");
+  CHECK(csv_error(column(with(" mm"))).find("but got '500 mm'") != std::string::npos);
+  CHECK(csv_error(column(with(",5mm"))).find("but got '500,5mm'") != std::string::npos);
+  CHECK(csv_error(column(with("-")))
+            .starts_with(
+                "read_csv: expected numbers with the sign in front but got '500-' in column 2"));
+  // The other mark, in a file of more points than commas.
+  std::string mixed = "FW;Temperatur\n";
+  for (int row = 0; row < 400; ++row) {
+    mixed += "2." + std::to_string(row % 3) + ";" +
+             (row % 50 == 0 ? "" : std::to_string(40 + row % 9) + "," + std::to_string(10 + row)) +
+             "\n";
+  }
+  CHECK(csv_error(mixed) ==
+        "read_csv: expected numbers with a decimal point, as '2.0' in column 1 ('FW'), but got "
+        "'41,11' in column 2 ('Temperatur') of t.csv (is the comma the decimal mark? "
+        "then --decimal ,; else name the column as a text column: --text-columns 'Temperatur').");
+  CHECK(is_number(table_of(mixed, {.decimal = ','}), "Temperatur"));
+
+  // Behind many numbers.
+  std::string late = "a;v\n";
+  for (int row = 0; row < 1500; ++row) late += "2,5;" + std::to_string(row % 1000) + "\n";
+  for (int row = 0; row < 1500; ++row) late += "2,5;1." + std::to_string(100 + row % 900) + "\n";
+  CHECK(csv_error(late) == thousands + "1.100" + hint);
+
+  // Texts that are none of these, and columns that nobody needs.
+  CHECK_FALSE(is_number(table_of(column(with("A"))), "v"));  // codes
+  CHECK_FALSE(is_number(table_of(column([](int row) {
+                          return std::to_string(row % 28 + 1) + "." + std::to_string(row % 12 + 1);
+                        })),
+                        "v"));  // days
+  CHECK_FALSE(is_number(table_of(column([](int row) {
+                          return std::to_string(100 + row) + "." + std::to_string(999 - row);
+                        })),
+                        "v"));  // codes of one length, each once
+  CHECK_FALSE(is_number(table_of(column([](int row) {
+                          return std::to_string(row % 24) + ":" + std::to_string(10 + row % 50);
+                        })),
+                        "v"));
+  CHECK_FALSE(is_number(table_of(column([&](int row) { return with(" mm")(row % 40); })), "v"));
+  CHECK_FALSE(is_number(table_of(column(grouped("'")), {.unused = {"v"}}), "v"));
+}
+
+TEST_CASE("read_csv says what keeps a text from being a number that a model expects", "[data]") {
+  const auto hint = [](const std::string& cell) {
+    const auto text =
+        csv_error("t;v\n2,5;1\n2,5;" + cell + "\n",
+                  {.kinds = {{"t", ColumnKind::kNumber}, {"v", ColumnKind::kNumber}}});
+    return text.substr(std::min(text.find('('), text.size()));
+  };
+  CHECK(hint("19.435") == "('v') of t.csv (remove the separators of thousands).");
+  CHECK(hint("12 mm") == "('v') of t.csv (remove the unit).");
+  CHECK(hint("12-") == "('v') of t.csv (move the sign to the front).");
+  CHECK(hint("1.5") == "('v') of t.csv (is the point the decimal mark? then --decimal .).");
+  CHECK(hint("a,b") == "('v') of t.csv (name the text as a missing value: --missing 'a\\,b').");
+}
+
+TEST_CASE("read_csv refuses the line of names among the rows", "[data]") {
+  std::string rows;
+  for (int row = 0; row < 60; ++row) rows += std::to_string(row) + ",2.5,gut\n";
+  const std::string names = "nr,t,state\n";
+  CHECK(csv_error(names + rows + names + rows) ==
+        "read_csv: expected rows below the names of the columns but got the names again in line "
+        "62 of t.csv (remove the line).");
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += rows;
+  CHECK(csv_error(names + many + names).find("the names again in line 2402") != std::string::npos);
+  // A first row that comes again is no line of names.
+  CHECK(table_of("apple,big\nplum,small\napple,big\n").rows == 3);
+  CHECK(table_of("a\nb\na\n", {.header = true}).rows == 2);
+}
+
+TEST_CASE("read_csv names a line of units at once", "[data]") {
+  std::string rows;
+  for (int row = 0; row < 200; ++row) {
+    rows += std::to_string(row) + "," + std::to_string(row) + ".5," + std::to_string(row) + ",a\n";
+  }
+  CHECK(csv_error("nr,t,p,state\n,°C,bar,\n" + rows) ==
+        "read_csv: expected numbers, as in the other lines, but got '°C' and 'bar' in line 2 of "
+        "t.csv (remove the line if it holds units).");
+  CHECK(csv_error("nr,t,p,state\n1,°C,bar,Text\n" + rows).find("'°C' and 'bar' in line 2") !=
+        std::string::npos);
+  CHECK(csv_error("nr,t,p,state\nh,°C,bar,\n" + rows).find("'h', '°C' and 1 more in line 2") !=
+        std::string::npos);
+}
+
+TEST_CASE("read_csv says how a command line writes a name with a comma", "[data]") {
+  CHECK(csv_error("\"p, bar\",b\n1,2\n", {.text_columns = {"bar"}}) ==
+        "read_csv: expected a column 'bar' in t.csv but got none (in a list, a comma of a name has "
+        "a backslash: 'p\\, bar').");
+}
+
 TEST_CASE("read_csv names lines above the header", "[data]") {
   const std::string rows = "a,b,c\n1,2,x\n3,4,y\n5,6,x\n";
   const std::string sentence =
@@ -615,6 +838,13 @@ TEST_CASE("read_csv names lines above the header", "[data]") {
   std::replace(others.begin(), others.end(), ',', ';');
   CHECK(csv_error("# of a tool\n" + others) == sentence);
   CHECK(csv_error("# of a tool\n" + others, {.delimiter = ';'}) == sentence);
+  // A comment that has a delimiter in it.
+  CHECK(csv_error("# of a tool; 2024\n# by me\n" + others) == sentence);
+  CHECK(csv_error("# of a tool, 2024\n" + rows) == sentence);
+  CHECK(csv_error("# of a tool, 2024\n" + others)
+            .starts_with(
+                "read_csv: expected the names or the first row of a table but got '# of a tool"));
+  CHECK(names_of(table_of("#id,text\n1,a;b;c\n2,c;d;e\n3,e;f;g\n")) == Texts{"#id", "text"});
   CHECK(table_of("one\nhello\nworld\nand more\n").rows == 3);
 }
 

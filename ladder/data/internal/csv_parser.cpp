@@ -13,7 +13,7 @@
 #include <tuple>
 #include <utility>
 
-#include "ladder/core/nearest_name.h"
+#include "ladder/data/internal/column_hint.h"
 #include "ladder/io/internal/file_kind.h"
 #include "ladder/io/utf8.h"
 
@@ -43,6 +43,8 @@ constexpr size_t kFewOthers = 5;
 // Marks that may all be those of thousands leave open what they are.
 constexpr int64_t kOpenMarks = 20;
 constexpr size_t kMostTitleLines = 10;
+constexpr char kComment = '#';
+constexpr double kIdentifying = 0.9;  // share of different values
 constexpr size_t kCountingNames = 4;
 constexpr size_t kMostCsvShown = 40;  // bytes of a text in a message
 constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
@@ -165,11 +167,6 @@ inline NumberKind parse_digits(const char* begin, const char* end, char decimal,
   return NumberKind::kFinite;
 }
 
-bool is_finite_number(std::string_view text, char decimal) {
-  double value = 0;
-  return parse_number(text, decimal, value) == NumberKind::kFinite;
-}
-
 // Line ends in [begin, end): LF, CRLF, CR.
 int64_t count_line_ends(const char* begin, const char* end) {
   int64_t count = 0;
@@ -191,14 +188,19 @@ std::string quoted_text(std::string_view text) {
   return "'" + out + "'";
 }
 
-// Whether a number with a mark may be one of thousands: 1,234 may, 0,123 and 12,34 may not.
-bool may_be_thousands(std::string_view text, char mark) {
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  const size_t at = text.find(mark);
-  constexpr std::string_view kDigits = "0123456789";
-  return at >= 1 && at <= 3 && text[0] != '0' && text.size() == at + 4 &&
-         text.substr(0, at).find_first_not_of(kDigits) == text.npos &&
-         text.substr(at + 1).find_first_not_of(kDigits) == text.npos;
+// A word of a list on a command line: with a backslash before each comma.
+std::string listed_word(std::string_view text) {
+  std::string word;
+  for (const char c : text) word += c == ',' ? "\\," : std::string(1, c);
+  return word;
+}
+
+// A column of the first rows, with what may be its name.
+std::string column_in(const std::vector<std::vector<std::string>>& rows, size_t column) {
+  const auto& name = rows.front()[column];
+  const bool is_name =
+      !name.empty() && !is_finite_number(name, '.') && !is_finite_number(name, ',');
+  return "column " + std::to_string(column + 1) + (is_name ? " (" + quoted_text(name) + ")" : "");
 }
 
 std::string delimiter_name(char delimiter) {
@@ -360,18 +362,34 @@ char CsvParser::recognised_delimiter() const {
       chosen = delimiter;
     }
   }
-  if (best && std::get<0>(*best)) return chosen;
+  if (best && std::get<0>(*best)) {
+    // A comment that has a delimiter in it is as good as a header.
+    if (!std::get<1>(*best) && begins_with_comment()) {
+      for (const char delimiter : {',', ';', '\t', '|'}) refuse_title(delimiter);
+    }
+    return chosen;
+  }
   // Without a second column there is nothing to tell them apart.
   for (const char delimiter : {',', ';', '\t', '|'}) refuse_title(delimiter);
   return ',';
 }
 
-// Refuses lines of one cell above rows that agree on more.
+bool CsvParser::begins_with_comment() const {
+  const std::string_view text(buffer_.get() + begin_, end_ - begin_);
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  return first != text.npos && text[first] == kComment;
+}
+
+// Refuses lines of one cell, and comments, above rows that agree on more.
 void CsvParser::refuse_title(char delimiter) const {
   bool whole = true;
   const Rows rows = sample_rows(delimiter, kDelimiterRows, whole);
+  const size_t columns_below = rows.empty() ? 0 : rows.back().size();
+  const auto is_title = [&](const auto& row) {
+    return row.size() == 1 || (row.size() != columns_below && row[0].starts_with(kComment));
+  };
   size_t above = 0;
-  while (above < rows.size() && rows[above].size() == 1) ++above;
+  while (above < rows.size() && is_title(rows[above])) ++above;
   const size_t below = rows.size() - above;
   if (!whole || above == 0 || above > kMostTitleLines || below < 2 || below <= above) return;
   const size_t columns = rows[above].size();
@@ -386,12 +404,26 @@ void CsvParser::refuse_title(char delimiter) const {
        "remove the lines above the header");
 }
 
+// The kind of a column if it is known. The header is not: the first row may be one.
+std::optional<ColumnKind> CsvParser::kind_in_sample(const Rows& rows, size_t column) const {
+  for (const auto& name : {rows.front()[column], "x" + std::to_string(column)}) {
+    const auto& texts = options_.text_columns;
+    if (std::find(texts.begin(), texts.end(), name) != texts.end()) return ColumnKind::kText;
+    const auto known = options_.kinds.find(name);
+    if (known != options_.kinds.end()) return known->second;
+  }
+  return options_.other_kind;
+}
+
 void CsvParser::recognise_decimal(const Rows& rows) {
   if (options_.decimal) {
     decimal_ = *options_.decimal;
     return;
   }
-  if (delimiter_ == ',') return;
+  if (delimiter_ == ',' && options_.usual_decimal != ',') return;
+  decimal_ = options_.usual_decimal.value_or('.');
+  decimal_open_ = delimiter_ == ';';
+  if (rows.empty()) return;
   // Between commas that are followed by three digits each there may be thousands.
   const auto thousands = [](std::string_view text) {
     const size_t comma = text.find(',');
@@ -400,42 +432,122 @@ void CsvParser::recognise_decimal(const Rows& rows) {
   };
   struct Marked {
     int64_t count = 0;
+    int64_t known = 0;    // in columns that are known to hold numbers
     bool is_open = true;  // each may be one of thousands
     std::string first = {};
     size_t column = 0;
   };
   Marked points, commas;
   bool sure = delimiter_ == ';';
-  for (const auto& row : rows) {
-    for (size_t c = 0; c < row.size(); ++c) {
-      const auto& cell = row[c];
+  std::vector<ColumnMarks> columns(rows.front().size());
+  std::vector<std::optional<ColumnKind>> kinds;
+  for (size_t c = 0; c < columns.size(); ++c) kinds.push_back(kind_in_sample(rows, c));
+  const auto& missing = options_.missing;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (size_t c = 0; c < rows[r].size(); ++c) {
+      const auto& cell = rows[r][c];
       const bool with_point = is_finite_number(cell, '.');
       const bool with_comma = is_finite_number(cell, ',');
+      const bool is_name = r == 0 && !with_point && !with_comma;
+      if (c < columns.size() && !is_name && !is_missing_text(cell) &&
+          std::find(missing.begin(), missing.end(), cell) == missing.end()) {
+        columns[c].add(cell);
+      }
       if (with_point == with_comma) continue;
       Marked& marked = with_comma ? commas : points;
       if (++marked.count == 1) {
         marked.first = cell;
         marked.column = c;
       }
+      marked.known += c < columns.size() && kinds[c] == ColumnKind::kNumber;
       marked.is_open = marked.is_open && may_be_thousands(cell, with_comma ? ',' : '.');
       sure = sure || (with_comma && !thousands(cell));
     }
   }
-  decimal_ = sure && commas.count > points.count ? ',' : '.';
+  // Columns that hold numbers in any case know best.
+  const bool any_known = points.known + commas.known > 0;
+  const bool mostly_commas = any_known ? commas.known > points.known : commas.count > points.count;
+  decimal_ = sure && mostly_commas ? ',' : '.';
   decimal_open_ = delimiter_ == ';' && commas.count == 0 && points.count == 0;
+  // Columns of texts show nothing.
+  bool shows_any = false, shows_chosen = false;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    if (kinds[c] == ColumnKind::kText) {
+      columns[c] = {};
+      continue;
+    }
+    shows_any = shows_any || !columns[c].points.sure.empty() || !columns[c].commas.sure.empty();
+    const auto& marked = columns[c].of(decimal_);
+    if (marked.sure.empty()) continue;
+    if (!shows_chosen)
+      shown_decimal_ = quoted_text(marked.first_sure) + " in " + column_in(rows, c);
+    shows_chosen = true;
+  }
+  if (options_.usual_decimal && !shows_any) {
+    decimal_ = *options_.usual_decimal;
+    return;
+  }
+  if (delimiter_ == ',') return;
+  watch_whole_ = !options_.whole_numbers.empty() && !shows_chosen;
+  check_marks(rows, columns);
   const Marked& chosen = decimal_ == ',' ? commas : points;
   if (delimiter_ != ';' || !chosen.is_open || chosen.count < kOpenMarks) return;
-  const auto value = chosen.first.substr(0, chosen.first.find(decimal_));
+  refuse_open_mark(quoted_text(chosen.first), "column " + std::to_string(chosen.column + 1),
+                   chosen.first);
+}
+
+// Refuses a file that says nothing sure about the mark in `number`. `got` shows the number.
+void CsvParser::refuse_open_mark(const std::string& got, const std::string& column,
+                                 const std::string& number) const {
+  const auto value = number.substr(0, number.find(decimal_));
   fail("numbers that show which mark is decimal",
-       quoted_text(chosen.first) + " in column " + std::to_string(chosen.column + 1) + " of " +
-           name_ + ", and three digits behind each other mark",
-       std::string("is it ") + value + "." + chosen.first.substr(value.size() + 1) +
-           "? then --decimal " + decimal_ + "; else remove the marks of thousands");
+       got + " in " + column + " of " + name_ + ", and three digits behind each other mark",
+       std::string("is it ") + value + "." + number.substr(value.size() + 1) + "? then --decimal " +
+           decimal_ + "; else remove the marks of thousands");
+}
+
+// Refuses marks that may be those of thousands although other numbers of the file have the other
+// mark as the decimal one, or where they look like thousands.
+void CsvParser::check_marks(const Rows& rows, const std::vector<ColumnMarks>& columns) const {
+  const char other = decimal_ == ',' ? '.' : ',';
+  std::optional<size_t> open, against;
+  size_t most_sure = 0;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const auto& marks = columns[c];
+    most_sure = std::max(most_sure, marks.of(decimal_).sure.size());
+    if (!open && marks.of(decimal_).is_open() && marks.is_mostly(decimal_)) open = c;
+    const auto different = marks.of(other).sure.size();
+    if (different > 0 && marks.is_mostly(other) &&
+        (!against || different > columns[*against].of(other).sure.size())) {
+      against = c;
+    }
+  }
+  // Fewer different numbers, such as versions, show less.
+  if (open && against && columns[*against].of(other).sure.size() > most_sure) {
+    fail("numbers that show which mark is decimal",
+         quoted_text(columns[*open].of(decimal_).first) + " in " + column_in(rows, *open) +
+             " and " + quoted_text(columns[*against].of(other).first_sure) + " in " +
+             column_in(rows, *against) + " of " + name_,
+         std::string("name the mark: --decimal ") + other + " or --decimal " + decimal_);
+  }
+  for (size_t c = 0; c < columns.size(); ++c) {
+    if (!columns[c].looks_grouped(decimal_) || kind_in_sample(rows, c)) continue;
+    const std::string number(columns[c].of(decimal_).first);
+    refuse_open_mark(quoted_text(number) + " beside " + quoted_text(*columns[c].hundreds.begin()),
+                     column_in(rows, c), number);
+  }
 }
 
 bool CsvParser::recognised_header(const Rows& rows) const {
   if (rows.empty()) return true;
   const auto& first = rows.front();
+  // Files that were put together repeat the line of names.
+  const bool may_repeat =
+      first.size() > 1 && std::none_of(first.begin(), first.end(), [&](auto& text) {
+        return is_finite_number(text, decimal_);
+      });
+  std::vector<bool> repeats;
+  for (const auto& row : rows) repeats.push_back(may_repeat && row == first);
   std::vector<double> counts;
   bool value = false, text = false, above_numbers = false;
   for (size_t c = 0; c < first.size(); ++c) {
@@ -448,7 +560,8 @@ bool CsvParser::recognised_header(const Rows& rows) const {
     text = true;
     bool again = false, numbers = false, others = false;
     for (size_t r = 1; r < rows.size(); ++r) {
-      if (c >= rows[r].size() || is_missing(rows[r][c])) continue;
+      if (repeats[r]) again = true;
+      if (repeats[r] || c >= rows[r].size() || is_missing(rows[r][c])) continue;
       const bool is_number = is_finite_number(rows[r][c], decimal_);
       numbers = numbers || is_number;
       others = others || !is_number;
@@ -471,6 +584,7 @@ bool CsvParser::read_header(bool header) {
   const Step step = scan_row(true);
   if (step == Step::kEnd) fail("a table", "empty lines only in " + name_);
   first_line_ = row_line_;
+  has_names_ = header;
   std::map<std::string, size_t> columns;
   for (size_t c = 0; c < cells_.size(); ++c) {
     std::string name;
@@ -503,7 +617,7 @@ void CsvParser::set_kinds(const Rows& rows, bool header) {
       fail("a column " + quoted_text(name) + " in " + name_,
            "none" + (is_first_line_row_
                          ? " (the first line was read as a row; --header yes takes it for names)"
-                         : name_hint(name, names_)));
+                         : column_hint(name, names_)));
     }
   }
   builders_.resize(names_.size());
@@ -512,6 +626,10 @@ void CsvParser::set_kinds(const Rows& rows, bool header) {
     builder.column.name = names_[c];
     builder.as_written = std::find(options_.as_written.begin(), options_.as_written.end(),
                                    names_[c]) != options_.as_written.end();
+    builder.unused = std::find(options_.unused.begin(), options_.unused.end(), names_[c]) !=
+                     options_.unused.end();
+    const auto& whole = options_.whole_numbers;
+    builder.whole = std::find(whole.begin(), whole.end(), names_[c]) != whole.end();
     const auto& texts = options_.text_columns;
     const auto known = options_.kinds.find(names_[c]);
     builder.known = true;
@@ -641,6 +759,47 @@ CsvParser::Step CsvParser::scan_row(bool wait) {
   }
 }
 
+// Whether a row is the line of names.
+bool CsvParser::repeats_names() {
+  if (!has_names_ || cells_.size() < 2) return false;
+  size_t texts = 0;
+  for (size_t c = 0; c < cells_.size(); ++c) {
+    const auto text = text_of(cells_[c]);
+    if (text != names_[c] && !(text.empty() && names_[c] == "x" + std::to_string(c))) return false;
+    texts += !text.empty();
+  }
+  return texts > 1;
+}
+
+// Refuses numbers that may be those of thousands in columns of whole numbers, until a number shows
+// that their mark is decimal.
+void CsvParser::watch_whole_numbers() {
+  for (const CsvCell& cell : cells_) {
+    if (decimal_open_) decide_decimal(cell.bytes());
+  }
+  for (size_t c = 0; c < cells_.size(); ++c) {
+    const auto text = cells_[c].bytes();
+    if (builders_[c].column.kind == ColumnKind::kNumber && text.find(decimal_) != text.npos &&
+        is_finite_number(text, decimal_) && !may_be_thousands(text, decimal_)) {
+      watch_whole_ = false;
+      return;
+    }
+  }
+  for (size_t c = 0; c < cells_.size(); ++c) {
+    const std::string number(cells_[c].bytes());
+    if (!builders_[c].whole || !may_be_thousands(number, decimal_) || missing_.contains(number)) {
+      continue;
+    }
+    auto digits = number;
+    digits.erase(digits.find(decimal_), 1);
+    auto value = number;
+    std::replace(value.begin(), value.end(), ',', '.');
+    fail("whole numbers, as in training,", quoted_text(number) + " in " + place(row_line_, c),
+         "is it " + digits + "? then remove the marks of thousands; is it " + value +
+             "? then --decimal " + decimal_);
+  }
+}
+
 void CsvParser::append_row() {
   if (cells_.size() != builders_.size()) {
     fail(std::to_string(builders_.size()) + (builders_.size() == 1 ? " column" : " columns") +
@@ -648,6 +807,12 @@ void CsvParser::append_row() {
          std::to_string(cells_.size()) + " in line " + std::to_string(row_line_) + " of " + name_,
          "the delimiter is " + delimiter_name(delimiter_) + "; quote cells that hold it");
   }
+  if (repeats_names()) {
+    fail("rows below the names of the columns",
+         "the names again in line " + std::to_string(row_line_) + " of " + name_,
+         "remove the line");
+  }
+  if (watch_whole_) watch_whole_numbers();
   for (size_t c = 0; c < cells_.size(); ++c) append(c, cells_[c]);
   ++rows_;
 }
@@ -691,8 +856,7 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
     return;
   }
   if (builder.known) {
-    fail("a number", quoted_text(text) + " in " + place(line, index),
-         "or name the text as a missing value");
+    fail("a number", quoted_text(text) + " in " + place(line, index), number_hint(text));
   }
   if (!builder.present && !builder.first_infinite) {
     builder.column.kind = ColumnKind::kText;
@@ -763,7 +927,7 @@ void CsvParser::count_missing(Column& column, std::string_view text) {
 void CsvParser::decide_decimal(std::string_view text) {
   for (const char mark : {'.', ','}) {
     if (text.find(mark) != text.npos && is_finite_number(text, mark)) {
-      decimal_ = mark;
+      decimal_ = may_be_thousands(text, mark) ? options_.usual_decimal.value_or(mark) : mark;
       decimal_open_ = false;
       missing_ = MissingValues(options_.missing, decimal_);
     }
@@ -802,7 +966,7 @@ void CsvParser::check_utf8(size_t index, const CsvCell& cell, std::string_view t
     fail("text in UTF-8",
          std::string("byte ") + kDigits[byte >> 4] + kDigits[byte & 15] + " in " +
              place(cell, index),
-         "save it as UTF-8");
+         "save it as UTF-8: in Excel as CSV UTF-8, elsewhere by iconv -f windows-1252 -t utf-8");
   }
 }
 
@@ -827,6 +991,8 @@ Table CsvParser::take() {
   Table table{.source = name_,
               .rows = std::exchange(rows_, 0),
               .missing = missing_texts(),
+              .decimal = decimal_,
+              .decimal_given = options_.decimal.has_value(),
               .is_first_line_row = is_first_line_row_};
   for (Builder& builder : builders_) {
     Column next{.name = builder.column.name, .kind = builder.column.kind};
@@ -835,6 +1001,13 @@ Table CsvParser::take() {
     builder.number_levels.clear();
   }
   return table;
+}
+
+int64_t CsvParser::numbers_of(const Builder& builder) {
+  if (builder.column.kind == ColumnKind::kText) return builder.numbers;
+  const auto& values = builder.column.numbers;
+  return std::count_if(values.begin(), values.end(),
+                       [](double value) { return !std::isnan(value); });
 }
 
 // Whether the numbers of a column are more than a few codes.
@@ -851,25 +1024,201 @@ bool CsvParser::has_many_numbers(const Builder& builder) {
   return false;
 }
 
-void CsvParser::check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const {
+bool CsvParser::is_nearly_numbers(const Builder& builder, int64_t numbers) {
   const int64_t present = numbers + builder.others;
-  if (builder.known || builder.others == 0 || present < kNearlyRows) return;
+  if (builder.known || builder.unused || builder.others == 0 || present < kNearlyRows) {
+    return false;
+  }
   const bool few_others = builder.other_texts.size() <= kFewOthers;
   const double share = static_cast<double>(numbers) / static_cast<double>(present);
-  if (share < kNearlyShare && !(share >= kMostlyShare && few_others && has_many_numbers(builder))) {
-    return;
+  return share >= kNearlyShare ||
+         (share >= kMostlyShare && few_others && has_many_numbers(builder));
+}
+
+// Refuses a line of texts in columns of numbers, such as one of units.
+void CsvParser::check_stray_line() const {
+  std::map<int64_t, std::vector<const Builder*>> lines;
+  for (const Builder& builder : builders_) {
+    if (builder.others == 1 && is_nearly_numbers(builder, numbers_of(builder))) {
+      lines[builder.first_other->line].push_back(&builder);
+    }
   }
+  for (const auto& [line, builders] : lines) {
+    if (builders.size() < 2) continue;
+    std::string texts = quoted_text(builders[0]->first_other->text);
+    const auto second = quoted_text(builders[1]->first_other->text);
+    texts += builders.size() == 2
+                 ? " and " + second
+                 : ", " + second + " and " + std::to_string(builders.size() - 2) + " more";
+    fail("numbers, as in the other lines,",
+         texts + " in line " + std::to_string(line) + " of " + name_,
+         "remove the line if it holds units");
+  }
+}
+
+void CsvParser::check_nearly_numbers(const Builder& builder, size_t index) const {
+  const auto numbers = numbers_of(builder);
+  if (!is_nearly_numbers(builder, numbers)) return;
   const auto& [line, text] = *builder.first_other;
+  const auto faulty = faulty_number(text, decimal_);
+  if (faulty.fault != NumberFault::kNone && faulty.fault != NumberFault::kDecimal &&
+      !faulty.is_tight) {
+    refuse_fault(faulty.fault, text, index);
+  }
+  const bool few_others = builder.other_texts.size() <= kFewOthers;
   std::string texts;
-  for (const auto& other : builder.other_texts) texts += (texts.empty() ? "" : ",") + other;
+  for (const auto& other : builder.other_texts) {
+    texts += (texts.empty() ? "" : ",") + listed_word(other);
+  }
   const bool one = builder.other_texts.size() == 1;
-  fail("a number, as in " + std::to_string(numbers) + " of " + std::to_string(present) +
-           " values of the column,",
+  fail("a number, as in " + std::to_string(numbers) + " of " +
+           std::to_string(numbers + builder.others) + " values of the column,",
        quoted_text(text) + " in " + place(line, index),
        (one ? std::string("name the text as a missing value: --missing ")
             : std::string("name such texts as missing values: --missing ")) +
-           quoted_text(few_others ? texts : text) +
-           ", or the column as a text column: --text-columns " + quoted_text(names_[index]));
+           quoted_text(few_others ? texts : listed_word(text)) +
+           ", or the column as a text column: --text-columns " +
+           quoted_text(listed_word(names_[index])));
+}
+
+// Refuses a column of texts that are numbers in another spelling: with separators of thousands,
+// units, or the other decimal mark.
+void CsvParser::check_faulty_numbers(const Builder& builder, size_t index) const {
+  const Column& column = builder.column;
+  if (builder.known || builder.unused || column.levels.size() <= kMostCodes) return;
+  std::vector<int64_t> rows(column.levels.size());
+  int64_t present = 0;
+  for (const int32_t code : column.codes) {
+    if (code < 0) continue;
+    ++rows[static_cast<size_t>(code)];
+    ++present;
+  }
+  if (present < kNearlyRows) return;
+  struct Alike {
+    int64_t rows = 0;
+    size_t levels = 0;
+    size_t first = 0;      // of the levels
+    bool is_whole = true;  // all are
+    bool is_tight = true;  // all are
+    bool is_even = true;   // all have one length
+
+    void add(const Alike& more) {
+      if (levels == 0) first = more.first;
+      rows += more.rows;
+      levels += more.levels;
+      is_whole = is_whole && more.is_whole;
+      is_tight = is_tight && more.is_tight;
+      is_even = is_even && more.is_even;
+    }
+  };
+  using Fault = std::pair<NumberFault, std::string_view>;
+  std::map<Fault, Alike> found;
+  Alike either;  // 1.544 where commas are decimal: a point, or a separator
+  size_t numbers = 0, others = 0;
+  const char other_mark = decimal_ == ',' ? '.' : ',';
+  for (size_t level = 0; level < rows.size(); ++level) {
+    if (builder.number_levels[level]) {
+      ++numbers;
+      continue;
+    }
+    const std::string_view text = column.levels[level];
+    const auto faulty = faulty_number(text, decimal_);
+    if (faulty.fault == NumberFault::kNone) {
+      ++others;
+      continue;
+    }
+    const bool is_either =
+        faulty.fault == NumberFault::kThousands && is_finite_number(text, other_mark);
+    Alike& alike = is_either ? either : found[{faulty.fault, faulty.unit}];
+    const size_t first = alike.levels == 0 ? level : alike.first;
+    alike.add({.rows = rows[level],
+               .levels = 1,
+               .first = level,
+               .is_whole = faulty.is_whole,
+               .is_tight = faulty.is_tight,
+               .is_even = text.size() == column.levels[first].size()});
+  }
+  if (either.levels > 0) {
+    const Fault decimal{NumberFault::kDecimal, {}};
+    found[found.contains(decimal) ? decimal : Fault{NumberFault::kThousands, {}}].add(either);
+  }
+  if (found.empty()) return;
+  const auto most = std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.second.rows < b.second.rows;
+  });
+  const auto fault = most->first.first;
+  const Alike& alike = most->second;
+  for (const auto& one : found) others += &one.second == &alike ? 0 : one.second.levels;
+  const auto share =
+      static_cast<double>(builder.numbers + alike.rows) / static_cast<double>(present);
+  if (numbers + alike.levels <= kMostCodes ||
+      !(share >= kNearlyShare || (share >= kMostlyShare && others <= kFewOthers))) {
+    return;
+  }
+  // Dates and versions have points in files with decimal commas. Codes are whole numbers with a
+  // letter, or as long as each other and different in nearly every row.
+  if (fault == NumberFault::kDecimal && decimal_ == ',') return;
+  if (alike.is_tight && alike.is_whole) return;
+  if (alike.is_whole && alike.is_even && numbers == 0 &&
+      static_cast<double>(alike.levels) > kIdentifying * static_cast<double>(present)) {
+    return;
+  }
+  refuse_fault(fault, column.levels[alike.first], index);
+}
+
+// The same of a column whose texts come behind many numbers, by the first few of them.
+void CsvParser::check_late_texts(const Builder& builder, size_t index) const {
+  const auto& texts = builder.other_texts;
+  if (builder.known || builder.unused || texts.size() <= kFewOthers || !has_many_numbers(builder)) {
+    return;
+  }
+  const bool all = std::all_of(texts.begin(), texts.end(), [&](const auto& text) {
+    return faulty_number(text, decimal_).fault == NumberFault::kThousands;
+  });
+  if (all) refuse_fault(NumberFault::kThousands, texts.front(), index);
+}
+
+void CsvParser::refuse_fault(NumberFault fault, std::string_view text, size_t index) const {
+  std::string expected, hint;
+  switch (fault) {
+    case NumberFault::kThousands:
+      expected = "numbers without thousands separators";
+      hint = "remove the separators, or";
+      break;
+    case NumberFault::kDecimal:
+      expected = decimal_ == ',' ? "numbers with a decimal comma" : "numbers with a decimal point";
+      if (!shown_decimal_.empty()) expected += ", as " + shown_decimal_ + ",";
+      hint = decimal_ == ',' ? "is the point the decimal mark? then --decimal .; else"
+                             : "is the comma the decimal mark? then --decimal ,; else";
+      break;
+    case NumberFault::kUnit:
+      expected = "numbers without units";
+      hint = "remove the unit, or";
+      break;
+    default:
+      expected = "numbers with the sign in front";
+      hint = "move the sign, or";
+  }
+  fail(expected, quoted_text(text) + " in " + column_place(index),
+       hint + " name the column as a text column: --text-columns " +
+           quoted_text(listed_word(names_[index])));
+}
+
+// What to do about a text in a column that a model expects numbers in.
+std::string CsvParser::number_hint(std::string_view text) const {
+  switch (faulty_number(text, decimal_).fault) {
+    case NumberFault::kThousands:
+      return "remove the separators of thousands";
+    case NumberFault::kDecimal:
+      return decimal_ == ',' ? "is the point the decimal mark? then --decimal ."
+                             : "is the comma the decimal mark? then --decimal ,";
+    case NumberFault::kUnit:
+      return "remove the unit";
+    case NumberFault::kSign:
+      return "move the sign to the front";
+    default:
+      return "name the text as a missing value: --missing " + quoted_text(listed_word(text));
+  }
 }
 
 void CsvParser::check_infinite(const Builder& builder, size_t index) const {
@@ -885,11 +1234,15 @@ Table CsvParser::next(int64_t most_rows, bool wait) {
     if (step != Step::kRow) break;
     append_row();
   }
+  if (first_block_) check_stray_line();
   for (size_t c = 0; c < builders_.size(); ++c) {
     const Builder& builder = builders_[c];
     if (builder.known) continue;
     if (builder.column.kind == ColumnKind::kText) {
-      if (first_block_) check_nearly_numbers(builder, c, builder.numbers);
+      if (first_block_) {
+        check_nearly_numbers(builder, c);
+        check_faulty_numbers(builder, c);
+      }
       continue;
     }
     if (builder.first_other) {
@@ -905,16 +1258,16 @@ Table CsvParser::next(int64_t most_rows, bool wait) {
 
 Table CsvParser::all(std::vector<std::string>& late_texts) {
   while (scan_row(true) == Step::kRow) append_row();
+  check_stray_line();
   for (size_t c = 0; c < builders_.size(); ++c) {
     const Builder& builder = builders_[c];
     if (builder.known) continue;
     if (builder.column.kind == ColumnKind::kText) {
-      check_nearly_numbers(builder, c, builder.numbers);
+      check_nearly_numbers(builder, c);
+      check_faulty_numbers(builder, c);
     } else if (builder.first_other) {
-      const auto& values = builder.column.numbers;
-      check_nearly_numbers(builder, c,
-                           std::count_if(values.begin(), values.end(),
-                                         [](double value) { return !std::isnan(value); }));
+      check_nearly_numbers(builder, c);
+      check_late_texts(builder, c);
       late_texts.push_back(names_[c]);
     } else {
       check_infinite(builder, c);
@@ -925,9 +1278,13 @@ Table CsvParser::all(std::vector<std::string>& late_texts) {
 
 // ---- Sentences
 
-std::string CsvParser::place(int64_t line, size_t index) const {
-  return "line " + std::to_string(line) + ", column " + std::to_string(index + 1) +
+std::string CsvParser::column_place(size_t index) const {
+  return "column " + std::to_string(index + 1) +
          (index < names_.size() ? " (" + quoted_text(names_[index]) + ")" : "") + " of " + name_;
+}
+
+std::string CsvParser::place(int64_t line, size_t index) const {
+  return "line " + std::to_string(line) + ", " + column_place(index);
 }
 
 std::string CsvParser::place(const CsvCell& cell, size_t index) const {

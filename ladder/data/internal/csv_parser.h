@@ -12,6 +12,7 @@
 
 #include "ladder/data/csv.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/number_marks.h"
 #include "ladder/io/internal/byte_source.h"
 
 namespace ladder::data {
@@ -70,6 +71,8 @@ class CsvParser {
     bool known = false;                         // the kind was given
     bool present = false;                       // kNumber: has had a number
     bool as_written = false;                    // only empty cells are missing
+    bool unused = false;                        // mistakes do no harm
+    bool whole = false;                         // of CsvOptions::whole_numbers
     int64_t others = 0;                         // values that are no numbers
     std::vector<std::string> other_texts = {};  // different ones of these, the first few
     std::optional<Place> first_other = {};
@@ -96,15 +99,22 @@ class CsvParser {
   bool fill();
   void start_text();
   char recognised_delimiter() const;
+  bool begins_with_comment() const;
   void refuse_title(char delimiter) const;
   Rows sample_rows(char delimiter, size_t most, bool& whole) const;
+  std::optional<ColumnKind> kind_in_sample(const Rows& rows, size_t column) const;
   void recognise_decimal(const Rows& rows);
+  [[noreturn]] void refuse_open_mark(const std::string& got, const std::string& column,
+                                     const std::string& number) const;
+  void check_marks(const Rows& rows, const std::vector<ColumnMarks>& columns) const;
   bool recognised_header(const Rows& rows) const;
   bool read_header(bool header);  // whether a row follows, which it scans
   void set_kinds(const Rows& rows, bool header);
 
   Scan scan(const char* at, char delimiter, std::vector<CsvCell>& cells) const;
   Step scan_row(bool wait);
+  bool repeats_names();
+  void watch_whole_numbers();
   void append_row();
   void append(size_t index, const CsvCell& cell);
   void append_other(size_t index, const CsvCell& cell);
@@ -115,12 +125,20 @@ class CsvParser {
   std::string_view text_of(const CsvCell& cell);
   bool is_missing(std::string_view text, bool is_text = true) const;
   void check_utf8(size_t index, const CsvCell& cell, std::string_view text) const;
+  static int64_t numbers_of(const Builder& builder);
   static bool has_many_numbers(const Builder& builder);
-  void check_nearly_numbers(const Builder& builder, size_t index, int64_t numbers) const;
+  static bool is_nearly_numbers(const Builder& builder, int64_t numbers);
+  void check_stray_line() const;
+  void check_nearly_numbers(const Builder& builder, size_t index) const;
+  void check_faulty_numbers(const Builder& builder, size_t index) const;
+  void check_late_texts(const Builder& builder, size_t index) const;
+  [[noreturn]] void refuse_fault(NumberFault fault, std::string_view text, size_t index) const;
+  std::string number_hint(std::string_view text) const;
   void check_infinite(const Builder& builder, size_t index) const;
   std::vector<std::string> missing_texts() const;
   Table take();
 
+  std::string column_place(size_t index) const;
   std::string place(int64_t line, size_t index) const;
   std::string place(const CsvCell& cell, size_t index) const;
   [[noreturn]] void fail(const std::string& expected, const std::string& got,
@@ -132,6 +150,9 @@ class CsvParser {
   char delimiter_ = ',';
   char decimal_ = '.';
   bool decimal_open_ = false;  // the first number with a mark decides
+  bool watch_whole_ = false;   // no number has shown what the decimal mark is
+  bool has_names_ = false;     // in the first line
+  std::string shown_decimal_;  // a number of the first rows that has the mark, and its column
   bool is_first_line_row_ = false;
   MissingValues missing_ = MissingValues({});  // options_.missing
 

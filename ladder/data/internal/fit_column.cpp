@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/utf8.h"
 
@@ -214,15 +215,30 @@ bool differs_by_row(const Column& column, const TextRows& texts, int64_t present
          });
 }
 
+// Decimal mark of most numbers among the texts of a column.
+char decimal_among(const Column& column) {
+  int64_t points = 0, commas = 0;
+  for (const auto& level : column.levels) {
+    const auto text = without_blanks(level);
+    const bool with_point = is_finite_number(text, '.');
+    const bool with_comma = is_finite_number(text, ',');
+    points += with_point && !with_comma;
+    commas += with_comma && !with_point;
+  }
+  return commas > points ? ',' : '.';
+}
+
 // "380 of 400 values are numbers; the first other is 'error' in row 7" where many are, else an
-// example of texts that begin like numbers, else "".
-std::string numbers_among(const Column& column) {
+// example of texts that begin like numbers, else "". `decimal`: the mark by which the file was
+// read.
+std::string numbers_among(const Column& column, char decimal) {
+  const char mark = decimal_among(column);
   std::vector<bool> is_number;
   std::vector<bool> begins_so;
   for (const auto& level : column.levels) {
     const auto text = without_blanks(level);
     double value = 0;
-    is_number.push_back(parse_number(text, '.', value) != NumberKind::kNone);
+    is_number.push_back(parse_number(text, mark, value) != NumberKind::kNone);
     const size_t first = text.find_first_not_of("+-<>~ .");
     begins_so.push_back(first != text.npos && text[first] >= '0' && text[first] <= '9');
   }
@@ -236,7 +252,14 @@ std::string numbers_among(const Column& column) {
     begun += begins_so[code];
     if (!is_number[code] && !other) other = row;
   }
-  if (!other) return {};
+  const std::string numbers_text =
+      mark == decimal ? "numbers"
+                      : fmt::format("numbers with a decimal {}", mark == ',' ? "comma" : "point");
+  if (!other) {
+    if (mark == decimal || present == 0) return {};
+    return fmt::format("all {} values are {} (--decimal {} reads them)", present, numbers_text,
+                       mark);
+  }
   std::string example(without_blanks(column.levels[static_cast<size_t>(column.codes[*other])]));
   constexpr size_t kMostShown = 40;  // bytes
   example.resize(std::min(example.size(), kMostShown));
@@ -246,14 +269,15 @@ std::string numbers_among(const Column& column) {
       '?');
   const auto least = kNotedNumbers * static_cast<double>(present);
   if (static_cast<double>(numbers) >= least) {
-    return fmt::format("{} of {} values are numbers; the first other is '{}' in row {}", numbers,
-                       present, example, *other + 1);
+    return fmt::format("{} of {} values are {}; the first other is '{}' in row {}", numbers,
+                       present, numbers_text, example, *other + 1);
   }
   return static_cast<double>(begun) > least ? fmt::format("such as '{}'", example) : "";
 }
 
+// `decimal`: the mark by which the file was read.
 Feature fit_text(const Column& column, const FeatureOptions& options,
-                 const std::vector<int64_t>& parts) {
+                 const std::vector<int64_t>& parts, char decimal) {
   Feature feature{.name = column.name, .kind = ColumnKind::kText};
   auto texts = rows_of_texts(column);
   int64_t present = 0;
@@ -267,7 +291,7 @@ Feature fit_text(const Column& column, const FeatureOptions& options,
   if (differs_by_row(column, texts, present, parts)) {
     feature.dropped = "different in nearly every row";
     // A note goes with the table. The model keeps no value of a column that it does not use.
-    feature.note = numbers_among(column);
+    feature.note = numbers_among(column, decimal);
     if (feature.note.starts_with("such")) feature.note = "texts " + feature.note;
     return feature;
   }
@@ -284,7 +308,7 @@ Feature fit_text(const Column& column, const FeatureOptions& options,
   }
   if (static_cast<int64_t>(texts.size()) > options.most_levels) {
     feature.note = fmt::format("{} texts, {} inputs", texts.size(), feature.width());
-    if (const auto numbers = numbers_among(column); !numbers.empty()) {
+    if (const auto numbers = numbers_among(column, decimal); !numbers.empty()) {
       feature.note += (numbers.starts_with("such") ? ", " : "; ") + numbers;
     }
   }
@@ -311,7 +335,7 @@ Feature fit_column(const Column& column, const Table& table, const FeatureOption
     return fit_number(column, table.parts);
   }
   refuse_sequences(column, table.source);
-  return fit_text(column, options, table.parts);
+  return fit_text(column, options, table.parts, table.decimal == ',' ? ',' : '.');
 }
 
 }  // namespace ladder::data
