@@ -85,6 +85,7 @@ void for_each_block(const std::string& path, const ConvertFlags& flags, const da
   while (const auto block = reader.next(kBlockRows)) {
     if (!take(*block, "")) return;
   }
+  print_notes(missing_notes(flags.read, reader.decimal()));
 }
 
 }  // namespace
@@ -102,6 +103,7 @@ int convert_command(int argc, const char* const* argv) {
   data::check_no_shards(flags.out);
   catch_interruption();
   auto csv = flags.read.read.csv;
+  csv.unused = flags.shards.except;
   if (!flags.shards.label.empty()) csv.text_columns.push_back(flags.shards.label);
   std::optional<data::ShardWriter> writer;
   std::vector<std::string> names;  // of the first file, and those that are left out

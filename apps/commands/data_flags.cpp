@@ -5,6 +5,7 @@
 #include <ladder/data/class_labels.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -29,6 +30,15 @@ char one_character(const std::string& flag, const std::string& text) {
     throw UsageError(fmt::format("expected one character or tab for {} but got '{}'.", flag, text));
   }
   return text.front();
+}
+
+// Whether a list of missing values may be meant as one number with a decimal comma.
+bool may_be_one_number(std::string text) {
+  if (std::count(text.begin(), text.end(), ',') != 1) return false;
+  std::replace(text.begin(), text.end(), ',', '.');
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
 }
 
 data::Column rows_appended(const data::Column& to, const data::Column* more, int64_t to_rows,
@@ -72,6 +82,8 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
   data::Table all{.source = rows.source,
                   .rows = rows.rows + more.rows,
                   .missing = rows.missing,
+                  .decimal = rows.decimal,
+                  .decimal_given = rows.decimal_given,
                   .is_first_line_row = rows.is_first_line_row,
                   .parts = rows.parts};
   all.parts.push_back(rows.rows);
@@ -133,7 +145,7 @@ bool is_text_table(const fs::path& path) {
 
 void add_table_flags(CommandLine& line, DataFlags& flags) {
   auto& csv = flags.read.csv;
-  line.heading("Reading");
+  line.heading("Reading (in a list, \\, is a comma of a name or number)");
   line.flag("delimiter", "CHAR", "cell separator, or the word tab (auto-detected)",
             [&](const auto& flag, const auto& text) { csv.delimiter = one_character(flag, text); });
   line.flag("decimal", "CHAR", "decimal mark of numbers (auto-detected)",
@@ -143,7 +155,10 @@ void add_table_flags(CommandLine& line, DataFlags& flags) {
               csv.header = parse_choice(flag, text, {"yes", "no"}) == "yes";
             });
   line.flag("missing", "TEXT,...", "missing-value texts (besides empty, NA, NaN, ?)",
-            [&](const auto&, const auto& text) { add_missing(flags, parse_words(text)); });
+            [&](const auto&, const auto& text) {
+              if (may_be_one_number(text)) flags.unclear_missing.push_back(text);
+              add_missing(flags, parse_words(text));
+            });
   line.flag("text-columns", "COL,...", "numeric columns to treat as text",
             [&](const auto&, const auto& text) { append_words(text, csv.text_columns); });
 }
@@ -172,8 +187,22 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
   if (samples.images.defined() && samples.source != path) {
     notes.push_back("reads " + samples.source);
   }
+  if (samples.table) {
+    for (auto& note : missing_notes(flags, samples.table->decimal)) notes.push_back(note);
+  }
   print_notes(notes);
   return samples;
+}
+
+std::vector<std::string> missing_notes(const DataFlags& flags, char decimal) {
+  std::vector<std::string> notes;
+  for (const auto& text : flags.unclear_missing) {
+    if (decimal != ',') break;
+    const auto words = parse_words(text);
+    notes.push_back(fmt::format("--missing {} means two texts, {} and {} (one number: '{}')", text,
+                                words.front(), words.back(), word_text(text)));
+  }
+  return notes;
 }
 
 void add_values(DataFlags& flags, const std::vector<std::string>& texts) {
@@ -191,6 +220,8 @@ DataFlags flags_for(const Classifier& classifier, DataFlags flags) {
   const auto& model = classifier.model();
   if (model.features) {
     add_missing(flags, model.features->missing);
+    if (model.features->decimal != 0) flags.read.csv.usual_decimal = model.features->decimal;
+    flags.read.csv.whole_numbers = model.features->whole_numbers;
     for (const auto& feature : model.features->columns) {
       if (feature.dropped.empty()) flags.read.csv.kinds[feature.name] = feature.kind;
       add_values(flags, feature.levels);
@@ -237,8 +268,11 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
   }
   const auto contiguous = rows.contiguous();
   const int64_t* row = contiguous.const_data_ptr<int64_t>();
-  data::Table table{
-      .source = samples.table->source, .rows = rows.numel(), .missing = samples.table->missing};
+  data::Table table{.source = samples.table->source,
+                    .rows = rows.numel(),
+                    .missing = samples.table->missing,
+                    .decimal = samples.table->decimal,
+                    .decimal_given = samples.table->decimal_given};
   for (const auto& column : samples.table->columns) {
     data::Column picked{
         .name = column.name, .kind = column.kind, .levels = column.levels, .single = column.single};

@@ -16,6 +16,8 @@ namespace ladder::apps {
 struct DataFlags {
   data::ReadOptions read = {};
   std::vector<std::string> ignore = {};  ///< columns that are not features
+  /// Lists of --missing that may be meant as one number with a decimal comma: -999,0.
+  std::vector<std::string> unclear_missing = {};
 };
 
 /// Add `--delimiter`, `--decimal`, `--header`, `--missing` and `--text-columns`.
@@ -40,6 +42,9 @@ bool is_text_table(const std::filesystem::path& path);
 /// label column is there if `label` is not empty. Errors: those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
 
+/// Notes on lists of --missing that may be meant as one number, for rows with this decimal mark.
+std::vector<std::string> missing_notes(const DataFlags& flags, char decimal);
+
 /// Take these texts for missing values, too.
 void add_missing(DataFlags& flags, const std::vector<std::string>& texts);
 
@@ -47,8 +52,8 @@ void add_missing(DataFlags& flags, const std::vector<std::string>& texts);
 /// model knows it as a level.
 void add_values(DataFlags& flags, const std::vector<std::string>& texts);
 
-/// Read flags so that columns are of the kinds that a model expects, and what was missing in its
-/// training is missing.
+/// Read flags so that columns are of the kinds that a model expects, what was missing in its
+/// training is missing, and numbers are read as there.
 DataFlags flags_for(const Classifier& classifier, DataFlags flags);
 
 /// Labels of rows in the order of the model's classes, int64 [rows]; -1 for none. Errors: no label

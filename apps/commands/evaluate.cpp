@@ -88,6 +88,7 @@ int evaluate_command(int argc, const char* const* argv) {
   const auto classifier = Classifier::load(model_path(flags.model));
   auto label = flags.label.empty() ? classifier.label() : flags.label;
   auto read = flags_for(classifier, flags.read);
+  read.read.csv.other_kind = data::ColumnKind::kText;  // of columns that no feature needs
   read.read.part = flags.part == "test" ? data::Part::kTest : data::Part::kTrain;
   const auto samples = read_data(flags.data, read, label);
   if (label.empty()) label = samples.label;  // arrays name theirs

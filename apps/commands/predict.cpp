@@ -220,7 +220,9 @@ int predict_stream(const Classifier& classifier, const PredictFlags& flags,
     out.write(header);
   }
   out.commit();
-  print_notes(strange.notes());
+  auto notes = missing_notes(flags.read, reader.decimal());
+  for (auto& note : strange.notes()) notes.push_back(std::move(note));
+  print_notes(notes);
   return 0;
 }
 

@@ -251,6 +251,7 @@ bool is_ignored(const TrainFlags& flags, const std::string& column) {
 
 // Reads the rows of `flags`; arrays name their label, which then is that of `flags` by default.
 data::Samples training_rows(TrainFlags& flags) {
+  flags.read.read.csv.unused = flags.ignore;
   auto rows = read_data(flags.data, flags.read, flags.label);
   if (flags.label.empty()) flags.label = rows.label;
   if (rows.shards) {
@@ -297,6 +298,7 @@ data::Samples training_rows(TrainFlags& flags) {
         more.read.csv.kinds[column.name] = column.kind;
       }
     }
+    more.read.csv.whole_numbers = data::whole_number_columns(*rows.table, flags.ignore);
   }
   for (const auto& path : flags.unlabeled) {
     auto others = read_data(path, more, flags.label);
@@ -384,6 +386,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     for (const auto& column : rows.table->columns) {
       if (!is_ignored(flags, column.name)) read.read.csv.kinds[column.name] = column.kind;
     }
+    read.read.csv.whole_numbers = data::whole_number_columns(*rows.table, flags.ignore);
   }
   if (rows.shards) {
     for (const auto& column : rows.shards->columns()) {
@@ -392,6 +395,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     for (const auto& column : rows.shards->columns()) add_values(read, column.levels);
     add_values(read, rows.shards->classes());
     add_missing(read, rows.shards->missing());
+    if (rows.shards->decimal() != 0) read.read.csv.usual_decimal = rows.shards->decimal();
   }
   read.read.part = data::Part::kTest;
   auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);

@@ -186,6 +186,18 @@ void apply_text(const Feature& feature, const Column& column,
   mark_inputs(feature, column.numbers.size(), input_of, out, stride);
 }
 
+// Whether all numbers are whole, and some would be written with a separator of thousands.
+bool has_whole_thousands(const Column& column) {
+  constexpr double kThousand = 1000;
+  bool large = false;
+  for (const double value : column.numbers) {
+    if (std::isnan(value)) continue;
+    if (value != std::round(value)) return false;
+    large = large || std::abs(value) >= kThousand;
+  }
+  return large;
+}
+
 }  // namespace
 
 int64_t Feature::width() const {
@@ -303,7 +315,8 @@ std::vector<StrangeValues> strange_values(const Features& features, const Table&
 Features fit_features(const Table& table, const std::vector<std::string>& except,
                       const FeatureOptions& options) {
   for (const auto& name : except) table.column(name);  // an unknown name is an error
-  Features features{.missing = table.missing};
+  Features features{.missing = table.missing,
+                    .decimal = table.decimal_given ? table.decimal : '\0'};
   std::unordered_set<std::string_view> names;
   for (const auto& column : table.columns) {
     TORCH_CHECK(names.insert(column.name).second,
@@ -312,6 +325,9 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
     check_sizes(column, table, column.levels.size());
     if (std::find(except.begin(), except.end(), column.name) != except.end()) continue;
     features.columns.push_back(fit_column(column, table, options));
+    if (features.columns.back().dropped.empty() && has_whole_thousands(column)) {
+      features.whole_numbers.push_back(column.name);
+    }
   }
   TORCH_CHECK(features.width() > 0, "Features: expected a column whose values vary in ",
               table.source.empty() ? "the table" : table.source, " but got ",
@@ -319,6 +335,18 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
                                        : "constant, empty and identifying columns only",
               ".");
   return features;
+}
+
+std::vector<std::string> whole_number_columns(const Table& table,
+                                              const std::vector<std::string>& except) {
+  std::vector<std::string> names;
+  for (const auto& column : table.columns) {
+    if (has_whole_thousands(column) &&
+        std::find(except.begin(), except.end(), column.name) == except.end()) {
+      names.push_back(column.name);
+    }
+  }
+  return names;
 }
 
 std::string to_json(const Features& features) {

@@ -61,6 +61,11 @@ struct Features {
   /// Further missing values, those of the table (Table::missing). They are missing in every table
   /// that is applied; CsvOptions::missing takes them where the cells of a file decide its types.
   std::vector<std::string> missing = {};
+  /// Decimal mark that the reader of the table was given (Table::decimal_given), 0 if none:
+  /// CsvOptions::usual_decimal takes it.
+  char decimal = 0;
+  /// Used columns of whole numbers, some of them above 999: CsvOptions::whole_numbers takes them.
+  std::vector<std::string> whole_numbers = {};
 
   /// Return the number of inputs.
   int64_t width() const;
@@ -119,8 +124,12 @@ inline constexpr double kFarFrom = 8;
 /// order of the features. Errors: those of `Features::apply`.
 std::vector<StrangeValues> strange_values(const Features& features, const Table& table);
 
-/// Return features as a JSON array, one object a column, and read that again; it is without
-/// `missing` and notes. Error: another text.
+/// Return the names of columns of whole numbers, some of them above 999, without `except`.
+std::vector<std::string> whole_number_columns(const Table& table,
+                                              const std::vector<std::string>& except = {});
+
+/// Return features as a JSON array, one object a column, and read that again; it holds the columns
+/// only, without notes. Error: another text.
 std::string to_json(const Features& features);
 Features features_from_json(std::string_view json);
 

@@ -95,6 +95,7 @@ struct ShardWriter::State {
   std::vector<ShardColumn> columns;
   std::vector<Levels> levels;
   std::vector<std::string> missing;  // of the first block
+  char decimal = 0;                  // that was given
   Levels classes;
   std::unique_ptr<ArrayFile> inputs, labels;
   std::vector<Written> written;
@@ -112,6 +113,7 @@ struct ShardWriter::State {
 
   void start(const Table& block) {
     missing = block.missing;
+    if (block.decimal_given) decimal = block.decimal;
     if (!options.label.empty()) block.column(options.label);  // an unknown name is an error
     for (const auto& name : options.except) block.column(name);
     for (const auto& column : block.columns) {
@@ -235,6 +237,7 @@ struct ShardWriter::State {
                                     {"label", options.label},
                                     {"classes", ordered}};
     if (!missing.empty()) index["missing"] = missing;
+    if (decimal != 0) index["decimal"] = std::string(1, decimal);
     auto columns_json = nlohmann::ordered_json::array();
     for (size_t c = 0; c < columns.size(); ++c) {
       const bool text = columns[c].kind == ColumnKind::kText;

@@ -78,6 +78,7 @@ struct Shards::State {
   std::string label;
   std::string fingerprint;
   std::vector<std::string> missing;
+  char decimal = 0;  // that was given
   OpenFiles files;
   std::vector<Shard> shards;
   mutable std::atomic<bool> slow = false;
@@ -141,7 +142,11 @@ struct Shards::State {
 
   Table table(const torch::Tensor& numbers, bool with_levels = true) const {
     const auto rows_there = values(numbers);
-    Table made{.source = folder.string(), .rows = rows_there.size(0), .missing = missing};
+    Table made{.source = folder.string(),
+               .rows = rows_there.size(0),
+               .missing = missing,
+               .decimal = decimal,
+               .decimal_given = decimal != 0};
     const auto count = static_cast<size_t>(made.rows);
     const auto width = columns.size();
     const float* from = rows_there.const_data_ptr<float>();
@@ -188,6 +193,8 @@ Shards::Shards(const std::filesystem::path& folder) : state_(std::make_unique<St
     state.label = json.at("label").get<std::string>();
     state.classes = json.at("classes").get<std::vector<std::string>>();
     state.missing = json.value("missing", std::vector<std::string>{});
+    const auto decimal = json.value("decimal", std::string());
+    if (decimal == "." || decimal == ",") state.decimal = decimal.front();
     for (const auto& one : json.at("columns")) {
       ShardColumn column{.name = one.at("name").get<std::string>()};
       column.kind = one.at("kind") == "text" ? ColumnKind::kText : ColumnKind::kNumber;
@@ -231,6 +238,7 @@ const std::vector<ShardColumn>& Shards::columns() const { return state_->columns
 const std::vector<std::string>& Shards::classes() const { return state_->classes; }
 const std::string& Shards::label() const { return state_->label; }
 const std::vector<std::string>& Shards::missing() const { return state_->missing; }
+char Shards::decimal() const { return state_->decimal; }
 std::string Shards::fingerprint() const { return state_->fingerprint; }
 
 Table Shards::table(const torch::Tensor& rows) const {

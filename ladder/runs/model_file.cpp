@@ -140,6 +140,11 @@ StoredModel model_of(const io::TensorMap& tensors) {
   if (json.contains("features")) {
     model.features = data::features_from_json(json.at("features").dump());
     model.features->missing = json.value("missing", std::vector<std::string>{});
+    const auto decimal = json.value("decimal", std::string());
+    TORCH_CHECK(decimal.empty() || decimal == "." || decimal == ",",
+                "expected . or , as decimal mark but got '", decimal, "'");
+    if (!decimal.empty()) model.features->decimal = decimal.front();
+    model.features->whole_numbers = json.value("whole_numbers", std::vector<std::string>{});
   }
   if (json.contains("images")) model.images = images_from(json.at("images"));
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),
@@ -229,6 +234,9 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
     json["features"] = ordered_json::parse(data::to_json(*stored.model.features));
     const auto& missing = stored.model.features->missing;
     if (!missing.empty()) json["missing"] = missing;
+    const auto& features = *stored.model.features;
+    if (features.decimal != 0) json["decimal"] = std::string(1, features.decimal);
+    if (!features.whole_numbers.empty()) json["whole_numbers"] = features.whole_numbers;
   }
   if (stored.model.images) {
     json["images"] = ordered_json::parse(exports::to_json(*stored.model.images));

@@ -19,7 +19,8 @@ struct StoredModel {
 /// Write a model to `path`, atomically, as a dictionary that Python's torch.load opens:
 ///
 ///     "model.json"      uint8 [bytes]: format, classes, features or images, settings, facts,
-///                      and texts of missing values where the training had some
+///                      and, where there are any, texts of missing values, the decimal mark that
+///                      was given and columns of whole numbers
 ///     "network.NAME"    parameters and statistics of the network, by their names
 ///
 /// The same model gives the same bytes: neither times nor the machine are in it. The network is

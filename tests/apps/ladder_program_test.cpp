@@ -915,6 +915,109 @@ TEST_CASE("ladder: arrays need no --label", "[cli]") {
   CHECK(place.run({"evaluate", place.at("run"), place.at("x.npy")}).status == 0);
 }
 
+TEST_CASE("ladder: new data are read by the decimal mark that training was told", "[cli]") {
+  const LadderPlace place;
+  std::string text = "x;n;kind\n";  // each comma may be one of thousands
+  for (int i = 0; i < 60; ++i) {
+    text += fmt::format("{},{};{};{}\n", 1 + 4 * (i % 2), 100 + i, 3000 + 50 * i,
+                        i >= 20      ? ""
+                        : i % 2 == 0 ? "left"
+                                     : "right");
+  }
+  write_file(place.folder / "open.csv", text);
+  const auto trained =
+      place.run({"train", place.at("open.csv"), "--label", "kind", "--decimal", ",", "--epochs",
+                 "2", "--layers", "4", "--threads", "1", "--no-baseline", "--no-report", "--quiet",
+                 "--out", place.at("run")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  const Arguments predict = {"predict", place.at("run"), place.at("open.csv"), "--probabilities"};
+  const auto predicted = place.run(predict);
+  INFO(predicted.err);
+  REQUIRE(predicted.status == 0);
+  CHECK(lines_of(predicted.out).size() == 61);
+  CHECK(predicted.out == place.run(predict + Arguments{"--decimal", ","}).out);
+  write_file(place.folder / "points.csv", "x;n\n1.25;3000\n");  // a file that shows its mark
+  CHECK(place.run({"predict", place.at("run"), place.at("points.csv")}).status == 0);
+
+  // Whole numbers have no decimals in new data.
+  write_file(place.folder / "grouped.csv", "x;n\n1;3.050\n");
+  const auto refused =
+      place.run({"predict", place.at("run"), place.at("grouped.csv"), "--decimal", ","});
+  CHECK(refused.status == 1);
+  CHECK(contains(refused.err, "column 2 ('n') of " + place.at("grouped.csv") +
+                                  " (remove the separators of thousands)."));
+  CHECK(place.run({"predict", place.at("run"), place.at("grouped.csv"), "--decimal", "."}).status ==
+        0);
+}
+
+TEST_CASE("ladder: thousands are no decimals where training had whole numbers", "[cli]") {
+  const LadderPlace place;
+  std::string text = "n;t;kind\n";
+  for (int i = 0; i < 60; ++i) {
+    text += fmt::format("{};{};{}\n", 3000 + 9000 * (i % 2) + 50 * i, 40 + i % 7,
+                        i >= 20      ? ""
+                        : i % 2 == 0 ? "left"
+                                     : "right");
+  }
+  write_file(place.folder / "whole.csv", text);
+  const auto trained = place.run({"train", place.at("whole.csv"), "--label", "kind", "--epochs",
+                                  "2", "--layers", "4", "--threads", "1", "--no-baseline",
+                                  "--no-report", "--quiet", "--out", place.at("run")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  write_file(place.folder / "new.csv", "n;t;kind\n14.531;43;left\n6.875;44;right\n");
+  const std::string sentence =
+      "expected whole numbers, as in training, but got '14.531' in line 2, column 1 ('n') of " +
+      place.at("new.csv") +
+      " (is it 14531? then remove the marks of thousands; is it 14.531? then --decimal .).";
+  const auto predicted = place.run({"predict", place.at("run"), place.at("new.csv")});
+  CHECK(predicted.status == 1);
+  CHECK(contains(predicted.err, sentence));
+  CHECK(contains(place.run({"evaluate", place.at("run"), place.at("new.csv")}).err, sentence));
+  CHECK(contains(place
+                     .run({"train", place.at("whole.csv"), "--label", "kind", "--test",
+                           place.at("new.csv"), "--out", place.at("other")})
+                     .err,
+                 sentence));
+  CHECK(place.run({"predict", place.at("run"), place.at("new.csv"), "--decimal", "."}).status == 0);
+}
+
+TEST_CASE("ladder: names with a comma, and missing numbers with a decimal comma", "[cli]") {
+  const LadderPlace place;
+  std::string text = "\"id, code\";x;kind\n";
+  for (int i = 0; i < 60; ++i) {
+    text += fmt::format("c{} mm;{},5;{}\n", i, i % 7 == 3 ? 0 : i, i % 2 == 0 ? "left" : "right");
+  }
+  write_file(place.folder / "commas.csv", text);
+  const Arguments train = {"train",      place.at("commas.csv"),
+                           "--label",    "kind",
+                           "--epochs",   "1",
+                           "--layers",   "4",
+                           "--threads",  "1",
+                           "--quiet",    "--no-baseline",
+                           "--no-report"};
+  const auto refused =
+      place.run(train + Arguments{"--ignore", "id, code", "--out", place.at("refused")});
+  CHECK(refused.status == 1);
+  CHECK(contains(refused.err, "(in a list, a comma of a name has a backslash: 'id\\, code')."));
+  const auto typed =
+      place.run(train + Arguments{"--ignore", "id\\, code", "--out", place.at("typed")});
+  INFO(typed.err);
+  CHECK(typed.status == 0);
+  write_file(place.folder / "flags.json", R"({"ignore": ["id, code"]})");
+  const auto listed =
+      place.run(train + Arguments{"--config", place.at("flags.json"), "--out", place.at("listed")});
+  INFO(listed.err);
+  CHECK(listed.status == 0);
+
+  const Arguments inspect = {"inspect", place.at("commas.csv"), "--label", "kind", "--missing"};
+  CHECK(contains(place.run(inspect + Arguments{"-999,0"}).err,
+                 "note: --missing -999,0 means two texts, -999 and 0 (one number: '-999\\,0')\n"));
+  CHECK(place.run(inspect + Arguments{"-999\\,0"}).err.empty());
+  CHECK(place.run(inspect + Arguments{"a,b"}).err.empty());
+}
+
 TEST_CASE("ladder: reads a table by the signs that it is told", "[cli]") {
   const LadderPlace place;
   std::string text = "10/20/30\n";  // a first line that would be taken for numbers

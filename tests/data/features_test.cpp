@@ -237,8 +237,27 @@ TEST_CASE("Features say what a column of texts that look like numbers lost", "[d
   CHECK(features.columns[1].dropped == "different in nearly every row");
   CHECK(features.columns[1].note == "texts such as '1000 C'");
   CHECK(features.columns[2].dropped.empty());
+  CHECK(features.whole_numbers == std::vector<std::string>{"v"});
   CHECK(features.columns[2].note ==
         "268 texts, 51 inputs; 267 of 400 values are numbers; the first other is '<5' in row 2");
+
+  // Numbers with a decimal comma are numbers as well.
+  std::vector<std::string> prices, faults;
+  for (int row = 0; row < 400; ++row) {
+    prices.push_back(std::to_string(row % 90) + ",5");
+    faults.push_back(row % 7 == 3 ? "Fehler" : prices.back());
+  }
+  auto table = made_table({texts("p", prices), texts("f", faults)});
+  CHECK(fit_features(table, {}).columns[0].note ==
+        "90 texts, 51 inputs; all 400 values are numbers with a decimal comma (--decimal , reads "
+        "them)");
+  CHECK(fit_features(table, {}).columns[1].note ==
+        "91 texts, 51 inputs; 343 of 400 values are numbers with a decimal comma; the first other "
+        "is 'Fehler' in row 4");
+  table.decimal = ',';  // columns of texts by will
+  CHECK(fit_features(table, {}).columns[0].note == "90 texts, 51 inputs");
+  CHECK(fit_features(table, {}).columns[1].note ==
+        "91 texts, 51 inputs; 343 of 400 values are numbers; the first other is 'Fehler' in row 4");
 }
 
 TEST_CASE("Features count values that are unlike those of training", "[data]") {

@@ -135,11 +135,15 @@ TEST_CASE("Shards: keep which texts were missing, and know an index that is none
   const TemporaryFolder folder;
   auto table = cloud_table(20, 20);
   table.missing = {"-999"};
+  table.decimal = ',';
+  table.decimal_given = true;
   ShardWriter writer(folder / "s", {.label = "kind"});
   writer.add(table);
   writer.finish();
   CHECK(Shards(folder / "s").missing() == table.missing);
   CHECK(Shards(folder / "s").table(0, 2).missing == table.missing);
+  CHECK(Shards(folder / "s").decimal() == ',');
+  CHECK(fit_features(Shards(folder / "s").table(0, 20), {}).decimal == ',');
 
   for (const char* text : {R"({"format": 2})", R"({"format": null})", "[]", "{}", "no JSON"}) {
     CAPTURE(text);
