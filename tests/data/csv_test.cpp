@@ -657,6 +657,7 @@ TEST_CASE("read_csv takes marks for those of thousands that only larger numbers 
   CHECK(table_of(rows("2.5")).column("n").numbers[0] == 1.1);
   CHECK(table_of(rows("4000")).column("n").numbers[0] == 1.1);
   CHECK(table_of(rows("987"), {.decimal = '.'}).column("n").numbers[0] == 1.1);
+  CHECK(table_of(rows("987"), {.unused = {"n"}}).column("n").numbers[0] == 1.1);
 }
 
 TEST_CASE("read_csv refuses numbers that may be thousands where whole numbers are known",
@@ -814,8 +815,10 @@ TEST_CASE("read_csv names a line of units at once", "[data]") {
   }
   CHECK(csv_error("nr,t,p,state\n,°C,bar,\n" + rows) ==
         "read_csv: expected numbers, as in the other lines, but got '°C' and 'bar' in line 2 of "
-        "t.csv (remove the line if it holds units).");
+        "t.csv (remove the line if it holds units; --missing names texts of missing values).");
   CHECK(csv_error("nr,t,p,state\n1,°C,bar,Text\n" + rows).find("'°C' and 'bar' in line 2") !=
+        std::string::npos);
+  CHECK(csv_error("nr,t,p,state\n1,error,error,\n" + rows).find("--missing 'error'") !=
         std::string::npos);
   CHECK(csv_error("nr,t,p,state\nh,°C,bar,\n" + rows).find("'h', '°C' and 1 more in line 2") !=
         std::string::npos);

@@ -510,11 +510,16 @@ void CsvParser::refuse_open_mark(const std::string& got, const std::string& colu
 // mark as the decimal one, or where they look like thousands.
 void CsvParser::check_marks(const Rows& rows, const std::vector<ColumnMarks>& columns) const {
   const char other = decimal_ == ',' ? '.' : ',';
+  const auto& unused = options_.unused;
+  const auto is_used = [&](size_t c) {
+    return std::find(unused.begin(), unused.end(), rows.front()[c]) == unused.end();
+  };
   std::optional<size_t> open, against;
   size_t most_sure = 0;
   for (size_t c = 0; c < columns.size(); ++c) {
     const auto& marks = columns[c];
     most_sure = std::max(most_sure, marks.of(decimal_).sure.size());
+    if (!is_used(c)) continue;
     if (!open && marks.of(decimal_).is_open() && marks.is_mostly(decimal_)) open = c;
     const auto different = marks.of(other).sure.size();
     if (different > 0 && marks.is_mostly(other) &&
@@ -531,7 +536,7 @@ void CsvParser::check_marks(const Rows& rows, const std::vector<ColumnMarks>& co
          std::string("name the mark: --decimal ") + other + " or --decimal " + decimal_);
   }
   for (size_t c = 0; c < columns.size(); ++c) {
-    if (!columns[c].looks_grouped(decimal_) || kind_in_sample(rows, c)) continue;
+    if (!columns[c].looks_grouped(decimal_) || !is_used(c) || kind_in_sample(rows, c)) continue;
     const std::string number(columns[c].of(decimal_).first);
     refuse_open_mark(quoted_text(number) + " beside " + quoted_text(*columns[c].hundreds.begin()),
                      column_in(rows, c), number);
@@ -1035,7 +1040,8 @@ bool CsvParser::is_nearly_numbers(const Builder& builder, int64_t numbers) {
          (share >= kMostlyShare && few_others && has_many_numbers(builder));
 }
 
-// Refuses a line of texts in columns of numbers, such as one of units.
+// Refuses a line of texts in columns of numbers, such as one of units. The same text in all of them
+// is a missing value.
 void CsvParser::check_stray_line() const {
   std::map<int64_t, std::vector<const Builder*>> lines;
   for (const Builder& builder : builders_) {
@@ -1044,15 +1050,19 @@ void CsvParser::check_stray_line() const {
     }
   }
   for (const auto& [line, builders] : lines) {
-    if (builders.size() < 2) continue;
-    std::string texts = quoted_text(builders[0]->first_other->text);
+    const auto& first = builders[0]->first_other->text;
+    if (std::all_of(builders.begin(), builders.end(),
+                    [&](const Builder* builder) { return builder->first_other->text == first; })) {
+      continue;
+    }
+    std::string texts = quoted_text(first);
     const auto second = quoted_text(builders[1]->first_other->text);
     texts += builders.size() == 2
                  ? " and " + second
                  : ", " + second + " and " + std::to_string(builders.size() - 2) + " more";
     fail("numbers, as in the other lines,",
          texts + " in line " + std::to_string(line) + " of " + name_,
-         "remove the line if it holds units");
+         "remove the line if it holds units; --missing names texts of missing values");
   }
 }
 
