@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace ladder::io {
@@ -18,5 +19,16 @@ size_t utf8_prefix(std::string_view text);
 ///
 ///     cut_text("Zoë", 3);   // "Zo": ë has two bytes
 std::string_view cut_text(std::string_view text, size_t bytes);
+
+/// Return `text` with each accented letter of the Latin, Greek and Cyrillic alphabets as a letter
+/// and a combining accent. Texts that look the same but have their accents in another encoding, as
+/// file names of macOS do, become equal. Letters of other alphabets and bytes that are not UTF-8
+/// stay as they are.
+std::string decomposed_text(std::string_view text);
+
+/// Return the decomposed text in small letters, so that texts that differ in nothing but case and
+/// the encoding of accents become equal: GRÜN is grün, STRASSE is Straße. It is to
+/// compare, not to show.
+std::string folded_text(std::string_view text);
 
 }  // namespace ladder::io

@@ -8,6 +8,8 @@
 using ladder::io::beginning;
 using ladder::io::character_size;
 using ladder::io::cut_text;
+using ladder::io::decomposed_text;
+using ladder::io::folded_text;
 using ladder::io::utf8_prefix;
 
 TEST_CASE("character_size knows the characters of UTF-8", "[io]") {
@@ -41,6 +43,40 @@ TEST_CASE("cut_text cuts between characters", "[io]") {
   CHECK(cut_text("\x80\x80\x80\x80\x80\x80", 5) == "\x80\x80\x80\x80\x80");
   CHECK(cut_text("ab\x80\x80", 3) == "ab\x80");
   CHECK(cut_text("ab\xFF\xFF", 3) == "ab\xFF");
+}
+
+TEST_CASE("decomposed_text makes texts equal whose accents are encoded in another way", "[io]") {
+  CHECK(decomposed_text("\u00D6lfleck") == "O\u0308lfleck");
+  CHECK(decomposed_text("O\u0308lfleck") == "O\u0308lfleck");
+  // One letter of each accent and alphabet.
+  CHECK(decomposed_text("\u00E0\u00E9\u00EE\u00F1\u0101\u011F\u017C\u00FF") ==
+        "a\u0300e\u0301i\u0302n\u0303a\u0304g\u0306z\u0307y\u0308");
+  CHECK(decomposed_text("\u00E5\u0151\u017E\u0219\u00E7\u0105") ==
+        "a\u030Ao\u030Bz\u030Cs\u0326c\u0327a\u0328");
+  CHECK(decomposed_text("\u03AC\u0439\u0451\u0457") ==
+        "\u03B1\u0301\u0438\u0306\u0435\u0308\u0456\u0308");
+  // Case stays, and so does what has no accent: letters with a stroke, other alphabets, no UTF-8.
+  for (const char* text : {"Loop", "\u00DF\u0142\u00F8", "\u4E2D\u6587", "a\xFF\xC3", ""}) {
+    CHECK(decomposed_text(text) == text);
+  }
+}
+
+TEST_CASE("folded_text makes texts equal that differ in case or in the encoding of accents",
+          "[io]") {
+  CHECK(folded_text("GR\u00DCN") == folded_text("gru\u0308n"));
+  CHECK(folded_text("STRASSE") == folded_text("Stra\u00DFe"));
+  CHECK(folded_text("\u0141\u00D3D\u0179") == folded_text("\u0142\u00F3d\u017A"));
+  CHECK(folded_text("\u0160\u010C\u0139\u0147\u0178") ==
+        folded_text("\u0161\u010D\u013A\u0148\u00FF"));
+  CHECK(folded_text("\u039F\u0394\u038C\u03A3") == folded_text("\u03BF\u03B4\u03CC\u03C2"));
+  CHECK(folded_text("\u0419\u041E\u0414 \u0401 \u0407 \u0490 \u0402") ==
+        folded_text("\u0439\u043E\u0434 \u0451 \u0457 \u0491 \u0452"));
+  // Other letters are others.
+  CHECK(folded_text("gr\u00FCn") != folded_text("grun"));
+  CHECK(folded_text("\u0131") != folded_text("i"));
+  CHECK(folded_text("\u00D7") == "\u00D7");
+  CHECK(folded_text("\u00F7") == "\u00F7");
+  CHECK(folded_text("\u4E2D a\xFF\xC3") == "\u4E2D a\xFF\xC3");
 }
 
 TEST_CASE("beginning of a text ends with a whole character", "[io]") {
