@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -23,6 +22,7 @@
 #include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/csv_parser.h"
 #include "ladder/data/internal/spellings.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 namespace {
@@ -196,17 +196,24 @@ void drop_truth_spellings(std::vector<std::string>& names) {
   names = std::move(kept);
 }
 
+constexpr size_t kMostNames = 4;  // in a note
+
 std::string rows_text(int64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
 
-// A name without blanks and capital letters.
+// A name without blanks and capital letters, its accents in one encoding.
 std::string folded_name(const std::string& name) {
-  std::string folded;
-  for (const char c : name) {
-    if (c != ' ' && c != '\t') {
-      folded += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    }
-  }
+  auto folded = io::folded_text(name);
+  std::erase_if(folded, [](char c) { return c == ' ' || c == '\t'; });
   return folded;
+}
+
+// How names that are equal when folded differ.
+std::string difference_of(const std::vector<std::string>& names) {
+  std::unordered_set<std::string> letters;
+  for (const auto& name : names) letters.insert(io::decomposed_text(name));
+  if (letters.size() == names.size()) return "case or spaces";
+  return letters.size() == 1 ? "the encoding of their accents"
+                             : "case, spaces or the encoding of their accents";
 }
 
 bool looks_missing(const std::string& name) {
@@ -266,7 +273,6 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
 
 std::vector<std::string> label_notes(const Column& column,
                                      const std::vector<std::string>& classes) {
-  constexpr size_t kMostNames = 4;
   constexpr size_t kMostGroups = 3;
   std::vector<std::string> notes;
   if (const auto rows = rows_of_minus_one(column); rows > 0) {
@@ -296,19 +302,50 @@ std::vector<std::string> label_notes(const Column& column,
         fmt::format("labels of {} more classes have several spellings", groups - kMostGroups));
   }
 
-  std::map<std::string, std::vector<std::string>> alike;
-  for (const auto& name : classes) alike[folded_name(name)].push_back(name);
-  for (const auto& [folded, names] : alike) {
-    if (names.size() > 1) {
-      notes.push_back(
-          fmt::format("classes {} differ only in case or spaces", some_names(names, kMostNames)));
-    }
-  }
+  for (auto& note : class_name_notes(classes)) notes.push_back(std::move(note));
   for (const auto& name : classes) {
     if (looks_missing(name)) {
       notes.push_back(fmt::format(
           "class '{0}' looks like a missing value (--missing '{0}' if it means no label)", name));
     }
+  }
+  return notes;
+}
+
+std::vector<std::string> class_name_notes(const std::vector<std::string>& classes) {
+  std::vector<std::string> notes;
+  std::map<std::string, std::vector<std::string>> alike;
+  for (const auto& name : classes) alike[folded_name(name)].push_back(name);
+  for (const auto& [folded, names] : alike) {
+    if (names.size() > 1) {
+      notes.push_back(fmt::format("classes {} differ only in {}", some_names(names, kMostNames),
+                                  difference_of(names)));
+    }
+  }
+  return notes;
+}
+
+std::vector<std::string> single_row_notes(const torch::Tensor& labels,
+                                          const std::vector<std::string>& classes) {
+  constexpr int64_t kUsualRows = 5;  // of a class, for a single one to be strange
+  constexpr size_t kMostNotes = 3;
+  const auto classes_count = std::ssize(classes);
+  const auto counts = at::bincount(labels.masked_select(labels.ge(0)), {}, classes_count);
+  if (counts.sum().item<int64_t>() < kUsualRows * classes_count) return {};
+  std::vector<std::string> singles, others, notes;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    const bool single = counts[static_cast<int64_t>(c)].item<int64_t>() == 1;
+    (single ? singles : others).push_back(classes[c]);
+  }
+  for (size_t i = 0; i < singles.size() && i < kMostNotes; ++i) {
+    const auto nearest = nearest_name(singles[i], others);
+    notes.push_back(
+        fmt::format("class '{}' has a single labeled row{}", singles[i],
+                    nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest)));
+  }
+  if (singles.size() > kMostNotes) {
+    notes.push_back(
+        fmt::format("{} more classes have a single labeled row", singles.size() - kMostNotes));
   }
   return notes;
 }
@@ -342,7 +379,7 @@ torch::Tensor labels_of(const Column& column, const std::vector<std::string>& cl
     if (is_unlabeled(text)) return -1;
     const auto place = places.find(text);
     TORCH_CHECK(place >= 0, "labels_of: expected a known class but got '", text, "' in row ",
-                row + 1, " of column '", column.name, "'", name_hint(text, classes), ".");
+                row + 1, " of column '", column.name, "'", spelling_hint(text, classes), ".");
     return place;
   };
   const int64_t rows = rows_of(column);
@@ -377,7 +414,7 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
   for (const auto& name : names) {
     const auto found = place_of.find(name);
     TORCH_CHECK(found != place_of.end(), "relabeled: expected known classes in ", source,
-                " but got '", name, "'", name_hint(name, classes), ".");
+                " but got '", name, "'", spelling_hint(name, classes), ".");
     places.push_back(found->second);
   }
   places.push_back(-1);  // of rows without a label

@@ -51,6 +51,44 @@ void mark_missing(Table& table, const std::vector<std::string>& missing) {
   table.missing.insert(table.missing.end(), missing.begin(), missing.end());
 }
 
+int64_t drop_empty_rows(Table& table) {
+  std::vector<bool> has_value(static_cast<size_t>(table.rows));
+  const auto mark = [&](const auto& values, const auto& is_there) {
+    for (size_t row = 0; row < has_value.size(); ++row) {
+      has_value[row] = has_value[row] || is_there(values[row]);
+    }
+  };
+  for (const auto& column : table.columns) {
+    const auto rows =
+        column.kind == ColumnKind::kNumber ? column.numbers.size() : column.codes.size();
+    TORCH_CHECK(rows == has_value.size(), "drop_empty_rows: expected ", has_value.size(),
+                " values in column '", column.name, "' but got ", rows, ".");
+    if (column.kind == ColumnKind::kNumber) {
+      mark(column.numbers, [](double value) { return !std::isnan(value); });
+    } else {
+      mark(column.codes, [](int32_t code) { return code >= 0; });
+    }
+  }
+  const auto empty = std::count(has_value.begin(), has_value.end(), false);
+  if (empty == 0) return 0;
+  const auto drop = [&](auto& values) {
+    size_t kept = 0;
+    for (size_t row = 0; row < values.size(); ++row) {
+      if (has_value[row]) values[kept++] = values[row];
+    }
+    values.resize(kept);
+  };
+  for (auto& column : table.columns) {
+    drop(column.numbers);
+    drop(column.codes);
+  }
+  for (auto& part : table.parts) {
+    part -= std::count(has_value.begin(), has_value.begin() + part, false);
+  }
+  table.rows -= empty;
+  return empty;
+}
+
 std::string cell_text(const Column& column, int64_t row) {
   const auto index = static_cast<size_t>(row);
   if (column.kind == ColumnKind::kText) {

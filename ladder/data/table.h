@@ -55,6 +55,10 @@ struct Table {
 /// these to `table.missing`. The reader of CSV files does so itself.
 void mark_missing(Table& table, const std::vector<std::string>& missing);
 
+/// Remove the rows in which every column is missing, as programs for spreadsheets write them below
+/// a table, and return how many there were. Error: a column of another number of rows.
+int64_t drop_empty_rows(Table& table);
+
 /// Return the text of a value: the level of a text, the shortest decimal form of a number ("3",
 /// "0.1"), "" for a missing value.
 std::string cell_text(const Column& column, int64_t row);

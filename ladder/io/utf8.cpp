@@ -12,25 +12,22 @@ struct Accent {
   char32_t mark;
   std::u32string_view pairs;
 };
-constexpr Accent kAccents[] =
-    {
-        {U'\u0300', U"AÀEÈIÌOÒUÙaàeèiìoòuùЕЀИЍеѐиѝ"},  // grave accent
-        {
-            U'\u0301',
-            U"AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆcćLĹlĺNŃnńRŔrŕSŚsśZŹzźΑΆΕΈΗΉΙΊΟΌΥΎΩΏαάεέηήιίοόυύωώГЃКЌгѓк"
-            U"ќ"},                                                         // acute accent
-        {U'\u0302', U"AÂEÊIÎOÔUÛaâeêiîoôuûCĈcĉGĜgĝHĤhĥJĴjĵSŜsŝWŴwŵYŶyŷ"},  // circumflex accent
-        {U'\u0303', U"AÃNÑOÕaãnñoõIĨiĩUŨuũ"},                              // tilde
-        {U'\u0304', U"AĀaāEĒeēIĪiīOŌoōUŪuū"},                              // macron
-        {U'\u0306', U"AĂaăEĔeĕGĞgğIĬiĭOŎoŏUŬuŭУЎИЙийуў"},                  // breve
-        {U'\u0307', U"CĊcċEĖeėGĠgġIİZŻzż"},                                // dot above
-        {U'\u0308', U"AÄEËIÏOÖUÜaäeëiïoöuüyÿYŸΙΪΥΫιϊυϋЕЁІЇеёії"},          // diaeresis
-        {U'\u030A', U"AÅaåUŮuů"},                                          // ring above
-        {U'\u030B', U"OŐoőUŰuű"},                                          // double acute accent
-        {U'\u030C', U"CČcčDĎdďEĚeěLĽlľNŇnňRŘrřSŠsšTŤtťZŽzž"},              // caron
-        {U'\u0326', U"SȘsșTȚtț"},                                          // comma below
-        {U'\u0327', U"CÇcçGĢgģKĶkķLĻlļNŅnņRŖrŗSŞsşTŢtţ"},                  // cedilla
-        {U'\u0328', U"AĄaąEĘeęIĮiįUŲuų"},                                  // ogonek
+constexpr Accent kAccents[] = {
+    {U'\u0300', U"AÀEÈIÌOÒUÙaàeèiìoòuùЕЀИЍеѐиѝ"},                      // grave accent
+    {U'\u0301', U"AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆcćLĹlĺNŃnńRŔrŕSŚsśZŹzź"},  // acute accent
+    {U'\u0301', U"ΑΆΕΈΗΉΙΊΟΌΥΎΩΏαάεέηήιίοόυύωώГЃКЌгѓкќ"},              // the same, other alphabets
+    {U'\u0302', U"AÂEÊIÎOÔUÛaâeêiîoôuûCĈcĉGĜgĝHĤhĥJĴjĵSŜsŝWŴwŵYŶyŷ"},  // circumflex accent
+    {U'\u0303', U"AÃNÑOÕaãnñoõIĨiĩUŨuũ"},                              // tilde
+    {U'\u0304', U"AĀaāEĒeēIĪiīOŌoōUŪuū"},                              // macron
+    {U'\u0306', U"AĂaăEĔeĕGĞgğIĬiĭOŎoŏUŬuŭУЎИЙийуў"},                  // breve
+    {U'\u0307', U"CĊcċEĖeėGĠgġIİZŻzż"},                                // dot above
+    {U'\u0308', U"AÄEËIÏOÖUÜaäeëiïoöuüyÿYŸΙΪΥΫιϊυϋЕЁІЇеёії"},          // diaeresis
+    {U'\u030A', U"AÅaåUŮuů"},                                          // ring above
+    {U'\u030B', U"OŐoőUŰuű"},                                          // double acute accent
+    {U'\u030C', U"CČcčDĎdďEĚeěLĽlľNŇnňRŘrřSŠsšTŤtťZŽzž"},              // caron
+    {U'\u0326', U"SȘsșTȚtț"},                                          // comma below
+    {U'\u0327', U"CÇcçGĢgģKĶkķLĻlļNŅnņRŖrŗSŞsşTŢtţ"},                  // cedilla
+    {U'\u0328', U"AĄaąEĘeęIĮiįUŲuų"},                                  // ogonek
 };
 
 // The letter and the accent of each letter that has one.

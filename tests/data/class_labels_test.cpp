@@ -316,11 +316,57 @@ TEST_CASE("Class labels: notes say what is merged, left out or looks odd", "[dat
   CHECK(notes(texts({"1.1", "1.10", "1.2"})) == Notes{"labels '1.1' and '1.10' are one class"});
   CHECK(notes(texts({"OK", "ok", "bad"})) ==
         Notes{"classes 'OK' and 'ok' differ only in case or spaces"});
+  CHECK(notes(texts({"GR\u00DCN", "gr\u00FCn", "rot"})) ==
+        Notes{"classes 'GR\u00DCN' and 'gr\u00FCn' differ only in case or spaces"});
+  CHECK(notes(texts({"\u00D6lfleck", "O\u0308lfleck", "gut"})) ==
+        Notes{"classes 'O\u0308lfleck' and '\u00D6lfleck' differ only in the encoding of their "
+              "accents"});
+  CHECK(notes(texts({"\u00D6l", "O\u0308l", "\u00F6l", "gut"})) ==
+        Notes{"classes 'O\u0308l', '\u00D6l' and '\u00F6l' differ only in case, spaces or the "
+              "encoding of their accents"});
   CHECK(notes(texts({"ok", "-"})) ==
         Notes{"class '-' looks like a missing value (--missing '-' if it means no label)"});
   auto column = texts({"ok", "bad"});
   column.missing_texts = {{"NA", 3}, {"None", 1}};
   CHECK(notes(column) == Notes{"missing values mean no label: 3 rows 'NA', 1 row 'None'"});
+}
+
+TEST_CASE("Class labels: notes name classes of a single labeled row", "[data]") {
+  using Notes = std::vector<std::string>;
+  const std::vector<std::string> classes = {"gut", "Lagerschaden", "Lagerschden", "Riss"};
+  std::vector<int64_t> labels(60, -1);
+  for (size_t row = 0; row < 18; ++row) labels[row] = static_cast<int64_t>(row % 2);
+  labels[20] = 2;
+  labels[40] = 3;
+  CHECK(data::single_row_notes(rows(labels), classes) ==
+        Notes{"class 'Lagerschden' has a single labeled row (did you mean 'Lagerschaden'?)",
+              "class 'Riss' has a single labeled row"});
+  // With fewer labels a single one is usual.
+  labels[0] = -1;
+  CHECK(data::single_row_notes(rows(labels), classes) == Notes{});
+  CHECK(data::single_row_notes(rows({0, 1, -1}), {"a", "b"}) == Notes{});
+
+  std::vector<std::string> many = {"a"};
+  std::vector<int64_t> of_many(40, 0);
+  for (int64_t c = 1; c <= 5; ++c) {
+    many.push_back(std::to_string(c) + "xyz");
+    of_many.push_back(c);
+  }
+  const auto notes = data::single_row_notes(rows(of_many), many);
+  REQUIRE(notes.size() == 4);
+  CHECK(notes[2] == "class '3xyz' has a single labeled row");
+  CHECK(notes[3] == "2 more classes have a single labeled row");
+}
+
+TEST_CASE("Class labels: errors say so where accents are encoded in another way", "[data]") {
+  CHECK(error_text([] {
+          data::labels_of(texts({"O\u0308l"}), {"\u00D6l", "gut"});
+        }) ==
+        "labels_of: expected a known class but got 'O\u0308l' in row 1 of column 'kind' (there is "
+        "'\u00D6l', whose accents are encoded in another way; copy that name).");
+  CHECK(error_text([] { data::relabeled(rows({0}), {"O\u0308l"}, {"\u00D6l"}, "t"); }) ==
+        "relabeled: expected known classes in t but got 'O\u0308l' (there is '\u00D6l', whose "
+        "accents are encoded in another way; copy that name).");
 }
 
 TEST_CASE("hold_back gives rows of other classes for other seeds", "[data]") {

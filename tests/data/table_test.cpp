@@ -10,6 +10,7 @@
 using ladder::data::cell_text;
 using ladder::data::Column;
 using ladder::data::ColumnKind;
+using ladder::data::drop_empty_rows;
 using ladder::data::mark_missing;
 using ladder::data::Table;
 using ladder::testing::error_text;
@@ -37,6 +38,38 @@ TEST_CASE("Table names the nearest column where it has none of a name", "[data]"
         "Table: expected a column 'cit' in the table but found none (did you mean 'city'?).");
   CHECK(error_text([] { Table().column("a"); }) ==
         "Table: expected a column 'a' in the table but found none.");
+}
+
+TEST_CASE("Table says so where a name is there with its accents encoded in another way", "[data]") {
+  const Table table{.source = "t.csv",
+                    .columns = {{.name = "Werk"}, {.name = "Stu\u0308ck"}, {.name = "a"}}};
+  CHECK(error_text([&] { table.column("St\u00FCck"); }) ==
+        "Table: expected a column 'St\u00FCck' in t.csv but found none (there is 'Stu\u0308ck', "
+        "whose accents are encoded in another way; copy that name).");
+}
+
+TEST_CASE("drop_empty_rows removes rows without any value wherever they are", "[data]") {
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  Table table{.rows = 6,
+              .columns = {{.name = "x", .numbers = {none, 1, none, none, 2, none}},
+                          {.name = "t",
+                           .kind = ColumnKind::kText,
+                           .codes = {-1, 0, 1, -1, -1, -1},
+                           .levels = {"a", "b"}}},
+              .parts = {1, 3, 6}};
+  CHECK(drop_empty_rows(table) == 3);
+  CHECK(table.rows == 3);
+  REQUIRE(table.columns[0].numbers.size() == 3);
+  CHECK(table.columns[0].numbers[0] == 1);
+  CHECK(std::isnan(table.columns[0].numbers[1]));
+  CHECK(table.columns[0].numbers[2] == 2);
+  CHECK(table.columns[1].codes == std::vector<int32_t>{0, 1, -1});
+  CHECK(table.parts == std::vector<int64_t>{0, 2, 3});
+  CHECK(drop_empty_rows(table) == 0);
+  CHECK(table.rows == 3);
+  table.columns[0].numbers.pop_back();
+  CHECK(error_text([&] { drop_empty_rows(table); }) ==
+        "drop_empty_rows: expected 3 values in column 'x' but got 2.");
 }
 
 TEST_CASE("cell_text gives the shortest text of a number", "[data]") {

@@ -5,13 +5,13 @@
 #include <string_view>
 #include <vector>
 
-#include "ladder/core/nearest_name.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
 
 /// Return a hint for an error that names a column that is not there: how a command line writes a
-/// name with a comma if `name` is a part of one, else `name_hint`.
+/// name with a comma if `name` is a part of one, else `spelling_hint`.
 inline std::string column_hint(std::string_view name, const std::vector<std::string>& names) {
   for (const auto& known : names) {
     if (known.find(',') == known.npos) continue;
@@ -26,7 +26,7 @@ inline std::string column_hint(std::string_view name, const std::vector<std::str
     }
     if (is_part) return " (in a list, a comma of a name has a backslash: '" + typed + "')";
   }
-  return name_hint(name, names);
+  return spelling_hint(name, names);
 }
 
 }  // namespace ladder::data

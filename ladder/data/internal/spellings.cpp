@@ -4,7 +4,9 @@
 #include <array>
 #include <string>
 
+#include "ladder/core/nearest_name.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 namespace {
@@ -88,6 +90,15 @@ std::vector<std::pair<std::string, int64_t>> other_spellings(
     if (!twin.empty() && !is_level) add(twin, level);
   }
   return spellings;
+}
+
+std::string spelling_hint(std::string_view name, const std::vector<std::string>& names) {
+  const auto letters = io::decomposed_text(name);
+  const auto alike = std::find_if(names.begin(), names.end(), [&](const auto& other) {
+    return io::decomposed_text(other) == letters;
+  });
+  if (alike == names.end()) return name_hint(name, names);
+  return " (there is '" + *alike + "', whose accents are encoded in another way; copy that name)";
 }
 
 }  // namespace ladder::data

@@ -25,4 +25,8 @@ int truth_of_level(std::string_view text);
 std::vector<std::pair<std::string, int64_t>> other_spellings(
     const Feature& feature, const std::vector<std::string>& missing);
 
+/// Return a hint for an error that names what is not there, as `name_hint` does; of a name that
+/// looks the same but has its accents in another encoding, it says so.
+std::string spelling_hint(std::string_view name, const std::vector<std::string>& names);
+
 }  // namespace ladder::data
