@@ -31,6 +31,7 @@
 #include "ladder/data/neighbours.h"
 #include "ladder/data/npy.h"
 #include "ladder/data/read_samples.h"
+#include "ladder/data/row_hashes.h"
 #include "ladder/data/row_source.h"
 #include "ladder/data/sampler.h"
 #include "ladder/data/samples.h"

@@ -107,6 +107,7 @@ int evaluate_command(int argc, const char* const* argv) {
   } else {
     print(metrics_text(metrics, classifier.classes()) + left_out_text(left_out));
   }
+  note_training_rows(classifier, samples);
   note_strange_rows(classifier, samples);
   return 0;
 }

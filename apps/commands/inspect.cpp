@@ -140,6 +140,7 @@ void print_table(const data::Table& table, const std::string& label) {
   const auto found = data::class_labels(table.column(label));
   print(classes_text(found.classes, found.labels, table.rows));
   print_notes(data::label_notes(table.column(label), found.classes));
+  print_notes(data::single_row_notes(found.labels, found.classes));
 }
 
 std::string shards_text(const data::Shards& shards) {
@@ -220,12 +221,13 @@ int inspect_command(int argc, const char* const* argv) {
   if (is_model(flags.what)) {
     print(model_text(Classifier::load(model_path(flags.what))));
   } else {
-    const auto samples = read_data(flags.what, flags.read, flags.label);
+    auto samples = read_data(flags.what, flags.read, flags.label);
     if (!samples.shards && data::has_test_part(flags.what)) {
       print_notes(
           {"test rows are in " + flags.what + " as well: --test of ladder train reads them"});
     }
     if (samples.table) {
+      print_notes(empty_rows_note(data::drop_empty_rows(*samples.table), samples.source));
       print_table(*samples.table, flags.label.empty() ? samples.label : flags.label);
     } else {
       print(samples.shards ? shards_text(*samples.shards) : images_text(samples));

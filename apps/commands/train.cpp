@@ -5,6 +5,7 @@
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
+#include <ladder/data/row_hashes.h>
 #include <ladder/data/shards.h>
 #include <ladder/exports/model_card.h>
 #include <ladder/models/combinators.h>
@@ -249,10 +250,17 @@ bool is_ignored(const TrainFlags& flags, const std::string& column) {
   return std::find(flags.ignore.begin(), flags.ignore.end(), column) != flags.ignore.end();
 }
 
+// Rows without a value teach nothing, and a column has missing values by them alone. (Rows to
+// predict have an answer each, so that only training leaves them out.)
+void leave_out_empty_rows(data::Samples& rows) {
+  if (rows.table) print_notes(empty_rows_note(data::drop_empty_rows(*rows.table), rows.source));
+}
+
 // Reads the rows of `flags`; arrays name their label, which then is that of `flags` by default.
 data::Samples training_rows(TrainFlags& flags) {
   flags.read.read.csv.unused = flags.ignore;
   auto rows = read_data(flags.data, flags.read, flags.label);
+  leave_out_empty_rows(rows);
   if (flags.label.empty()) flags.label = rows.label;
   if (rows.shards) {
     if (rows.shards->label().empty()) {
@@ -302,6 +310,7 @@ data::Samples training_rows(TrainFlags& flags) {
   }
   for (const auto& path : flags.unlabeled) {
     auto others = read_data(path, more, flags.label);
+    leave_out_empty_rows(others);
     append_rows(rows, others, flags.label, flags.ignore);
   }
   return rows;
@@ -312,7 +321,16 @@ std::vector<std::string> row_notes(const TrainFlags& flags, const data::Samples&
   std::vector<std::string> notes;
   if (rows.table && rows.table->find(flags.label) >= 0) {
     const auto& column = rows.table->column(flags.label);
-    notes = data::label_notes(column, data::class_labels(column).classes);
+    const auto found = data::class_labels(column);
+    notes = data::label_notes(column, found.classes);
+    for (auto& note : data::single_row_notes(found.labels, found.classes)) {
+      notes.push_back(std::move(note));
+    }
+  }
+  if (rows.images.defined() && rows.labels.defined()) {
+    for (auto& note : data::single_row_notes(rows.labels, rows.classes)) {
+      notes.push_back(std::move(note));
+    }
   }
   if (flags.test.empty() && !rows.shards && data::has_test_part(flags.data)) {
     notes.push_back(
@@ -401,6 +419,49 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
   auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);
   check_test_rows(flags, rows, test);
   return test;
+}
+
+torch::Tensor labeled_places(const torch::Tensor& labels) {
+  return labels.ge(0).nonzero().squeeze(1);
+}
+
+// What is worth saying before training about inputs: columns that may be no features, and labeled
+// rows that are equal to others, at most kFeatureRows of shards.
+void print_input_notes(const TrainFlags& flags, const data::Samples& rows,
+                       const std::optional<data::Samples>& test) {
+  std::optional<data::Features> features;
+  data::Samples labeled;
+  std::vector<std::string> classes;
+  if (rows.shards) {
+    const auto places = rows.shards->labeled_rows().slice(0, 0, kFeatureRows);
+    if (places.numel() == 0) return;
+    features = data::fit_features(rows.shards->sample(kFeatureRows, /*seed=*/1), flags.ignore);
+    labeled.table = rows.shards->table(places);
+    classes = rows.shards->classes();
+  } else if (rows.table) {
+    auto unused = flags.ignore;
+    unused.push_back(flags.label);
+    features = data::fit_features(*rows.table, unused);
+    const auto found = data::class_labels(rows.table->column(flags.label));
+    labeled = some_rows(rows, labeled_places(found.labels));
+    classes = found.classes;
+  } else {
+    if (!rows.labels.defined()) return;
+    labeled = some_rows(rows, labeled_places(rows.labels));
+  }
+  const auto hashes_of = [&](const data::Samples& some) {
+    if (features) return data::row_hashes(features->apply(*some.table));
+    return data::row_hashes(some.images.expand({-1, labeled.images.size(1), -1, -1}));  // gray
+  };
+  torch::Tensor test_hashes;
+  if (test) {
+    const auto& label = rows.shards ? rows.shards->label() : flags.label;
+    const auto labels =
+        test->table ? data::labels_of(test->table->column(label), classes) : test->labels;
+    test_hashes = hashes_of(some_rows(*test, labeled_places(labels)));
+  }
+  if (features) print_notes(feature_notes(*features));
+  print_notes(equal_rows_notes(hashes_of(labeled), test_hashes));
 }
 
 // One trained classifier and how good it is.
@@ -841,6 +902,7 @@ int train_command(int argc, const char* const* argv) {
   if (rank.first()) print_notes(row_notes(flags, rows));
   std::optional<data::Samples> test;
   if (!flags.test.empty()) test = test_rows(flags, rows);
+  if (rank.first()) print_input_notes(flags, rows, test);
 
   auto options = flags.options;
   options.device = device_of(flags.device, rank);

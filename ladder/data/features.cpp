@@ -140,6 +140,12 @@ class TextInputs {
     return further_.contains(bare) ? missing_ : other_;
   }
 
+  // Returns whether a text has the input of a level: "None" may be one.
+  bool is_level(const std::string& text) const {
+    const auto input = of(text);
+    return input >= 0 && input != missing_ && input != other_;
+  }
+
   // Returns whether a text is a level, or a missing value.
   bool knows(const std::string& text) const {
     const std::string bare(without_blanks(text));
@@ -260,6 +266,21 @@ torch::Tensor apply_features(const Features& features, const Table& table,
   return inputs;
 }
 
+void StrangeValues::add(const StrangeValues& more) {
+  rows += more.rows;
+  present += more.present;
+  strange += more.strange;
+  least = std::min(least, more.least);
+  most = std::max(most, more.most);
+  least_z = std::min(least_z, more.least_z);
+}
+
+bool StrangeValues::is_stuck() const {
+  constexpr double kChance = 1e-6;
+  return kind == ColumnKind::kNumber && present > 0 && least == most &&
+         static_cast<double>(present) * std::log1p(least_z * least_z) > -std::log(kChance);
+}
+
 std::vector<StrangeValues> strange_values(const Features& features, const Table& table) {
   const FurtherMissing further(features.missing, table.missing);
   std::vector<StrangeValues> found;
@@ -267,12 +288,20 @@ std::vector<StrangeValues> strange_values(const Features& features, const Table&
     if (!feature.dropped.empty()) continue;
     const Column& column = table.column(feature.name);
     check_sizes(column, table, column.levels.size());
-    StrangeValues values{.name = feature.name, .kind = feature.kind, .rare = feature.other};
+    StrangeValues values{.name = feature.name,
+                         .kind = feature.kind,
+                         .rows = table.rows,
+                         .may_be_missing = feature.indicator,
+                         .rare = feature.other};
     if (feature.kind == ColumnKind::kNumber) {
       const auto count = [&](double value) {
         if (std::isnan(value) || further.contains(column, value)) return;
+        const double z = std::abs((value - feature.center) / feature.scale);
         ++values.present;
-        values.strange += std::abs((value - feature.center) / feature.scale) >= kFarFrom;
+        values.strange += z >= kFarFrom;
+        values.least = std::min(values.least, value);
+        values.most = std::max(values.most, value);
+        values.least_z = std::min(values.least_z, z);
       };
       if (column.kind == ColumnKind::kNumber) {
         for (const double value : column.numbers) count(value);
@@ -293,7 +322,7 @@ std::vector<StrangeValues> strange_values(const Features& features, const Table&
       std::vector<bool> strange, missing;
       for (const auto& level : column.levels) {
         strange.push_back(!inputs.knows(level));
-        missing.push_back(is_missing(without_blanks(level)));
+        missing.push_back(is_missing(without_blanks(level)) && !inputs.is_level(level));
       }
       for (const int32_t code : column.codes) {
         if (code < 0 || missing[static_cast<size_t>(code)]) continue;

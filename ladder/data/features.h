@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,9 +97,15 @@ struct FeatureOptions {
 
 /// Measure features on all rows of `table`, labeled and unlabeled, without the columns `except`
 /// (label, identifiers). Columns with one value are dropped, and identifiers: texts that differ in
-/// nearly every row, and whole numbers of 20 rows or more that count up by one from row to row.
+/// nearly every row, and whole numbers that count rows or time. These rise in every row, or fall in
+/// every row; 20 rows or more and 90 % of them have a value; and the mean step is at most a tenth
+/// of the number of values, in units of the greatest common divisor of the steps. (Of measured
+/// values so near to each other some would be equal, so rows sorted by a quantity are no counter.)
 /// Where a table has rows of several sources (Table::parts), the rows of each are looked at by
 /// themselves.
+///
+/// Other numbers that rise or fall in every row are used, with a note, and so are texts that are
+/// dates.
 ///
 /// Errors: no column that varies; two columns of one name; an infinite number; a column of
 /// sequences, whose cells list numbers ("1;2", "[1, 2, 3]") of different counts; an exception that
@@ -110,11 +117,24 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
 struct StrangeValues {
   std::string name = {};
   ColumnKind kind = ColumnKind::kNumber;
-  int64_t present = 0;  ///< values that are not missing
+  int64_t rows = 0;
+  int64_t present = 0;          ///< values that are not missing
+  bool may_be_missing = false;  ///< training rows had missing values
   /// kNumber: values kFarFrom standard deviations or more away from the mean. kText: texts that are
   /// no level: unseen ones and, if `rare`, rare ones.
   int64_t strange = 0;
   bool rare = false;  ///< kText: texts that were rare in training are counted, too
+  /// kNumber: the least and the greatest value, and the least |z| of a value.
+  double least = std::numeric_limits<double>::infinity();
+  double most = -std::numeric_limits<double>::infinity();
+  double least_z = std::numeric_limits<double>::infinity();
+
+  /// Add the values of further rows of the same column.
+  void add(const StrangeValues& more);
+  /// Return whether all values are one number, and values as in training would not be, but for a
+  /// chance of one in a million: a sensor that is stuck. Of n values with the mean and variance of
+  /// training, all are that far from the mean with a chance of at most (1 + z^2)^-n [Cantelli].
+  bool is_stuck() const;
 };
 
 /// |z| from which a number is strange.

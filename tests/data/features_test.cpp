@@ -194,14 +194,76 @@ TEST_CASE("Features drop numbers that count the rows", "[data]") {
                             numbers("g", with_a_gap), numbers("h", with_a_hole),
                             numbers("f", halves), numbers("t", again), numbers("v", varied)});
   const std::string reason = "counts the rows";
-  CHECK(dropped(table) == std::vector<std::string>{reason, reason, "", "", "", "", ""});
+  const std::string with_gaps = "counts rows or time";
+  CHECK(dropped(table) ==
+        std::vector<std::string>{reason, reason, with_gaps, with_gaps, "", "", ""});
   // In the rows of another source numbers may begin anew.
   table.parts = {24, 48};
   CHECK(dropped(table)[5] == reason);
-  CHECK(dropped(table)[2].empty());
+  CHECK(dropped(table)[2] == with_gaps);
   std::vector<double> few(19);
   for (size_t row = 0; row < few.size(); ++row) few[row] = static_cast<double>(row);
   CHECK(dropped(made_table({numbers("n", few)})) == std::vector<std::string>{""});
+}
+
+TEST_CASE("Features tell counters from quantities that rows are sorted by", "[data]") {
+  constexpr int kRows = 200;
+  std::vector<double> seconds, newest_first, tenth_kept, one_twice, mostly_missing, sparse, halves;
+  std::vector<double> shuffled;
+  for (int row = 0; row < kRows; ++row) {
+    seconds.push_back(1.7e9 + 60 * (row + (row > 90 ? 3 : 0)));  // a reading a minute, three lost
+    newest_first.push_back(1000 - row - (row > 50 ? 1 : 0));
+    tenth_kept.push_back(10 * row + row * row % 7);  // rows of a counter that a filter left
+    one_twice.push_back(row < 100 ? row : row - 1);
+    mostly_missing.push_back(row % 5 == 0 ? row : kNoNumber);
+    sparse.push_back(1000.0 * row + row * row % 7);  // steps far above a tenth of the rows
+    halves.push_back(.5 * row);
+    shuffled.push_back(row * 77 % kRows);
+  }
+  const auto features = fit_features(
+      made_table({numbers("s", seconds), numbers("n", newest_first), numbers("t", tenth_kept),
+                  numbers("o", one_twice), numbers("m", mostly_missing), numbers("p", sparse),
+                  numbers("h", halves), numbers("u", shuffled)}),
+      {});
+  const std::vector<std::string> reasons = {
+      "counts rows or time", "counts rows or time", "counts rows or time", "", "", "", "", ""};
+  // What rises and is used all the same has a note; rows in another order show nothing.
+  const std::string rises = "rises in every row (leave it out if it counts rows or time)";
+  const std::vector<std::string> notes = {"", "", "", "", rises, rises, rises, ""};
+  for (size_t i = 0; i < features.columns.size(); ++i) {
+    CAPTURE(features.columns[i].name);
+    CHECK(features.columns[i].dropped == reasons[i]);
+    CHECK(features.columns[i].note == notes[i]);
+  }
+  std::reverse(halves.begin(), halves.end());
+  CHECK(fit_features(made_table({numbers("h", halves)}), {}).columns[0].note ==
+        "falls in every row (leave it out if it counts rows or time)");
+}
+
+TEST_CASE("Features say that dates are taken as categories", "[data]") {
+  const auto note = [](const std::vector<std::string>& few) {
+    std::vector<std::string> cells;
+    for (size_t row = 0; row < 40; ++row) cells.push_back(few[row % few.size()]);
+    return fit_features(made_table({texts("d", cells)}), {}).columns[0].note;
+  };
+  const std::string two =
+      "2 dates, taken as categories: later dates tell the network nothing (leave the column out)";
+  for (const auto& dates : {std::vector<std::string>{"2024-03-01", "2024-03-02"},
+                            {"01.03.2024", "2.3.2024"},
+                            {"01.03.24", "02.03.24"},
+                            {"3/1/24", "3/2/24"},
+                            {"2024-03-01 12:30", "2024-03-01T13:00:00Z"}}) {
+    CAPTURE(dates[0]);
+    CHECK(note(dates) == two);
+  }
+  for (const auto& others : {std::vector<std::string>{"1.2.3", "1.2.4"},
+                             {"2024-03-01", "unknown"},
+                             {"2024-03", "2024-04"},
+                             {"192.168.1.1", "10.0.0.1"},
+                             {"12-34-567", "12-34-568"}}) {
+    CAPTURE(others[0]);
+    CHECK(note(others).empty());
+  }
 }
 
 TEST_CASE("Features find identifiers that begin anew in another source", "[data]") {
@@ -275,6 +337,37 @@ TEST_CASE("Features count values that are unlike those of training", "[data]") {
   CHECK(strange[1].present == 3);
   CHECK(strange[1].strange == 2);
   CHECK_FALSE(strange[1].rare);
+  CHECK(strange[0].rows == 5);
+  CHECK(strange[0].least == -1000);
+  CHECK(strange[0].most == 1000);
+  CHECK_FALSE(strange[0].may_be_missing);
+  // "None" is a level here, no missing value.
+  const auto named = fit_features(made_table({texts("t", {"None", "b", "None", "b"})}), {});
+  CHECK(ladder::data::strange_values(named, made_table({texts("t", {"None", "NA"})}))[0].present ==
+        1);
+}
+
+TEST_CASE("Features find a sensor that is stuck", "[data]") {
+  // z = -1/3 and 3: a flag that is set in a tenth of the rows.
+  std::vector<double> flag(100, 0);
+  std::fill_n(flag.begin(), 10, 1);
+  const auto features = fit_features(made_table({numbers("flag", flag)}), {});
+  const auto strange = [&](int rows, double value) {
+    const std::vector<double> same(static_cast<size_t>(rows), value);
+    return ladder::data::strange_values(features, made_table({numbers("flag", same)}))[0];
+  };
+  // (1 + 1/9)^-n is below 1e-6 from n = 132 on: (9/10)^131 = 1.01e-6.
+  CHECK_FALSE(strange(131, 0).is_stuck());
+  CHECK(strange(132, 0).is_stuck());
+  CHECK(strange(6, 1).is_stuck());  // (1/10)^6, and a rounding more
+  CHECK_FALSE(strange(5, 1).is_stuck());
+  CHECK_FALSE(strange(0, 0).is_stuck());
+  auto parts = strange(100, 0);
+  parts.add(strange(100, 0));
+  CHECK(parts.rows == 200);
+  CHECK(parts.is_stuck());
+  parts.add(strange(1, 1));
+  CHECK_FALSE(parts.is_stuck());
 }
 
 TEST_CASE("Features give each level an input, and rare levels share one", "[data]") {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
@@ -26,6 +27,8 @@ constexpr double kClipAt = 3;  // standard deviations
 // A text column with more levels than this share of its rows identifies rows.
 constexpr double kIdentifierShare = 0.9;
 constexpr size_t kIdentifierRows = 20;
+// Numbers whose mean step is at most this share of the number of rows count them.
+constexpr double kCounterStep = 0.1;
 // A text column is noted if so large a share of its values are numbers.
 constexpr double kNotedNumbers = 0.5;
 
@@ -63,22 +66,67 @@ bool in_each_source(const std::vector<int64_t>& parts, size_t rows, const IsSo& 
   return any;
 }
 
-// True for whole numbers that count the rows of each source.
-bool counts_rows(const Column& column, const std::vector<int64_t>& parts) {
-  const auto& values = column.numbers;
-  return in_each_source(parts, values.size(), [&](size_t begin, size_t end) {
-    if (std::isnan(values[begin]) || values[begin] != std::round(values[begin])) return false;
-    for (size_t row = begin + 1; row < end; ++row) {
-      if (!(values[row] - values[row - 1] == 1)) return false;
+// How the values of some rows follow each other; missing ones are left out.
+struct Sequence {
+  size_t rows = 0, present = 0;
+  bool rises = true, falls = true;  // from each value to the next
+  bool whole = true;                // all are whole numbers of int64
+  double first = 0, last = 0;
+  int64_t unit = 0;  // greatest common divisor of the steps
+
+  bool is_one_way() const { return (rises || falls) && present >= 2; }
+  // Mean step, in units.
+  double mean_step() const {
+    return std::abs(last - first) / static_cast<double>(unit) / static_cast<double>(present - 1);
+  }
+};
+
+Sequence sequence_of(const std::vector<double>& values, size_t begin, size_t end) {
+  constexpr double kMostWhole = 0x1p62;
+  Sequence found{.rows = end - begin};
+  for (size_t row = begin; row < end && (found.rises || found.falls); ++row) {
+    const double value = values[row];
+    if (std::isnan(value)) continue;
+    found.whole = found.whole && value == std::round(value) && std::abs(value) < kMostWhole;
+    if (found.present++ == 0) {
+      found.first = value;
+    } else {
+      found.rises = found.rises && value > found.last;
+      found.falls = found.falls && value < found.last;
+      if (found.whole) {
+        found.unit =
+            std::gcd(found.unit, static_cast<int64_t>(value) - static_cast<int64_t>(found.last));
+      }
     }
-    return true;
-  });
+    found.last = value;
+  }
+  return found;
+}
+
+// True for whole numbers that count rows or time: they rise in every row, or fall, and lie so near
+// to each other that some of n measured ones would be equal. (Of n values among m, n^2 / 2m pairs
+// are.) Rows that were deleted leave gaps, and lines above or below a table leave missing values.
+bool is_counter(const Sequence& found) {
+  const auto present = static_cast<double>(found.present);
+  return found.is_one_way() && found.whole &&
+         present >= kIdentifierShare * static_cast<double>(found.rows) &&
+         found.mean_step() <= kCounterStep * present;
 }
 
 Feature fit_number(const Column& column, const std::vector<int64_t>& parts) {
   Feature feature{.name = column.name, .kind = ColumnKind::kNumber};
-  if (counts_rows(column, parts)) {
-    feature.dropped = "counts the rows";
+  bool all_count = true, by_one = true, all_one_way = true, rises = false;
+  const bool judged = in_each_source(parts, column.numbers.size(), [&](size_t begin, size_t end) {
+    const auto found = sequence_of(column.numbers, begin, end);
+    all_count = all_count && is_counter(found);
+    by_one = by_one && found.rises && found.unit == 1 && found.present == found.rows &&
+             found.last - found.first == static_cast<double>(found.rows - 1);
+    all_one_way = all_one_way && found.is_one_way() && found.present >= kIdentifierRows;
+    rises = rises || found.rises;
+    return all_one_way || all_count;
+  });
+  if (judged && all_count) {
+    feature.dropped = by_one ? "counts the rows" : "counts rows or time";
     return feature;
   }
   std::optional<double> first;
@@ -113,6 +161,10 @@ Feature fit_number(const Column& column, const std::vector<int64_t>& parts) {
   }
   feature.center = measured.mean;
   feature.scale = measured.std > 0 ? measured.std : 1;
+  if (judged && all_one_way) {
+    feature.note = fmt::format("{} in every row (leave it out if it counts rows or time)",
+                               rises ? "rises" : "falls");
+  }
   return feature;
 }
 
@@ -275,6 +327,31 @@ std::string numbers_among(const Column& column, char decimal) {
   return static_cast<double>(begun) > least ? fmt::format("such as '{}'", example) : "";
 }
 
+// True for 2024-03-01, 1.3.2024, 03/01/24 and the like, also with a time behind.
+bool is_date(std::string_view text) {
+  constexpr size_t kParts = 3;
+  const std::string_view separators = "-./";
+  char separator = 0;
+  size_t years = 0;
+  bool all_of_two = true;
+  for (size_t part = 0; part < kParts; ++part) {
+    const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const bool year = digits == 4 && part != 1;
+    if (!year && (digits < 1 || digits > 2)) return false;
+    years += year ? 1 : 0;
+    all_of_two = all_of_two && digits == 2;
+    text.remove_prefix(digits);
+    if (part + 1 == kParts) break;
+    if (text.empty() || separators.find(text.front()) == separators.npos) return false;
+    if (part > 0 && text.front() != separator) return false;
+    separator = text.front();
+    text.remove_prefix(1);
+  }
+  // 1.2.3 is a version, 1/2/24 and 01.02.24 are not.
+  if (years > 1 || (years == 0 && separator != '/' && !all_of_two)) return false;
+  return text.empty() || text.front() == ' ' || text.front() == 'T';
+}
+
 // `decimal`: the mark by which the file was read.
 Feature fit_text(const Column& column, const FeatureOptions& options,
                  const std::vector<int64_t>& parts, char decimal) {
@@ -311,6 +388,12 @@ Feature fit_text(const Column& column, const FeatureOptions& options,
     if (const auto numbers = numbers_among(column, decimal); !numbers.empty()) {
       feature.note += (numbers.starts_with("such") ? ", " : "; ") + numbers;
     }
+  } else if (std::all_of(texts.begin(), texts.end(),
+                         [](const auto& one) { return is_date(one.first); })) {
+    feature.note = fmt::format(
+        "{} dates, taken as categories: later dates tell the network nothing (leave the column "
+        "out)",
+        texts.size());
   }
   return feature;
 }
