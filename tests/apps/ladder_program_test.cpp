@@ -1108,6 +1108,137 @@ TEST_CASE("ladder: what is left out or unlike the training is noted", "[cli]") {
   CHECK(lines[4].starts_with("null,"));
 }
 
+TEST_CASE("ladder: counters with gaps, copies of rows, rows without values and typing errors",
+          "[cli]") {
+  const LadderPlace place;
+  // Two clouds with a counter and a date; three lines of the counter are not there, and two rows
+  // have no value. Of 25 labeled rows the last six are copies of the first, one has a typing error.
+  std::string text, test = "n,x,day,kind\n";
+  int n = 0;
+  const auto add = [&](int i, const std::string& kind) {
+    const auto rest =
+        fmt::format(",{},2024-03-{:02},{}\n", 4 * (i % 2) + i * 37 % 90 / 100.0, 1 + i % 4, kind);
+    text += std::to_string(++n) + rest;
+    if (i < 3 || i >= 60) test += std::to_string(1000 + n) + rest;
+  };
+  const auto side = [](int i) { return std::string(i % 2 == 0 ? "left" : "right"); };
+  for (int i = 0; i < 60; ++i) {
+    add(i, i < 18 ? side(i) : i == 20 ? "rihgt" : "");
+    if (i == 30) text += ",,,\n";
+    if (i == 40) n += 3;
+  }
+  for (int i = 0; i < 6; ++i) add(i, side(i));
+  write_file(place.folder / "t.csv", "n,x,day,kind\n" + text + ",,,\n");
+  for (int i = 60; i < 67; ++i) add(i, side(i));  // new ones
+  write_file(place.folder / "test.csv", test);
+
+  const Arguments quick = {"--epochs", "2",       "--layers",      "4",          "--threads",
+                           "1",        "--quiet", "--no-baseline", "--no-report"};
+  const auto trained = place.run(Arguments{"train", place.at("t.csv"), "--label", "kind", "--test",
+                                           place.at("test.csv"), "--out", place.at("run")} +
+                                 quick);
+  INFO(trained.err << trained.out);
+  REQUIRE(trained.status == 0);
+  CHECK(contains(trained.err,
+                 "note: 2 rows of " + place.at("t.csv") + " have no value and are left out\n"));
+  CHECK(contains(trained.err,
+                 "note: class 'rihgt' has a single labeled row (did you mean 'right'?)\n"));
+  CHECK(contains(trained.err,
+                 "note: day: 4 dates, taken as categories: later dates tell the "
+                 "network nothing (leave the column out)\n"));
+  CHECK(contains(trained.err,
+                 "note: 12 of 25 labeled rows have the same inputs as another one; if "
+                 "they are copies, the error on held-back rows is too low (keep one of "
+                 "each)\n"));
+  // The first three rows, and their copies.
+  CHECK(contains(trained.err,
+                 "note: 6 of 13 test rows have the same inputs as a labeled row to "
+                 "train on; if they are copies, the error on test rows is too low\n"));
+  CHECK(contains(trained.out, "not used  n (counts rows or time)\n"));
+  CHECK(contains(trained.out, "trained   66 rows, 25 of them labeled, 3 classes"));
+  const auto config = read_json(place.folder / "run/config.json");
+  CHECK(config.at("input_shape") == nlohmann::json({1 + 4}));  // no input of missing values
+
+  const auto seen = place.run({"inspect", place.at("t.csv"), "--label", "kind"});
+  CHECK(contains(seen.err, " have no value and are left out\n"));
+  CHECK(contains(seen.err, "note: class 'rihgt' has a single labeled row"));
+  CHECK(contains(seen.out, "66 rows, 4 columns\n"));
+
+  // Predictions have a line for each row, those without values too.
+  const auto predicted = place.run({"predict", place.at("run"), place.at("t.csv")});
+  REQUIRE(predicted.status == 0);
+  CHECK(lines_of(predicted.out).size() == 1 + 68);
+
+  // Rows of shards are compared as well.
+  REQUIRE(place.run({"convert", place.at("t.csv"), "--label", "kind", "-o", place.at("shards")})
+              .status == 0);
+  const auto of_shards =
+      place.run(Arguments{"train", place.at("shards"), "--shuffle", "rows", "--test",
+                          place.at("test.csv"), "--out", place.at("of-shards")} +
+                quick);
+  INFO(of_shards.err);
+  REQUIRE(of_shards.status == 0);
+  CHECK(contains(of_shards.err, "note: 12 of 25 labeled rows have the same inputs as another one"));
+  CHECK(contains(of_shards.err, "note: 6 of 13 test rows have the same inputs as a labeled row"));
+}
+
+TEST_CASE("ladder: rows to predict whose columns are empty or stuck are noted", "[cli]") {
+  const LadderPlace place;
+  const auto trained = place.run(place.train("run") + Arguments{"--quiet", "--no-report"});
+  REQUIRE(trained.status == 0);
+  CHECK(trained.err.empty());
+  const auto notes = [&](const std::string& x, const std::string& y) {
+    std::string text = "x,y,color,kind\n";
+    for (int i = 0; i < 40; ++i) {
+      text += fmt::format("{},{},{},{}\n",
+                          x.empty()    ? ""
+                          : i % 2 == 0 ? x
+                                       : "1.25",
+                          y.empty() ? std::to_string(i % 7 / 8.0) : y, i % 3 == 0 ? "red" : "green",
+                          i % 2 == 0 ? "left" : "right");
+    }
+    write_file(place.folder / "new.csv", text);
+    return place.run({"predict", place.at("run"), place.at("new.csv")}).err;
+  };
+  CHECK(notes("3.5", "").empty());
+  CHECK(notes("", "") == "note: column 'x': 40 of 40 values are missing, none in training\n");
+  // y has a standard deviation of .7: 40 rows of 1.1 have a chance below (1 + 1.5^2)^-40.
+  CHECK(notes("3.5", "1.1") ==
+        "note: column 'y': all 40 numbers are 1.1, while those of training vary\n");
+
+  // Rows that were trained on say so.
+  const auto measured = [&](const std::string& data) {
+    return place.run({"evaluate", place.at("run"), place.at(data)}).err;
+  };
+  CHECK(measured("train.csv") ==
+        "note: the model was trained on these rows: the error on them is too low\n");
+  CHECK(measured("test.csv").empty());
+}
+
+TEST_CASE("ladder train: copies of labeled pictures are noted", "[cli]") {
+  if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const LadderPlace place;
+  const auto picture = [&](const std::string& name, int kind_of) {
+    std::vector<int> samples;  // the first one differs where `kind_of` does
+    for (int p = 0; p < 36; ++p) samples.push_back((kind_of * 31 + p * (p * 7 + kind_of)) % 256);
+    fs::create_directories((place.folder / name).parent_path());
+    write_file(place.folder / name, png_bytes({6, 6, 8, 0}, samples));
+  };
+  for (int i = 0; i < 12; ++i) {
+    const std::string kind = i % 2 == 0 ? "cat/" : "dog/";
+    picture("train/" + kind + std::to_string(i) + ".png", i);
+    if (i < 2) picture("train/" + kind + "copy.png", i);
+    picture("test/" + kind + std::to_string(i) + ".png", i < 3 ? i : 100 + i);
+  }
+  const auto trained = place.run(
+      {"train", place.at("train"), "--test", place.at("test"), "--epochs", "1", "--layers", "4",
+       "--threads", "1", "--no-baseline", "--no-report", "--quiet", "--out", place.at("run")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(contains(trained.err, "note: 4 of 14 labeled rows have the same inputs as another one"));
+  CHECK(contains(trained.err, "note: 3 of 12 test rows have the same inputs as a labeled row"));
+}
+
 TEST_CASE("ladder train: takes convolutions for images", "[cli]") {
   const LadderPlace place;
   std::string pixels, labels;

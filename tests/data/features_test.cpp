@@ -359,7 +359,7 @@ TEST_CASE("Features find a sensor that is stuck", "[data]") {
   // (1 + 1/9)^-n is below 1e-6 from n = 132 on: (9/10)^131 = 1.01e-6.
   CHECK_FALSE(strange(131, 0).is_stuck());
   CHECK(strange(132, 0).is_stuck());
-  CHECK(strange(6, 1).is_stuck());  // (1/10)^6, and a rounding more
+  CHECK(strange(7, 1).is_stuck());  // (1 + 9)^-7
   CHECK_FALSE(strange(5, 1).is_stuck());
   CHECK_FALSE(strange(0, 0).is_stuck());
   auto parts = strange(100, 0);
