@@ -52,7 +52,17 @@ bool is_unlabeled_folder(const std::string& name) {
 class Walk {
  public:
   Walk(fs::path root, std::vector<std::string>& problems)
-      : root_(std::move(root)), problems_(problems) {}
+      : root_(std::move(root)), problems_(problems) {
+    // A link to the root, or to a folder around it, would give its files to the class that it is
+    // in.
+    std::error_code error;
+    for (fs::path around = fs::canonical(root_, error); !error && !around.empty();
+         around = around.parent_path()) {
+      struct stat status {};
+      if (::stat(around.c_str(), &status) == 0) above_.emplace_back(status.st_dev, status.st_ino);
+      if (around == around.root_path()) break;
+    }
+  }
 
   enum class Kind { kFile, kFolder, kOther };
 
@@ -107,7 +117,7 @@ class Walk {
   fs::path root_;
   std::vector<std::string>& problems_;
   std::pair<dev_t, ino_t> folder_ = {};
-  std::vector<std::pair<dev_t, ino_t>> above_;
+  std::vector<std::pair<dev_t, ino_t>> above_;  // folders around the one that is looked at
 };
 
 // Returns the bytes of a file: all of an image, the head of another one.
@@ -142,46 +152,32 @@ void for_each_file(size_t count, F&& f) {
                        [&](int64_t task) { f(static_cast<size_t>(task)); });
 }
 
-std::string size_text(const std::pair<int64_t, int64_t>& size) {
-  return fmt::format("{}x{}", size.first, size.second);
-}
-
-// Returns the one size of all images. Error: several sizes.
-std::pair<int64_t, int64_t> common_size(const fs::path& folder, const std::vector<ImageFile>& files,
-                                        const std::vector<ImageInfo>& infos) {
-  struct Group {
-    std::pair<int64_t, int64_t> size;
-    int64_t count;
-    const std::string* first;
-  };
-  std::map<std::pair<int64_t, int64_t>, Group> found;
+// Returns the sizes of the images that can be read, the smallest first.
+std::vector<SizeGroup> sizes_of(const std::vector<ImageFile>& files,
+                                const std::vector<ImageInfo>& infos) {
+  std::map<std::pair<int64_t, int64_t>, SizeGroup> found;
   for (size_t i = 0; i < files.size(); ++i) {
     if (infos[i].channels == 0) continue;
     const std::pair size(infos[i].height, infos[i].width);
-    ++found.try_emplace(size, Group{size, 0, &files[i].name}).first->second.count;
+    ++found.try_emplace(size, SizeGroup{size, 0, files[i].name}).first->second.count;
   }
-  if (found.size() == 1) return found.begin()->first;
+  std::vector<SizeGroup> groups;
+  for (auto& [size, group] : found) groups.push_back(std::move(group));
+  return groups;
+}
 
-  std::vector<Group> groups;
-  for (const auto& [size, group] : found) groups.push_back(group);
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& left, const Group& right) { return left.count > right.count; });
-  constexpr size_t kShown = 3;
-  std::string list;
-  const size_t shown = std::min(groups.size(), kShown);
-  for (size_t i = 0; i < shown; ++i) {
-    const bool last = i + 1 == groups.size();
-    list += fmt::format("{}{} ({} {}, such as {})",
-                        i == 0 ? ""
-                        : last ? " and "
-                               : ", ",
-                        size_text(groups[i].size), groups[i].count,
-                        groups[i].count == 1 ? "file" : "files", *groups[i].first);
-  }
-  if (groups.size() > shown) list += fmt::format(" and {} other sizes", groups.size() - shown);
+// Returns the one size of all images. Error: several sizes.
+std::pair<int64_t, int64_t> common_size(const fs::path& folder,
+                                        const std::vector<SizeGroup>& groups) {
+  if (groups.size() == 1) return groups.front().size;
+  const auto& [height, width] =
+      std::max_element(groups.begin(), groups.end(), [](const auto& left, const auto& right) {
+        return left.count < right.count;
+      })->size;
   TORCH_CHECK(false, "read_image_folder: expected images of one size, height x width, but got ",
-              list, " in ", folder.string(), " (give the size to scale them to: --size ",
-              size_text(groups.front().size), ", or ImageFolderOptions::size).");
+              sizes_text(groups), " in ", folder.string(),
+              " (give the size to scale them to: --size ", height, "x", width,
+              ", or ImageFolderOptions::size).");
 }
 
 void check_memory(const fs::path& folder, int64_t rows, int64_t bytes_per_row) {
@@ -201,6 +197,68 @@ void put_pixels(const std::vector<uint8_t>& pixels, const ImageInfo& info,
                                             {info.height, info.width, info.channels}, at::kByte)
                                   .permute({2, 0, 1});  // [C, H, W]
   row.copy_(scale_images(image.unsqueeze(0), {row.size(1), row.size(2)}).squeeze(0).expand_as(row));
+}
+
+// "'a', 'b' and 3 more" of names in quotes.
+std::string first_names(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 5;
+  std::string text;
+  for (size_t i = 0; i < names.size() && i < kShown; ++i) {
+    text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  }
+  return names.size() > kShown ? text + fmt::format(" and {} more", names.size() - kShown) : text;
+}
+
+// Classes without a picture, `totals` of whose files could not be read.
+std::vector<std::string> lost_class_notes(const std::vector<std::string>& classes,
+                                          const std::vector<int64_t>& counts,
+                                          const std::vector<int64_t>& totals) {
+  std::vector<std::string> lost;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    if (counts[c] > 0) continue;
+    lost.push_back(fmt::format("'{}' ({})", classes[c],
+                               totals[c] == 0   ? std::string("no file")
+                               : totals[c] == 1 ? std::string("1 file")
+                                                : fmt::format("{} files", totals[c])));
+  }
+  if (lost.empty()) return {};
+  return {fmt::format("{} left out because no picture of {} can be read: {}",
+                      lost.size() == 1 ? "a class is" : fmt::format("{} classes are", lost.size()),
+                      lost.size() == 1 ? "it" : "them", first_names(lost))};
+}
+
+// Classes that may be one: their names look the same, or nearly so.
+std::vector<std::string> alike_class_notes(const std::vector<std::string>& classes) {
+  std::map<std::string, std::vector<std::string>> alike;
+  for (const auto& name : classes) alike[spelling_form(name, true)].push_back(name);
+  std::vector<std::string> notes;
+  for (const auto& [folded, names] : alike) {
+    if (names.size() < 2) continue;
+    const auto form = spelling_form(names.front(), false);
+    const bool same = std::all_of(names.begin(), names.end(), [&](const auto& name) {
+      return spelling_form(name, false) == form;
+    });
+    std::vector<std::string> quoted;
+    for (const auto& name : names) quoted.push_back("'" + name + "'");
+    notes.push_back(fmt::format("classes {} {}", first_names(quoted),
+                                same ? "look the same but differ in their Unicode characters"
+                                     : "differ only in case or spaces"));
+  }
+  return notes;
+}
+
+// Classes that are named as if nobody had sorted their pictures.
+std::vector<std::string> unsorted_class_notes(const std::vector<std::string>& classes,
+                                              const std::vector<int64_t>& counts, int64_t rows) {
+  std::vector<std::string> notes;
+  for (size_t c = 0; c < classes.size(); ++c) {
+    if (counts[c] == 0 || !is_unsorted_name(classes[c])) continue;
+    notes.push_back(fmt::format(
+        "the folder '{}' is read as a class, of {} of {} pictures (name it unlabeled if their "
+        "class is not known)",
+        classes[c], counts[c], rows));
+  }
+  return notes;
 }
 
 void refuse_parts(const fs::path& folder, const std::vector<std::string>& classes) {
@@ -295,7 +353,8 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
   };
   require_good();
 
-  const auto [height, width] = options.size ? *options.size : common_size(folder, files, infos);
+  const auto [height, width] =
+      options.size ? *options.size : common_size(folder, sizes_of(files, infos));
   const int64_t channels =
       std::any_of(infos.begin(), infos.end(), [](const ImageInfo& i) { return i.channels == 3; })
           ? 3
@@ -327,7 +386,10 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
   const int64_t row_bytes = channels * height * width;
   auto* data = images.data_ptr<uint8_t>();
   std::vector<int64_t> counts(classes.size(), 0);
+  std::vector<int64_t> totals(classes.size(), 0);
+  const auto sizes = sizes_of(files, infos);
   for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i].class_ >= 0) ++totals[static_cast<size_t>(files[i].class_)];
     if (infos[i].channels == 0) {
       samples.problems.push_back(std::move(faults[i]));
       continue;
@@ -345,15 +407,18 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
 
   std::vector<int64_t> index(classes.size(), -1);
   for (size_t i = 0; i < classes.size(); ++i) {
-    if (counts[i] > 0) {
-      index[i] = static_cast<int64_t>(samples.classes.size());
-      samples.classes.push_back(classes[i]);
-    } else {
-      samples.problems.push_back(sentence(
-          "expected images of the class '" + classes[i] + "' but got none that can be read",
-          (folder / classes[i]).string(), ""));
-    }
+    if (counts[i] == 0) continue;
+    index[i] = static_cast<int64_t>(samples.classes.size());
+    samples.classes.push_back(classes[i]);
   }
+  // What costs the most comes first: a program may show only some of the notes.
+  samples.notes = lost_class_notes(classes, counts, totals);
+  const auto note = [&](const std::vector<std::string>& more) {
+    samples.notes.insert(samples.notes.end(), more.begin(), more.end());
+  };
+  note(unsorted_class_notes(classes, counts, static_cast<int64_t>(labels.size())));
+  note(alike_class_notes(samples.classes));
+  if (auto text = scaling_note(sizes, {height, width}); !text.empty()) note({text});
   for (int64_t& label : labels) {
     if (label >= 0) label = index[static_cast<size_t>(label)];
   }
@@ -378,6 +443,8 @@ Samples read_image_file(const std::filesystem::path& path, const ImageFolderOpti
   put_pixels(pixels, info, samples.images[0]);
   samples.labels = at::full({1}, -1, at::kLong);
   samples.names = {path.filename().string()};
+  const SizeGroup one{.size = {info.height, info.width}, .count = 1, .first = samples.names[0]};
+  if (auto note = scaling_note({one}, {height, width}); !note.empty()) samples.notes = {note};
   return samples;
 }
 

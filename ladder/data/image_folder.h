@@ -33,8 +33,14 @@ struct ImageFolderOptions {
 /// bilinear interpolation with antialiasing, which does not keep their proportions.
 ///
 /// A file that cannot be read leaves out its row and adds a sentence to `Samples::problems`: a
-/// truncated or damaged image, CMYK, another format, any other file. So does a class without
-/// images. Files are decoded on the library's threads, as many as LibTorch uses.
+/// truncated or damaged image, CMYK, another format, any other file. A link to a folder around it
+/// is not followed and adds one, too. Files are decoded on the library's threads, as many as
+/// LibTorch uses.
+///
+/// `Samples::notes` says, in this order: which classes are left out as none of their images can be
+/// read; which folders are named as if nobody had sorted them (new, unsorted, unknown); which
+/// classes differ only in case, in spaces or in the Unicode form of a letter; how many images
+/// `size` stretches by more than a tenth.
 ///
 /// Throws `c10::Error`: no such folder, no file in it, no file that can be read, images of several
 /// sizes without `size`, folders named train and test in place of classes, images that do not fit

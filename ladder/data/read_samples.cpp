@@ -79,9 +79,15 @@ void make_text(Table& table, const std::string& name) {
   column = std::move(text);
 }
 
+void refuse_table_size(const fs::path& path, const ReadOptions& options) {
+  if (!options.size) return;
+  TORCH_CHECK(false, "read_samples: expected pictures, to scale to ", options.size->first, "x",
+              options.size->second, ", but got a table in ", path.string(),
+              " (neither --size nor a model of pictures takes a table).");
+}
+
 Samples table_samples(Table table, const fs::path& path, const ReadOptions& options) {
-  TORCH_CHECK(!options.size, "read_samples: expected images to scale to ", options.size->first, "x",
-              options.size->second, " but got a table in ", path.string(), ".");
+  refuse_table_size(path, options);
   make_text(table, options.label);
   make_text(table, options.id);
   Samples samples;
@@ -96,6 +102,7 @@ Samples typed_samples(Table table, const fs::path& path, const ReadOptions& opti
 }
 
 Samples csv_samples(const fs::path& path, const ReadOptions& options) {
+  refuse_table_size(path, options);  // first, so that nobody mends a file of the wrong kind
   CsvOptions csv = options.csv;
   for (const std::string& name : {options.label, options.id}) {
     if (!name.empty()) csv.kinds[name] = ColumnKind::kText;
@@ -483,7 +490,15 @@ Samples read_samples(const std::filesystem::path& path, const ReadOptions& optio
   }
   Samples samples =
       fs::is_directory(status) ? folder_samples(path, options) : file_samples(path, options);
-  if (options.size && !samples.table) samples.images = scale_images(samples.images, *options.size);
+  if (options.size && samples.images.defined()) {
+    // Images of arrays; those of files have this size.
+    const SizeGroup all{.size = {samples.images.size(2), samples.images.size(3)},
+                        .count = samples.images.size(0)};
+    if (auto note = scaling_note({all}, *options.size); !note.empty()) {
+      samples.notes.push_back(std::move(note));
+    }
+    samples.images = scale_images(samples.images, *options.size);
+  }
   return samples;
 }
 

@@ -42,6 +42,7 @@ struct ReadOptions {
 ///
 /// Throws `c10::Error`: those of the readers; no such path; a file or folder that none of them
 /// takes: the sentence says what it is and what is taken; a size for a table.
+/// `Samples::notes` says how many images a size stretches.
 ///
 ///     Samples rows = read_samples("people.csv", {.label = "income"});
 Samples read_samples(const std::filesystem::path& path, const ReadOptions& options = {});

@@ -31,7 +31,7 @@ struct Samples {
   std::vector<std::string> classes = {};   ///< class names of images, in the order of their labels
   std::vector<std::string> names = {};     ///< file names of images; empty if they have none
   std::vector<std::string> problems = {};  ///< a sentence for each file that could not be read
-  std::vector<std::string> notes = {};     ///< what else was not read, such as arrays of an archive
+  std::vector<std::string> notes = {};     ///< what else is worth saying, such as lost classes
 
   int64_t rows() const { return table ? table->rows : shards ? shards->rows() : images.size(0); }
 };

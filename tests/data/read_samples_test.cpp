@@ -298,6 +298,8 @@ TEST_CASE("read_samples reads arrays of bytes as images", "[data]") {
   CHECK(torch::equal(train.labels, torch::tensor({0, -1}, torch::kLong)));
   const Samples test = read_samples(path, {.part = Part::kTest, .size = {{2, 2}}});
   CHECK(test.images.sizes() == torch::IntArrayRef({2, 3, 2, 2}));
+  CHECK(test.notes == Strings{"scaling to 2x2 (height x width) changed the proportions of 2 of 2 "
+                              "pictures: 4x5"});
   CHECK(torch::equal(test.labels, torch::tensor({-1, -1}, torch::kLong)));
 
   put(folder / "pair/images.npy", last);
@@ -363,8 +365,12 @@ TEST_CASE("read_samples says what a source is that it does not take", "[data]") 
         "at " +
             text("tables") + " (give the path of a table).");
   CHECK(error_of(folder / "tables/b.csv", {.size = {{8, 9}}}) ==
-        "read_samples: expected images to scale to 8x9 but got a table in " + text("tables/b.csv") +
-            ".");
+        "read_samples: expected pictures, to scale to 8x9, but got a table in " +
+            text("tables/b.csv") + " (neither --size nor a model of pictures takes a table).");
+  // What the file is comes before what is wrong in it.
+  write_file(folder / "ragged.csv", "a,b\n1\n1,2,3\n");
+  CHECK(error_of(folder / "ragged.csv", {.size = {{8, 9}}})
+            .starts_with("read_samples: expected pictures, to scale to 8x9, but got a table in "));
   CHECK(error_of(folder / "tables/b.csv", {.size = {{8, 0}}}) ==
         "read_samples: expected a size of 1x1 to 16384x16384 but got 8x0.");
 }

@@ -22,6 +22,16 @@ std::vector<std::string> names_in(const std::filesystem::path& folder);
 /// Return a text with the letters a to z in place of A to Z.
 std::string lower_text(std::string text);
 
+/// Return a name of a class in one Unicode form: Latin letters with a mark on them become two
+/// characters, the letter and its mark, as folders from a Mac have them. Names of the same form
+/// look the same. With `fold`, in small letters (Latin, Greek and Cyrillic ones) and without
+/// blanks, too.
+std::string spelling_form(const std::string& name, bool fold);
+
+/// Return whether a folder of this name may hold what nobody has sorted yet: unsorted, new, unknown
+/// and the like, in English or German, in any case of letters.
+bool is_unsorted_name(const std::string& folder);
+
 /// Return whether a folder of this name is a part of a data set: train, training, test, testing,
 /// val, valid or validation, in any case of letters.
 bool is_part_name(const std::string& name);

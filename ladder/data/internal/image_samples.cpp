@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
@@ -13,6 +14,14 @@ namespace {
 constexpr int64_t kMostSide = 16384;
 
 bool is_channels(int64_t size) { return size == 1 || size == 3; }
+
+// Whether scaling from one size to the other stretches a picture by more than a tenth.
+bool is_stretched(std::pair<int64_t, int64_t> from, std::pair<int64_t, int64_t> to) {
+  constexpr double kMostStretch = 1.1;
+  const double ratio = static_cast<double>(from.first) * static_cast<double>(to.second) /
+                       (static_cast<double>(from.second) * static_cast<double>(to.first));
+  return ratio > kMostStretch || 1 / ratio > kMostStretch;
+}
 
 }  // namespace
 
@@ -50,6 +59,46 @@ torch::Tensor scale_images(const torch::Tensor& images, std::pair<int64_t, int64
   if (images.size(2) == height && images.size(3) == width) return images;
   return at::_upsample_bilinear2d_aa(images.contiguous(), {height, width},
                                      /*align_corners=*/false);
+}
+
+std::string sizes_text(std::vector<SizeGroup> groups) {
+  std::stable_sort(groups.begin(), groups.end(), [](const SizeGroup& left, const SizeGroup& right) {
+    return left.count > right.count;
+  });
+  constexpr size_t kShown = 3;
+  std::string list;
+  const size_t shown = std::min(groups.size(), kShown);
+  for (size_t i = 0; i < shown; ++i) {
+    const auto& [size, count, first] = groups[i];
+    list += fmt::format("{}{}x{}",
+                        i == 0                   ? ""
+                        : i + 1 == groups.size() ? " and "
+                                                 : ", ",
+                        size.first, size.second);
+    if (!first.empty()) {
+      list += fmt::format(" ({} {}, such as {})", count, count == 1 ? "file" : "files", first);
+    }
+  }
+  const size_t others = groups.size() - shown;
+  if (others > 0) list += fmt::format(" and {} other size{}", others, others == 1 ? "" : "s");
+  return list;
+}
+
+std::string scaling_note(const std::vector<SizeGroup>& groups, std::pair<int64_t, int64_t> size) {
+  std::vector<SizeGroup> stretched;
+  int64_t all = 0, count = 0;
+  for (const SizeGroup& group : groups) {
+    all += group.count;
+    if (group.count == 0 || !is_stretched(group.size, size)) continue;
+    count += group.count;
+    stretched.push_back(group);
+  }
+  if (stretched.empty()) return {};
+  return fmt::format(
+      "scaling to {}x{} (height x width) changed the proportions of {}: {}", size.first,
+      size.second,
+      all == 1 ? std::string("the picture") : fmt::format("{} of {} pictures", count, all),
+      sizes_text(std::move(stretched)));
 }
 
 void check_image_size(const std::string& component, std::pair<int64_t, int64_t> size) {
