@@ -16,6 +16,8 @@
 #include <utility>
 
 #include "apps/commands/data_notes.h"
+#include "apps/support/output.h"
+#include "apps/support/program.h"
 
 namespace ladder::apps {
 namespace {
@@ -108,6 +110,28 @@ bool is_arrow_kind(const std::string& head, const std::string& ending) {
          ending == ".parquet" || ending == ".feather" || ending == ".arrow";
 }
 
+// Names an image in a message.
+std::string image_name(const data::Samples& samples, int64_t row) {
+  return samples.names.empty() ? fmt::format("picture {}", row + 1)
+                               : samples.names[static_cast<size_t>(row)];
+}
+
+// Refuses pictures in colours where gray ones are taken; `as`: where that is from.
+void refuse_colours(const data::Samples& samples, const std::string& as) {
+  const auto& images = samples.images;
+  const auto differs = images.ne(images.narrow(1, 0, 1)).flatten(1).any(1);  // [rows]
+  const auto coloured = differs.nonzero();
+  const auto rows = images.size(0);
+  // A gray picture may be saved with three equal channels.
+  const bool none = coloured.numel() == 0;
+  const auto first = none ? 0 : coloured[0].item<int64_t>();
+  throw std::runtime_error(fmt::format(
+      "expected gray pictures in {} as in {} but got {} {}, such as {} (convert them to gray, one "
+      "value a pixel).",
+      samples.source, as, counted(none ? rows : coloured.size(0), "picture"),
+      none ? "saved with three channels" : "in colours", image_name(samples, first)));
+}
+
 std::string kind_text(const data::Samples& samples) {
   return samples.table ? "a table" : samples.shards ? "shards" : "images";
 }
@@ -182,8 +206,7 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
   auto options = flags.read;
   options.label = label;
   auto samples = data::read_samples(path, options);
-  print_notes(samples.problems, "further files could not be read");
-  auto notes = samples.notes;
+  auto notes = samples.notes;  // first: a lost class costs more than single files
   if (samples.images.defined() && samples.source != path) {
     notes.push_back("reads " + samples.source);
   }
@@ -191,6 +214,7 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
     for (auto& note : missing_notes(flags, samples.table->decimal)) notes.push_back(note);
   }
   print_notes(notes);
+  print_notes(samples.problems, "further files could not be read");
   return samples;
 }
 
@@ -244,10 +268,50 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
   return data::relabeled(samples.labels, samples.classes, classes, samples.source);
 }
 
+void check_takes(const Classifier& classifier, const data::Samples& samples) {
+  const auto& inputs = classifier.model().images;
+  if (inputs.has_value() != samples.images.defined()) {
+    throw std::runtime_error(fmt::format(
+        "expected {}, as the model was trained on, but got {} in {}.",
+        inputs ? "pictures" : "a table",
+        samples.images.defined() ? std::string("pictures") : kind_text(samples), samples.source));
+  }
+  if (inputs && inputs->channels == 1 && samples.images.size(1) == 3 &&
+      samples.images.size(0) > 0) {
+    refuse_colours(samples, "the training of the model");
+  }
+}
+
+bool is_model(const fs::path& path) {
+  std::error_code none;
+  if (fs::is_directory(path, none)) {
+    return fs::exists(path / "config.json", none) || fs::exists(path / kModelFile, none);
+  }
+  return path.extension() == fs::path(kModelFile).extension();
+}
+
+fs::path model_path(const std::string& command, const std::string& model, const std::string& data) {
+  std::error_code none;
+  if (!is_model(model) && fs::exists(model, none) && is_model(data)) {
+    throw UsageError(
+        fmt::format("expected MODEL before DATA but got them in the other order ({} {} {}).",
+                    command, shell_word(data), shell_word(model)));
+  }
+  return model_path(model);
+}
+
 fs::path model_path(const std::string& model) {
   const fs::path path = model;
   std::error_code none;
-  if (!fs::is_directory(path, none)) return path;
+  if (!fs::is_directory(path, none)) {
+    const auto head = head_of(path, kKindBytes);
+    if (!head.empty() && !head.starts_with("PK\3\4") && !is_model(path)) {
+      throw std::runtime_error(fmt::format(
+          "expected a model file or the folder of a run but got a file of another kind at {}.",
+          path.string()));
+    }
+    return path;
+  }
   if (fs::exists(path / kModelFile, none)) return path / kModelFile;
   const bool begun = fs::exists(path / "config.json", none);
   throw std::runtime_error(
@@ -303,6 +367,10 @@ void check_image_shape(const data::Samples& rows, const data::Samples& more) {
       rows.images.sizes().slice(2) == more.images.sizes().slice(2)) {
     return;  // gray
   }
+  if (rows.images.size(1) == 1 && more.images.size(1) == 3 && more.images.size(0) > 0 &&
+      rows.images.sizes().slice(2) == more.images.sizes().slice(2)) {
+    refuse_colours(more, rows.source);
+  }
   throw std::runtime_error(fmt::format(
       "expected images of {} x {} x {} (channels, height, width) in {} as in {} but got {} x {} "
       "x {} (--size HxW brings all to one size).",
@@ -313,6 +381,8 @@ void check_image_shape(const data::Samples& rows, const data::Samples& more) {
 void append_rows(data::Samples& rows, const data::Samples& more, const std::string& label,
                  const std::vector<std::string>& ignored) {
   check_same_kind(rows, more);
+  rows.problems.insert(rows.problems.end(), more.problems.begin(), more.problems.end());
+  rows.notes.insert(rows.notes.end(), more.notes.begin(), more.notes.end());
   if (rows.table) {
     append_table(*rows.table, *more.table, label, ignored);
     return;

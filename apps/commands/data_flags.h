@@ -38,8 +38,9 @@ bool is_arrow_file(const std::filesystem::path& path);
 /// Return whether a path is one that data::CsvReader takes, or refuses with a sentence.
 bool is_text_table(const std::filesystem::path& path);
 
-/// Read DATA, report what could not be or is not read on the standard error, and check that the
-/// label column is there if `label` is not empty. Errors: those of read_samples.
+/// Read DATA, report what could not be or is not read on the standard error, notes before files
+/// that cannot be read, and check that the label column is there if `label` is not empty. Errors:
+/// those of read_samples.
 data::Samples read_data(const std::string& path, const DataFlags& flags, const std::string& label);
 
 /// Notes on lists of --missing that may be meant as one number, for rows with this decimal mark.
@@ -61,8 +62,19 @@ DataFlags flags_for(const Classifier& classifier, DataFlags flags);
 torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samples,
                          const std::string& label);
 
+/// Check that a model takes these rows. Errors: pictures for a model of tables, or the other way
+/// round; pictures in colours for a model of gray ones, of which the sentence names one.
+void check_takes(const Classifier& classifier, const data::Samples& samples);
+
+/// Return whether a path is the folder of a run, or named as a model file is.
+bool is_model(const std::filesystem::path& path);
+
 /// The model file of MODEL: the file itself, or the one in a run folder. Error: a folder without.
 std::filesystem::path model_path(const std::string& model);
+
+/// The same where `command` takes MODEL and then DATA. Error: MODEL and DATA are swapped.
+std::filesystem::path model_path(const std::string& command, const std::string& model,
+                                 const std::string& data);
 
 /// Return the rows of a table, or the images, at the places `rows`, int64 [n].
 data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows);

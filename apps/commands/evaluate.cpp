@@ -4,6 +4,9 @@
 #include <ladder/data/shards.h>
 #include <ladder/train/metrics.h>
 
+#include <stdexcept>
+#include <string>
+
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
 #include "apps/commands/data_notes.h"
@@ -57,6 +60,21 @@ data::Column label_column(const data::Shards& shards, const torch::Tensor& rows)
   return column;
 }
 
+// Error: no row has a label. `labels`: of rows in memory.
+void check_labeled(const data::Samples& samples, const torch::Tensor& labels,
+                   const std::string& label) {
+  const bool some =
+      samples.shards ? samples.shards->labeled_rows().numel() > 0 : labels.ge(0).any().item<bool>();
+  if (some || samples.rows() == 0) return;
+  throw std::runtime_error(fmt::format(
+      "expected rows with labels but got {} without one in {} ({}; ladder predict needs no "
+      "labels).",
+      samples.rows(), samples.source,
+      samples.images.defined() ? std::string("the class of a picture is the name of its folder")
+      : label.empty()          ? std::string("it has no column of labels")
+                               : fmt::format("column '{}' has no value that is a class", label)));
+}
+
 // Shards are read in parts, so that memory does not grow with columns and classes of all rows.
 train::ClassificationMetrics metrics_of_shards(const Classifier& classifier,
                                                const data::Shards& shards,
@@ -85,7 +103,7 @@ int evaluate_command(int argc, const char* const* argv) {
     return 0;
   }
   set_threads(flags.threads);
-  const auto classifier = Classifier::load(model_path(flags.model));
+  const auto classifier = Classifier::load(model_path("ladder evaluate", flags.model, flags.data));
   auto label = flags.label.empty() ? classifier.label() : flags.label;
   auto read = flags_for(classifier, flags.read);
   read.read.csv.other_kind = data::ColumnKind::kText;  // of columns that no feature needs
@@ -95,10 +113,12 @@ int evaluate_command(int argc, const char* const* argv) {
   if (samples.table && samples.table->find(label) >= 0) {
     print_notes(data::label_notes(samples.table->column(label), classifier.classes()));
   }
-  const auto metrics = samples.shards
-                           ? metrics_of_shards(classifier, *samples.shards, label)
-                           : train::classification_metrics(classifier.predict_proba(samples),
-                                                           labels_for(classifier, samples, label));
+  check_takes(classifier, samples);
+  const auto labels = samples.shards ? torch::Tensor() : labels_for(classifier, samples, label);
+  check_labeled(samples, labels, label);
+  const auto metrics =
+      samples.shards ? metrics_of_shards(classifier, *samples.shards, label)
+                     : train::classification_metrics(classifier.predict_proba(samples), labels);
   const auto left_out = samples.rows() - metrics.rows;
   if (flags.json) {
     auto json = metrics_json(metrics, classifier.classes());

@@ -45,14 +45,6 @@ CommandLine inspect_line(InspectFlags& flags) {
   return line;
 }
 
-bool is_model(const fs::path& path) {
-  std::error_code none;
-  if (fs::is_directory(path, none)) {
-    return fs::exists(path / "config.json", none) || fs::exists(path / kModelFile, none);
-  }
-  return path.extension() == fs::path(kModelFile).extension();
-}
-
 // A cell, or a name, within a line: a long one is cut, and line ends are spaces.
 std::string shown(const std::string& text) {
   constexpr size_t kMostCharacters = 40;

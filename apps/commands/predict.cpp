@@ -250,6 +250,7 @@ int predict_shards(const Classifier& classifier, const PredictFlags& flags,
 int predict_in_memory(const Classifier& classifier, const PredictFlags& flags,
                       const DataFlags& read) {
   auto samples = read_data(flags.data, read, "");
+  check_takes(classifier, samples);
   if (samples.shards) return predict_shards(classifier, flags, *samples.shards);
   const bool named = !samples.table && flags.id.empty() && !samples.names.empty();
   const Answers answers(flags, classifier.classes(), named ? "file" : flags.id);
@@ -294,7 +295,7 @@ int predict_command(int argc, const char* const* argv) {
     print(line.help());
     return 0;
   }
-  const auto model = model_path(flags.model);
+  const auto model = model_path("ladder predict", flags.model, flags.data);
   check_not_same("DATA", flags.data, flags.out);
   check_not_same("MODEL", model, flags.out);
   catch_interruption();

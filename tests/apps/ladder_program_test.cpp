@@ -72,6 +72,18 @@ Arguments with_baseline(Arguments training) {
   return training;
 }
 
+// Gray pictures of two classes, 12 of each.
+void write_shades(const fs::path& path, uint32_t size) {
+  for (const char* kind : {"dark", "light"}) {
+    fs::create_directories(path / kind);
+    for (int i = 0; i < 12; ++i) {
+      write_file(path / kind / (std::to_string(i) + ".png"),
+                 png_bytes({size, size, 8, 0},
+                           std::vector<int>(size * size, (kind[0] == 'd' ? 40 : 200) + i)));
+    }
+  }
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -437,21 +449,123 @@ TEST_CASE("ladder inspect: names five files that cannot be read, and counts the 
   CHECK(lines[5] == "note: 2 further files could not be read");
 }
 
+TEST_CASE("ladder inspect: names a lost class before single files", "[cli]") {
+  if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const LadderPlace place;
+  write_shades(place.folder / "pictures", 4);
+  fs::create_directories(place.folder / "pictures/grey");
+  for (int i = 0; i < 7; ++i) {
+    write_file(place.folder / "pictures/grey" / (std::to_string(i) + ".png"), "no picture");
+  }
+  const auto told = place.run({"inspect", place.at("pictures")});
+  CHECK(told.status == 0);
+  const auto lines = lines_of(told.err);
+  REQUIRE(lines.size() == 7);
+  CHECK(lines[0] ==
+        "note: a class is left out because no picture of it can be read: 'grey' (7 files)");
+  CHECK(lines[6] == "note: 2 further files could not be read");
+  CHECK(contains(told.out, "2 classes, 24 labeled rows of 24\n"));
+  CHECK(told.out.ends_with("\n7 files could not be read\n"));
+}
+
+TEST_CASE("ladder: what a model of pictures does not take is a sentence", "[cli]") {
+  if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
+  const LadderPlace place;
+  write_shades(place.folder / "pictures", 6);
+  write_file(place.folder / "pictures/dark/broken.png", "no picture");
+  const auto train = Arguments{"train", place.at("pictures"), "--epochs", "1", "--threads",
+                               "1",     "--no-baseline",      "--quiet"};
+  const auto trained = place.run(train + Arguments{"--out", place.at("run")});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  const auto page = file_bytes(place.folder / "run/report.html");
+  CHECK(contains(page, "<p>1 file could not be read and is left out.</p>"));
+  CHECK(contains(page, "<li>expected a PNG or JPEG image but got text that begins with"));
+
+  const auto error = [&](const Arguments& arguments, int status = 1) {
+    const auto outcome = place.run(arguments);
+    CHECK(outcome.status == status);
+    CHECK(outcome.out.empty());
+    return outcome.err;
+  };
+  CHECK(error({"predict", place.at("run"), place.at("test.csv")}) ==
+        "ladder: read_samples: expected pictures, to scale to 6x6, but got a table in " +
+            place.at("test.csv") + " (neither --size nor a model of pictures takes a table).\n");
+
+  // Pictures in colours: the second one, beside a gray one with three channels.
+  fs::create_directories(place.folder / "colours");
+  const auto write_rgb = [&](const char* name, const std::vector<int>& pixel) {
+    std::vector<int> samples;
+    for (int i = 0; i < 36; ++i) samples.insert(samples.end(), pixel.begin(), pixel.end());
+    write_file(place.folder / "colours" / name, png_bytes({6, 6, 8, 2}, samples));
+  };
+  write_rgb("1.png", {7, 7, 7});
+  const auto refusal = [&](const std::string& as, const std::string& got) {
+    return "ladder: expected gray pictures in " + place.at("colours") + " as in " + as +
+           " but got " + got + " (convert them to gray, one value a pixel).\n";
+  };
+  const std::string of_model = "the training of the model";
+  CHECK(error({"predict", place.at("run"), place.at("colours")}) ==
+        refusal(of_model, "1 picture saved with three channels, such as 1.png"));
+  write_rgb("2.png", {7, 8, 7});
+  CHECK(error({"predict", place.at("run"), place.at("colours")}) ==
+        refusal(of_model, "1 picture in colours, such as 2.png"));
+  CHECK(error(train + Arguments{"--unlabeled", place.at("colours"), "--size", "6x6", "--out",
+                                place.at("other")}) ==
+        "note: read_image_folder: expected a PNG or JPEG image but got text that begins with \"no "
+        "picture\" in " +
+            place.at("pictures/dark/broken.png") +
+            " (only PNG and JPEG files are read as pictures).\n" +
+            refusal(place.at("pictures"), "1 picture in colours, such as 2.png"));
+
+  // A picture of another shape is answered, with a note.
+  write_file(place.folder / "wide.png", png_bytes({60, 6, 8, 0}, std::vector<int>(360, 200)));
+  const auto wide = place.run({"predict", place.at("run"), place.at("wide.png")});
+  CHECK(wide.status == 0);
+  CHECK(wide.err ==
+        "note: scaling to 6x6 (height x width) changed the proportions of the picture: 6x60 (1 "
+        "file, such as wide.png)\n");
+  CHECK(
+      error({"evaluate", place.at("run"), place.at("wide.png")})
+          .ends_with("ladder: expected rows with labels but got 1 without one in " +
+                     place.at("wide.png") +
+                     " (the class of a picture is the name of its folder; ladder predict needs no "
+                     "labels).\n"));
+}
+
+TEST_CASE("ladder: a model of tables names what it does not take", "[cli]") {
+  const LadderPlace place;
+  REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
+  const auto error = [&](const Arguments& arguments, int status) {
+    const auto outcome = place.run(arguments);
+    CHECK(outcome.status == status);
+    CHECK(outcome.out.empty());
+    return outcome.err;
+  };
+  for (const auto& command : Arguments{"predict", "evaluate"}) {
+    CHECK(error({command, place.at("test.csv"), place.at("run")}, 2) ==
+          "ladder: expected MODEL before DATA but got them in the other order (ladder " + command +
+              " " + place.at("run") + " " + place.at("test.csv") + ").\n");
+    CHECK(error({command, place.at("test.csv"), place.at("train.csv")}, 1) ==
+          "ladder: expected a model file or the folder of a run but got a file of another kind "
+          "at " +
+              place.at("test.csv") + ".\n");
+  }
+  write_clouds(place.folder / "bare.csv", 100, 0, 1000);
+  CHECK(error({"evaluate", place.at("run"), place.at("bare.csv")}, 1) ==
+        "ladder: expected rows with labels but got 100 without one in " + place.at("bare.csv") +
+            " (column 'kind' has no value that is a class; ladder predict needs no labels).\n");
+  write_file(place.folder / "x.npy", npy_file("|u1", "(2, 2, 2)", "abcdefgh"));
+  CHECK(error({"predict", place.at("run"), place.at("x.npy")}, 1) ==
+        "ladder: expected a table, as the model was trained on, but got pictures in " +
+            place.at("x.npy") + ".\n");
+}
+
 TEST_CASE("ladder train: test pictures of another size are refused at once", "[cli]") {
   if (!ladder::data::has_image_codecs()) LADDER_SKIP("built without libpng and TurboJPEG");
   const LadderPlace place;
-  const auto write = [&](const std::string& name, uint32_t size) {
-    for (const char* kind : {"dark", "light"}) {
-      fs::create_directories(place.folder / name / kind);
-      for (int i = 0; i < 12; ++i) {
-        write_file(place.folder / name / kind / (std::to_string(i) + ".png"),
-                   png_bytes({size, size, 8, 0},
-                             std::vector<int>(size * size, (kind[0] == 'd' ? 40 : 200) + i)));
-      }
-    }
-  };
-  write("pictures", 6);
-  write("others", 5);
+  write_shades(place.folder / "pictures", 6);
+  write_shades(place.folder / "others", 5);
   const auto told = place.run({"train", place.at("pictures"), "--test", place.at("others"),
                                "--epochs", "1", "--out", place.at("run")});
   CHECK(told.status == 1);
