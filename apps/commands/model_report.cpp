@@ -60,6 +60,11 @@ ReportedData reported_data(const ReportInputs& inputs, const torch::Tensor& labe
     data.inputs = fmt::format("images of {} x {} pixels, {} channel{}", image.height, image.width,
                               image.channels, image.channels == 1 ? "" : "s");
   }
+  for (const auto* samples : {inputs.rows, inputs.test}) {
+    if (samples == nullptr) continue;
+    data.unread.insert(data.unread.end(), samples->problems.begin(), samples->problems.end());
+    data.notes.insert(data.notes.end(), samples->notes.begin(), samples->notes.end());
+  }
   return data;
 }
 

@@ -170,6 +170,26 @@ TEST_CASE("report_html: says where a reader would look what is missing", "[apps]
         "report_html: expected at least one run but got none.");
 }
 
+TEST_CASE("report_html: names what was not read under the data", "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1"}};
+  CHECK_FALSE(holds(section_of(apps::report_html(data), "data"), "could not be read"));
+  data.data.notes = {"a class is left out because no picture of it can be read: '<b>' (2 files)"};
+  data.data.unread = {"read_image_folder: expected X but got <Y>: Z in a/1.png."};
+  auto section = section_of(apps::report_html(data), "data");
+  CHECK(holds(section, "<p>A class is left out because no picture of it can be read: "));
+  CHECK(holds(section, "&lt;b&gt;"));
+  CHECK(holds(section, "<p>1 file could not be read and is left out.</p>"));
+  CHECK(holds(section, "<li>expected X but got &lt;Y&gt;: Z in a/1.png.</li>"));
+  data.data.unread.resize(1200, "expected X but got Y: Z in a/2.png.");
+  data.data.notes.resize(23, "a note");
+  section = section_of(apps::report_html(data), "data");
+  CHECK(holds(section, "<p>1,200 files could not be read and are left out.</p>"));
+  CHECK(holds(section, "<summary>The first 100 of these files</summary>"));
+  CHECK(holds(section, "<li>expected X but got Y: Z in a/2.png.</li>"));
+  CHECK(holds(section, "<p>3 notes more.</p>"));
+}
+
 TEST_CASE("report_html: writes names from data as text", "[apps]") {
   const std::string evil = "<script>alert('1')</script>\x1b\xff&\"";
   auto data = sample_report({.classes = 3, .rows = 50, .seeds = 2, .columns = 3});

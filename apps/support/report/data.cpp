@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
@@ -13,6 +14,8 @@ constexpr size_t kMostCounts = 20;   // classes with a bar
 constexpr size_t kMostColumns = 25;  // columns that are open
 constexpr size_t kMostAtAll = 1000;  // columns in the file
 constexpr size_t kMostSettings = 200;
+constexpr size_t kMostReadNotes = 20;
+constexpr size_t kMostUnread = 100;
 
 std::string bars_html(const std::vector<std::pair<std::string, int64_t>>& counts) {
   int64_t most = 1;
@@ -136,6 +139,38 @@ std::string columns_html(const ReportedData& data) {
   return out + "</div>\n";
 }
 
+// What the readers of the data said: lost classes, and files that they could not read.
+std::string read_notes_html(const ReportedData& data) {
+  std::string out;
+  for (size_t i = 0; i < data.notes.size() && i < kMostReadNotes; ++i) {
+    auto note = data.notes[i];
+    if (note.empty()) continue;
+    note.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(note.front())));
+    out += paragraph(note + ".");
+  }
+  if (data.notes.size() > kMostReadNotes) {
+    const auto more = static_cast<int64_t>(data.notes.size() - kMostReadNotes);
+    out += paragraph(count_text(more, "note") + " more.");
+  }
+  if (data.unread.empty()) return out;
+  const auto all = static_cast<int64_t>(data.unread.size());
+  out += paragraph(all == 1 ? std::string("1 file could not be read and is left out.")
+                            : count_text(all) + " files could not be read and are left out.");
+  std::string list = "<ul>\n";
+  for (size_t i = 0; i < data.unread.size() && i < kMostUnread; ++i) {
+    // The sentence of an error begins with the component that found it.
+    const auto& text = data.unread[i];
+    const auto begin = text.find(": ");
+    const auto at = begin == std::string::npos || text.find(' ') < begin ? 0 : begin + 2;
+    list += "<li>" + escaped(text.substr(at)) + "</li>\n";
+  }
+  return out + details_html(data.unread.size() > kMostUnread
+                                ? fmt::format("The first {} of these files", kMostUnread)
+                            : all == 1 ? std::string("The file and why")
+                                       : std::string("The files and why"),
+                            list + "</ul>\n");
+}
+
 std::string code_html(const std::vector<std::string>& lines) {
   std::string out = "<pre class='card'><code>";
   for (const auto& line : lines) out += escaped(line) + "\n";
@@ -149,6 +184,7 @@ ReportSection data_section(const ReportData& data) {
   std::string text = data.data.source.empty() ? "" : "Read from " + data.data.source + ".";
   if (!data.data.inputs.empty()) text += (text.empty() ? "" : " ") + data.data.inputs + ".";
   if (!text.empty()) section.body += paragraph(text);
+  section.body += read_notes_html(data.data);
   const auto pictures = rows_html(data.data) + classes_html(data);
   if (!pictures.empty()) section.body += "<div class='beside'>\n" + pictures + "</div>\n";
   section.body += columns_html(data.data);

@@ -97,7 +97,9 @@ struct ReportedData {
   int64_t test_rows = 0;
   std::vector<int64_t> class_counts = {};  ///< labeled rows of each class; empty if unknown
   std::vector<ReportedColumn> columns = {};
-  std::string inputs = {};  ///< in words, such as "images of 28 x 28 pixels, 1 channel"
+  std::string inputs = {};              ///< in words, such as "images of 28 x 28 pixels, 1 channel"
+  std::vector<std::string> notes = {};  ///< of the readers, without a full stop
+  std::vector<std::string> unread = {};  ///< a sentence for each file that could not be read
 };
 
 /// A value with its name, as text.
