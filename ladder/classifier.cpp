@@ -25,6 +25,7 @@
 #include "ladder/io/text_file.h"
 #include "ladder/io/utf8.h"
 #include "ladder/nn/random_init.h"
+#include "ladder/runs/internal/fold_file.h"
 #include "ladder/runs/model_file.h"
 #include "ladder/runs/run_folder.h"
 #include "ladder/train/scaled_objective.h"
@@ -42,6 +43,7 @@ constexpr int64_t kMostEvaluations = 40;
 constexpr int64_t kLeastLabeledToHoldBack = 100;
 constexpr double kHeldBackShare = 0.1;
 constexpr double kSpeedTrialSeconds = 1.5;
+constexpr const char* kFoldsFolder = "folds";  // in that of the run
 
 // ---- Settings from the data
 
@@ -473,7 +475,13 @@ class HeldBackPredictions {
   HeldBackPredictions(int64_t rows, int64_t classes, int64_t most)
       : keeps_(rows * classes <= most), measured_(classes) {}
 
+  bool keeps() const { return keeps_; }
+  int64_t rows() const { return rows_; }
+  int64_t wrong() const { return wrong_; }
+
   void add(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+    rows_ += labels.numel();
+    wrong_ += probabilities.argmax(1).ne(labels).sum().item<int64_t>();
     if (keeps_) {
       parts_.push_back(probabilities);
     } else {
@@ -490,6 +498,7 @@ class HeldBackPredictions {
 
  private:
   bool keeps_;
+  int64_t rows_ = 0, wrong_ = 0;
   std::vector<torch::Tensor> parts_;
   train::BlockMetrics measured_;
 };
@@ -523,6 +532,12 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FitReport& repor
 // The blocks that a run shuffles its rows by.
 data::BlockSizes blocks_of(const runs::RunConfig& config) {
   return {.rows = config.block_rows.value_or(0), .blocks = config.window_blocks.value_or(1)};
+}
+
+using Instant = std::chrono::steady_clock::time_point;
+
+double seconds_since(Instant began) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 // One training, from division to a calibrated network.
@@ -668,11 +683,14 @@ struct Training {
     return result;
   }
 
+  using TakePredictions =
+      std::function<void(const torch::Tensor& probabilities, const torch::Tensor& row_labels)>;
+
   // Predict `rows` in parts, so that the inputs of all of them are never there at once.
-  void predict(const Ladder& net, const torch::Tensor& rows, HeldBackPredictions& out) const {
+  void predict(const Ladder& net, const torch::Tensor& rows, const TakePredictions& take) const {
     for (int64_t begin = 0; begin < rows.numel(); begin += kHeldBackAtOnce) {
       const auto some = rows.slice(0, begin, begin + kHeldBackAtOnce);
-      out.add(probabilities_of(net, inputs_at(some)), labels_at(some));
+      take(probabilities_of(net, inputs_at(some)), labels_at(some));
     }
   }
 
@@ -681,24 +699,107 @@ struct Training {
     if (rows.numel() == 0) return {};
     HeldBack held_back{.method = "held-back rows", .rows = rows, .labels = labels_at(rows)};
     HeldBackPredictions predictions(rows.numel(), classes, options.most_probabilities);
-    predict(net, rows, predictions);
+    predict(net, rows, [&](const auto& probabilities, const auto& row_labels) {
+      predictions.add(probabilities, row_labels);
+    });
     predictions.put_into(held_back);
     return held_back;
   }
 
-  // Train a network for each fold without it; none where that was interrupted.
-  std::optional<HeldBack> held_back_by_folds() const {
+  // Train a network without the labeled rows of a fold; none where that was interrupted.
+  std::optional<Ladder> network_without(const torch::Tensor& rows, Instant began,
+                                        FoldProgress& told) const {
+    auto net = build();
+    auto others = trainer(net, division_of(labels, rows), {}, config.epochs);
+    others.callbacks.stop_requested = options.callbacks.stop_requested;
+    if (options.on_fold) {
+      others.callbacks.on_progress = [&](const train::Progress& progress) {
+        told.network = progress;
+        told.seconds = seconds_since(began);
+        options.on_fold(told);
+      };
+    }
+    const auto result = others.run();
+    if (result.status == train::TrainStatus::kInterrupted) return std::nullopt;
+    told.network = {.epoch = config.epochs,
+                    .epochs = config.epochs,
+                    .step = result.steps,
+                    .steps = result.steps,
+                    .steps_per_second = result.steps_per_second,
+                    .total = result.last ? result.last->total : 0,
+                    .seconds = result.seconds};
+    return net;
+  }
+
+  // All that the predictions of folds depend on, whichever machine and folder has the data.
+  std::string fold_settings() const {
+    auto settings = config;
+    settings.environment.reset();
+    settings.dataset.clear();
+    settings.test_rows.reset();
+    return fmt::format("{} folds, {}", options.folds, runs::to_json(settings));
+  }
+
+  // What rank 0 has kept of a fold, on all ranks.
+  std::optional<runs::FoldPredictions> kept_fold(const fs::path& path, const std::string& settings,
+                                                 const torch::Tensor& rows) const {
+    auto found = path.empty() || !options.resume ? std::nullopt
+                                                 : runs::load_fold(path, settings, rows, classes);
+    if (train::value_of_first_rank(options.ranks, found ? 1 : 0) == 0) return std::nullopt;
+    if (!options.ranks) return found;
+    if (!found)
+      found = {.rows = rows, .probabilities = at::empty({rows.numel(), classes}, at::kFloat)};
+    options.ranks->broadcast(found->probabilities);
+    return found;
+  }
+
+  // Train a network for each fold without it; none where that was interrupted. `folder` keeps what
+  // the networks predict; empty: nothing does. `report` is told the time and what is left.
+  std::optional<HeldBack> held_back_by_folds(const fs::path& folder, FitReport& report) const {
     const auto fold = data::stratified_folds(labels, classes, options.folds, options.seed);
     HeldBackPredictions predictions(fold.ge(0).sum().item<int64_t>(), classes,
                                     options.most_probabilities);
+    const bool keeps = predictions.keeps() && !folder.empty();
+    const auto settings = fold_settings();
+    const auto began = std::chrono::steady_clock::now();
+    FoldProgress told{.folds = options.folds};
     std::vector<torch::Tensor> rows;
     for (int64_t i = 0; i < options.folds; ++i) {
       rows.push_back(fold.eq(i).nonzero().squeeze(1));
-      auto net = build();
-      auto others = trainer(net, division_of(labels, rows.back()), {}, config.epochs);
-      others.callbacks.stop_requested = options.callbacks.stop_requested;
-      if (others.run().status == train::TrainStatus::kInterrupted) return std::nullopt;
-      predict(net, rows.back(), predictions);
+      told.fold = i + 1;
+      const auto path = keeps ? folder / fmt::format("{}.pt", told.fold) : fs::path();
+      const auto kept = kept_fold(path, settings, rows.back());
+      if (kept) {
+        predictions.add(kept->probabilities, labels_at(rows.back()));
+        report.fold_seconds += kept->seconds;
+      } else {
+        const auto fold_began = std::chrono::steady_clock::now();
+        const auto net = network_without(rows.back(), began, told);
+        if (!net) {
+          report.folds_left = options.folds - i;
+          return std::nullopt;
+        }
+        std::vector<torch::Tensor> parts;
+        predict(*net, rows.back(), [&](const auto& probabilities, const auto& row_labels) {
+          predictions.add(probabilities, row_labels);
+          if (keeps) parts.push_back(probabilities);
+        });
+        const double seconds = seconds_since(fold_began);
+        report.fold_seconds += seconds;
+        if (keeps) {
+          runs::save_fold(
+              path, settings,
+              {.rows = rows.back(), .probabilities = at::cat(parts), .seconds = seconds});
+        }
+      }
+      told.rows = predictions.rows();
+      told.wrong = predictions.wrong();
+      if (!kept && options.on_fold) {
+        told.ended = true;
+        told.seconds = seconds_since(began);
+        options.on_fold(told);
+        told.ended = false;
+      }
     }
     const auto all = at::cat(rows);
     HeldBack held_back{.method = fmt::format("{} folds", options.folds),
@@ -915,25 +1016,33 @@ FitReport Classifier::fit_rows(Rows rows) {
   report.training =
       training.run(net, division, writes ? record_of(options_, config, continued) : nullptr);
   report.held_back = training.held_back(net, division);
+  net->to(at::kCPU);
+  exports::PredictionModel fitted{.net = net,
+                                  .features = std::move(rows.features),
+                                  .images = std::move(rows.images),
+                                  .classes = std::move(rows.classes),
+                                  .facts = facts_of(report, rows.label)};
+  const auto file = options_.folder / kModelFile;
   if (options_.folds > 0 && report.training.status != train::TrainStatus::kInterrupted) {
-    if (auto by_folds = training.held_back_by_folds()) {
+    // What stops the folds leaves the model, which only lacks its error. One that is there and
+    // belongs to this run may have it.
+    std::error_code none;
+    if (writes && !(continued && fs::exists(file, none))) {
+      runs::save_model(file, {.model = fitted, .config = config, .label = rows.label});
+    }
+    const auto folder = writes ? options_.folder / kFoldsFolder : fs::path();
+    if (auto by_folds = training.held_back_by_folds(folder, report)) {
       report.held_back = std::move(*by_folds);
+      fitted.facts = facts_of(report, rows.label);
     } else {
       report.training.status = train::TrainStatus::kInterrupted;
     }
   }
 
-  net->to(at::kCPU);
-  model_ = {.net = net,
-            .features = std::move(rows.features),
-            .images = std::move(rows.images),
-            .classes = std::move(rows.classes),
-            .facts = facts_of(report, rows.label)};
+  model_ = std::move(fitted);
   label_ = rows.label;
   config_ = config;
-  if (writes && report.training.status != train::TrainStatus::kInterrupted) {
-    save(options_.folder / kModelFile);
-  }
+  if (writes && report.training.status != train::TrainStatus::kInterrupted) save(file);
   return report;
 }
 

@@ -34,6 +34,17 @@ std::string to_string(ClassBalance balance);
 /// Error: another name.
 ClassBalance class_balance_from_string(const std::string& name);
 
+/// Where a cross-validation stands, for a progress line.
+struct FoldProgress {
+  int64_t fold = 0;  ///< counted from 1, the one whose network trains
+  int64_t folds = 0;
+  train::Progress network = {};  ///< of that network
+  bool ended = false;            ///< that network is trained and has predicted the fold
+  int64_t rows = 0;              ///< labeled rows of all folds that have ended
+  int64_t wrong = 0;             ///< rows among them with a wrong prediction
+  double seconds = 0;            ///< since the first of the networks that this call trains began
+};
+
 /// How to train a classifier. The defaults suit most data.
 struct ClassifierOptions {
   /// Units of the hidden layers. Empty: three layers whose width follows rows and columns.
@@ -80,6 +91,10 @@ struct ClassifierOptions {
   /// Measure the error by cross-validation with this number of stratified folds instead of
   /// held-back rows; each fold trains one more network. 0: no cross-validation. Error: folds and a
   /// `validation` above 0.
+  ///
+  /// The classifier is trained first, and saved in `folder`. Then `folder` keeps the predictions of
+  /// each fold, if they are at most `most_probabilities`: a run that is resumed goes on with the
+  /// next fold.
   int64_t folds = 0;
 
   /// Maximum number of probabilities of held-back rows (rows x classes) that FitReport keeps, by
@@ -106,6 +121,9 @@ struct ClassifierOptions {
   train::TrainCallbacks callbacks = {};
   /// Called once before training with all settings, defaults filled in.
   std::function<void(const runs::RunConfig& config, int64_t steps)> on_start = {};
+  /// Called about once a second while the networks of folds are trained, and when one has ended.
+  /// (Of `callbacks`, these networks ask stop_requested alone.)
+  std::function<void(const FoldProgress&)> on_fold = {};
   /// Rows to measure the test error on after each epoch and at the end; they are never trained on.
   std::optional<data::Samples> test = {};
 };
@@ -143,6 +161,10 @@ struct FitReport {
   int64_t rows = 0;     ///< rows trained on, labeled and unlabeled
   int64_t labeled = 0;  ///< labeled rows among them
   HeldBack held_back = {};
+  double fold_seconds = 0;  ///< that the networks of folds took, besides those of `training`
+  /// Folds that were not predicted because a stop was requested. Above 0, the classifier itself is
+  /// whole, but its error is not known, and `training.status` is kInterrupted.
+  int64_t folds_left = 0;
   runs::RunConfig config = {};  ///< all settings, defaults filled in
 };
 

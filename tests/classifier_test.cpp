@@ -344,6 +344,68 @@ TEST_CASE("Classifier: folds fit the rows, or are refused before training", "[cl
         "Classifier: expected a batch of 2 to 17 rows, those without a fold, but got 18.");
 }
 
+TEST_CASE("Classifier: interrupted in the folds, it is saved and goes on with the next fold",
+          "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(300, 30);
+  auto options = quick(3);
+  options.folds = 3;
+  options.folder = folder / "whole";
+  std::vector<ladder::FoldProgress> told;
+  options.on_fold = [&](const ladder::FoldProgress& progress) {
+    if (progress.ended) told.push_back(progress);
+  };
+  const auto whole = Classifier(options).fit(rows.table, "kind");
+  CHECK(whole.fold_seconds > 0);
+  CHECK(whole.folds_left == 0);
+  const auto wrong =
+      whole.held_back.probabilities.argmax(1).ne(whole.held_back.labels).sum().item<int64_t>();
+  REQUIRE(told.size() == 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto& progress = told[static_cast<size_t>(i)];
+    CHECK(progress.fold == i + 1);
+    CHECK(progress.folds == 3);
+    CHECK(progress.rows == 10 * (i + 1));
+    CHECK(progress.network.step == progress.network.steps);
+    CHECK(progress.network.epochs == 3);
+  }
+  CHECK(told.back().wrong == wrong);
+
+  options.folder = folder / "parts";
+  options.resume = true;
+  told.clear();
+  options.callbacks.stop_requested = [&] { return !told.empty(); };
+  Classifier stopped(options);
+  const auto cut = stopped.fit(rows.table, "kind");
+  CHECK(cut.training.status == train::TrainStatus::kInterrupted);
+  CHECK(cut.folds_left == 2);
+  CHECK(cut.held_back.method == "none");
+  const auto saved = Classifier::load(folder / "parts");
+  require_equal(saved.predict_proba(rows.table), stopped.predict_proba(rows.table));
+  require_equal(saved.predict_proba(rows.table),
+                Classifier::load(folder / "whole").predict_proba(rows.table));
+  for (const auto& [name, text] : saved.model().facts) CHECK(name != "error");
+
+  told.clear();
+  options.callbacks.stop_requested = {};
+  const auto rest = Classifier(options).fit(rows.table, "kind");
+  REQUIRE(told.size() == 2);
+  CHECK(told.front().fold == 2);
+  CHECK(told.back().wrong == wrong);
+  require_equal(rest.held_back.probabilities, whole.held_back.probabilities);
+  CHECK(file_bytes(folder / "whole" / ladder::kModelFile) ==
+        file_bytes(folder / "parts" / ladder::kModelFile));
+
+  told.clear();  // all are kept
+  const auto again = Classifier(options).fit(rows.table, "kind");
+  CHECK(told.empty());
+  CHECK(again.fold_seconds == rest.fold_seconds);
+  require_equal(again.held_back.probabilities, whole.held_back.probabilities);
+  options.folds = 2;  // others, which were not trained
+  CHECK(Classifier(options).fit(rows.table, "kind").held_back.method == "2 folds");
+  CHECK(told.size() == 2);
+}
+
 TEST_CASE("Classifier: test images may lack a class, and have theirs in another order",
           "[classifier]") {
   torch::manual_seed(1);
