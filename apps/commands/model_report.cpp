@@ -87,6 +87,8 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
   data.commands = {inputs.command};
   data.lambda = inputs.fit->config.network.lambda;
 
+  const auto& measured = inputs.test != nullptr ? *inputs.test : *inputs.rows;
+  if (measured.names.empty()) data.rows_from = data::source_name(measured.source);
   const auto& held_back = inputs.fit->held_back;
   if (inputs.test != nullptr) {
     const auto all = at::arange(inputs.test->rows());

@@ -190,6 +190,63 @@ TEST_CASE("report_html: names what was not read under the data", "[apps]") {
   CHECK(holds(section, "<p>3 notes more.</p>"));
 }
 
+TEST_CASE("report_html: says that an error still falls where enough rows show it", "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1"}};
+  const auto sentence = [&](double before, int64_t rows) {
+    data.runs[0].evaluations.clear();
+    for (int64_t epoch = 1; epoch <= 4; ++epoch) {
+      train::Evaluation evaluation{.epoch = epoch, .step = epoch};
+      evaluation.validation_error = epoch == 1 ? 50 : epoch < 4 ? before : 25;
+      data.runs[0].evaluations.push_back(evaluation);
+    }
+    data.data.validation_rows = rows;
+    return section_of(apps::report_html(data), "curves");
+  };
+  const std::string first = "The validation error is lowest at the end (25.00 %, after ";
+  CHECK(holds(sentence(100.0 / 3, 12), first + "33.33 % at epoch 3). That is 1 row of 12, which "
+                                               "may be chance: it does not show that more epochs "
+                                               "would help."));
+  // Two-sided sign test: 5 rows to 0 have a chance of 6 %, 6 to 0 of 3 %.
+  CHECK(holds(sentence(30, 100), "That is 5 rows of 100, which may be chance"));
+  CHECK(holds(sentence(31, 100),
+              first + "31.00 % at epoch 3): it is still falling, and more epochs may help."));
+  CHECK(holds(sentence(30, 0), "it is still falling"));  // of rows that nobody counted
+  CHECK(holds(sentence(25.1, 12), "hardly changes any more"));
+}
+
+TEST_CASE("report_html: rows that are held back are among those of the classes", "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1"}};
+  data.data.labeled_rows = 142;
+  data.data.validation_rows = 16;
+  data.data.class_counts = {100, 40, 10, 8};
+  const auto part = [&] { return section_of(apps::report_html(data), "data"); };
+  CHECK(holds(part(), "Labeled rows of each of the 4 classes: the largest has"));
+  CHECK(holds(part(), "Together they are 158 rows, of which 142 train and 16 are held back."));
+  CHECK(holds(part(), "Validation rows have a label, too: they are held back from training"));
+  data.data.labeled_rows = 158;
+  data.data.validation_rows = 0;
+  CHECK_FALSE(holds(part(), "held back"));
+}
+
+TEST_CASE("report_html: says what the least sure rows are for, and how they are counted",
+          "[apps]") {
+  apps::ReportData data;
+  data.runs = {{.name = "seed 1"}};
+  data.unsure = {{.name = "row 12", .label = "a", .top = {{"a", 0.5}}},
+                 {.name = "row 3", .label = "b", .top = {{"a", 0.5}}}};
+  const auto part = [&] { return section_of(apps::report_html(data), "certainty"); };
+  CHECK(holds(part(), "Wrong labels are often found among such rows, so check them."));
+  CHECK_FALSE(holds(part(), "A label for a row"));  // all have one
+  CHECK_FALSE(holds(part(), "counted from 1"));
+  data.rows_from = "sensor.csv";
+  CHECK(
+      holds(part(), "Rows are counted from 1 in sensor.csv, without the header and empty lines."));
+  data.unsure[1].label.clear();
+  CHECK(holds(part(), "A label for a row without one teaches the network most here."));
+}
+
 TEST_CASE("report_html: writes names from data as text", "[apps]") {
   const std::string evil = "<script>alert('1')</script>\x1b\xff&\"";
   auto data = sample_report({.classes = 3, .rows = 50, .seeds = 2, .columns = 3});
@@ -203,7 +260,7 @@ TEST_CASE("report_html: writes names from data as text", "[apps]") {
   for (auto& column : data.data.columns) {
     column.name = column.kind = column.dropped = column.summary = evil;
   }
-  data.data.source = data.data.inputs = evil;
+  data.data.source = data.data.inputs = data.rows_from = evil;
   data.baselines = {.labels_alone = 50,
                     .labels_alone_note = evil,
                     .majority = 60,

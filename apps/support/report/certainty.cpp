@@ -106,14 +106,24 @@ std::string unsure_card(const UnsureRow& row) {
 std::string unsure_html(const ReportData& data) {
   if (data.unsure.empty()) return "";
   const size_t count = std::min(kMostUnsure, data.unsure.size());
-  const bool labels = std::any_of(data.unsure.begin(), data.unsure.end(),
-                                  [](const UnsureRow& row) { return !row.label.empty(); });
-  std::string out = subheading("Rows it is least sure of");
-  out += paragraph(fmt::format(
-      "The most probable classes of the {} rows with the least certain predictions. {}", count,
-      labels ? "The bar of the given label is blue. Wrong labels are often found among such rows, "
-               "and labels for them teach the network most."
-             : "Labels for such rows teach the network most."));
+  const auto has_label = [](const UnsureRow& row) { return !row.label.empty(); };
+  const bool any = std::any_of(data.unsure.begin(), data.unsure.end(), has_label);
+  const bool all = std::all_of(data.unsure.begin(), data.unsure.end(), has_label);
+  auto text = fmt::format(
+      "The most probable classes of the {} rows with the least certain "
+      "predictions.",
+      count);
+  if (any) {
+    text +=
+        " The bar of the given label is blue. Wrong labels are often found among such rows, so "
+        "check them.";
+  }
+  if (!all) text += " A label for a row without one teaches the network most here.";
+  if (!data.rows_from.empty()) {
+    text += fmt::format(" Rows are counted from 1 in {}, without the header and empty lines.",
+                        data.rows_from);
+  }
+  std::string out = subheading("Rows it is least sure of") + paragraph(text);
   out += "<ol class='cards'>\n";
   for (size_t i = 0; i < count; ++i) out += unsure_card(data.unsure[i]);
   return out + "</ol>\n";

@@ -18,6 +18,8 @@ constexpr size_t kMostPoints = 300;      // of one line
 constexpr size_t kMostLines = 5;         // runs with a thin line each
 constexpr size_t kMostPanels = 24;       // costs with a plot of their own
 constexpr double kLogarithmicFrom = 20;  // largest over smallest value
+// Rows that all become right are less likely than 5 % by chance from here on (two-sided sign test).
+constexpr int64_t kLeastFallenRows = 6;
 
 using ValueOf = std::function<std::optional<double>(const train::Evaluation&)>;
 
@@ -237,8 +239,10 @@ std::string errors_figure(const ReportData& data, const std::vector<Curve>& test
                 caption, "card");
 }
 
-// Whether training was long enough, from the errors of the run, or the median of several.
-std::string errors_sentence(const std::vector<Curve>& curves, const std::string& rows) {
+// Whether training was long enough, from the errors of the run, or the median of several. `count`:
+// rows that they are measured on, 0 where that is not known.
+std::string errors_sentence(const std::vector<Curve>& curves, const std::string& rows,
+                            int64_t count) {
   const auto curve = range_of(curves).median;
   if (curve.values.size() < 3) return "";
   const auto best = std::min_element(curve.values.begin(), curve.values.end());
@@ -249,6 +253,14 @@ std::string errors_sentence(const std::vector<Curve>& curves, const std::string&
   if (last == *best) {
     const size_t tail = curve.values.size() - 1 - std::max<size_t>(1, curve.values.size() / 10);
     const double before = curve.values[tail];
+    const auto fallen = std::llround((before - last) / 100 * static_cast<double>(count));
+    if (before > last * 1.02 && count > 0 && fallen < kLeastFallenRows) {
+      return fmt::format(
+          "The {} error is lowest at the end ({}, after {} at epoch {}). That is {} of {}, which "
+          "may be chance: it does not show that more epochs would help.",
+          rows, text(last), text(before), epoch(tail),
+          count_text(std::max<int64_t>(1, fallen), "row"), count_text(count));
+    }
     if (before > last * 1.02) {
       return fmt::format(
           "The {} error is lowest at the end ({}, after {} at epoch {}): it is still falling, and "
@@ -306,8 +318,9 @@ ReportSection curves_section(const ReportData& data) {
         "No errors were measured during training: there were no test rows and "
         "no validation rows.");
   } else {
-    section.body += paragraph(errors_sentence(validation.empty() ? test : validation,
-                                              validation.empty() ? "test" : "validation"));
+    section.body += paragraph(errors_sentence(
+        validation.empty() ? test : validation, validation.empty() ? "test" : "validation",
+        validation.empty() ? data.data.test_rows : data.data.validation_rows));
     section.body += errors_figure(data, test, validation);
     if (validation.empty()) {
       section.body += paragraph(

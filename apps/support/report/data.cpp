@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <numeric>
 
 #include "apps/support/markup.h"
 #include "apps/support/report/parts.h"
@@ -46,6 +47,10 @@ std::string rows_html(const ReportedData& data) {
         "Rows by what they are used for. {} % of the training rows have a label.",
         short_text(100.0 * static_cast<double>(data.labeled_rows) / static_cast<double>(training)));
   }
+  if (data.validation_rows > 0) {
+    caption +=
+        " Validation rows have a label, too: they are held back from training to measure an error.";
+  }
   return figure(bars_html(counts), caption, "card");
 }
 
@@ -68,6 +73,13 @@ std::string classes_html(const ReportData& report) {
                 "Labeled rows of each of the {} classes: the largest has {} times "
                 "as many as the smallest.",
                 counts.size(), short_text(static_cast<double>(most) / static_cast<double>(least)));
+  const auto rows = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  const auto& data = report.data;
+  if (data.validation_rows > 0 && rows == data.labeled_rows + data.validation_rows) {
+    caption += fmt::format(" Together they are {}, of which {} train and {} are held back.",
+                           count_text(rows, "row"), count_text(data.labeled_rows),
+                           count_text(data.validation_rows));
+  }
   std::string body;
   if (named.size() <= kMostCounts) {
     body = bars_html(named);

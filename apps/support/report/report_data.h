@@ -125,7 +125,8 @@ struct ReportData {
   std::vector<std::string> classes = {};                     ///< class names
   std::optional<train::ClassificationMetrics> metrics = {};  ///< of the first run
   std::vector<UnsureRow> unsure = {};                        ///< least sure first
-  std::vector<DenoisingCurve> denoising = {};                ///< from level 0 up
+  std::string rows_from = {};  ///< file whose rows names such as "row 12" count; may be empty
+  std::vector<DenoisingCurve> denoising = {};  ///< from level 0 up
   std::optional<Reconstructions> reconstructions = {};
   std::optional<TopLayerPicture> top_layer = {};
 
