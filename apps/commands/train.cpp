@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -511,6 +512,14 @@ std::string start_text(const runs::RunConfig& config) {
       config.epochs, config.epochs == 1 ? "" : "s", *config.seed, order);
 }
 
+// Steps of the networks of `folds`, each of which lacks the labeled rows of its fold.
+int64_t steps_of_folds(int64_t folds, const runs::RunConfig& config, int64_t steps) {
+  if (folds == 0) return 0;
+  const double labeled_share =
+      static_cast<double>(config.labels) / static_cast<double>(*config.train_rows);
+  return std::llround(static_cast<double>(steps) * (static_cast<double>(folds) - labeled_share));
+}
+
 // `name`: begins each line of progress; none: no progress.
 Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data::Samples& rows,
                   const std::optional<data::Samples>& test,
@@ -522,7 +531,7 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
   if (name) {
     options.on_start = [&](const runs::RunConfig& config, int64_t all) {
       steps = all;
-      line.emplace(config.epochs, flags.quiet, *name);
+      line.emplace(config.epochs, flags.quiet, *name, steps_of_folds(options.folds, config, all));
       line->print(start_text(config));
     };
     options.callbacks.on_exchange = [&](const train::ExchangeTimes& times) {
@@ -535,6 +544,7 @@ Trained train_one(const TrainFlags& flags, ClassifierOptions options, const data
       if (tenth > tenths || terminal) line->evaluation(at, steps);
       tenths = std::max(tenths, tenth);
     };
+    options.on_fold = [&](const FoldProgress& at) { line->fold(at); };
   }
   options.callbacks.stop_requested = stop_requested;
   Trained run{.seed = options.seed, .folder = options.folder, .classifier = Classifier(options)};
@@ -618,9 +628,11 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
         "error     not measured: no labeled rows were held back (--test DATA, --folds 5 or "
         "--validation 0.2 measures it)\n";
   }
-  text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}\n", run.fit.rows,
+  const bool has_folds = run.fit.fold_seconds > 0;
+  text += fmt::format("trained   {} rows, {} of them labeled, {} classes, in {}{}\n", run.fit.rows,
                       run.fit.labeled, run.classifier.classes().size(),
-                      clock_text(run.fit.training.seconds));
+                      clock_text(run.fit.training.seconds + run.fit.fold_seconds),
+                      has_folds ? ", folds included" : "");
   if (const auto unused = unused_text(run.classifier); !unused.empty()) {
     text += fmt::format("not used  {}\n", unused);
   }
@@ -685,6 +697,40 @@ const Trained& best_of(const std::vector<Trained>& runs) {
   });
 }
 
+const std::string* fact_of(const Classifier& classifier, const std::string& name) {
+  for (const auto& fact : classifier.model().facts) {
+    if (fact.first == name) return &fact.second;
+  }
+  return nullptr;
+}
+
+// The model of the best run, which says that it was chosen among the seeds, and what all of them
+// gave: its error on the rows that chose it is too good.
+Classifier chosen_model(const std::vector<Trained>& runs, const Trained& best) {
+  auto chosen = best.classifier;
+  std::vector<double> errors;
+  for (const auto& run : runs) {
+    if (const auto* metrics = outcome_of(run)) errors.push_back(metrics->error);
+  }
+  if (errors.size() < 2) return chosen;
+  const auto copy_of = [&](const char* name) {
+    const auto* text = fact_of(chosen, name);
+    return text == nullptr ? std::string() : *text;
+  };
+  const auto error = copy_of("error"), test_error = copy_of("test error");
+  const auto summary = runs::summarize(errors);
+  // Each stands before those that are there.
+  chosen.put_fact("mean error",
+                  fmt::format("{:.2f} % over {} seeds, standard deviation {:.2f} % ({})",
+                              summary.mean, errors.size(), summary.std, measured_on(best)));
+  if (!error.empty()) {
+    chosen.put_fact("error",
+                    fmt::format("{}; lowest of {} seeds, so too good", error, runs.size()));
+  }
+  if (!test_error.empty()) chosen.put_fact("test error", test_error);
+  return chosen;
+}
+
 // Options of a network that learns from the labels alone, to be set beside `run`.
 ClassifierOptions alone_options(ClassifierOptions options, const Trained& run) {
   options.seed = run.seed;
@@ -712,13 +758,23 @@ c10::Device device_of(const std::string& name, const Rank& rank) {
              : c10::Device(c10::kCPU);
 }
 
-// True if the run in the folder has ended and its model is written.
-bool has_ended(const fs::path& folder) {
+// True if the run in the folder has ended and its model is written, which knows its error where it
+// is that of folds.
+bool has_ended(const fs::path& folder, bool folds) {
   std::error_code none;
-  return fs::exists(folder / "result.json", none) && fs::exists(folder / kModelFile, none);
+  if (!fs::exists(folder / "result.json", none) || !fs::exists(folder / kModelFile, none)) {
+    return false;
+  }
+  return !folds || fact_of(Classifier::load(folder), "error") != nullptr;
 }
 
-int interrupted(const TrainFlags& flags, const std::string& command, const fs::path& folder) {
+// `folds_left`: of the run in the folder, whose model is there.
+int interrupted(const TrainFlags& flags, const std::string& command, const fs::path& folder,
+                int64_t folds_left = 0) {
+  if (folds_left > 0) {
+    print(fmt::format("model     {} (its error is missing: {} of {} folds are left)\n",
+                      (folder / kModelFile).string(), folds_left, flags.options.folds));
+  }
   const auto signal = stop_signal();
   print(fmt::format("interrupted{}, saved in {}; to go on:\n  {}{}\n",
                     signal.empty() ? "" : " by " + signal, folder.string(), command,
@@ -775,8 +831,9 @@ class SeedRuns {
       if (!train_seed(seeds_[i], !rank_.first() ? std::optional<std::string>()
                                  : several_     ? fmt::format("seed {}", seeds_[i])
                                                 : std::string())) {
-        return rank_.first() || several_ ? interrupted(flags_, command_, options_.folder)
-                                         : kInterrupted;
+        return rank_.first() || several_
+                   ? interrupted(flags_, command_, options_.folder, runs_.back().fit.folds_left)
+                   : kInterrupted;
       }
       if (!divided_.first() && !flags_.quiet) {
         const auto* metrics = outcome_of(runs_.back());
@@ -789,9 +846,12 @@ class SeedRuns {
   }
 
   int take_up_others() {
+    const bool has_folds = options_.folds > 0;
     const auto pending = [&](int64_t one) {
       for (size_t i = 0; i < seeds_.size(); ++i) {
-        if (rank_.owner(i) == one && !has_ended(folder_of(seeds_[i]))) return true;
+        if (rank_.owner(i) == one && !has_ended(folder_of(seeds_[i]), has_folds)) {
+          return true;
+        }
       }
       return false;
     };
@@ -801,10 +861,10 @@ class SeedRuns {
     options_.resume = true;  // a run that has ended gives its recorded result
     for (size_t i = 0; i < seeds_.size(); ++i) {
       if (rank_.takes(i)) continue;
-      if (!has_ended(folder_of(seeds_[i]))) {
+      if (!has_ended(folder_of(seeds_[i]), has_folds)) {
         missing.push_back(std::to_string(seeds_[i]));
       } else if (!train_seed(seeds_[i], {})) {
-        return interrupted(flags_, command_, options_.folder);
+        return interrupted(flags_, command_, options_.folder, runs_.back().fit.folds_left);
       }
     }
     if (!missing.empty()) {
@@ -841,13 +901,19 @@ class SeedRuns {
 Trained train_alone(const TrainFlags& flags, const ClassifierOptions& options, const Trained& run,
                     const data::Samples& rows, const std::optional<data::Samples>& test) {
   auto alone = alone_options(options, run);
+  std::optional<ProgressLine> line;
   if (!flags.quiet) {
-    alone.on_start = [](const runs::RunConfig&, int64_t steps) {
-      print(
-          fmt::format("training from the labels alone, {} step{}\n", steps, steps == 1 ? "" : "s"));
+    alone.on_start = [&](const runs::RunConfig& config, int64_t steps) {
+      print(fmt::format("training from the labels alone, {} step{}{}\n", steps,
+                        steps == 1 ? "" : "s",
+                        alone.folds > 0 ? fmt::format(", and {} folds", alone.folds) : ""));
+      line.emplace(config.epochs, flags.quiet, "labels alone",
+                   steps_of_folds(alone.folds, config, steps));
     };
+    alone.callbacks.on_progress = [&](const train::Progress& at) { line->progress(at); };
+    alone.on_fold = [&](const FoldProgress& at) { line->fold(at); };
   }
-  return train_one(flags, std::move(alone), rows, test, {});
+  return train_one(flags, alone, rows, test, {});
 }
 
 }  // namespace
@@ -929,8 +995,9 @@ int train_command(int argc, const char* const* argv) {
   const Trained* beside = baseline ? &*baseline : nullptr;
   for (const auto& run : runs) write_outcome(run, &run == &best ? beside : nullptr);
   if (several) {
-    best.classifier.save(out / kModelFile);
-    write_text(out / "MODEL.md", exports::model_card(best.classifier.model()));
+    const auto chosen = chosen_model(runs, best);
+    chosen.save(out / kModelFile);
+    write_text(out / "MODEL.md", exports::model_card(chosen.model()));
   }
   const auto left_behind = left_behind_text(runs, rows, out);  // read by the report
   print((several && !flags.quiet ? seeds_text(runs) : "") + left_behind +

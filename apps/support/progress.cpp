@@ -1,9 +1,11 @@
 #include "apps/support/progress.h"
 
 #include <fmt/format.h>
+#include <ladder/classifier.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -53,10 +55,11 @@ std::string TimeLeft::text(int64_t step, int64_t steps, double seconds, double s
   return pace > 0 ? clock_text(static_cast<double>(steps - step) / pace) : "?";
 }
 
-ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name)
+ProgressLine::ProgressLine(int64_t epochs, bool quiet, std::string name, int64_t later_steps)
     : epochs_(epochs),
       quiet_(quiet),
       name_(name.empty() ? std::move(name) : name + "  "),
+      later_steps_(later_steps),
       terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() { clear(); }
@@ -65,10 +68,11 @@ void ProgressLine::progress(const train::Progress& progress) {
   if (quiet_ || !terminal_) {
     return;
   }
-  auto line = fmt::format(
-      "{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
-      progress.epochs, progress.steps_per_second, progress.total, last_error_,
-      time_left_.text(progress.step, progress.steps, progress.seconds, progress.steps_per_second));
+  auto line =
+      fmt::format("{}epoch {}/{}  {:.1f} steps/s  cost {:.4g}{}  {} left", name_, progress.epoch,
+                  progress.epochs, progress.steps_per_second, progress.total, last_error_,
+                  time_left_.text(progress.step, progress.steps + later_steps_, progress.seconds,
+                                  progress.steps_per_second));
   apps::print(fmt::format("\r\033[K{}", line.substr(0, terminal_width() - 1)));
   shown_ = true;
 }
@@ -78,10 +82,43 @@ void ProgressLine::evaluation(const train::Evaluation& evaluation, int64_t steps
   if (quiet_ || terminal_) {
     return;
   }
-  apps::print(fmt::format(
-      "{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch, epochs_,
-      costs(evaluation), last_error_, evaluation.steps_per_second,
-      time_left_.text(evaluation.step, steps, evaluation.seconds, evaluation.steps_per_second)));
+  apps::print(fmt::format("{}epoch {}/{}{}{}  {:.1f} steps/s  {} left\n", name_, evaluation.epoch,
+                          epochs_, costs(evaluation), last_error_, evaluation.steps_per_second,
+                          time_left_.text(evaluation.step, steps + later_steps_, evaluation.seconds,
+                                          evaluation.steps_per_second)));
+}
+
+void ProgressLine::fold(const FoldProgress& progress) {
+  if (quiet_) {
+    return;
+  }
+  // The networks take as many steps each, but for those of a few rows.
+  const auto& network = progress.network;
+  const auto step = (progress.fold - 1) * network.steps + network.step;
+  const auto steps = progress.folds * network.steps;
+  const auto left = fold_time_left_.text(step, steps, progress.seconds, network.steps_per_second);
+  const auto tenth = step * 10 / std::max<int64_t>(steps, 1);
+  if (!terminal_ && !progress.ended && tenth <= fold_tenths_) {
+    return;
+  }
+  fold_tenths_ = std::max(fold_tenths_, tenth);
+  auto line = fmt::format("{}fold {}/{}", name_, progress.fold, progress.folds);
+  if (!progress.ended) {
+    line += fmt::format("  epoch {}/{}  {:.1f} steps/s", network.epoch, network.epochs,
+                        network.steps_per_second);
+  }
+  if (progress.rows > 0) {
+    line +=
+        fmt::format("  error so far {}", percent_text(100.0 * static_cast<double>(progress.wrong) /
+                                                      static_cast<double>(progress.rows)));
+  }
+  line += fmt::format("  {} left", left);
+  if (terminal_) {
+    apps::print(fmt::format("\r\033[K{}", line.substr(0, terminal_width() - 1)));
+    shown_ = true;
+  } else {
+    apps::print(line + "\n");
+  }
 }
 
 void ProgressLine::print(const std::string& line) {

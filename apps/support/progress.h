@@ -7,6 +7,10 @@
 #include <optional>
 #include <string>
 
+namespace ladder {
+struct FoldProgress;
+}
+
 namespace ladder::apps {
 
 /// Estimates how long a run still takes, from its pace since the first call: the pace before it was
@@ -30,11 +34,14 @@ class TimeLeft {
 class ProgressLine {
  public:
   /// `epochs`: epochs of the run. Prints nothing if `quiet`. Lines start with `name` unless empty.
-  ProgressLine(int64_t epochs, bool quiet, std::string name = {});
+  /// The time left includes `later_steps` steps that follow those of the run.
+  ProgressLine(int64_t epochs, bool quiet, std::string name = {}, int64_t later_steps = 0);
   ~ProgressLine();
 
   void progress(const train::Progress& progress);
   void evaluation(const train::Evaluation& evaluation, int64_t steps);
+  /// Where cross-validation stands. A log gets a line for each fold, and for each tenth of all.
+  void fold(const FoldProgress& progress);
   /// Print a line that stays.
   void print(const std::string& line);
   /// Erase the line that is rewritten.
@@ -44,9 +51,12 @@ class ProgressLine {
   int64_t epochs_;
   bool quiet_;
   std::string name_;
+  int64_t later_steps_;
   bool terminal_;
   bool shown_ = false;
   TimeLeft time_left_;
+  TimeLeft fold_time_left_;
+  int64_t fold_tenths_ = 0;
   std::string last_error_;
 };
 

@@ -4,6 +4,8 @@
 #include <ladder/data/arrow.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/internal/image_codec.h>
+#include <ladder/io/tensor_file.h>
+#include <ladder/runs/seed_summary.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -297,6 +299,53 @@ TEST_CASE("ladder train: the report names the rows of folds", "[cli]") {
     rows.insert(std::stoi((*at)[1]));
   }
   CHECK(rows == std::set<int>{289, 290, 291, 292, 293, 294, 295, 296, 297, 298, 299, 300});
+  CHECK(
+      contains(page, "Rows are counted from 1 in train.csv, without the header and empty lines."));
+}
+
+TEST_CASE("ladder train: tells where the folds stand, and their time", "[cli]") {
+  const LadderPlace place;
+  const auto outcome = place.run(with_baseline(place.train("run")) +
+                                 Arguments{"--folds", "3", "--no-report", "--epochs", "3"});
+  INFO(outcome.out << outcome.err);
+  REQUIRE(outcome.status == 0);
+  for (const std::string name : {"", "labels alone  "}) {
+    for (int fold = 1; fold <= 3; ++fold) {
+      const std::regex line(fmt::format(R"(\n{}fold {}/3  error so far \d+\.\d\d %  {} left\n)",
+                                        name, fold, fold == 3 ? "0:00" : R"(\d+:\d\d)"));
+      CHECK(std::regex_search(outcome.out, line));
+    }
+  }
+  CHECK(std::regex_search(outcome.out, std::regex("training from the labels alone, \\d+ steps, "
+                                                  "and 3 folds\n")));
+  CHECK(std::regex_search(outcome.out, std::regex("2 classes, in \\d+:\\d\\d, folds included\n")));
+}
+
+TEST_CASE("ladder train: interrupted in the folds, it keeps the model and the folds", "[cli]") {
+  const LadderPlace place;
+  const auto command = Arguments{program_path("ladder")} + place.train("run") +
+                       Arguments{"--folds", "3", "--no-report", "--epochs", "150"};
+  Program program(command);
+  REQUIRE(program.wait_until([&] { return contains(program.out(), "fold 1/3  error so far "); }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  const auto told = program.out();
+  INFO(told);
+  std::smatch left;
+  REQUIRE(std::regex_search(
+      told, left, std::regex(R"(\(its error is missing: ([12]) of 3 folds are left\)\n)")));
+  CHECK(contains(told, "\nmodel     " + place.at("run/model.ladder") + " (its error is missing: "));
+  CHECK(contains(told, "interrupted by SIGINT, saved in " + place.at("run") + "; to go on:\n"));
+  CHECK(place.run({"predict", place.at("run"), place.at("test.csv")}).status == 0);
+  CHECK_FALSE(contains(place.run({"inspect", place.at("run")}).out, "\nerror "));
+
+  const auto rest = run_to_end(command + Arguments{"--resume"});
+  INFO(rest.out << rest.err);
+  REQUIRE(rest.status == 0);
+  CHECK_FALSE(contains(rest.out, "fold 1/3"));
+  CHECK(contains(rest.out, "fold 3/3  error so far "));
+  const auto inspected = place.run({"inspect", place.at("run")}).out;
+  CHECK(contains(inspected, "% of 20 labeled rows (3 folds)\n"));
 }
 
 TEST_CASE("ladder train: sets beside the error what the labels alone give", "[cli]") {
@@ -721,17 +770,38 @@ TEST_CASE("ladder train: several seeds, and the best is kept", "[cli]") {
     CHECK(contains(outcome.out, "over 3 seeds"));
     const auto run = place.folder / name;
     std::set<double> errors;
-    std::string best;
+    std::vector<double> all;
+    fs::path best;
     for (const int seed : std::string(name) == "up" ? std::vector{1, 2, 3} : std::vector{3, 2, 1}) {
       const auto of_seed = run / fmt::format("seed-{}", seed);
       const auto held_back = read_json(of_seed / "evaluation.json").at("held_back");
       const auto error = held_back.at("error").get<double>();
-      if (errors.empty() || error < *errors.begin()) best = file_bytes(of_seed / "model.ladder");
+      if (errors.empty() || error < *errors.begin()) best = of_seed;
       errors.insert(error);
+      all.push_back(error);
     }
     CHECK(errors.size() > 1);
-    CHECK(file_bytes(run / "model.ladder") == best);
-    CHECK(contains(place.run({"inspect", run.string()}).out, "classes        left, right"));
+    auto kept = ladder::io::load_tensors(run / "model.ladder");
+    auto of_best = ladder::io::load_tensors(best / "model.ladder");
+    kept.erase("model.json");  // which says that it was chosen
+    of_best.erase("model.json");
+    REQUIRE(kept.size() == of_best.size());
+    for (const auto& [tensor, values] : kept) CHECK(values.equal(of_best.at(tensor)));
+
+    const auto summary = ladder::runs::summarize(all);
+    const auto said = place.run({"inspect", run.string()}).out;
+    CHECK(contains(said, "classes        left, right"));
+    const auto error = fmt::format(
+        "{:.2f} % of 60 labeled rows (held-back rows); lowest of 3 "
+        "seeds, so too good",
+        *errors.begin());
+    const auto mean =
+        fmt::format("{:.2f} % over 3 seeds, standard deviation {:.2f} % (held-back rows)",
+                    summary.mean, summary.std);
+    CHECK(said.starts_with(fmt::format("error          {}\nmean error     {}\n", error, mean)));
+    CHECK(contains(file_bytes(run / "MODEL.md"),
+                   fmt::format("| error | {} |\n| mean error | {} |\n", error, mean)));
+    CHECK_FALSE(contains(file_bytes(best / "MODEL.md"), "too good"));
   }
 }
 
