@@ -747,8 +747,9 @@ struct Training {
                                                  : runs::load_fold(path, settings, rows, classes);
     if (train::value_of_first_rank(options.ranks, found ? 1 : 0) == 0) return std::nullopt;
     if (!options.ranks) return found;
-    if (!found)
+    if (!found) {
       found = {.rows = rows, .probabilities = at::empty({rows.numel(), classes}, at::kFloat)};
+    }
     options.ranks->broadcast(found->probabilities);
     return found;
   }

@@ -324,7 +324,7 @@ TEST_CASE("ladder train: tells where the folds stand, and their time", "[cli]") 
 TEST_CASE("ladder train: interrupted in the folds, it keeps the model and the folds", "[cli]") {
   const LadderPlace place;
   const auto command = Arguments{program_path("ladder")} + place.train("run") +
-                       Arguments{"--folds", "3", "--no-report", "--epochs", "150"};
+                       Arguments{"--folds", "3", "--no-report", "--epochs", "400"};
   Program program(command);
   REQUIRE(program.wait_until([&] { return contains(program.out(), "fold 1/3  error so far "); }));
   program.send(SIGINT);
