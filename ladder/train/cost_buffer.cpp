@@ -11,16 +11,20 @@ namespace {
 
 constexpr size_t kPendingSteps = 100;
 
-const char* advice(CostKind kind) {
+// No learning rate can be the reason in the first step: the parameters are those of the start.
+const char* advice(CostKind kind, int64_t step) {
+  const bool first = step == 1;
   switch (kind) {
     case CostKind::kSupervised:
-      return "lower the learning rate";
+      return first ? "lower the noise or scale the inputs" : "lower the learning rate";
     case CostKind::kDenoising:
-      return "lower lambda or the learning rate";
+      return first ? "lower lambda or the noise, or scale the inputs"
+                   : "lower lambda or the learning rate";
     case CostKind::kOther:
       break;
   }
-  return "lower its weight or the learning rate";
+  return first ? "lower its weight or the noise, or scale the inputs"
+               : "lower its weight or the learning rate";
 }
 
 // The order to look in: the decoder goes down, and what is wrong above spreads below.
@@ -102,7 +106,7 @@ void CostBuffer::check_finite(const double* costs, int64_t step) const {
   if (all) return;
   for (const auto i : reading_order(terms_)) {
     TORCH_CHECK(std::isfinite(costs[i]), "Trainer: the ", to_string(terms_[i]),
-                " is not finite at step ", step, " (", advice(terms_[i].kind), ").");
+                " is not finite at step ", step, " (", advice(terms_[i].kind, step), ").");
   }
   const bool lambda = std::any_of(terms_.begin(), terms_.end(), [](const CostTerm& term) {
     return term.kind == CostKind::kDenoising;

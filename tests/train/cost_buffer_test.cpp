@@ -97,6 +97,20 @@ TEST_CASE("CostBuffer names the cost that is not finite, its step, and what to c
           "learning rate).");
   REQUIRE(text({1, 1, 1, 1, nan}) ==
           "Trainer: the total cost is not finite at step 42 (lower lambda).");
+  const auto at_first = [&](const std::vector<double>& values) {
+    CostBuffer buffer(kTerms);
+    buffer.add(costs(values), 1);
+    return error_text([&] { buffer.read(); });
+  };
+  REQUIRE(at_first({nan, nan, nan, nan, nan}) ==
+          "Trainer: the supervised cost is not finite at step 1 (lower the noise or scale the "
+          "inputs).");
+  REQUIRE(at_first({1, nan, nan, nan, nan}) ==
+          "Trainer: the denoising cost of level 2 is not finite at step 1 (lower lambda or the "
+          "noise, or scale the inputs).");
+  REQUIRE(at_first({1, 1, 1, nan, nan}) ==
+          "Trainer: the pseudo-label cost is not finite at step 1 (lower its weight or the noise, "
+          "or scale the inputs).");
   CostBuffer plain({{.kind = CostKind::kOther, .name = "margin"}});
   plain.add(costs({1, nan}), 7);
   REQUIRE(error_text([&] { plain.read(); }) ==

@@ -186,7 +186,8 @@ TEST_CASE_METHOD(OneThread, "run_together ends the others before it throws", "[t
   trainers.emplace_back(nets[0], blobs(), with_graph(false, 1));
   trainers.emplace_back(nets[1], blobs(), with_graph(false, 2));
   CHECK(error_text([&] { run_together(trainers); }) ==
-        "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");
+        "Trainer: the supervised cost is not finite at step 1 (lower the noise or scale the "
+        "inputs).");
   CHECK(trainers[1].step() == trainers[1].steps());
   require_same_network(*nets[1], *trained_run(with_graph(false, 2)).net);
 }

@@ -514,13 +514,14 @@ TEST_CASE_METHOD(OneThread, "Trainer names the cost that is not finite", "[train
     Trainer trainer(net, data, quick_options());
     REQUIRE(error_text([&] { trainer.run(); }) ==
             "Trainer: the denoising cost of level 1 is not finite at step 1 (lower lambda or the "
-            "learning rate).");
+            "noise, or scale the inputs).");
   }
   SECTION("of the labels") {
     fill("stages.2.normalization.beta", std::numeric_limits<float>::quiet_NaN());
     Trainer trainer(net, data, quick_options());
     REQUIRE(error_text([&] { trainer.run(); }) ==
-            "Trainer: the supervised cost is not finite at step 1 (lower the learning rate).");
+            "Trainer: the supervised cost is not finite at step 1 (lower the noise or scale the "
+            "inputs).");
   }
   SECTION("in sum alone") {
     // Each weight is a float32 number; their costs in sum are not.
