@@ -99,6 +99,14 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
               kNoStatistics);
   TORCH_CHECK(labeled_batch_ + unlabeled_batch_ > 0,
               "SemiSampler: expected labeled or unlabeled rows in a batch but got neither.");
+  if (options.epoch_batch) {
+    TORCH_CHECK(*options.epoch_batch >= 1,
+                "SemiSampler: expected an epoch_batch of at least 1 but got ", *options.epoch_batch,
+                ".");
+    TORCH_CHECK(unlabeled_batch_ == 0,
+                "SemiSampler: expected no epoch_batch for an unlabeled_batch of ", unlabeled_batch_,
+                ", which counts the steps of an epoch, but got ", *options.epoch_batch, ".");
+  }
 
   if (labeled_batch_ > 0) {
     TORCH_CHECK(labeled_.numel() > 0, "SemiSampler: expected labeled rows for a labeled_batch of ",
@@ -145,9 +153,11 @@ SemiSampler::SemiSampler(SemiData data, const SamplerOptions& options)
                 " (lower unlabeled_batch).");
   } else {
     const int64_t rows = unlabeled_count() > 0 ? unlabeled_count() : labeled_.numel();
-    steps_per_epoch_ = rows / labeled_batch_;
-    TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", labeled_batch_,
-                " rows, one batch, but got ", rows, " (lower labeled_batch).");
+    const int64_t batch = options.epoch_batch.value_or(labeled_batch_);
+    steps_per_epoch_ = rows / batch;
+    TORCH_CHECK(steps_per_epoch_ > 0, "SemiSampler: expected at least ", batch,
+                " rows, one batch, but got ", rows, " (lower ",
+                options.epoch_batch ? "epoch_batch" : "labeled_batch", ").");
   }
   rank_ = options.rank;
   ranks_ = options.ranks;

@@ -51,6 +51,9 @@ struct SamplerOptions {
   int64_t unlabeled_batch = 100;
   /// By default min(100, number of labeled rows). 0: `x_labeled` and `y` undefined.
   std::optional<int64_t> labeled_batch = std::nullopt;
+  /// If the unlabeled batch is 0: rows that a step counts for in an epoch. With the unlabeled batch
+  /// of a ladder, supervised training takes as many steps as the ladder. None: the labeled batch.
+  std::optional<int64_t> epoch_batch = std::nullopt;
   int64_t classes = 0;  ///< number of classes, to check the labels against; 0: no check
   uint64_t seed = 1;    ///< seed of the run
   /// Unlabeled rows of a source above which their order is a KeyedOrder, which takes no memory, in
@@ -73,7 +76,8 @@ struct SamplerOptions {
 /// new permutation of all labeled rows, and a batch may contain the end of one cycle and the start
 /// of the next. Epochs are therefore counted in unlabeled rows, even with few labels [Rasmus2015].
 /// If the unlabeled batch is 0, an epoch has floor(rows / labeled batch) steps, where rows is the
-/// number of unlabeled rows, or of labeled rows if there are no unlabeled ones.
+/// number of unlabeled rows, or of labeled rows if there are no unlabeled ones. `epoch_batch`, if
+/// it is given, replaces the labeled batch in this quotient.
 ///
 /// Rows of a source are read batch by batch; in the same order they give the same batches as rows
 /// in memory. Its labeled rows are read once if they take up to 256 MiB. If rows are shuffled by

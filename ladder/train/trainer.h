@@ -32,6 +32,9 @@ struct TrainOptions {
   double eps = 1e-8;
   std::optional<int64_t> labeled_batch = {};  ///< by default min(100, labeled rows)
   int64_t unlabeled_batch = 100;
+  /// With an unlabeled_batch of 0: rows that a step counts for, see data::SamplerOptions. The
+  /// unlabeled batch of a ladder gives a baseline that takes as many steps.
+  std::optional<int64_t> epoch_batch = {};
   /// Seed of the run, for the order of the rows (stream "shuffle") and noise (stream "noise").
   /// Initial parameters are those the network comes with: reset_parameters(*net, stream_seed(seed,
   /// "init")).

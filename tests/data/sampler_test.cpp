@@ -382,6 +382,21 @@ TEST_CASE("SemiSampler trains without unlabeled or without labeled rows", "[data
   CHECK(supervised.unlabeled_rows(3).numel() == 0);
   CHECK(supervised.steps_per_epoch() == 4);
 
+  // As many steps as a ladder with an unlabeled batch of 8, from the same labeled rows.
+  const auto counted = [](int64_t rank, int64_t ranks) {
+    return SemiSampler(numbered(100, 10, 80), {.unlabeled_batch = 0,
+                                               .labeled_batch = 20,
+                                               .epoch_batch = 8,
+                                               .rank = rank,
+                                               .ranks = ranks});
+  };
+  auto as_ladder = counted(0, 1);
+  CHECK(as_ladder.steps_per_epoch() == 10);
+  CHECK(counted(1, 2).steps_per_epoch() == 5);
+  for (const int64_t step : {0, 3, 4, 25}) {
+    CHECK(as_ladder.labeled_rows(step).equal(supervised.labeled_rows(step)));
+  }
+
   SemiData all_labeled = numbered(100, 50, 0);
   all_labeled.unlabeled = torch::Tensor();
   CHECK(SemiSampler(all_labeled, {.unlabeled_batch = 0, .labeled_batch = 20}).steps_per_epoch() ==
@@ -419,6 +434,13 @@ TEST_CASE("SemiSampler says what is wrong with its options", "[data]") {
         "unlabeled_batch).");
   CHECK(construct_error(data, {.unlabeled_batch = 0, .labeled_batch = 41}) ==
         "SemiSampler: expected at least 41 rows, one batch, but got 40 (lower labeled_batch).");
+  CHECK(construct_error(data, {.unlabeled_batch = 0, .epoch_batch = 41}) ==
+        "SemiSampler: expected at least 41 rows, one batch, but got 40 (lower epoch_batch).");
+  CHECK(construct_error(data, {.unlabeled_batch = 0, .epoch_batch = 0}) ==
+        "SemiSampler: expected an epoch_batch of at least 1 but got 0.");
+  CHECK(construct_error(data, {.unlabeled_batch = 10, .epoch_batch = 10}) ==
+        "SemiSampler: expected no epoch_batch for an unlabeled_batch of 10, which counts the steps "
+        "of an epoch, but got 10.");
   CHECK(construct_error(data, {.unlabeled_batch = -1}) ==
         "SemiSampler: expected an unlabeled_batch of at least 0 but got -1.");
   CHECK(construct_error(data, {.labeled_batch = -1}) ==

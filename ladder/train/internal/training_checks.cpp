@@ -279,6 +279,7 @@ data::SemiSampler sampler_of(const TrainData& data, const Ladder& net,
                              const TrainOptions& options) {
   data::SemiSampler sampler(data.training, {.unlabeled_batch = options.unlabeled_batch,
                                             .labeled_batch = options.labeled_batch,
+                                            .epoch_batch = options.epoch_batch,
                                             .classes = net.is_empty() ? 0 : net->classes(),
                                             .seed = start_seed(options.seed, options.start),
                                             .rank = options.ranks ? options.ranks->rank() : 0,
