@@ -38,6 +38,21 @@ bool read_whole(const std::string& padded, T& value) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+// True for a number that is infinite, or that is read as such: "inf", "1e400".
+bool is_infinite(const std::string& padded) {
+  const auto text = without_spaces_around(padded);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size()) return false;
+  const bool small = text.find("e-") != std::string::npos || text.find("E-") != std::string::npos;
+  return error == std::errc::result_out_of_range ? !small : std::isinf(value);
+}
+
+// "a number" or, for one that is infinite, "a finite number".
+std::string number_wanted(const std::string& text) {
+  return is_infinite(text) ? "a finite number" : "a number";
+}
+
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
   for (const char c : text) {
@@ -62,8 +77,8 @@ std::string integer_range(int64_t least, int64_t most) {
                            : fmt::format("a whole number from {} to {}", least, most);
 }
 
-std::string number_range(double least, double most) {
-  return std::isinf(most) ? fmt::format("a number of at least {}", least)
+std::string number_range(double least, double most, const std::string& text) {
+  return std::isinf(most) ? fmt::format("{} of at least {}", number_wanted(text), least)
                           : fmt::format("a number from {} to {}", least, most);
 }
 
@@ -438,7 +453,7 @@ int64_t parse_integer(const std::string& flag, const std::string& text, int64_t 
 double parse_number(const std::string& flag, const std::string& text, double least, double most) {
   double value = 0;
   if (!read_whole(text, value) || !std::isfinite(value) || value < least || value > most) {
-    refuse(flag, number_range(least, most), text);
+    refuse(flag, number_range(least, most, text), text);
   }
   return value;
 }
@@ -446,7 +461,7 @@ double parse_number(const std::string& flag, const std::string& text, double lea
 double parse_positive_number(const std::string& flag, const std::string& text) {
   double value = 0;
   if (!read_whole(text, value) || !std::isfinite(value) || value <= 0) {
-    refuse(flag, "a number above 0", text);
+    refuse(flag, number_wanted(text) + " above 0", text);
   }
   return value;
 }
@@ -502,13 +517,18 @@ std::vector<int64_t> parse_integers(const std::string& flag, const std::string& 
   return values;
 }
 
-std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least) {
+std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least,
+                                  const std::string& other) {
   std::vector<double> values;
   for (const auto& part : split(text, ',')) {
     values.emplace_back();
     if (!read_whole(part, values.back()) || !std::isfinite(values.back()) ||
         values.back() < least) {
-      refuse(flag, fmt::format("numbers of at least {} separated by commas", least), text);
+      refuse(flag,
+             fmt::format("{} of at least {} separated by commas{}",
+                         is_infinite(part) ? "finite numbers" : "numbers", least,
+                         other.empty() ? "" : ", or " + other),
+             text);
     }
   }
   return values;

@@ -139,12 +139,14 @@ std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices);
 /// Read at least one word, number or seed; commas separate them, spaces around them are skipped. A
 /// comma behind a backslash is a part of its word: "a\, b,c" has the words "a, b" and "c".
+/// `other`: what the flag takes in place of numbers, for the sentence of an error.
 std::vector<std::string> parse_words(const std::string& text);
 /// Return a word as `parse_words` takes it: with a backslash before each comma.
 std::string word_text(const std::string& word);
 std::vector<int64_t> parse_integers(const std::string& flag, const std::string& text, int64_t least,
                                     int64_t most = INT64_MAX);
-std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least);
+std::vector<double> parse_numbers(const std::string& flag, const std::string& text, double least,
+                                  const std::string& other = "");
 /// `1..10`, `1,2,5` or both. Errors: a range that runs down, a seed given twice, over 10,000 seeds.
 std::vector<uint64_t> parse_seeds(const std::string& flag, const std::string& text);
 /// The path of a folder or a file. Errors: an empty one; one that begins with "~/", which the shell

@@ -56,7 +56,7 @@ void set_lambda(runs::RunConfig& config, const std::string& flag, const std::str
   } else if (words == std::vector<std::string>{"none"}) {
     lambda.clear();
   } else {
-    lambda = parse_numbers(flag, text, 0);
+    lambda = parse_numbers(flag, text, 0, "auto, auto:W or none");
   }
 }
 
