@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -33,6 +34,7 @@ constexpr const char* kConfig = "config.json";
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoint = "checkpoint.pt";
 constexpr const char* kResult = "result.json";
+constexpr const char* kModel = "model.ladder";  // of a Classifier, which writes it here
 constexpr const char* kLock = ".lock";
 
 // A line an epoch: of more epochs than anybody trains.
@@ -150,11 +152,21 @@ std::vector<std::pair<std::string, double>> scalars_of(const Evaluation& evaluat
   return values;
 }
 
+bool holds_any(const fs::path& folder, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const char* name) { return fs::exists(folder / name); });
+}
+
 bool holds_run(const fs::path& folder) {
-  for (const auto* name : {kConfig, kMetrics, kCheckpoint, kResult}) {
-    if (fs::exists(folder / name)) return true;
-  }
-  return false;
+  return holds_any(folder, {kConfig, kMetrics, kCheckpoint, kResult});
+}
+
+bool holds_events(const fs::path& folder) {
+  std::error_code none;
+  const fs::directory_iterator entries(folder, none);
+  return std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    return entry.path().filename().string().starts_with("events.out.tfevents.");
+  });
 }
 
 int lock(const fs::path& folder) {
@@ -189,7 +201,7 @@ RunFolder::RunFolder(fs::path folder, std::string_view config, bool resume)
   lock_ = lock(folder_);
   try {
     io::remove_stale_temporaries(folder_);
-    if (!holds_run(folder_)) {
+    if (!holds_run(folder_) || (!resume && holds_only_config(folder_))) {
       io::write_atomically(folder_ / kConfig, given.dump(2) + "\n");
       return;
     }
@@ -258,8 +270,10 @@ void RunFolder::flush() { io::flush_file(folder_ / kMetrics); }
 
 void RunFolder::add_events(const Evaluation& evaluation) {
   if (!events_) {
+    // A run that was interrupted before its first evaluation has written no events yet.
+    const bool first = !holds_events(folder_);
     events_.emplace(folder_, resumed_after_);
-    if (resumed_after_ == 0) events_->add_text(0, "config", "```\n" + config_ + "\n```");
+    if (first) events_->add_text(0, "config", "```\n" + config_ + "\n```");
   }
   events_->add_scalars(evaluation.step, scalars_of(evaluation));
 }
@@ -308,6 +322,11 @@ std::optional<TrainResult> RunFolder::result() const {
     TORCH_CHECK(false, "RunFolder: expected ", path.string(),
                 " to be the result of a run but got \"", exception.what(), "\".");
   }
+}
+
+bool holds_only_config(const fs::path& folder) {
+  return fs::exists(folder / kConfig) &&
+         !holds_any(folder, {kMetrics, kCheckpoint, kResult, kModel});
 }
 
 std::string to_json(const Evaluation& evaluation) {
@@ -370,8 +389,10 @@ train::RunRecordFactory in_folder(fs::path folder, FolderOptions options) {
 
 std::string config_differences(std::string_view there, std::string_view here) {
   std::vector<std::string> found;
-  collect_differences("", parse_object(there, "the configuration there"),
-                      parse_object(here, "the configuration"), found);
+  auto left = parse_object(there, "the configuration there");
+  auto right = parse_object(here, "the configuration");
+  for (auto* object : {&left, &right}) object->erase("resumed");
+  collect_differences("", left, right, found);
   std::string text;
   for (const auto& difference : found) {
     text += (text.empty() ? "" : ", ") + difference;

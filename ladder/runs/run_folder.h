@@ -30,7 +30,8 @@ class FolderLock {
 
 /// A folder that holds one run:
 ///
-///     config.json    configuration that the run was started with, JSON as given
+///     config.json    configuration that the run was started with, JSON as given, and `resumed`:
+///                    where it went on, see add_resumed
 ///     metrics.jsonl  one object for each Evaluation
 ///     checkpoint.pt  see checkpoint.h
 ///     events.out.tfevents.*  the same for TensorBoard, see io/events.h; one file for each part
@@ -46,7 +47,8 @@ class FolderLock {
 /// crash left.
 class RunFolder : public train::RunRecord {
  public:
-  /// Open `folder`, which is created where missing. Without `resume` it must not hold a run yet.
+  /// Open `folder`, which is created where missing. Without `resume` it must not hold a run yet; a
+  /// configuration alone, which a run left that failed early, is replaced.
   /// With `resume` and no run in it, a run starts there, so that one command starts and continues;
   /// a run that was killed before its first checkpoint starts again.
   ///
@@ -88,6 +90,10 @@ class RunFolder : public train::RunRecord {
   int64_t resumed_after_ = 0;            // step
 };
 
+/// True if `folder` holds the configuration of a run that saved nothing: no checkpoint, evaluation,
+/// result or model. Nothing is lost if another run takes its place.
+bool holds_only_config(const std::filesystem::path& folder);
+
 struct FolderOptions {
   std::string config = "{}";  ///< JSON object for config.json; compared on resume
   bool resume = false;        ///< continue the run in the folder where there is one
@@ -103,7 +109,8 @@ std::string to_json(const train::Evaluation& evaluation);
 train::Evaluation evaluation_from_json(std::string_view line);
 
 /// Return the keys in which two JSON objects differ, in words: "seed (1 there, 2 here), net.layers
-/// (absent there, [784, 10] here)". Empty when they are equal.
+/// (absent there, [784, 10] here)". Empty when they are equal. `resumed`, which grows while a run
+/// lasts, is not compared.
 std::string config_differences(std::string_view there, std::string_view here);
 
 }  // namespace ladder::runs

@@ -57,14 +57,40 @@ void require_equal(const Evaluation& a, const Evaluation& b) {
 TEST_CASE("RunFolder writes the configuration and refuses a second run", "[runs]") {
   const TemporaryFolder folder;
   const auto path = folder / "a/b";
-  { const RunFolder run(path, R"({"seed": 1})", false); }
+  {
+    RunFolder run(path, R"({"seed": 1})", false);
+    run.append(evaluation_at(10));
+  }
   REQUIRE(json::parse(file_bytes(path / "config.json")) == json{{"seed", 1}});
+  REQUIRE_FALSE(holds_only_config(path));
   REQUIRE(error_text([&] { RunFolder(path, R"({"seed": 1})", false); }) ==
           "RunFolder: expected a folder without a run but got " + path.string() +
               ", which holds one (continue it with --resume or choose another folder).");
   const RunFolder resumed(path, R"({"seed": 1})", true);
   REQUIRE_FALSE(resumed.has_checkpoint());
   REQUIRE_FALSE(resumed.result().has_value());
+}
+
+TEST_CASE("RunFolder takes the place of a run that saved nothing", "[runs]") {
+  const TemporaryFolder folder;
+  REQUIRE_FALSE(holds_only_config(folder.path()));
+  { const RunFolder failed(folder.path(), R"({"rate": 10})", false); }
+  REQUIRE(holds_only_config(folder.path()));
+  { const RunFolder run(folder.path(), R"({"rate": 1})", false); }
+  REQUIRE(json::parse(file_bytes(folder / "config.json")) == json{{"rate", 1}});
+  // Whoever continues a run means the one that is there.
+  REQUIRE(error_text([&] {
+            RunFolder(folder.path(), R"({"rate": 2})", true);
+          }).find("rate (1 there, 2 here)") != std::string::npos);
+  for (const char* const work : {"metrics.jsonl", "checkpoint.pt", "result.json", "model.ladder"}) {
+    INFO(work);
+    write_file(folder / work, "");
+    REQUIRE_FALSE(holds_only_config(folder.path()));
+    REQUIRE(error_text([&] {
+              RunFolder(folder.path(), R"({"rate": 2})", false);
+            }).find("which holds one (continue it") != std::string::npos);
+    std::filesystem::remove(folder / work);
+  }
 }
 
 TEST_CASE("RunFolder starts a run on resume where there is none", "[runs]") {
@@ -84,8 +110,9 @@ TEST_CASE("RunFolder names the keys that differ on resume", "[runs]") {
           }) == "RunFolder: expected the configuration of the run in " + folder.path().string() +
                     " but got another one: net.b (absent there, true here), net.layers ([3,2] "
                     "there, [3] here), seed (1 there, 2 here).");
-  // Whitespace and the order of keys do not matter.
-  const RunFolder run(folder.path(), R"({"net":{"a":1,"layers":[3,2]},"seed":1})", true);
+  // Whitespace, the order of keys and where the run went on do not matter.
+  const RunFolder run(folder.path(), R"({"net":{"a":1,"layers":[3,2]},"seed":1,"resumed":[]})",
+                      true);
   REQUIRE(run.path() == folder.path());
 }
 
@@ -309,6 +336,28 @@ print(events.Tensors("config")[0].tensor_proto.string_val[0].decode())
           "1.0700000524520874 4.0\n```\n{\"seed\": 1}\n```\n");
 }
 
+TEST_CASE("RunFolder writes its configuration once among the events, whenever they begin",
+          "[runs]") {
+  const TemporaryFolder folder;
+  const std::string config = R"({"seed": 1})";
+  { const RunFolder interrupted(folder.path(), config, false); }
+  const auto part = [&](int number) {
+    return file_bytes(folder / ("events.out.tfevents.00000" + std::to_string(number)));
+  };
+  for (const int number : {1, 2}) {  // interrupted before its first evaluation, and behind it
+    RunFolder run(folder.path(), config, true);
+    run.keep_evaluations(10 * number - 5);
+    run.append(evaluation_at(10 * number));
+  }
+  CHECK(part(1).find(config) != std::string::npos);
+  CHECK(part(2).find("cost/total") != std::string::npos);
+  CHECK(part(2).find(config) == std::string::npos);
+  RunFolder run(folder.path(), config, true);  // with another number of ranks
+  run.replace_evaluations({evaluation_at(5)});
+  CHECK(part(1).find(config) != std::string::npos);
+  CHECK(part(2).find(config) == std::string::npos);
+}
+
 TEST_CASE("RunFolder drops a torn last line of the metrics", "[runs]") {
   const TemporaryFolder folder;
   RunFolder run(folder.path(), "{}", false);
@@ -374,6 +423,7 @@ TEST_CASE("in_folder opens a folder when it is called", "[runs]") {
     REQUIRE(record->checkpoint_path() == folder / "run/checkpoint.pt");
     REQUIRE(record->differences(R"({"seed": 2})") == "seed (2 there, 1 here)");
     REQUIRE(record->differences(R"({ "seed" : 1 })").empty());
+    record->append(evaluation_at(10));
   }
   REQUIRE(error_text([&] { open(); }).starts_with("RunFolder: expected a folder without a run"));
 }
