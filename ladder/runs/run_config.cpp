@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/split.h>
+#include <ladder/io/atomic_file.h>
 #include <ladder/io/internal/beginning.h>
 #include <ladder/io/internal/json.h>
 #include <ladder/io/text_file.h>
@@ -87,6 +88,7 @@ void for_each_field(Config& config, Visit&& visit) {
   }
   visit("unlabeled_batch", Role::kExperiment, config.unlabeled_batch);
   visit("labeled_batch", Role::kExperiment, config.labeled_batch);
+  visit("epoch_batch", Role::kExperiment, config.epoch_batch);
   visit("block_rows", Role::kExperiment, config.block_rows);
   visit("window_blocks", Role::kExperiment, config.window_blocks);
   visit("seed", Role::kExperiment, config.seed);
@@ -120,6 +122,8 @@ void for_each_environment_field(Environment& environment, Visit&& visit) {
   visit("data_dir", environment.data_dir);
 }
 
+constexpr const char* kEnvironment = "environment";
+constexpr const char* kResumed = "resumed";
 constexpr const char* kAuto = "auto";
 constexpr const char* kAll = "all";
 
@@ -157,6 +161,23 @@ ordered_json json_of(const LabelsField<T>& field) {
 template <class T>
 ordered_json json_of(const RouteField<T>& field) {
   return field.value ? ops::to_string(*field.value) : std::string(kAuto);
+}
+
+ordered_json json_of(const Environment& environment) {
+  auto object = ordered_json::object();
+  for_each_environment_field(environment, [&](const char* name, const auto& field) {
+    if (auto value = json_of(field); !value.is_null() && value != "") {
+      object[name] = std::move(value);
+    }
+  });
+  return object;
+}
+
+ordered_json json_of(const Resumed& resumed) {
+  auto object = ordered_json::object();
+  object["step"] = resumed.step;
+  object[kEnvironment] = json_of(resumed.environment);
+  return object;
 }
 
 ordered_json object_of(const RunConfig& config) {
@@ -328,17 +349,32 @@ void check_known(const std::string& where, const ordered_json& object,
   }
 }
 
-Environment environment_from(const ordered_json& object) {
+Environment environment_from(const std::string& where, const ordered_json& object) {
   if (!object.is_object()) {
-    refuse("environment", "an object", object);
+    refuse(where, "an object", object);
   }
   Environment environment;
   for_each_environment_field(environment, [&](const char* name, auto& field) {
     if (object.contains(name)) {
-      read_value(std::string("environment.") + name, object.at(name), field);
+      read_value(where + "." + name, object.at(name), field);
     }
   });
   return environment;
+}
+
+std::vector<Resumed> resumed_from(const ordered_json& list) {
+  if (!list.is_array()) refuse(kResumed, "a list", list);
+  std::vector<Resumed> all;
+  for (const auto& entry : list) {
+    if (!entry.is_object() || !entry.contains("step") || !entry.contains(kEnvironment)) {
+      refuse(kResumed, "a list of steps and environments", list);
+    }
+    auto& one = all.emplace_back();
+    read_value(std::string(kResumed) + ".step", entry.at("step"), one.step);
+    one.environment =
+        environment_from(std::string(kResumed) + "." + kEnvironment, entry.at(kEnvironment));
+  }
+  return all;
 }
 
 // Published data sets: number of rows, and the fingerprint where it is known (see
@@ -413,6 +449,11 @@ RunConfig unchanged(const models::Recipe& recipe, RunConfig config) {
   return config;
 }
 
+bool is_baseline(const RunConfig& config) {
+  const auto& lambda = config.network.lambda;
+  return std::all_of(lambda.begin(), lambda.end(), [](double weight) { return weight == 0; });
+}
+
 models::NetworkOptions network_of(const RunConfig& config) {
   auto network = config.network;
   network.combinator = models::find_combinator(config.combinator).make;
@@ -443,14 +484,8 @@ void settle_statistics(RunConfig& config, const std::optional<RunConfig>& contin
 
 std::string to_json(const RunConfig& config) {
   auto object = object_of(config);
-  if (config.environment) {
-    auto& environment = object["environment"] = ordered_json::object();
-    for_each_environment_field(*config.environment, [&](const char* name, const auto& field) {
-      if (auto value = json_of(field); !value.is_null() && value != "") {
-        environment[name] = std::move(value);
-      }
-    });
-  }
+  if (config.environment) object[kEnvironment] = json_of(*config.environment);
+  for (const auto& resumed : config.resumed) object[kResumed].push_back(json_of(resumed));
   try {
     return object.dump(2);
   } catch (const nlohmann::json::type_error&) {
@@ -472,7 +507,7 @@ RunConfig run_config_from_json(std::string_view json) {
               io::beginning(json), "\".");
   object = upgraded(std::move(object));
   RunConfig config;
-  std::vector<std::string> known = {"environment"};
+  std::vector<std::string> known = {kEnvironment, kResumed};
   for_each_field(config, [&](const char* name, Role, auto&& field) {
     known.emplace_back(name);
     if (object.contains(name)) {
@@ -480,9 +515,10 @@ RunConfig run_config_from_json(std::string_view json) {
     }
   });
   check_known("the settings of a run", object, known);
-  if (object.contains("environment")) {
-    config.environment = environment_from(object.at("environment"));
+  if (object.contains(kEnvironment)) {
+    config.environment = environment_from(kEnvironment, object.at(kEnvironment));
   }
+  if (object.contains(kResumed)) config.resumed = resumed_from(object.at(kResumed));
   return config;
 }
 
@@ -499,11 +535,33 @@ std::optional<RunConfig> read_config(const std::filesystem::path& folder) {
   }
 }
 
+bool is_elsewhere(const RunConfig& run, const Environment& here) {
+  if (run.resumed.empty() && !run.environment) return true;
+  auto last = run.resumed.empty() ? *run.environment : run.resumed.back().environment;
+  last.data_dir = here.data_dir;
+  return last != here;
+}
+
+void add_resumed(const std::filesystem::path& folder, const Resumed& resumed) {
+  const auto path = folder / "config.json";
+  auto object = io::parse_json<ordered_json>(io::read_text(path));
+  TORCH_CHECK(object.is_object(), "add_resumed: expected a JSON object in ", path.string(),
+              " but got something else.");
+  object[kResumed].push_back(json_of(resumed));
+  io::write_atomically(path, object.dump(2) + "\n");
+}
+
 std::vector<Difference> diff(const RunConfig& there, const RunConfig& here, Compare compare) {
   auto left = object_of(there);
   auto right = object_of(here);
   for (auto* object : {&left, &right}) {  // a run that does not say so has fixed ones
     if (unknown(*object, "scaled_lambda")) (*object)["scaled_lambda"] = false;
+  }
+  // Baselines of earlier versions count their epochs by the labeled batch.
+  if (unknown(left, "epoch_batch") != unknown(right, "epoch_batch") && is_baseline(there) &&
+      is_baseline(here)) {
+    auto& older = unknown(left, "epoch_batch") ? left : right;
+    older["epoch_batch"] = older.at("labeled_batch");
   }
   std::vector<Difference> differences;
   for_each_field(here, [&](const std::string& name, Role role, const auto&) {

@@ -42,6 +42,14 @@ struct Environment {
   std::string instruction_set = {};   ///< instruction set of these kernels, such as "AVX-512"
   std::string product_route = {};     ///< library of the matrix products in use
   std::string data_dir = {};          ///< absolute path of the data; empty if unknown
+
+  bool operator==(const Environment&) const = default;
+};
+
+/// Where a run went on from a step, if not where it was started or had gone on before.
+struct Resumed {
+  int64_t step = 0;
+  Environment environment = {};
 };
 
 /// The settings of one run.
@@ -77,6 +85,9 @@ struct RunConfig {
   models::RecipePieces pieces = {};
   int64_t unlabeled_batch = 100;
   int64_t labeled_batch = 100;
+  /// Of a baseline, which reads no unlabeled rows: data::SamplerOptions::epoch_batch. None in runs
+  /// of earlier versions: the labeled batch.
+  std::optional<int64_t> epoch_batch = {};
   std::optional<int64_t> block_rows = {};     ///< data::BlockSizes of shards; none: no blocks
   std::optional<int64_t> window_blocks = {};  ///< as block_rows
   std::optional<uint64_t> seed = {};
@@ -95,7 +106,8 @@ struct RunConfig {
   models::Precision precision = models::Precision::kFloat32;
   std::optional<ops::ProductRoute> product_route = {};  ///< none: the default of the machine
 
-  std::optional<Environment> environment = {};
+  std::optional<Environment> environment = {};  ///< that the run was started on
+  std::vector<Resumed> resumed = {};            ///< see add_resumed; never compared
 };
 
 /// Return the settings of a recipe.
@@ -106,6 +118,9 @@ void apply(const models::Recipe& recipe, RunConfig& config);
 /// Return the settings that a run like `config` has where no flag changes the recipe: data, seed
 /// and machine are those of `config`, and a choice that no recipe makes has its default.
 RunConfig unchanged(const models::Recipe& recipe, RunConfig config);
+
+/// True if no level has a denoising cost: the network has no decoder and reads no unlabeled rows.
+bool is_baseline(const RunConfig& config);
 
 /// The network to build, with the factory of its combinator. Error: an unknown combinator.
 models::NetworkOptions network_of(const RunConfig& config);
@@ -137,7 +152,7 @@ void settle_statistics(RunConfig& config, const std::optional<RunConfig>& contin
 /// number or "all". Fields that are not known are left out.
 std::string to_json(const RunConfig& config);
 
-/// The keys that `to_json` can write, but for "environment", in their order.
+/// The keys that `to_json` can write, but for "environment" and "resumed", in their order.
 std::vector<std::string> config_fields();
 
 /// Read the output of `to_json` of this or an earlier version. Old names (batch_size, noise,
@@ -154,6 +169,14 @@ RunConfig run_config_from_json(std::string_view json);
 /// with the path of the file.
 std::optional<RunConfig> read_config(const std::filesystem::path& folder);
 
+/// Return true if a run that goes on in `here` does so on another machine or software than it was
+/// started or last resumed on. Where its data lie makes no difference.
+bool is_elsewhere(const RunConfig& run, const Environment& here);
+
+/// Add to the list `resumed` of FOLDER/config.json that the run goes on from a step in an
+/// environment. The environment that it was started on stays.
+void add_resumed(const std::filesystem::path& folder, const Resumed& resumed);
+
 /// One field in which two configurations differ, with both values as JSON.
 struct Difference {
   std::string name;
@@ -168,7 +191,7 @@ enum class Compare {
 };
 
 /// The fields in which two configurations differ, by name. A field that only one of them knows is
-/// no difference, except for scaled_lambda.
+/// no difference, except for scaled_lambda, and for epoch_batch of two baselines.
 std::vector<Difference> diff(const RunConfig& there, const RunConfig& here,
                              Compare compare = Compare::kSettings);
 

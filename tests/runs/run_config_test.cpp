@@ -83,6 +83,7 @@ RunConfig unusual() {
   });
   config.unlabeled_batch = 64;
   config.labeled_batch = 32;
+  config.epoch_batch = 48;
   config.block_rows = 4096;
   config.window_blocks = 32;
   config.seed = 18446744073709551615ULL;
@@ -109,6 +110,7 @@ RunConfig unusual() {
                                          .instruction_set = "AVX2",
                                          .product_route = "onednn",
                                          .data_dir = "/data/a b"};
+  config.resumed = {{.step = 40, .environment = {.commit = "def", .threads = 4}}};
   return config;
 }
 
@@ -133,6 +135,9 @@ TEST_CASE("RunConfig reads what it wrote, every field", "[runs]") {
   CHECK(read.device == c10::Device("cuda:1"));
   CHECK(read.environment->data_dir == "/data/a b");
   CHECK(read.environment->gpu == "GPU Y");
+  REQUIRE(read.resumed.size() == 1);
+  CHECK(read.resumed[0].step == 40);
+  CHECK(read.resumed[0].environment == config.resumed[0].environment);
 
   const auto object = json::parse(text);
   CHECK(object.at("labels") == "all");
@@ -148,6 +153,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
   const auto all = json::parse(to_json(unusual()));
   auto usual = json::parse(to_json(RunConfig()));
   usual["scaled_lambda"] = false;  // as where it is absent
+  usual["epoch_batch"] = usual.at("labeled_batch");
   // Other values of fields that are not known at first.
   const auto other_value = [](const std::string& key, const json& value) -> json {
     if (key == "statistics") return "local";
@@ -165,7 +171,7 @@ TEST_CASE("RunConfig: each field by itself makes a difference", "[runs]") {
     other[key] = known ? usual.at(key) : other_value(key, all.at(key));
     CHECK(names_of(diff(unusual(), run_config_from_json(other.dump()))) == key);
   }
-  CHECK(all.size() == runs::config_fields().size() + 1);  // and the environment
+  CHECK(all.size() == runs::config_fields().size() + 2);  // and the environments
 }
 
 TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") {
@@ -181,6 +187,51 @@ TEST_CASE("RunConfig: where a run goes on makes no other experiment", "[runs]") 
   here.network.noise_std = 0.3;
   CHECK(to_string(diff(there, here, Compare::kExperiment)) ==
         "epochs (12 there, 13 here), noise_std (0.45 there, 0.3 here)");
+}
+
+TEST_CASE("RunConfig: a baseline without epoch_batch counts its epochs by the labeled batch",
+          "[runs]") {
+  RunConfig older;
+  older.labeled_batch = 50;
+  auto here = older;
+  here.epoch_batch = 100;
+  const std::string difference = "epoch_batch (50 there, 100 here)";
+  CHECK(to_string(diff(older, here)) == difference);
+  here.epoch_batch = 50;
+  CHECK(diff(older, here).empty());
+  CHECK(diff(here, older).empty());
+  CHECK(diff(older, older).empty());
+  CHECK(runs::is_baseline(older));
+  older.network.lambda = {0, 0};
+  CHECK(runs::is_baseline(older));
+  older.network.lambda = {0, 1};
+  CHECK_FALSE(runs::is_baseline(older));
+  here.epoch_batch = 100;
+  CHECK(names_of(diff(older, here)) == "lambda");
+}
+
+TEST_CASE("add_resumed adds where a run went on to config.json", "[runs]") {
+  const TemporaryFolder folder;
+  auto config = unusual();
+  config.resumed.clear();
+  write_file(folder / "config.json", to_json(config));
+  auto here = *config.environment;
+  here.data_dir = "/moved";
+  CHECK_FALSE(is_elsewhere(config, here));
+  here.threads = 8;
+  CHECK(is_elsewhere(config, here));
+  runs::add_resumed(folder.path(), {.step = 120, .environment = here});
+  auto read = runs::read_config(folder.path()).value();
+  CHECK(read.environment == config.environment);
+  REQUIRE(read.resumed.size() == 1);
+  CHECK(read.resumed[0].step == 120);
+  CHECK(read.resumed[0].environment == here);
+  CHECK_FALSE(is_elsewhere(read, here));
+  CHECK(is_elsewhere(read, *config.environment));
+  CHECK(diff(config, read).empty());
+  runs::add_resumed(folder.path(), {.step = 200, .environment = *config.environment});
+  CHECK(runs::read_config(folder.path())->resumed.size() == 2);
+  CHECK(is_elsewhere(RunConfig(), here));  // of an early version, which kept none
 }
 
 TEST_CASE("RunConfig reads the names of earlier versions", "[runs]") {
@@ -273,6 +324,14 @@ TEST_CASE("RunConfig says what is wrong with a configuration", "[runs]") {
         "RunConfig: expected environment to be an object but got 1.");
   CHECK(error(R"({"environment": {"threads": "two"}})") ==
         "RunConfig: expected environment.threads to be a whole number but got \"two\".");
+  CHECK(error(R"({"resumed": 1})") == "RunConfig: expected resumed to be a list but got 1.");
+  CHECK(error(R"({"resumed": [{"step": 1}]})") ==
+        "RunConfig: expected resumed to be a list of steps and environments but got "
+        "[{\"step\":1}].");
+  CHECK(error(R"({"resumed": [{"step": "x", "environment": {}}]})") ==
+        "RunConfig: expected resumed.step to be a whole number but got \"x\".");
+  CHECK(error(R"({"resumed": [{"step": 1, "environment": {"commit": 2}}]})") ==
+        "RunConfig: expected resumed.environment.commit to be a text but got 2.");
 }
 
 TEST_CASE("RunConfig reads a configuration changed at any byte or value, or says what is wrong",
