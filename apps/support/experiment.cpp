@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <ladder/models/network.h>
+#include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
 #include <ladder/train/evaluate.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -29,9 +32,17 @@ fs::path seed_folder(const TrainingFlags& flags, uint64_t seed) {
 
 void announce(const TrainingFlags& flags, uint64_t seed) {
   if (!flags.quiet) {
-    print(fmt::format("{}, seed {}, in {}\n", flags.config.recipe, seed,
+    const auto changes = changes_text(flags);
+    print(fmt::format("{}{}, seed {}, in {}\n", flags.config.recipe,
+                      changes.empty() ? "" : " with " + changes, seed,
                       seed_folder(flags, seed).string()));
   }
+}
+
+// Say why a seed has no result. The others go on.
+void report_failure(const TrainingFlags& flags, uint64_t seed, const std::string& sentence) {
+  std::fputs(fmt::format("{}: seed {}: {}\n", flags.config.program, seed, sentence).c_str(),
+             stderr);
 }
 
 // Several ranks train one network.
@@ -89,12 +100,38 @@ SeedResult result_there(SeedRun& run, const fs::path& folder) {
           .folder = folder};
 }
 
-// Train all seeds side by side; return their results in order.
-std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedData& placed,
-                                    const TrainingFlags& flags) {
+// The results of the trainers of `seeds` in order; none for one that failed.
+std::vector<std::optional<train::TrainResult>> train_together(
+    const TrainingFlags& flags, const std::vector<uint64_t>& seeds,
+    std::vector<train::Trainer>& trainers) {
+  std::vector<std::optional<train::TrainResult>> results;
+  try {
+    for (auto& result : train::run_together(trainers)) results.emplace_back(std::move(result));
+  } catch (const c10::Error& error) {
+    if (stop_requested()) throw;
+    // It is that of the first one that failed. The others have ended and know their results.
+    auto sentence = error_sentence(error);
+    for (size_t i = 0; i < trainers.size(); ++i) {
+      if (fs::exists(seed_folder(flags, seeds[i]) / "result.json")) {
+        results.emplace_back(trainers[i].run());
+        continue;
+      }
+      report_failure(flags, seeds[i], sentence);
+      sentence = "expected a result but got none (train this seed alone to see why).";
+      results.emplace_back();
+    }
+  }
+  return results;
+}
+
+// Train all seeds side by side; return their results in order, none for one that failed.
+std::vector<std::optional<SeedResult>> run_at_once(const Experiment& experiment,
+                                                   const PlacedData& placed,
+                                                   const TrainingFlags& flags) {
   std::vector<SeedRun> seed_runs;
   std::vector<train::Trainer> trainers;
-  bool shown = false;  // the progress of a run that has not ended
+  std::vector<uint64_t> trained;  // their seeds
+  bool shown = false;             // the progress of a run that has not ended
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
     seed_runs.push_back(seed_run(experiment, placed, flags, seed,
@@ -104,20 +141,24 @@ std::vector<SeedResult> run_at_once(const Experiment& experiment, const PlacedDa
     shown = shown || !seed_runs.back().ended;
     if (seed_runs.back().trainer) {
       trainers.push_back(std::move(*seed_runs.back().trainer));
+      trained.push_back(seed);
     }
   }
-  auto results = train::run_together(trainers);
-  std::vector<SeedResult> all;
+  auto results = train_together(flags, trained, trainers);
+  std::vector<std::optional<SeedResult>> all;
   auto next = results.begin();
   for (size_t i = 0; i < seed_runs.size(); ++i) {
     auto& run = seed_runs[i];
     const RunPlace place{.folder = seed_folder(flags, flags.seeds[i])};
     if (!run.trainer) {
-      all.push_back(result_there(run, place.folder));
+      all.emplace_back(result_there(run, place.folder));
       continue;
     }
-    all.push_back({.config = run.config, .result = std::move(*next++), .folder = place.folder});
-    look_back(experiment, placed, flags, place, run, all.back());
+    auto& result = *next++;
+    auto& ended = all.emplace_back();
+    if (!result) continue;
+    ended = {.config = run.config, .result = std::move(*result), .folder = place.folder};
+    look_back(experiment, placed, flags, place, run, *ended);
   }
   return all;
 }
@@ -192,11 +233,13 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
   RunPlace place{.folder = seed_folder(flags, seed), .ranks = ranks};
   if (place.first_rank()) announce(flags, seed);
   auto here = flags;
-  const bool several = flags.config.candidates > 1 || learns_from_runs(flags);
-  if (several && fs::exists(place.folder / "config.json") && !flags.resume) {
+  const bool chooses = flags.config.candidates > 1;
+  if (!flags.resume && (chooses || learns_from_runs(flags)) &&
+      fs::exists(place.folder / "config.json") &&
+      (chooses || !runs::holds_only_config(place.folder))) {
     refuse_run_there(place.folder);
   }
-  if (flags.config.candidates > 1) {
+  if (chooses) {
     if (auto stopped = choose_candidate(experiment, placed, flags, seed, place.folder)) {
       return *stopped;
     }
@@ -225,10 +268,23 @@ int interrupted(const Experiment& experiment, const TrainingFlags& flags, const 
   return kInterrupted;
 }
 
+// Run one of several seeds, of which none keeps the others from running: the result, or none for
+// one that failed.
+std::optional<SeedResult> run_one_of(const Experiment& experiment, const PlacedData& placed,
+                                     const TrainingFlags& flags, uint64_t seed) {
+  try {
+    return run_alone(experiment, placed, flags, seed, {});
+  } catch (const c10::Error& error) {
+    report_failure(flags, seed, error_sentence(error));
+    return std::nullopt;
+  }
+}
+
 // "seed 3 looks left behind ..."; empty where none does. Writes seeds.json.
-std::string left_behind_text(const TrainingFlags& flags, const std::vector<SeedResult>& runs) {
+std::string left_behind_text(const TrainingFlags& flags,
+                             const std::vector<std::optional<SeedResult>>& runs) {
   std::vector<torch::Tensor> classes;
-  for (const auto& run : runs) classes.push_back(run.classes);
+  for (const auto& run : runs) classes.push_back(run ? run->classes : torch::Tensor());
   const auto compared = compare_seeds(flags.seeds, classes);
   write_compared_seeds(flags.out, compared);
   std::string text;
@@ -238,24 +294,54 @@ std::string left_behind_text(const TrainingFlags& flags, const std::vector<SeedR
   return text;
 }
 
-void print_table(const TrainingFlags& flags, const std::vector<SeedResult>& runs) {
-  std::vector<double> values;
-  for (const auto& run : runs) {
-    values.push_back(run.result.last->test_error.value());
-  }
-  const auto summary = runs::summarize(values);
-  std::string text;
-  if (!flags.quiet) {
-    text = fmt::format("\n{:>6}  test error, %\n", "seed");
-    for (size_t i = 0; i < values.size(); ++i) {
-      text += fmt::format("{:>6}  {:.2f}\n", flags.seeds[i], values[i]);
+// Write the table of several seeds into summary.json of their folder.
+void write_summary(const TrainingFlags& flags, const std::vector<std::optional<SeedResult>>& runs,
+                   const std::vector<double>& values, const runs::SeedSummary& summary) {
+  using nlohmann::ordered_json;
+  auto seeds = ordered_json::array(), failed = ordered_json::array();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (!runs[i]) {
+      failed.push_back(flags.seeds[i]);
+      continue;
     }
+    const auto& last = *runs[i]->result.last;
+    auto one = ordered_json::object();
+    one["seed"] = flags.seeds[i];
+    one["test_error"] = last.test_error.value();
+    if (last.validation_error) one["validation_error"] = *last.validation_error;
+    seeds.push_back(std::move(one));
   }
-  print(text +
-        fmt::format("mean {:.3f}  std {}  median {:.3f}  over {} seed{}{}\n", summary.mean,
+  auto object = ordered_json::object();
+  object["recipe"] = flags.config.recipe;
+  object["seeds"] = std::move(seeds);
+  object["failed"] = std::move(failed);
+  auto& errors = object["test_error"] = ordered_json::object();
+  errors["mean"] = summary.mean;
+  errors["std"] = values.size() > 1 ? ordered_json(summary.std) : ordered_json();
+  errors["median"] = summary.median;
+  write_text(flags.out / "summary.json", object.dump(2) + "\n");
+}
+
+void print_table(const TrainingFlags& flags, const std::vector<std::optional<SeedResult>>& runs) {
+  std::vector<double> values;
+  auto text = fmt::format("\n{:>6}  test error, %\n", "seed");
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (runs[i]) values.push_back(runs[i]->result.last->test_error.value());
+    text += fmt::format("{:>6}  {}\n", flags.seeds[i],
+                        runs[i] ? fmt::format("{:.2f}", values.back()) : "failed");
+  }
+  if (values.empty()) return;  // each has said why
+  const auto summary = runs::summarize(values);
+  write_summary(flags, runs, values, summary);
+  const auto failed = runs.size() - values.size();
+  const auto first =
+      std::find_if(runs.begin(), runs.end(), [](const auto& run) { return run.has_value(); });
+  print((flags.quiet ? "" : text) +
+        fmt::format("mean {:.3f}  std {}  median {:.3f}  over {} seed{}{}{}\n", summary.mean,
                     values.size() > 1 ? fmt::format("{:.3f}", summary.std) : "-", summary.median,
                     values.size(), values.size() > 1 ? "s" : "",
-                    beside_published(runs.front().config)) +
+                    failed > 0 ? fmt::format(", {} failed", failed) : "",
+                    beside_published((*first)->config)) +
         left_behind_text(flags, runs));
 }
 
@@ -267,16 +353,25 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const auto ranks = connect_ranks(rank, flags.rank_timeout);
   const bool several = !flags.seeds.empty();
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
+  for (const auto& note : flags.notes) {
+    if (rank.first() && !flags.quiet) print("note: " + note + "\n");
+  }
   const auto placed = place(experiment.data, flags.config);
-  std::vector<SeedResult> results;
+  std::vector<std::optional<SeedResult>> results;
   if (flags.parallel_seeds) {
     results = run_at_once(experiment, placed, flags);
   }
+  bool any_failed = false;
   for (size_t i = 0; i < seeds.size(); ++i) {
     if (!flags.parallel_seeds) {
-      results.push_back(run_alone(experiment, placed, flags, seeds[i], ranks));
+      results.push_back(several ? run_one_of(experiment, placed, flags, seeds[i])
+                                : run_alone(experiment, placed, flags, seeds[i], ranks));
     }
-    const auto& run = results[i];
+    if (!results[i]) {
+      any_failed = true;
+      continue;
+    }
+    const auto& run = *results[i];
     if (run.result.status == train::TrainStatus::kInterrupted) {
       if (!rank.first()) return kInterrupted;
       return interrupted(experiment, flags, run);
@@ -288,7 +383,7 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   if (several) {
     print_table(flags, results);
   }
-  return 0;
+  return any_failed ? 1 : 0;
 }
 
 }  // namespace ladder::apps

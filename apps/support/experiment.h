@@ -24,8 +24,10 @@ struct Experiment {
   bool near_rows_share_class = false;
 };
 
-/// Train for each seed and print the outcome: the last line of one run, or the table of several.
-/// Returns 0, or kInterrupted.
+/// Train for each seed and print the outcome: the last line of one run, or the table of several,
+/// which summary.json in their folder holds as well. A seed that fails, because a cost is not
+/// finite say, keeps no other one of several from running. Returns 0, kInterrupted, or 1 if a seed
+/// failed.
 ///
 /// Throws UsageError when the data cannot be divided as asked, when a folder holds a run and
 /// resuming was not asked for, and when that run has other settings or data (the sentence names

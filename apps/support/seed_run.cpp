@@ -75,8 +75,24 @@ void check_same_settings(const runs::RunConfig& there, const runs::RunConfig& he
   if (!differences.empty()) {
     throw UsageError(
         fmt::format("expected the settings that the run in {} was started with but "
-                    "got others (repeat the flags that started it): {}.",
-                    folder.string(), to_string(differences)));
+                    "got others ({}): {}.",
+                    folder.string(),
+                    runs::holds_only_config(folder)
+                        ? "it saved nothing, so without --resume this run takes its place"
+                        : "repeat the flags that started it",
+                    to_string(differences)));
+  }
+}
+
+// Let a baseline take as many steps as a ladder of the same settings. One that an earlier version
+// started goes on as it began: by its labeled batch. The first rank, which knows it, decides.
+void settle_epoch_batch(runs::RunConfig& config, const std::optional<runs::RunConfig>& continued,
+                        const std::shared_ptr<train::Communicator>& ranks) {
+  config.epoch_batch.reset();
+  if (!runs::is_baseline(config)) return;
+  const bool older = continued && runs::is_baseline(*continued) && !continued->epoch_batch;
+  if (train::value_of_first_rank(ranks, static_cast<int64_t>(older)) == 0) {
+    config.epoch_batch = config.unlabeled_batch;
   }
 }
 
@@ -85,6 +101,8 @@ struct SettledRun {
   runs::RunConfig config;
   std::string json;
   ops::ProductPlan products;
+  /// Where it goes on, if not where it was started or had gone on before.
+  std::optional<runs::Environment> elsewhere = {};
 };
 
 SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
@@ -99,8 +117,16 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   config.labeled_batch = std::min(config.labeled_batch, labeled_rows);
   config.seed = seed;
   config.candidate = place.start;
-  const auto stored =
-      place.first_rank() ? runs::read_config(folder) : std::optional<runs::RunConfig>();
+  const bool replaces = place.first_rank() && !flags.resume && runs::holds_only_config(folder);
+  if (replaces) {
+    line.print(
+        fmt::format("note: {} holds the settings of a run that saved nothing; this one takes "
+                    "its place",
+                    folder.string()));
+  }
+  const auto stored = place.first_rank() && !replaces ? runs::read_config(folder)
+                                                      : std::optional<runs::RunConfig>();
+  settle_epoch_batch(config, flags.resume ? stored : std::nullopt, place.ranks);
   if (place.teaches) {
     config.teacher_confidence = stored.value_or(runs::RunConfig()).teacher_confidence;
   }
@@ -140,6 +166,8 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
     }
     note_changes(*stored->environment, environment_here(), told);
   }
+  const auto here_and_now = environment_here();
+  if (runs::is_elsewhere(*stored, here_and_now)) run.elsewhere = here_and_now;
   return run;
 }
 
@@ -151,6 +179,7 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
           .warm_up = config.warm_up,
           .labeled_batch = config.labeled_batch,
           .unlabeled_batch = decoder ? config.unlabeled_batch : 0,
+          .epoch_batch = decoder ? std::nullopt : config.epoch_batch,
           .seed = config.seed.value(),
           .start = config.candidate.value_or(1),
           .eval_every = config.eval_every,
@@ -164,12 +193,15 @@ train::TrainOptions train_options(const TrainingFlags& flags, const SettledRun& 
 // Describe the machine, on which speed and the last digits depend.
 std::string machine_text(const runs::RunConfig& config, const ops::ProductPlan& products) {
   const auto here = environment(config.device, products, {});
+  const bool wide = config.precision == models::Precision::kFloat64;  // by ATen, whatever the plan
+  const auto numbers = wide ? "float64" : ops::to_string(products.precision);
   if (config.device.is_cuda()) {
     return fmt::format("on {} ({}), {} products", config.device.str(), here.gpu.value_or("CUDA"),
-                       ops::to_string(products.precision));
+                       numbers);
   }
-  return fmt::format("on {}, {} thread{}, {} kernels, {}", config.device.str(), here.threads,
-                     here.threads == 1 ? "" : "s", here.instruction_set, ops::to_string(products));
+  return fmt::format("on {}, {} thread{}, {} kernels, {} products by {}", config.device.str(),
+                     here.threads, here.threads == 1 ? "" : "s", here.instruction_set, numbers,
+                     ops::to_string(wide ? ops::ProductRoute::kAten : products.route));
 }
 
 // Label the rows that teachers agree on as they say; rows of the draw and of the validation keep
@@ -338,7 +370,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   auto split = split_rows(experiment, flags.config, seed);
   auto labels = placed.train_labels;
   if (place.taught.defined()) take_taught_labels(place.taught, labels, split);
-  check_batch_size(flags.config.unlabeled_batch, split.unlabeled.numel());
+  check_batch_size(flags, split.unlabeled.numel());
   const auto run = settle_run(experiment, flags, place, seed, split.labeled.numel(), line);
   if (flags.seeds.empty() || seed == flags.seeds.front()) {
     ProgressLine(0, quiet).print(machine_text(run.config, run.products));
@@ -382,6 +414,9 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
        .on_feature_look =
            [&line](const train::FeatureLook& look) { line.print(feature_look_text(look)); }});
   train::Trainer trainer(std::move(objective), std::move(rows), options);
+  if (run.elsewhere && !has_ended) {
+    runs::add_resumed(folder, {.step = trainer.step(), .environment = *run.elsewhere});
+  }
   report_progress(trainer, line, place.shows_progress);
   return {.config = run.config,
           .net = net,

@@ -68,8 +68,14 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
   line.flag("batch-size", "N", "set both batches, unlabeled and labeled",
             [&](const std::string& flag, const std::string& text) {
               config.unlabeled_batch = config.labeled_batch = parse_integer(flag, text, 2);
+              flags.batch_flag = flag;
             });
-  line.integer("unlabeled-batch", "unlabeled rows in a step", config.unlabeled_batch, 2);
+  line.flag("unlabeled-batch", "N",
+            "unlabeled rows in a step; a baseline reads none, but takes as many steps",
+            [&](const std::string& flag, const std::string& text) {
+              config.unlabeled_batch = parse_integer(flag, text, 2);
+              flags.batch_flag = flag;
+            });
   line.integer("labeled-batch", "labeled rows per step, at most the number of labels",
                config.labeled_batch, 2);
   line.positive_number("lr,learning-rate", "RATE", "learning rate of Adam", config.learning_rate);
@@ -83,7 +89,8 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
             [&](const std::string& flag, const std::string& text) {
               flags.seed = static_cast<uint64_t>(parse_integer(flag, text, 0));
             });
-  line.flag("seeds", "1..10", "several runs (also 1,2,5), then a table; each in DIR/seed-N",
+  line.flag("seeds", "1..10",
+            "several runs (also 1,2,5), each in DIR/seed-N, then a table, also in DIR/summary.json",
             [&](const std::string& flag, const std::string& text) {
               flags.seeds = parse_seeds(flag, text);
             });
@@ -116,7 +123,9 @@ void add_schedule_flags(CommandLine& line, TrainingFlags& flags) {
               config.calibration =
                   runs::calibration_from_string(parse_choice(flag, text, {"training", "labeled"}));
             });
-  line.integer("patience", "stop after N epochs without a better validation error; 0: never (0)",
+  line.integer("patience",
+               "stop after N epochs without a better validation error, with the weights and the "
+               "result of the last epoch, not of the best; 0: never (0)",
                config.patience, 0);
 }
 
@@ -127,7 +136,7 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
             [&](const std::string& flag, const std::string& text) {
               flags.device = parse_device(flag, text);
             });
-  line.integer("threads", "CPU threads", flags.threads, 1, kMaxThreads);
+  line.integer("threads", "CPU threads (all cores)", flags.threads, 1, kMaxThreads);
   line.flag("precision", "float32|bfloat16|tf32|float64",
             "precision (float32, or the recipe's); bfloat16 and tf32 (CUDA only) apply to matrix "
             "products only",
@@ -152,7 +161,9 @@ void add_machine_flags(CommandLine& line, TrainingFlags& flags) {
 
 void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.heading("Output");
-  line.flag("out", "DIR", "folder of the run (runs/RECIPE/seed-N)",
+  line.flag("out", "DIR",
+            "folder of the run (runs/RECIPE/seed-N; runs/RECIPE-changed/seed-N if flags change the "
+            "recipe)",
             [&](const std::string& flag, const std::string& text) {
               flags.out = parse_folder(flag, text);
             });
@@ -165,7 +176,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "Defaults are in parentheses; flags without one take the recipe's value. If a flag is given "
+      "Defaults are in parentheses; settings without one are the recipe's. If a flag is given "
       "twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage error, 130 interrupted "
       "by a signal (--resume continues).");
 }
@@ -181,7 +192,7 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
                       facts.rows, config.dataset, config.validation));
     }
     const auto rows = facts.rows - config.validation;
-    check_batch_size(config.unlabeled_batch, rows);
+    check_batch_size(flags, rows);
     if (labels != data::kAllLabels && labels > rows) {
       throw UsageError(
           fmt::format("expected at most {} labels, as many as training rows of {}{}, "
@@ -316,6 +327,14 @@ void settle_device(TrainingFlags& flags) {
 void settle_products(TrainingFlags& flags) {
   flags.products = ops::default_product_plan(models::product_precision(flags.config.precision));
   const auto route = flags.config.product_route;
+  if (flags.config.precision == models::Precision::kFloat64) {
+    flags.products.route = ops::ProductRoute::kAten;  // the only one that multiplies them
+    if (route.value_or(ops::ProductRoute::kAten) != ops::ProductRoute::kAten) {
+      flags.notes.push_back(fmt::format("--product-route {} has no effect on float64 products",
+                                        ops::to_string(*route)));
+    }
+    return;
+  }
   if (!route) {
     return;
   }
@@ -342,7 +361,54 @@ std::filesystem::path named_folder(const std::filesystem::path& given) {
   return error ? given : whole;
 }
 
-void settle(TrainingFlags& flags, const DatasetFacts& facts) {
+// The value of a setting as a flag takes it: "500,250,10", "none", "0.4".
+std::string value_text(const runs::Difference& change, const runs::RunConfig& config) {
+  const auto& network = config.network;
+  const auto units = models::dense_units(network);
+  if (change.name == "layers" && units) return join(*units);
+  if (change.name == "lambda") return network.lambda.empty() ? "none" : join(network.lambda);
+  auto text = change.here;
+  std::erase(text, '"');
+  return text;
+}
+
+// True if `folder` holds a run of these settings, from this seed if they name one.
+bool holds_same(const std::filesystem::path& folder, const runs::RunConfig& config) {
+  try {
+    const auto there = runs::read_config(folder);
+    return there && runs::diff(*there, config, runs::Compare::kExperiment).empty();
+  } catch (const c10::Error&) {
+    return false;  // a damaged one
+  }
+}
+
+// The folder of runs for which no flag names one. An experiment that flags change stays apart from
+// its recipe. Earlier versions did not do so: a run of theirs goes on where it is.
+std::filesystem::path folder_by_default(const TrainingFlags& flags) {
+  const auto first = flags.seeds.empty() ? flags.seed.value_or(1) : flags.seeds.front();
+  const auto seed = fmt::format("seed-{}", first);
+  const auto of_recipe = std::filesystem::path("runs") / flags.config.recipe;
+  auto changed = of_recipe;
+  changed += "-changed";
+  const bool apart = !changes_text(flags).empty() &&
+                     !(flags.resume && !std::filesystem::exists(changed / seed / "config.json") &&
+                       holds_same(of_recipe / seed, flags.config));
+  const auto& folder = apart ? changed : of_recipe;
+  return flags.seeds.empty() ? folder / seed : folder;
+}
+
+void note_no_effects(TrainingFlags& flags) {
+  const auto ramp = flags.config.pieces.lambda_ramp;
+  if (ramp > static_cast<double>(flags.config.epochs)) {
+    flags.notes.push_back(fmt::format(
+        "--lambda-ramp {} is longer than --epochs {}: the upper weights of --lambda end at {:.0f} "
+        "% of their values",
+        ramp, flags.config.epochs, 100 * static_cast<double>(flags.config.epochs) / ramp));
+  }
+}
+
+// `labeled_batch_given`: by its own flag.
+void settle(TrainingFlags& flags, const DatasetFacts& facts, bool labeled_batch_given) {
   auto& config = flags.config;
   if (!flags.taught_by.empty()) flags.teacher.clear();  // it is there already
   check_combinations(flags);
@@ -355,15 +421,16 @@ void settle(TrainingFlags& flags, const DatasetFacts& facts) {
     config.test_rows = facts.test_rows;
   }
   if (config.labels != data::kAllLabels && !learns_from_runs(flags)) {
+    if (config.labeled_batch > config.labels && labeled_batch_given) {
+      flags.notes.push_back(fmt::format("--labeled-batch {} takes all {} labeled rows",
+                                        config.labeled_batch, config.labels));
+    }
     config.labeled_batch = std::min(config.labeled_batch, config.labels);
   }
+  note_no_effects(flags);
+  if (runs::is_baseline(config)) config.epoch_batch = config.unlabeled_batch;
   set_threads(flags.threads);
-  if (flags.out.empty()) {
-    flags.out = std::filesystem::path("runs") / config.recipe;
-    if (flags.seeds.empty()) {
-      flags.out /= fmt::format("seed-{}", flags.seed.value_or(1));
-    }
-  }
+  if (flags.out.empty()) flags.out = folder_by_default(flags);
   flags.out = named_folder(flags.out);
 }
 
@@ -428,7 +495,7 @@ bool read_command_line(CommandLine& line, int argc, const char* const* argv,
   flags.config.program = program;
   check_dataset(flags, facts.dataset);
   check_network(flags.config, facts.classes, line.given("combinator"));
-  settle(flags, facts);
+  settle(flags, facts, line.given("labeled-batch"));
   if (flags.settings) {
     print(runs::to_json(flags.config) + "\n");
   }
@@ -449,6 +516,9 @@ TrainingFlags teacher_flags(const TrainingFlags& flags) {
   config.test_rows = here.test_rows;
   config.classes = here.classes;
   config.labels = here.labels;
+  if (here.labels != data::kAllLabels) {
+    config.labeled_batch = std::min(config.labeled_batch, here.labels);
+  }
   config.balanced = here.balanced;
   config.validation = here.validation;
   config.device = here.device;
@@ -461,12 +531,41 @@ TrainingFlags teacher_flags(const TrainingFlags& flags) {
   return teacher;
 }
 
-void check_batch_size(int64_t unlabeled_batch, int64_t rows) {
-  if (unlabeled_batch > rows) {
-    throw UsageError(
-        fmt::format("expected --batch-size of at most {}, the rows to train on, but got {}.", rows,
-                    unlabeled_batch));
+std::string changes_text(const TrainingFlags& flags) {
+  const auto& config = flags.config;
+  const auto& recipe = models::find_recipe(config.recipe);
+  std::vector<std::string> texts;
+  for (const auto& change :
+       runs::diff(runs::unchanged(recipe, config), config, runs::Compare::kExperiment)) {
+    auto name = change.name;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    texts.push_back(name + " " + value_text(change, config));
   }
+  if (!flags.taught_by.empty() && recipe.taught_by.empty()) {
+    texts.push_back("taught by " + flags.taught_by.front().string() +
+                    (flags.taught_by.size() > 1 ? " and others" : ""));
+  }
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+void check_batch_size(const TrainingFlags& flags, int64_t rows) {
+  const auto& config = flags.config;
+  const auto batch = config.unlabeled_batch;
+  if (batch <= rows) return;
+  if (!flags.batch_flag.empty()) {
+    throw UsageError(fmt::format("expected {} of at most {}, the rows to train on, but got {}.",
+                                 flags.batch_flag, rows, batch));
+  }
+  if (config.validation > 0) {
+    throw UsageError(
+        fmt::format("expected --validation to leave at least {} rows to train on, one batch, but "
+                    "got {}, which leaves {}.",
+                    batch, config.validation, rows));
+  }
+  throw UsageError(
+      fmt::format("expected at least {} rows to train on, one batch of {}, but got {} "
+                  "(--batch-size takes fewer).",
+                  batch, config.recipe, rows));
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {

@@ -47,6 +47,8 @@ struct TrainingFlags {
   bool find_data = false;  ///< the program prints the folder of its data and exits
   bool help = false;
   bool version = false;
+  std::string batch_flag = {};          ///< that set the unlabeled batch, as typed; empty: none
+  std::vector<std::string> notes = {};  ///< what a flag does otherwise than it says
 };
 
 /// What a program knows of its data set before reading it.
@@ -63,7 +65,8 @@ void add_recipe_flag(CommandLine& line, TrainingFlags& flags);
 void add_training_flags(CommandLine& line, TrainingFlags& flags);
 
 /// Read the command line into `flags` and complete what it leaves open: device, product route,
-/// threads of LibTorch, folder. Answers `--help`, `--version`, `--list` and `--settings`.
+/// threads of LibTorch, folder. An experiment that flags change has another folder than its recipe.
+/// Answers `--help`, `--version`, `--list` and `--settings`.
 ///
 /// Returns false if one of these was given: nothing else is to be done then. Errors (UsageError):
 /// those of CommandLine; a recipe of another data set; a number of labels that is no multiple of
@@ -78,8 +81,11 @@ bool learns_from_runs(const TrainingFlags& flags);
 /// `flags`. Its folder is to be set.
 TrainingFlags teacher_flags(const TrainingFlags& flags);
 
-/// Error: a batch of more rows than there are.
-void check_batch_size(int64_t unlabeled_batch, int64_t rows);
+/// What flags change of the recipe's experiment: "labels 500, noise std 0.4"; empty for nothing.
+std::string changes_text(const TrainingFlags& flags);
+
+/// Error: a batch of more rows than the `rows` to train on.
+void check_batch_size(const TrainingFlags& flags, int64_t rows);
 
 /// The recipes as a table.
 std::string recipe_table(const std::vector<models::Recipe>& recipes);

@@ -43,7 +43,10 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
   REQUIRE(outcome.status == 0);
   const auto lines = lines_of(outcome.out);
   REQUIRE(lines.size() == 6);
-  CHECK(lines[0] == "mnist-100-full, seed 7, in " + (place.folder / "run").string());
+  CHECK(lines[0] ==
+        "mnist-100-full with epochs 3, labeled batch 20, labels 20, lambda 10,1,0.1, layers 30,10, "
+        "unlabeled batch 20, validation 50, seed 7, in " +
+            (place.folder / "run").string());
   CHECK(std::regex_match(
       lines[1], std::regex(R"(on cpu, 1 thread, \S.* kernels, float32 products by aten)")));
   CHECK(std::regex_match(
@@ -97,6 +100,30 @@ TEST_CASE("ladder-mnist: a run leaves its settings, its course and its result", 
   CHECK(fs::exists(place.file("run", "checkpoint.pt")));
 }
 
+TEST_CASE("ladder-mnist: a baseline takes as many steps as the ladder of its settings", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--epochs=2", "--labeled-batch=10", "--quiet"};
+  const auto baseline = flags + Arguments{"--lambda=none"};
+  REQUIRE(place.run("ladder", flags).status == 0);
+  REQUIRE(place.run("alone", baseline).status == 0);
+  constexpr int64_t kSteps = kMnistTrainRows / 20;  // an epoch, by the unlabeled batch
+  CHECK(place.read("ladder", "result.json").at("steps") == 2 * kSteps);
+  CHECK(place.read("alone", "result.json").at("steps") == 2 * kSteps);
+  CHECK(place.read("alone", "config.json").at("epoch_batch") == 20);
+  CHECK_FALSE(place.read("ladder", "config.json").contains("epoch_batch"));
+
+  // One that an earlier version started goes on as it began: by its labeled batch.
+  fs::create_directory(place.folder / "older");
+  auto config = place.read("alone", "config.json");
+  config.erase("epoch_batch");
+  write_file(place.file("older", "config.json"), config.dump(2));
+  const auto older = place.run("older", baseline + Arguments{"--resume"});
+  INFO(older.err);
+  REQUIRE(older.status == 0);
+  CHECK(place.read("older", "result.json").at("steps") == 2 * kMnistTrainRows / 10);
+  CHECK_FALSE(place.read("older", "config.json").contains("epoch_batch"));
+}
+
 TEST_CASE("ladder-mnist: sets no published error beside a run of other data", "[cli]") {
   const MnistPlace place;
   // The recipe's labels and its own network, on 200 images.
@@ -144,6 +171,91 @@ TEST_CASE("ladder-mnist: continued with other threads, it says so", "[cli]") {
   const auto outcome = place.run("run", length + Arguments{"--threads", "2", "--resume"});
   CHECK(outcome.status == 0);
   CHECK(outcome.out.find("note: started with threads 1, continued with 2: ") != std::string::npos);
+
+  // Where it went on stays with the run.
+  const auto config = place.read("run", "config.json");
+  CHECK(config.at("environment").at("threads") == 1);
+  const auto& resumed = config.at("resumed");
+  REQUIRE(resumed.size() == 1);
+  CHECK(resumed[0].at("step") > 0);
+  CHECK(resumed[0].at("environment").at("threads") == 2);
+  REQUIRE(place.run("run", length + Arguments{"--resume"}).status == 0);  // it has ended
+  CHECK(place.read("run", "config.json") == config);
+}
+
+TEST_CASE("ladder-mnist: a run goes on where it was resumed before", "[cli]") {
+  const MnistPlace place;
+  const auto go_on = [&](const Arguments& more) {
+    interrupted(place.command("run", Arguments{"--epochs=100000", "--resume"} + more), " steps/s ");
+    const auto config = place.read("run", "config.json");
+    return config.contains("resumed") ? config.at("resumed").size() : 0;
+  };
+  CHECK(go_on({}) == 0);
+  CHECK(go_on({"--threads=2"}) == 1);
+  CHECK(go_on({"--threads=2"}) == 1);
+  CHECK(go_on({}) == 2);
+}
+
+TEST_CASE("ladder-mnist: float64 products are ATen's", "[cli]") {
+  const MnistPlace place;
+  const auto outcome =
+      place.run("run", {"--epochs=1", "--precision=float64", "--product-route=ladder"});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.find("note: --product-route ladder has no effect on float64 products\n") !=
+        std::string::npos);
+  CHECK(outcome.out.find(" kernels, float64 products by aten\n") != std::string::npos);
+  CHECK(place.read("run", "config.json").at("environment").at("product_route") == "aten");
+}
+
+TEST_CASE("ladder-mnist: says which flags do less than they say", "[cli]") {
+  const MnistPlace place;
+  const Arguments flags = {"--epochs=2", "--labeled-batch=300", "--lambda-ramp=8"};
+  const auto outcome = place.run("run", flags);
+  REQUIRE(outcome.status == 0);
+  CHECK(outcome.out.starts_with(
+      "note: --labeled-batch 300 takes all 20 labeled rows\n"
+      "note: --lambda-ramp 8 is longer than --epochs 2: the upper weights of --lambda end at 25 % "
+      "of their values\n"));
+  CHECK(place.run("quiet", flags + Arguments{"--quiet"}).out.starts_with("test error "));
+}
+
+TEST_CASE("ladder-mnist: a changed experiment has another folder than its recipe", "[cli]") {
+  const MnistPlace place;
+  const auto run = [&](const Arguments& more) {
+    return run_to_end(Arguments{"/bin/sh", "-c", "cd \"$1\" && shift && exec \"$@\"", "sh",
+                                place.folder.path().string(), kMnistProgram, "--data-dir=data",
+                                "--threads=1", "--device=cpu"} +
+                      more);
+  };
+  const Arguments small = {"--layers=30,10", "--lambda=10,1,.1", "--labels=20", "--batch-size=20",
+                           "--epochs=1"};
+  const auto told = [](const Outcome& outcome) {
+    const auto first = lines_of(outcome.out + "\n").front();
+    return first.substr(first.rfind(" in ") + 4);
+  };
+  CHECK(told(run(small)) == "runs/mnist-100-full-changed/seed-1");
+  const auto seeds = run(small + Arguments{"--seeds=2,3"});
+  CHECK(told(seeds) == "runs/mnist-100-full-changed/seed-2");
+  CHECK(fs::exists(place.folder / "runs/mnist-100-full-changed/seed-3/result.json"));
+
+  // The recipe itself.
+  fs::create_directories(place.folder / "runs/mnist-100-full/seed-1");
+  for (const char* const name : {"config.json", "result.json"}) {
+    write_file(place.folder / "runs/mnist-100-full/seed-1" / name, "{}");
+  }
+  CHECK(mnist_sentence(run({"--device=cpu"}).err)
+            .starts_with("expected an empty folder but got a run in runs/mnist-100-full/seed-1 ("));
+
+  // An earlier version put it there: it goes on, and another one does not.
+  fs::remove(place.folder / "runs/mnist-100-full/seed-1/config.json");
+  fs::remove(place.folder / "runs/mnist-100-full/seed-1/result.json");
+  fs::remove(place.folder / "runs/mnist-100-full/seed-1");
+  fs::rename(place.folder / "runs/mnist-100-full-changed/seed-1",
+             place.folder / "runs/mnist-100-full/seed-1");
+  CHECK(told(run(small + Arguments{"--resume"})) == "runs/mnist-100-full/seed-1");
+  CHECK(told(run(small + Arguments{"--resume", "--noise=.2"})) ==
+        "runs/mnist-100-full-changed/seed-1");
 }
 
 TEST_CASE("ladder-mnist: a cost that is not finite ends the run with its name, status 1", "[cli]") {
@@ -153,6 +265,60 @@ TEST_CASE("ladder-mnist: a cost that is not finite ends the run with its name, s
   CHECK(
       std::regex_match(mnist_sentence(outcome.err),
                        std::regex(R"(Trainer: the .+ is not finite at step \d+ \(lower .+\)\.)")));
+  // It saved nothing, so another one may take its place.
+  const auto refused = place.run("run", {"--epochs", "2", "--resume"});
+  CHECK(refused.status == 2);
+  CHECK(refused.err.find("(it saved nothing, so without --resume this run takes its place): ") !=
+        std::string::npos);
+  CHECK(refused.err.find("learning_rate (") != std::string::npos);
+  const auto again = place.run("run", {"--epochs", "2"});
+  INFO(again.err);
+  CHECK(again.status == 0);
+  CHECK(again.out.find("note: " + (place.folder / "run").string() +
+                       " holds the settings of a run that saved nothing; this one takes its "
+                       "place\n") != std::string::npos);
+  CHECK(place.read("run", "config.json").at("learning_rate") == 0.002);
+  CHECK(place.run("run", {"--epochs", "2"}).status == 2);  // now there is something to lose
+
+  const auto noise = place.run("noise", {"--epochs", "2", "--noise", "1e39"});
+  CHECK(noise.status == 1);
+  CHECK(std::regex_match(
+      mnist_sentence(noise.err),
+      std::regex(R"(Trainer: the .+ is not finite at step 1 \(lower .*the noise.*\)\.)")));
+}
+
+TEST_CASE("ladder-mnist: a seed that fails keeps no other one from running", "[cli]") {
+  const MnistPlace place;
+  const auto damaged = place.folder / "all" / "seed-1" / "config.json";
+  fs::create_directories(damaged.parent_path());
+  write_file(damaged, "{");
+  const auto outcome = place.run("all", {"--epochs=1", "--seeds=1,2", "--resume"});
+  CHECK(outcome.status == 1);
+  CHECK(mnist_sentence(outcome.err) ==
+        "seed 1: RunConfig: expected a JSON object but got \"{\". That is in " + damaged.string() +
+            ".");
+  CHECK(outcome.out.find("\n     1  failed\n     2  ") != std::string::npos);
+  CHECK(outcome.out.ends_with("  over 1 seed, 1 failed\n"));
+  const auto summary = place.read("all", "summary.json");
+  CHECK(summary.at("failed") == json({1}));
+  CHECK(summary.at("seeds").size() == 1);
+  CHECK(summary.at("test_error").at("std").is_null());
+
+  // Each of them says why; of those at once the first does.
+  for (const auto& [name, more] :
+       {std::pair<std::string, Arguments>("turn", {}), {"once", Arguments{"--parallel-seeds"}}}) {
+    const auto none =
+        place.run(name, Arguments{"--epochs=20", "--lr=1e30", "--seeds=1,2", "--quiet"} + more);
+    CHECK(none.status == 1);
+    CHECK(none.out.empty());
+    const auto lines = lines_of(none.err);
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].starts_with("ladder-mnist: seed 1: Trainer: the "));
+    CHECK(lines[1].starts_with(name == "turn"
+                                   ? "ladder-mnist: seed 2: Trainer: the "
+                                   : "ladder-mnist: seed 2: expected a result but got none ("));
+    CHECK_FALSE(fs::exists(place.file(name, "summary.json")));
+  }
 }
 
 TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "[cli]") {
@@ -182,6 +348,14 @@ TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "
   std::snprintf(text, sizeof text, "mean %.3f  std %.3f  median %.3f  over 3 seeds\n", mean,
                 std::sqrt(squares / 2), sorted[1]);
   CHECK(outcome.out.ends_with(table + text));
+  const auto summary = place.read("all", "summary.json");
+  CHECK(summary.at("test_error").at("mean").get<double>() == Approx(mean));
+  CHECK(summary.at("test_error").at("std").get<double>() == Approx(std::sqrt(squares / 2)));
+  CHECK(summary.at("test_error").at("median") == sorted[1]);
+  CHECK(summary.at("failed").empty());
+  for (size_t i = 0; i < errors.size(); ++i) {
+    CHECK(summary.at("seeds")[i].at("test_error") == errors[i]);
+  }
 
   const auto again = place.run("all", seeds + Arguments{"--resume", "--quiet"});
   REQUIRE(again.status == 0);

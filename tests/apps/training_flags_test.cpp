@@ -61,7 +61,23 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
           {{"--lr", "fast"}, "expected a number above 0 for --lr but got 'fast'."},
           {{"--lr", "nan"}, "expected a number above 0 for --lr but got 'nan'."},
           {{"--lambda", "auto:x"}, "expected a number of at least 0 for --lambda but got 'x'."},
-          {{"--noise", "inf"}, "expected a number of at least 0 for --noise but got 'inf'."},
+          {{"--noise", "inf"}, "expected a finite number of at least 0 for --noise but got 'inf'."},
+          {{"--noise", "1e400"},
+           "expected a finite number of at least 0 for --noise but got '1e400'."},
+          {{"--lr", "1e400"}, "expected a finite number above 0 for --lr but got '1e400'."},
+          {{"--lr", "1e-400"}, "expected a number above 0 for --lr but got '1e-400'."},
+          {{"--lambda", "foo"},
+           "expected numbers of at least 0 separated by commas, or auto, auto:W or none for "
+           "--lambda but got 'foo'."},
+          {{"--lambda", "1,inf"},
+           "expected finite numbers of at least 0 separated by commas, or auto, auto:W or none for "
+           "--lambda but got '1,inf'."},
+          {{"--unlabeled-batch", "60001"},
+           "expected --unlabeled-batch of at most 60000, the rows to train on, but got 60001."},
+          {{"--validation", "59901"},
+           "expected --validation to leave at least 100 rows to train on, one batch, but got "
+           "59901, "
+           "which leaves 99."},
           {{"--input-noise", ".3.3"},
            "expected a number of at least 0 for --input-noise but got '.3.3'."},
           {{"--decay-from", "1.1"},
@@ -96,7 +112,8 @@ TEST_CASE("ladder-mnist: a wrong command line is answered in one sentence, statu
            "expected 3 weights in --lambda, for the input and each of 2 layers, but got 7 "
            "(1000,10,0.1,0.1,0.1,0.1,0.1)."},
           {{"--lambda", "1,-1"},
-           "expected numbers of at least 0 separated by commas for --lambda but got '1,-1'."},
+           "expected numbers of at least 0 separated by commas, or auto, auto:W or none for "
+           "--lambda but got '1,-1'."},
           {{"--layers", "100,,10"},
            "expected whole numbers of at least 1 separated by commas for --layers but got "
            "'100,,10'."},
@@ -195,6 +212,16 @@ TEST_CASE("ladder-mnist: lists its recipes, its flags and its version", "[cli]")
                            "--help",        "--version",    "--labeled-batch", "--find-data"}) {
     INFO(flag);
     CHECK(help.out.find(std::string("  ") + flag + " ") != std::string::npos);
+  }
+
+  // Help is wrapped: words apart from line ends.
+  const auto words = std::regex_replace(help.out, std::regex(R"(\s+)"), " ");
+  for (const char* says :
+       {"CPU threads (all cores)", "the result of the last epoch, not of the best",
+        "settings without one are the recipe's", "a baseline reads none, but takes as many steps",
+        "runs/RECIPE-changed/seed-N"}) {
+    INFO(says);
+    CHECK(words.find(says) != std::string::npos);
   }
 
   // Labeled and unlabeled rows in a step.
