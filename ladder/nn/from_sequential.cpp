@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "ladder/nn/internal/exactly.h"
 #include "ladder/nn/maps/transposed_map.h"
 #include "ladder/nn/maps/upsample_map.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
@@ -321,7 +322,7 @@ void place(const tnn::FlattenImpl& flatten, const Layer& layer, Drafts& drafts) 
 
 template <class Impl>
 bool place_as(const Layer& layer, Drafts& drafts) {
-  const auto* module = dynamic_cast<const Impl*>(layer.module.ptr().get());
+  const auto* module = exactly<Impl>(*layer.module.ptr());
   if (module != nullptr) {
     place(*module, layer, drafts);
   }

@@ -42,6 +42,9 @@ struct FromSequentialOptions {
 ///   must not lose units.
 /// - **Flatten** of all dimensions only reshapes.
 ///
+/// A layer that stands in several places gives each of them a stage with weights of its own: a
+/// ladder that is trained no longer shares them.
+///
 /// The last Linear (or AdaptiveAvgPool2d) becomes the softmax top: logits without an activation,
 /// with gamma and beta. Level l is the l-th Linear, convolution or pooling; lambda has one value
 /// more than there are of these.
@@ -50,9 +53,10 @@ struct FromSequentialOptions {
 /// and where a layer of `net` has no BatchNorm. Where every layer has one, the ladder in eval mode
 /// gives the logits of `net` in eval mode at once; otherwise it needs `calibrate` first.
 ///
-/// Errors name the layer by its place, from 0, and its kind: a layer of another kind; one that
-/// cannot take the rows before it; a BatchNorm or an activation that does not directly follow its
-/// stage; an activation after the top.
+/// Errors name the layer by its place, from 0, and its kind: a layer of another kind, also one
+/// that derives from a layer of this list, whose `forward` may be another; one that cannot take the
+/// rows before it; a BatchNorm or an activation that does not directly follow its stage; an
+/// activation after the top.
 ///
 ///     torch::nn::Sequential net(torch::nn::Linear(20, 100), torch::nn::ReLU(),
 ///                               torch::nn::Linear(100, 3));

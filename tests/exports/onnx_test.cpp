@@ -2,6 +2,7 @@
 #include <ladder/io/safetensors.h>
 #include <ladder/models/recipes.h>
 #include <ladder/nn/from_sequential.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/nn/stages/noisy_stage.h>
 #include <tests/support/catch.h>
 #include <tests/support/error_text.h>
@@ -10,6 +11,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -100,6 +102,19 @@ struct OwnStageImpl : torch::nn::Cloneable<OwnStageImpl>, ladder::Stage {
   ladder::NoisyNormalization normalization{nullptr};
 };
 TORCH_MODULE(OwnStage);
+
+// Compute something else than what they derive from.
+struct SineDenseImpl : ladder::NoisyBatchNormLinearImpl {
+  using NoisyBatchNormLinearImpl::NoisyBatchNormLinearImpl;
+  ladder::StageOutput forward(const torch::Tensor& h, const ladder::Pass& pass) override {
+    return NoisyBatchNormLinearImpl::forward(torch::sin(3 * h), pass);
+  }
+};
+struct SineLinearImpl : torch::nn::LinearImpl {
+  using LinearImpl::LinearImpl;
+  torch::Tensor forward(const torch::Tensor& x) { return LinearImpl::forward(torch::sin(x)); }
+};
+TORCH_MODULE(SineLinear);
 
 }  // namespace
 
@@ -300,6 +315,14 @@ TEST_CASE("write_onnx refuses what ONNX cannot compute, by place and kind", "[ex
   CHECK(refusal(net_of(around(tnn::Identity(), 3), {3})) ==
         "write_onnx: expected stage 1 (NoisyStage) to hold a Linear, a convolution or a pooling of "
         "at most two dimensions but got: Identity" +
+            hint);
+  const auto derived = std::make_shared<SineDenseImpl>(ladder::NoisyBatchNormLinearOptions{
+      .in_features = 4, .out_features = 3, .softmax_top = true});
+  CHECK(refusal(net_of(derived, {4})) ==
+        "write_onnx: expected stages of the library but got stage 1 (SineDense)" + hint);
+  CHECK(refusal(net_of(around(SineLinear(4, 3), 3), {4})) ==
+        "write_onnx: expected stage 1 (NoisyStage) to hold a Linear, a convolution or a pooling of "
+        "at most two dimensions but got: SineLinear" +
             hint);
 
   auto model = ladder::testing::table_model(false);

@@ -412,6 +412,50 @@ TEST_CASE("from_sequential names the layer that it cannot place", "[nn]") {
         }) == "Ladder: expected 3 values of lambda for 2 stages (level 0 is the input) but got 2.");
 }
 
+namespace {
+
+struct SwishLayerImpl : tnn::ReLUImpl {
+  torch::Tensor forward(const torch::Tensor& x) { return x * torch::sigmoid(x); }
+};
+TORCH_MODULE(SwishLayer);
+
+struct ScaledLinearImpl : tnn::LinearImpl {
+  using LinearImpl::LinearImpl;
+  torch::Tensor forward(const torch::Tensor& x) { return 2 * LinearImpl::forward(x); }
+  std::shared_ptr<Module> clone(const std::optional<torch::Device>& = std::nullopt) const override {
+    return std::make_shared<ScaledLinearImpl>(options.in_features(), options.out_features());
+  }
+};
+TORCH_MODULE(ScaledLinear);
+
+}  // namespace
+
+TEST_CASE("from_sequential refuses layers that derive from those it knows", "[nn]") {
+  const auto refusal = [](const tnn::Sequential& net) {
+    return error_text([&] { from_sequential(net, {.input_shape = {4}}); });
+  };
+  const auto expected = [](int layer, const std::string& kind) {
+    return "from_sequential: expected layer " + std::to_string(layer) +
+           " to be a Linear, a convolution, a pooling, a BatchNorm, an activation, a Dropout or a "
+           "Flatten but got " +
+           kind + " (a NoisyStage or a Stage of your own takes any module).";
+  };
+  CHECK(refusal(tnn::Sequential(tnn::Linear(4, 3), SwishLayer(), tnn::Linear(3, 2))) ==
+        expected(1, "SwishLayer"));
+  CHECK(refusal(tnn::Sequential(ScaledLinear(4, 3), tnn::Linear(3, 2))) ==
+        expected(0, "ScaledLinear"));
+}
+
+TEST_CASE("from_sequential gives each place of a layer weights of its own", "[nn]") {
+  const tnn::Linear shared(4, 4);
+  const tnn::Sequential net(shared, tnn::ReLU(), shared, tnn::ReLU(), tnn::Linear(4, 3));
+  const auto parameters = from_sequential(net, {.input_shape = {4}})->named_parameters();
+  const auto& first = parameters["stages.0.weight"];
+  const auto& second = parameters["stages.1.weight"];
+  CHECK(torch::equal(first, second));
+  CHECK_FALSE(first.is_alias_of(second));
+}
+
 TEST_CASE("from_sequential hands the padding of a pooling to its decoder map", "[nn]") {
   tnn::Sequential net(tnn::MaxPool1d(tnn::MaxPool1dOptions(3).stride(2).padding(1)), tnn::Flatten(),
                       tnn::Linear(2 * 3, 2));

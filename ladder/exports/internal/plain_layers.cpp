@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "ladder/nn/internal/exactly.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/nn/stages/noisy_conv.h"
 #include "ladder/nn/stages/noisy_global_mean_pool.h"
@@ -152,7 +153,7 @@ void read_map(const StagePlace& place, const tnn::AdaptiveAvgPool2dImpl& map, Pl
 
 template <class Impl>
 bool read_map_of(const StagePlace& place, const tnn::Module& map, PlainLayer& layer) {
-  const auto* known = dynamic_cast<const Impl*>(&map);
+  const auto* known = exactly<Impl>(map);
   if (known != nullptr) read_map(place, *known, layer);
   return known != nullptr;
 }
@@ -223,7 +224,7 @@ void read_stage(const StagePlace&, const NoisyGlobalMeanPoolImpl& stage, PlainLa
 
 template <class Impl>
 bool read_stage_of(const StagePlace& place, const tnn::Module& stage, PlainLayer& layer) {
-  const auto* known = dynamic_cast<const Impl*>(&stage);
+  const auto* known = exactly<Impl>(stage);
   if (known != nullptr) read_stage(place, *known, layer);
   return known != nullptr;
 }

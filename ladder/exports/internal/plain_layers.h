@@ -33,8 +33,9 @@ struct PlainLayer {
 
 /// Return the layers of a network.
 ///
-/// Errors, led by `component`: an empty network; a stage or a map that is not of the library or
-/// that has no equal elsewhere, by its place and kind; statistics that were never measured.
+/// Errors, led by `component`: an empty network; a stage that is not of the library, or a map that
+/// has no equal elsewhere, by its place and kind: one that derives from them may compute something
+/// else; statistics that were never measured.
 std::vector<PlainLayer> plain_layers(const char* component, const Ladder& net);
 
 /// h = scale map(x) + shift before the activation, float64 [out]: statistics, gamma, beta, bias and

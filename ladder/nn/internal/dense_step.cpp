@@ -9,13 +9,13 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <typeinfo>
 #include <utility>
 
 #include "ladder/core/finite.h"
 #include "ladder/core/internal/threads.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/internal/costed_levels.h"
+#include "ladder/nn/internal/exactly.h"
 #include "ladder/nn/maps/dense_map.h"
 #include "ladder/nn/stages/noisy_batch_norm_linear.h"
 #include "ladder/ops/internal/activation_slope.h"
@@ -96,8 +96,7 @@ class DenseStep::Impl {
   bool build() {
     if (net_->shapes.front().size() != 1) return false;
     for (const auto& any : net_->stages) {
-      const auto* module = any.module().get();
-      if (typeid(*module) != typeid(NoisyBatchNormLinearImpl)) return false;
+      if (exactly<NoisyBatchNormLinearImpl>(*any.module()) == nullptr) return false;
       EncoderLevel level;
       level.stage =
           NoisyBatchNormLinear(std::dynamic_pointer_cast<NoisyBatchNormLinearImpl>(any.module()));
@@ -210,8 +209,7 @@ class DenseStep::Impl {
     for (int64_t level = lowest(); level <= top(); ++level) {
       auto& place = decoder(level);
       const auto module = net_->decoder->combinator(level).module();
-      const auto* combinator = module.get();
-      if (typeid(*combinator) != typeid(GaussianCombinatorImpl)) return false;
+      if (exactly<GaussianCombinatorImpl>(*module) == nullptr) return false;
       place.combinator =
           GaussianCombinator(std::dynamic_pointer_cast<GaussianCombinatorImpl>(module));
       place.options = place.combinator->options;
@@ -221,8 +219,7 @@ class DenseStep::Impl {
       const auto* vertical = modules.find("verticals." + std::to_string(level));
       const auto map =
           vertical != nullptr ? std::dynamic_pointer_cast<DenseMapImpl>(*vertical) : nullptr;
-      const auto* exact = map.get();
-      if (exact == nullptr || typeid(*exact) != typeid(DenseMapImpl) ||
+      if (map == nullptr || exactly<DenseMapImpl>(*map) == nullptr ||
           map->options.out_shape.size() > 1) {
         return false;
       }
