@@ -7,6 +7,7 @@
 #include "ladder/nn/combinators/gaussian_combinator.h"
 #include "ladder/nn/combinators/mlp_combinator.h"
 #include "ladder/nn/combinators/vanilla_combinator.h"
+#include "ladder/nn/internal/exactly.h"
 #include "ladder/nn/internal/operands.h"
 #include "ladder/nn/internal/unchanged.h"
 
@@ -42,6 +43,8 @@ template <class Derived, class Options>
 ops::DenoiseResult FormulaCombinator<Derived, Options>::denoise(
     const torch::Tensor& z_noisy, const torch::Tensor& u,
     const std::optional<ops::DenoisingTarget>& target) {
+  // A class that derives from Derived may have overridden `forward`, which the operator ignores.
+  if (exactly<Derived>(*this) == nullptr) return Combinator::denoise(z_noisy, u, target);
   check(z_noisy, u);
   return ops::denoise(z_noisy, u, parameter_rows(), function(), target);
 }

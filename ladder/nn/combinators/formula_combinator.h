@@ -16,9 +16,12 @@ namespace ladder {
 /// are fixed at construction. Errors: channels below 1; operands of another shape, type or device;
 /// fewer than 2 rows in `denoise`.
 ///
-/// Base of GaussianCombinator, VanillaCombinator and MlpCombinator. `Derived` registers `weight` in
-/// `reset`, which its constructor calls. For a formula that `ops::denoise` does not have, derive
-/// from Combinator.
+/// Base of GaussianCombinator, VanillaCombinator and MlpCombinator, and of no class outside of this
+/// library: its members are compiled for these three. `Derived` registers `weight` in `reset`,
+/// which its constructor calls. Elsewhere derive from Combinator, whose `denoise` may call
+/// `ops::denoise`.
+///
+/// In a class that derives from one of the three, `denoise` calls `forward`, which it may override.
 template <class Derived, class Options>
 class FormulaCombinator : public torch::nn::Cloneable<Derived>, public Combinator {
  public:

@@ -115,6 +115,34 @@ TEMPLATE_LIST_TEST_CASE("Combinator denoise is forward between the operators", "
   }
 }
 
+namespace {
+
+template <class Impl>
+struct PlusOne : Impl {
+  using Impl::Impl;
+  torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) override {
+    return Impl::forward(z_noisy, u) + 1;
+  }
+};
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("Combinator denoise calls the forward of a class that derives from it",
+                        "[nn]", Combinators) {
+  torch::manual_seed(6);
+  for (const auto& options : forms<TestType>()) {
+    PlusOne<TestType> g(options);
+    g.to(torch::kDouble);
+    const auto z = normals(6, 3);
+    const auto u = normals(6, 3);
+    const ops::DenoisingTarget target{normals(6, 3)};
+    const auto z_hat = g.forward(z, ops::normalise_rows(u));
+    const auto whole = g.denoise(z, u, target);
+    CHECK(torch::equal(whole.z_hat, z_hat));
+    CHECK(torch::equal(whole.cost, ops::denoising_cost(z_hat, target)));
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("Combinator state survives clone, dtype and save", "[nn]", Combinators) {
   torch::manual_seed(2);
   for (const auto& options : forms<TestType>()) {
