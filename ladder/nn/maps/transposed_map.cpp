@@ -107,4 +107,8 @@ VerticalFactory transposed_vertical(const torch::nn::Conv2dOptions& convolution)
   return transposed(convolution);
 }
 
+VerticalFactory transposed_vertical(const torch::nn::Conv3dOptions& convolution) {
+  return transposed(convolution);
+}
+
 }  // namespace ladder

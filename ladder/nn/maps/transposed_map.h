@@ -63,5 +63,6 @@ using VerticalFactory =
     std::function<torch::nn::AnyModule(at::IntArrayRef in, at::IntArrayRef out)>;
 VerticalFactory transposed_vertical(const torch::nn::Conv1dOptions& convolution);
 VerticalFactory transposed_vertical(const torch::nn::Conv2dOptions& convolution);
+VerticalFactory transposed_vertical(const torch::nn::Conv3dOptions& convolution);
 
 }  // namespace ladder

@@ -59,6 +59,25 @@ TEST_CASE("TransposedMap goes back through convolutions of any geometry", "[nn]"
         at::IntArrayRef({2, 2, 5, 6}));
 }
 
+TEST_CASE("TransposedMap goes back through a convolution of volumes", "[nn]") {
+  torch::manual_seed(8);
+  const auto options = torch::nn::Conv3dOptions(2, 4, 3).stride(2).padding(1).groups(2).bias(false);
+  torch::nn::Conv3d convolution(options);
+  const auto x = torch::zeros({3, 2, 5, 6, 4});
+  const auto y = convolution->forward(x);
+  auto vertical = transposed_vertical(options)(x.sizes().slice(1), y.sizes().slice(1));
+  vertical.ptr()->parameters()[0].set_data(convolution->weight.data());
+  const auto v = torch::randn_like(y);
+  const auto back = vertical.forward<torch::Tensor>(v);
+  CHECK(back.sizes() == x.sizes());
+  convolution->to(torch::kDouble);
+  require_rounded({back}, [&] {  // the gradient of <conv(x), v>
+    const auto in = x.to(torch::kDouble).requires_grad_();
+    (convolution->forward(in) * v.to(torch::kDouble)).sum().backward();
+    return std::vector{in.grad()};
+  });
+}
+
 TEST_CASE("TransposedMap is the way back of a NoisyStage around a convolution", "[nn]") {
   const auto conv = torch::nn::Conv1dOptions(3, 16, 5).stride(2).bias(false);
   const NoisyStage stage(
