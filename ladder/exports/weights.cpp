@@ -14,6 +14,8 @@
 #include "ladder/core/nearest_name.h"
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/safetensors.h"
+#include "ladder/nn/stages/noisy_global_mean_pool.h"
+#include "ladder/nn/stages/noisy_normalization.h"
 
 namespace ladder::exports {
 namespace {
@@ -67,13 +69,38 @@ void refuse_checkpoint(const std::string& file, const io::TensorMap& found) {
       file, " (train::load_network reads it).");
 }
 
-// Counts and versions, which belong to this library.
-bool is_own_buffer(std::string_view name) {
-  return name.ends_with(".batches") || name.ends_with(".version");
+// What a tensor of the network is for.
+enum class Part {
+  kParameter,
+  kMean,      // statistics of the library
+  kVariance,  // likewise
+  kBatches,   // their count
+  kVersion,   // of a stage of the library
+  kForeign,   // a buffer of someone else's stage, which may hold any number
+};
+
+using Parts = std::map<std::string, Part>;
+
+// By the module that holds a tensor: other stages may have given the same name to something else.
+Parts parts_of(const Ladder& net) {
+  Parts parts;
+  for (const auto& item : net->named_buffers()) parts[item.key()] = Part::kForeign;
+  for (const auto& item : net->named_parameters()) parts[item.key()] = Part::kParameter;
+  for (const auto& item : net->named_modules("", /*include_self=*/false)) {
+    if (dynamic_cast<const NoisyNormalizationImpl*>(item.value().get()) != nullptr) {
+      parts[item.key() + ".running_mean"] = Part::kMean;
+      parts[item.key() + ".running_var"] = Part::kVariance;
+      parts[item.key() + ".batches"] = Part::kBatches;
+    }
+    if (dynamic_cast<const NoisyGlobalMeanPoolImpl*>(item.value().get()) != nullptr) {
+      parts[item.key() + ".version"] = Part::kVersion;
+    }
+  }
+  return parts;
 }
 
 // Returns a tensor of the file in the type of the network, which may hold fewer numbers.
-torch::Tensor checked_weight(const std::string& file, const std::string& name,
+torch::Tensor checked_weight(const std::string& file, const std::string& name, Part part,
                              const torch::Tensor& wanted, const torch::Tensor& found) {
   TORCH_CHECK(found.sizes() == wanted.sizes(), "read_weights: expected ", name, " to be ",
               wanted.sizes(), " but got ", found.sizes(), " in ", file,
@@ -82,16 +109,17 @@ torch::Tensor checked_weight(const std::string& file, const std::string& name,
               name, " in ", c10::toString(wanted.scalar_type()), " but got ",
               c10::toString(found.scalar_type()), " in ", file, ".");
   const auto value = found.to(wanted.scalar_type());
-  TORCH_CHECK(!value.is_floating_point() || value.isfinite().all().item<bool>(),
-              "read_weights: expected finite numbers in ", name, " but got ",
-              found.isfinite().all().item<bool>()
-                  ? c10::str("one that ", c10::toString(wanted.scalar_type()), " does not hold")
-                  : std::string("a NaN or an infinite one"),
-              " in ", file, ".");
-  TORCH_CHECK(!name.ends_with(".version") || found.equal(wanted.to(found.scalar_type())),
+  const auto finite = found.isfinite();
+  TORCH_CHECK(part == Part::kForeign || finite.all().item<bool>(),
+              "read_weights: expected finite numbers in ", name,
+              " but got a NaN or an infinite one in ", file, ".");
+  TORCH_CHECK(value.isfinite().equal(finite), "read_weights: expected finite numbers in ", name,
+              " but got one that ", c10::toString(wanted.scalar_type()), " does not hold in ", file,
+              ".");
+  TORCH_CHECK(part != Part::kVersion || found.equal(wanted.to(found.scalar_type())),
               "read_weights: expected ", name, " to be ", wanted.item<int64_t>(), " but got ",
               found.item<double>(), " in ", file, " (its stage computed other values).");
-  TORCH_CHECK(!name.ends_with(".running_var") || value.ge(0).all().item<bool>(),
+  TORCH_CHECK(part != Part::kVariance || value.ge(0).all().item<bool>(),
               "read_weights: expected variances of at least 0 in ", name,
               " but got a negative one in ", file, ".");
   return value;
@@ -133,6 +161,7 @@ void read_weights(const std::filesystem::path& path, const Ladder& net) {
   const auto found = tensors_in(path);
   refuse_checkpoint(file, found);
   const auto state = state_of(net);
+  const auto parts = parts_of(net);
 
   bool has_decoder = false;
   std::vector<std::string> names;
@@ -148,12 +177,14 @@ void read_weights(const std::filesystem::path& path, const Ladder& net) {
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;
   for (const auto& [name, tensor] : state) {
     const auto given = found.find(name);
-    const bool is_optional = is_own_buffer(name) || (name.starts_with(kDecoder) && !has_decoder);
+    const auto part = parts.at(name);
+    const bool is_optional = part == Part::kBatches || part == Part::kVersion ||
+                             (name.starts_with(kDecoder) && !has_decoder);
     TORCH_CHECK(is_optional || given != found.end(), "read_weights: expected a tensor named ", name,
                 " but got none in ", file, " (is it of another network?).");
     if (given != found.end()) {
-      copies.emplace_back(tensor, checked_weight(file, name, tensor, given->second));
-    } else if (name.ends_with(".batches")) {
+      copies.emplace_back(tensor, checked_weight(file, name, part, tensor, given->second));
+    } else if (part == Part::kBatches) {
       copies.emplace_back(tensor, torch::ones({}, torch::kInt64));  // statistics that are stored
     }
   }

@@ -33,13 +33,15 @@ void write_safetensors(const std::filesystem::path& path, const PredictionModel&
 
 /// Read the weights of a network that is built already from a .safetensors file, a .pt file of
 /// `write_torch`, a `state_dict()` of the Python form (see `write_python`), or the model file of a
-/// Classifier. The file must have
-/// all parameters and statistics of the encoder. The decoder is read if both have one and stays as
-/// it is if the file has none. Numbers are converted to the type of the network.
+/// Classifier. The file must have all parameters and buffers of the encoder. The decoder is read if
+/// both have one and stays as it is if the file has none. Numbers are converted to the type of the
+/// network.
 ///
 /// Errors name the file and leave the network as it was: a tensor that is not there, one of another
-/// shape or type, NaN and infinite numbers, a part of a decoder, one for a stage that the network
-/// does not have; the checkpoint of a run, which train::load_network reads; a file of torch::save.
+/// shape or type, a part of a decoder, one for a stage that the network does not have; NaN and
+/// infinite numbers in parameters and stored statistics, where a buffer of a stage of your own may
+/// hold them; a number that the type of the network does not hold; the checkpoint of a run, which
+/// train::load_network reads; a file of torch::save.
 ///
 ///     auto net = models::mlp({.in_features = 20, .layers = {100, 3}, .lambda = {}});
 ///     exports::read_weights("tuned.safetensors", net);

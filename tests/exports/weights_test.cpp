@@ -1,6 +1,7 @@
 #include <ladder/exports/weights.h>
 #include <ladder/io/safetensors.h>
 #include <ladder/models/mlp.h>
+#include <ladder/nn/stages/noisy_batch_norm_linear.h>
 #include <ladder/runs/model_file.h>
 #include <ladder/train/checkpoint.h>
 #include <ladder/train/fused_adam.h>
@@ -50,6 +51,36 @@ bool same_state(const ladder::Ladder& a, const ladder::Ladder& b, bool decoder =
     ++compared;
   }
   return compared > 6;
+}
+
+// Has buffers of its own, some by the names of those of the library.
+struct MaskedStageImpl : torch::nn::Cloneable<MaskedStageImpl>, ladder::Stage {
+  MaskedStageImpl() { reset(); }
+  void reset() override {
+    mask = register_buffer("mask", torch::zeros({3}));
+    register_buffer("version", torch::zeros({3}));
+    register_buffer("batches", torch::zeros({2}));
+    register_buffer("running_var", torch::zeros({2}));
+    normalization = register_module(
+        "normalization",
+        ladder::NoisyNormalization(ladder::NoisyNormalizationOptions{.channels = 3}));
+  }
+  ladder::StageOutput forward(const torch::Tensor& h, const ladder::Pass& pass) override {
+    return normalization->forward(h + mask.exp(), pass);
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+    return torch::nn::AnyModule(torch::nn::Identity());
+  }
+  torch::Tensor mask;
+  ladder::NoisyNormalization normalization{nullptr};
+};
+TORCH_MODULE(MaskedStage);
+
+ladder::Ladder masked_net() {
+  const ladder::NoisyBatchNormLinear top(ladder::NoisyBatchNormLinearOptions{
+      .in_features = 3, .out_features = 2, .softmax_top = true});
+  return ladder::Ladder(ladder::LadderOptions{.input_shape = {3}},
+                        ladder::Stages{MaskedStage(), top});
 }
 
 }  // namespace
@@ -216,6 +247,51 @@ TEST_CASE("read_weights refuses weights of another network and leaves the networ
   CHECK(error_text([&] {
           read_weights(folder / "text", model.net);
         }).starts_with("load_safetensors: expected a whole .safetensors file"));
+}
+
+TEST_CASE("read_weights takes any numbers in buffers that are not of the library", "[exports]") {
+  const TemporaryFolder folder;
+  ladder::exports::PredictionModel model{.net = masked_net()};
+  const auto buffers = model.net->named_buffers();
+  {
+    const torch::NoGradGuard no_grad;
+    buffers["stages.0.mask"][1] = -std::numeric_limits<float>::infinity();
+    buffers["stages.0.version"].fill_(4);
+    buffers["stages.0.batches"].fill_(5);
+    buffers["stages.0.running_var"].fill_(-6);
+  }
+  model.net->calibrate(torch::rand({20, 3}));
+  write_torch(folder / "model.pt", model);
+  write_safetensors(folder / "model.safetensors", model);
+  for (const char* name : {"model.pt", "model.safetensors"}) {
+    CAPTURE(name);
+    auto net = masked_net();
+    read_weights(folder / name, net);
+    CHECK(same_state(net, model.net));
+  }
+  const auto path = folder / "changed.pt";
+  const auto refusal = [&](const std::string& name, const torch::Tensor& value) {
+    auto tensors = model_tensors(model);
+    if (value.defined()) {
+      tensors[name] = value;
+    } else {
+      tensors.erase(name);
+    }
+    ladder::io::save_tensors(path, tensors);
+    return error_text([&] { read_weights(path, masked_net()); });
+  };
+  CHECK(refusal("stages.0.mask", torch::full({3}, 1e300, torch::kFloat64)) ==
+        "read_weights: expected finite numbers in stages.0.mask but got one that Float does not "
+        "hold in " +
+            path.string() + ".");
+  CHECK(refusal("stages.0.batches", {}) ==
+        "read_weights: expected a tensor named stages.0.batches but got none in " + path.string() +
+            " (is it of another network?).");
+  CHECK(refusal("stages.0.normalization.running_mean",
+                torch::full({3}, std::numeric_limits<float>::infinity())) ==
+        "read_weights: expected finite numbers in stages.0.normalization.running_mean but got a "
+        "NaN or an infinite one in " +
+            path.string() + ".");
 }
 
 TEST_CASE("Weights and model files hold calibrated networks alone", "[exports]") {
