@@ -27,15 +27,10 @@ class Combinator {
   virtual torch::Tensor forward(const torch::Tensor& z_noisy, const torch::Tensor& u) = 0;
 
   /// A whole level of the decoder: normalise `u` over its rows, combine, and compute the cost where
-  /// there is a target. The default calls `forward` and the operators.
+  /// there is a target. The default calls `forward` and the operators. Error: z^ of another shape,
+  /// type or device than `u`.
   virtual ops::DenoiseResult denoise(const torch::Tensor& z_noisy, const torch::Tensor& u,
-                                     const std::optional<ops::DenoisingTarget>& target) {
-    ops::DenoiseResult result{forward(z_noisy, ops::normalise_rows(u)), {}};
-    if (target) {
-      result.cost = ops::denoising_cost(result.z_hat, *target);
-    }
-    return result;
-  }
+                                     const std::optional<ops::DenoisingTarget>& target);
 };
 
 using AnyCombinator = Pluggable<Combinator>;

@@ -52,7 +52,8 @@ struct LadderLoss {
 /// `loss` checks them each time. The other options are fixed at construction.
 ///
 /// Errors at construction: a stage that cannot take the rows before it (named by its place); one
-/// module as two stages; a stage that changes its input in place; a top that does not give
+/// module as two stages; a stage that changes its input in place, or that holds a BatchNorm, an
+/// InstanceNorm with running statistics or a Dropout in training mode; a top that does not give
 /// 2 or more [classes], or whose NoisyNormalizations all have an activation other than the identity
 /// (softmax_top is missing); a number of lambdas other than levels; negative or infinite ones.
 ///
@@ -104,6 +105,9 @@ class LadderImpl : public torch::nn::Module {
                  const std::function<torch::Tensor(int64_t begin, int64_t end)>& rows_of,
                  int64_t batch_size = 1000);
 
+  /// Deep copy, stage by stage: a module that several stages share becomes one module for each.
+  /// Error: a stage, a module in a NoisyStage, a decoder map or a combinator whose clone() returns
+  /// a module of another type.
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<torch::Device>& device = std::nullopt) const override;
 

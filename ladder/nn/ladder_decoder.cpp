@@ -4,7 +4,9 @@
 
 #include "ladder/core/internal/tensor_text.h"
 #include "ladder/nn/combinators/gaussian_combinator.h"
+#include "ladder/nn/internal/any_module.h"
 #include "ladder/nn/internal/copy_state.h"
+#include "ladder/nn/internal/operands.h"
 #include "ladder/ops/convolve.h"
 #include "ladder/ops/normalise.h"
 
@@ -34,20 +36,13 @@ void check_own(const char* part, int64_t level, const torch::nn::Module* module,
               " (make another one at each call).");
 }
 
-void check_z_hat(int64_t level, const torch::Tensor& z_hat, const torch::Tensor& u) {
-  TORCH_CHECK(z_hat.defined() && z_hat.sizes() == u.sizes() &&
-                  z_hat.scalar_type() == u.scalar_type() && z_hat.device() == u.device(),
-              "LadderDecoder: expected the combinator of level ", level, " to give ",
-              type_and_shape_text(u), " on ", u.device(), " but got ", type_and_shape_text(z_hat),
-              z_hat.defined() ? c10::str(" on ", z_hat.device()) : std::string(), ".");
-}
-
 // Combinator::denoise with the statistics of u over all ranks.
 ops::DenoiseResult denoise_over(const std::shared_ptr<BatchRanks>& ranks, Combinator& combinator,
                                 const torch::Tensor& z_noisy, const torch::Tensor& u,
                                 const std::optional<ops::DenoisingTarget>& target) {
   ops::DenoiseResult result{
       combinator.forward(z_noisy, ops::standardise_over(ranks, u, {u.size(0)}).x), {}};
+  check_z_hat(result.z_hat, u);
   if (target) {
     result.cost = ops::denoising_cost(result.z_hat, *target);
   }
@@ -144,7 +139,7 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
     const auto l = static_cast<size_t>(level);
     if (level < top_level()) {
       u = in_part(kMap, level, [&] {
-        return verticals_.at(level).forward<torch::Tensor>(results[l + 1].z_hat);
+        return tensor_from("LadderDecoder", verticals_.at(level), results[l + 1].z_hat);
       });
       const auto& above = results[l + 1].z_hat;
       TORCH_CHECK(u.defined() && u.dim() >= 2 && u.size(0) == above.size(0) &&
@@ -164,10 +159,11 @@ std::vector<ops::DenoiseResult> LadderDecoderImpl::forward(
     const auto rows = ops::maps_to_matrix(u);
     results[l] = in_part(kCombinator, level, [&] {
       auto& combinator = *combinators_.at(level);
-      return several(ranks) ? denoise_over(ranks, combinator, lateral, rows, target)
-                            : combinator.denoise(lateral, rows, target);
+      auto result = several(ranks) ? denoise_over(ranks, combinator, lateral, rows, target)
+                                   : combinator.denoise(lateral, rows, target);
+      check_z_hat(result.z_hat, rows);
+      return result;
     });
-    check_z_hat(level, results[l].z_hat, rows);
     if (u.dim() > 2) {
       results[l].z_hat = ops::matrix_to_maps(results[l].z_hat, u.sizes().slice(2));
     }
@@ -185,7 +181,7 @@ std::shared_ptr<torch::nn::Module> LadderDecoderImpl::clone(
   std::map<int64_t, torch::nn::AnyModule> verticals;
   std::map<int64_t, AnyCombinator> combinators;
   for (const auto& [level, vertical] : verticals_) {
-    verticals.emplace(level, vertical.clone(device));
+    verticals.emplace(level, clone_any(vertical, device));
   }
   for (const auto& [level, combinator] : combinators_) {
     combinators.emplace(level, combinator.clone(device));

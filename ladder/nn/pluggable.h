@@ -8,15 +8,27 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 namespace ladder {
 
+/// Check that `copy`, a clone of `from`, is of the same type: the clone() of a class that derives
+/// from another module makes that other module unless it is overridden. Error: another type, or
+/// null.
+inline void check_clone(const torch::nn::Module& from, const torch::nn::Module* copy) {
+  TORCH_CHECK(copy != nullptr && typeid(*copy) == typeid(from), "Ladder: expected the clone of ",
+              from.name(), " to be of the same kind but got ",
+              copy != nullptr ? copy->name() : std::string("none"),
+              " (does its clone() return a module of its own type?).");
+}
+
 /// A module that implements `Interface`, held both as a Module and as an Interface. An interface is
 /// not itself a Module, so that implementations can be ordinary torch::nn::Cloneable modules.
 /// Module holders and shared pointers convert to a Pluggable: modules of different types stand in
-/// one list. Error: a null pointer.
+/// one list. Error: a null pointer or an empty holder.
 template <class Interface>
 class Pluggable {
  public:
@@ -31,18 +43,17 @@ class Pluggable {
   template <class Holder, class Impl = typename Holder::ContainedType,
             class = std::enable_if_t<std::is_base_of_v<torch::nn::ModuleHolder<Impl>, Holder>>>
   Pluggable(const Holder& holder)  // NOLINT: converts
-      : Pluggable(holder.ptr()) {}
+      : Pluggable(holder.is_empty() ? std::shared_ptr<Impl>() : holder.ptr()) {}
 
   const std::shared_ptr<torch::nn::Module>& module() const { return module_; }
   Interface& operator*() const { return *interface_; }
   Interface* operator->() const { return interface_.get(); }
 
-  /// Deep copy of the module. Error: a clone() that returns a module without the interface.
+  /// Deep copy of the module. Error: a clone() that returns a module of another type.
   Pluggable clone(const std::optional<torch::Device>& device = std::nullopt) const {
     auto module = module_->clone(device);
+    check_clone(*module_, module.get());
     auto interface = std::dynamic_pointer_cast<Interface>(module);
-    TORCH_CHECK(interface != nullptr, "Ladder: expected the clone of ", module_->name(),
-                " to be of the same kind (does its clone() return a module of its own type?).");
     return Pluggable(std::move(module), std::move(interface));
   }
 

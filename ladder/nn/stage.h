@@ -72,7 +72,7 @@ class Stage {
   /// that stores statistics measures them: a NoisyNormalization does when it is given the pass;
   /// other modules call `pass.calibration->measure(*this)`, once a batch. A network refuses to
   /// calibrate over a stage that measures nothing, or by a module that is no child of it.
-  /// A stage may not change `h` in place.
+  /// A stage may not change `h` in place, nor mix its rows by a BatchNorm.
   virtual StageOutput forward(const torch::Tensor& h, const Pass& pass) = 0;
 
   /// Make the decoder's map for this stage: a module from [M, out...] to [M, in...], where `in` and

@@ -5,6 +5,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "ladder/nn/combinators/gaussian_combinator.h"
@@ -42,6 +43,13 @@ struct CallingCombinatorImpl : torch::nn::Cloneable<CallingCombinatorImpl>, Comb
   Function function;
 };
 TORCH_MODULE(CallingCombinator);
+
+// Returns two tensors, as a recurrent layer does.
+struct PairImpl : torch::nn::Cloneable<PairImpl> {
+  void reset() override {}
+  std::tuple<torch::Tensor, torch::Tensor> forward(const torch::Tensor& x) { return {x, x}; }
+};
+TORCH_MODULE(Pair);
 
 // A stage whose map down is what it is given.
 struct MapStageImpl : torch::nn::Cloneable<MapStageImpl>, Stage {
@@ -211,6 +219,20 @@ TEST_CASE("LadderDecoder clones deeply", "[nn]") {
   }
 }
 
+TEST_CASE("LadderDecoder refuses to clone a map whose clone is of another type", "[nn]") {
+  struct WideMapImpl : torch::nn::LinearImpl {
+    using LinearImpl::LinearImpl;
+    torch::Tensor forward(const torch::Tensor& x) { return 2 * LinearImpl::forward(x); }
+  };
+  const auto map = std::make_shared<WideMapImpl>(4, 4);
+  const LadderDecoder d(LadderDecoderOptions{.shapes = {{4}, {4}}},
+                        Stages{MapStage(torch::nn::AnyModule(map))});
+  CHECK(error_text([&] { d->clone(); }) ==
+        "Ladder: expected the clone of " + map->name() +
+            " to be of the same kind but got torch::nn::LinearImpl (does its clone() return a "
+            "module of its own type?).");
+}
+
 TEST_CASE("LadderDecoder refuses one row and changed options", "[nn]") {
   auto d = decoder();
   const auto run = [&](int64_t rows) {
@@ -273,12 +295,15 @@ TEST_CASE("LadderDecoder refuses one combinator or one map for several levels", 
 
 TEST_CASE("LadderDecoder names the level of a piece that does not fit", "[nn]") {
   const auto run = [](CombinatorFactory combinator, torch::nn::AnyModule map) {
-    return error_text([&] {
-      LadderDecoder d(LadderDecoderOptions{.shapes = {{4}, {4}}, .combinator = combinator},
-                      Stages{MapStage(map)});
-      const auto rows = torch::rand({3, 4});
-      d->forward(rows, {rows, rows}, Targets(2));
-    });
+    LadderDecoder d(LadderDecoderOptions{.shapes = {{4}, {4}}, .combinator = combinator},
+                    Stages{MapStage(map)});
+    const auto rows = torch::rand({3, 4});
+    const auto with = [&](const Targets& targets) {
+      return error_text([&] { d->forward(rows, {rows, rows}, targets); });
+    };
+    const auto text = with(Targets(2));
+    CHECK(with(Targets{ops::DenoisingTarget{rows}, ops::DenoisingTarget{rows}}) == text);
+    return text;
   };
   const torch::nn::AnyModule identity{torch::nn::Identity()};
   const auto calling = [](CallingCombinatorImpl::Function function) {
@@ -288,13 +313,14 @@ TEST_CASE("LadderDecoder names the level of a piece that does not fit", "[nn]") 
   const auto gave = [&](CallingCombinatorImpl::Function function) {
     return run(calling(std::move(function)), identity);
   };
-  const std::string wanted =
-      "LadderDecoder: expected the combinator of level 1 to give Float [3, 4] on cpu but got ";
+  const std::string wanted = "Combinator: expected z^ to be Float [3, 4] on cpu like u but got ";
+  const std::string level = " (combinator of level 1 of LadderDecoder)";
   CHECK(gave([](const torch::Tensor&) { return torch::Tensor(); }) ==
-        wanted + "an undefined tensor.");
-  CHECK(gave([](const torch::Tensor& z) { return z.mean(1); }) == wanted + "Float [3] on cpu.");
+        wanted + "an undefined tensor." + level);
+  CHECK(gave([](const torch::Tensor& z) { return z.mean(1); }) ==
+        wanted + "Float [3] on cpu." + level);
   CHECK(gave([](const torch::Tensor& z) { return z.to(torch::kDouble); }) ==
-        wanted + "Double [3, 4] on cpu.");
+        wanted + "Double [3, 4] on cpu." + level);
   const auto narrow = [](int64_t) {
     return GaussianCombinator(GaussianCombinatorOptions{.channels = 3});
   };
@@ -304,6 +330,11 @@ TEST_CASE("LadderDecoder names the level of a piece that does not fit", "[nn]") 
   const auto plain = calling([](const torch::Tensor& z) { return z; });
   const auto of_map = run(plain, torch::nn::AnyModule(torch::nn::Linear(5, 4)));
   CHECK(of_map.ends_with(" (map down to level 0 of LadderDecoder)"));
+  const auto of_pair = run(plain, torch::nn::AnyModule(Pair()));
+  CHECK(of_pair.starts_with("LadderDecoder: expected a module that returns a Tensor but got "));
+  CHECK(of_pair.ends_with(
+      ", which returns std::tuple<at::Tensor, at::Tensor> (hold it in a module that returns the "
+      "tensor alone). (map down to level 0 of LadderDecoder)"));
   CHECK(run(plain,
             torch::nn::AnyModule(torch::nn::Flatten(torch::nn::FlattenOptions().start_dim(0)))) ==
         "LadderDecoder: expected the map down to level 0 to give Float [3, ...] but got Float "

@@ -876,6 +876,67 @@ TEST_CASE("Ladder refuses one module as two stages, and null pointers", "[nn]") 
   CHECK(error_text([&] {
           small({1, 1, 1, 1}, [](int64_t) { return std::shared_ptr<VanillaCombinatorImpl>(); });
         }) == null);
+  CHECK(error_text([] { Stages{NoisyBatchNormLinear(nullptr)}; }) == null);
+  CHECK(error_text([&] {
+          small({1, 1, 1, 1}, [](int64_t) { return VanillaCombinator(nullptr); });
+        }) == null);
+}
+
+namespace {
+
+// Holds a module that it may not use.
+struct HoldingStageImpl : torch::nn::Cloneable<HoldingStageImpl>, Stage {
+  using Make = std::function<std::shared_ptr<torch::nn::Module>()>;
+  explicit HoldingStageImpl(Make make_) : make(std::move(make_)) { reset(); }
+  void reset() override {
+    held = register_module("held", make());
+    normalization = register_module("normalization",
+                                    NoisyNormalization(NoisyNormalizationOptions{.channels = 6}));
+  }
+  StageOutput forward(const torch::Tensor& h, const Pass& pass) override {
+    return normalization->forward(h, pass);
+  }
+  torch::nn::AnyModule make_vertical(at::IntArrayRef, at::IntArrayRef) const override {
+    return torch::nn::AnyModule(torch::nn::Linear(6, 6));
+  }
+  Make make;
+  std::shared_ptr<torch::nn::Module> held;
+  NoisyNormalization normalization{nullptr};
+};
+TORCH_MODULE(HoldingStage);
+
+}  // namespace
+
+TEST_CASE("Ladder refuses a stage that mixes rows or draws numbers in training mode", "[nn]") {
+  namespace tnn = torch::nn;
+  const auto over = [](const HoldingStage& stage) {
+    const NoisyBatchNormLinear top(
+        NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+    return Ladder(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}}, Stages{stage, top});
+  };
+  const auto refusal = [&](HoldingStageImpl::Make make) {
+    return error_text([&] { over(HoldingStage(std::move(make))); });
+  };
+  CHECK(refusal([] { return tnn::BatchNorm1d(6).ptr(); }) ==
+        "Ladder: expected stage 1 to treat each row by itself but got a BatchNorm as "
+        "stages.0.held, which mixes noisy and clean rows (leave it out: the stage normalises).");
+  CHECK(refusal([] { return tnn::Dropout(0.5).ptr(); }) ==
+        "Ladder: expected stage 1 without random numbers but got a Dropout as stages.0.held "
+        "(leave it out: noise_std takes its place).");
+  const tnn::InstanceNorm1dOptions tracking =
+      tnn::InstanceNorm1dOptions(6).track_running_stats(true);
+  CHECK(refusal([&] { return tnn::InstanceNorm1d(tracking).ptr(); }) ==
+        "Ladder: expected stage 1 without statistics of its own but got an InstanceNorm with "
+        "running ones as stages.0.held (build it with track_running_stats(false)).");
+  CHECK(refusal([] { return tnn::Dropout(0.0).ptr(); }) == "(no error)");
+
+  // In eval mode it computes each row by itself, in clones too.
+  const HoldingStage frozen([] { return tnn::BatchNorm1d(6).ptr(); });
+  frozen->held->eval();
+  const auto net = over(frozen);
+  const auto copy = std::dynamic_pointer_cast<LadderImpl>(net->clone());
+  CHECK(copy->is_training());
+  CHECK_FALSE(dynamic_cast<HoldingStageImpl&>(*copy->stages[0].module()).held->is_training());
 }
 
 TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {

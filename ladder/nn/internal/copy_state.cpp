@@ -2,6 +2,10 @@
 
 #include <torch/torch.h>
 
+#include <utility>
+
+#include "ladder/nn/pluggable.h"
+
 namespace ladder {
 
 namespace {
@@ -26,10 +30,14 @@ void add_missing(const torch::nn::Module& from, torch::nn::Module& to,
     if (const auto* child = children.find(item.key())) {
       add_missing(*item.value(), **child, device);
     } else {
-      to.register_module(item.key(), item.value()->clone(device));
+      auto copy = item.value()->clone(device);
+      check_clone(*item.value(), copy.get());
+      to.register_module(item.key(), std::move(copy));
     }
   }
 }
+
+}  // namespace
 
 // train() reaches children, so parents come first.
 void copy_mode(const torch::nn::Module& from, torch::nn::Module& to) {
@@ -39,8 +47,6 @@ void copy_mode(const torch::nn::Module& from, torch::nn::Module& to) {
     if (const auto* target = targets.find(source.key())) copy_mode(*source.value(), **target);
   }
 }
-
-}  // namespace
 
 void copy_state(const torch::nn::Module& from, torch::nn::Module& to,
                 const std::optional<torch::Device>& device) {

@@ -18,6 +18,9 @@ namespace ladder {
 void copy_state(const torch::nn::Module& from, torch::nn::Module& to,
                 const std::optional<torch::Device>& device = std::nullopt);
 
+/// Put `to` and its submodules into the train or eval mode of their counterparts in `from`.
+void copy_mode(const torch::nn::Module& from, torch::nn::Module& to);
+
 /// Give `to` a clone of a network's decoder in place of the one that it was built with: what its
 /// combinators and maps hold beside tensors is copied too.
 template <class Network>

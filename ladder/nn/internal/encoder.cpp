@@ -7,6 +7,8 @@
 #include "ladder/core/finite.h"
 #include "ladder/core/floating_rows.h"
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/nn/internal/copy_state.h"
+#include "ladder/nn/internal/rows_apart.h"
 
 namespace ladder {
 
@@ -78,6 +80,10 @@ std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                   " (it would store the statistics of both: make another one, or clone() it).");
     }
   }
+  for (size_t l = 0; l < stages.size(); ++l) {
+    check_rows_apart(owner, c10::str("stage ", l + 1), "to treat", *stages[l].module(),
+                     c10::str("stages.", l), RowsApart::kTraining);
+  }
   const torch::NoGradGuard no_grad;
   std::vector<std::vector<int64_t>> shapes = {input_shape};
   const auto like = any_tensor(stages);  // of any stage: a pooling has no parameters
@@ -117,6 +123,7 @@ Stages clone_stages(const Stages& stages, const std::optional<torch::Device>& de
   Stages copies;
   for (const auto& stage : stages) {
     copies.push_back(stage.clone(device));
+    copy_mode(*stage.module(), *copies.back().module());  // which check_rows_apart looks at
   }
   return copies;
 }

@@ -23,8 +23,9 @@ std::vector<const torch::nn::Module*> modules_of(const Stages& stages);
 bool are_stages(const Stages& stages, const std::vector<const torch::nn::Module*>& modules);
 
 /// Shape of one row at levels 0..L, found by running two rows of zeros. Errors name the network
-/// `owner` and the place of a stage: one that cannot take its input, that changes it in place, or
-/// that is there twice; sizes of `input_shape` below 1 or beyond the memory.
+/// `owner` and the place of a stage: one that cannot take its input, that changes it in place, that
+/// is there twice, or that mixes rows (check_rows_apart); sizes of `input_shape` below 1 or beyond
+/// the memory.
 std::vector<std::vector<int64_t>> probe_shapes(const char* owner,
                                                const std::vector<int64_t>& input_shape,
                                                const Stages& stages);

@@ -1,8 +1,12 @@
-/// Checks of a combinator's operands.
+/// Checks of a combinator's operands and of its result.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
+
+#include <string>
+
+#include "ladder/core/internal/tensor_text.h"
 
 namespace ladder {
 
@@ -28,6 +32,16 @@ inline void check_operands(const char* owner, const at::Tensor& z_noisy, const a
                 ": expected z_noisy and u of as many rows but got ", z_noisy.size(0), " and ",
                 u.size(0), ".");
   }
+}
+
+/// Check that what a combinator returns has the shape, the type and the device of `u`. A cost would
+/// name the target instead, which fits.
+inline void check_z_hat(const at::Tensor& z_hat, const at::Tensor& u) {
+  TORCH_CHECK(z_hat.defined() && z_hat.sizes() == u.sizes() &&
+                  z_hat.scalar_type() == u.scalar_type() && z_hat.device() == u.device(),
+              "Combinator: expected z^ to be ", type_and_shape_text(u), " on ", u.device(),
+              " like u but got ", type_and_shape_text(z_hat),
+              z_hat.defined() ? c10::str(" on ", z_hat.device()) : std::string(), ".");
 }
 
 }  // namespace ladder

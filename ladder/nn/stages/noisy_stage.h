@@ -25,8 +25,9 @@ struct NoisyStageOptions {
 /// bias cancels.
 ///
 /// Errors: an empty module; one that holds a BatchNorm, an InstanceNorm with running statistics or
-/// a Dropout, named by its place; those of NoisyNormalization; changed options (`vertical`
-/// excepted).
+/// a Dropout, named by its place; one whose forward returns something else than a tensor; at
+/// clone(), one whose clone is of another type; those of NoisyNormalization; changed options
+/// (`vertical` excepted).
 ///
 ///     NoisyStage stage(torch::nn::AnyModule(torch::nn::Conv2d(
 ///                          torch::nn::Conv2dOptions(1, 8, 3).bias(false))),

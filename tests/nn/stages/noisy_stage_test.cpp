@@ -142,6 +142,61 @@ TEST_CASE("NoisyStage refuses a module that mixes rows or draws numbers", "[nn]"
   CHECK(around(tnn::Dropout(0.0)) == "(no error)");
 }
 
+namespace {
+
+// Computes something else than its base, and does not say how it is cloned.
+struct SineLayerImpl : torch::nn::LinearImpl {
+  using LinearImpl::LinearImpl;
+  torch::Tensor forward(const torch::Tensor& x) { return LinearImpl::forward(torch::sin(x)); }
+};
+
+// The same, with a clone() of its own.
+struct ClonedSineLayerImpl : SineLayerImpl {
+  using SineLayerImpl::SineLayerImpl;
+  torch::Tensor forward(const torch::Tensor& x) { return SineLayerImpl::forward(x); }
+  std::shared_ptr<Module> clone(const std::optional<torch::Device>& = std::nullopt) const override {
+    auto copy =
+        std::make_shared<ClonedSineLayerImpl>(options.in_features(), options.out_features());
+    const torch::NoGradGuard no_grad;
+    copy->weight.copy_(weight);
+    copy->bias.copy_(bias);
+    return copy;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("NoisyStage refuses to clone a module whose clone is of another type", "[nn]") {
+  const auto around = [](const auto& map) {
+    return NoisyStage(torch::nn::AnyModule(map),
+                      NoisyStageOptions{.normalization = {.channels = 3}});
+  };
+  const auto stage = around(std::make_shared<SineLayerImpl>(4, 3));
+  CHECK(error_text([&] { stage->clone(); }) ==
+        "Ladder: expected the clone of " + stage->map.ptr()->name() +
+            " to be of the same kind but got torch::nn::LinearImpl (does its clone() return a "
+            "module of its own type?).");
+  auto cloneable = around(std::make_shared<ClonedSineLayerImpl>(4, 3));
+  const auto copy = std::dynamic_pointer_cast<NoisyStageImpl>(cloneable->clone());
+  const auto x = torch::randn({6, 4});
+  const auto pass = Pass::clean(6, Statistics::kBatch);
+  CHECK(torch::equal(copy->forward(x, pass).h, cloneable->forward(x, pass).h));
+}
+
+TEST_CASE("NoisyStage refuses a module that returns no tensor", "[nn]") {
+  const auto gru = torch::nn::GRU(torch::nn::GRUOptions(4, 5).batch_first(true));
+  NoisyStage stage(torch::nn::AnyModule(gru), NoisyStageOptions{.normalization = {.channels = 3}});
+  CHECK(error_text([&] {
+          stage->forward(torch::randn({2, 3, 4}), Pass::clean(2, Statistics::kBatch));
+        }) ==
+        "NoisyStage: expected a module that returns a Tensor but got torch::nn::GRUImpl, which "
+        "returns std::tuple<at::Tensor, at::Tensor> (hold it in a module that returns the tensor "
+        "alone).");
+  const std::shared_ptr<torch::nn::LinearImpl> none;
+  CHECK(error_text([&] { NoisyStage(torch::nn::AnyModule(none), NoisyStageOptions{}); }) ==
+        "NoisyStage: expected a module but got an empty AnyModule.");
+}
+
 TEST_CASE("NoisyStage refuses a changed normalisation", "[nn]") {
   auto stage = conv_stage();
   const auto run = [&] {
