@@ -2,7 +2,7 @@
 // (docs/runs-left-behind.md).
 //
 //   ladder-mnist --recipe mnist-100-fast --seeds 1..10 --out runs/fast
-//   ladder-diagnose runs/fast/seed-*
+//   ladder-diagnose runs/fast            the same as runs/fast/seed-*
 //
 // A column for each sign, without labels: `cut`, pairs of neighbouring training images in different
 // classes; `lost`, images in clusters that lie among another class (train::lost_clusters), which
@@ -30,6 +30,7 @@
 #include <cstdio>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "apps/support/checked_clusters.h"
 #include "apps/support/command_line.h"
@@ -185,9 +186,11 @@ int run(int argc, char** argv) {
   apps::CommandLine line(kProgram,
                          "Check finished runs for clusters of images in the wrong class.");
   line.word(
-      "RUN", "folder of a ladder-mnist run", true,
+      "RUN", "folder of a ladder-mnist run, or a folder that holds seed-1, seed-2, ...", true,
       [&](const auto& name, const auto& text) {
-        folders.push_back(apps::parse_folder(name, text));
+        for (auto& one : apps::run_folders(apps::parse_folder(name, text))) {
+          folders.push_back(std::move(one));
+        }
       },
       /*repeated=*/true);
   line.integer("rows", "training images to check (all)", rows, 100);

@@ -5,12 +5,21 @@
 #include <ladder/nn/ladder.h>
 #include <ladder/runs/run_config.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 namespace ladder::apps {
 
-/// Return the settings that the checkpoint of a run folder holds.
+/// Return the folders of runs that `folder` stands for: those called seed-N in it, by number, where
+/// it holds no run itself (no config.json), else `folder`.
+std::vector<std::filesystem::path> run_folders(const std::filesystem::path& folder);
+
+/// Return the N of a folder seed-N; none for another name.
+std::optional<uint64_t> seed_of_folder(const std::filesystem::path& folder);
+
+/// Return the settings that the checkpoint of a run folder holds. Error: a folder without one.
 runs::RunConfig recorded_config(const std::filesystem::path& folder);
 
 /// Return the network as the checkpoint has it, in float32. Error: a checkpoint that does not fit.

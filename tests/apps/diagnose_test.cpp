@@ -43,6 +43,8 @@ TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "
   CHECK(lines[1].find(error) != std::string::npos);
   CHECK(lines[5].starts_with("vote of 3 runs: error "));
   CHECK(lines_besides_lost(run_to_end(program + Arguments{seed(1)}).out).size() == 2);
+  const auto all = (place.folder / "runs").string();  // stands for its runs
+  CHECK(run_to_end(program + Arguments{all}).out == told.out);
 
   // A run is as good as its vote with itself. Runs with validation rows are judged on these.
   REQUIRE(place.run("judged", {"--epochs=1", "--quiet", "--validation=100"}).status == 0);
@@ -59,6 +61,12 @@ TEST_CASE("ladder-diagnose: prints signs and errors of runs on the same data", "
   const auto levels = lines_besides_lost(run_to_end(program + Arguments{seed(1), "--levels"}).out);
   REQUIRE(levels.size() == 2 + 3 + 3);
   CHECK(levels[4] == "level      cost     lambda  weighted   lateral");
+
+  const auto data = (place.folder / "data").string();
+  const auto no_run = run_to_end(program + Arguments{data});
+  CHECK(no_run.status == 1);
+  CHECK(no_run.err == "ladder-diagnose: expected the checkpoint of a run in " + data +
+                          " but found no checkpoint.pt (is it the folder of a run?).\n");
 
   const auto nothing = run_to_end(program);
   CHECK(nothing.status == 2);

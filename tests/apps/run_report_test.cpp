@@ -70,6 +70,47 @@ TEST_CASE("report_of_runs: reads seeds, their baseline and the published error",
   CHECK_FALSE(data.metrics);
 }
 
+TEST_CASE("report_of_runs: labels alone of another task are left out with a warning", "[apps]") {
+  const std::string begin = "The error of the labels alone is left out: ";
+  const auto labels =
+      apps::report_of_runs({recorded("mnist-1000-full/seed-1"), recorded("mnist-100-baseline")});
+  CHECK(labels.runs.size() == 1);
+  CHECK_FALSE(labels.baselines.labels_alone);
+  REQUIRE(labels.warnings.size() == 1);  // though there are ten seeds
+  CHECK(labels.warnings[0] == begin + "mnist-100-baseline differs from mnist-1000-full in labels.");
+  CHECK(apps::report_html(labels).find("unlabeled rows remove") == std::string::npos);
+
+  const auto other = apps::report_of_runs(
+      {recorded("mnist-100-full/seed-1"), recorded("cifar-4000-conv-small-baseline/seed-1")});
+  CHECK_FALSE(other.baselines.labels_alone);
+  REQUIRE(other.warnings.size() == 1);
+  CHECK(other.warnings[0].starts_with(
+      begin + "cifar-4000-conv-small-baseline differs from mnist-100-full in "));
+  for (const char* name : {"dataset", "labels", "layers", "validation"}) {
+    CHECK(other.warnings[0].find(name) != std::string::npos);
+  }
+
+  // The page is about both: 1000 labels have nothing to do with this baseline.
+  const auto both =
+      apps::report_of_runs({recorded("mnist-100-full/seed-1"), recorded("mnist-1000-full/seed-1"),
+                            recorded("mnist-100-baseline/seed-1")});
+  CHECK_FALSE(both.baselines.labels_alone);
+
+  // Published baselines of the same task stand, whatever their noise.
+  const auto same = apps::report_of_runs({recorded("cifar-4000-conv-small-gamma/seed-1"),
+                                          recorded("cifar-4000-conv-small-baseline/seed-1")});
+  CHECK(same.baselines.labels_alone.value() == Approx(39.63));
+  CHECK(same.warnings.empty());
+}
+
+TEST_CASE("report_of_runs: says that a run recorded no evaluation", "[apps]") {
+  const TemporaryFolder folder;
+  fs::copy(recorded("mnist-100-full/seed-1/config.json"), folder / "config.json");
+  const auto page = apps::report_html(apps::report_of_runs({folder.path()}));
+  CHECK(page.find("No evaluation was recorded, so nobody knows") != std::string::npos);
+  CHECK(page.find("No labeled rows were kept") == std::string::npos);
+}
+
 TEST_CASE("report_of_runs: a taught network is no baseline", "[apps]") {
   const TemporaryFolder folder;
   for (const std::string run :
@@ -152,7 +193,9 @@ TEST_CASE("report_of_runs: takes what `ladder train` measured when a run had end
 TEST_CASE("report_of_runs: says which flags change the recipe", "[apps]") {
   const auto data = apps::report_of_runs({recorded("mnist-100-conv-small-gamma-20-epochs/seed-1")});
   REQUIRE(data.commands.size() == 1);
-  CHECK(data.commands[0].ends_with("# and flags for: epochs 20, validation 10000"));
+  CHECK(data.commands[0] ==
+        "ladder-mnist --recipe mnist-100-conv-small-gamma --epochs 20 --validation 10000 --seed 1 "
+        "--out runs/mnist-100-conv-small-gamma-changed/seed-1");
 }
 
 TEST_CASE("report_of_runs: every recorded run makes a page", "[apps]") {
@@ -258,6 +301,9 @@ TEST_CASE("report_of_runs: says what is wrong with a folder", "[apps]") {
   write_file(folder / "result.json", "broken");
   CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
         "report: expected " + path + "/result.json to be the result of a run but got \"broken\".");
+  write_file(folder / "result.json", "{\n  \"epoch\": 3,\n");  // one line, whatever the file has
+  CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
+        "report: expected " + path + "/result.json to be the result of a run but got \"{…\".");
   write_file(folder / "metrics.jsonl", "{}\n");
   CHECK(error_text([&] { apps::report_of_runs({folder.path()}); }) ==
         "RunFolder: expected an evaluation in metrics.jsonl but got \"{}\".");

@@ -269,9 +269,12 @@ std::string outcome_html(const ReportData& data) {
     }
   } else {
     out += "<h2 class='eyebrow'>Error</h2>\n<p class='big unknown'>not measured</p>\n";
+    const bool rows_there = data.data.test_rows > 0 || data.data.validation_rows > 0;
     out += paragraph(
-        "No labeled rows were kept from training or given as test rows, so nobody knows yet how "
-        "often this network is wrong. Keep some labeled rows back, or give test rows.",
+        rows_there
+            ? "No evaluation was recorded, so nobody knows yet how often this network is wrong."
+            : "No labeled rows were kept from training or given as test rows, so nobody knows yet "
+              "how often this network is wrong. Keep some labeled rows back, or give test rows.",
         "lead");
   }
   out += "</div>\n" + tiles(data);

@@ -1,7 +1,6 @@
 #include "apps/support/report/run_report.h"
 
 #include <c10/util/Exception.h>
-#include <dirent.h>
 #include <fmt/format.h>
 #include <ladder/io/text_file.h>
 #include <ladder/runs/run_config.h>
@@ -10,11 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -25,7 +22,9 @@
 #include "apps/support/compared_seeds.h"
 #include "apps/support/json.h"
 #include "apps/support/markup.h"
+#include "apps/support/recorded_run.h"
 #include "apps/support/report/parts.h"
+#include "apps/support/report/repeat_command.h"
 
 namespace ladder::apps {
 namespace {
@@ -50,35 +49,6 @@ struct FolderRun {
   std::optional<Measured> test = {}, held_back = {};  // from evaluation.json
   std::string held_back_by = {};                      // "held-back rows", "5 folds"
 };
-
-bool holds_config(const fs::path& folder) {
-  std::error_code none;
-  return fs::exists(folder / "config.json", none);
-}
-
-// The N of a folder seed-N; none for another name.
-std::optional<uint64_t> seed_in(const std::string& name) {
-  const auto digits = name.starts_with("seed-") ? name.substr(5) : std::string();
-  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) {
-    return std::nullopt;
-  }
-  return std::strtoull(digits.c_str(), nullptr, 10);
-}
-
-// Folders seed-N in `folder`, by number.
-std::vector<fs::path> seed_folders(const fs::path& folder) {
-  std::vector<std::pair<uint64_t, fs::path>> found;
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
-  while (const auto* entry = entries ? ::readdir(entries.get()) : nullptr) {
-    const std::string name = entry->d_name;
-    const auto seed = seed_in(name);
-    if (seed && holds_config(folder / name)) found.emplace_back(*seed, folder / name);
-  }
-  std::sort(found.begin(), found.end());
-  std::vector<fs::path> folders;
-  for (auto& [seed, path] : found) folders.push_back(std::move(path));
-  return folders;
-}
 
 std::vector<train::Evaluation> evaluations_in(const fs::path& path) {
   std::vector<train::Evaluation> evaluations;
@@ -110,13 +80,23 @@ std::optional<int64_t> count_in(const ordered_json& object, const std::string& k
   return static_cast<int64_t>(*number);
 }
 
+// The first line of a file that is not what it should be.
+std::string beginning_of(const std::string& text) {
+  const auto end = std::find_if(text.begin(), text.end(),
+                                [](char c) { return static_cast<unsigned char>(c) < ' '; });
+  const auto line = text.substr(0, static_cast<size_t>(end - text.begin()));
+  const auto shown = shortened(line, 40);
+  const bool whole = shown == line && text.find_last_not_of(" \t\r\n") + 1 > line.size();
+  return whole ? shown + "…" : shown;
+}
+
 void read_outcome(FolderRun& one) {
   auto& run = one.run;
   const auto path = one.folder / "result.json";
   if (const auto text = io::read_text_if_present(path)) {
     const auto result = parse_json(*text);
     TORCH_CHECK(result.is_object(), "report: expected ", path.string(),
-                " to be the result of a run but got \"", shortened(*text, 40), "\".");
+                " to be the result of a run but got \"", beginning_of(*text), "\".");
     if (result.contains("status") && result["status"].is_string()) {
       run.status = result["status"].get<std::string>();
     }
@@ -153,7 +133,7 @@ void read_measured(FolderRun& one) {
   if (!text) return;
   const auto object = parse_json(*text);
   TORCH_CHECK(object.is_object(), "report: expected ", path.string(),
-              " to be what a run measured but got \"", shortened(*text, 40), "\".");
+              " to be what a run measured but got \"", beginning_of(*text), "\".");
   const auto by = object.find("held_back_by");
   if (by != object.end() && by->is_string()) one.held_back_by = by->get<std::string>();
   one.test = measured_in(object, "test");
@@ -167,7 +147,7 @@ FolderRun read_folder(const fs::path& folder) {
   FolderRun one{.folder = folder, .json = *json};
   const auto object = parse_json(*json);
   TORCH_CHECK(object.is_object(), "report: expected ", (folder / "config.json").string(),
-              " to be a JSON object but got \"", shortened(*json, 40), "\".");
+              " to be a JSON object but got \"", beginning_of(*json), "\".");
   try {
     one.config = runs::run_config_from_json(*json);
   } catch (const c10::Error&) {
@@ -292,23 +272,51 @@ void describe_config(ReportData& data, const FolderRun& first) {
 
 void add_commands(ReportData& data, const std::vector<FolderRun>& all) {
   for (const auto& one : all) {
-    if (!one.config || one.config->recipe.empty() || !one.config->seed) return;
-    const auto& config = *one.config;
-    const auto* recipe = models::known_recipe(config.recipe);
-    if (recipe == nullptr) return;
-    const auto expected = runs::unchanged(*recipe, config);
-    const auto changed = runs::diff(config, expected, runs::Compare::kExperiment);
-    auto line = fmt::format("{0} --recipe {1} --seed {2} --out runs/{1}/seed-{2}", config.program,
-                            config.recipe, *config.seed);
-    if (!changed.empty()) {
-      line += "  # and flags for:";
-      for (const auto& one_change : changed) {
-        line += fmt::format(" {} {},", one_change.name, one_change.there);
-      }
-      line.pop_back();
-    }
-    data.commands.push_back(line);
+    const auto command = one.config ? repeat_command(*one.config) : std::nullopt;
+    if (!command) return;
+    data.commands.push_back(*command);
   }
+}
+
+// Settings in which a run of the labels alone differs from another run, of those in which both have
+// to agree: rows, labels and layers. Noise and schedule are its own, as in the published ones.
+std::vector<std::string> other_task(const FolderRun& baseline, const FolderRun& run) {
+  static const std::set<std::string> kShared = {
+      "dataset",     "train_rows", "test_rows",  "data",          "classes",
+      "labels",      "balanced",   "validation", "contrast_norm", "zca_ridge",
+      "input_shape", "layers",     "activation", "leaky_slope"};
+  if (!baseline.config || !run.config) return {"program"};
+  std::vector<std::string> names;
+  for (const auto& one : runs::diff(*baseline.config, *run.config, runs::Compare::kExperiment)) {
+    if (kShared.contains(one.name)) names.push_back(one.name);
+  }
+  return names;
+}
+
+std::string other_task_sentence(const FolderRun& baseline, const FolderRun& run,
+                                const std::vector<std::string>& names) {
+  const auto name = [](const FolderRun& one) {
+    return one.config ? one.config->recipe : std::string();
+  };
+  const bool told = !name(baseline).empty() && !name(run).empty() && name(baseline) != name(run);
+  return fmt::format("The error of the labels alone is left out: {} differs from {} in {}.",
+                     told ? name(baseline) : baseline.folder.string(),
+                     told ? name(run) : run.folder.string(), listed(names));
+}
+
+// Removes the runs of the labels alone that have another task than a run of the page: beside its
+// error theirs would say nothing.
+void leave_out_others(ReportData& data, const std::vector<FolderRun>& all,
+                      std::vector<FolderRun>& baseline) {
+  std::set<std::string> sentences;  // seeds of one recipe share theirs
+  std::erase_if(baseline, [&](const FolderRun& one) {
+    return std::any_of(all.begin(), all.end(), [&](const FolderRun& run) {
+      const auto names = other_task(one, run);
+      if (!names.empty()) sentences.insert(other_task_sentence(one, run, names));
+      return !names.empty();
+    });
+  });
+  data.warnings.insert(data.warnings.end(), sentences.begin(), sentences.end());
 }
 
 void add_baseline(ReportData& data, const std::vector<FolderRun>& baseline, bool test) {
@@ -367,7 +375,7 @@ void add_left_behind(ReportData& data, const std::vector<FolderRun>& all) {
     std::error_code none;
     auto folder = fs::absolute(one.folder, none).lexically_normal();
     if (!folder.has_filename()) folder = folder.parent_path();  // "seed-1/"
-    const auto seed = seed_in(folder.filename().string());
+    const auto seed = seed_of_folder(folder);
     if (seed) experiments[folder.parent_path()].insert(*seed);
   }
   for (const auto& [experiment, seeds] : experiments) {
@@ -451,9 +459,7 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   TORCH_CHECK(!folders.empty(), "report: expected at least one run folder but got none.");
   std::vector<FolderRun> all;
   for (const auto& folder : folders) {
-    const auto seeds = holds_config(folder) ? std::vector<fs::path>{} : seed_folders(folder);
-    if (seeds.empty()) all.push_back(read_folder(folder));
-    for (const auto& seed : seeds) all.push_back(read_folder(seed));
+    for (const auto& run : run_folders(folder)) all.push_back(read_folder(run));
   }
   std::vector<FolderRun> baseline;
   if (!std::all_of(all.begin(), all.end(), is_baseline)) {
@@ -474,6 +480,7 @@ ReportData report_of_runs(const std::vector<fs::path>& folders) {
   describe_config(data, all.front());
   if (data.title.empty()) data.title = all.front().folder.filename().string();
   add_labels_alone(data, all, test);
+  leave_out_others(data, all, baseline);
   add_baseline(data, baseline, test);
   if (all.front().config) {
     if (const auto published = runs::published_error(*all.front().config); published && test) {

@@ -12,7 +12,8 @@ namespace ladder::apps {
 /// Return what the folders say: settings, history and outcome of each run. A folder may be a run
 /// (config.json, metrics.jsonl, result.json) or hold runs as seed-1, seed-2, ... Several runs are
 /// seeds of one experiment: settings in which they differ become a warning. Runs without a decoder
-/// beside others with one are the baseline of labels alone.
+/// beside others with one are the baseline of labels alone, if rows, labels and layers are the
+/// same; others are left out with a warning.
 ///
 /// The outcome is the error on test rows if a run has one, else on rows that were held back. It is
 /// that of evaluation.json where `ladder train` wrote one, with what the labels alone gave, else of
