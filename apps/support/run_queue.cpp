@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 struct Running {
   const PlannedRun* run;
   Clock::time_point started;
+  bool is_whole;  // it continues none
   std::uintmax_t log_begin;
   ChildProcess child;
 };
@@ -57,8 +58,10 @@ Running start(const PlannedRun& run) {
   make_folder(run.folder);
   runs::forget_failure(run.folder);
   std::error_code none;
-  const auto size = fs::file_size(log_of(run), none);
-  return {&run, Clock::now(), none ? 0 : size,
+  const auto file_size = fs::file_size(log_of(run), none);
+  const auto size = none ? 0 : file_size;
+  const bool continues = fs::exists(run.folder / "checkpoint.pt", none);
+  return {&run, Clock::now(), !continues, size,
           ChildProcess(run.command, {.log = log_of(run), .without = rank_variables()})};
 }
 
@@ -74,23 +77,72 @@ std::string last_words(const Running& running, int status) {
   return line.empty() ? end : fmt::format("{}, after: {}", end, line);
 }
 
-void settle_end(const Running& running, int status, const QueueOptions& options) {
+double seconds_of(const Running& running) {
+  return std::chrono::duration<double>(Clock::now() - running.started).count();
+}
+
+// ", about 1:20:00 left" while runs go on or are to be started, from `next` on; empty where no time
+// is known.
+std::string time_left(const std::vector<PlannedRun>& plan,
+                      std::vector<PlannedRun>::const_iterator next,
+                      const std::list<Running>& running, const RunTimes& times, int64_t jobs) {
+  std::vector<std::pair<std::string, double>> begun;
+  for (const auto& one : running) begun.emplace_back(one.run->kind, seconds_of(one));
+  std::vector<std::string> waiting;
+  for (; next != plan.end(); ++next) waiting.push_back(next->kind);
+  if (begun.empty() && waiting.empty()) return "";
+  const auto left = times.left(begun, waiting, jobs);
+  return left ? fmt::format(", about {} left", clock_text(*left)) : "";
+}
+
+// Record how a run ended, and return a line about it.
+std::string settle_end(const Running& running, int status, const QueueOptions& options) {
   const auto& run = *running.run;
-  const auto time =
-      clock_text(std::chrono::duration<double>(Clock::now() - running.started).count());
+  const auto time = clock_text(seconds_of(running));
   const auto words = last_words(running, status);
   if (options.ended) options.ended(run, status, words);
   if (status == 0) {
-    options.say(fmt::format("{}: {} ({})", run.name, words, time));
-  } else if (status == kInterrupted || (is_stop_signal(-status) && options.stop_requested())) {
-    options.say(fmt::format("{}: interrupted, to be continued ({})", run.name, time));
-  } else {
-    runs::record_failure(run.folder, status, words);
-    options.say(fmt::format("{}: failed, {} ({})", run.name, words, time));
+    return fmt::format("{}: {} ({})", run.name, words, time);
   }
+  if (status == kInterrupted || (is_stop_signal(-status) && options.stop_requested())) {
+    return fmt::format("{}: interrupted, to be continued ({})", run.name, time);
+  }
+  runs::record_failure(run.folder, status, words);
+  return fmt::format("{}: failed, {} ({})", run.name, words, time);
 }
 
 }  // namespace
+
+void RunTimes::add(const std::string& kind, double seconds, bool here) {
+  auto& sum = (here ? here_ : elsewhere_)[kind];
+  sum.seconds += seconds;
+  ++sum.runs;
+}
+
+std::optional<double> RunTimes::of(const std::string& kind) const {
+  for (const auto* sums : {&here_, &elsewhere_}) {
+    if (const auto found = sums->find(kind); found != sums->end()) return found->second.mean();
+  }
+  for (const auto* sums : {&here_, &elsewhere_}) {
+    Sum all;
+    for (const auto& [name, sum] : *sums) {
+      all.seconds += sum.seconds;
+      all.runs += sum.runs;
+    }
+    if (all.runs > 0) return all.mean();
+  }
+  return std::nullopt;
+}
+
+std::optional<double> RunTimes::left(const std::vector<std::pair<std::string, double>>& running,
+                                     const std::vector<std::string>& waiting, int64_t jobs) const {
+  if (here_.empty() && elsewhere_.empty()) return std::nullopt;
+  std::vector<double> ends;  // of each job, from now on
+  for (const auto& [kind, seconds] : running) ends.push_back(std::max(0.0, *of(kind) - seconds));
+  ends.resize(std::max(ends.size(), static_cast<size_t>(std::max<int64_t>(jobs, 1))));
+  for (const auto& kind : waiting) *std::min_element(ends.begin(), ends.end()) += *of(kind);
+  return *std::max_element(ends.begin(), ends.end());
+}
 
 int64_t threads_of_run(int64_t jobs) {
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
@@ -102,6 +154,11 @@ QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& opti
   std::list<Running> running;
   auto next = plan.begin();
   bool told = false;
+  auto times = options.times;
+  const auto left = [&] { return time_left(plan, next, running, times, options.jobs); };
+  if (const auto text = left(); !text.empty()) {
+    options.say(fmt::format("0 of {} runs ended{}", plan.size(), text));
+  }
   while (!running.empty() || (next != plan.end() && !options.stop_requested())) {
     while (next != plan.end() && static_cast<int64_t>(running.size()) < options.jobs &&
            !options.stop_requested()) {
@@ -122,8 +179,14 @@ QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& opti
     }
     for (auto one = running.begin(); one != running.end();) {
       if (const auto status = one->child.poll()) {
-        settle_end(*one, *status, options);
+        if (*status == 0 && one->is_whole) times.add(one->run->kind, seconds_of(*one), true);
+        const auto line = settle_end(*one, *status, options);
         one = running.erase(one);
+        options.say(options.stop_requested()
+                        ? line
+                        : fmt::format("{}; {} of {} runs ended{}", line,
+                                      next - plan.begin() - std::ssize(running), plan.size(),
+                                      left()));
       } else {
         ++one;
       }

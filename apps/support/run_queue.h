@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ladder::apps {
@@ -14,15 +17,41 @@ struct PlannedRun {
   std::string name;  ///< for messages
   std::filesystem::path folder;
   std::vector<std::string> command;
+  std::string kind = {};  ///< runs of one kind, a recipe say, take about as long
+};
+
+/// Estimates how long runs still take, from those that have ended.
+class RunTimes {
+ public:
+  /// Take the time of a whole run, in seconds. `here`: it ran beside those to come, and counts in
+  /// place of runs of its kind that did not.
+  void add(const std::string& kind, double seconds, bool here);
+  /// Return the mean time of a kind of runs, or that of all runs where none of the kind has ended.
+  std::optional<double> of(const std::string& kind) const;
+  /// Return the seconds until the runs that go on (kind, seconds so far) and those to be started
+  /// after them (kinds) have ended, `jobs` of them at the same time. None before a run has ended.
+  std::optional<double> left(const std::vector<std::pair<std::string, double>>& running,
+                             const std::vector<std::string>& waiting, int64_t jobs) const;
+
+ private:
+  struct Sum {
+    double seconds = 0;
+    int64_t runs = 0;
+    double mean() const { return seconds / static_cast<double>(runs); }
+  };
+  std::map<std::string, Sum> here_, elsewhere_;
 };
 
 struct QueueOptions {
   int64_t jobs = 1;  ///< runs at the same time
   std::function<bool()> stop_requested;
-  std::function<void(const std::string&)> say;  ///< takes a line for each start and end
+  /// Takes a line for each start and end. That of an end says how many runs have ended, and about
+  /// how long the others take.
+  std::function<void(const std::string&)> say;
   /// Takes each run that has ended, its status or minus its signal, and its last line, or that of
   /// its error.
   std::function<void(const PlannedRun&, int status, const std::string& line)> ended = {};
+  RunTimes times = {};  ///< of runs that ended before
 };
 
 enum class QueueEnd { kAllEnded, kStopped };
