@@ -43,6 +43,7 @@ struct Flags {
   int64_t threads = 0;
   std::string precision = {};  // empty: each recipe's
   bool report = false;
+  bool write = false;
   bool help = false;
   bool version = false;
 };
@@ -72,14 +73,29 @@ CommandLine command_line(Flags& flags, const std::string& program) {
               flags.precision = parse_choice(flag, text, kPrecisions);
             });
   line.toggle("report", "print the table of the runs in DIR and run nothing", flags.report);
+  line.toggle("write", "with --report, also write it to DIR/table.md and table.json", flags.write);
   line.toggle("version", "print version and kernels and exit", flags.version);
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
-      "If a flag is given twice, the last value counts. Exit status: 0 done, 1 failed, 2 usage "
+      "At the end the table is printed and written to DIR/table.md and DIR/table.json. What a run "
+      "prints is in run.log of its folder. If a flag is given twice, the last value counts. Exit "
+      "status: 0 done, 1 failed, 2 usage "
       "error, 130 interrupted by a signal (the same command continues). Under ladder launch, "
       "torchrun, mpirun or Slurm, each rank takes a share of the runs, and rank 0 prints the "
       "table.");
   return line;
+}
+
+// " (it is a row of --table conv)", or the nearest name of this table.
+std::string recipe_hint(const std::string& name, const std::vector<std::string>& names) {
+  for (const auto& table : runs::published_tables()) {
+    const auto rows = runs::rows_of(table, models::recipes(), /*ours=*/true);
+    if (std::any_of(rows.begin(), rows.end(),
+                    [&](const models::Recipe& row) { return row.name == name; })) {
+      return fmt::format(" (it is a row of --table {})", table.name);
+    }
+  }
+  return did_you_mean(name, names);
 }
 
 std::vector<models::Recipe> chosen_rows(const PublishedTable& table, const Flags& flags) {
@@ -98,7 +114,7 @@ std::vector<models::Recipe> chosen_rows(const PublishedTable& table, const Flags
   for (const auto& name : flags.only) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       throw UsageError(fmt::format("expected recipes of the table {} for --only but got '{}'{}.",
-                                   table.name, name, did_you_mean(name, names)));
+                                   table.name, name, recipe_hint(name, names)));
     }
   }
   std::erase_if(rows, [&](const models::Recipe& row) {
@@ -171,7 +187,7 @@ PlannedRun planned(const fs::path& program, const std::string& recipe, const run
     command.insert(command.end(), {"--threads", std::to_string(threads)});
   }
   keep_flags(folder, command);
-  return {fmt::format("{}, seed {}", recipe, seed), folder, std::move(command)};
+  return {fmt::format("{}, seed {}", recipe, seed), folder, std::move(command), recipe};
 }
 
 // Call `visit(index, row, run)` for each run that is not finished. Runs are counted seed by seed,
@@ -197,6 +213,17 @@ std::vector<PlannedRun> plan_of(const RunTable& table, const fs::path& program, 
     if (rank.takes(index)) plan.push_back(planned(program, row.recipe.name, run, flags));
   });
   return plan;
+}
+
+// Times of the runs that are finished, from which those of the others are estimated.
+RunTimes times_of(const RunTable& table) {
+  RunTimes times;
+  for (const auto& row : table.rows) {
+    for (const auto& run : row.runs) {
+      if (run.seconds) times.add(row.recipe.name, *run.seconds, /*here=*/false);
+    }
+  }
+  return times;
 }
 
 // Wait for the runs of the other ranks; those that ended without them are named.
@@ -247,6 +274,10 @@ bool complete(const RunTable& table) {
 void say(const std::string& line) { print(line + "\n"); }
 
 int reproduce(const PublishedTable& table, const Flags& flags) {
+  if (flags.write && !flags.report) {
+    throw UsageError(
+        "expected --report with --write but got none (a table that is run is always written).");
+  }
   const auto rows = chosen_rows(table, flags);
   if (flags.report && !fs::is_directory(flags.out)) {
     throw UsageError(
@@ -269,8 +300,10 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     const auto before = read();
     const auto plan = plan_of(before, program, flags, rank);
     if (!plan.empty()) check_data(table, flags);
-    const auto end =
-        run_queue(plan, {.jobs = flags.jobs, .stop_requested = stop_requested, .say = say});
+    const auto end = run_queue(plan, {.jobs = flags.jobs,
+                                      .stop_requested = stop_requested,
+                                      .say = say,
+                                      .times = times_of(before)});
     if (!rank.first() && end != QueueEnd::kStopped) return 0;
     if (end != QueueEnd::kStopped) wait_for_others(before, flags, ranks);
     if (end == QueueEnd::kStopped || stop_requested()) {
@@ -284,8 +317,10 @@ int reproduce(const PublishedTable& table, const Flags& flags) {
     result.title += ", precision " + flags.precision;
   }
   const auto text = to_markdown(result);
-  io::write_atomically(flags.out / "table.md", text);
-  io::write_atomically(flags.out / "table.json", to_json(result).dump(2) + "\n");
+  if (!flags.report || flags.write) {
+    io::write_atomically(flags.out / "table.md", text);
+    io::write_atomically(flags.out / "table.json", to_json(result).dump(2) + "\n");
+  }
   print((flags.report ? "" : "\n") + text);
   return flags.report || complete(result) ? 0 : 1;
 }

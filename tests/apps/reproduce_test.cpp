@@ -51,6 +51,12 @@ TEST_CASE("ladder-reproduce: a wrong command line is answered in one sentence, s
   CHECK(answer({"--only", "mnist-100-full,mnist-100-gama"}) ==
         "ladder-reproduce: expected recipes of the table mnist for --only but got "
         "'mnist-100-gama' (did you mean mnist-100-gamma?).\n");
+  CHECK(answer({"--only", "mnist-100-taught"}) ==
+        "ladder-reproduce: expected recipes of the table mnist for --only but got "
+        "'mnist-100-taught' (it is a row of --table conv).\n");
+  CHECK(answer({"--write", "--only", "mnist-100-full"}) ==
+        "ladder-reproduce: expected --report with --write but got none (a table that is run is "
+        "always written).\n");
   CHECK(answer({"--", "--report"}) == "ladder-reproduce: expected a flag (--name) but got '--'.\n");
   CHECK(answer({"--report", "--threads=2\r"}) ==
         "ladder-reproduce: expected an argument without line ends but got '--threads=2\\r' (does a "
@@ -110,7 +116,7 @@ TEST_CASE("ladder-reproduce: keeps runs of one precision apart from those of ano
   CHECK(states(place.table().at("rows")[0]) == States{"finished"});
   CHECK(place.run({"--report"}).out.find("precision \"bfloat16\" instead of \"float32\"") !=
         std::string::npos);
-  const auto report = place.run({"--report", "--precision", "bfloat16"});
+  const auto report = place.run({"--report", "--write", "--precision", "bfloat16"});
   CHECK(report.out.find("precision bfloat16") != std::string::npos);
   CHECK(states(place.table().at("rows")[0]) == States{"finished"});
   CHECK(place.run({"--precision", "half"}).err ==
@@ -153,6 +159,8 @@ TEST_CASE("ladder-reproduce: runs every row and seed, and none of them twice", "
   }
   CHECK(outcome.out.ends_with("\n\n" + file_bytes(place.file("table.md"))));
   CHECK(outcome.out.find("mnist-100-full, seed 2: 4 of 4, in ") != std::string::npos);
+  CHECK(outcome.out.find("); 1 of 4 runs ended, about 0:") != std::string::npos);
+  CHECK(outcome.out.find("); 4 of 4 runs ended\n") != std::string::npos);
 
   const auto written = fs::last_write_time(place.file("mnist-100-full/seed-1/result.json"));
   const auto again = place.run(flags);
@@ -160,10 +168,20 @@ TEST_CASE("ladder-reproduce: runs every row and seed, and none of them twice", "
   CHECK(again.out.find(" of 4, in ") == std::string::npos);
   CHECK(fs::last_write_time(place.file("mnist-100-full/seed-1/result.json")) == written);
 
+  // A report of fewer rows or seeds changes no file, unless it is asked to.
+  const auto text = file_bytes(place.file("table.md"));
+  const auto numbers = file_bytes(place.file("table.json"));
+  CHECK(place.run({"--report"}).status == 0);
+  CHECK(file_bytes(place.file("table.md")) == text);
+  CHECK(file_bytes(place.file("table.json")) == numbers);
   fs::remove(place.file("table.md"));
   const auto report = place.run(flags + Arguments{"--report"});
   CHECK(report.status == 0);
-  CHECK(report.out == file_bytes(place.file("table.md")));
+  CHECK(report.out == text);
+  CHECK_FALSE(fs::exists(place.file("table.md")));
+  CHECK(place.run(flags + Arguments{"--report", "--write"}).out == text);
+  CHECK(file_bytes(place.file("table.md")) == text);
+  CHECK(file_bytes(place.file("table.json")) == numbers);
 }
 
 TEST_CASE("ladder-reproduce: a run that fails is recorded, and the others go on", "[programs]") {
@@ -329,7 +347,7 @@ TEST_CASE("ladder-reproduce: runs of two machines make one table when copied tog
   REQUIRE(run_to_end({"/bin/cp", "-R", (place.folder / "other/mnist-100-full").string(),
                       (place.folder / "runs").string()})
               .status == 0);
-  const auto report = place.run({"--seeds", "1,2", "--report"});
+  const auto report = place.run({"--seeds", "1,2", "--report", "--write"});
   REQUIRE(report.status == 0);
   const auto row = place.table().at("rows").at(0);
   CHECK(states(row) == States{"finished", "finished"});
