@@ -30,62 +30,6 @@ bool is_empty_file(const fs::path& path) {
   return fs::file_size(path, error) == 0;
 }
 
-// What U+00C0 to U+017F are made of: a letter, and the mark on it as its place among the marks; a
-// dot where there is no mark.
-constexpr char32_t kFirstMarked = 0xC0;
-constexpr std::string_view kBaseLetters =
-    "AAAAAA.CEEEEIIII.NOOOOO..UUUUY..aaaaaa.ceeeeiiii.nooooo..uuuuy.y"
-    "AaAaAaCcCcCcCcDd..EeEeEeEeEeGgGgGgGgHh..IiIiIiIiI...JjKk.LlLlLl."
-    "...NnNnNn...OoOoOo..RrRrRrSsSsSsSsTtTt..UuUuUuUuUuUuWwYyYZzZzZz.";
-constexpr std::string_view kMarkPlaces =
-    "abcdef.gabceabce.dabcde..abceb..abcdef.gabceabce.dabcde..abceb.e"
-    "hhiijjbbcckkllll..hhiikkjjllcciikkggcc..ddhhiijjk...ccgg.bbggll."
-    "...bbggll...hhiimm..bbggllbbccggllggll..ddhhiiffmmjjccccebbkkll.";
-constexpr std::array<char32_t, 13> kLetterMarks = {0x300, 0x301, 0x302, 0x303, 0x308, 0x30A, 0x327,
-                                                   0x304, 0x306, 0x328, 0x307, 0x30C, 0x30B};
-
-char32_t code_point(std::string_view character) {
-  const auto first = static_cast<unsigned char>(character.front());
-  if (character.size() == 1) return first;
-  char32_t code = first & (0x7FU >> character.size());
-  for (const char c : character.substr(1)) code = code << 6 | (static_cast<unsigned>(c) & 0x3FU);
-  return code;
-}
-
-void append_code(std::string& text, char32_t code) {
-  const auto tail = [&](int shift) { text += static_cast<char>(0x80U | (code >> shift & 0x3FU)); };
-  if (code < 0x80) {
-    text += static_cast<char>(code);
-  } else if (code < 0x800) {
-    text += static_cast<char>(0xC0U | code >> 6);
-    tail(0);
-  } else if (code < 0x10000) {
-    text += static_cast<char>(0xE0U | code >> 12);
-    tail(6);
-    tail(0);
-  } else {
-    text += static_cast<char>(0xF0U | code >> 18);
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-}
-
-// The small letter of a letter that stands without a mark.
-char32_t small_letter(char32_t code) {
-  const auto within = [code](char32_t first, char32_t last) {
-    return code >= first && code <= last;
-  };
-  if (within('A', 'Z') || within(0xC0, 0xDE)) return code == 0xD7 ? code : code + 0x20;
-  if (within(0x100, 0x137) || within(0x14A, 0x177)) return code | 1U;
-  if (within(0x139, 0x148) || within(0x179, 0x17E)) return code + code % 2;
-  if (within(0x391, 0x3A9) || within(0x410, 0x42F)) return code + 0x20;
-  if (within(0x400, 0x40F)) return code + 0x50;
-  return code == 0x1E9E ? 0xDF : code;  // the sharp s
-}
-
-bool is_name_blank(char32_t code) { return code == ' ' || code == '\t' || code == 0xA0; }
-
 }  // namespace
 
 std::filesystem::path environment_path(const char* variable) {
@@ -124,26 +68,12 @@ std::string lower_text(std::string text) {
 }
 
 std::string spelling_form(const std::string& name, bool fold) {
-  std::string form;
-  const auto append = [&](char32_t code) {
-    if (!fold) {
-      append_code(form, code);
-    } else if (!is_name_blank(code)) {
-      append_code(form, small_letter(code));
-    }
-  };
-  for (std::string_view rest = name; !rest.empty();) {
-    const size_t size = io::character_size(rest);
-    if (size == 0) return form + std::string(rest);  // not UTF-8
-    const char32_t code = code_point(rest.substr(0, size));
-    rest.remove_prefix(size);
-    const size_t place = code < kFirstMarked ? kBaseLetters.size() : code - kFirstMarked;
-    if (place < kBaseLetters.size() && kBaseLetters[place] != '.') {
-      append(static_cast<unsigned char>(kBaseLetters[place]));
-      append(kLetterMarks[static_cast<size_t>(kMarkPlaces[place] - 'a')]);
-    } else {
-      append(code);
-    }
+  if (!fold) return io::decomposed_text(name);
+  constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
+  std::string form = io::folded_text(name);
+  std::erase_if(form, [](char c) { return c == ' ' || c == '\t'; });
+  for (size_t at = form.find(kNoBreakSpace); at != form.npos; at = form.find(kNoBreakSpace, at)) {
+    form.erase(at, kNoBreakSpace.size());
   }
   return form;
 }
