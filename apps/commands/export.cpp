@@ -40,7 +40,7 @@ CommandLine export_line(ExportFlags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Without --format the ending of FILE decides: .onnx, .safetensors, .pt or .py. A model card "
-      "is written beside FILE, with the ending .md.");
+      "is written beside FILE, as FILE.md.");
   return line;
 }
 
@@ -64,24 +64,18 @@ struct ExportFiles {
   fs::path card = {};
 };
 
+// A card has the whole name of its file in its own: m.onnx and m.pt may be of different models.
 ExportFiles files_of(const fs::path& out, const std::string& format) {
-  if (format != "python") return {.main = out, .card = fs::path(out).replace_extension(".md")};
+  const fs::path card = out.string() + ".md";
+  if (format != "python") return {.main = out, .card = card};
   const auto [module, weights] = exports::python_files(out);
-  return {.main = module,
-          .weights = weights,
-          .card = module == out ? fs::path(out).replace_extension(".md") : out / "MODEL.md"};
+  return {.main = module, .weights = weights, .card = module == out ? card : out / "MODEL.md"};
 }
 
 // What is written beside the file that was asked for replaces nothing but an earlier export.
 void check_files(const ExportFiles& files, const fs::path& asked, const fs::path& model) {
   for (const auto& file : {files.main, files.weights, files.card}) {
     check_not_same("MODEL", model, file);
-  }
-  if (files.card == files.main) {
-    throw UsageError(
-        fmt::format("expected another ending than .md in -o FILE but got {} (the model card is "
-                    "written there).",
-                    files.main.string()));
   }
   std::error_code none;
   if (files.main != asked && fs::is_regular_file(files.main, none) &&
