@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <ladder/data/class_labels.h>
+#include <ladder/runs/run_config.h>
+#include <ladder/runs/run_table.h>
 
 #include <algorithm>
 #include <charconv>
@@ -130,6 +132,26 @@ void refuse_colours(const data::Samples& samples, const std::string& as) {
       "value a pixel).",
       samples.source, as, counted(none ? rows : coloured.size(0), "picture"),
       none ? "saved with three channels" : "in colours", image_name(samples, first)));
+}
+
+// Why the folder holds no model.
+std::string why_no_model(const fs::path& folder) {
+  std::error_code none;
+  if (!fs::exists(folder / "config.json", none)) {
+    return "is it the folder of a run of `ladder train`?";
+  }
+  try {
+    const auto config = runs::read_config(folder);
+    for (const auto& table : runs::published_tables()) {
+      if (config && config->program == table.program) {
+        return fmt::format("{} writes none; `ladder train` makes models of your own data",
+                           table.program);
+      }
+    }
+  } catch (const c10::Error&) {
+    // `ladder train` tells what is wrong with the settings.
+  }
+  return "the run has not finished; `ladder train ... --resume` continues it";
 }
 
 std::string kind_text(const data::Samples& samples) {
@@ -313,11 +335,8 @@ fs::path model_path(const std::string& model) {
     return path;
   }
   if (fs::exists(path / kModelFile, none)) return path / kModelFile;
-  const bool begun = fs::exists(path / "config.json", none);
-  throw std::runtime_error(
-      fmt::format("expected a model in {} but found no {} ({}).", path.string(), kModelFile,
-                  begun ? "the run has not finished; `ladder train ... --resume` continues it"
-                        : "is it the folder of a run of `ladder train`?"));
+  throw std::runtime_error(fmt::format("expected a model in {} but found no {} ({}).",
+                                       path.string(), kModelFile, why_no_model(path)));
 }
 
 data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows) {

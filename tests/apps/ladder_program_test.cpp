@@ -1025,7 +1025,7 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
     CHECK(outcome.status == 0);
     CHECK(fs::file_size(place.folder / name) > 0);
     const bool module = std::string(name).ends_with(".py");
-    const auto card = module ? "module.md" : "m.md";
+    const auto card = std::string(name) + ".md";
     CHECK(outcome.out == "wrote " + place.at(name) +
                              (module ? ", its weights " + place.at("module.pt") : std::string()) +
                              " and its model card " + place.at(card) + "\n");
@@ -1061,8 +1061,14 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
   CHECK(over_itself.err == "ladder: expected another file to write than MODEL but got " +
                                place.at("run/model.ladder") + " for both.\n");
   CHECK(file_bytes(place.folder / "run/model.ladder") == own);
-  CHECK(place.run({"export", place.at("run"), "--format", "onnx", "-o", place.at("card.md")})
-            .err.find("expected another ending than .md") != std::string::npos);
+  // Exports of two models keep their cards, whatever their names share.
+  const auto card = file_bytes(place.folder / "m.onnx.md");
+  REQUIRE(
+      place.run(place.train("other") + Arguments{"--quiet", "--no-report", "--layers=9"}).status ==
+      0);
+  REQUIRE(place.run({"export", place.at("other"), "-o", place.at("m.pt")}).status == 0);
+  CHECK(file_bytes(place.folder / "m.onnx.md") == card);
+  CHECK(file_bytes(place.folder / "m.pt.md") != card);
 
   const auto refused = place.run({"export", place.at("run"), "-o", place.at("m.h5")});
   CHECK(refused.status == 2);
@@ -1597,6 +1603,15 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);
+  write_file(place.folder / "empty/config.json", R"({"program": "ladder"})");
+  CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
+            .ends_with("(the run has not finished; `ladder train ... --resume` continues it).\n"));
+  write_file(place.folder / "empty/config.json", R"({"program": "ladder-mnist"})");
+  write_file(place.folder / "empty/result.json", "{}");
+  CHECK(error({"export", place.at("empty"), "-o", place.at("m.onnx")}, 1) ==
+        "ladder: expected a model in " + place.at("empty") +
+            " but found no model.ladder (ladder-mnist writes none; `ladder train` makes models of "
+            "your own data).\n");
 }
 
 TEST_CASE("ladder predict: a table without rows is answered by the header alone", "[cli]") {
