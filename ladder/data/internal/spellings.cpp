@@ -22,7 +22,7 @@ bool is_whole_number(std::string_view text) {
 }
 
 // 2020-01-31
-bool is_date(std::string_view text) {
+bool is_iso_day(std::string_view text) {
   constexpr std::string_view kForm = "dddd-dd-dd";
   return std::equal(text.begin(), text.end(), kForm.begin(), kForm.end(), [](char c, char form) {
     return form == 'd' ? c >= '0' && c <= '9' : c == form;
@@ -38,11 +38,11 @@ std::string twin_of(std::string_view text) {
     return text.substr(0, text.size() - end.size());
   };
   if (is_whole_number(text)) return std::string(text).append(kFraction);
-  if (is_date(text)) return std::string(text).append(kMidnight);
+  if (is_iso_day(text)) return std::string(text).append(kMidnight);
   if (text.ends_with(kFraction) && is_whole_number(without(kFraction))) {
     return std::string(without(kFraction));
   }
-  if (text.ends_with(kMidnight) && is_date(without(kMidnight))) {
+  if (text.ends_with(kMidnight) && is_iso_day(without(kMidnight))) {
     return std::string(without(kMidnight));
   }
   return {};
