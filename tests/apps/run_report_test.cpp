@@ -220,7 +220,9 @@ TEST_CASE("report_of_runs: reports runs that go on, and other programs' runs", "
   const auto run = folder / "run";
   fs::create_directory(run);
   write_file(run / "config.json", R"({"kind": "table", "noise_std": 0.3, "layers": ["a", 2],
-      "environment": {"cpu": "x"}, "deep": {"flag": true, "none": null}})");
+      "environment": {"cpu": "x", "threads": 1}, "deep": {"flag": true, "none": null},
+      "resumed": [{"step": 600, "environment": {"cpu": "x", "threads": 2}},
+                  {"step": 700, "environment": {"cpu": "x", "threads": 1}}]})");
   const std::string line =
       R"({"epoch":1,"step":5,"learning_rate":0.002,"supervised":1.5,"denoising":[],"total":1.5,)"
       R"("validation_error":null,"test_error":null,"seconds":2,"steps_per_second":3})";
@@ -238,8 +240,11 @@ TEST_CASE("report_of_runs: reports runs that go on, and other programs' runs", "
   CHECK(setting(data, "deep flag") == "yes");
   CHECK(setting(data, "deep none") == "none");
   CHECK(setting(data, "environment cpu") == "(none)");
-  REQUIRE(data.environment.size() == 1);
-  CHECK(data.environment[0] == apps::ReportedSetting("cpu", "x"));
+  CHECK(data.environment ==
+        std::vector<apps::ReportedSetting>{{"cpu", "x"},
+                                           {"threads", "1"},
+                                           {"from step 600", "threads 2"},
+                                           {"from step 700", "as at the start"}});
   CHECK_FALSE(fs::exists(run / ".lock"));
 }
 

@@ -225,10 +225,29 @@ void flatten(const std::string& prefix, const ordered_json& value,
   out.emplace_back(prefix, text);
 }
 
+// Adds where a run went on, if elsewhere: "from step 600", "threads 2".
+void describe_resumes(const ordered_json& resumes, std::vector<ReportedSetting>& environment) {
+  const auto start = environment;
+  for (const auto& one : resumes) {
+    if (!one.is_object() || !one.contains("environment")) continue;
+    std::string changed;
+    for (const auto& setting : settings_of_json(one.at("environment").dump())) {
+      if (std::find(start.begin(), start.end(), setting) != start.end()) continue;
+      changed += (changed.empty() ? "" : ", ") + setting.first + " " + setting.second;
+    }
+    const auto step = one.contains("step") ? text_of_value(one.at("step")) : "?";
+    environment.emplace_back("from step " + step, changed.empty() ? "as at the start" : changed);
+  }
+}
+
 void describe_config(ReportData& data, const FolderRun& first) {
   auto object = ordered_json::parse(first.json);
   if (const auto found = object.find("environment"); found != object.end()) {
     data.environment = settings_of_json(found->dump());
+    object.erase(found);
+  }
+  if (const auto found = object.find("resumed"); found != object.end()) {
+    describe_resumes(*found, data.environment);
     object.erase(found);
   }
   if (data.runs.size() > 1) object.erase("seed");
@@ -239,6 +258,7 @@ void describe_config(ReportData& data, const FolderRun& first) {
   const auto& config = *first.config;
   auto known = ordered_json::parse(runs::to_json(config));
   known.erase("environment");
+  known.erase("resumed");
   if (data.runs.size() > 1) known.erase("seed");
   data.settings = settings_of_json(known.dump());
   data.lambda = config.network.lambda;
