@@ -451,7 +451,13 @@ void print_input_notes(const TrainFlags& flags, const data::Samples& rows,
     labeled = some_rows(rows, labeled_places(rows.labels));
   }
   const auto hashes_of = [&](const data::Samples& some) {
-    if (features) return data::row_hashes(features->apply(*some.table));
+    if (features) {
+      auto table = *some.table;
+      for (auto& column : table.columns) {  // as shards hold them
+        for (double& value : column.numbers) value = static_cast<float>(value);
+      }
+      return data::row_hashes(features->apply(table));
+    }
     return data::row_hashes(some.images.expand({-1, labeled.images.size(1), -1, -1}));  // gray
   };
   torch::Tensor test_hashes;

@@ -109,7 +109,8 @@ TEST_CASE("ladder-cifar10: a wrong command line is answered in one sentence, sta
            "expected 13 weights in --lambda, for the input and each of 12 layers, but got 2 "
            "(1,2)."},
           {{"--lambda", "1,x"},
-           "expected numbers of at least 0 separated by commas for --lambda but got '1,x'."},
+           "expected numbers of at least 0 separated by commas, or auto, auto:W or none for "
+           "--lambda but got '1,x'."},
           {{"--noise", "-1"}, "expected a number of at least 0 for --noise but got '-1'."},
           {{"--labels", "4001"},
            "expected a number of labels divisible by the 10 classes but got --labels 4001 (the "

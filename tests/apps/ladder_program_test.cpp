@@ -1109,7 +1109,7 @@ TEST_CASE("ladder: new data are read by the decimal mark that training was told"
   const LadderPlace place;
   std::string text = "x;n;kind\n";  // each comma may be one of thousands
   for (int i = 0; i < 60; ++i) {
-    text += fmt::format("{},{};{};{}\n", 1 + 4 * (i % 2), 100 + i, 3000 + 50 * i,
+    text += fmt::format("{},{};{};{}\n", 1 + 4 * (i % 2), 100 + i, 3000 + 50 * (7 * i % 60),
                         i >= 20      ? ""
                         : i % 2 == 0 ? "left"
                                      : "right");
