@@ -3,6 +3,7 @@
 
 #include <c10/core/Device.h>
 #include <c10/util/Exception.h>
+#include <c10/util/Type.h>
 #include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
 
@@ -21,7 +22,8 @@ namespace ladder {
 inline void check_clone(const torch::nn::Module& from, const torch::nn::Module* copy) {
   TORCH_CHECK(copy != nullptr && typeid(*copy) == typeid(from), "Ladder: expected the clone of ",
               from.name(), " to be of the same kind but got ",
-              copy != nullptr ? copy->name() : std::string("none"),
+              // (name() of a clone is that of its original.)
+              copy != nullptr ? c10::demangle(typeid(*copy).name()) : std::string("none"),
               " (does its clone() return a module of its own type?).");
 }
 

@@ -162,20 +162,25 @@ TEST_CASE("CommandLine refuses numbers that are none, too large or too small", "
           "expected a whole number from 1 to 1000 for --epochs but got '" + std::string(text) +
               "'.");
   }
-  for (const auto* text :
-       {"0", "-1", "-0", "0.0", "1e-400", "1e400", "nan", "inf", "fast", ".1.2", "1,5", "1_0"}) {
+  for (const auto* text : {"0", "-1", "-0", "0.0", "1e-400", "nan", "fast", ".1.2", "1,5", "1_0"}) {
     INFO(text);
     CHECK(error_of({"--lr", text}) ==
           "expected a number above 0 for --lr but got '" + std::string(text) + "'.");
   }
+  for (const auto* text : {"1e400", "inf"}) {
+    CHECK(error_of({"--lr", text}) ==
+          "expected a finite number above 0 for --lr but got '" + std::string(text) + "'.");
+  }
   CHECK(error_of({"--learning-rate=0"}) ==
         "expected a number above 0 for --learning-rate but got '0'.");
-  for (const auto* text : {"1000 10 .1", "1,,2", "1,2,", ",", "1;2", "1,x", "1,-2", "1,inf"}) {
+  for (const auto* text : {"1000 10 .1", "1,,2", "1,2,", ",", "1;2", "1,x", "1,-2"}) {
     INFO(text);
     CHECK(error_of({"--lambda", text}) ==
           "expected numbers of at least 0 separated by commas for --lambda but got '" +
               std::string(text) + "'.");
   }
+  CHECK(error_of({"--lambda", "1,inf"}) ==
+        "expected finite numbers of at least 0 separated by commas for --lambda but got '1,inf'.");
 }
 
 TEST_CASE("CommandLine says that the shell leaves ~ as it is behind =", "[cli]") {

@@ -499,9 +499,9 @@ TEST_CASE("unchanged: data, seed and machine stay, all else is the recipe's or t
   const auto mine = json::parse(to_json(given));
   const auto of_recipe = json::parse(to_json(runs::config_of(recipe)));
   const std::set<std::string> stays = {
-      "program",       "train_rows", "test_rows",     "data",       "classes",
-      "contrast_norm", "zca_ridge",  "class_balance", "block_rows", "seed",
-      "candidate",     "statistics", "window_blocks", "device",     "product_route"};
+      "program",       "train_rows",    "test_rows",     "data",       "classes",   "contrast_norm",
+      "zca_ridge",     "class_balance", "block_rows",    "seed",       "candidate", "statistics",
+      "window_blocks", "device",        "product_route", "epoch_batch"};
   for (const auto& key : runs::config_fields()) {
     INFO(key);
     const auto& expected = stays.contains(key) ? mine : of_recipe;

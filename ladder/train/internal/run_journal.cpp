@@ -81,14 +81,15 @@ void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
 }
 
 // The settings `here` to compare with those of a checkpoint.
-Texts comparable(Texts here, const Texts& there) {
+Texts comparable(Texts here, const Texts& there, bool same_optimizer) {
   here.erase(kRanks);
   const bool older = !there.contains(kDetachTargets) && !there.contains(kStageNoise);
   std::erase_if(here, [&](const auto& one) {
     const auto& name = one.first;
-    return !there.contains(name) &&
-           (name == kDetachTargets || name == kStageNoise || name.starts_with(kOptimizerOptions) ||
-            (older && is_newer_setting(name)));
+    const bool options = name.starts_with(kOptimizerOptions);
+    return (options && !same_optimizer) ||
+           (!there.contains(name) && (name == kDetachTargets || name == kStageNoise || options ||
+                                      (older && is_newer_setting(name))));
   });
   return here;
 }
@@ -224,10 +225,13 @@ void RunJournal::check(const TrainState& there) const {
               to_string(there.products),
               " (leave products unset: a run keeps those that it was started with).");
   // Checkpoints of older versions hold neither settings nor data.
+  const auto optimizer = there.settings.find("optimizer");
+  const bool same =
+      optimizer != there.settings.end() && optimizer->second == optimizer_name(runner_.optimizer());
   const auto settings = there.settings.empty()
                             ? ""
-                            : text_differences(comparable(there.settings, there.settings),
-                                               comparable(state_.settings, there.settings));
+                            : text_differences(comparable(there.settings, there.settings, same),
+                                               comparable(state_.settings, there.settings, same));
   TORCH_CHECK(settings.empty(), "Trainer: expected ", path,
               " to be of a run with these settings but got one with others: ", settings, ".");
   auto data_there = there.data, data_here = state_.data;

@@ -164,7 +164,8 @@ void add_options(const torch::optim::Optimizer& optimizer,
     for (const auto& name : archive.keys()) {
       c10::IValue value;
       archive.read(name, value);
-      if (name != "lr" && !value.isTensor()) settings[prefix + name] = c10::str(value);
+      if (name == "lr" || value.isTensor()) continue;
+      settings[prefix + name] = value.isDouble() ? number_text(value.toDouble()) : c10::str(value);
     }
   }
 }
