@@ -120,7 +120,7 @@ def _column_notes(model: _core.Classifier) -> tuple[list[str], list[str]]:
         if dropped in _PLAIN_REASONS:
             quiet.append(f"column '{name}' is not used: {dropped}")
         elif dropped:
-            hint = " (shuffle the rows if it is a measurement)" if dropped == "counts the rows" else ""
+            hint = " (shuffle the rows if it is a measurement)" if dropped.startswith("counts ") else ""
             notes.append(f"column '{name}' is not used: {dropped}{hint}")
     return notes + [f"{name}: {note}" for name, note in model.notes], quiet
 
