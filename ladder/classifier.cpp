@@ -755,7 +755,7 @@ struct Training {
   }
 
   // Train a network for each fold without it; none where that was interrupted. `folder` keeps what
-  // the networks predict; empty: nothing does. `report` is told the time and what is left.
+  // the networks predict, unless it is empty. Writes the time and the folds left into `report`.
   std::optional<HeldBack> held_back_by_folds(const fs::path& folder, FitReport& report) const {
     const auto fold = data::stratified_folds(labels, classes, options.folds, options.seed);
     HeldBackPredictions predictions(fold.ge(0).sum().item<int64_t>(), classes,

@@ -230,13 +230,13 @@ std::vector<std::string> lost_class_notes(const std::vector<std::string>& classe
 // Classes that may be one: their names look the same, or nearly so.
 std::vector<std::string> alike_class_notes(const std::vector<std::string>& classes) {
   std::map<std::string, std::vector<std::string>> alike;
-  for (const auto& name : classes) alike[spelling_form(name, true)].push_back(name);
+  for (const auto& name : classes) alike[folded_class(name)].push_back(name);
   std::vector<std::string> notes;
   for (const auto& [folded, names] : alike) {
     if (names.size() < 2) continue;
-    const auto form = spelling_form(names.front(), false);
+    const auto letters = io::decomposed_text(names.front());
     const bool same = std::all_of(names.begin(), names.end(), [&](const auto& name) {
-      return spelling_form(name, false) == form;
+      return io::decomposed_text(name) == letters;
     });
     std::vector<std::string> quoted;
     for (const auto& name : names) quoted.push_back("'" + name + "'");

@@ -84,7 +84,7 @@ char32_t small_letter(char32_t c) {
   if (within(U'\u0139', U'\u0148') || within(U'\u0179', U'\u017E')) return c + c % 2;
   if (within(U'\u0100', U'\u0137') || within(U'\u014A', U'\u0177') ||
       within(U'\u0460', U'\u0481') || within(U'\u048A', U'\u04BF')) {
-    return c == U'\u0131' ? c : c | 1U;  // the dotless i is a letter of its own
+    return c == U'\u0131' ? c : c | 1U;  // the dotless i is no capital of another
   }
   return c;
 }

@@ -42,8 +42,8 @@ struct FromSequentialOptions {
 ///   must not lose units.
 /// - **Flatten** of all dimensions only reshapes.
 ///
-/// A layer that stands in several places gives each of them a stage with weights of its own: a
-/// ladder that is trained no longer shares them.
+/// If the same layer is used in several places, each place becomes a stage with separate weights.
+/// Training no longer keeps them equal.
 ///
 /// The last Linear (or AdaptiveAvgPool2d) becomes the softmax top: logits without an activation,
 /// with gamma and beta. Level l is the l-th Linear, convolution or pooling; lambda has one value

@@ -188,13 +188,6 @@ std::string quoted_text(std::string_view text) {
   return "'" + out + "'";
 }
 
-// A word of a list on a command line: with a backslash before each comma.
-std::string listed_word(std::string_view text) {
-  std::string word;
-  for (const char c : text) word += c == ',' ? "\\," : std::string(1, c);
-  return word;
-}
-
 // A column of the first rows, with what may be its name.
 std::string column_in(const std::vector<std::vector<std::string>>& rows, size_t column) {
   const auto& name = rows.front()[column];

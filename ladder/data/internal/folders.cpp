@@ -67,8 +67,7 @@ std::string lower_text(std::string text) {
   return text;
 }
 
-std::string spelling_form(const std::string& name, bool fold) {
-  if (!fold) return io::decomposed_text(name);
+std::string folded_class(const std::string& name) {
   constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
   std::string form = io::folded_text(name);
   std::erase_if(form, [](char c) { return c == ' ' || c == '\t'; });
@@ -85,7 +84,7 @@ bool is_unsorted_name(const std::string& folder) {
       "nolabels", "unsortiert",   "unklassifiziert", "unbekannt",
       "neu",      "neue",         "ungelabelt",      "ohnelabel",
       "eingang",  "unlabled"};
-  std::string name = spelling_form(folder, true);
+  std::string name = folded_class(folder);
   std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }

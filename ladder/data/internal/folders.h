@@ -22,11 +22,9 @@ std::vector<std::string> names_in(const std::filesystem::path& folder);
 /// Return a text with the letters a to z in place of A to Z.
 std::string lower_text(std::string text);
 
-/// Return a name of a class in one Unicode form: Latin letters with a mark on them become two
-/// characters, the letter and its mark, as folders from a Mac have them. Names of the same form
-/// look the same. With `fold`, in small letters (Latin, Greek and Cyrillic ones) and without
-/// blanks, too.
-std::string spelling_form(const std::string& name, bool fold);
+/// Return a name of a class in small letters and without blanks (io::folded_text): names that look
+/// nearly the same become equal.
+std::string folded_class(const std::string& name);
 
 /// Return whether a folder of this name may hold what nobody has sorted yet: unsorted, new, unknown
 /// and the like, in English or German, in any case of letters.
