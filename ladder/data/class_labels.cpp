@@ -20,7 +20,7 @@
 #include "ladder/core/nearest_name.h"
 #include "ladder/core/random.h"
 #include "ladder/data/internal/class_places.h"
-#include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/utf8.h"
 

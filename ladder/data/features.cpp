@@ -11,10 +11,10 @@
 #include <unordered_set>
 #include <utility>
 
-#include "ladder/data/internal/csv_parser.h"
 #include "ladder/data/internal/fit_column.h"
 #include "ladder/data/internal/level_inputs.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/internal/json.h"
 

@@ -1,6 +1,6 @@
 #include <fcntl.h>
 #include <ladder/data/csv.h>
-#include <ladder/data/internal/csv_parser.h>
+#include <ladder/data/internal/parse_number.h>
 #include <sys/stat.h>
 #include <tests/data/idx_files.h>
 #include <tests/support/as_nobody.h>

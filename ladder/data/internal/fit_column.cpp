@@ -13,8 +13,8 @@
 #include <unordered_set>
 #include <utility>
 
-#include "ladder/data/internal/csv_parser.h"
 #include "ladder/data/internal/number_marks.h"
+#include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/utf8.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "ladder/data/internal/csv_parser.h"
+#include "ladder/data/internal/parse_number.h"
 
 namespace ladder::data {
 
@@ -68,6 +68,13 @@ bool MissingValues::contains(std::string_view text) const {
                     text[first + 1] <= '9';
   double value = 0;
   return !code && parse_number(text, decimal_, value) == NumberKind::kFinite && contains(value);
+}
+
+bool MissingCells::contains(std::string_view text, bool is_text) const {
+  text = without_blanks(text);  // those inside of quotes
+  if (given.contains(text)) return true;
+  if (!is_usual_missing(text)) return false;
+  return !is_text || std::find(values.begin(), values.end(), text) == values.end();
 }
 
 }  // namespace ladder::data

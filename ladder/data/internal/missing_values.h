@@ -40,4 +40,13 @@ class MissingValues {
   std::vector<double> numbers_, rounded_;
 };
 
+/// Which cells of a file are missing: those with usual texts, and those with given ones.
+struct MissingCells {
+  MissingValues given = MissingValues({});
+  std::vector<std::string> values = {};  ///< usual texts that are values in columns of texts
+
+  /// `is_text`: of a column that is not known to hold numbers.
+  bool contains(std::string_view text, bool is_text = true) const;
+};
+
 }  // namespace ladder::data

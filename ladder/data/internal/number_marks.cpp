@@ -3,8 +3,8 @@
 #include <array>
 #include <cmath>
 
-#include "ladder/data/internal/csv_parser.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/parse_number.h"
 
 namespace ladder::data {
 namespace {

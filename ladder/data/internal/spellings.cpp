@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ladder/core/nearest_name.h"
+#include "ladder/data/features.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/io/utf8.h"
 

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "ladder/data/features.h"
-
 namespace ladder::data {
+
+struct Feature;
 
 /// Return 1 for true, True and TRUE, 0 for false, False and FALSE, as CSV files of other programs
 /// and columns of truth values have them, and -1 for another text.
