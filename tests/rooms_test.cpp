@@ -74,6 +74,8 @@ const std::map<std::string, Rooms>& arrows() {
       {"exports", {"core", "data", "io", "models", "nn", "ops"}},
       {"train", {"core", "data", "io", "nn", "ops"}},
       {"runs", {"core", "data", "exports", "io", "models", "nn", "ops", "train"}},
+      // The parts of ladder/classifier.cpp.
+      {"internal", {"core", "data", "exports", "io", "models", "nn", "ops", "runs", "train"}},
       {"apps", {"core", "data", "exports", "io", "models", "nn", "ops", "runs", "train"}},
   };
   return kArrows;
