@@ -380,13 +380,15 @@ TEST_CASE("ladder train: sets beside the error what the labels alone give", "[cl
   CHECK_FALSE(read_json(place.folder / "without/evaluation.json").contains("test_labels_alone"));
 }
 
-TEST_CASE("ladder train: the labels alone get as many steps as --minutes gave the run", "[cli]") {
+TEST_CASE("ladder train: the labels alone get as many steps as the run", "[cli]") {
   const LadderPlace place;
   write_clouds(place.folder / "train.csv", 300, 150);
   auto command = with_baseline(place.train("run")) + Arguments{"--no-report"};
   const auto epochs = std::find(command.begin(), command.end(), "--epochs");
   command.erase(epochs, epochs + 2);
-  const auto outcome = place.run(command + Arguments{"--minutes", "0.005"});
+  const auto length = GENERATE(Arguments{"--minutes", "0.005"}, Arguments{"--epochs", "4"},
+                               Arguments{"--epochs", "1"});
+  const auto outcome = place.run(command + length);
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   std::smatch told;
