@@ -236,6 +236,7 @@ data::Samples read_data(const std::string& path, const DataFlags& flags, const s
     for (auto& note : missing_notes(flags, samples.table->decimal)) notes.push_back(note);
   }
   print_notes(notes);
+  for (auto& text : samples.problems) text = without_function_name(text);
   print_notes(samples.problems, "further files could not be read");
   return samples;
 }

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -126,6 +127,17 @@ int run_body(const std::string& name, const std::function<int()>& body) {
 
 }  // namespace
 
+std::string without_function_name(const std::string& text) {
+  const size_t end = text.find(": expected ");
+  if (end == std::string::npos) return text;
+  const auto is_in_name = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == ':'; };
+  const auto is_lower = [](unsigned char c) { return std::islower(c) != 0; };
+  const auto name_end = text.begin() + static_cast<std::ptrdiff_t>(end);
+  const bool is_name = std::all_of(text.begin(), name_end, is_in_name) &&
+                       std::any_of(text.begin(), name_end, is_lower);
+  return is_name ? text.substr(end + 2) : text;
+}
+
 std::string error_sentence(const std::exception& error) {
   const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
   const std::string text = of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
@@ -135,7 +147,7 @@ std::string error_sentence(const std::exception& error) {
     return "expected more memory than this machine has free (a smaller network or batch takes "
            "less).";
   }
-  return text;
+  return without_function_name(text);
 }
 
 void run_program(const std::string& name, const std::function<int()>& body) {

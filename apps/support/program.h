@@ -31,8 +31,12 @@ constexpr int kInterrupted = 130;
 /// a third of the time of a short command.
 [[noreturn]] void run_program(const std::string& name, const std::function<int()>& body);
 
-/// Return what `run_program` prints for an error: its text without a backtrace, or a sentence for
-/// want of memory.
+/// Return an error of the library without the C++ name that it begins with: users of a program know
+/// no `read_csv`. Other texts, and LADDER_KERNELS and the like, stay as they are.
+std::string without_function_name(const std::string& text);
+
+/// Return what `run_program` prints for an error: its text without a backtrace and without the name
+/// of a function, or a sentence for want of memory.
 std::string error_sentence(const std::exception& error);
 
 /// From here on, the first SIGINT, SIGTERM, SIGHUP (terminal closed), SIGUSR1, SIGUSR2 or SIGXCPU

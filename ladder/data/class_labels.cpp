@@ -20,6 +20,7 @@
 #include "ladder/core/nearest_name.h"
 #include "ladder/core/random.h"
 #include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 #include "ladder/io/utf8.h"
@@ -200,13 +201,6 @@ constexpr size_t kMostNames = 4;  // in a note
 
 std::string rows_text(int64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
 
-// A name without blanks and capital letters, its accents in one encoding.
-std::string folded_name(const std::string& name) {
-  auto folded = io::folded_text(name);
-  std::erase_if(folded, [](char c) { return c == ' ' || c == '\t'; });
-  return folded;
-}
-
 // How names that are equal when folded differ.
 std::string difference_of(const std::vector<std::string>& names) {
   std::unordered_set<std::string> letters;
@@ -220,7 +214,7 @@ bool looks_missing(const std::string& name) {
   static const std::unordered_set<std::string> names = {
       "none", "na", "n/a", "null", "nan", "nil",       "missing",    "unknown",
       "?",    "??", ".",   "-",    "--",  "unlabeled", "unlabelled", "undefined"};
-  return names.contains(folded_name(name));
+  return names.contains(folded_class(name));
 }
 
 // "a, b and 3 more": at most a few names in quotes.
@@ -315,7 +309,7 @@ std::vector<std::string> label_notes(const Column& column,
 std::vector<std::string> class_name_notes(const std::vector<std::string>& classes) {
   std::vector<std::string> notes;
   std::map<std::string, std::vector<std::string>> alike;
-  for (const auto& name : classes) alike[folded_name(name)].push_back(name);
+  for (const auto& name : classes) alike[folded_class(name)].push_back(name);
   for (const auto& [folded, names] : alike) {
     if (names.size() > 1) {
       notes.push_back(fmt::format("classes {} differ only in {}", some_names(names, kMostNames),

@@ -227,26 +227,6 @@ std::vector<std::string> lost_class_notes(const std::vector<std::string>& classe
                       lost.size() == 1 ? "it" : "them", first_names(lost))};
 }
 
-// Classes that may be one: their names look the same, or nearly so.
-std::vector<std::string> alike_class_notes(const std::vector<std::string>& classes) {
-  std::map<std::string, std::vector<std::string>> alike;
-  for (const auto& name : classes) alike[folded_class(name)].push_back(name);
-  std::vector<std::string> notes;
-  for (const auto& [folded, names] : alike) {
-    if (names.size() < 2) continue;
-    const auto letters = io::decomposed_text(names.front());
-    const bool same = std::all_of(names.begin(), names.end(), [&](const auto& name) {
-      return io::decomposed_text(name) == letters;
-    });
-    std::vector<std::string> quoted;
-    for (const auto& name : names) quoted.push_back("'" + name + "'");
-    notes.push_back(fmt::format("classes {} {}", first_names(quoted),
-                                same ? "look the same but differ in their Unicode characters"
-                                     : "differ only in case or spaces"));
-  }
-  return notes;
-}
-
 // Classes that are named as if nobody had sorted their pictures.
 std::vector<std::string> unsorted_class_notes(const std::vector<std::string>& classes,
                                               const std::vector<int64_t>& counts, int64_t rows) {
@@ -417,7 +397,7 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
     samples.notes.insert(samples.notes.end(), more.begin(), more.end());
   };
   note(unsorted_class_notes(classes, counts, static_cast<int64_t>(labels.size())));
-  note(alike_class_notes(samples.classes));
+  note(class_name_notes(samples.classes));
   if (auto text = scaling_note(sizes, {height, width}); !text.empty()) note({text});
   for (int64_t& label : labels) {
     if (label >= 0) label = index[static_cast<size_t>(label)];

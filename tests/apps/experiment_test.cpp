@@ -24,11 +24,10 @@ TEST_CASE("ladder-mnist: what the data cannot give is refused before anything is
   const auto labels = place.run("run", {"--labels", "300"});
   CHECK(labels.status == 2);
   CHECK(mnist_sentence(labels.err) ==
-        "make_split: expected at most 200 labels, as many as rows with a label, but got 300.");
+        "expected at most 200 labels, as many as rows with a label, but got 300.");
   const auto validation = place.run("run", {"--validation", "200"});
   CHECK(validation.status == 2);
-  CHECK(
-      mnist_sentence(validation.err).starts_with("make_split: expected 0 to 199 validation rows"));
+  CHECK(mnist_sentence(validation.err).starts_with("expected 0 to 199 validation rows"));
   const auto batch = place.run("run", {"--batch-size", "201"});
   CHECK(batch.status == 2);
   CHECK(mnist_sentence(batch.err) ==
@@ -295,8 +294,7 @@ TEST_CASE("ladder-mnist: a seed that fails keeps no other one from running", "[c
   const auto outcome = place.run("all", {"--epochs=1", "--seeds=1,2", "--resume"});
   CHECK(outcome.status == 1);
   CHECK(mnist_sentence(outcome.err) ==
-        "seed 1: RunConfig: expected a JSON object but got \"{\". That is in " + damaged.string() +
-            ".");
+        "seed 1: expected a JSON object but got \"{\". That is in " + damaged.string() + ".");
   CHECK(outcome.out.find("\n     1  failed\n     2  ") != std::string::npos);
   CHECK(outcome.out.ends_with("  over 1 seed, 1 failed\n"));
   const auto summary = place.read("all", "summary.json");
@@ -519,8 +517,8 @@ TEST_CASE("ladder-mnist: a folder that is removed under a run ends it with a sen
   CHECK(program.wait() == 1);
   // Whichever is due first: an evaluation or a checkpoint.
   const auto sentence = mnist_sentence(program.err());
-  CHECK((sentence.starts_with("append_line: expected to write ") ||
-         sentence.starts_with("write_atomically: expected the folder ")));
+  CHECK(
+      (sentence.starts_with("expected to write ") || sentence.starts_with("expected the folder ")));
   CHECK(lines_of(program.err()).size() == 1);
 }
 

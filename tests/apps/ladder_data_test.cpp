@@ -473,12 +473,12 @@ TEST_CASE("ladder inspect: shows the columns of a table that cannot be trained o
   CHECK(contains(sentence("train.csv", {"--label", "x"}), "regression is not supported"));
   write_clouds(place.folder / "alone.csv", 10, 0);
   CHECK(sentence("alone.csv", {"--label", "kind"})
-            .starts_with("class_labels: expected labels in column 'kind' but got none"));
+            .starts_with("expected labels in column 'kind' but got none"));
   write_clouds(place.folder / "one.csv", 10, 1);
   CHECK(sentence("one.csv", {"--label", "kind"})
-            .starts_with("class_labels: expected at least 2 classes in column 'kind'"));
+            .starts_with("expected at least 2 classes in column 'kind'"));
   write_file(place.folder / "same.csv", "a,b\n1,2\n1,2\n");
-  CHECK(sentence("same.csv", {}).starts_with("Features: expected a column whose values vary in "));
+  CHECK(sentence("same.csv", {}).starts_with("expected a column whose values vary in "));
 
   REQUIRE(place
               .run({"convert", place.at("train.csv"), "--label", "kind", "--ignore", "id", "-o",

@@ -44,8 +44,8 @@ TEST_CASE("ladder: what a model of pictures does not take is a sentence", "[cli]
     return outcome.err;
   };
   CHECK(error({"predict", place.at("run"), place.at("test.csv")}) ==
-        "ladder: read_samples: expected pictures, to scale to 6x6, but got a table in " +
-            place.at("test.csv") + " (neither --size nor a model of pictures takes a table).\n");
+        "ladder: expected pictures, to scale to 6x6, but got a table in " + place.at("test.csv") +
+            " (neither --size nor a model of pictures takes a table).\n");
 
   // Pictures in colours: the second one, beside a gray one with three channels.
   fs::create_directories(place.folder / "colours");
@@ -67,7 +67,7 @@ TEST_CASE("ladder: what a model of pictures does not take is a sentence", "[cli]
         refusal(of_model, "1 picture in colours, such as 2.png"));
   CHECK(error(train + Arguments{"--unlabeled", place.at("colours"), "--size", "6x6", "--out",
                                 place.at("other")}) ==
-        "note: read_image_folder: expected a PNG or JPEG image but got text that begins with \"no "
+        "note: expected a PNG or JPEG image but got text that begins with \"no "
         "picture\" in " +
             place.at("pictures/dark/broken.png") +
             " (only PNG and JPEG files are read as pictures).\n" +

@@ -211,7 +211,7 @@ TEST_CASE("ladder export: every format is written, and others are refused", "[cl
   const auto over_model = place.run({"export", place.at("run"), "-o", place.at("m.py")});
   CHECK(over_model.status == 1);
   CHECK(over_model.err ==
-        "ladder: write_python: expected to write weights to " + place.at("m.pt") +
+        "ladder: expected to write weights to " + place.at("m.pt") +
             " but got a file there that holds more than weights of such a module (give the module "
             "another name or folder).\n");
   CHECK(file_bytes(place.folder / "m.pt") == model);
@@ -317,8 +317,7 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
             ".\n");
   write_file(place.folder / "other.csv", "kind,size\nbanana,1\n");
   CHECK(refused({"--test", place.at("other.csv")})
-            .find("labels_of: expected a known class but got 'banana' in row 1") !=
-        std::string::npos);
+            .find("expected a known class but got 'banana' in row 1") != std::string::npos);
   CHECK(refused({"--ignore", "idd"}).find("expected a column 'idd'") != std::string::npos);
   REQUIRE(place.run(place.train("run") + Arguments{"--quiet", "--no-report"}).status == 0);
   CHECK(error({"predict", place.at("run"), place.at("test.csv"), "--id", "it"}, 1)
@@ -330,11 +329,11 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
                   place.at("none")) != std::string::npos);
   const auto long_name = place.at(std::string(300, 'x'));
   CHECK(error({"predict", long_name, place.at("test.csv")}, 1) ==
-        "ladder: Classifier: expected a model file or the folder of a run but got \"File name too "
+        "ladder: expected a model file or the folder of a run but got \"File name too "
         "long\" at " +
             long_name + " (check the path).\n");
-  CHECK(error({"report", long_name}, 1) == "ladder: read_text: expected to read " + long_name +
-                                               "/config.json but got \"File name too long\".\n");
+  CHECK(error({"report", long_name}, 1) ==
+        "ladder: expected to read " + long_name + "/config.json but got \"File name too long\".\n");
   fs::create_directories(place.folder / "empty");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .find("expected a model in " + place.at("empty")) != std::string::npos);

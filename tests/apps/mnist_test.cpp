@@ -35,14 +35,14 @@ TEST_CASE("ladder-mnist: missing and damaged data are failures of the run, statu
                                    "--out", (place.folder / "run").string()});
   CHECK(missing.status == 1);
   CHECK(mnist_sentence(missing.err) ==
-        "find_mnist: expected four IDX files in " + (place.folder / "nowhere").string() +
+        "expected four IDX files in " + (place.folder / "nowhere").string() +
             " but got no train-images-idx3-ubyte, train-labels-idx1-ubyte, "
             "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (a name may end in .gz).");
 
   write_file(place.folder / "data/train-labels-idx1-ubyte", "not IDX at all");
   const auto damaged = place.run("run");
   CHECK(damaged.status == 1);
-  CHECK(mnist_sentence(damaged.err).starts_with("read_idx: expected "));
+  CHECK(mnist_sentence(damaged.err).starts_with("expected "));
   CHECK(lines_of(damaged.err).size() == 1);
   CHECK_FALSE(fs::exists(place.folder / "run"));
 }
@@ -57,7 +57,7 @@ TEST_CASE("ladder-mnist: --find-data prints the folder of the data or how to get
   CHECK(inner.status == 0);
   CHECK(inner.err.empty());
   CHECK(inner.out == (place.folder / "mnist").string() + "\n");
-  CHECK(mnist_sentence(found.err).starts_with("find_mnist: expected four IDX files in "));
+  CHECK(mnist_sentence(found.err).starts_with("expected four IDX files in "));
   CHECK(found.out.empty());
 }
 

@@ -1,3 +1,5 @@
+#include "apps/support/program.h"
+
 #include <tests/support/catch.h>
 
 #include <csignal>
@@ -250,5 +252,16 @@ TEST_CASE("ladder-pieces: labels along the graph lower the error on each draw", 
   CHECK(std::distance(first, last) == 3);
   for (auto found = first; found != last; ++found) {
     CHECK(std::stod((*found)[2]) < std::stod((*found)[1]));
+  }
+}
+
+TEST_CASE("Errors of programs do not begin with the name of a C++ function", "[cli]") {
+  using ladder::apps::without_function_name;
+  CHECK(without_function_name("read_csv: expected a table.") == "expected a table.");
+  CHECK(without_function_name("ops::denoise: expected rows: 3.") == "expected rows: 3.");
+  for (const char* whole :
+       {"expected a table: expected rows.", "LADDER_KERNELS: expected baseline.",
+        "read_csv: found no table.", "in t.csv: expected a table.", ": expected a table.", ""}) {
+    CHECK(without_function_name(whole) == whole);
   }
 }

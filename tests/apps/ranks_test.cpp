@@ -432,6 +432,6 @@ TEST_CASE("ladder convert: writes shards that train, resume and predict as the t
   CHECK(read_json(folder / "blocks/config.json").at("block_rows") == (1 << 20) / 8);
   fs::remove(folder / "s/rows-00001.npy");
   CHECK(sentence(train({at("s")}, "none"), 1) ==
-        "Shards: expected the shard " + at("s/rows-00001.npy") +
+        "expected the shard " + at("s/rows-00001.npy") +
             " but got no file (put it back, or convert the data again).");
 }

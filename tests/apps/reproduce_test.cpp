@@ -93,7 +93,7 @@ TEST_CASE("ladder-reproduce: looks for the data once, before the first run", "[p
   const auto outcome = place.run({"--seeds", "1..5"});
   CHECK(outcome.status == 1);
   CHECK(outcome.out.empty());
-  CHECK(outcome.err.starts_with("ladder-reproduce: find_mnist: expected "));
+  CHECK(outcome.err.starts_with("ladder-reproduce: expected "));
   CHECK_FALSE(fs::exists(place.file("mnist-100-full")));
 }
 

@@ -157,7 +157,7 @@ TEST_CASE("ladder tune: a folder takes one command at a time", "[cli]") {
   const auto second = run_to_end(tune(folder, "t", {"--epochs=900"}));
   CHECK(second.status == 1);
   CHECK(one_sentence("ladder", second.err) ==
-        "RunFolder: expected " + (folder / "t").string() +
+        "expected " + (folder / "t").string() +
             " for this run alone but another process has it open (wait for its end or choose "
             "another folder).");
   CHECK(first.running());
