@@ -302,8 +302,8 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.environment = options_.environment;
 
   auto net = training.build();
-  report.training =
-      training.run(net, division, writes ? record_of(options_, config, continued) : nullptr);
+  report.training = training.run(
+      net, division, writes ? record_of(options_, config, continued) : nullptr, continued);
   report.held_back = training.held_back(net, division);
   net->to(at::kCPU);
   exports::PredictionModel fitted{.net = net,

@@ -152,11 +152,16 @@ int64_t Training::epochs(const Division& division, int64_t drawn, int64_t steps_
 }
 
 train::TrainResult Training::run(Ladder& net, const Division& division,
-                                 const train::RunRecordFactory& record) const {
+                                 const train::RunRecordFactory& record,
+                                 const std::optional<runs::RunConfig>& continued) const {
   train::TrainResult result;
   {
     auto all = trainer(net, division, record, config.epochs);
     all.callbacks = options.callbacks;
+    const auto& here = options.environment;
+    if (continued && here && runs::is_elsewhere(*continued, *here) && all.step() < all.steps()) {
+      runs::add_resumed(options.folder, {.step = all.step(), .environment = *here});
+    }
     if (options.on_start) options.on_start(config, all.steps());
     result = all.run();
   }

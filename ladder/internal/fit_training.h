@@ -45,9 +45,11 @@ struct Training {
   int64_t epochs(const Division& division, int64_t drawn, int64_t steps_per_epoch,
                  const std::optional<runs::RunConfig>& continued) const;
 
-  /// Train `net`, and calibrate it where training was interrupted: it is the model so far.
+  /// Train `net`, and calibrate it where training was interrupted: it is the model so far. The
+  /// record of a run that is continued tells where it went on (runs::add_resumed).
   train::TrainResult run(Ladder& net, const Division& division,
-                         const train::RunRecordFactory& record) const;
+                         const train::RunRecordFactory& record,
+                         const std::optional<runs::RunConfig>& continued) const;
 
   using TakePredictions =
       std::function<void(const torch::Tensor& probabilities, const torch::Tensor& row_labels)>;

@@ -235,7 +235,17 @@ TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]
     CHECK(program.wait() == (kill % 2 == 0 ? -SIGKILL : 130));
     CHECK_FALSE(fs::exists(place.folder / "parts/result.json"));
   }
+  // Where it goes on elsewhere, config.json says so.
+  auto config = read_json(place.folder / "parts/config.json");
+  CHECK_FALSE(config.contains("resumed"));
+  const auto here = config.at("environment");
+  config["environment"]["threads"] = 99;
+  write_file(place.folder / "parts/config.json", config.dump());
   REQUIRE(run_to_end(command).status == 0);
+  const auto ended = read_json(place.folder / "parts/config.json");
+  REQUIRE(ended.at("resumed").size() == 1);
+  CHECK(ended["resumed"][0].at("step") > 0);
+  CHECK(ended["resumed"][0].at("environment") == here);
   CHECK(file_bytes(place.folder / "whole/model.ladder") ==
         file_bytes(place.folder / "parts/model.ladder"));
 }
