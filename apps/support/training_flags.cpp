@@ -382,14 +382,13 @@ bool holds_same(const std::filesystem::path& folder, const runs::RunConfig& conf
   }
 }
 
-// The folder of runs for which no flag names one. An experiment that flags change stays apart from
-// its recipe. Earlier versions did not do so: a run of theirs goes on where it is.
+// The folder of runs for which no flag names one. Earlier versions did not keep changed experiments
+// apart: a run of theirs goes on where it is.
 std::filesystem::path folder_by_default(const TrainingFlags& flags) {
   const auto first = flags.seeds.empty() ? flags.seed.value_or(1) : flags.seeds.front();
   const auto seed = fmt::format("seed-{}", first);
-  const auto of_recipe = std::filesystem::path("runs") / flags.config.recipe;
-  auto changed = of_recipe;
-  changed += "-changed";
+  const auto of_recipe = runs_folder(flags.config.recipe, /*changed=*/false);
+  const auto changed = runs_folder(flags.config.recipe, /*changed=*/true);
   const bool apart = !changes_text(flags).empty() &&
                      !(flags.resume && !std::filesystem::exists(changed / seed / "config.json") &&
                        holds_same(of_recipe / seed, flags.config));
@@ -566,6 +565,10 @@ void check_batch_size(const TrainingFlags& flags, int64_t rows) {
       fmt::format("expected at least {} rows to train on, one batch of {}, but got {} "
                   "(--batch-size takes fewer).",
                   batch, config.recipe, rows));
+}
+
+std::filesystem::path runs_folder(const std::string& recipe, bool changed) {
+  return std::filesystem::path("runs") / (recipe + (changed ? "-changed" : ""));
 }
 
 std::string recipe_table(const std::vector<models::Recipe>& recipes) {

@@ -84,6 +84,10 @@ TrainingFlags teacher_flags(const TrainingFlags& flags);
 /// What flags change of the recipe's experiment: "labels 500, noise std 0.4"; empty for nothing.
 std::string changes_text(const TrainingFlags& flags);
 
+/// Return the folder of the runs of a recipe where no flag names one: runs/RECIPE, or
+/// runs/RECIPE-changed for an experiment that flags change, which stays apart from its recipe.
+std::filesystem::path runs_folder(const std::string& recipe, bool changed);
+
 /// Error: a batch of more rows than the `rows` to train on.
 void check_batch_size(const TrainingFlags& flags, int64_t rows);
 

@@ -11,6 +11,7 @@
 
 #include "apps/support/command_line.h"
 #include "apps/support/program.h"
+#include "apps/support/training_flags.h"
 
 namespace ladder::apps {
 namespace {
@@ -98,10 +99,11 @@ std::optional<std::string> repeat_command(const runs::RunConfig& config) {
   if (ranks > 1 && config.statistics && *config.statistics != train::RankStatistics::kLocal) {
     flags += " --statistics " + train::to_string(*config.statistics);
   }
-  const auto line = fmt::format("{0}{1} --recipe {2}{3} --seed {4} --out runs/{2}{5}/seed-{4}",
-                                ranks > 1 ? fmt::format("ladder launch -n {} -- ", ranks) : "",
-                                config.program, config.recipe, flags, *config.seed,
-                                changed.empty() && ranks == 1 ? "" : "-changed");
+  const auto folder = runs_folder(config.recipe, !changed.empty() || ranks > 1);
+  const auto line =
+      fmt::format("{0}{1} --recipe {2}{3} --seed {4} --out {5}/seed-{4}",
+                  ranks > 1 ? fmt::format("ladder launch -n {} -- ", ranks) : "", config.program,
+                  config.recipe, flags, *config.seed, folder.string());
   return missing.empty() ? line : fmt::format("# no flag gives {}; else: {}", missing, line);
 }
 
