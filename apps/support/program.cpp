@@ -119,7 +119,7 @@ int run_body(const std::string& name, const std::function<int()>& body) {
   try {
     return check_output(name, body());
   } catch (const UsageError& error) {
-    return report(name, error.what(), kWrongUse);
+    return report(name, without_function_name(error.what()), kWrongUse);
   } catch (const std::exception& error) {
     return report(name, error_sentence(error), 1);
   }

@@ -168,7 +168,7 @@ TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, sta
       {kCifar10Program, "--data-dir", nowhere, "--out", (place.folder / "run").string()});
   CHECK(missing.status == 1);
   CHECK(missing.err.starts_with(
-      "ladder-cifar10: find_cifar10: expected CIFAR-10's six binary files but got them in none "));
+      "ladder-cifar10: expected CIFAR-10's six binary files but got them in none "));
   CHECK(lines_of(missing.err).back() ==
         "  curl -fL https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz | tar -xz -C \"" +
             nowhere + "\"");
@@ -176,7 +176,7 @@ TEST_CASE("ladder-cifar10: missing and damaged data are failures of the run, sta
   write_file(place.data() / "data_batch_3.bin", std::string(3000, '\1'));
   const auto damaged = place.run("run");
   CHECK(damaged.status == 1);
-  CHECK(cifar10_sentence(damaged.err).starts_with("read_cifar10: expected records of 3073 bytes "));
+  CHECK(cifar10_sentence(damaged.err).starts_with("expected records of 3073 bytes "));
   CHECK(lines_of(damaged.err).size() == 1);
   CHECK_FALSE(fs::exists(place.folder / "run"));
   CHECK(place.kept(place.folder.path()).empty());

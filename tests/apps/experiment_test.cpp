@@ -465,8 +465,7 @@ TEST_CASE("ladder-mnist: config.json that is damaged is named", "[cli]") {
     write_file(path, text);
     const auto outcome = place.run("run", {"--epochs", "1", "--resume"});
     CHECK(outcome.status == 1);
-    CHECK(mnist_sentence(outcome.err) ==
-          "RunConfig: " + sentence + " That is in " + path.string() + ".");
+    CHECK(mnist_sentence(outcome.err) == sentence + " That is in " + path.string() + ".");
     CHECK(file_bytes(path) == text);
   }
 }
