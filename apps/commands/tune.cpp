@@ -1,7 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <ladder/core/random.h>
-#include <ladder/io/text_file.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
 
@@ -18,14 +15,15 @@
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
 #include "apps/commands/train_request.h"
+#include "apps/commands/tune_outcome.h"
+#include "apps/commands/tune_record.h"
+#include "apps/commands/tune_trials.h"
 #include "apps/support/child_process.h"
 #include "apps/support/command_line.h"
-#include "apps/support/json.h"
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
 #include "apps/support/run_queue.h"
-#include "apps/support/svg_panel.h"
 
 namespace ladder::apps {
 namespace {
@@ -36,9 +34,6 @@ using nlohmann::ordered_json;
 // Each rung keeps a third of the trials and gives them three times the epochs.
 constexpr int64_t kFactor = 3;
 constexpr int64_t kMostTrials = 729;
-// Share of the labels that each draw holds back. It is large, since an error over a few rows varies
-// much.
-constexpr double kHeldBack = 0.3;
 
 struct TuneFlags {
   int64_t trials = 9;
@@ -101,171 +96,6 @@ std::vector<const char*> pointers(const std::vector<std::string>& words) {
   return all;
 }
 
-// One choice of settings: flags of `ladder train`, by their names.
-struct Trial {
-  int64_t number = 0;
-  std::vector<std::pair<std::string, std::string>> flags = {};  // none: the defaults
-  std::vector<double> errors = {};                              // mean over the draws, by rung
-
-  std::string text() const {
-    std::string all;
-    for (const auto& [name, value] : flags) {
-      all += (all.empty() ? "" : ", ") + name + " " + value;
-    }
-    return all.empty() ? "defaults" : all;
-  }
-};
-
-// Among trials of equal error, the one that changes less is better: the defaults change nothing.
-bool is_better(const Trial& a, const Trial& b) {
-  const double first = a.errors.back(), second = b.errors.back();
-  return first != second ? first < second : a.flags.size() < b.flags.size();
-}
-
-// Flags of `ladder train`, as TrainRequest has them.
-using GivenFlags = std::vector<std::pair<std::string, std::string>>;
-
-bool given(const GivenFlags& flags, const std::string& name) {
-  return std::any_of(flags.begin(), flags.end(),
-                     [&](const auto& one) { return one.first == name; });
-}
-
-// A flag of `ladder train` that trials vary, and its values.
-struct Dimension {
-  std::string flag;
-  std::vector<std::string> values;  // "" leaves the default
-};
-
-std::vector<Dimension> dimensions_of(const TrainRequest& request, const runs::RunConfig& config) {
-  const bool images = request.rows.images.defined();
-  std::vector<Dimension> all;
-  const auto add = [&](const std::string& flag, std::vector<std::string> values) {
-    if (!given(request.flags, flag)) all.push_back({flag, std::move(values)});
-  };
-  add("noise", images ? std::vector<std::string>{"", "0.2", "0.3", "0.5", "0.7"}
-                      : std::vector<std::string>{"", "0.1", "0.2", "0.45", "0.6", "0.9"});
-  if (request.options.lambda.empty() && !request.options.convolutional) {
-    add("input-weight", {"", "1", "3", "30", "100"});
-  }
-  if (!request.options.convolutional) {
-    std::vector<int64_t> units;
-    for (const auto& layer : config.network.layers) {
-      units.push_back(std::get<models::Dense>(layer).units);
-    }
-    units.pop_back();  // the classes
-    std::vector<int64_t> half, twice;
-    for (const auto width : units) {
-      half.push_back(std::max(width / 2, 2 * config.classes));
-      twice.push_back(2 * width);
-    }
-    add("layers",
-        {"", fmt::format("{}", fmt::join(half, ",")), fmt::format("{}", fmt::join(twice, ","))});
-  }
-  add("combinator", {"", "", "vanilla", "amlp-2-2-2"});
-  return all;
-}
-
-// The defaults, then settings at random, no two alike.
-std::vector<Trial> trials_of(const std::vector<Dimension>& dimensions, int64_t count,
-                             uint64_t seed) {
-  std::vector<Trial> trials = {{.number = 1}};
-  constexpr int64_t kMostDraws = 10'000;  // where there are fewer settings than trials
-  for (int64_t draw = 0; draw < kMostDraws && static_cast<int64_t>(trials.size()) < count; ++draw) {
-    Trial trial{.number = static_cast<int64_t>(trials.size()) + 1};
-    for (const auto& [flag, values] : dimensions) {
-      const auto place = stream_seed(seed, fmt::format("tune {} {}", flag, draw)) % values.size();
-      if (!values[place].empty()) trial.flags.emplace_back(flag, values[place]);
-    }
-    const auto alike = [&](const Trial& other) { return other.flags == trial.flags; };
-    if (std::none_of(trials.begin(), trials.end(), alike)) trials.push_back(std::move(trial));
-  }
-  return trials;
-}
-
-// The settings that the defaults come to, found by starting a run that ends at once.
-runs::RunConfig settled(const TrainRequest& request) {
-  std::optional<runs::RunConfig> config;
-  auto options = request.options;
-  options.validation = request.options.validation.value_or(kHeldBack);
-  options.on_start = [&](const runs::RunConfig& found, int64_t) { config = found; };
-  options.callbacks.stop_requested = [] { return true; };
-  Classifier(options).fit(request.rows, request.label, request.ignore);
-  return config.value();
-}
-
-// A record as text. Bytes that are not UTF-8, of a file name say, are replaced.
-std::string record_text(const ordered_json& record) {
-  return record.dump(2, ' ', /*ensure_ascii=*/false, ordered_json::error_handler_t::replace) + "\n";
-}
-
-// Arguments with the value of a flag beside it: "--noise 0.5" is one. Those of --epochs are named
-// apart.
-std::vector<std::string> joined_arguments(const ordered_json& arguments) {
-  std::vector<std::string> found;
-  bool takes_value = false;
-  for (const auto& argument : arguments) {
-    const auto word = argument.get<std::string>();
-    const bool is_flag = word.starts_with("--");
-    if (takes_value && !is_flag) {
-      found.back() += " " + word;
-    } else {
-      found.push_back(word);
-    }
-    takes_value = is_flag && word.find('=') == std::string::npos;
-  }
-  std::erase_if(found, [](const std::string& argument) {
-    return argument.starts_with("--epochs ") || argument.starts_with("--epochs=");
-  });
-  return found;
-}
-
-// Words of one list that the other one lacks.
-std::vector<std::string> words_besides(const std::vector<std::string>& words,
-                                       const std::vector<std::string>& others) {
-  std::vector<std::string> found;
-  std::copy_if(words.begin(), words.end(), std::back_inserter(found), [&](const auto& word) {
-    return std::find(others.begin(), others.end(), word) == others.end();
-  });
-  return found;
-}
-
-// What two calls asked for differently, in words.
-std::string differences(const ordered_json& there, const ordered_json& here) {
-  std::vector<std::string> found;
-  const auto differ = [&](const char* key) {
-    return there.value(key, ordered_json()) != here.value(key, ordered_json());
-  };
-  for (const char* key : {"trials", "draws", "epochs"}) {
-    if (!differ(key)) continue;
-    found.push_back(fmt::format("--{} {} there and {} here", key,
-                                there.value(key, ordered_json()).dump(), here.at(key).dump()));
-  }
-  if (differ("data")) found.emplace_back("other rows");
-  if (differ("settings")) found.emplace_back("another file of --config");
-  if (differ("arguments")) {
-    const auto before = joined_arguments(there.value("arguments", ordered_json::array()));
-    const auto now = joined_arguments(here.at("arguments"));
-    for (const auto& word : words_besides(before, now)) found.push_back(word + " there only");
-    for (const auto& word : words_besides(now, before)) found.push_back(word + " here only");
-    if (found.empty()) found.emplace_back("another order of the arguments");
-  }
-  return fmt::format("{}", fmt::join(found, ", "));
-}
-
-// What the folder of an earlier call holds must have been asked for alike.
-void check_same_command(const fs::path& file, const ordered_json& asked) {
-  const auto text = io::read_text_if_present(file);
-  if (!text) return;
-  const auto record = parse_json(*text);
-  const auto there = record.is_object() ? record.value("asked", ordered_json()) : ordered_json();
-  if (there == asked) return;
-  throw UsageError(fmt::format(
-      "expected the flags and data that {} was started with but got others: {} (--out takes "
-      "another folder).",
-      file.parent_path().string(),
-      there.is_object() ? differences(there, asked) : "no record of them in tune.json"));
-}
-
 bool is_there(const fs::path& file) {
   std::error_code none;
   return fs::exists(file, none);
@@ -292,7 +122,7 @@ class Tuner {
     }
     epochs_ = config.epochs;
     data_ = config.data.value_or("");
-    trials_ = trials_of(dimensions_of(request, config), flags_.trials, seed_);
+    trials_ = trials_of(request, config, flags_.trials);
   }
 
   int run() {
@@ -366,7 +196,7 @@ class Tuner {
         }
         const auto seed = std::to_string(seed_ + static_cast<uint64_t>(draw));
         if (!given(given_, "validation")) {
-          command.insert(command.end(), {"--validation", fmt::format("{}", kHeldBack)});
+          command.insert(command.end(), {"--validation", fmt::format("{}", kHeldBackByDraw)});
         }
         if (flags_.jobs > 1 && !given(given_, "threads") &&
             std::getenv("OMP_NUM_THREADS") == nullptr) {
@@ -421,15 +251,6 @@ class Tuner {
     return end;
   }
 
-  static double error_in(const fs::path& evaluation) {
-    const auto text = io::read_text_if_present(evaluation, int64_t{1} << 30);  // of many classes
-    const auto json = text ? parse_json(*text) : ordered_json();
-    TORCH_CHECK(json.is_object() && json.contains("held_back"),
-                "expected the error on held-back rows in ", evaluation.string(),
-                " but got none (see run.log beside it).");
-    return json.at("held_back").at("error").get<double>();
-  }
-
   void write_record() const {
     if (!ranks_->rank().first()) return;
     auto trials = ordered_json::array();
@@ -448,56 +269,9 @@ class Tuner {
     return json;
   }
 
-  std::string table() const {
-    auto text = fmt::format("\n{:>5}", "trial");
-    for (const auto epochs : epochs_of_rung_)
-      text += fmt::format("  {:>9}", fmt::format("{} ep.", epochs));
-    text += "  settings\n";
-    std::vector<size_t> order(trials_.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      const auto& one = trials_[a].errors;
-      const auto& other = trials_[b].errors;
-      return one.size() != other.size() ? one.size() > other.size()
-                                        : is_better(trials_[a], trials_[b]);
-    });
-    for (const auto place : order) {
-      const auto& trial = trials_[place];
-      text += fmt::format("{:>5}", trial.number);
-      for (size_t i = 0; i < epochs_of_rung_.size(); ++i) {
-        text += i < trial.errors.size() ? fmt::format("  {:>7.2f} %", trial.errors[i])
-                                        : fmt::format("  {:>9}", "");
-      }
-      text += fmt::format("  {}\n", trial.text());
-    }
-    return text;
-  }
-
-  // A line for each trial, from its shortest runs to its longest.
-  std::string picture() const {
-    std::vector<double> epochs(epochs_of_rung_.begin(), epochs_of_rung_.end());
-    std::vector<double> errors;
-    for (const auto& trial : trials_) {
-      errors.insert(errors.end(), trial.errors.begin(), trial.errors.end());
-    }
-    SvgPanel panel("Errors on held-back rows by length of training",
-                   "A line for each trial; those that do well go on.",
-                   log_axis_over(epochs, "epochs"), axis_over(errors, false, "", " %"),
-                   {.width = 520, .height = 300, .right = 90});
-    for (const auto& trial : trials_) {
-      const bool best = &trial == &trials_[best_];
-      const std::vector<double> x(epochs.begin(),
-                                  epochs.begin() + static_cast<int64_t>(trial.errors.size()));
-      panel.line(x, trial.errors, best ? "accent" : "quiet",
-                 best ? fmt::format("trial {}", trial.number) : std::string());
-      panel.dots(x, trial.errors, best ? "accent" : "quiet", 2.5);
-    }
-    return SvgPanel::page({panel}, 1);
-  }
-
   void finish() const {
     const auto& best = trials_[best_];
-    write_text(flags_.out / "tune.svg", picture());
+    write_text(flags_.out / "tune.svg", trials_picture(trials_, epochs_of_rung_, best_));
     write_text(flags_.out / "best.json", record_text(flags_json(best)));
     const auto& first = trials_.front();
     const bool defaults = best_ == 0;
@@ -512,7 +286,7 @@ class Tuner {
       chosen.clear();
       for (const auto& [flag, value] : best.flags) chosen += fmt::format(" --{} {}", flag, value);
     }
-    print(table() +
+    print(trials_table(trials_, epochs_of_rung_) +
           fmt::format("\nbest      trial {}: {}{}\n", best.number, best.text(),
                       defaults ? " (no setting was better than the defaults)" : "") +
           fmt::format("error     {:.2f} %{}, mean of {} of held-back rows\n", best.errors.back(),
@@ -534,7 +308,7 @@ class Tuner {
   std::unique_ptr<RankGroup> ranks_;
 };
 
-void check(const TrainRequest& request) {
+void check_request(const TrainRequest& request) {
   if (request.data == input_path("-")) {
     throw UsageError(
         "expected a file or a folder in DATA but got the standard input (each run "
@@ -574,7 +348,7 @@ int tune_command(int argc, const char* const* argv) {
   }
   const auto words = pointers(arguments.training);
   const auto request = read_train_request(static_cast<int>(words.size()), words.data());
-  check(request);
+  check_request(request);
   catch_interruption();
   if (flags.out.empty()) flags.out = default_folder("tune", request.data);
   return share_of_rank(rank_of_environment(),
