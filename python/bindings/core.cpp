@@ -4,6 +4,9 @@
 #include <ladder/classifier.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
+#include <ladder/exports/onnx.h>
+#include <ladder/exports/python.h>
+#include <ladder/exports/weights.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>
 #include <pybind11/functional.h>
@@ -13,9 +16,11 @@
 #include <pybind11/stl/filesystem.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -408,6 +413,24 @@ void translate(std::exception_ptr pointer) {
   }
 }
 
+// Write a model in the format that the ending of the path names.
+void export_model(const Classifier& classifier, const std::filesystem::path& path) {
+  using Write = void (*)(const std::filesystem::path&, const ladder::exports::PredictionModel&);
+  constexpr std::array<std::pair<const char*, Write>, 4> kFormats = {
+      {{".onnx", ladder::exports::write_onnx},
+       {".safetensors", ladder::exports::write_safetensors},
+       {".pt", ladder::exports::write_torch},
+       {".py", ladder::exports::write_python}}};
+  const auto ending = path.extension().string();
+  for (const auto& [known, write] : kFormats) {
+    if (ending == known) return write(path, classifier.model());
+  }
+  TORCH_CHECK(false,
+              "LadderClassifier: expected a path that ends in .onnx, .safetensors, .pt or "
+              ".py but got '",
+              path.string(), "'.");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -469,6 +492,7 @@ PYBIND11_MODULE(_core, m) {
       .def_static("load", &Classifier::load, py::arg("path"),
                   py::call_guard<py::gil_scoped_release>())
       .def("save", &Classifier::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def("export", &export_model, py::arg("path"), py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("classes", &Classifier::classes)
       .def_property_readonly("label", &Classifier::label)
       .def_property_readonly("inputs", &inputs_of)

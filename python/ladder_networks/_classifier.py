@@ -548,6 +548,22 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self._predicted(X, stacklevel=3)
 
+    def predict_log_proba(self, X: Rows) -> npt.NDArray[np.float32]:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows of the kind that `fit` was given.
+
+        Returns
+        -------
+        logarithms : ndarray of float32, shape (n_samples, n_classes)
+            In the order of `classes_`; minus infinity for a probability of 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self._predicted(X, stacklevel=3))
+
     def _predicted(self, X: Rows, stacklevel: int) -> npt.NDArray[np.float32]:
         check_is_fitted(self)
         if (shape := self._model.image_shape) is not None:
@@ -640,6 +656,22 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         self._model.save(os.fspath(path))
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the model in a format that other programs read.
+
+        The file takes raw rows and has the class names; probabilities are in the order of these,
+        which may differ from `classes_`.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write. Its ending names the format: ``.onnx`` for an inference graph,
+            ``.py`` for a module that needs only PyTorch (with its weights beside it),
+            ``.safetensors`` or ``.pt`` for weights and texts.
+        """
+        check_is_fitted(self)
+        self._model.export(os.fspath(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LadderClassifier:

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from conftest import Clouds
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -625,6 +626,33 @@ def test_rows_and_labels_that_are_refused(clouds):
         model.predict(frame_of(clouds).assign(width=np.inf))
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame_of(clouds).rename(columns={"width": "wide"}))
+
+
+def test_exports_predict_as_the_model_does(clouds, tmp_path, monkeypatch):
+    model = quick(epochs=2).fit(pd.DataFrame(clouds.X, columns=["a", "b"]), clouds.y)
+    for name in ("m.onnx", "m.safetensors", "m.pt", "exported.py"):
+        model.export(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 0
+    monkeypatch.syspath_prepend(tmp_path)
+    exported = __import__("exported")
+    rows = pd.DataFrame(clouds.X, columns=["a", "b"])
+    expected = model.predict_proba(rows)
+    # Sums of at most 100 products in another order, and a softmax of logits below 20.
+    np.testing.assert_allclose(exported.predict_proba(rows).numpy(), expected, atol=1e-4)
+    assert exported.predict(rows) == [str(name) for name in model.predict(rows)]
+    for name in ("m.ladder", "m"):
+        with pytest.raises(ValueError, match="ends in .onnx, .safetensors, .pt or .py but got"):
+            model.export(tmp_path / name)
+    with pytest.raises(NotFittedError):
+        quick().export(tmp_path / "m.onnx")
+
+
+def test_logarithms_of_probabilities(clouds):
+    model = quick(epochs=2).fit(clouds.X, clouds.y)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(
+            model.predict_log_proba(clouds.X), np.log(model.predict_proba(clouds.X))
+        )
 
 
 def test_missing_and_damaged_files(tmp_path):
