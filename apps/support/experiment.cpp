@@ -20,6 +20,7 @@
 #include "apps/support/ranks.h"
 #include "apps/support/seed_run.h"
 #include "apps/support/starts.h"
+#include "apps/support/test_predictions.h"
 
 namespace ladder::apps {
 namespace {
@@ -81,11 +82,15 @@ void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder
   if (run.clusters) write_checked_clusters(folder, *run.clusters);
 }
 
-// What a run that has ended says of the training rows, without labels.
+// What a run that has ended says of the training rows, without labels, and of the test rows.
 void look_back(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
                const RunPlace& place, SeedRun& there, SeedResult& run) {
   if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
   add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
+  if (flags.predictions) {
+    const ops::ProductScope products(there.products);
+    write_test_predictions(place.folder, there.net, placed.test_inputs, placed.test_labels);
+  }
   if (flags.seeds.size() < 3) return;
   const auto& rows = placed.train_inputs;  // the first of them are compared with other runs'
   run.classes =
@@ -93,7 +98,13 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
 }
 
 // The result of a run that had ended before and is not loaded again.
-SeedResult result_there(SeedRun& run, const fs::path& folder) {
+SeedResult result_there(const TrainingFlags& flags, SeedRun& run, const fs::path& folder) {
+  if (flags.predictions) {
+    std::fputs(fmt::format("note: no predictions.csv for {}: its network is not loaded again\n",
+                           folder.string())
+                   .c_str(),
+               stderr);
+  }
   return {.config = run.config,
           .result = std::move(*run.result),
           .clusters = read_checked_clusters(folder),
@@ -151,7 +162,7 @@ std::vector<std::optional<SeedResult>> run_at_once(const Experiment& experiment,
     auto& run = seed_runs[i];
     const RunPlace place{.folder = seed_folder(flags, flags.seeds[i])};
     if (!run.trainer) {
-      all.emplace_back(result_there(run, place.folder));
+      all.emplace_back(result_there(flags, run, place.folder));
       continue;
     }
     auto& result = *next++;
@@ -254,7 +265,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     }
   }
   auto run = seed_run(experiment, placed, here, seed, place);
-  if (!run.trainer) return result_there(run, place.folder);
+  if (!run.trainer) return result_there(flags, run, place.folder);
   SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};
   look_back(experiment, placed, flags, place, run, ended);
   return ended;

@@ -420,6 +420,7 @@ SeedRun seed_run(const Experiment& experiment, const PlacedData& placed, const T
   report_progress(trainer, line, place.shows_progress);
   return {.config = run.config,
           .net = net,
+          .products = run.products,
           .line = std::move(told),
           .trainer = std::move(trainer),
           .ended = has_ended};

@@ -4,6 +4,7 @@
 #include <ladder/data/neighbours.h>
 #include <ladder/data/split.h>
 #include <ladder/nn/ladder.h>
+#include <ladder/ops/product.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/train/trainer.h>
 
@@ -75,6 +76,7 @@ struct RunPlace {
 struct SeedRun {
   runs::RunConfig config = {};
   Ladder net{nullptr};
+  ops::ProductPlan products = {};  ///< of its steps and evaluations
   std::unique_ptr<ProgressLine> line = {};
   std::optional<train::Trainer> trainer = {};
   std::optional<train::TrainResult> result = {};

@@ -170,6 +170,8 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
   line.number("checkpoint-every", "SECONDS", "time between checkpoints (60)",
               flags.checkpoint_seconds);
   line.toggle("resume", "continue the run in DIR", flags.resume);
+  line.toggle("predictions", "write predictions.csv, the answer to each test image",
+              flags.predictions);
   line.toggle("quiet", "print only the result", flags.quiet);
   line.toggle("settings", "print the settings as JSON and exit", flags.settings);
   line.toggle("find-data", "print the folder of the data and exit", flags.find_data);

@@ -41,6 +41,7 @@ struct TrainingFlags {
   std::filesystem::path out = {};
   double checkpoint_seconds = 60;
   bool resume = false;
+  bool predictions = false;  ///< write those of the test rows when the run has ended
   bool quiet = false;
   bool list = false;
   bool settings = false;

@@ -1,7 +1,12 @@
 #include <tests/support/catch.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "tests/apps/mnist_place.h"
 
@@ -67,6 +72,32 @@ TEST_CASE("ladder-mnist: learns what is to be learned", "[cli]") {
   REQUIRE(outcome.status == 0);
   CHECK(place.read("run", "result.json").at("test_error") == 0.0);
   CHECK(outcome.out == "test error 0.00 %\n");
+}
+
+TEST_CASE("ladder-mnist: --predictions writes what the test error counts", "[cli]") {
+  const MnistPlace place;
+  for (const std::string precision : {"float32", "bfloat16"}) {
+    // So few steps that some answers are wrong.
+    const Arguments length = {"--epochs", "1", "--precision", precision, "--quiet"};
+    REQUIRE(place.run(precision, length).status == 0);
+    CHECK_FALSE(fs::exists(place.file(precision, "predictions.csv")));
+    REQUIRE(place.run(precision, length + Arguments{"--predictions", "--resume"}).status == 0);
+    const auto lines = lines_of(file_bytes(place.file(precision, "predictions.csv")));
+    REQUIRE(lines.size() == kMnistTestRows + 1);
+    CHECK(lines[0] == "label,class,p:0,p:1,p:2,p:3,p:4,p:5,p:6,p:7,p:8,p:9");
+    int wrong = 0;
+    for (size_t i = 1; i < lines.size(); ++i) {
+      std::vector<double> cells;
+      std::stringstream line(lines[i]);
+      for (std::string cell; std::getline(line, cell, ',');) cells.push_back(std::stod(cell));
+      REQUIRE(cells.size() == 12);
+      const auto best = std::max_element(cells.begin() + 2, cells.end());
+      CHECK(cells[1] == std::distance(cells.begin() + 2, best));
+      wrong += cells[0] != cells[1];
+    }
+    const auto error = place.read(precision, "result.json").at("test_error").get<double>();
+    CHECK(error == 100.0 * wrong / kMnistTestRows);
+  }
 }
 
 TEST_CASE("ladder-mnist: takes every kind of network and number", "[cli]") {
