@@ -169,7 +169,7 @@ void add_output_flags(CommandLine& line, TrainingFlags& flags) {
             });
   line.number("checkpoint-every", "SECONDS", "time between checkpoints (60)",
               flags.checkpoint_seconds);
-  line.toggle("resume", "continue the run in DIR", flags.resume);
+  line.toggle("resume", "continue the run in DIR, which knows its settings", flags.resume);
   line.toggle("predictions", "write predictions.csv, the answer to each test image",
               flags.predictions);
   line.toggle("quiet", "print only the result", flags.quiet);
@@ -485,6 +485,25 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags) {
   add_output_flags(line, flags);
 }
 
+// A run that goes on knows its settings: without --recipe, flags need not be repeated. Those that
+// are given are compared with the run's as always.
+void take_settings_of_run(const CommandLine& line, TrainingFlags& flags) {
+  if (!line.given("resume") || line.given("recipe") || line.given("seeds")) return;
+  std::filesystem::path folder;
+  for (const auto& [name, value] : line.given_flags()) {
+    if (name == "out") folder = value;
+  }
+  auto stored = folder.empty() ? std::nullopt : runs::read_config(folder);
+  if (!stored || models::known_recipe(stored->recipe) == nullptr) return;
+  set_recipe(flags, stored->recipe);
+  flags.seed = stored->seed;
+  const auto data = stored->environment.value_or(runs::Environment()).data_dir;
+  if (std::error_code none; std::filesystem::is_directory(data, none)) flags.data_dir = data;
+  flags.config = std::move(*stored);
+  flags.config.environment.reset();
+  flags.config.resumed.clear();
+}
+
 bool read_command_line(CommandLine& line, int argc, const char* const* argv,
                        const std::string& program, const DatasetFacts& facts,
                        TrainingFlags& flags) {
@@ -492,6 +511,7 @@ bool read_command_line(CommandLine& line, int argc, const char* const* argv,
   if (answer(line, program, facts.dataset)) {
     return false;
   }
+  take_settings_of_run(line, flags);
   line.apply();
   flags.config.program = program;
   check_dataset(flags, facts.dataset);

@@ -255,6 +255,22 @@ TEST_CASE("ladder-pieces: labels along the graph lower the error on each draw", 
   }
 }
 
+TEST_CASE("ladder-mnist: a run goes on without its flags", "[cli]") {
+  const MnistPlace place;
+  const Arguments length = {"--epochs", "100", "--seed", "7", "--eval-every", "3"};
+  REQUIRE(place.run("straight", length).status == 0);
+  interrupted(place.command("run", length + Arguments{"--checkpoint-every=0"}), "epoch 3/");
+  const auto out = (place.folder / "run").string();
+  const Arguments bare = {kMnistProgram, "--resume", "--threads=1", "--out", out};
+  const auto other = run_to_end(bare + Arguments{"--labels", "10"});
+  CHECK(other.status == 2);
+  CHECK(mnist_sentence(other.err).find("labels (20 there, 10 here)") != std::string::npos);
+  const auto ended = run_to_end(bare);
+  INFO(ended.err);
+  REQUIRE(ended.status == 0);
+  require_same_run(place, "run", "straight");
+}
+
 TEST_CASE("Errors of programs do not begin with the name of a C++ function", "[cli]") {
   using ladder::apps::without_function_name;
   CHECK(without_function_name("read_csv: expected a table.") == "expected a table.");
