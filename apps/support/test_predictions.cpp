@@ -14,6 +14,8 @@ namespace ladder::apps {
 
 void write_test_predictions(const std::filesystem::path& folder, Ladder& net,
                             const torch::Tensor& inputs, const torch::Tensor& labels) {
+  // Not the largest of the probabilities: these may be rounded to equal ones, and then would not
+  // count what the test error counts.
   const auto classes = train::predict(net, inputs).cpu();
   const auto all = train::probabilities(net, inputs).to(at::kCPU, at::kFloat).contiguous();
   const auto known = labels.to(at::kCPU, at::kLong).contiguous();

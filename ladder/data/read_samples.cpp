@@ -20,6 +20,7 @@
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
+#include "ladder/data/internal/unnamed_column.h"
 #include "ladder/data/npy.h"
 #include "ladder/io/internal/file_kind.h"
 
@@ -160,7 +161,7 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   for (int64_t i = 0; i < matrix.size(1); ++i) {
     const torch::Tensor values = matrix.select(1, i).to(at::kDouble).contiguous();
     const auto* data = values.const_data_ptr<double>();
-    table.columns.push_back({.name = "x" + std::to_string(i),
+    table.columns.push_back({.name = unnamed_column(static_cast<size_t>(i)),
                              .numbers = {data, data + values.numel()},
                              .single = matrix.scalar_type() == at::kFloat});
   }

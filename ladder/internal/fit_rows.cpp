@@ -8,6 +8,7 @@
 
 #include "ladder/data/class_labels.h"
 #include "ladder/internal/fit_settings.h"
+#include "ladder/io/utf8.h"
 #include "ladder/train/train_data.h"
 
 namespace ladder {
@@ -15,6 +16,13 @@ namespace {
 
 constexpr int64_t kLeastLabeledToHoldBack = 100;
 constexpr double kHeldBackShare = 0.1;
+
+// Refuses a text that the model file could not hold. `what` names it.
+void check_utf8(const char* what, const std::string& text) {
+  const auto whole = io::utf8_prefix(text);
+  TORCH_CHECK(whole == text.size(), "Classifier: expected ", what, " in UTF-8 but got '",
+              text.substr(0, whole), "' and other bytes (convert the texts first).");
+}
 
 }  // namespace
 
@@ -28,12 +36,12 @@ void Classifier::Rows::check(const ClassifierOptions& options) const {
   TORCH_CHECK(!options.test || (test_labels.defined() && test_labels.ge(0).any().item<bool>()),
               "Classifier: expected labels of the rows to test on but got none in ",
               options.test && !options.test->source.empty() ? options.test->source : "them", ".");
-  for (const auto& name : classes) fitting::check_utf8("names of classes", name);
-  fitting::check_utf8("the name of the label column", label);
+  for (const auto& name : classes) check_utf8("names of classes", name);
+  check_utf8("the name of the label column", label);
   if (!features) return;
   for (const auto& column : features->columns) {
-    fitting::check_utf8("names of columns", column.name);
-    for (const auto& level : column.levels) fitting::check_utf8("texts of columns", level);
+    check_utf8("names of columns", column.name);
+    for (const auto& level : column.levels) check_utf8("texts of columns", level);
   }
 }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ladder/io/utf8.h"
 #include "ladder/train/scaled_objective.h"
 
 namespace ladder::fitting {
@@ -53,12 +52,6 @@ void check_options(const ClassifierOptions& options) {
   TORCH_CHECK(options.input_weight >= 0 && std::isfinite(options.input_weight),
               "Classifier: expected an input weight of at least 0 but got ", options.input_weight,
               ".");
-}
-
-void check_utf8(const char* what, const std::string& text) {
-  const auto whole = io::utf8_prefix(text);
-  TORCH_CHECK(whole == text.size(), "Classifier: expected ", what, " in UTF-8 but got '",
-              text.substr(0, whole), "' and other bytes (convert the texts first).");
 }
 
 int64_t batch_of(int64_t rows) {

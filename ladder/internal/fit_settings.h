@@ -4,7 +4,6 @@
 #include <ladder/models/network.h>
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "ladder/classifier.h"
@@ -13,9 +12,6 @@ namespace ladder::fitting {
 
 /// Refuse options that no data can have.
 void check_options(const ClassifierOptions& options);
-
-/// Refuse a text that is not UTF-8: the model file could not hold it. `what` names it.
-void check_utf8(const char* what, const std::string& text);
 
 /// Return rows a step: at least ten steps an epoch for small data, at most kDefaultSteps for large
 /// ones.

@@ -2,22 +2,15 @@
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
-#include <fmt/format.h>
 
 #include <cmath>
 #include <cstdint>
 #include <string>
 
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/data/internal/unnamed_column.h"
 
 namespace ladder::fitting {
-namespace {
-
-// Columns of a tensor have these names.
-std::string place_name(size_t place) { return fmt::format("x{}", place); }
-
-}  // namespace
-
 void check_bytes(const torch::Tensor& images) {
   TORCH_CHECK(images.defined() && images.scalar_type() == at::kByte && images.dim() == 4,
               "Classifier: expected images as uint8 [N, C, H, W] but got ",
@@ -91,7 +84,7 @@ data::Table table_of(const torch::Tensor& x) {
   data::Table table{.rows = x.size(0)};
   for (int64_t i = 0; i < columns.size(0); ++i) {
     const double* begin = columns[i].const_data_ptr<double>();
-    table.columns.push_back({.name = place_name(static_cast<size_t>(i)),
+    table.columns.push_back({.name = data::unnamed_column(static_cast<size_t>(i)),
                              .kind = data::ColumnKind::kNumber,
                              .numbers = {begin, begin + table.rows},
                              .single = x.scalar_type() == at::kFloat});
@@ -102,7 +95,8 @@ data::Table table_of(const torch::Tensor& x) {
 void check_columns(const data::Features& features, const torch::Tensor& x) {
   const auto& columns = features.columns;
   bool named = false;
-  for (size_t i = 0; i < columns.size(); ++i) named = named || columns[i].name != place_name(i);
+  for (size_t i = 0; i < columns.size(); ++i)
+    named = named || columns[i].name != data::unnamed_column(i);
   TORCH_CHECK(!named,
               "Classifier: expected a table with the columns that it was trained on but "
               "got a tensor ",

@@ -264,7 +264,7 @@ TEST_CASE("ladder: names with a comma, and missing numbers with a decimal comma"
   CHECK(place.run(inspect + Arguments{"a,b"}).err.empty());
 }
 
-TEST_CASE("ladder: reads a table by the signs that it is told", "[cli]") {
+TEST_CASE("ladder: flags name the delimiter, the header and the decimal mark of a table", "[cli]") {
   const LadderPlace place;
   std::string text = "10/20/30\n";  // a first line that would be taken for numbers
   for (int i = 0; i < 60; ++i) {

@@ -12,11 +12,11 @@
 namespace ladder::data {
 namespace {
 
-// A column of at least so many values, at least this share of them numbers, is a column of numbers
-// with mistakes.
+// If at least this share of a column's values are numbers, and it has at least so many values, the
+// others are mistakes.
 constexpr int64_t kNearlyRows = 50;
 constexpr double kNearlyShare = 0.99;
-// So is one with a smaller share of numbers that are not a few codes, beside a few other texts.
+// A smaller share is enough if the numbers are no codes, and the others are few different texts.
 constexpr double kMostlyShare = 0.9;
 constexpr size_t kMostCodes = 50;
 constexpr double kIdentifying = 0.9;  // share of different values
@@ -42,7 +42,7 @@ bool has_many_numbers(const CsvColumn& column) {
   return false;
 }
 
-// Whether so many of the values are numbers that the others are mistakes.
+// Whether the values that are no numbers are so few that they are mistakes.
 bool are_nearly_all(int64_t numbers, int64_t values, bool is_mostly_enough) {
   const auto share = static_cast<double>(numbers) / static_cast<double>(values);
   return share >= kNearlyShare || (share >= kMostlyShare && is_mostly_enough);

@@ -4,12 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <tuple>
-#include <vector>
 
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
+#include "ladder/data/internal/unnamed_column.h"
 
 namespace ladder::data {
 namespace {
@@ -22,10 +21,6 @@ constexpr size_t kCountingNames = 4;
 constexpr int64_t kOpenMarks = 20;
 
 using CsvTexts = std::vector<std::vector<std::string>>;
-
-bool holds(const std::vector<std::string>& all, std::string_view one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
 
 // ---- The delimiter
 
@@ -85,7 +80,7 @@ struct MarkedRows {
 // The kind of a column if the options have one. The header is not: the first row may be one.
 std::optional<ColumnKind> kind_in_sample(const CsvTexts& texts, size_t column,
                                          const CsvOptions& options) {
-  for (const auto& name : {texts.front()[column], "x" + std::to_string(column)}) {
+  for (const auto& name : {texts.front()[column], unnamed_column(column)}) {
     if (const auto kind = known_kind(options, name)) return kind;
   }
   return options.other_kind;
@@ -104,7 +99,7 @@ MarkedRows marked_rows(const CsvTexts& texts, const CsvOptions& options) {
       const bool with_comma = is_finite_number(cell, ',');
       const bool is_name = r == 0 && !with_point && !with_comma;
       const bool is_in_column = c < marked.columns.size();
-      if (is_in_column && !is_name && !is_missing_text(cell) && !holds(options.missing, cell)) {
+      if (is_in_column && !is_name && !is_missing_text(cell) && !is_listed(options.missing, cell)) {
         marked.columns[c].add(cell);
       }
       if (with_point == with_comma) continue;
@@ -149,7 +144,7 @@ void check_marks(const CsvTexts& texts, const MarkedRows& marked, char mark,
                  const CsvOptions& options, const CsvNames& names) {
   const char other = mark == ',' ? '.' : ',';
   const auto& columns = marked.columns;
-  const auto is_used = [&](size_t c) { return !holds(options.unused, texts.front()[c]); };
+  const auto is_used = [&](size_t c) { return !is_listed(options.unused, texts.front()[c]); };
   std::optional<size_t> open, against;
   size_t most_sure = 0;
   for (size_t c = 0; c < columns.size(); ++c) {
@@ -182,8 +177,12 @@ void check_marks(const CsvTexts& texts, const MarkedRows& marked, char mark,
 
 }  // namespace
 
+bool is_listed(const std::vector<std::string>& all, std::string_view one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
 std::optional<ColumnKind> known_kind(const CsvOptions& options, const std::string& name) {
-  if (holds(options.text_columns, name)) return ColumnKind::kText;
+  if (is_listed(options.text_columns, name)) return ColumnKind::kText;
   const auto known = options.kinds.find(name);
   if (known == options.kinds.end()) return std::nullopt;
   return known->second;

@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "ladder/data/csv.h"
 #include "ladder/data/internal/csv_rows.h"
@@ -28,6 +30,9 @@ struct CsvDecimal {
 /// of thousands or not (csv.h says which).
 CsvDecimal recognised_decimal(const CsvSample& sample, char delimiter, const CsvOptions& options,
                               const CsvNames& names);
+
+/// Return whether a list of the options has a name or a text.
+bool is_listed(const std::vector<std::string>& all, std::string_view one);
 
 /// Return the kind that the options have for a column of this name, without that of all others.
 std::optional<ColumnKind> known_kind(const CsvOptions& options, const std::string& name);

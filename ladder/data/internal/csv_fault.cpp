@@ -10,8 +10,7 @@ void refuse_csv(const std::string& expected, const std::string& got, const std::
 }
 
 std::string quoted_text(std::string_view text) {
-  constexpr size_t kMostShown = 40;  // bytes
-  std::string out(io::cut_text(text, kMostShown));
+  std::string out(io::cut_text(text, kMostShownText));
   if (out.size() < text.size()) out += "...";
   const size_t whole = io::utf8_prefix(out);
   for (size_t at = 0; at < out.size(); ++at) {

@@ -20,8 +20,11 @@ class CsvFault : public std::runtime_error {
 [[noreturn]] void refuse_csv(const std::string& expected, const std::string& got,
                              const std::string& hint = "");
 
-/// Return a text in quotes as messages show it: at most 40 bytes, without control characters or
-/// broken UTF-8.
+/// Bytes of a text that messages show at most.
+inline constexpr size_t kMostShownText = 40;
+
+/// Return a text in quotes as messages show it: at most kMostShownText bytes, without control
+/// characters or broken UTF-8.
 std::string quoted_text(std::string_view text);
 
 /// Return a delimiter as messages show it: ';' in quotes, or tab.

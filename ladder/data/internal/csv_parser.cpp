@@ -8,6 +8,7 @@
 #include "ladder/data/internal/column_hint.h"
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
+#include "ladder/data/internal/unnamed_column.h"
 
 namespace ladder::data {
 namespace {
@@ -16,10 +17,6 @@ using std::string_view_literals::operator""sv;
 
 constexpr size_t kSampleRows = 1000;
 constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
-
-bool is_listed(const std::vector<std::string>& all, const std::string& one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
 
 CsvOptions checked_options(CsvOptions options) {
   const char delimiter = options.delimiter.value_or(',');
@@ -35,8 +32,6 @@ CsvOptions checked_options(CsvOptions options) {
   }
   return options;
 }
-
-std::string unnamed_column(size_t index) { return "x" + std::to_string(index); }
 
 }  // namespace
 

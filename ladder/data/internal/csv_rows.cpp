@@ -19,7 +19,6 @@ constexpr size_t kMostSample = size_t{8} << 20;  // bytes, to hold two lines
 constexpr size_t kMostCell = size_t{1} << 20;    // bytes
 constexpr size_t kMostRow = size_t{64} << 20;    // bytes
 constexpr size_t kMostCsvColumns = 100'000;
-constexpr std::ptrdiff_t kMostShownRest = 40;  // bytes, that `quoted_text` shows
 
 bool is_blank(char c, char delimiter) { return (c == ' ' || c == '\t') && c != delimiter; }
 
@@ -192,7 +191,7 @@ CsvRows::Scan CsvRows::scan(const char* at, char delimiter, std::vector<CsvCell>
       if (at < limit && *at != delimiter && *at != '\n' && *at != '\r') {
         const char* end = at;
         while (end < limit && *end != delimiter && *end != '\n' && *end != '\r') ++end;
-        if (end == limit && !at_end_ && end < at + kMostShownRest) return found;
+        if (end == limit && !at_end_ && end < at + kMostShownText) return found;
         refuse_csv(delimiter_name(delimiter) + " or the end of the line after a quoted cell",
                    quoted_text({at, static_cast<size_t>(end - at)}) + " in " + where(quote),
                    "write a quote inside quotes twice");
