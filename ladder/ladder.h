@@ -41,6 +41,7 @@
 #include "ladder/data/spread_labels.h"
 #include "ladder/data/table.h"
 #include "ladder/data/zca.h"
+#include "ladder/exports/formats.h"
 #include "ladder/exports/model_card.h"
 #include "ladder/exports/onnx.h"
 #include "ladder/exports/prediction_model.h"

@@ -134,24 +134,37 @@ void refuse_colours(const data::Samples& samples, const std::string& as) {
       none ? "saved with three channels" : "in colours", image_name(samples, first)));
 }
 
+// A folder of seed-1, seed-2, ... in which one has a model; empty: there is none.
+fs::path seed_with_model(const fs::path& folder) {
+  std::error_code none;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (entry.path().filename().string().starts_with("seed-") &&
+        fs::exists(entry.path() / kModelFile, none)) {
+      found.push_back(entry.path());
+    }
+  }
+  const auto first = std::min_element(found.begin(), found.end());
+  return first == found.end() ? fs::path() : *first;
+}
+
 // Why the folder holds no model.
 std::string why_no_model(const fs::path& folder) {
   std::error_code none;
   if (!fs::exists(folder / "config.json", none)) {
-    return "is it the folder of a run of `ladder train`?";
+    const auto seed = seed_with_model(folder);
+    return seed.empty() ? "is it the folder of a run?"
+                        : fmt::format("name the run of one seed, such as {}", seed.string());
   }
-  try {
-    const auto config = runs::read_config(folder);
-    for (const auto& table : runs::published_tables()) {
-      if (config && config->program == table.program) {
-        return fmt::format("{} writes none; `ladder train` makes models of your own data",
-                           table.program);
-      }
-    }
-  } catch (const c10::Error&) {
-    // `ladder train` tells what is wrong with the settings.
+  const auto config = recipe_config(folder);
+  if (!config) return "the run has not finished; `ladder train ... --resume` continues it";
+  if (config->zca_ridge) {
+    return fmt::format("{} writes none: a model file cannot hold how images were whitened",
+                       config->program);
   }
-  return "the run has not finished; `ladder train ... --resume` continues it";
+  return fmt::format("`{} --resume --out {}` {}", config->program, shell_word(folder.string()),
+                     fs::exists(folder / "result.json", none) ? "writes it from checkpoint.pt"
+                                                              : "continues the run");
 }
 
 std::string kind_text(const data::Samples& samples) {
@@ -303,6 +316,18 @@ void check_takes(const Classifier& classifier, const data::Samples& samples) {
       samples.images.size(0) > 0) {
     refuse_colours(samples, "the training of the model");
   }
+}
+
+std::optional<runs::RunConfig> recipe_config(const fs::path& folder) {
+  try {
+    auto config = runs::read_config(folder);
+    for (const auto& table : runs::published_tables()) {
+      if (config && config->program == table.program) return config;
+    }
+  } catch (const c10::Error&) {
+    // The program that trained it tells what is wrong with the settings.
+  }
+  return std::nullopt;
 }
 
 bool is_model(const fs::path& path) {

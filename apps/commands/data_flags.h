@@ -5,6 +5,7 @@
 #include <ladder/data/read_samples.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,10 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
 /// Check that a model takes these rows. Errors: pictures for a model of tables, or the other way
 /// round; pictures in colours for a model of gray ones, of which the sentence names one.
 void check_takes(const Classifier& classifier, const data::Samples& samples);
+
+/// Return the settings of a run of `ladder-mnist` or `ladder-cifar10`; none for another folder, and
+/// where its config.json cannot be read.
+std::optional<runs::RunConfig> recipe_config(const std::filesystem::path& folder);
 
 /// Return whether a path is the folder of a run, or named as a model file is.
 bool is_model(const std::filesystem::path& path);

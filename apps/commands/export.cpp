@@ -1,12 +1,13 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/exports/formats.h>
 #include <ladder/exports/model_card.h>
-#include <ladder/exports/onnx.h>
 #include <ladder/exports/python.h>
-#include <ladder/exports/weights.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "apps/commands/commands.h"
 #include "apps/commands/data_flags.h"
@@ -25,33 +26,48 @@ struct ExportFlags {
   bool help = false;
 };
 
+// A member of every format.
+std::vector<std::string> listed(std::string exports::NamedFormat::*member) {
+  std::vector<std::string> all;
+  for (const auto& format : exports::formats()) all.push_back(format.*member);
+  return all;
+}
+
+std::string formats_help() {
+  std::string text;
+  for (const auto& format : exports::formats()) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", format.name, format.summary);
+  }
+  return text;
+}
+
 CommandLine export_line(ExportFlags& flags) {
   CommandLine line("ladder export", "Write a model in a format that other programs read.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
-  line.flag("format", "NAME",
-            "onnx: inference graph from raw rows to probabilities; safetensors, pt: weights and "
-            "texts; python: a module model.py with its weights, for PyTorch",
-            [&](const auto& flag, const auto& text) {
-              flags.format = parse_choice(flag, text, {"onnx", "safetensors", "pt", "python"});
-            });
+  line.flag("format", "NAME", formats_help(), [&](const auto& flag, const auto& text) {
+    flags.format = parse_choice(flag, text, listed(&exports::NamedFormat::name));
+  });
   line.flag("out,o", "FILE", "file to write; for python also a folder",
             [&](const auto& flag, const auto& text) { flags.out = parse_file(flag, text); });
   line.toggle("help", "print this and exit", flags.help);
-  line.footer(
-      "Without --format the ending of FILE decides: .onnx, .safetensors, .pt or .py. A model card "
-      "is written beside FILE, as FILE.md.");
+  line.footer(fmt::format(
+      "Without --format the ending of FILE decides: {}. A model card is written beside FILE, as "
+      "FILE.md.",
+      or_list(listed(&exports::NamedFormat::ending))));
   return line;
 }
 
-std::string format_of(const fs::path& path) {
-  const auto ending = path.extension().string();
-  if (ending == ".onnx" || ending == ".safetensors" || ending == ".pt") return ending.substr(1);
-  if (ending == ".py") return "python";
-  throw UsageError(fmt::format(
-      "expected --format onnx, safetensors, pt or python, or a FILE with such an ending, but got "
-      "'{}'.",
-      path.string()));
+// The format that was asked for, or the one that the ending of the file names.
+const exports::NamedFormat& format_of(const ExportFlags& flags) {
+  const auto& all = exports::formats();
+  const auto named = std::find_if(all.begin(), all.end(),
+                                  [&](const auto& format) { return format.name == flags.format; });
+  if (named != all.end()) return *named;
+  const auto* const by_ending = exports::find_format(flags.out);
+  if (by_ending != nullptr) return *by_ending;
+  throw UsageError(fmt::format("expected --format {}, or a FILE with such an ending, but got '{}'.",
+                               or_list(listed(&exports::NamedFormat::name)), flags.out.string()));
 }
 
 constexpr std::string_view kCardHead = "# Model card";
@@ -65,9 +81,9 @@ struct ExportFiles {
 };
 
 // A card has the whole name of its file in its own: m.onnx and m.pt may be of different models.
-ExportFiles files_of(const fs::path& out, const std::string& format) {
+ExportFiles files_of(const fs::path& out, const exports::NamedFormat& format) {
   const fs::path card = out.string() + ".md";
-  if (format != "python") return {.main = out, .card = card};
+  if (format.name != "python") return {.main = out, .card = card};
   const auto [module, weights] = exports::python_files(out);
   return {.main = module, .weights = weights, .card = module == out ? card : out / "MODEL.md"};
 }
@@ -108,21 +124,13 @@ int export_command(int argc, const char* const* argv) {
   if (flags.out.empty()) {
     throw UsageError("expected a file to write in -o FILE but got none.");
   }
-  const auto format = flags.format.empty() ? format_of(flags.out) : flags.format;
+  const auto& format = format_of(flags);
   const auto path = model_path(flags.model);
   const auto files = files_of(flags.out, format);
   check_files(files, flags.out, path);
   const auto classifier = Classifier::load(path);
   const auto& model = classifier.model();
-  if (format == "onnx") {
-    exports::write_onnx(files.main, model);
-  } else if (format == "safetensors") {
-    exports::write_safetensors(files.main, model);
-  } else if (format == "pt") {
-    exports::write_torch(files.main, model);
-  } else {
-    exports::write_python(flags.out, model);
-  }
+  format.write(flags.out, model);
   write_text(files.card, exports::model_card(model, files.main.stem().string()));
   print(fmt::format("wrote {}{} and its model card {}\n", files.main.string(),
                     files.weights.empty() ? "" : ", its weights " + files.weights.string(),

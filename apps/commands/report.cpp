@@ -48,7 +48,8 @@ CommandLine report_line(ReportFlags& flags) {
 void check_target(const fs::path& out) {
   std::error_code none;
   const auto file = fs::weakly_canonical(out, none);  // a link leads to what is written
-  if (file.filename() == kReportFile && fs::exists(file.parent_path() / kModelFile, none)) {
+  if (file.filename() == kReportFile && fs::exists(file.parent_path() / kModelFile, none) &&
+      !recipe_config(file.parent_path())) {
     throw UsageError(
         fmt::format("expected another file in -o than the page of `ladder train` but got {} (it "
                     "shows more than the folder of a run tells).",

@@ -65,13 +65,6 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-std::string or_list(const std::vector<std::string>& names) {
-  if (names.size() == 1) {
-    return names[0];
-  }
-  return fmt::format("{} or {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
-}
-
 std::string integer_range(int64_t least, int64_t most) {
   return most == INT64_MAX ? fmt::format("a whole number of at least {}", least)
                            : fmt::format("a whole number from {} to {}", least, most);
@@ -464,6 +457,13 @@ double parse_positive_number(const std::string& flag, const std::string& text) {
     refuse(flag, number_wanted(text) + " above 0", text);
   }
   return value;
+}
+
+std::string or_list(const std::vector<std::string>& names) {
+  if (names.size() == 1) {
+    return names[0];
+  }
+  return fmt::format("{} or {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
 }
 
 std::string parse_choice(const std::string& flag, const std::string& text,

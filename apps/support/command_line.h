@@ -135,6 +135,8 @@ int64_t parse_integer(const std::string& flag, const std::string& text, int64_t 
 double parse_number(const std::string& flag, const std::string& text, double least,
                     double most = std::numeric_limits<double>::infinity());
 double parse_positive_number(const std::string& flag, const std::string& text);
+/// Return "a, b or c" of at least one name.
+std::string or_list(const std::vector<std::string>& names);
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices);
 /// Read at least one word, number or seed; commas separate them, spaces around them are skipped. A

@@ -1,6 +1,7 @@
 #include "apps/support/experiment.h"
 
 #include <fmt/format.h>
+#include <ladder/classifier.h>
 #include <ladder/models/network.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
@@ -18,6 +19,7 @@
 #include "apps/support/program.h"
 #include "apps/support/progress.h"
 #include "apps/support/ranks.h"
+#include "apps/support/run_model.h"
 #include "apps/support/seed_run.h"
 #include "apps/support/starts.h"
 #include "apps/support/test_predictions.h"
@@ -87,6 +89,9 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
                const RunPlace& place, SeedRun& there, SeedResult& run) {
   if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
   add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
+  if (!there.ended || !fs::exists(place.folder / kModelFile)) {
+    write_run_model(run, flags, there.net, experiment.data);
+  }
   if (flags.predictions) {
     const ops::ProductScope products(there.products);
     write_test_predictions(place.folder, there.net, placed.test_inputs, placed.test_labels);

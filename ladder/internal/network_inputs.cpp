@@ -65,7 +65,11 @@ torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor
     const auto shift = static_cast<float>(-inputs.mean[at] / inputs.scale[at]);
     auto plane = x.select(1, channel);
     plane.copy_(images.select(1, channel));
-    plane.mul_(factor).add_(shift);
+    if (inputs.mean[at] == 0 && inputs.scale[at] == 1) {
+      plane.div_(255);  // as data::to_unit_float, to the last bit
+    } else {
+      plane.mul_(factor).add_(shift);
+    }
   }
   return inputs.flat ? x.flatten(1) : x;
 }

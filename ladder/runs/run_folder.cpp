@@ -34,7 +34,7 @@ constexpr const char* kConfig = "config.json";
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kCheckpoint = "checkpoint.pt";
 constexpr const char* kResult = "result.json";
-constexpr const char* kModel = "model.ladder";  // of a Classifier, which writes it here
+constexpr const char* kModel = "model.ladder";  // which programs write
 constexpr const char* kLock = ".lock";
 
 // A line an epoch: of more epochs than anybody trains.

@@ -36,6 +36,7 @@ class FolderLock {
 ///     checkpoint.pt  see checkpoint.h
 ///     events.out.tfevents.*  the same for TensorBoard, see io/events.h; one file for each part
 ///     result.json    once the run has finished or stopped early
+///     model.ladder   the trained model, if the program writes one, see model_file.h
 ///     .lock          held while a process has the folder open
 ///
 /// All files except metrics.jsonl and events are replaced atomically. Opening the folder removes

@@ -4,9 +4,7 @@
 #include <ladder/classifier.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
-#include <ladder/exports/onnx.h>
-#include <ladder/exports/python.h>
-#include <ladder/exports/weights.h>
+#include <ladder/exports/formats.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>
 #include <pybind11/functional.h>
@@ -16,7 +14,6 @@
 #include <pybind11/stl/filesystem.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstring>
 #include <exception>
@@ -415,20 +412,7 @@ void translate(std::exception_ptr pointer) {
 
 // Write a model in the format that the ending of the path names.
 void export_model(const Classifier& classifier, const std::filesystem::path& path) {
-  using Write = void (*)(const std::filesystem::path&, const ladder::exports::PredictionModel&);
-  constexpr std::array<std::pair<const char*, Write>, 4> kFormats = {
-      {{".onnx", ladder::exports::write_onnx},
-       {".safetensors", ladder::exports::write_safetensors},
-       {".pt", ladder::exports::write_torch},
-       {".py", ladder::exports::write_python}}};
-  const auto ending = path.extension().string();
-  for (const auto& [known, write] : kFormats) {
-    if (ending == known) return write(path, classifier.model());
-  }
-  TORCH_CHECK(false,
-              "LadderClassifier: expected a path that ends in .onnx, .safetensors, .pt or "
-              ".py but got '",
-              path.string(), "'.");
+  ladder::exports::write_model(path, classifier.model());
 }
 
 }  // namespace

@@ -340,12 +340,20 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   write_file(place.folder / "empty/config.json", R"({"program": "ladder"})");
   CHECK(error({"predict", place.at("empty"), place.at("test.csv")}, 1)
             .ends_with("(the run has not finished; `ladder train ... --resume` continues it).\n"));
-  write_file(place.folder / "empty/config.json", R"({"program": "ladder-mnist"})");
+  const auto no_model = [&](const std::string& config) {
+    write_file(place.folder / "empty/config.json", config);
+    const auto text = error({"export", place.at("empty"), "-o", place.at("m.onnx")}, 1);
+    const auto begin =
+        "ladder: expected a model in " + place.at("empty") + " but found no model.ladder (";
+    CHECK(text.starts_with(begin));
+    return text.substr(begin.size());
+  };
+  const auto go_on = "`ladder-mnist --resume --out " + place.at("empty") + "` ";
+  CHECK(no_model(R"({"program": "ladder-mnist"})") == go_on + "continues the run).\n");
   write_file(place.folder / "empty/result.json", "{}");
-  CHECK(error({"export", place.at("empty"), "-o", place.at("m.onnx")}, 1) ==
-        "ladder: expected a model in " + place.at("empty") +
-            " but found no model.ladder (ladder-mnist writes none; `ladder train` makes models of "
-            "your own data).\n");
+  CHECK(no_model(R"({"program": "ladder-mnist"})") == go_on + "writes it from checkpoint.pt).\n");
+  CHECK(no_model(R"({"program": "ladder-cifar10", "zca_ridge": 0.1})") ==
+        "ladder-cifar10 writes none: a model file cannot hold how images were whitened).\n");
 }
 
 TEST_CASE("ladder: what to type next is quoted for a shell", "[cli]") {

@@ -1,8 +1,8 @@
 // The session of docs/exports.md: what it shows in C++ is here, what it shows in Python is run.
 #include <ladder/classifier.h>
 #include <ladder/data/csv.h>
+#include <ladder/exports/formats.h>
 #include <ladder/exports/model_card.h>
-#include <ladder/exports/onnx.h>
 #include <ladder/exports/python.h>
 #include <ladder/exports/weights.h>
 #include <ladder/io/atomic_file.h>
@@ -50,7 +50,7 @@ TEST_CASE("The session of docs/exports.md runs as it is written", "[exports][doc
                  "state", {"machine"});
 
   const auto& model = classifier.model();
-  ladder::exports::write_onnx(folder / "machines.onnx", model);
+  ladder::exports::write_model(folder / "machines.onnx", model);  // the ending names the format
   ladder::exports::write_python(folder / "machines", model);
   ladder::exports::write_safetensors(folder / "machines.safetensors", model);
   ladder::exports::write_torch(folder / "machines.pt", model);

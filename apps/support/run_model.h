@@ -1,0 +1,19 @@
+/// The model file of a run of a recipe.
+#pragma once
+
+#include <ladder/data/datasets.h>
+#include <ladder/nn/ladder.h>
+
+#include "apps/support/seed_run.h"
+#include "apps/support/training_flags.h"
+
+namespace ladder::apps {
+
+/// Write model.ladder into the folder of a run that has ended: its network, how images become the
+/// inputs of that, the classes "0", "1", ..., and what is known of the run, for `Classifier::load`.
+///
+/// Writes nothing where the data are no bytes: a model file cannot hold how images were whitened.
+void write_run_model(const SeedResult& run, const TrainingFlags& flags, const Ladder& net,
+                     const data::TrainTest& data);
+
+}  // namespace ladder::apps
