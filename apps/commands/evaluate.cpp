@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
-#include <ladder/data/class_labels.h>
+#include <ladder/data/label_notes.h>
 #include <ladder/data/shards.h>
 #include <ladder/train/metrics.h>
 

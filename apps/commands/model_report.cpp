@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <ladder/data/class_labels.h>
 #include <ladder/train/metrics.h>
 
 #include <algorithm>

@@ -5,6 +5,7 @@
 #include <ladder/core/nearest_name.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
+#include <ladder/data/label_notes.h>
 #include <ladder/data/row_hashes.h>
 #include <ladder/data/shards.h>
 

@@ -23,6 +23,7 @@
 #include "apps/support/seed_run.h"
 #include "apps/support/starts.h"
 #include "apps/support/test_predictions.h"
+#include "apps/support/training_settings.h"
 
 namespace ladder::apps {
 namespace {

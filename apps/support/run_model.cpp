@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "apps/support/training_settings.h"
+
 namespace ladder::apps {
 namespace {
 

@@ -20,6 +20,7 @@
 #include "apps/support/output.h"
 #include "apps/support/program.h"
 #include "apps/support/ranks.h"
+#include "apps/support/training_settings.h"
 
 namespace ladder::apps {
 namespace {

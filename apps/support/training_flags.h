@@ -76,23 +76,4 @@ void add_training_flags(CommandLine& line, TrainingFlags& flags);
 bool read_command_line(CommandLine& line, int argc, const char* const* argv,
                        const std::string& program, const DatasetFacts& facts, TrainingFlags& flags);
 
-/// True if other runs label rows for the one of `flags`.
-bool learns_from_runs(const TrainingFlags& flags);
-/// Return the flags of the run of `flags.teacher`: that recipe with the data, labels and machine of
-/// `flags`. Its folder is to be set.
-TrainingFlags teacher_flags(const TrainingFlags& flags);
-
-/// What flags change of the recipe's experiment: "labels 500, noise std 0.4"; empty for nothing.
-std::string changes_text(const TrainingFlags& flags);
-
-/// Return the folder of the runs of a recipe where no flag names one: runs/RECIPE, or
-/// runs/RECIPE-changed for an experiment that flags change, which stays apart from its recipe.
-std::filesystem::path runs_folder(const std::string& recipe, bool changed);
-
-/// Error: a batch of more rows than the `rows` to train on.
-void check_batch_size(const TrainingFlags& flags, int64_t rows);
-
-/// The recipes as a table.
-std::string recipe_table(const std::vector<models::Recipe>& recipes);
-
 }  // namespace ladder::apps

@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "ladder/data/internal/cifar_records.h"
@@ -23,11 +22,6 @@ constexpr std::array kTrainFiles = {"data_batch_1.bin", "data_batch_2.bin", "dat
 constexpr const char* kTestFile = "test_batch.bin";
 constexpr const char* kArchiveFile = "cifar-10-binary.tar.gz";
 
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
-
 std::vector<fs::path> places(const fs::path& root) {
   return {root, root / "cifar-10-batches-bin", root / "cifar10",
           root / "cifar10" / "cifar-10-batches-bin"};
@@ -36,9 +30,9 @@ std::vector<fs::path> places(const fs::path& root) {
 std::vector<std::string> missing_batches(const fs::path& dir) {
   std::vector<std::string> missing;
   for (const char* name : kTrainFiles) {
-    if (!is_file(dir / name)) missing.emplace_back(name);
+    if (!is_a_file(dir / name)) missing.emplace_back(name);
   }
-  if (!is_file(dir / kTestFile)) missing.emplace_back(kTestFile);
+  if (!is_a_file(dir / kTestFile)) missing.emplace_back(kTestFile);
   return missing;
 }
 
@@ -52,17 +46,17 @@ std::string found_instead(const fs::path& place) {
     return "no " + names + " in " + dir + " (fetch them again)";
   }
   const fs::path archive = place / kArchiveFile;
-  if (is_file(archive)) {
+  if (is_a_file(archive)) {
     return "the packed archive (unpack it: tar -xzf \"" + archive.string() + "\" -C \"" + dir +
            "\")";
   }
   for (const fs::path& folder : {place, place / "cifar-100-binary"}) {
-    if (is_file(folder / "train.bin") && is_file(folder / "test.bin")) {
+    if (is_a_file(folder / "train.bin") && is_a_file(folder / "test.bin")) {
       return "CIFAR-100's in " + folder.string() + " (the set of 100 classes is not supported)";
     }
   }
   for (const fs::path& folder : {place, place / "cifar-10-batches-py"}) {
-    if (is_file(folder / "data_batch_1")) {
+    if (is_a_file(folder / "data_batch_1")) {
       return "those of the version for Python in " + folder.string() +
              " (the binary version is at " + kCifar10Archive + ")";
     }

@@ -35,24 +35,6 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names);
 /// list beside "1" and "2", not beside "2,3".
 ClassLabels class_labels(const Column& column);
 
-/// Return what is worth saying about the labels of a column, a sentence without a full stop each:
-/// how many rows -1 or a text such as NA leaves without a label; different texts that are one
-/// class; classes whose names look alike (`class_name_notes`), or like a missing value.
-/// `classes`: of the column, or those of a model.
-///
-///     label_notes(column, {"no", "yes"});  // {"-1 means no label: 147 rows"}
-std::vector<std::string> label_notes(const Column& column, const std::vector<std::string>& classes);
-
-/// Return a note, as above, of each group of names that differ only in case, in blanks, or in the
-/// encoding of their accents: O and U+0308 look like U+00D6.
-std::vector<std::string> class_name_notes(const std::vector<std::string>& classes);
-
-/// Return a note of each class that has a single labeled row, with the class whose name is nearest:
-/// a typing error makes such a class. None where classes have fewer than 5 labeled rows on average.
-/// `labels`: int64 [rows], -1 for none.
-std::vector<std::string> single_row_notes(const torch::Tensor& labels,
-                                          const std::vector<std::string>& classes);
-
 /// Check labels that were read in another way, from shards say: throw the errors of `class_labels`.
 /// `minus_ones`: number of rows whose label is written -1, for the sentence about a single class.
 void check_class_labels(const ClassLabels& found, const std::string& column,
@@ -66,34 +48,5 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
 /// Return the labels of a column in the order of known classes. Error: a class that is not among
 /// them, with its first row; the nearest name is given.
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes);
-
-/// Return the rows to hold back, int64 and ascending: a fraction `share` of the labeled rows of
-/// each class. Counts are rounded so that the total is as near as possible to that fraction of all
-/// labeled rows; a class never loses its last labeled row. The draw depends only on the arguments.
-torch::Tensor hold_back(const torch::Tensor& labels, int64_t classes, double share, uint64_t seed);
-
-/// Return the fold 0 to folds - 1 of each labeled row and -1 for others, int64 [rows]: the rows of
-/// each class, in a seeded order, go to the folds in turn. Errors: fewer than 2 folds, or more
-/// folds than labeled rows.
-torch::Tensor stratified_folds(const torch::Tensor& labels, int64_t classes, int64_t folds,
-                               uint64_t seed);
-
-/// Return labeled rows with rows of rare classes repeated, so that every class has as many as the
-/// most frequent one; a remainder goes to the first rows in the order of `labeled`.
-torch::Tensor repeat_rare(const torch::Tensor& labeled, const torch::Tensor& labels,
-                          int64_t classes);
-
-/// Return rows repeated in proportion to their weights, so that rows are drawn as often as their
-/// weights say. `weights`: float64 [all rows], finite and at least 0. Rows of weight 0 are left
-/// out.
-///
-/// If all weights are whole multiples of the least one, and the list gets at most kMostRepeats
-/// times as long, the proportions are exact. Otherwise the list gets about kMostRepeats times as
-/// long: counts are rounded by the largest remainder, and every row comes at least once. Error: no
-/// row with a weight.
-torch::Tensor repeat_weighted(const torch::Tensor& rows, const torch::Tensor& weights);
-
-/// Greatest length of the result of `repeat_weighted`, as a multiple of the number of rows.
-inline constexpr int64_t kMostRepeats = 8;
 
 }  // namespace ladder::data

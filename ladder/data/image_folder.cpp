@@ -23,6 +23,7 @@
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
 #include "ladder/data/internal/image_samples.h"
+#include "ladder/data/label_notes.h"
 #include "ladder/io/internal/file_kind.h"
 #include "ladder/io/utf8.h"
 

@@ -1,27 +1,22 @@
 #include "ladder/data/read_samples.h"
 
-#include <ATen/ATen.h>
 #include <c10/util/Exception.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cctype>
-#include <map>
 #include <memory>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
 #include <vector>
 
 #include "ladder/data/arrow.h"
 #include "ladder/data/cifar_folder.h"
 #include "ladder/data/idx_folder.h"
 #include "ladder/data/image_folder.h"
+#include "ladder/data/internal/array_samples.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
-#include "ladder/data/internal/image_samples.h"
-#include "ladder/data/internal/unnamed_column.h"
-#include "ladder/data/npy.h"
+#include "ladder/data/internal/table_samples.h"
 #include "ladder/io/internal/file_kind.h"
 
 namespace ladder::data {
@@ -33,16 +28,6 @@ using std::string_view_literals::operator""sv;
 constexpr const char* kTaken =
     "read_samples: expected a table (CSV, TSV, NPZ, Parquet, Feather), a folder of images, or the "
     "files of MNIST's or CIFAR's format but got ";
-
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-
-bool is_a_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
 
 // Returns the first bytes of a file, of what is packed if it is gzip.
 std::string unpacked_head(const fs::path& path) {
@@ -56,52 +41,6 @@ std::string unpacked_head(const fs::path& path) {
 
 // ---- Tables
 
-// Makes the column `name` a text, if it is there.
-void make_text(Table& table, const std::string& name) {
-  const int64_t index = table.find(name);
-  if (index < 0) return;
-  Column& column = table.columns[static_cast<size_t>(index)];
-  if (column.kind == ColumnKind::kText) return;
-  Column text;
-  text.name = column.name;
-  text.kind = ColumnKind::kText;
-  text.codes.reserve(column.numbers.size());
-  std::unordered_map<std::string, int32_t> known;
-  for (int64_t row = 0; row < table.rows; ++row) {
-    std::string value = cell_text(column, row);
-    if (value.empty()) {
-      text.codes.push_back(-1);
-      continue;
-    }
-    const auto [place, fresh] = known.try_emplace(value, static_cast<int32_t>(known.size()));
-    if (fresh) text.levels.push_back(std::move(value));
-    text.codes.push_back(place->second);
-  }
-  column = std::move(text);
-}
-
-void refuse_table_size(const fs::path& path, const ReadOptions& options) {
-  if (!options.size) return;
-  TORCH_CHECK(false, "read_samples: expected pictures, to scale to ", options.size->first, "x",
-              options.size->second, ", but got a table in ", path.string(),
-              " (neither --size nor a model of pictures takes a table).");
-}
-
-Samples table_samples(Table table, const fs::path& path, const ReadOptions& options) {
-  refuse_table_size(path, options);
-  make_text(table, options.label);
-  make_text(table, options.id);
-  Samples samples;
-  samples.source = path.string();
-  samples.table = std::move(table);
-  return samples;
-}
-
-Samples typed_samples(Table table, const fs::path& path, const ReadOptions& options) {
-  apply_options(table, options.csv);
-  return table_samples(std::move(table), path, options);
-}
-
 Samples csv_samples(const fs::path& path, const ReadOptions& options) {
   refuse_table_size(path, options);  // first, so that nobody mends a file of the wrong kind
   CsvOptions csv = options.csv;
@@ -111,195 +50,10 @@ Samples csv_samples(const fs::path& path, const ReadOptions& options) {
   return table_samples(read_csv(path, csv), path, options);
 }
 
-// ---- Arrays
-
-Samples image_samples(const torch::Tensor& images, const fs::path& path) {
-  Samples samples;
-  samples.source = path.string();
-  samples.images = as_images("read_samples", images, path.string());
-  return samples;
-}
-
-// Returns labels as numbers, float64 [N].
-torch::Tensor label_numbers(const torch::Tensor& y, int64_t rows, const fs::path& path) {
-  const torch::Tensor flat = y.dim() == 2 && y.size(1) == 1 ? y.squeeze(1) : y;
-  TORCH_CHECK(flat.dim() == 1 && flat.size(0) == rows, "read_samples: expected labels [", rows,
-              "], one for each row, but got ", y.sizes(), " in ", path.string(), ".");
-  return flat.to(at::kDouble).contiguous();
-}
-
-Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::path& path,
-                      const fs::path& labels_path, const ReadOptions& options) {
-  if (x.scalar_type() == at::kByte && (x.dim() == 3 || x.dim() == 4)) {
-    Samples samples = image_samples(x, path);
-    torch::Tensor labels = at::full({x.size(0)}, -1, at::kLong);
-    if (y.defined()) {
-      torch::Tensor numbers = label_numbers(y, x.size(0), labels_path);
-      numbers = at::where(numbers.isnan(), -1.0, numbers);
-      const auto wrong = numbers.ne(numbers.round()).logical_or_(numbers.abs().gt(1e15)).nonzero();
-      TORCH_CHECK(wrong.numel() == 0,
-                  "read_samples: expected whole numbers as labels of images but ", "got ",
-                  numbers[wrong[0].item<int64_t>()].item<double>(), " in ", labels_path.string(),
-                  ".");
-      labels = numbers.to(at::kLong);
-    }
-    set_number_labels(samples, labels);
-    return samples;
-  }
-  const torch::Tensor matrix = x.dim() == 1 ? x.unsqueeze(1) : x;
-  TORCH_CHECK(
-      matrix.dim() == 2 && !matrix.is_complex(),
-      "read_samples: expected a matrix of numbers [rows, columns] or uint8 images [N, H, W], "
-      "[N, C, H, W] or [N, H, W, C] but got ",
-      c10::toString(x.scalar_type()), " ", x.sizes(), " in ", path.string(), ".");
-  constexpr int64_t kMostInputs = 100'000;
-  TORCH_CHECK(matrix.size(1) <= kMostInputs, "read_samples: expected at most ", kMostInputs,
-              " columns but got ", matrix.size(1), " in ", path.string(), ".");
-  Table table;
-  table.source = path.string();
-  table.rows = matrix.size(0);
-  for (int64_t i = 0; i < matrix.size(1); ++i) {
-    const torch::Tensor values = matrix.select(1, i).to(at::kDouble).contiguous();
-    const auto* data = values.const_data_ptr<double>();
-    table.columns.push_back({.name = unnamed_column(static_cast<size_t>(i)),
-                             .numbers = {data, data + values.numel()},
-                             .single = matrix.scalar_type() == at::kFloat});
-  }
-  if (y.defined()) {
-    const torch::Tensor values = label_numbers(y, table.rows, labels_path);
-    const auto* data = values.const_data_ptr<double>();
-    table.columns.push_back({.name = "y", .numbers = {data, data + values.numel()}});
-    make_text(table, "y");
-  }
-  Samples samples = typed_samples(std::move(table), path, options);
-  if (y.defined()) samples.label = "y";
-  return samples;
-}
-
-using Names = std::vector<std::string>;
-
-// Names of arrays that hold the inputs or labels of a part; the first one found is taken.
-Names array_names(bool labels, Part part) {
-  if (part == Part::kTest) {
-    return labels ? Names{"y_test", "test_y", "test_labels"}
-                  : Names{"x_test", "test_x", "test_images"};
-  }
-  return labels ? Names{"y",     "y_train", "train_y", "labels", "train_labels",
-                        "label", "target",  "targets", "arr_1"}
-                : Names{"x",    "x_train",  "train_x", "images", "train_images",
-                        "data", "features", "arr_0"};
-}
-
-// Returns the place of the array of the first of these names among those in a file, or -1.
-int64_t find_name(const Names& there, const Names& names) {
-  for (const std::string& wanted : names) {
-    for (size_t i = 0; i < there.size(); ++i) {
-      if (lower_text(there[i]) == wanted) return static_cast<int64_t>(i);
-    }
-  }
-  return -1;
-}
-
-torch::Tensor find_array(const std::map<std::string, torch::Tensor>& arrays, const Names& names) {
-  Names there;
-  for (const auto& [name, array] : arrays) there.push_back(name);
-  const auto place = find_name(there, names);
-  return place < 0 ? torch::Tensor() : arrays.at(there[static_cast<size_t>(place)]);
-}
-
-// Names of arrays that are neither read nor those of another part.
-std::string unread_arrays(const std::map<std::string, torch::Tensor>& arrays,
-                          const std::vector<torch::Tensor>& read) {
-  std::string names;
-  for (const auto& [name, array] : arrays) {
-    const bool is_read = std::any_of(read.begin(), read.end(), [&one = array](const auto& other) {
-      return other.defined() && other.is_same(one);
-    });
-    bool is_of_part = false;
-    for (const bool labels : {false, true}) {
-      is_of_part = is_of_part || find_name({name}, array_names(labels, Part::kTest)) >= 0;
-    }
-    const auto lower = lower_text(name);
-    is_of_part = is_of_part || lower.find("train") != lower.npos;
-    if (!is_read && !is_of_part) names += (names.empty() ? "" : ", ") + name;
-  }
-  return names;
-}
-
-Samples npz_samples(const fs::path& path, const ReadOptions& options) {
-  const auto arrays = read_npz(path);
-  torch::Tensor x;
-  torch::Tensor y;
-  if (options.part == Part::kTest) {
-    x = find_array(arrays, array_names(false, Part::kTest));
-    y = find_array(arrays, array_names(true, Part::kTest));
-  }
-  if (!x.defined()) {
-    x = find_array(arrays, array_names(false, Part::kTrain));
-    y = find_array(arrays, array_names(true, Part::kTrain));
-  }
-  std::string names;
-  for (const auto& [name, array] : arrays) names += (names.empty() ? "" : ", ") + name;
-  TORCH_CHECK(x.defined(), "read_samples: expected arrays x and y but got ",
-              names.empty() ? "none" : names, " in ", path.string(),
-              " (x_train, images, data and the like are taken too).");
-  TORCH_CHECK(x.dim() > 0, "read_samples: expected an array of rows but got a single number in ",
-              path.string(), ".");
-  auto samples = array_samples(x, y, path, path, options);
-  if (const auto others = unread_arrays(arrays, {x, y}); !others.empty()) {
-    samples.notes.push_back("arrays of " + path.string() + " that are not read: " + others);
-  }
-  return samples;
-}
-
-// Returns the file of labels beside a file of inputs, x.npy or images_train.npy say.
-fs::path label_file_beside(const fs::path& path) {
-  const std::string stem = path.stem().string();
-  const std::vector<std::pair<std::string, Names>> words = {{"x", {"y"}},
-                                                            {"X", {"y", "Y"}},
-                                                            {"images", {"labels"}},
-                                                            {"data", {"labels", "target"}},
-                                                            {"features", {"labels", "target"}}};
-  for (const auto& [word, partners] : words) {
-    for (size_t at = stem.find(word); at != std::string::npos; at = stem.find(word, at + 1)) {
-      const size_t end = at + word.size();
-      const auto is_letter = [&](size_t i) {
-        return std::isalnum(static_cast<unsigned char>(stem[i])) != 0;
-      };
-      if ((at > 0 && is_letter(at - 1)) || (end < stem.size() && is_letter(end))) continue;
-      for (const std::string& partner : partners) {
-        fs::path labels =
-            path.parent_path() / (stem.substr(0, at) + partner + stem.substr(end) + ".npy");
-        if (is_a_file(labels)) return labels;
-      }
-    }
-  }
-  return {};
-}
-
-Samples npy_samples(const fs::path& path, const ReadOptions& options) {
-  const torch::Tensor x = read_npy(path);
-  TORCH_CHECK(x.dim() > 0, "read_samples: expected an array of rows but got a single number in ",
-              path.string(), ".");
-  const fs::path labels = label_file_beside(path);
-  const torch::Tensor y = labels.empty() ? torch::Tensor() : read_npy(labels);
-  return array_samples(x, y, path, labels, options);
-}
-
 // ---- Folders
 
-// Returns the file of inputs of a part among the .npy files of a folder, or an empty path.
-fs::path npy_inputs(const fs::path& folder, Part part) {
-  for (const std::string& wanted : array_names(false, part)) {
-    for (const std::string& name : names_in(folder)) {
-      if (lower_text(name) == wanted + ".npy" && is_a_file(folder / name)) return folder / name;
-    }
-  }
-  return {};
-}
-
 // Returns the folder with the first of these names, in any case of letters; the same case wins.
-fs::path first_folder(const fs::path& folder, const Names& names) {
+fs::path first_folder(const fs::path& folder, const std::vector<std::string>& names) {
   const auto there = names_in(folder);
   for (const std::string& name : names) {
     if (is_folder(folder / name)) return folder / name;

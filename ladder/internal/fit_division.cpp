@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "ladder/data/class_labels.h"
+#include "ladder/data/repeated_rows.h"
 
 namespace ladder::fitting {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "ladder/data/class_labels.h"
+#include "ladder/data/held_back_rows.h"
 #include "ladder/internal/fit_division.h"
 #include "ladder/internal/predictions.h"
 #include "ladder/runs/internal/fold_file.h"

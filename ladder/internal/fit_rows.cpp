@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "ladder/data/class_labels.h"
+#include "ladder/data/held_back_rows.h"
 #include "ladder/internal/fit_settings.h"
 #include "ladder/io/utf8.h"
 #include "ladder/train/train_data.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ladder/core/random.h"
-#include "ladder/data/class_labels.h"
+#include "ladder/data/repeated_rows.h"
 #include "ladder/internal/predictions.h"
 #include "ladder/nn/random_init.h"
 #include "ladder/train/scaled_objective.h"

@@ -4,6 +4,7 @@
 #include <ladder/classifier.h>
 #include <ladder/data/class_labels.h>
 #include <ladder/data/features.h>
+#include <ladder/data/label_notes.h>
 #include <ladder/exports/formats.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>

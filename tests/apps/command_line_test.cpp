@@ -189,18 +189,6 @@ TEST_CASE("CommandLine says that the shell leaves ~ as it is behind =", "[cli]")
         "only: --out ~/runs).");
 }
 
-TEST_CASE("parse_seeds takes lists and ranges up to the largest seed", "[cli]") {
-  CHECK(parse_seeds("--seeds", "1..3,7") == std::vector<uint64_t>{1, 2, 3, 7});
-  CHECK(parse_seeds("--seeds", "9223372036854775807") ==
-        std::vector<uint64_t>{9223372036854775807ULL});
-  CHECK_THROWS_WITH(parse_seeds("--seeds", "0..9223372036854775807"),
-                    "expected at most 10000 seeds for --seeds but got '0..9223372036854775807'.");
-  CHECK_THROWS_WITH(parse_seeds("--seeds", ""),
-                    "expected seeds like 1..10 or 1,2,5 for --seeds but got ''.");
-  CHECK_THROWS_WITH(parse_seeds("--seeds", "1,,2"),
-                    "expected seeds like 1..10 or 1,2,5 for --seeds but got '1,,2'.");
-}
-
 TEST_CASE("CommandLine's help names every flag within 80 columns", "[cli]") {
   const auto help = Flags().line.help();
   CHECK(help == R"(Do something with flags.

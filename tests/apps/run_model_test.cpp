@@ -101,10 +101,10 @@ TEST_CASE("ladder-mnist: models are for every network and precision of a recipe"
     REQUIRE(place.run(flag, {"--epochs=1", "--quiet", flag}).status == 0);
     CHECK(model_of(flag).model().images->flat);
   }
-  const auto outcome = run_to_end(
-      Arguments{kMnistProgram, "--data-dir=" + (place.folder / "data").string(),
-                "--recipe=mnist-100-conv-small-gamma", "--labels=20", "--batch-size=20",
-                "--epochs=1", "--threads=1", "--quiet", "--out=" + (place.folder / "conv").string()});
+  const auto outcome = run_to_end(Arguments{
+      kMnistProgram, "--data-dir=" + (place.folder / "data").string(),
+      "--recipe=mnist-100-conv-small-gamma", "--labels=20", "--batch-size=20", "--epochs=1",
+      "--threads=1", "--quiet", "--out=" + (place.folder / "conv").string()});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   CHECK_FALSE(model_of("conv").model().images->flat);

@@ -11,7 +11,7 @@
 
 #include "apps/support/command_line.h"
 #include "apps/support/program.h"
-#include "apps/support/training_flags.h"
+#include "apps/support/training_settings.h"
 
 namespace ladder::apps {
 namespace {

@@ -141,4 +141,14 @@ std::filesystem::path find_named_file(const std::filesystem::path& folder,
   return best == found.end() ? fs::path() : *best;
 }
 
+bool is_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+bool is_a_file(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
 }  // namespace ladder::data

@@ -19,6 +19,10 @@ std::string list_folders(const std::vector<std::filesystem::path>& folders);
 /// Return the names in a folder, sorted; none if it is no folder or cannot be read.
 std::vector<std::string> names_in(const std::filesystem::path& folder);
 
+/// Return whether there is a folder or a file; false where the path cannot be looked at.
+bool is_folder(const std::filesystem::path& path);
+bool is_a_file(const std::filesystem::path& path);
+
 /// Return a text with the letters a to z in place of A to Z.
 std::string lower_text(std::string text);
 
