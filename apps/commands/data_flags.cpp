@@ -162,9 +162,12 @@ std::string why_no_model(const fs::path& folder) {
     return fmt::format("{} writes none: a model file cannot hold how images were whitened",
                        config->program);
   }
+  const bool ended = fs::exists(folder / "result.json", none);
+  if (ended && !fs::exists(folder / "checkpoint.pt", none)) {
+    return "the run has ended, and without its checkpoint.pt none can be made";
+  }
   return fmt::format("`{} --resume --out {}` {}", config->program, shell_word(folder.string()),
-                     fs::exists(folder / "result.json", none) ? "writes it from checkpoint.pt"
-                                                              : "continues the run");
+                     ended ? "writes it from checkpoint.pt" : "continues the run");
 }
 
 std::string kind_text(const data::Samples& samples) {

@@ -351,6 +351,9 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   const auto go_on = "`ladder-mnist --resume --out " + place.at("empty") + "` ";
   CHECK(no_model(R"({"program": "ladder-mnist"})") == go_on + "continues the run).\n");
   write_file(place.folder / "empty/result.json", "{}");
+  CHECK(no_model(R"({"program": "ladder-mnist"})") ==
+        "the run has ended, and without its checkpoint.pt none can be made).\n");
+  write_file(place.folder / "empty/checkpoint.pt", "");
   CHECK(no_model(R"({"program": "ladder-mnist"})") == go_on + "writes it from checkpoint.pt).\n");
   CHECK(no_model(R"({"program": "ladder-cifar10", "zca_ridge": 0.1})") ==
         "ladder-cifar10 writes none: a model file cannot hold how images were whitened).\n");
