@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/core/nearest_name.h>
 #include <ladder/exports/formats.h>
 #include <ladder/exports/model_card.h>
 #include <ladder/exports/python.h>

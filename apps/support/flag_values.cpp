@@ -117,13 +117,6 @@ double parse_positive_number(const std::string& flag, const std::string& text) {
   return value;
 }
 
-std::string or_list(const std::vector<std::string>& names) {
-  if (names.size() == 1) {
-    return names[0];
-  }
-  return fmt::format("{} or {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
-}
-
 std::string parse_choice(const std::string& flag, const std::string& text,
                          const std::vector<std::string>& choices) {
   const auto word = without_spaces_around(text);

@@ -62,7 +62,4 @@ std::filesystem::path parse_file(const std::string& flag, const std::string& tex
 void check_not_same(const std::string& word, const std::filesystem::path& read,
                     const std::filesystem::path& written);
 
-/// Return "a, b or c" of at least one name.
-std::string or_list(const std::vector<std::string>& names);
-
 }  // namespace ladder::apps

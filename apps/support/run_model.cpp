@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <ladder/classifier.h>
+#include <ladder/core/floating_rows.h>
 #include <ladder/exports/prediction_model.h>
 #include <ladder/runs/model_file.h>
 #include <ladder/train/train_data.h>
@@ -52,7 +53,7 @@ std::vector<std::pair<std::string, std::string>> facts_of(const SeedResult& run,
 }  // namespace
 
 void write_run_model(const SeedResult& run, const TrainingFlags& flags, const Ladder& net,
-                     const data::TrainTest& data) {
+                     const data::TrainTest& data, const torch::Tensor& inputs) {
   const auto& images = data.train.inputs;
   if (images.scalar_type() != torch::kUInt8) return;
   runs::StoredModel stored{.model = {.net = net,
@@ -60,9 +61,9 @@ void write_run_model(const SeedResult& run, const TrainingFlags& flags, const La
                                      .facts = facts_of(run, flags, data)},
                            .config = run.config};
   // As a Classifier names its rows: `ladder evaluate` notices rows that were trained on.
-  const auto rows = train::data_fingerprint(
-      {.training = {.inputs = in_shape(data::to_unit_float(images), run.config),
-                    .labels = data.train.labels}});
+  const auto rows =
+      train::data_fingerprint({.training = {.inputs = floating_rows(inputs.cpu()).to(torch::kFloat),
+                                            .labels = data.train.labels}});
   stored.config.data = rows.at("inputs") + ", " + rows.at("labels");
   for (int64_t c = 0; c < data.train.classes; ++c) {
     stored.model.classes.push_back(std::to_string(c));

@@ -12,8 +12,9 @@ namespace ladder::apps {
 /// Write model.ladder into the folder of a run that has ended: its network, how images become the
 /// inputs of that, the classes "0", "1", ..., and what is known of the run, for `Classifier::load`.
 ///
-/// Writes nothing where the data are no bytes: a model file cannot hold how images were whitened.
+/// `inputs`: the training rows as the network took them. Writes nothing where the data are no
+/// bytes: a model file cannot hold how images were whitened.
 void write_run_model(const SeedResult& run, const TrainingFlags& flags, const Ladder& net,
-                     const data::TrainTest& data);
+                     const data::TrainTest& data, const torch::Tensor& inputs);
 
 }  // namespace ladder::apps

@@ -83,4 +83,12 @@ std::string name_hint(std::string_view name, const std::vector<std::string>& nam
   return text + ")";
 }
 
+std::string or_list(const std::vector<std::string>& names) {
+  auto text = names.front();
+  for (size_t i = 1; i < names.size(); ++i) {
+    text += (i + 1 == names.size() ? " or " : ", ") + names[i];
+  }
+  return text;
+}
+
 }  // namespace ladder

@@ -24,4 +24,7 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 std::string name_hint(std::string_view name, const std::vector<std::string>& names,
                       std::string_view quote = "'");
 
+/// Return "a, b or c" of at least one name.
+std::string or_list(const std::vector<std::string>& names);
+
 }  // namespace ladder

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ladder/core/nearest_name.h"
 #include "ladder/exports/onnx.h"
 #include "ladder/exports/python.h"
 #include "ladder/exports/weights.h"
@@ -31,12 +32,9 @@ const NamedFormat* find_format(const std::filesystem::path& path) {
 void write_model(const std::filesystem::path& path, const PredictionModel& model) {
   const auto* const format = find_format(path);
   if (format != nullptr) return format->write(path, model);
-  const auto& all = formats();
-  std::string endings;
-  for (size_t i = 0; i < all.size(); ++i) {
-    endings += (i == 0 ? "" : i + 1 == all.size() ? " or " : ", ") + all[i].ending;
-  }
-  TORCH_CHECK(false, "write_model: expected a path that ends in ", endings, " but got '",
+  std::vector<std::string> endings;
+  for (const auto& known : formats()) endings.push_back(known.ending);
+  TORCH_CHECK(false, "write_model: expected a path that ends in ", or_list(endings), " but got '",
               path.string(), "'.");
 }
 

@@ -30,9 +30,3 @@ TEST_CASE("parse_words takes what word_text writes", "[cli]") {
   for (const auto& word : words) text += (text.empty() ? "" : ",") + word_text(word);
   CHECK(parse_words(text) == words);
 }
-
-TEST_CASE("or_list names one, two and more", "[cli]") {
-  CHECK(or_list({"a"}) == "a");
-  CHECK(or_list({"a", "b"}) == "a or b");
-  CHECK(or_list({"a", "b", "c"}) == "a, b or c");
-}

@@ -45,3 +45,9 @@ TEST_CASE("Name hint: the nearest name, or a list of at most ten", "[core]") {
   CHECK(name_hint("x", {std::string(39, 'a') + "\u00e4\n"}, "") ==
         " (there is " + std::string(39, 'a') + "...)");
 }
+
+TEST_CASE("or_list names one, two and more", "[core]") {
+  CHECK(ladder::or_list({"a"}) == "a");
+  CHECK(ladder::or_list({"a", "b"}) == "a or b");
+  CHECK(ladder::or_list({"a", "b", "c"}) == "a, b or c");
+}

@@ -12,8 +12,8 @@
 namespace ladder::data {
 namespace {
 
-// If at least this share of a column's values are numbers, and it has at least so many values, the
-// others are mistakes.
+// A column of at least kNearlyRows values holds numbers, and its other values are mistakes, if the
+// share of numbers is at least kNearlyShare.
 constexpr int64_t kNearlyRows = 50;
 constexpr double kNearlyShare = 0.99;
 // A smaller share is enough if the numbers are no codes, and the others are few different texts.

@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
+#include "ladder/core/nearest_name.h"
 #include "ladder/ops/kernels/cpu/kernels.h"
 
 namespace ladder::ops::cpu {
@@ -55,14 +57,14 @@ KernelTables runnable_kernels() {
 
 const KernelTable& choose_kernels(std::string_view name) {
   const auto all = runnable_kernels();
-  std::string names;
+  std::vector<std::string> names;
   for (int i = 0; i < all.count; ++i) {
     if (name == all.tables[i]->name || (name.empty() && i + 1 == all.count)) {
       return *all.tables[i];
     }
-    names += (i == 0 ? "" : i + 1 == all.count ? " or " : ", ") + std::string(all.tables[i]->name);
+    names.emplace_back(all.tables[i]->name);
   }
-  TORCH_CHECK(false, "LADDER_KERNELS: expected ", names, " but got '", name,
+  TORCH_CHECK(false, "LADDER_KERNELS: expected ", or_list(names), " but got '", name,
               "' (these are the kernels that this CPU runs).");
 }
 
