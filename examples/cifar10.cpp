@@ -11,8 +11,7 @@
 
 #include <fmt/format.h>
 #include <ladder/data/cifar10.h>
-#include <ladder/data/contrast.h>
-#include <ladder/data/zca.h>
+#include <ladder/data/image_whitening.h>
 #include <ladder/models/network.h>
 #include <ladder/models/recipes.h>
 #include <ladder/version.h>
@@ -39,19 +38,20 @@ const data::ContrastOptions kContrast = {};
 const data::ZcaOptions kZca = {};
 
 io::TensorMap whiten(const data::TrainTest& images) {
-  const auto train = data::normalize_contrast(images.train.inputs, kContrast);
-  const auto zca = data::ZcaWhitening::fit(train, kZca);
-  return {{"train", zca.apply(train)},
-          {"test", zca.apply(data::normalize_contrast(images.test.inputs, kContrast))}};
+  const auto whitening = data::ImageWhitening::fit(images.train.inputs, kContrast, kZca);
+  return {{"train", whitening.apply(images.train.inputs)},
+          {"test", whitening.apply(images.test.inputs)},
+          {"mean", whitening.mean},
+          {"map", whitening.map}};
 }
 
-// The data with whitened images, float32, from `cache_dir` if they are there.
-data::TrainTest whitened(data::TrainTest images, const std::filesystem::path& cache_dir,
-                         bool quiet) {
+// Whitened images, float32, and how they are whitened: from `cache_dir` if they are there.
+io::TensorMap whitened(const data::TrainTest& images, const std::filesystem::path& cache_dir,
+                       bool quiet) {
   const CachedTensors cached{
       .folder = cache_dir,
       .stem = "cifar10-whitened",
-      .about = fmt::format("ladder {}: train {}, test {}, contrast norm {}, ZCA ridge {}",
+      .about = fmt::format("ladder {}: train {}, test {}, contrast norm {}, ZCA ridge {}, with map",
                            version(), checksum(images.train.inputs), checksum(images.test.inputs),
                            kContrast.norm, kZca.ridge)};
   const auto say = [&](const std::string& sentence) { print(quiet ? "" : sentence + "\n"); };
@@ -61,11 +61,7 @@ data::TrainTest whitened(data::TrainTest images, const std::filesystem::path& ca
     catch_interruption();  // from here on an interruption waits until the file is whole
     return tensors;
   };
-  const auto tensors =
-      load_or_make(cached, make, [&](const std::string& note) { say("note: " + note); });
-  images.train.inputs = tensors.at("train");
-  images.test.inputs = tensors.at("test");
-  return images;
+  return load_or_make(cached, make, [&](const std::string& note) { say("note: " + note); });
 }
 
 int run(int argc, char** argv) {
@@ -94,12 +90,19 @@ int run(int argc, char** argv) {
     print(folder.string() + "\n");
     return 0;
   }
-  const auto images = data::load_cifar10(folder);
+  auto images = data::load_cifar10(folder);
+  const auto fingerprint_of_images = fingerprint(images);
+  const auto tensors = whitened(images, cache_dir, flags.quiet);
+  images.train.inputs = tensors.at("train");
+  images.test.inputs = tensors.at("test");
   const auto network = runs::network_of(flags.config);
   const Experiment experiment{.command = shell_command(argc, argv),
                               .build = [&] { return models::network(network); },
-                              .data = whitened(images, cache_dir, flags.quiet),
-                              .fingerprint = fingerprint(images),
+                              .data = images,
+                              .whitening = data::ImageWhitening{.contrast_norm = kContrast.norm,
+                                                                .mean = tensors.at("mean"),
+                                                                .map = tensors.at("map")},
+                              .fingerprint = fingerprint_of_images,
                               .data_dir = folder};
   catch_interruption();
   return run_experiment(experiment, flags);

@@ -28,6 +28,7 @@
 #include "ladder/data/idx.h"
 #include "ladder/data/idx_folder.h"
 #include "ladder/data/image_folder.h"
+#include "ladder/data/image_whitening.h"
 #include "ladder/data/keyed_order.h"
 #include "ladder/data/label_notes.h"
 #include "ladder/data/neighbours.h"

@@ -158,10 +158,6 @@ std::string why_no_model(const fs::path& folder) {
   }
   const auto config = recipe_config(folder);
   if (!config) return "the run has not finished; `ladder train ... --resume` continues it";
-  if (config->zca_ridge) {
-    return fmt::format("{} writes none: a model file cannot hold how images were whitened",
-                       config->program);
-  }
   const bool ended = fs::exists(folder / "result.json", none);
   if (ended && !fs::exists(folder / "checkpoint.pt", none)) {
     return "the run has ended, and without its checkpoint.pt none can be made";

@@ -174,8 +174,9 @@ std::string model_text(const Classifier& classifier) {
   text += fmt::format("{:<14} {}\n{:<14} {} numbers\n", "layers", fmt::join(layers, ", "),
                       "parameters", parameters);
   if (model.images) {
-    text += fmt::format("{:<14} images of {} x {} pixels, {}\n", "inputs", model.images->height,
-                        model.images->width, model.images->channels == 1 ? "gray" : "RGB");
+    text += fmt::format("{:<14} images of {} x {} pixels, {}{}\n", "inputs", model.images->height,
+                        model.images->width, model.images->channels == 1 ? "gray" : "RGB",
+                        model.images->whitening ? ", whitened" : "");
   }
   if (model.features) {
     text += fmt::format("{:<14} {}\n", "inputs", model.features->width());

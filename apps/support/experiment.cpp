@@ -91,7 +91,7 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
   if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
   add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
   if (!there.ended || !fs::exists(place.folder / kModelFile)) {
-    write_run_model(run, flags, there.net, experiment.data, placed.train_inputs);
+    write_run_model(run, flags, there.net, experiment, placed.train_inputs);
   }
   if (flags.predictions) {
     const ops::ProductScope products(there.products);

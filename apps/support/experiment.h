@@ -2,10 +2,12 @@
 #pragma once
 
 #include <ladder/data/datasets.h>
+#include <ladder/data/image_whitening.h>
 #include <ladder/nn/ladder.h>
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "apps/support/training_flags.h"
@@ -17,7 +19,9 @@ struct Experiment {
   std::string command;            ///< as typed, to say how to resume
   std::function<Ladder()> build;  ///< builds the network, with any initial parameters
   data::TrainTest data;           ///< images as bytes, or floating rows
-  std::string fingerprint;        ///< of the data as they were read, see `fingerprint`
+  /// How bytes became the rows of `data`, where these are whitened images.
+  std::optional<data::ImageWhitening> whitening = {};
+  std::string fingerprint;  ///< of the data as they were read, see `fingerprint`
   std::filesystem::path data_dir;
   /// True if rows that lie near each other are mostly of one class, as with digits and not with
   /// clothes: the clusters of a run that has ended are checked by that (checked_clusters.h).

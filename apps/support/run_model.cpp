@@ -8,6 +8,7 @@
 #include <ladder/train/train_data.h>
 
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,16 +18,27 @@
 namespace ladder::apps {
 namespace {
 
-// Pixels as the programs give them to a network: x / 255, in its shape.
-exports::ImageInputs unit_images(const torch::Tensor& images, const Ladder& net) {
+// Images as the programs give them to a network: whitened or x / 255, in its shape.
+exports::ImageInputs image_inputs(const Experiment& experiment, const Ladder& net) {
+  const auto& images = experiment.data.train.inputs;
   const bool gray = images.dim() == 3;
-  const auto channels = gray ? 1 : images.size(1);
-  return {.channels = channels,
-          .height = images.size(-2),
-          .width = images.size(-1),
-          .mean = std::vector<double>(static_cast<size_t>(channels), 0.0),
-          .scale = std::vector<double>(static_cast<size_t>(channels), 1.0),
-          .flat = net->options.input_shape.size() == 1};
+  exports::ImageInputs inputs{.channels = gray ? 1 : images.size(1),
+                              .height = images.size(-2),
+                              .width = images.size(-1),
+                              .flat = net->options.input_shape.size() == 1,
+                              .whitening = experiment.whitening};
+  if (!inputs.whitening) {
+    inputs.mean.resize(static_cast<size_t>(inputs.channels), 0.0);
+    inputs.scale.resize(static_cast<size_t>(inputs.channels), 1.0);
+  }
+  return inputs;
+}
+
+// The names of the data, or numbers.
+std::vector<std::string> class_names(const data::Dataset& rows) {
+  auto names = rows.class_names;
+  for (auto c = std::ssize(names); c < rows.classes; ++c) names.push_back(std::to_string(c));
+  return names;
 }
 
 std::vector<std::pair<std::string, std::string>> facts_of(const SeedResult& run,
@@ -53,11 +65,12 @@ std::vector<std::pair<std::string, std::string>> facts_of(const SeedResult& run,
 }  // namespace
 
 void write_run_model(const SeedResult& run, const TrainingFlags& flags, const Ladder& net,
-                     const data::TrainTest& data, const torch::Tensor& inputs) {
-  const auto& images = data.train.inputs;
-  if (images.scalar_type() != torch::kUInt8) return;
+                     const Experiment& experiment, const torch::Tensor& inputs) {
+  const auto& data = experiment.data;
+  if (data.train.inputs.scalar_type() != torch::kUInt8 && !experiment.whitening) return;
   runs::StoredModel stored{.model = {.net = net,
-                                     .images = unit_images(images, net),
+                                     .images = image_inputs(experiment, net),
+                                     .classes = class_names(data.train),
                                      .facts = facts_of(run, flags, data)},
                            .config = run.config};
   // As a Classifier names its rows: `ladder evaluate` notices rows that were trained on.
@@ -65,9 +78,6 @@ void write_run_model(const SeedResult& run, const TrainingFlags& flags, const La
       train::data_fingerprint({.training = {.inputs = floating_rows(inputs.cpu()).to(torch::kFloat),
                                             .labels = data.train.labels}});
   stored.config.data = rows.at("inputs") + ", " + rows.at("labels");
-  for (int64_t c = 0; c < data.train.classes; ++c) {
-    stored.model.classes.push_back(std::to_string(c));
-  }
   runs::save_model(run.folder / kModelFile, stored);
 }
 

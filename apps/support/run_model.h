@@ -1,7 +1,6 @@
 /// The model file of a run of a recipe.
 #pragma once
 
-#include <ladder/data/datasets.h>
 #include <ladder/nn/ladder.h>
 
 #include "apps/support/seed_run.h"
@@ -10,11 +9,11 @@
 namespace ladder::apps {
 
 /// Write model.ladder into the folder of a run that has ended: its network, how images become the
-/// inputs of that, the classes "0", "1", ..., and what is known of the run, for `Classifier::load`.
+/// inputs of that, the classes and what is known of the run, for `Classifier::load`.
 ///
-/// `inputs`: the training rows as the network took them. Writes nothing where the data are no
-/// bytes: a model file cannot hold how images were whitened.
+/// `inputs`: the training rows as the network took them. Writes nothing where the data are neither
+/// bytes nor whitened images. Classes have the names of the data, or "0", "1", ...
 void write_run_model(const SeedResult& run, const TrainingFlags& flags, const Ladder& net,
-                     const data::TrainTest& data, const torch::Tensor& inputs);
+                     const Experiment& experiment, const torch::Tensor& inputs);
 
 }  // namespace ladder::apps

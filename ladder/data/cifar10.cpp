@@ -85,7 +85,10 @@ Dataset read_cifar10(const std::filesystem::path& path) {
 TrainTest load_cifar10(const std::filesystem::path& dir) {
   std::vector<Dataset> batches;
   for (const char* name : kTrainFiles) batches.push_back(read_cifar10(dir / name));
-  return {joined(batches), read_cifar10(dir / kTestFile)};
+  TrainTest data{joined(batches), read_cifar10(dir / kTestFile)};
+  data.train.class_names = cifar_class_names("load_cifar10", dir / kCifar10Names, kCifarClasses);
+  data.test.class_names = data.train.class_names;
+  return data;
 }
 
 std::filesystem::path find_cifar10(std::optional<std::filesystem::path> data_dir) {

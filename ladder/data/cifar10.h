@@ -22,9 +22,10 @@ inline constexpr const char* kCifar10Archive =
 Dataset read_cifar10(const std::filesystem::path& path);
 
 /// Read CIFAR-10 from the folder `dir`: the training images of data_batch_1.bin to
-/// data_batch_5.bin, in this order, and the test images of test_batch.bin.
+/// data_batch_5.bin, in this order, and the test images of test_batch.bin. Classes are named as in
+/// batches.meta.txt if the folder holds it, else by number.
 ///
-/// Throws `c10::Error` as `read_cifar10` does.
+/// Throws `c10::Error` as `read_cifar10` does, or if the file of names has another number of them.
 ///
 ///     auto [train, test] = load_cifar10(find_cifar10());
 ///     train.inputs;  // uint8 [50000, 3, 32, 32]

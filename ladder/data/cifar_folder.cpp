@@ -3,8 +3,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <cctype>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -20,6 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kFineClasses = 100;
 constexpr int64_t kCoarseClasses = 20;
+constexpr const char* kNamesReader = "read_cifar_folder";
 
 bool is_plain_file(const fs::path& path) {
   std::error_code error;
@@ -63,34 +62,6 @@ std::optional<CifarPlace> find_place(const fs::path& folder) {
   return std::nullopt;
 }
 
-// Returns the names of the classes: one a line of the file, or numbers without it.
-std::vector<std::string> class_names(const fs::path& file, int64_t count) {
-  std::vector<std::string> names;
-  std::ifstream in(file);
-  if (!is_plain_file(file) || !in.is_open()) {
-    for (int64_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
-    return names;
-  }
-  constexpr size_t kLongestName = 200;
-  for (std::string line; std::getline(in, line) && static_cast<int64_t>(names.size()) <= count;) {
-    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) {
-      line.pop_back();
-    }
-    if (!line.empty()) names.push_back(line.substr(0, kLongestName));
-  }
-  TORCH_CHECK(static_cast<int64_t>(names.size()) == count, "read_cifar_folder: expected ", count,
-              " names of classes, one a line, but got ",
-              static_cast<int64_t>(names.size()) > count ? "more" : std::to_string(names.size()),
-              " in ", file.string(), ".");
-  for (size_t i = 1; i < names.size(); ++i) {
-    const auto place = names.begin() + static_cast<std::ptrdiff_t>(i);
-    TORCH_CHECK(std::find(names.begin(), place, *place) == place,
-                "read_cifar_folder: expected different names of classes but got '", *place,
-                "' twice in ", file.string(), ".");
-  }
-  return names;
-}
-
 void read_one(const fs::path& path, bool hundred, CifarLabels kind,
               std::vector<torch::Tensor>& images, std::vector<torch::Tensor>& labels) {
   if (hundred) {
@@ -113,11 +84,13 @@ Samples read_files(const fs::path& folder, const std::vector<std::string>& files
   samples.images = torch::cat(images);
   samples.labels = torch::cat(labels);
   if (!hundred) {
-    samples.classes = class_names(folder / "batches.meta.txt", 10);
+    samples.classes = cifar_class_names(kNamesReader, folder / kCifar10Names, 10);
   } else if (kind == CifarLabels::kFine) {
-    samples.classes = class_names(folder / "fine_label_names.txt", kFineClasses);
+    samples.classes =
+        cifar_class_names(kNamesReader, folder / "fine_label_names.txt", kFineClasses);
   } else {
-    samples.classes = class_names(folder / "coarse_label_names.txt", kCoarseClasses);
+    samples.classes =
+        cifar_class_names(kNamesReader, folder / "coarse_label_names.txt", kCoarseClasses);
   }
   return samples;
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ladder::data {
 
@@ -15,6 +16,7 @@ struct Dataset {
   torch::Tensor labels;  ///< int64 [N], in [0, classes), or -1 for a row without a label
   int64_t classes = 0;
   std::string name;
+  std::vector<std::string> class_names = {};  ///< by label; empty where they have numbers alone
 };
 
 /// A published data set, divided into training and test rows as published.

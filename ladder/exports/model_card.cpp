@@ -95,7 +95,18 @@ std::string card_columns(const data::Features& features) {
   return text + "\n";
 }
 
+std::string card_whitening(const ImageInputs& images) {
+  return fmt::format(
+      "## Pixels\n\n"
+      "An image x of pixels from 0 to 255 becomes (c - mean) map with c = {:.6g} (x - m) / |x - "
+      "m|, "
+      "where m is the mean of all values of x. mean and map, the ZCA whitening of the training "
+      "images, are the tensors `{}` and `{}` beside the weights.\n\n",
+      images.whitening->contrast_norm, kWhiteningMean, kWhiteningMap);
+}
+
 std::string card_pixels(const ImageInputs& images) {
+  if (images.whitening) return card_whitening(images);
   std::string text =
       "## Pixels\n\nA pixel x of 0 to 255 becomes (x / 255 - mean) / scale.\n\n"
       "| channel | mean | scale |\n|---|---|---|\n";

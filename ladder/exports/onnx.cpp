@@ -321,11 +321,48 @@ torch::Tensor per_channel(const torch::Tensor& values, size_t rank) {
   return values.to(torch::kFloat32).reshape(sizes);
 }
 
+// y = (c - mean) map, c = norm (x - mean(x)) / |x - mean(x)|, or 0 where x has one value alone. c
+// is computed in float64, as in the library.
+std::string add_whitening(OnnxGraph& graph, const ImageInputs& images, const std::string& pixels) {
+  const auto& whitening = *images.whitening;
+  const auto constant = [&](const char* name, double value) {
+    return graph.constant(name, torch::tensor(value, torch::kFloat64));
+  };
+  const auto mean_of = [&](const char* name, const std::string& rows) {
+    return graph.node(name, "ReduceMean", {rows},
+                      {{"axes", std::vector<int64_t>{1}}, {"keepdims", int64_t{1}}});
+  };
+  const auto rows = graph.node("rows_of_pixels", "Flatten", {pixels}, {{"axis", int64_t{1}}});
+  const auto x = graph.node("pixels_wide", "Cast", {rows}, {{"to", int64_t{kOnnxDouble}}});
+  const auto centered = graph.node("pixels_centered", "Sub", {x, mean_of("pixels_mean", x)});
+  const auto squares = graph.node("pixels_squared", "Mul", {centered, centered});
+  const auto spread = graph.node("pixels_spread", "Sqrt", {mean_of("pixels_variance", squares)});
+  // |x - mean(x)| of D bytes is sqrt(D) spread: at least sqrt(1/2), unless they are all the same.
+  const double root = std::sqrt(static_cast<double>(whitening.mean.size(0)));
+  const auto differ =
+      graph.node("pixels_differ", "Greater", {spread, constant("images.least_spread", 0.5 / root)});
+  const auto gain = graph.node(
+      "gain", "Div", {constant("images.contrast_spread", whitening.contrast_norm / root), spread});
+  const auto finite_gain =
+      graph.node("finite_gain", "Where", {differ, gain, constant("images.no_gain", 0)});
+  const auto contrast = graph.node("contrast_wide", "Mul", {centered, finite_gain});
+  const auto c = graph.node("contrast", "Cast", {contrast}, {{"to", int64_t{kOnnxFloat}}});
+  const auto shifted =
+      graph.node("contrast_shifted", "Sub", {c, graph.constant(kWhiteningMean, whitening.mean)});
+  const auto y =
+      graph.node("whitened", "MatMul", {shifted, graph.constant(kWhiteningMap, whitening.map)});
+  if (images.flat) return y;
+  return graph.node(
+      "whitened_images", "Reshape",
+      {y, graph.integers("images.shape", {-1, images.channels, images.height, images.width})});
+}
+
 std::string add_images(OnnxGraph& graph, const ImageInputs& images) {
   graph.input("images", kOnnxUint8, {-1, images.channels, images.height, images.width});
+  const auto pixels = graph.node("pixels", "Cast", {"images"}, {{"to", int64_t{kOnnxFloat}}});
+  if (images.whitening) return add_whitening(graph, images, pixels);
   const auto mean = torch::tensor(images.mean, torch::kFloat64);
   const auto scale = torch::tensor(images.scale, torch::kFloat64);
-  const auto pixels = graph.node("pixels", "Cast", {"images"}, {{"to", int64_t{kOnnxFloat}}});
   const auto scaled = graph.node(
       "pixels_scaled", "Mul",
       {pixels, graph.constant("images.factor", per_channel((255 * scale).reciprocal(), 3))});

@@ -242,16 +242,47 @@ def inputs(table):
     return torch.stack(parts, dim=1).to(DTYPE)
 )PY";
 
+constexpr std::string_view kImages = R"PY(
+
+def checked_images(images):
+    """Return images as a tensor [rows, channels, height, width]."""
+    x = torch.as_tensor(images)
+    if x.dim() != 4 or list(x.shape[1:]) != IMAGE_SHAPE:
+        raise ValueError(f"expected images [rows, {IMAGE_SHAPE}] but got {list(x.shape)}")
+    return x
+)PY";
+
 constexpr std::string_view kImageInputs = R"PY(
 
 def inputs(images):
     """Return the inputs of the network from pixels 0 to 255, [rows, channels, height, width]."""
-    x = torch.as_tensor(images)
-    if x.dim() != 4 or list(x.shape[1:]) != IMAGE_SHAPE:
-        raise ValueError(f"expected images [rows, {IMAGE_SHAPE}] but got {list(x.shape)}")
+    x = checked_images(images)
     mean = torch.tensor(IMAGE_MEAN, dtype=DTYPE).view(1, -1, 1, 1)
     scale = torch.tensor(IMAGE_SCALE, dtype=DTYPE).view(1, -1, 1, 1)
     return ((x.to(DTYPE) / 255 - mean) / scale))PY";
+
+constexpr std::string_view kWhitenedInputs = R"PY(
+
+@functools.cache
+def whitening():
+    """Return the mean and the map of ZCA whitening, from the weights beside this file."""
+    weights = torch.load(pathlib.Path(__file__).with_suffix(".pt"), weights_only=True)
+    return weights["images.mean"], weights["images.map"]
+
+
+def inputs(images):
+    """Return the inputs of the network from pixels 0 to 255, [rows, channels, height, width].
+
+    c = CONTRAST_NORM (x - mean(x)) / |x - mean(x)| for each image x, then (c - mean) map.
+    """
+    x = checked_images(images).flatten(1).double()
+    x = x - x.mean(1, keepdim=True)
+    norm = x.norm(dim=1, keepdim=True)
+    gain = torch.where(norm > 1e-8 * CONTRAST_NORM, CONTRAST_NORM / norm, 0.0)
+    mean, map = whitening()
+    y = ((x * gain).float() - mean) @ map
+    return y.to(DTYPE).view([-1] + INPUT_SHAPE)
+)PY";
 
 constexpr std::string_view kPlainInputs = R"PY(
 
@@ -435,6 +466,8 @@ std::string python_columns(const data::Features& features) {
   return text + "]\n";
 }
 
+bool whitens(const PredictionModel& model) { return model.images && model.images->whitening; }
+
 std::string python_constants(const PredictionModel& model, torch::Dtype dtype) {
   std::string text = "\nCLASSES = " + python_texts(class_names(model)) + "\n";
   text += fmt::format("DTYPE = torch.{}\n", dtype == torch::kFloat64 ? "float64" : "float32");
@@ -445,13 +478,26 @@ std::string python_constants(const PredictionModel& model, torch::Dtype dtype) {
     text += python_columns(*model.features);
   } else if (model.images) {
     const auto& images = *model.images;
-    text += fmt::format("IMAGE_SHAPE = {}\nIMAGE_MEAN = {}\nIMAGE_SCALE = {}\n",
-                        python_sizes({images.channels, images.height, images.width}),
-                        nlohmann::json(images.mean).dump(), nlohmann::json(images.scale).dump());
+    text += fmt::format("IMAGE_SHAPE = {}\n",
+                        python_sizes({images.channels, images.height, images.width}));
+    text += whitens(model) ? fmt::format("CONTRAST_NORM = {}\nINPUT_SHAPE = {}\n",
+                                         python_number(images.whitening->contrast_norm),
+                                         python_sizes(model.net->options.input_shape))
+                           : fmt::format("IMAGE_MEAN = {}\nIMAGE_SCALE = {}\n",
+                                         python_numbers(images.mean), python_numbers(images.scale));
   } else {
     text += "INPUT_SHAPE = " + python_sizes(model.net->options.input_shape) + "\n";
   }
   return text;
+}
+
+// The function from rows to the inputs of the network.
+std::string python_inputs(const PredictionModel& model) {
+  if (model.features) return std::string(kTableInputs);
+  if (!model.images) return std::string(kPlainInputs);
+  const std::string begin(kImages);
+  if (whitens(model)) return begin + std::string(kWhitenedInputs);
+  return begin + std::string(kImageInputs) + (model.images->flat ? ".flatten(1)\n" : "\n");
 }
 
 std::string python_module(const PredictionModel& model, const std::vector<PlainLayer>& layers,
@@ -474,7 +520,10 @@ std::string python_module(const PredictionModel& model, const std::vector<PlainL
       "predict(rows) gives class names, predict_proba(rows) probabilities; inputs(rows) says what\n"
       "rows are. The weights are in the .pt file beside this one.\n\"\"\"\n\n"
       "{}import pathlib\n{}\nimport torch\nfrom torch import nn\n",
-      layers.back().out[0], version(), model.features ? "import math\nimport numbers\n" : "",
+      layers.back().out[0], version(),
+      model.features   ? "import math\nimport numbers\n"
+      : whitens(model) ? "import functools\n"
+                       : "",
       model.features ? "import warnings\n" : "");
   text += python_constants(model, dtype);
   text += definitions;
@@ -484,8 +533,7 @@ std::string python_module(const PredictionModel& model, const std::vector<PlainL
       "        self.stages = nn.Sequential(\n{}        )\n\n"
       "    def forward(self, x):\n        return self.stages(x)\n",
       inputs, outputs, stages);
-  text += model.features ? kTableInputs : model.images ? kImageInputs : kPlainInputs;
-  if (model.images) text += model.images->flat ? ".flatten(1)\n" : "\n";
+  text += python_inputs(model);
   text += kPrediction;
   return text;
 }
@@ -497,9 +545,11 @@ void check_weights_file(const std::filesystem::path& path) {
   bool replaceable = false;
   try {
     const auto tensors = io::load_tensors(path);
-    replaceable = !tensors.empty() &&
-                  std::all_of(tensors.begin(), tensors.end(),
-                              [](const auto& t) { return t.first.starts_with("stages."); });
+    replaceable =
+        !tensors.empty() && std::all_of(tensors.begin(), tensors.end(), [](const auto& t) {
+          return t.first.starts_with("stages.") || t.first == kWhiteningMean ||
+                 t.first == kWhiteningMap;
+        });
   } catch (const c10::Error&) {  // something else
   }
   TORCH_CHECK(replaceable, kWritePython, ": expected to write weights to ", path.string(),
@@ -543,7 +593,9 @@ void write_python(const std::filesystem::path& path, const PredictionModel& mode
   }
   const auto dtype = layers.front().normalization->running_mean.scalar_type();
   check_weights_file(weights);
-  io::save_tensors(weights, python_weights(layers));
+  auto tensors = python_weights(layers);
+  if (model.images) tensors.merge(whitening_tensors(*model.images));
+  io::save_tensors(weights, tensors);
   io::write_atomically(module, python_module(model, layers, dtype));
 }
 

@@ -30,6 +30,12 @@ io::TensorMap state_of(const Ladder& net) {
   return state;
 }
 
+io::TensorMap tensors_of(const PredictionModel& model) {
+  auto tensors = state_of(model.net);
+  if (model.images) tensors.merge(whitening_tensors(*model.images));
+  return tensors;
+}
+
 std::map<std::string, std::string> texts_of(const PredictionModel& model) {
   std::map<std::string, std::string> texts = {{"classes", json_array(class_names(model))}};
   if (model.features) {
@@ -128,15 +134,21 @@ torch::Tensor checked_weight(const std::string& file, const std::string& name, P
 }  // namespace
 
 std::string to_json(const ImageInputs& images) {
-  return nlohmann::ordered_json{{"channels", images.channels}, {"height", images.height},
-                                {"width", images.width},       {"mean", images.mean},
-                                {"scale", images.scale},       {"flat", images.flat}}
-      .dump();
+  nlohmann::ordered_json json = {
+      {"channels", images.channels}, {"height", images.height}, {"width", images.width}};
+  if (images.whitening) {
+    json["contrast_norm"] = images.whitening->contrast_norm;
+  } else {
+    json["mean"] = images.mean;
+    json["scale"] = images.scale;
+  }
+  json["flat"] = images.flat;
+  return json.dump();
 }
 
 io::TensorMap model_tensors(const PredictionModel& model) {
   check_model("model_tensors", model);
-  auto tensors = state_of(model.net);
+  auto tensors = tensors_of(model);
   for (const auto& [name, text] : texts_of(model)) tensors[name] = io::text_tensor(text);
   return tensors;
 }
@@ -152,7 +164,7 @@ void write_safetensors(const std::filesystem::path& path, const PredictionModel&
   check_calibrated("write_safetensors", model.net);
   auto texts = texts_of(model);
   texts["format"] = "pt";
-  io::save_safetensors(path, state_of(model.net), texts);
+  io::save_safetensors(path, tensors_of(model), texts);
 }
 
 void read_weights(const std::filesystem::path& path, const Ladder& net) {

@@ -58,6 +58,10 @@ torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor
               "Classifier: expected images of ", inputs.channels, " x ", inputs.height, " x ",
               inputs.width, " (channels, height, width) but got a tensor of shape ", images.sizes(),
               ".");
+  if (inputs.whitening) {
+    const auto y = inputs.whitening->apply(images);
+    return inputs.flat ? y.flatten(1) : y;
+  }
   auto x = at::empty(images.sizes(), at::kFloat);
   for (int64_t channel = 0; channel < inputs.channels; ++channel) {
     const auto at = static_cast<size_t>(channel);

@@ -19,8 +19,8 @@ torch::Tensor with_channels(const torch::Tensor& images);
 /// pixels. Error: pixels that are all the same.
 exports::ImageInputs measured_images(const torch::Tensor& images, bool flat);
 
-/// Return standardised images, float32 [N, C, H, W] or [N, C H W]. Gray ones are taken where the
-/// network has three channels. Error: images of another size.
+/// Return standardised or whitened images, float32 [N, C, H, W] or [N, C H W]. Gray ones are taken
+/// where the network has three channels. Error: images of another size.
 torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor& images);
 
 /// Refuse a tensor that is undefined or sparse.

@@ -27,20 +27,33 @@ using nlohmann::ordered_json;
 
 constexpr const char* kText = "model.json";
 constexpr const char* kPrefix = "network.";
-constexpr int64_t kFormat = 1;
+constexpr int64_t kFormat = 1, kFormatOfWhitening = 2;
 
-exports::ImageInputs images_from(const ordered_json& json) {
+const at::Tensor& tensor_at(const io::TensorMap& tensors, const std::string& name) {
+  const auto found = tensors.find(name);
+  TORCH_CHECK(found != tensors.end(), "expected a tensor ", name, " but found none");
+  return found->second;
+}
+
+exports::ImageInputs images_from(const ordered_json& json, const io::TensorMap& tensors) {
   exports::ImageInputs images{.channels = json.at("channels").get<int64_t>(),
                               .height = json.at("height").get<int64_t>(),
                               .width = json.at("width").get<int64_t>(),
-                              .mean = json.at("mean").get<std::vector<double>>(),
-                              .scale = json.at("scale").get<std::vector<double>>(),
                               .flat = json.at("flat").get<bool>()};
   constexpr int64_t kMostSide = 100'000;
   for (const int64_t size : {images.channels, images.height, images.width}) {
     TORCH_CHECK(size >= 1 && size <= kMostSide, "expected images of 1 to ", kMostSide,
                 " channels, rows and columns but got ", size);
   }
+  if (json.contains("contrast_norm")) {
+    images.whitening = data::ImageWhitening{.contrast_norm = json.at("contrast_norm").get<double>(),
+                                            .mean = tensor_at(tensors, exports::kWhiteningMean),
+                                            .map = tensor_at(tensors, exports::kWhiteningMap)};
+    images.whitening->check("images", images.channels * images.height * images.width);
+    return images;
+  }
+  images.mean = json.at("mean").get<std::vector<double>>();
+  images.scale = json.at("scale").get<std::vector<double>>();
   const auto channels = static_cast<size_t>(images.channels);
   TORCH_CHECK(images.mean.size() == channels && images.scale.size() == channels,
               "expected a mean and a scale for each of ", images.channels, " channels but got ",
@@ -60,14 +73,16 @@ std::vector<int64_t> input_shape(const exports::PredictionModel& model) {
   return {images.channels, images.height, images.width};
 }
 
-void copy_into(Ladder& net, const io::TensorMap& tensors) {
+void copy_into(const exports::PredictionModel& model, const io::TensorMap& tensors) {
   const at::NoGradGuard no_gradients;
+  const auto& net = model.net;
   std::set<std::string> known = {kText};
+  if (model.images && model.images->whitening) {
+    known.insert({exports::kWhiteningMean, exports::kWhiteningMap});
+  }
   const auto copy = [&](const std::string& name, at::Tensor& to) {
     const std::string key = kPrefix + name;
-    const auto found = tensors.find(key);
-    TORCH_CHECK(found != tensors.end(), "expected a tensor ", key, " but found none");
-    const auto& from = found->second;
+    const auto& from = tensor_at(tensors, key);
     TORCH_CHECK(from.sizes() == to.sizes() && from.scalar_type() == to.scalar_type(), "expected ",
                 key, " as ", c10::toString(to.scalar_type()), " ", to.sizes(), " but got ",
                 c10::toString(from.scalar_type()), " ", from.sizes());
@@ -130,9 +145,10 @@ StoredModel model_of(const io::TensorMap& tensors) {
   const auto json = io::parse_json<ordered_json>(io::tensor_text(found->second));
   TORCH_CHECK(json.is_object(), "expected a JSON object in ", kText, " but got something else");
   const auto format = json.at("format").get<int64_t>();
-  TORCH_CHECK(format == kFormat, "expected format ", kFormat, " but got ", format,
-              " (written by ladder ", json.value("ladder", std::string("of another version")),
-              "; this is ", version(), ")");
+  TORCH_CHECK(format == kFormat || format == kFormatOfWhitening, "expected format ", kFormat,
+              " or ", kFormatOfWhitening, " but got ", format, " (written by ladder ",
+              json.value("ladder", std::string("of another version")), "; this is ", version(),
+              ")");
 
   StoredModel stored{.label = json.at("label").get<std::string>()};
   auto& model = stored.model;
@@ -146,7 +162,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
     if (!decimal.empty()) model.features->decimal = decimal.front();
     model.features->whole_numbers = json.value("whole_numbers", std::vector<std::string>{});
   }
-  if (json.contains("images")) model.images = images_from(json.at("images"));
+  if (json.contains("images")) model.images = images_from(json.at("images"), tensors);
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),
               "expected either features or images");
   for (const auto& fact : json.at("facts")) {
@@ -159,7 +175,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
   check_size(stored.config.network, static_cast<int64_t>(model.classes.size()), tensors);
   model.net = models::network(network_of(stored.config));
   model.net->to(models::dtype(stored.config.precision));
-  copy_into(model.net, tensors);
+  copy_into(model, tensors);
   model.net->eval();
   return stored;
 }
@@ -223,10 +239,12 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
   TORCH_CHECK(!stored.model.net.is_empty(), "save_model: expected a network but got an empty one.");
   exports::check_calibrated("save_model", stored.model.net);
   check_described(stored);
+  exports::check_model("save_model", stored.model);
   auto config = stored.config;
   config.environment.reset();
   config.device = c10::kCPU;
-  ordered_json json = {{"format", kFormat},
+  const bool whitens = stored.model.images && stored.model.images->whitening;
+  ordered_json json = {{"format", whitens ? kFormatOfWhitening : kFormat},
                        {"ladder", version()},
                        {"label", stored.label},
                        {"classes", stored.model.classes}};
@@ -252,6 +270,7 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
   const auto& net = stored.model.net;
   for (const auto& item : net->named_parameters()) tensors[kPrefix + item.key()] = item.value();
   for (const auto& item : net->named_buffers()) tensors[kPrefix + item.key()] = item.value();
+  if (stored.model.images) tensors.merge(exports::whitening_tensors(*stored.model.images));
   io::save_tensors(path, tensors);
 }
 

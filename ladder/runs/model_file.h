@@ -22,6 +22,7 @@ struct StoredModel {
 ///                      and, where there are any, texts of missing values, the decimal mark that
 ///                      was given and columns of whole numbers
 ///     "network.NAME"    parameters and statistics of the network, by their names
+///     "images.mean", "images.map"   float32 [D], [D, D], where images are whitened
 ///
 /// The same model gives the same bytes: neither times nor the machine are in it. The network is
 /// made again from `config.network`, so it must be one of models::network;

@@ -1,3 +1,6 @@
+#include <ladder/classifier.h>
+#include <ladder/data/class_labels.h>
+#include <ladder/data/read_samples.h>
 #include <ladder/io/tensor_file.h>
 #include <ladder/models/combinators.h>
 #include <ladder/models/recipes.h>
@@ -8,6 +11,7 @@
 #include <tests/support/program.h>
 #include <tests/support/run_files.h>
 #include <tests/support/temporary_folder.h>
+#include <tests/support/threads.h>
 #include <tests/support/wrong_commands.h>
 #include <torch/torch.h>
 
@@ -244,6 +248,7 @@ TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[c
   const auto tensors = ladder::io::load_tensors(file);
   CHECK(tensors.at("train").sizes() == torch::IntArrayRef({kCifar10TrainRows, 3, 32, 32}));
   CHECK(tensors.at("test").scalar_type() == torch::kFloat32);
+  CHECK(tensors.at("map").sizes() == torch::IntArrayRef({3072, 3072}));
   // Sums of 3,072 terms w x in float32: |w| |x| is at most the whitening's largest gain, 1 /
   // sqrt(.1), times an image's norm, 55, and that of the mean.
   const double rounding = ladder::testing::gamma(3072, torch::kFloat) * (55 + 55) / std::sqrt(0.1);
@@ -287,6 +292,53 @@ TEST_CASE("ladder-cifar10: where whitened images cannot be kept, it says so and 
   CHECK(outcome.status == 0);
   CHECK(outcome.err.empty());
   CHECK(outcome.out.find("note: not kept for the next run: ") != std::string::npos);
+}
+
+TEST_CASE("ladder-cifar10: a run leaves a model that whitens images as training did", "[cli]") {
+  const Cifar10Place place;
+  write_file(place.data() / "batches.meta.txt", "a0\na1\na2\na3\na4\na5\na6\na7\na8\na9\n");
+  REQUIRE(place.run("run", {"--epochs", "2", "--quiet"}).status == 0);
+  const auto model = ladder::Classifier::load(place.folder / "run");
+  CHECK(model.classes() ==
+        std::vector<std::string>{"a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9"});
+  const auto images = ladder::data::read_samples(place.data(), {.part = ladder::data::Part::kTest});
+  // The program whitened them in one thread, and so does this.
+  const ladder::testing::ThreadsOfTest one(1);
+  const auto kept = ladder::io::load_tensors(place.kept(place.folder.path())[0]);
+  CHECK(torch::equal(model.inputs(images), kept.at("test")));
+
+  const auto run = [](const Arguments& arguments) {
+    return run_to_end(Arguments{program_path("ladder")} + arguments);
+  };
+  const auto at = [&](const std::string& name) { return (place.folder / name).string(); };
+  const auto evaluated =
+      run({"evaluate", at("run"), place.data().string(), "--json", "--threads=1"});
+  INFO(evaluated.err);
+  REQUIRE(evaluated.status == 0);
+  const auto truth = ladder::data::relabeled(images.labels, images.classes, model.classes(), "");
+  CHECK(json::parse(evaluated.out).at("error") ==
+        Approx(100 * (1 - model.score(images.images, truth))));
+  const auto on_training_rows =
+      run({"evaluate", at("run"), place.data().string(), "--part=train", "--threads=1"});
+  CHECK(on_training_rows.err ==
+        "note: the model was trained on these rows: the error on them is too low\n");
+  const auto inspected = run({"inspect", at("run")});
+  CHECK(inspected.out.find("inputs         images of 32 x 32 pixels, RGB, whitened\n") !=
+        std::string::npos);
+  for (const char* file : {"cifar.onnx", "cifar.py", "cifar.safetensors"}) {
+    const auto exported = run({"export", at("run"), "-o", at(file)});
+    INFO(exported.err);
+    CHECK(exported.status == 0);
+  }
+
+  // Of a run that had ended before, too.
+  const auto path = place.folder / "run" / ladder::kModelFile;
+  const auto bytes = file_bytes(path);
+  fs::remove(path);
+  const auto again = run_to_end({kCifar10Program, "--resume", "--quiet", "--out", at("run")});
+  INFO(again.err);
+  CHECK(again.status == 0);
+  CHECK(file_bytes(path) == bytes);
 }
 
 TEST_CASE("ladder-cifar10: takes every recipe and kind of number", "[cli]") {

@@ -356,7 +356,8 @@ TEST_CASE("ladder: wrong use is one sentence and status 2", "[cli]") {
   write_file(place.folder / "empty/checkpoint.pt", "");
   CHECK(no_model(R"({"program": "ladder-mnist"})") == go_on + "writes it from checkpoint.pt).\n");
   CHECK(no_model(R"({"program": "ladder-cifar10", "zca_ridge": 0.1})") ==
-        "ladder-cifar10 writes none: a model file cannot hold how images were whitened).\n");
+        "`ladder-cifar10 --resume --out " + place.at("empty") +
+            "` writes it from checkpoint.pt).\n");
 }
 
 TEST_CASE("ladder: what to type next is quoted for a shell", "[cli]") {

@@ -61,7 +61,16 @@ TEST_CASE("load_cifar10 reads five batches in order, and the test images", "[dat
   CHECK(torch::equal(test.labels, torch::tensor({9, 0, 4})));
   CHECK(train.inputs.is_contiguous());
   CHECK(train.classes == 10);
+  CHECK(train.class_names[9] == "9");
   CHECK(test.name == "cifar10");
+  write_file(folder / "batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\ntruck\n\n");
+  const auto named = load_cifar10(folder.path());
+  CHECK(named.train.class_names[9] == "truck");
+  CHECK(named.test.class_names == named.train.class_names);
+  const auto names = write_file(folder / "batches.meta.txt", "a\nb\n");
+  CHECK(error_text([&] { load_cifar10(folder.path()); }) ==
+        "load_cifar10: expected 10 names of classes, one a line, but got 2 in " + names.string() +
+            ".");
 }
 
 TEST_CASE("read_cifar10 takes planes of red, green and blue, row by row", "[data]") {

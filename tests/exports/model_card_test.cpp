@@ -46,6 +46,15 @@ TEST_CASE("model_card describes images and many classes", "[exports]") {
         "model_card: expected names of 25 classes but got 2.");
 }
 
+TEST_CASE("model_card says how images are whitened", "[exports]") {
+  const auto card = model_card(ladder::testing::whitening_model(
+      {.input_shape = {3, 6, 5}, .layers = {ladder::models::Dense{4}}}));
+  CHECK_THAT(card, Contains("from images of 6 x 5 pixels with 3 channels.\n"));
+  CHECK_THAT(card, Contains("becomes (c - mean) map with c = 55 (x - m) / |x - m|, where"));
+  CHECK_THAT(card, Contains("are the tensors `images.mean` and `images.map` beside the weights."));
+  CHECK_THAT(card, !Contains("| channel | mean"));
+}
+
 TEST_CASE("model_card names the files that it stands beside", "[exports]") {
   const auto model = ladder::testing::table_model(true);
   CHECK_THAT(model_card(model), Contains("InferenceSession(\"model.onnx\")"));

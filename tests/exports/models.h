@@ -37,8 +37,12 @@ inline torch::Tensor probabilities(const exports::PredictionModel& model,
   return net->forward(inputs).softmax(1);
 }
 
-/// y = (x / 255 - mean) / scale.
+/// y = (x / 255 - mean) / scale, or whitened images.
 inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torch::Tensor& x) {
+  if (images.whitening) {
+    const auto y = images.whitening->apply(x);
+    return images.flat ? y.flatten(1) : y;
+  }
   const auto mean = torch::tensor(images.mean, torch::kFloat32).view({1, -1, 1, 1});
   const auto scale = torch::tensor(images.scale, torch::kFloat32).view({1, -1, 1, 1});
   const auto inputs = (x.to(torch::kFloat32) / 255 - mean) / scale;
@@ -74,6 +78,26 @@ inline exports::PredictionModel image_model(models::NetworkOptions options, int6
   model.net->calibrate(image_inputs(images, random_images(images, rows)));
   model.images = images;
   return model;
+}
+
+/// An `image_model` that whitens its images.
+inline exports::PredictionModel whitening_model(const models::NetworkOptions& options,
+                                                int64_t rows = 200) {
+  auto model = image_model(options);
+  auto& images = *model.images;
+  images.mean.clear();
+  images.scale.clear();
+  const auto pixels = random_images(images, rows);
+  images.whitening = data::ImageWhitening::fit(pixels);
+  model.net->calibrate(image_inputs(images, pixels));
+  return model;
+}
+
+/// `random_images`, the last of them of one value alone, which has no contrast.
+inline torch::Tensor images_to_whiten(const exports::ImageInputs& images, int64_t rows) {
+  auto pixels = random_images(images, rows);
+  pixels[rows - 1].fill_(77);
+  return pixels;
 }
 
 inline data::Column number_column(const std::string& name, std::vector<double> numbers) {

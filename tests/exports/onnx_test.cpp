@@ -170,6 +170,14 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
                ladder::testing::image_inputs(*model.images, rows));
     ++cases;
   }
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3, 7, 6}, {28 * 3}}) {
+    const auto model = ladder::testing::whitening_model(
+        {.input_shape = shape, .layers = {models::Dense{9}, models::Dense{4}}});
+    const auto rows = ladder::testing::images_to_whiten(*model.images, 8);
+    write_case(folder, "whitened-" + std::to_string(shape.size()), model, {{"images", rows}},
+               ladder::testing::image_inputs(*model.images, rows));
+    ++cases;
+  }
 
   using torch::nn::Sequential;
   namespace tnn = torch::nn;
@@ -345,6 +353,14 @@ TEST_CASE("write_onnx refuses what ONNX cannot compute, by place and kind", "[ex
         "write_onnx: expected a mean and a scale for each of 1 channels but got 1 and 0.");
   model.images->scale = {0};
   CHECK(refusal(model) == "write_onnx: expected scales of images above 0 but got 0.");
+  model.images->whitening = ladder::data::ImageWhitening{};
+  CHECK(refusal(model) ==
+        "write_onnx: expected neither a mean nor a scale of channels beside a whitening but got 1 "
+        "and 1.");
+  model.images->mean.clear();
+  model.images->scale.clear();
+  CHECK(refusal(model) ==
+        "write_onnx: expected the mean of a whitening as Float [4] but got an undefined tensor.");
   model.images.reset();
   model.net = ladder::models::network({.input_shape = {4}, .layers = {ladder::models::Dense{3}}});
   CHECK(

@@ -115,6 +115,15 @@ TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][s
     const auto rows = ladder::testing::random_images(*model.images, 7);
     write_rows(folder, name, model, rows, ladder::testing::image_inputs(*model.images, rows));
   }
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3, 7, 6}, {28 * 3}}) {
+    const auto model = ladder::testing::whitening_model(
+        {.input_shape = shape, .layers = {models::Dense{9}, models::Dense{4}}});
+    const auto rows = ladder::testing::images_to_whiten(*model.images, 8);
+    const auto inputs = ladder::testing::image_inputs(*model.images, rows);
+    const auto name = "whitened_" + std::to_string(shape.size());
+    write_rows(folder, name, model, rows, inputs);
+    write_rows(folder, name, model, rows, inputs);  // over the weights of the first time
+  }
   tnn::Sequential layers(
       tnn::Conv1d(tnn::Conv1dOptions(2, 6, 4).padding(torch::kSame).groups(2)), tnn::BatchNorm1d(6),
       tnn::Tanh(), tnn::MaxPool1d(tnn::MaxPool1dOptions(3).stride(2).padding(1).ceil_mode(true)),
@@ -137,7 +146,7 @@ TEST_CASE("write_python rebuilds every kind of network in PyTorch", "[exports][s
   write_columns(folder / "spelled.json", spelled);
 
   const auto found = ladder::testing::named_differences(kRunModules, folder.path());
-  CHECK(found.size() == 7);
+  CHECK(found.size() == 9);
   for (const auto& [name, worst] : found) {
     CAPTURE(name);
     CHECK(worst < 1e-5);

@@ -106,6 +106,20 @@ TEST_CASE("model_tensors names weights and texts", "[exports]") {
   CHECK(ladder::io::tensor_text(described.at("classes")) == R"(["0","1"])");
   CHECK(ladder::io::tensor_text(described.at("images")) ==
         R"({"channels":2,"height":4,"width":5,"mean":[0.4,0.45],"scale":[0.3,0.25],"flat":false})");
+
+  const auto whitening = ladder::testing::whitening_model(
+      {.input_shape = {2, 4, 5}, .layers = {ladder::models::Dense{30}, ladder::models::Dense{3}}});
+  const auto whole = model_tensors(whitening);
+  CHECK(ladder::io::tensor_text(whole.at("images")) ==
+        R"({"channels":2,"height":4,"width":5,"contrast_norm":55.0,"flat":false})");
+  CHECK(torch::equal(whole.at("images.mean"), whitening.images->whitening->mean));
+  CHECK(torch::equal(whole.at("images.map"), whitening.images->whitening->map));
+  // They are no weights of the network.
+  const TemporaryFolder folder;
+  write_safetensors(folder / "model.safetensors", whitening);
+  auto net = other_net(whitening, /*decoder=*/false);
+  read_weights(folder / "model.safetensors", net);
+  CHECK(same_state(net, whitening.net, /*decoder=*/false));
 }
 
 TEST_CASE("read_weights reads what write_torch and write_safetensors wrote", "[exports]") {
@@ -311,6 +325,52 @@ TEST_CASE("Weights and model files hold calibrated networks alone", "[exports]")
   CHECK_FALSE(std::filesystem::exists(path));
   CHECK(error_text([&] { ladder::runs::save_model(path, {}); }) ==
         "save_model: expected a network but got an empty one.");
+}
+
+TEST_CASE("A model file keeps how images are whitened", "[exports]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "x";
+  const ladder::models::NetworkOptions options{
+      .input_shape = {2, 4, 5}, .layers = {ladder::models::Dense{30}, ladder::models::Dense{3}}};
+  ladder::runs::StoredModel stored{.model = ladder::testing::whitening_model(options)};
+  stored.model.classes = {"a", "b", "c"};
+  stored.config.network = options;
+  ladder::runs::save_model(path, stored);
+  const auto& kept = *stored.model.images->whitening;
+  const auto loaded = ladder::runs::load_model(path);
+  REQUIRE(loaded.model.images);
+  REQUIRE(loaded.model.images->whitening);
+  CHECK(loaded.model.images->whitening->contrast_norm == kept.contrast_norm);
+  CHECK(torch::equal(loaded.model.images->whitening->mean, kept.mean));
+  CHECK(torch::equal(loaded.model.images->whitening->map, kept.map));
+  CHECK(same_state(loaded.model.net, stored.model.net, /*decoder=*/false));
+
+  // A file of its own format, which earlier versions refuse by its number.
+  const auto tensors = ladder::io::load_tensors(path);
+  CHECK(ladder::io::tensor_text(tensors.at("model.json")).find("\"format\": 2") !=
+        std::string::npos);
+  const auto refusal = [&](const std::string& name, const torch::Tensor& value) {
+    auto changed = tensors;
+    if (value.defined()) {
+      changed[name] = value;
+    } else {
+      changed.erase(name);
+    }
+    ladder::io::save_tensors(path, changed);
+    const auto text = error_text([&] { ladder::runs::load_model(path); });
+    const std::string begin = "load_model: " + path.string() + " is no model: ";
+    CHECK(text.starts_with(begin));
+    return text.substr(begin.size());
+  };
+  CHECK(refusal("images.map", {}) == "expected a tensor images.map but found none.");
+  CHECK(refusal("images.map", torch::zeros({40, 39})) ==
+        "images: expected the map of a whitening as Float [40, 40] but got Float [40, 39].");
+  CHECK(refusal("images.mean", torch::full({40}, std::numeric_limits<float>::infinity())) ==
+        "images: expected finite numbers in the mean of a whitening but got others.");
+
+  stored.model.images->whitening->map = torch::zeros({4, 4});
+  CHECK(error_text([&] { ladder::runs::save_model(path, stored); }) ==
+        "save_model: expected the map of a whitening as Float [40, 40] but got Float [4, 4].");
 }
 
 TEST_CASE("save_model writes no network that load_model would make otherwise", "[exports]") {

@@ -2,6 +2,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <system_error>
 
@@ -71,6 +73,35 @@ torch::Tensor cifar_images(const torch::Tensor& records, const CifarFormat& form
   return records.slice(1, format.labels)
       .reshape({records.size(0), 3, kCifarSide, kCifarSide})
       .contiguous();
+}
+
+std::vector<std::string> cifar_class_names(const char* component, const std::filesystem::path& file,
+                                           int64_t count) {
+  std::vector<std::string> names;
+  std::error_code error;
+  std::ifstream in(file);
+  if (!std::filesystem::is_regular_file(file, error) || !in.is_open()) {
+    for (int64_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
+    return names;
+  }
+  constexpr size_t kLongestName = 200;
+  for (std::string line; std::getline(in, line) && static_cast<int64_t>(names.size()) <= count;) {
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) {
+      line.pop_back();
+    }
+    if (!line.empty()) names.push_back(line.substr(0, kLongestName));
+  }
+  TORCH_CHECK(static_cast<int64_t>(names.size()) == count, component, ": expected ", count,
+              " names of classes, one a line, but got ",
+              static_cast<int64_t>(names.size()) > count ? "more" : std::to_string(names.size()),
+              " in ", file.string(), ".");
+  for (size_t i = 1; i < names.size(); ++i) {
+    const auto place = names.begin() + static_cast<std::ptrdiff_t>(i);
+    TORCH_CHECK(std::find(names.begin(), place, *place) == place, component,
+                ": expected different names of classes but got '", *place, "' twice in ",
+                file.string(), ".");
+  }
+  return names;
 }
 
 }  // namespace ladder::data

@@ -6,8 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace ladder::data {
+
+/// In the folder of CIFAR-10: the names of its classes.
+inline constexpr const char* kCifar10Names = "batches.meta.txt";
 
 inline constexpr int64_t kCifarSide = 32;
 inline constexpr int64_t kCifarPixels = 3 * kCifarSide * kCifarSide;
@@ -37,6 +41,11 @@ torch::Tensor read_cifar_records(const std::filesystem::path& path, const CifarF
 /// `classes`.
 torch::Tensor cifar_labels(const torch::Tensor& records, int64_t index, int64_t classes,
                            const std::filesystem::path& path, const CifarFormat& format);
+
+/// Return the `count` names of classes in `file`, one a line, or "0", "1", ... without such a file.
+/// Error, led by `component`: another number of names, or one twice.
+std::vector<std::string> cifar_class_names(const char* component, const std::filesystem::path& file,
+                                           int64_t count);
 
 /// Return the images of records, uint8 [N, 3, 32, 32].
 torch::Tensor cifar_images(const torch::Tensor& records, const CifarFormat& format);

@@ -245,6 +245,13 @@ void check_images(const char* component, const ImageInputs& images,
                   : std::vector{images.channels, images.height, images.width};
   TORCH_CHECK(shape == wanted, component, ": expected a network of rows ", at::IntArrayRef(wanted),
               " for the images but got one of ", at::IntArrayRef(shape), ".");
+  if (images.whitening) {
+    TORCH_CHECK(images.mean.empty() && images.scale.empty(), component,
+                ": expected neither a mean nor a scale of channels beside a whitening but got ",
+                images.mean.size(), " and ", images.scale.size(), ".");
+    images.whitening->check(component, c10::multiply_integers(wanted));
+    return;
+  }
   const auto channels = static_cast<size_t>(images.channels);
   TORCH_CHECK(images.mean.size() == channels && images.scale.size() == channels, component,
               ": expected a mean and a scale for each of ", channels, " channels but got ",
@@ -332,6 +339,11 @@ void check_model(const char* component, const PredictionModel& model) {
       model.classes.size(), ".");
   check_names(component, "class names", model.classes);
   for (const auto& [name, text] : model.facts) check_names(component, "facts", {name, text});
+}
+
+io::TensorMap whitening_tensors(const ImageInputs& images) {
+  if (!images.whitening) return {};
+  return {{kWhiteningMean, images.whitening->mean}, {kWhiteningMap, images.whitening->map}};
 }
 
 std::vector<std::string> class_names(const PredictionModel& model) {

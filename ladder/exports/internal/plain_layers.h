@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ladder/exports/prediction_model.h"
+#include "ladder/io/tensor_file.h"
 #include "ladder/nn/stages/noisy_normalization.h"
 
 namespace ladder::exports {
@@ -47,12 +48,19 @@ FoldedNormalization folded(const PlainLayer& layer);
 
 /// Check that the parts of a model fit together. Errors, led by `component`: inputs of another
 /// shape than the network's; another number of class names; names that are not UTF-8; a mean or a
-/// scale too many or too few; a scale that is not above 0.
+/// scale too many or too few; a scale that is not above 0; a whitening of other images.
 void check_model(const char* component, const PredictionModel& model);
 
 /// Check that all statistics of a network were measured: its predictions need them. Error, led by
 /// `component`: the first stage without.
 void check_calibrated(const char* component, const Ladder& net);
+
+/// Names of the two tensors of a whitening in the files that hold them.
+inline constexpr const char* kWhiteningMean = "images.mean";
+inline constexpr const char* kWhiteningMap = "images.map";
+
+/// Return the tensors of a whitening by these names; none where images are not whitened.
+io::TensorMap whitening_tensors(const ImageInputs& images);
 
 /// Return the class names, "0", "1", ... where the model has none.
 std::vector<std::string> class_names(const PredictionModel& model);
