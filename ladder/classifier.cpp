@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMostEvaluations = 40;
+constexpr int64_t kMaxEvaluations = 40;
 constexpr const char* kFoldsFolder = "folds";  // in that of the run
 
 // Labels that the caller knows for classes: names that look like a quantity or a list are kept.
@@ -298,7 +298,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   runs::settle_statistics(config, continued, options_.ranks);
   if (rows.shards) settle_blocks(config, options_, continued, *rows.shards);
   config.epochs = training.epochs(division, drawn, drawn / batch, continued);
-  config.eval_every = std::max<int64_t>(1, config.epochs / kMostEvaluations);
+  config.eval_every = std::max<int64_t>(1, config.epochs / kMaxEvaluations);
   config.environment = options_.environment;
 
   auto net = training.build();

@@ -93,13 +93,13 @@ struct ClassifierOptions {
   /// `validation` above 0.
   ///
   /// The classifier is trained first, and saved in `folder`. Then `folder` keeps the predictions of
-  /// each fold, if they are at most `most_probabilities`: a run that is resumed goes on with the
+  /// each fold, if they are at most `max_probabilities`: a run that is resumed goes on with the
   /// next fold.
   int64_t folds = 0;
 
   /// Maximum number of probabilities of held-back rows (rows x classes) that FitReport keeps, by
   /// default 400 MB. Above it FitReport has only their metrics.
-  int64_t most_probabilities = 100'000'000;
+  int64_t max_probabilities = 100'000'000;
 
   models::Precision precision = models::Precision::kFloat32;
   c10::Device device = c10::kCPU;  ///< the CPU or a CUDA device
@@ -147,7 +147,7 @@ struct HeldBack {
   torch::Tensor labels = {};    ///< int64 [n]
   /// float32 [n, classes]; undefined where `metrics` stands in its place.
   torch::Tensor probabilities = {};
-  /// Of more than ClassifierOptions::most_probabilities probabilities.
+  /// Of more than ClassifierOptions::max_probabilities probabilities.
   std::optional<train::ClassificationMetrics> metrics = {};
 };
 

@@ -273,7 +273,7 @@ TEST_CASE("Classifier: of many held-back rows it has metrics in place of probabi
     Classifier keeping(options);
     const auto kept = keeping.fit(rows.table, "kind").held_back;
     CHECK_FALSE(kept.metrics);
-    options.most_probabilities = kept.probabilities.numel() - 1;
+    options.max_probabilities = kept.probabilities.numel() - 1;
     Classifier measuring(options);
     const auto held = measuring.fit(rows.table, "kind").held_back;
     CHECK_FALSE(held.probabilities.defined());

@@ -230,9 +230,9 @@ void add_data_flags(CommandLine& line, DataFlags& flags) {
                 throw UsageError(
                     fmt::format("expected a size like 32x32 for {} but got '{}'.", flag, text));
               }
-              constexpr int64_t kMostPixels = 4096;
-              flags.read.size = {parse_integer(flag, text.substr(0, cross), 1, kMostPixels),
-                                 parse_integer(flag, text.substr(cross + 1), 1, kMostPixels)};
+              constexpr int64_t kMaxPixels = 4096;
+              flags.read.size = {parse_integer(flag, text.substr(0, cross), 1, kMaxPixels),
+                                 parse_integer(flag, text.substr(cross + 1), 1, kMaxPixels)};
             });
 }
 

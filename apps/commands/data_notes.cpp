@@ -14,12 +14,12 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostNotes = 5;
-constexpr size_t kMostNamed = 5;
+constexpr size_t kMaxNotes = 5;
+constexpr size_t kMaxNamed = 5;
 // Rows with the inputs of others are noted if they are so large a share.
 constexpr double kNotedEqual = 0.01;
 // Rows that are noted if a column has no value in all of them, as in some rows of training.
-constexpr int64_t kLeastAllMissing = 20;
+constexpr int64_t kMinAllMissing = 20;
 
 }  // namespace
 
@@ -55,9 +55,9 @@ std::vector<std::string> equal_rows_notes(const torch::Tensor& labeled, const to
 void print_notes(const std::vector<std::string>& notes, const std::string& rest) {
   if (!rank_of_environment().first()) return;
   std::string text;
-  for (size_t i = 0; i < notes.size() && i < kMostNotes; ++i) text += "note: " + notes[i] + "\n";
-  if (notes.size() > kMostNotes) {
-    const auto left = notes.size() - kMostNotes;
+  for (size_t i = 0; i < notes.size() && i < kMaxNotes; ++i) text += "note: " + notes[i] + "\n";
+  if (notes.size() > kMaxNotes) {
+    const auto left = notes.size() - kMaxNotes;
     text += rest.empty() ? fmt::format("note: and {} more\n", left)
                          : fmt::format("note: {} {}\n", left, rest);
   }
@@ -81,7 +81,7 @@ std::vector<std::string> unused_columns_note(const std::vector<std::string>& use
     }
   }
   if (others.empty()) return {};
-  const auto left = others.size() > kMostNamed ? others.size() - kMostNamed : 0;
+  const auto left = others.size() > kMaxNamed ? others.size() - kMaxNamed : 0;
   others.resize(others.size() - left);
   return {fmt::format("columns of {} that the rows before lack are not used: {}{}", more.source,
                       fmt::join(others, ", "), left > 0 ? fmt::format(" and {} more", left) : "")};
@@ -102,7 +102,7 @@ std::vector<std::string> StrangeRows::notes() const {
     const bool is_text = column.kind == data::ColumnKind::kText;
     const bool mostly = 2 * column.strange > column.present;
     const auto missing = column.rows - column.present;
-    if (column.may_be_missing ? missing == column.rows && missing >= kLeastAllMissing
+    if (column.may_be_missing ? missing == column.rows && missing >= kMinAllMissing
                               : 2 * missing > column.rows) {
       notes.push_back(fmt::format("column '{}': {} of {} values are missing{}", column.name,
                                   missing, column.rows,

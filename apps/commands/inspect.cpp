@@ -48,8 +48,8 @@ CommandLine inspect_line(InspectFlags& flags) {
 
 // A cell, or a name, within a line: a long one is cut, and line ends are spaces.
 std::string shown(const std::string& text) {
-  constexpr size_t kMostCharacters = 40;
-  auto line = shortened(text, kMostCharacters);
+  constexpr size_t kMaxCharacters = 40;
+  auto line = shortened(text, kMaxCharacters);
   std::replace_if(
       line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   return line;

@@ -13,7 +13,7 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostPrintedClasses = 12;  // of a matrix
+constexpr size_t kMaxPrintedClasses = 12;  // of a matrix
 constexpr size_t kShownPairs = 10;
 constexpr size_t kWidestName = 24;
 
@@ -103,8 +103,8 @@ std::string metrics_text(const train::ClassificationMetrics& metrics,
                         ratio_text(one.precision), ratio_text(one.recall), ratio_text(one.f1),
                         one.support);
   }
-  return text + (classes.size() <= kMostPrintedClasses ? matrix_text(metrics.confusion, classes)
-                                                       : pairs_text(metrics.confused, classes));
+  return text + (classes.size() <= kMaxPrintedClasses ? matrix_text(metrics.confusion, classes)
+                                                      : pairs_text(metrics.confused, classes));
 }
 
 std::string left_out_text(int64_t rows) {

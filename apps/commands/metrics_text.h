@@ -23,7 +23,7 @@ std::string left_out_text(int64_t rows);
 
 /// The same numbers: {rows, error, error_interval, balanced_accuracy, macro_f1, log_loss,
 /// calibration_error, classes: [{name, support, predicted, precision, recall, f1}], confusion}. For
-/// more than train::kMostConfusionClasses classes the last is confused: [[label, prediction, rows],
+/// more than train::kMaxConfusionClasses classes the last is confused: [[label, prediction, rows],
 /// ...], places in `classes`, those of most rows first.
 nlohmann::ordered_json metrics_json(const train::ClassificationMetrics& metrics,
                                     const std::vector<std::string>& classes);

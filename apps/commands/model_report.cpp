@@ -17,7 +17,7 @@ namespace ladder::apps {
 namespace {
 
 // Rows that pictures of the network are drawn from.
-constexpr int64_t kMostShownRows = 5000;
+constexpr int64_t kMaxShownRows = 5000;
 
 std::vector<std::string> row_names(const data::Samples& samples, const torch::Tensor& rows) {
   if (!samples.names.empty()) return samples.names;
@@ -114,7 +114,7 @@ void write_model_report(const std::filesystem::path& path, const ReportInputs& i
     }
   }
 
-  const auto shown = spread(inputs.rows->rows(), kMostShownRows);
+  const auto shown = spread(inputs.rows->rows(), kMaxShownRows);
   std::vector<bool> labeled;
   for (int64_t i = 0; i < shown.numel(); ++i) {
     labeled.push_back(labels[shown[i].item<int64_t>()].item<int64_t>() >= 0);

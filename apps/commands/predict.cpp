@@ -140,13 +140,13 @@ class Answers {
 };
 
 // Whole numbers up to which a type holds each one.
-constexpr double kMostOfDouble = 9007199254740992;  // 2^53
-constexpr double kMostOfFloat = 16777216;           // 2^24
+constexpr double kMaxExactDouble = 9007199254740992;  // 2^53
+constexpr double kMaxExactFloat = 16777216;           // 2^24
 
 // Return the texts of the column `id`, nothing if no column is named. Error: numbers that are too
 // large to tell apart.
 std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
-                                double most = kMostOfDouble) {
+                                double most = kMaxExactDouble) {
   std::vector<std::string> ids;
   if (id.empty()) return ids;
   const auto& column = table.column(id);
@@ -156,9 +156,9 @@ std::vector<std::string> ids_of(const data::Table& table, const std::string& id,
     throw std::runtime_error(fmt::format(
         "expected numbers below {} in column '{}' for --id but got {} in {} ({}).", most, id,
         *large, table.source,
-        most == kMostOfFloat ? "shards hold numbers in single precision; convert the column with "
-                               "--text-columns, or predict from the file itself"
-                             : "numbers are read in double precision; save the column as texts"));
+        most == kMaxExactFloat ? "shards hold numbers in single precision; convert the column with "
+                                 "--text-columns, or predict from the file itself"
+                               : "numbers are read in double precision; save the column as texts"));
   }
   for (int64_t row = 0; row < table.rows; ++row) ids.push_back(data::cell_text(column, row));
   return ids;
@@ -236,7 +236,7 @@ int predict_shards(const Classifier& classifier, const PredictFlags& flags,
   for (int64_t begin = 0; begin < shards.rows(); begin += kRowsAtOnce) {
     const auto table = shards.table(begin, std::min(begin + kRowsAtOnce, shards.rows()));
     out.write(std::exchange(header, "") + answers.lines(classifier.predict_proba(table),
-                                                        ids_of(table, flags.id, kMostOfFloat)));
+                                                        ids_of(table, flags.id, kMaxExactFloat)));
     if (classifier.model().features) strange.add(*classifier.model().features, table);
     if (output_failure()) return 1;
     if (stop_requested()) return kInterrupted;

@@ -94,13 +94,13 @@ std::string outcome_text(const Trained& run, const Trained* baseline, const fs::
     text += fmt::format("not used  {}\n", unused);
   }
   if (const auto& features = run.classifier.model().features) {
-    constexpr size_t kMostLines = 5;
+    constexpr size_t kMaxLines = 5;
     const auto notes = feature_notes(*features);
-    for (size_t i = 0; i < notes.size() && i < kMostLines; ++i) {
+    for (size_t i = 0; i < notes.size() && i < kMaxLines; ++i) {
       text += fmt::format("note      {}\n", notes[i]);
     }
-    if (notes.size() > kMostLines) {
-      text += fmt::format("note      and {} columns more\n", notes.size() - kMostLines);
+    if (notes.size() > kMaxLines) {
+      text += fmt::format("note      and {} columns more\n", notes.size() - kMaxLines);
     }
   }
   return text + fmt::format("model     {}\n", (out / kModelFile).string());

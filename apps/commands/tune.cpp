@@ -33,7 +33,7 @@ using nlohmann::ordered_json;
 
 // Each rung keeps a third of the trials and gives them three times the epochs.
 constexpr int64_t kFactor = 3;
-constexpr int64_t kMostTrials = 729;
+constexpr int64_t kMaxTrials = 729;
 
 struct TuneFlags {
   int64_t trials = 9;
@@ -51,7 +51,7 @@ CommandLine tune_line(TuneFlags& flags) {
   line.word("DATA", "as for `ladder train`, with --label and its other flags", true,
             [](const auto&, const auto&) {});
   line.integer("trials", "settings to try, the defaults among them (9)", flags.trials, 2,
-               kMostTrials);
+               kMaxTrials);
   line.integer("draws", "runs per setting, each holding back other rows (3)", flags.draws, 1, 100);
   line.integer("jobs", "runs at the same time (1)", flags.jobs, 1, 1024);
   line.flag("out", "DIR", "folder of all runs (tune/NAME of DATA)",

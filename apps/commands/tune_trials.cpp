@@ -74,8 +74,8 @@ std::vector<Trial> trials_of(const TrainRequest& request, const runs::RunConfig&
   const auto dimensions = dimensions_of(request, config);
   const auto seed = request.options.seed;
   std::vector<Trial> trials = {{.number = 1}};
-  constexpr int64_t kMostDraws = 10'000;  // where there are fewer settings than trials
-  for (int64_t draw = 0; draw < kMostDraws && static_cast<int64_t>(trials.size()) < count; ++draw) {
+  constexpr int64_t kMaxDraws = 10'000;  // where there are fewer settings than trials
+  for (int64_t draw = 0; draw < kMaxDraws && static_cast<int64_t>(trials.size()) < count; ++draw) {
     Trial trial{.number = static_cast<int64_t>(trials.size()) + 1};
     for (const auto& [flag, values] : dimensions) {
       const auto place = stream_seed(seed, fmt::format("tune {} {}", flag, draw)) % values.size();

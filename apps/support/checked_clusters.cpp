@@ -15,8 +15,8 @@ namespace ladder::apps {
 namespace {
 
 constexpr const char* kClustersFile = "clusters.json";
-constexpr double kMostLost = 1;       // rows of a good run in lost clusters [%]
-constexpr int64_t kSmallGroups = 60;  // a hundred digits each, the size of small lost clusters
+constexpr double kMaxLostPercent = 1;  // rows of a good run in lost clusters [%]
+constexpr int64_t kSmallGroups = 60;   // a hundred digits each, the size of small lost clusters
 
 double share(const CheckedClusters& checked) {
   return 100 * static_cast<double>(checked.lost()) / static_cast<double>(checked.rows);
@@ -42,13 +42,13 @@ int64_t CheckedClusters::lost() const {
   return sum;
 }
 
-bool CheckedClusters::looks_left() const { return share(*this) > kMostLost; }
+bool CheckedClusters::looks_left() const { return share(*this) > kMaxLostPercent; }
 
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours,
                                               const torch::Tensor& labels) {
   const auto rows = seen.classes.numel();
-  if (rows < kLeastCheckedRows) return {};
+  if (rows < kMinCheckedRows) return {};
   const auto lost = lost_rows(seen, neighbours, labels, /*small_groups=*/0);
   return CheckedClusters{.rows = rows, .moves = train::cluster_moves(seen.classes, lost)};
 }

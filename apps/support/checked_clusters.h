@@ -14,10 +14,10 @@
 namespace ladder::apps {
 
 /// Training rows that are needed: few rows lie too far from each other.
-inline constexpr int64_t kLeastCheckedRows = 1000;
+inline constexpr int64_t kMinCheckedRows = 1000;
 
 /// Epochs of a run that are needed: an earlier network has errors of every kind.
-inline constexpr int64_t kLeastCheckedEpochs = 8;
+inline constexpr int64_t kMinCheckedEpochs = 8;
 
 /// What data::better_borders says of the training rows, of those that it leaves where they are
 /// train::clusters_lost_by_features, and of the others train::lost_clusters.
@@ -33,7 +33,7 @@ struct CheckedClusters {
 
 /// Check the clusters of rows whose classes and features are `seen`; `neighbours` int64 [n, k] as
 /// data::nearest_neighbours returns them, `labels` int64 [n], -1 for a row whose label the run did
-/// not read. None for fewer than kLeastCheckedRows rows.
+/// not read. None for fewer than kMinCheckedRows rows.
 std::optional<CheckedClusters> check_clusters(const train::CleanFeatures& seen,
                                               const torch::Tensor& neighbours,
                                               const torch::Tensor& labels);

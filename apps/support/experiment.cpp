@@ -76,7 +76,7 @@ void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder
   }
   if (run.clusters) return;
   const auto& rows = placed.train_inputs;
-  if (run.config.epochs < kLeastCheckedEpochs) return;
+  if (run.config.epochs < kMinCheckedEpochs) return;
   if (!clusters_tell(experiment, net, rows.size(0))) return;
   const auto labeled = split_rows(experiment, run.config, run.config.seed.value()).labeled;
   const auto labels = data::known_labels(

@@ -46,7 +46,7 @@ constexpr auto kBeat = std::chrono::seconds(1);
 constexpr auto kLook = std::chrono::milliseconds(100);
 constexpr const char* kRestarts = "TORCHELASTIC_RESTART_COUNT";
 constexpr const char* kAgentStore = "TORCHELASTIC_USE_AGENT_STORE";
-constexpr int64_t kMostRanks = 1 << 20;
+constexpr int64_t kMaxRanks = 1 << 20;
 
 struct Launcher {
   const char* rank;
@@ -113,10 +113,10 @@ Rank rank_of_environment() {
                                    rank ? names.size : names.rank, rank ? names.rank : names.size));
     }
     Rank found;
-    found.size = parse_integer(names.size, *size, 1, kMostRanks);
+    found.size = parse_integer(names.size, *size, 1, kMaxRanks);
     found.rank = parse_integer(names.rank, *rank, 0, found.size - 1);
     const auto local = variable(names.local);
-    found.local = local ? parse_integer(names.local, *local, 0, kMostRanks) : 0;
+    found.local = local ? parse_integer(names.local, *local, 0, kMaxRanks) : 0;
     return found;
   }
   return {};
@@ -180,7 +180,7 @@ std::shared_ptr<train::Communicator> connect_ranks(const Rank& rank, double time
        .address = *address,
        .port = parse_integer("MASTER_PORT", *port, 1, 65535),
        .launcher_answers = variable(kAgentStore) == "True",
-       .attempt = parse_integer(kRestarts, variable(kRestarts).value_or("0"), 0, kMostRanks),
+       .attempt = parse_integer(kRestarts, variable(kRestarts).value_or("0"), 0, kMaxRanks),
        .interface = variable("GLOO_SOCKET_IFNAME").value_or(""),
        .timeout = timeout});
 }

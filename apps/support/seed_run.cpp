@@ -352,7 +352,7 @@ std::shared_ptr<data::SharedNeighbours> near_unlabeled(const PlacedData& placed,
 }
 
 bool clusters_tell(const Experiment& experiment, const Ladder& net, int64_t rows) {
-  return experiment.near_rows_share_class && net->has_decoder() && rows >= kLeastCheckedRows;
+  return experiment.near_rows_share_class && net->has_decoder() && rows >= kMinCheckedRows;
 }
 
 void refuse_run_there(const fs::path& folder) {

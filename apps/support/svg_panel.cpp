@@ -56,7 +56,7 @@ std::vector<double> multiples(double step, double low, double high) {
 
 std::vector<double> linear_ticks(const SvgAxis& axis) {
   const double least = axis.whole ? 1 : 0;
-  double step = std::max(least, tick_step(axis.low, axis.high, axis.most_ticks));
+  double step = std::max(least, tick_step(axis.low, axis.high, axis.max_ticks));
   auto ticks = multiples(step, axis.low, axis.high);
   while (ticks.size() < 2 && step > least &&
          std::isfinite(step)) {  // a range between two round numbers
@@ -71,7 +71,7 @@ std::vector<double> log_ticks(const SvgAxis& axis) {
   const double last = std::floor(std::log10(axis.high) + 1e-9);
   const double decades = std::log10(axis.high / axis.low);
   double every = 1;
-  while (std::floor((last - first) / every) + 1 > axis.most_ticks) ++every;
+  while (std::floor((last - first) / every) + 1 > axis.max_ticks) ++every;
   std::vector<double> factors = {1};
   if (decades < 2) factors = {1, 3};
   if (decades < 1) factors = {1, 2, 3, 5};
@@ -135,8 +135,8 @@ SvgAxis axis_over(const std::vector<double>& values, bool from_zero, std::string
     high = std::min(high + room / 2, std::numeric_limits<double>::max());
   }
   // A wider range may need a larger step.
-  for (double step = 0; step != tick_step(low, high, axis.most_ticks);) {
-    step = tick_step(low, high, axis.most_ticks);
+  for (double step = 0; step != tick_step(low, high, axis.max_ticks);) {
+    step = tick_step(low, high, axis.max_ticks);
     const double below = std::floor(low / step + 1e-9) * step;
     const double above = std::ceil(high / step - 1e-9) * step;
     if (!std::isfinite(below) || !std::isfinite(above)) break;  // no tick is as large
@@ -158,7 +158,7 @@ SvgAxis log_axis_over(const std::vector<double>& values, std::string label) {
   if (low == 0) return {.low = 0.1, .high = 1, .logarithmic = true, .label = std::move(label)};
   // Down and up to one significant digit.
   const auto unit_of = [](double value) { return std::pow(10, std::floor(std::log10(value))); };
-  SvgAxis axis{.logarithmic = true, .label = std::move(label), .most_ticks = 4};
+  SvgAxis axis{.logarithmic = true, .label = std::move(label), .max_ticks = 4};
   axis.low = std::floor(low / unit_of(low) + 1e-9) * unit_of(low);
   axis.high = std::ceil(high / unit_of(high) - 1e-9) * unit_of(high);
   if (axis.high < 3 * axis.low) {
@@ -170,7 +170,7 @@ SvgAxis log_axis_over(const std::vector<double>& values, std::string label) {
 }
 
 std::vector<double> axis_ticks(const SvgAxis& axis) {
-  if (axis.most_ticks < 1) return {};
+  if (axis.max_ticks < 1) return {};
   return axis.logarithmic ? log_ticks(axis) : linear_ticks(axis);
 }
 
@@ -193,11 +193,11 @@ SvgPanel::SvgPanel(std::string title, std::string description, SvgAxis x, SvgAxi
   if (size_.square) size_.height = top_ + plot_width_ + below;
   plot_height_ = size_.height - top_ - below;
   // As many ticks as have room beside each other.
-  while (x_.most_ticks > 2) {
+  while (x_.max_ticks > 2) {
     const auto ticks = axis_ticks(x_);
     const auto room = plot_width_ / static_cast<double>(std::max<size_t>(1, ticks.size() - 1));
     if (ticks.size() <= 2 || widest(tick_texts(x_, ticks)) + 8 <= room) break;
-    --x_.most_ticks;
+    --x_.max_ticks;
   }
 }
 

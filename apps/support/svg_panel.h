@@ -14,7 +14,7 @@ struct SvgAxis {
   bool logarithmic = false;  ///< needs low above 0
   std::string label = {};
   std::string unit = {};  ///< written behind the number of each tick, such as " %"
-  int most_ticks = 5;     ///< 0: no ticks
+  int max_ticks = 5;      ///< 0: no ticks
   bool whole = false;     ///< ticks at whole numbers only
 };
 
@@ -26,7 +26,7 @@ SvgAxis axis_over(const std::vector<double>& values, bool from_zero, std::string
 /// The same with a logarithmic scale. Values that are not above 0 are left out, too.
 SvgAxis log_axis_over(const std::vector<double>& values, std::string label = {});
 
-/// Return the values that an axis has ticks at: at most about `most_ticks` round numbers.
+/// Return the values that an axis has ticks at: at most about `max_ticks` round numbers.
 std::vector<double> axis_ticks(const SvgAxis& axis);
 
 struct SvgSize {

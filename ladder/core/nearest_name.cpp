@@ -8,8 +8,8 @@
 namespace ladder {
 namespace {
 
-constexpr size_t kMostListed = 10;
-constexpr size_t kMostListedBytes = 40;  // of a name
+constexpr size_t kMaxListed = 10;
+constexpr size_t kMaxListedBytes = 40;  // of a name
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -21,7 +21,7 @@ std::string lower_case(std::string_view text) {
 
 // A name in a list of names: a long one ends between two characters of UTF-8.
 std::string listed_name(const std::string& name, std::string_view quote) {
-  size_t end = std::min(name.size(), kMostListedBytes);
+  size_t end = std::min(name.size(), kMaxListedBytes);
   while (end > 0 && end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
     --end;
   }
@@ -74,11 +74,11 @@ std::string name_hint(std::string_view name, const std::vector<std::string>& nam
     return " (did you mean " + std::string(quote) + nearest + std::string(quote) + "?)";
   }
   std::string text = names.size() == 1 ? " (there is " : " (there are ";
-  for (size_t i = 0; i < names.size() && i < kMostListed; ++i) {
+  for (size_t i = 0; i < names.size() && i < kMaxListed; ++i) {
     text += (i > 0 ? ", " : "") + listed_name(names[i], quote);
   }
-  if (names.size() > kMostListed) {
-    text += " and " + std::to_string(names.size() - kMostListed) + " more";
+  if (names.size() > kMaxListed) {
+    text += " and " + std::to_string(names.size() - kMaxListed) + " more";
   }
   return text + ")";
 }

@@ -81,10 +81,10 @@ Table read_arrow(const std::filesystem::path& path) {
 
 void read_arrow_blocks(const std::filesystem::path& path,
                        [[maybe_unused]] const std::function<bool(const Table&)>& take,
-                       [[maybe_unused]] int64_t least_rows) {
+                       [[maybe_unused]] int64_t min_rows) {
   reading_arrow(path, [&]([[maybe_unused]] ArrowFormat format) {
 #ifdef LADDER_ARROW
-    read_arrow_file(path, format, least_rows, [&](Table&& table) { return take(table); });
+    read_arrow_file(path, format, min_rows, [&](Table&& table) { return take(table); });
 #endif
   });
 }

@@ -29,9 +29,9 @@ bool has_arrow();
 Table read_arrow(const std::filesystem::path& path);
 
 /// Read the same files block by block, in memory for one block of whole batches, at least
-/// `least_rows` rows but for the last, until `take` returns false. Texts are numbered anew in each
+/// `min_rows` rows but for the last, until `take` returns false. Texts are numbered anew in each
 /// block. Errors: those of `read_arrow`, and what `take` throws.
 void read_arrow_blocks(const std::filesystem::path& path,
-                       const std::function<bool(const Table&)>& take, int64_t least_rows = 100'000);
+                       const std::function<bool(const Table&)>& take, int64_t min_rows = 100'000);
 
 }  // namespace ladder::data

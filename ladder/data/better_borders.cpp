@@ -28,7 +28,7 @@ void check_options(const char* name, const BetterBorderOptions& options) {
 namespace {
 
 constexpr int64_t kBorderModes = 6;  // of a pair of classes
-constexpr double kLeastSide = 0.9;   // least rows of a side, as a part of the smaller class
+constexpr double kMinSide = 0.9;     // least rows of a side, as a part of the smaller class
 
 void check_borders(const torch::Tensor& neighbours, const torch::Tensor& classes,
                    const torch::Tensor& labels, const BetterBorderOptions& options) {
@@ -88,7 +88,7 @@ void take_better_border(const RowGraph& graph, const RowClasses& labels, ClassPa
   };
   const auto take = [&](const RowClasses& found) {
     const bool fits =
-        static_cast<double>(smaller_side(found)) >= kLeastSide * static_cast<double>(side) &&
+        static_cast<double>(smaller_side(found)) >= kMinSide * static_cast<double>(side) &&
         own.kept(found) >= kept && most_agree(found, 0) && most_agree(found, 1);
     const double cut = fits ? relative_cut(both, found) : least;
     if (cut >= least) return;

@@ -10,8 +10,8 @@
 namespace ladder::data {
 namespace {
 
-constexpr int64_t kLeastSamplePlaces = 1000;
-constexpr int64_t kMostSampleRun = 32;
+constexpr int64_t kMinSamplePlaces = 1000;
+constexpr int64_t kMaxSampleRun = 32;
 
 int64_t checked_size(const char* what, int64_t size) {
   TORCH_CHECK(size >= 1, "BlockOrder: expected at least 1 ", what, " but got ", size, ".");
@@ -70,7 +70,7 @@ at::Tensor BlockOrder::block(int64_t block) const {
 
 at::Tensor sample_rows(int64_t n, int64_t count, uint64_t seed) {
   if (count >= n) return at::arange(n, at::kLong);
-  auto run = std::clamp<int64_t>(count / kLeastSamplePlaces, 1, kMostSampleRun);
+  auto run = std::clamp<int64_t>(count / kMinSamplePlaces, 1, kMaxSampleRun);
   if ((count + run - 1) / run > n / run) run = 1;  // nearly all
   const auto turn = draw_below(n, stream_seed(seed, "turn"));
   const KeyedOrder order(static_cast<uint64_t>(n / run), seed);

@@ -35,13 +35,13 @@ std::optional<double> quantity_of(const std::string& text) {
 // Refuses a column of a quantity: numbers with fractions, or far apart, that nearly all differ, and
 // many different numbers with fractions.
 void refuse_quantity(const ClassLabels& found, const std::string& column) {
-  constexpr size_t kMostDistinct = 10;
-  constexpr double kSparse = 10;          // values of a range for each class
-  constexpr int64_t kMostFractions = 50;  // shoe sizes, versions and grades are fewer
+  constexpr size_t kMaxDistinct = 10;
+  constexpr double kSparse = 10;         // values of a range for each class
+  constexpr int64_t kMaxFractions = 50;  // shoe sizes, versions and grades are fewer
   const auto labeled = found.labels.ge(0).sum().item<int64_t>();
   const auto distinct = static_cast<int64_t>(found.classes.size());
   const bool many_rows = 2 * distinct <= labeled;
-  if (found.classes.size() <= kMostDistinct || (many_rows && distinct <= kMostFractions)) return;
+  if (found.classes.size() <= kMaxDistinct || (many_rows && distinct <= kMaxFractions)) return;
   bool whole = true;
   double least = std::numeric_limits<double>::infinity();
   double most = -least;

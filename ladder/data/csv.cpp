@@ -64,11 +64,11 @@ class CsvReader::State {
   const std::vector<std::string>& names() const { return parser_.names(); }
   char decimal() const { return parser_.decimal(); }
 
-  std::optional<Table> next(int64_t most_rows) {
-    TORCH_CHECK(most_rows >= 1, "CsvReader: expected at least 1 row a block but got ", most_rows,
+  std::optional<Table> next(int64_t max_rows) {
+    TORCH_CHECK(max_rows >= 1, "CsvReader: expected at least 1 row a block but got ", max_rows,
                 ".");
     return reading_csv(name_, [&]() -> std::optional<Table> {
-      Table rows = parser_.next(most_rows, /*wait=*/false);
+      Table rows = parser_.next(max_rows, /*wait=*/false);
       if (rows.rows == 0) return std::nullopt;
       return rows;
     });
@@ -96,6 +96,6 @@ const std::vector<std::string>& CsvReader::names() const { return state_->names(
 
 char CsvReader::decimal() const { return state_->decimal(); }
 
-std::optional<Table> CsvReader::next(int64_t most_rows) { return state_->next(most_rows); }
+std::optional<Table> CsvReader::next(int64_t max_rows) { return state_->next(max_rows); }
 
 }  // namespace ladder::data

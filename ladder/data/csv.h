@@ -110,9 +110,9 @@ class CsvReader {
   /// Return the decimal mark of numbers: the one that was given, or recognised in the rows so far.
   char decimal() const;
 
-  /// Return the next rows, at least 1 and at most `most_rows`, or nothing at the end. Of a slow
+  /// Return the next rows, at least 1 and at most `max_rows`, or nothing at the end. Of a slow
   /// stream, return the rows at hand, and wait only if there are none.
-  std::optional<Table> next(int64_t most_rows);
+  std::optional<Table> next(int64_t max_rows);
 
  private:
   class State;

@@ -272,13 +272,13 @@ void StrangeValues::add(const StrangeValues& more) {
   strange += more.strange;
   least = std::min(least, more.least);
   most = std::max(most, more.most);
-  least_z = std::min(least_z, more.least_z);
+  min_z = std::min(min_z, more.min_z);
 }
 
 bool StrangeValues::is_stuck() const {
   constexpr double kChance = 1e-6;
   return kind == ColumnKind::kNumber && present > 0 && least == most &&
-         static_cast<double>(present) * std::log1p(least_z * least_z) > -std::log(kChance);
+         static_cast<double>(present) * std::log1p(min_z * min_z) > -std::log(kChance);
 }
 
 std::vector<StrangeValues> strange_values(const Features& features, const Table& table) {
@@ -301,7 +301,7 @@ std::vector<StrangeValues> strange_values(const Features& features, const Table&
         values.strange += z >= kFarFrom;
         values.least = std::min(values.least, value);
         values.most = std::max(values.most, value);
-        values.least_z = std::min(values.least_z, z);
+        values.min_z = std::min(values.min_z, z);
       };
       if (column.kind == ColumnKind::kNumber) {
         for (const double value : column.numbers) count(value);

@@ -91,8 +91,8 @@ struct Features {
 };
 
 struct FeatureOptions {
-  int64_t most_levels = 50;     ///< max inputs of a text column; rarer levels share one more
-  double least_share = 0.0005;  ///< min share of the rows for a level to get its own input
+  int64_t max_levels = 50;    ///< max inputs of a text column; rarer levels share one more
+  double min_share = 0.0005;  ///< min share of the rows for a level to get its own input
 };
 
 /// Measure features on all rows of `table`, labeled and unlabeled, without the columns `except`
@@ -127,7 +127,7 @@ struct StrangeValues {
   /// kNumber: the least and the greatest value, and the least |z| of a value.
   double least = std::numeric_limits<double>::infinity();
   double most = -std::numeric_limits<double>::infinity();
-  double least_z = std::numeric_limits<double>::infinity();
+  double min_z = std::numeric_limits<double>::infinity();
 
   /// Add the values of further rows of the same column.
   void add(const StrangeValues& more);

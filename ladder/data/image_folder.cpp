@@ -32,7 +32,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMostFileBytes = int64_t{1} << 30;
+constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 struct ImageFile {
   std::string name;     // path below the folder
@@ -133,9 +133,9 @@ std::string image_bytes(const fs::path& path) {
   if (!bytes.starts_with("\x89PNG") && !bytes.starts_with("\xFF\xD8\xFF")) return bytes;
   std::error_code error;
   const auto size = static_cast<int64_t>(fs::file_size(path, error));
-  if (error || size > kMostFileBytes) {
+  if (error || size > kMaxFileBytes) {
     throw ImageFault(
-        fmt::format("expected an image file of at most {} bytes but got {}", kMostFileBytes, size));
+        fmt::format("expected an image file of at most {} bytes but got {}", kMaxFileBytes, size));
   }
   const auto head = static_cast<int64_t>(bytes.size());
   if (size > head) {

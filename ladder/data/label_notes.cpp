@@ -19,7 +19,7 @@
 namespace ladder::data {
 namespace {
 
-constexpr size_t kMostNames = 4;  // in a note
+constexpr size_t kMaxNames = 4;  // in a note
 
 std::string rows_text(int64_t rows) { return fmt::format("{} row{}", rows, rows == 1 ? "" : "s"); }
 
@@ -54,7 +54,7 @@ std::string some_names(const std::vector<std::string>& names, size_t most) {
 
 std::vector<std::string> label_notes(const Column& column,
                                      const std::vector<std::string>& classes) {
-  constexpr size_t kMostGroups = 3;
+  constexpr size_t kMaxGroups = 3;
   std::vector<std::string> notes;
   if (const auto rows = rows_of_minus_one(column); rows > 0) {
     notes.push_back("-1 means no label: " + rows_text(rows));
@@ -74,13 +74,13 @@ std::vector<std::string> label_notes(const Column& column,
   size_t groups = 0;
   for (auto& [place, names] : spellings) {
     if (names.size() < 2) continue;
-    if (++groups > kMostGroups) continue;
+    if (++groups > kMaxGroups) continue;
     std::sort(names.begin(), names.end());
-    notes.push_back(fmt::format("labels {} are one class", some_names(names, kMostNames)));
+    notes.push_back(fmt::format("labels {} are one class", some_names(names, kMaxNames)));
   }
-  if (groups > kMostGroups) {
+  if (groups > kMaxGroups) {
     notes.push_back(
-        fmt::format("labels of {} more classes have several spellings", groups - kMostGroups));
+        fmt::format("labels of {} more classes have several spellings", groups - kMaxGroups));
   }
 
   for (auto& note : class_name_notes(classes)) notes.push_back(std::move(note));
@@ -99,7 +99,7 @@ std::vector<std::string> class_name_notes(const std::vector<std::string>& classe
   for (const auto& name : classes) alike[folded_class(name)].push_back(name);
   for (const auto& [folded, names] : alike) {
     if (names.size() > 1) {
-      notes.push_back(fmt::format("classes {} differ only in {}", some_names(names, kMostNames),
+      notes.push_back(fmt::format("classes {} differ only in {}", some_names(names, kMaxNames),
                                   difference_of(names)));
     }
   }
@@ -109,7 +109,7 @@ std::vector<std::string> class_name_notes(const std::vector<std::string>& classe
 std::vector<std::string> single_row_notes(const torch::Tensor& labels,
                                           const std::vector<std::string>& classes) {
   constexpr int64_t kUsualRows = 5;  // of a class, for a single one to be strange
-  constexpr size_t kMostNotes = 3;
+  constexpr size_t kMaxNotes = 3;
   const auto classes_count = std::ssize(classes);
   const auto counts = at::bincount(labels.masked_select(labels.ge(0)), {}, classes_count);
   if (counts.sum().item<int64_t>() < kUsualRows * classes_count) return {};
@@ -118,15 +118,15 @@ std::vector<std::string> single_row_notes(const torch::Tensor& labels,
     const bool single = counts[static_cast<int64_t>(c)].item<int64_t>() == 1;
     (single ? singles : others).push_back(classes[c]);
   }
-  for (size_t i = 0; i < singles.size() && i < kMostNotes; ++i) {
+  for (size_t i = 0; i < singles.size() && i < kMaxNotes; ++i) {
     const auto nearest = nearest_name(singles[i], others);
     notes.push_back(
         fmt::format("class '{}' has a single labeled row{}", singles[i],
                     nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest)));
   }
-  if (singles.size() > kMostNotes) {
+  if (singles.size() > kMaxNotes) {
     notes.push_back(
-        fmt::format("{} more classes have a single labeled row", singles.size() - kMostNotes));
+        fmt::format("{} more classes have a single labeled row", singles.size() - kMaxNotes));
   }
   return notes;
 }

@@ -28,9 +28,9 @@ using std::string_view_literals::operator""sv;
 
 constexpr std::string_view kNpyMagic = "\x93NUMPY"sv;
 constexpr uint64_t kNpyPreamble = 12;  // magic, version, 4 bytes of size; version 1 has 2
-constexpr uint64_t kMostNpyHeader = 64 << 10;
-constexpr size_t kMostDimensions = 32;
-constexpr uint64_t kMostArrayBytes = uint64_t{1} << 62;
+constexpr uint64_t kMaxNpyHeader = 64 << 10;
+constexpr size_t kMaxDimensions = 32;
+constexpr uint64_t kMaxArrayBytes = uint64_t{1} << 62;
 
 // What is wrong with an array. The caller adds its name.
 struct NpyFault : std::exception {
@@ -91,8 +91,8 @@ class HeaderText {
     std::vector<int64_t> found;
     need('(');
     while (!take(')')) {
-      if (found.size() == kMostDimensions) {
-        throw NpyFault{c10::str("at most ", kMostDimensions, " dimensions"), "more"};
+      if (found.size() == kMaxDimensions) {
+        throw NpyFault{c10::str("at most ", kMaxDimensions, " dimensions"), "more"};
       }
       found.push_back(size());
       if (!take(',')) {
@@ -185,8 +185,8 @@ std::pair<uint64_t, uint64_t> header_span(std::string_view preamble) {
   const bool wide = byte(6) > 1;
   const uint64_t size =
       byte(8) | byte(9) << 8 | (wide ? byte(10) << 16 | byte(11) << 24 : uint64_t{0});
-  if (size > kMostNpyHeader) {
-    throw NpyFault{c10::str("a header of at most ", kMostNpyHeader, " bytes"),
+  if (size > kMaxNpyHeader) {
+    throw NpyFault{c10::str("a header of at most ", kMaxNpyHeader, " bytes"),
                    c10::str("one of ", size)};
   }
   return {wide ? 12 : 10, size};
@@ -238,7 +238,7 @@ NpyHeader read_header(std::string_view head, uint64_t total) {
   for (const int64_t extent : header.shape) {
     if (empty) {
       header.bytes = 0;
-    } else if (header.bytes > kMostArrayBytes / static_cast<uint64_t>(extent)) {
+    } else if (header.bytes > kMaxArrayBytes / static_cast<uint64_t>(extent)) {
       throw NpyFault{"an array that fits into memory",
                      c10::str("the shape ", at::IntArrayRef(header.shape))};
     } else {
@@ -329,7 +329,7 @@ void check_npz_file(const std::filesystem::path& path) {
 }
 
 std::string head_of_array(std::ifstream& in, uint64_t total) {
-  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
+  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMaxNpyHeader), '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(in.gcount()));
   return head;
@@ -340,7 +340,7 @@ std::string head_of_array(std::ifstream& in, uint64_t total) {
 NpyHeader read_npy_header(const char* component, const std::filesystem::path& path,
                           int descriptor) {
   const uint64_t total = array_file_size(component, path);
-  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMostNpyHeader), '\0');
+  std::string head(std::min<uint64_t>(total, kNpyPreamble + kMaxNpyHeader), '\0');
   size_t size = 0;
   while (size < head.size()) {
     const auto got =

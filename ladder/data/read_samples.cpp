@@ -74,10 +74,10 @@ bool has_own_pictures(const fs::path& folder) {
 // Whether a folder holds pictures, or folders of them, as a class and a part do. Looks at its first
 // entries only: a folder of other things may be large.
 bool has_pictures(const fs::path& folder) {
-  constexpr int kMostEntries = 10'000;
+  constexpr int kMaxEntries = 10'000;
   std::error_code error;
   fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
-  for (int i = 0; i < kMostEntries && !error && at != fs::recursive_directory_iterator();
+  for (int i = 0; i < kMaxEntries && !error && at != fs::recursive_directory_iterator();
        ++i, at.increment(error)) {
     if (is_picture_name(at->path().filename().string())) return true;
     if (at.depth() > 0) at.disable_recursion_pending();
@@ -122,8 +122,8 @@ void refuse_tables(const fs::path& folder) {
   for (const std::string& name : names_in(folder)) {
     if (name.starts_with('.')) continue;
     if (!is_table_name(name)) return;
-    constexpr int kMostShown = 3;
-    if (++count <= kMostShown) tables += (tables.empty() ? "" : ", ") + name;
+    constexpr int kMaxShown = 3;
+    if (++count <= kMaxShown) tables += (tables.empty() ? "" : ", ") + name;
   }
   TORCH_CHECK(count == 0, "read_samples: expected a folder of images but got a folder of tables, ",
               tables, ", at ", folder.string(), " (give the path of a table).");

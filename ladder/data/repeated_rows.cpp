@@ -53,7 +53,7 @@ torch::Tensor repeat_weighted(const torch::Tensor& rows, const torch::Tensor& we
               "repeat_weighted: expected a row with a weight above 0 but got none of ",
               given.numel(), ".");
   const double least = *std::min_element(weight.begin(), weight.end());
-  const auto limit = kMostRepeats * static_cast<int64_t>(row.size());
+  const auto limit = kMaxRepeats * static_cast<int64_t>(row.size());
   const auto is_whole = [least](double w) {
     const double ratio = w / least;
     return std::abs(ratio - std::round(ratio)) <= 1e-9 * ratio;

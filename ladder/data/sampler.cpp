@@ -27,7 +27,7 @@ constexpr int64_t kDefaultLabeledBatch = 100;
 // Steps whose labeled rows are permuted and copied to the device at once.
 constexpr int64_t kBlockSteps = 256;
 // Labeled rows of a source that take more are read when a step needs them.
-constexpr int64_t kMostKeptBytes = int64_t{256} << 20;
+constexpr int64_t kMaxKeptBytes = int64_t{256} << 20;
 constexpr int64_t kRowsReadAtOnce = 1 << 16;
 
 // `count`, `device`: number of all rows, and where they are.
@@ -181,7 +181,7 @@ SemiSampler::~SemiSampler() = default;
 void SemiSampler::keep_labeled(const torch::Tensor& labels) {
   int64_t bytes = labeled_.numel() * static_cast<int64_t>(sizeof(float));
   for (const auto size : source_->row_shape()) bytes *= size;
-  if (bytes > kMostKeptBytes) return;
+  if (bytes > kMaxKeptBytes) return;
   std::vector<torch::Tensor> parts;
   for (const auto& rows : labeled_.split(kRowsReadAtOnce)) parts.push_back(inputs_of(rows));
   kept_ = torch::cat(parts);

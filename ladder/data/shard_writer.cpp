@@ -66,7 +66,7 @@ struct ShardWriter::State {
     // Return the number of `text`, a new one if it has none; -1 above the limit.
     int32_t number(const std::string& text) {
       if (const auto found = numbers_.find(text); found != numbers_.end()) return found->second;
-      if (static_cast<int64_t>(names_.size()) >= kMostShardLevels) return -1;
+      if (static_cast<int64_t>(names_.size()) >= kMaxShardLevels) return -1;
       const auto next = static_cast<int32_t>(names_.size());
       numbers_.emplace(text, next);
       names_.push_back(text);
@@ -106,9 +106,9 @@ struct ShardWriter::State {
   // end.
   void count_text(int64_t bytes, const std::string& column, const Table& block) {
     text_bytes += bytes;
-    TORCH_CHECK(text_bytes <= kMostShardText, "ShardWriter: expected at most ",
-                kMostShardText >> 20, " MiB of different texts but got more with column '", column,
-                "' of ", block.source, " (--ignore leaves a column out).");
+    TORCH_CHECK(text_bytes <= kMaxShardTextBytes, "ShardWriter: expected at most ",
+                kMaxShardTextBytes >> 20, " MiB of different texts but got more with column '",
+                column, "' of ", block.source, " (--ignore leaves a column out).");
   }
 
   void start(const Table& block) {
@@ -141,7 +141,7 @@ struct ShardWriter::State {
       const auto before = levels[c].bytes();
       for (const auto& level : column.levels) {
         const auto number = levels[c].number(level);
-        TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMostShardLevels,
+        TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMaxShardLevels,
                     " different texts in column '", into.name, "' of ", block.source,
                     " but got more (an identifier? --ignore leaves it out).");
         numbers.push_back(static_cast<float>(number));
@@ -171,7 +171,7 @@ struct ShardWriter::State {
       const auto text = cell_text(column, row);
       if (is_unlabeled(text)) continue;
       const auto number = classes.number(text);
-      TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMostShardLevels,
+      TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMaxShardLevels,
                   " classes in column '", options.label, "' of ", block.source,
                   " but got more (is it a quantity?).");
       found[static_cast<size_t>(row)] = number;

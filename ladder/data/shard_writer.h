@@ -18,9 +18,9 @@ struct ShardWriterOptions {
 };
 
 /// Maximum number of levels of a text column, and of classes, in shards.
-inline constexpr int64_t kMostShardLevels = 10'000;
+inline constexpr int64_t kMaxShardLevels = 10'000;
 /// Maximum total size of all levels and classes in the index, so that it can be read: 32 MiB.
-inline constexpr int64_t kMostShardText = int64_t{32} << 20;
+inline constexpr int64_t kMaxShardTextBytes = int64_t{32} << 20;
 
 /// Throw if `folder` already holds shards. ShardWriter checks this too; call it first to avoid
 /// reading rows in vain.
@@ -36,7 +36,7 @@ void check_no_shards(const std::filesystem::path& folder);
 ///
 /// Errors: the folder holds shards already or cannot be written; a block without a column of the
 /// first one, or with a text in a column of numbers; a number that float32 does not hold; more than
-/// kMostShardLevels levels of a text column (leave it out) or classes; more than kMostShardText
+/// kMaxShardLevels levels of a text column (leave it out) or classes; more than kMaxShardTextBytes
 /// bytes of them.
 class ShardWriter {
  public:

@@ -30,10 +30,10 @@ namespace {
 
 // A row from the page cache takes well under a microsecond, one from a disk 80 or more.
 constexpr double kSlowRowSeconds = 20e-6;
-constexpr int64_t kLeastAheadBytes = 64 << 10;  // of successive rows: always read ahead
+constexpr int64_t kMinAheadBytes = 64 << 10;  // of successive rows: always read ahead
 constexpr int64_t kShuffleBlockBytes = 1 << 20;
 constexpr int kTimedReads = 200;
-constexpr double kMostTimedSeconds = 2;
+constexpr double kMaxTimedSeconds = 2;
 constexpr size_t kLeftOutOf = 20;
 
 std::optional<std::string> text_or_none(const nlohmann::json& json, const char* key) {
@@ -299,7 +299,7 @@ void Shards::expect(const torch::Tensor& rows) const {
   const auto numbers = rows.to(at::kCPU, at::kLong).contiguous();
   state_->for_each_run(numbers.const_data_ptr<int64_t>(), numbers.numel(),
                        [this](const State::Shard& shard, int64_t row, int64_t count, int64_t) {
-                         if (state_->slow || count * shard.inputs.row_bytes() >= kLeastAheadBytes) {
+                         if (state_->slow || count * shard.inputs.row_bytes() >= kMinAheadBytes) {
                            shard.inputs.expect(row, count);
                          }
                        });
@@ -314,7 +314,7 @@ double Shards::random_read_seconds() const {
   std::vector<double> seconds;
   double spent = 0;
   const auto most = std::min<int64_t>(kTimedReads, rows());
-  while (static_cast<int64_t>(seconds.size()) < most && spent < kMostTimedSeconds) {
+  while (static_cast<int64_t>(seconds.size()) < most && spent < kMaxTimedSeconds) {
     state_->values(order.elements(static_cast<int64_t>(seconds.size()), 1));
     const double now = std::chrono::duration<double>(Clock::now() - begin).count();
     seconds.push_back(now - spent);

@@ -156,7 +156,7 @@ void check_spread(const torch::Tensor& x, const torch::Tensor& neighbours,
               "spread_labels: expected labels below ", options.classes, " classes but got ",
               highest, ".");
   const auto classes = options.classes > 0 ? options.classes : highest + 1;
-  TORCH_CHECK(classes <= kMostSpreadClasses, "spread_labels: expected at most ", kMostSpreadClasses,
+  TORCH_CHECK(classes <= kMaxSpreadClasses, "spread_labels: expected at most ", kMaxSpreadClasses,
               " classes but got ", classes, " (it compares each class with each other one).");
   double sum = 0;
   for (const auto share : options.shares) sum += share;

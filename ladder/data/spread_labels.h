@@ -9,7 +9,7 @@
 namespace ladder::data {
 
 /// Most classes that labels are spread of: time and memory grow with their square.
-inline constexpr int64_t kMostSpreadClasses = 1000;
+inline constexpr int64_t kMaxSpreadClasses = 1000;
 
 struct SpreadLabelOptions {
   int64_t classes = 0;  ///< number of classes C; 0: one more than the highest label
@@ -60,7 +60,7 @@ struct SpreadLabelOptions {
 /// threads.
 ///
 /// Errors: other shapes or types; neighbours that are no rows; no labels, or labels that are no
-/// classes; more than kMostSpreadClasses classes; options out of range.
+/// classes; more than kMaxSpreadClasses classes; options out of range.
 ///
 ///     const auto near = data::nearest_neighbours(x, {.exact = false});
 ///     const auto classes = data::spread_labels(x, near, labels);   // labels: -1 for most rows

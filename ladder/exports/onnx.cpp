@@ -340,7 +340,7 @@ std::string add_whitening(OnnxGraph& graph, const ImageInputs& images, const std
   // |x - mean(x)| of D bytes is sqrt(D) spread: at least sqrt(1/2), unless they are all the same.
   const double root = std::sqrt(static_cast<double>(whitening.mean.size(0)));
   const auto differ =
-      graph.node("pixels_differ", "Greater", {spread, constant("images.least_spread", 0.5 / root)});
+      graph.node("pixels_differ", "Greater", {spread, constant("images.min_spread", 0.5 / root)});
   const auto gain = graph.node(
       "gain", "Div", {constant("images.contrast_spread", whitening.contrast_norm / root), spread});
   const auto finite_gain =

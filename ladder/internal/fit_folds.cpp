@@ -87,7 +87,7 @@ std::optional<HeldBack> held_back_by_folds(const Training& training, const fs::p
   const int64_t classes = training.classes;
   const auto fold = data::stratified_folds(labels, classes, options.folds, options.seed);
   HeldBackPredictions predictions(fold.ge(0).sum().item<int64_t>(), classes,
-                                  options.most_probabilities);
+                                  options.max_probabilities);
   const bool keeps = predictions.keeps() && !folder.empty();
   const auto settings = fold_settings(training);
   const auto began = std::chrono::steady_clock::now();

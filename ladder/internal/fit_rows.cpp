@@ -14,7 +14,7 @@
 namespace ladder {
 namespace {
 
-constexpr int64_t kLeastLabeledToHoldBack = 100;
+constexpr int64_t kMinLabeledToHoldBack = 100;
 constexpr double kHeldBackShare = 0.1;
 
 // Refuses a text that the model file could not hold. `what` names it.
@@ -47,7 +47,7 @@ void Classifier::Rows::check(const ClassifierOptions& options) const {
 
 fitting::Division Classifier::Rows::divided(const ClassifierOptions& options) const {
   const double share = options.validation.value_or(
-      options.folds == 0 && labeled_count() >= kLeastLabeledToHoldBack ? kHeldBackShare : 0);
+      options.folds == 0 && labeled_count() >= kMinLabeledToHoldBack ? kHeldBackShare : 0);
   const auto validation = data::hold_back(labels, std::ssize(classes), share, options.seed);
   return from ? fitting::division_of_source(from->rows(), labeled,
                                             labeled.index_select(0, validation))

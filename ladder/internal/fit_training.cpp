@@ -20,7 +20,7 @@ namespace ladder::fitting {
 namespace {
 
 constexpr int64_t kHeldBackAtOnce = 10'000;
-constexpr int64_t kMostCalibrationRows = 50000;
+constexpr int64_t kMaxCalibrationRows = 50000;
 constexpr double kSpeedTrialSeconds = 1.5;
 
 std::vector<double> class_weights(const torch::Tensor& labels, int64_t classes) {
@@ -108,7 +108,7 @@ train::Trainer Training::trainer(const Ladder& net, const Division& division,
       .unlabeled_batch = options.labels_alone ? 0 : config.unlabeled_batch,
       .seed = *config.seed,
       .eval_every = config.eval_every,
-      .calibration_rows = all > kMostCalibrationRows ? kMostCalibrationRows : 0,
+      .calibration_rows = all > kMaxCalibrationRows ? kMaxCalibrationRows : 0,
       .products = ops::default_product_plan(models::product_precision(config.precision)),
       .ranks = options.ranks,
       .statistics = config.statistics.value_or(train::RankStatistics::kLocal),
@@ -166,7 +166,7 @@ train::TrainResult Training::run(Ladder& net, const Division& division,
     result = all.run();
   }
   if (result.status == train::TrainStatus::kInterrupted) {
-    const int64_t rows = std::min(division.used, kMostCalibrationRows);
+    const int64_t rows = std::min(division.used, kMaxCalibrationRows);
     net->calibrate(placed(inputs_at(from ? data::rows_besides(division.validation, at::arange(rows))
                                          : division.unlabeled.narrow(0, 0, rows))));
   }
@@ -186,7 +186,7 @@ HeldBack Training::held_back(const Ladder& net, const Division& division) const 
   const auto& rows = division.validation;
   if (rows.numel() == 0) return {};
   HeldBack held_back{.method = "held-back rows", .rows = rows, .labels = labels_at(rows)};
-  HeldBackPredictions predictions(rows.numel(), classes, options.most_probabilities);
+  HeldBackPredictions predictions(rows.numel(), classes, options.max_probabilities);
   predict(net, rows, [&](const auto& probabilities, const auto& row_labels) {
     predictions.add(probabilities, row_labels);
   });

@@ -260,13 +260,13 @@ AtomicWriter::AtomicWriter(AtomicWriter&&) noexcept = default;
 AtomicWriter::~AtomicWriter() = default;
 
 void AtomicWriter::write(std::string_view bytes) {
-  constexpr size_t kMostWaiting = size_t{1} << 16;
+  constexpr size_t kMaxWaitingBytes = size_t{1} << 16;
   TORCH_CHECK(!state_->done,
               "AtomicWriter: expected no bytes after commit or a failed write but got ",
               bytes.size(), ".");
   auto& waiting = state_->waiting;
   waiting += bytes;
-  if (waiting.size() < kMostWaiting) return;
+  if (waiting.size() < kMaxWaitingBytes) return;
   state_->done = true;  // a write that fails is the last one: a part of it may be in the file
   state_->file.write(waiting);
   state_->done = false;

@@ -174,9 +174,9 @@ class TensorReader {
     // A tensor that is expanded or shares its storage is read at its full size: a file of a
     // kilobyte could fill the memory.
     constexpr int64_t kFreeBytes = int64_t{32} << 20;
-    constexpr int64_t kMostCopies = 4;
+    constexpr int64_t kMaxCopies = 4;
     const auto width = static_cast<int64_t>(c10::elementSize(dtype));
-    const int64_t left_bytes = kFreeBytes + kMostCopies * stored_bytes_ - copied_bytes_;
+    const int64_t left_bytes = kFreeBytes + kMaxCopies * stored_bytes_ - copied_bytes_;
     if (elements > left_bytes / width) {
       throw ReadFault(c10::str("it repeats ", data.numel(), " elements as a tensor ",
                                torch::IntArrayRef(sizes)));
@@ -205,7 +205,7 @@ class TensorReader {
 
 Pickle read_content(ZipReader& zip) {
   // Values of a pickle take up to a hundred times the memory of its bytes. PyTorch stores it.
-  constexpr uint64_t kMostPackedPickle = uint64_t{1} << 20;
+  constexpr uint64_t kMaxPackedPickle = uint64_t{1} << 20;
   const std::string* pickle = zip.find(kPickleRecord);
   if (pickle == nullptr) throw ReadFault("it has no record data.pkl");
   const std::string* order = zip.find("byteorder");
@@ -215,9 +215,9 @@ Pickle read_content(ZipReader& zip) {
     if (!little) throw ReadFault("its numbers are big-endian");
   }
   const uint64_t size = zip.size(*pickle);
-  if (size != zip.packed_size(*pickle) && size > kMostPackedPickle) {
+  if (size != zip.packed_size(*pickle) && size > kMaxPackedPickle) {
     throw ReadFault(c10::str("its record ", *pickle, " is compressed and has ", size,
-                             " bytes, more than ", kMostPackedPickle));
+                             " bytes, more than ", kMaxPackedPickle));
   }
   return read_pickle(zip.read(*pickle));
 }

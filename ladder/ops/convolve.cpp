@@ -26,14 +26,14 @@ enum class ConvolutionForm { kPointwise, kUnfolded, kWinograd, kConvolution };
 // enough to spare half of the multiplications, and there are enough of those to pay for its
 // transforms.
 bool suits_winograd(const at::Tensor& weight, Size positions, const ConvolveGeometry& geometry) {
-  constexpr int64_t kLeastProducts = 512;
+  constexpr int64_t kMinProducts = 512;
   const auto tiles =
       at::ceil_div(positions[0], cpu::kTile) * at::ceil_div(positions[1], cpu::kTile);
   return weight.is_cpu() && weight.scalar_type() == at::kFloat && weight.size(2) == 3 &&
          weight.size(3) == 3 && geometry.stride == Size{1, 1} &&
          geometry.padding[0] == geometry.padding[1] && geometry.padding[0] <= 2 &&
-         std::min(weight.size(0), weight.size(1)) >= cpu::kLeastChannels &&
-         weight.size(0) * weight.size(1) >= kLeastProducts &&
+         std::min(weight.size(0), weight.size(1)) >= cpu::kMinChannels &&
+         weight.size(0) * weight.size(1) >= kMinProducts &&
          2 * cpu::kTransformed * tiles <= 9 * positions[0] * positions[1] &&
          cpu::has_wide_kernels();
 }

@@ -40,9 +40,9 @@ exports::ImageInputs images_from(const ordered_json& json, const io::TensorMap& 
                               .height = json.at("height").get<int64_t>(),
                               .width = json.at("width").get<int64_t>(),
                               .flat = json.at("flat").get<bool>()};
-  constexpr int64_t kMostSide = 100'000;
+  constexpr int64_t kMaxSide = 100'000;
   for (const int64_t size : {images.channels, images.height, images.width}) {
-    TORCH_CHECK(size >= 1 && size <= kMostSide, "expected images of 1 to ", kMostSide,
+    TORCH_CHECK(size >= 1 && size <= kMaxSide, "expected images of 1 to ", kMaxSide,
                 " channels, rows and columns but got ", size);
   }
   if (json.contains("contrast_norm")) {
@@ -107,7 +107,7 @@ void copy_into(const exports::PredictionModel& model, const io::TensorMap& tenso
 // that fills the memory.
 void check_size(const models::NetworkOptions& network, int64_t classes,
                 const io::TensorMap& tensors) {
-  constexpr int64_t kMostUnits = 100'000'000;
+  constexpr int64_t kMaxUnits = 100'000'000;
   int64_t there = 0;
   for (const auto& [name, tensor] : tensors) there += tensor.numel();
   const auto shapes = models::layer_shapes(network);
@@ -120,11 +120,11 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
     int64_t inputs = 1;
     for (const int64_t size : shapes[l]) {
       TORCH_CHECK(!c10::mul_overflows(inputs, size, &inputs), "expected layers of at most ",
-                  kMostUnits, " units but got more");
+                  kMaxUnits, " units but got more");
     }
     if (const auto* dense = std::get_if<models::Dense>(&network.layers[l])) {
-      TORCH_CHECK(inputs <= kMostUnits && dense->units <= kMostUnits, "expected layers of at most ",
-                  kMostUnits, " units but got more");
+      TORCH_CHECK(inputs <= kMaxUnits && dense->units <= kMaxUnits, "expected layers of at most ",
+                  kMaxUnits, " units but got more");
       weights += inputs * dense->units;
     } else if (const auto* conv = std::get_if<models::Conv>(&network.layers[l])) {
       TORCH_CHECK(conv->kernel <= 1000 && conv->channels <= 1000000 && shapes[l][0] <= 1000000,

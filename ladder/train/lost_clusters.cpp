@@ -28,11 +28,10 @@ void check_classes(const char* function, const at::Tensor& classes) {
               ".");
 }
 
-void check_splits(const char* function, int64_t groups, int64_t splits, int64_t least_rows) {
+void check_splits(const char* function, int64_t groups, int64_t splits, int64_t min_rows) {
   TORCH_CHECK(groups >= 2, function, ": expected at least 2 groups but got ", groups, ".");
   TORCH_CHECK(splits >= 1, function, ": expected at least 1 split but got ", splits, ".");
-  TORCH_CHECK(least_rows >= 1, function, ": expected least_rows of at least 1 but got ", least_rows,
-              ".");
+  TORCH_CHECK(min_rows >= 1, function, ": expected min_rows of at least 1 but got ", min_rows, ".");
 }
 
 void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
@@ -41,14 +40,14 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
   const auto n = classes.size(0);
   check_features("lost_clusters", features, n);
   data::check_neighbours("lost_clusters", neighbours, n);
-  check_splits("lost_clusters", options.groups, options.splits, options.least_rows);
+  check_splits("lost_clusters", options.groups, options.splits, options.min_rows);
   TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
               "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",
               options.small_groups, ".");
   TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
               options.margin, ".");
-  TORCH_CHECK(options.most_cut >= 0, "lost_clusters: expected most_cut of at least 0 but got ",
-              options.most_cut, ".");
+  TORCH_CHECK(options.max_cut >= 0, "lost_clusters: expected max_cut of at least 0 but got ",
+              options.max_cut, ".");
 }
 
 constexpr int64_t kSearched = 100;  // neighbours of each row, of which enough lie outside its group
@@ -58,7 +57,7 @@ struct Search {
   int64_t groups = 0;  // of each class, at most
   int64_t splits = 0;  // by each of the features
   double margin = 1;
-  int64_t least_rows = 1;
+  int64_t min_rows = 1;
   int64_t outside = 0;  // nearest ones outside of the group that count, of each row; 0: all
   bool discount_hubs = false;
   uint64_t seed = 1;
@@ -97,7 +96,7 @@ at::Tensor lost_to(const at::Tensor& group, const Neighbourhood& near, int64_t o
   const auto [most, other] = counts.max(1);
   const auto rows = group.bincount({}, groups);
   const auto lost =
-      most.gt(search.margin * stay) & rows.ge(search.least_rows) & rows.le(group.numel() / 2);
+      most.gt(search.margin * stay) & rows.ge(search.min_rows) & rows.le(group.numel() / 2);
   return at::where(lost, other, -1);
 }
 
@@ -131,7 +130,7 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
   for (int64_t own = 0; own < class_count; ++own) {
     const auto size = sizes.const_data_ptr<int64_t>()[own];
     end += size;
-    const auto groups = std::min(search.groups, size / search.least_rows);
+    const auto groups = std::min(search.groups, size / search.min_rows);
     if (groups < 2) continue;
     const auto rows = by_class.narrow(0, end - size, size);
     const auto near = neighbours.index_select(0, rows);
@@ -168,7 +167,7 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
   Search search{.groups = options.groups,
                 .splits = options.splits,
                 .margin = options.margin,
-                .least_rows = options.least_rows,
+                .min_rows = options.min_rows,
                 .discount_hubs = options.discount_hubs,
                 .seed = options.seed};
   auto lost = lost_by_most(features, classes, neighbours, search);
@@ -183,7 +182,7 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
     lost = at::where(lost.ge(0), lost, small);
   }
   const auto moved = at::where(lost.ge(0), lost, classes);
-  return neighbour_cut(neighbours, moved) > options.most_cut ? at::full_like(lost, -1) : lost;
+  return neighbour_cut(neighbours, moved) > options.max_cut ? at::full_like(lost, -1) : lost;
 }
 
 torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& features,
@@ -195,7 +194,7 @@ torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& featur
   TORCH_CHECK(classes.size(0) >= 2, kName, ": expected at least 2 rows but got 1.");
   TORCH_CHECK(options.pool == 0 || options.pool >= 2, kName,
               ": expected a pool of at least 2 rows, or 0 for all, but got ", options.pool, ".");
-  check_splits(kName, options.groups, options.splits, options.least_rows);
+  check_splits(kName, options.groups, options.splits, options.min_rows);
   TORCH_CHECK(options.outside >= 1 && options.outside <= kSearched, kName, ": expected 1 to ",
               kSearched, " neighbours outside a group but got ", options.outside, ".");
   const at::NoGradGuard no_gradients;
@@ -206,7 +205,7 @@ torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& featur
   return lost_by_most(features, classes, neighbours,
                       {.groups = options.groups,
                        .splits = options.splits,
-                       .least_rows = options.least_rows,
+                       .min_rows = options.min_rows,
                        .outside = options.outside,
                        .seed = options.seed});
 }

@@ -12,14 +12,14 @@ struct LostClusterOptions {
   int64_t groups = 30;        ///< groups that the rows of each class are split into, at least 2
   int64_t splits = 3;         ///< splits by each of the features, from other starts
   double margin = 1.25;       ///< min ratio of neighbours in the other class to those in its own
-  int64_t least_rows = 20;    ///< min rows of a group; smaller groups are ignored
+  int64_t min_rows = 20;      ///< min rows of a group; smaller groups are ignored
   bool discount_hubs = true;  ///< give less weight to rows that are neighbours of many others
   /// Number of groups per class in a second search for small clusters, such as 60; 0: no such
   /// search. Use it only for a finished run: during training, small groups move back and forth.
   int64_t small_groups = 0;
   /// Max percentage of neighbour pairs that have different classes after the move. Above it,
   /// distances say too little about classes, and no row is moved.
-  double most_cut = 8;
+  double max_cut = 8;
   uint64_t seed = 1;  ///< of the starts
 };
 
@@ -64,10 +64,10 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const LostClusterOptions& options = {});
 
 struct FeatureClusterOptions {
-  int64_t groups = 30;      ///< groups that the rows of each class are split into, at least 2
-  int64_t splits = 4;       ///< splits by each of the features, from other starts
-  int64_t outside = 10;     ///< neighbours of each row outside of its group that count, 1 to 100
-  int64_t least_rows = 15;  ///< of a group; smaller ones are left out
+  int64_t groups = 30;    ///< groups that the rows of each class are split into, at least 2
+  int64_t splits = 4;     ///< splits by each of the features, from other starts
+  int64_t outside = 10;   ///< neighbours of each row outside of its group that count, 1 to 100
+  int64_t min_rows = 15;  ///< of a group; smaller ones are left out
   /// Number of rows, drawn at random, among which neighbours are looked for. 0: all rows.
   int64_t pool = 10'000;
   uint64_t seed = 1;  ///< of the starts and of the draw

@@ -213,7 +213,7 @@ ClassificationMetrics BlockMetrics::metrics() const {
   const auto right = predictions.eq(labels);
   ClassificationMetrics metrics;
   metrics.rows = labels.size(0);
-  if (classes_ <= kMostConfusionClasses) {
+  if (classes_ <= kMaxConfusionClasses) {
     metrics.confusion = confusion_matrix(labels, predictions, classes_);
   }
   metrics.confused = confused_pairs(labels, predictions, classes_);

@@ -77,7 +77,7 @@ struct Reliability {
 };
 
 /// Most classes of which `ClassificationMetrics` has a confusion matrix.
-inline constexpr int64_t kMostConfusionClasses = 200;
+inline constexpr int64_t kMaxConfusionClasses = 200;
 
 /// Everything above over the rows that have a label.
 struct ClassificationMetrics {
@@ -89,7 +89,7 @@ struct ClassificationMetrics {
   double macro_f1 = 0;
   double log_loss = 0;  ///< mean of -log(p of the label), in nats
   Reliability reliability = {};
-  /// int64 [K, K], see confusion_matrix; undefined for more than kMostConfusionClasses classes.
+  /// int64 [K, K], see confusion_matrix; undefined for more than kMaxConfusionClasses classes.
   torch::Tensor confusion = {};
   std::vector<ConfusedPair> confused = {};  ///< its cells off the diagonal, see confused_pairs
   std::vector<ClassMetrics> classes = {};

@@ -64,15 +64,15 @@ class Trainer::Run {
     return std::nullopt;
   }
 
-  std::optional<TrainResult> advance(const TrainCallbacks& callbacks) {
+  std::optional<TrainResult> advance(const TrainCallbacks& hooks) {
     const StepRunner::Scope scope(runner_);
     const Turn turn(clock_);
     try {
       if (at_evaluation() && state_.evaluated_epoch < epoch()) {  // stopped before it was written
-        evaluate(callbacks);
+        evaluate(hooks);
       } else if (!ended()) {
-        train_step(callbacks);
-        if (at_evaluation()) evaluate(callbacks);
+        train_step(hooks);
+        if (at_evaluation()) evaluate(hooks);
       }
     } catch (const CommunicationError& error) {  // nothing of the step stays
       const auto lost = journal_.save_after(error, clock_);
@@ -80,7 +80,7 @@ class Trainer::Run {
       throw CommunicationError(lost);
     }
     if (ended()) return finish();
-    if (several_ranks(options_) ? runner_.stop_agreed() : stop_requested(callbacks)) {
+    if (several_ranks(options_) ? runner_.stop_agreed() : stop_requested(hooks)) {
       journal_.save(clock_);
       return leave(TrainStatus::kInterrupted);
     }
@@ -116,16 +116,16 @@ class Trainer::Run {
     return early || state_.step >= steps();
   }
 
-  void train_step(const TrainCallbacks& callbacks) {
+  void train_step(const TrainCallbacks& hooks) {
     if (state_.step % steps_per_epoch() == 0) costs_.start_epoch();
     const auto at = position(state_.step);
-    if (several_ranks(options_)) runner_.request_stop(stop_requested(callbacks));
+    if (several_ranks(options_)) runner_.request_stop(stop_requested(hooks));
     auto costs = runner_.run(at, parts_.schedule(at));
     costs_.add(std::move(costs), ++state_.step);
-    reports_.tell(callbacks, position(state_.step), clock_.seconds());
+    reports_.tell(hooks, position(state_.step), clock_.seconds());
   }
 
-  void evaluate(const TrainCallbacks& callbacks) {
+  void evaluate(const TrainCallbacks& hooks) {
     costs_.read();
     check_same_parameters(options_.ranks, runner_.objective().module(), state_.step);
     journal_.save_first(clock_);
@@ -139,7 +139,7 @@ class Trainer::Run {
     evaluation.seconds = clock_.seconds();
     evaluation.steps_per_second = evaluation_meter_.look(state_.step, clock_.training_seconds());
     journal_.append(evaluation);
-    if (callbacks.on_evaluation) callbacks.on_evaluation(evaluation);
+    if (hooks.on_evaluation) hooks.on_evaluation(evaluation);
     clock_.go();
   }
 

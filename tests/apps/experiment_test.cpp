@@ -635,14 +635,14 @@ TEST_CASE("ladder-mnist: --feature-labels looks once, and counts in the last ten
 
 TEST_CASE("ladder-mnist: the clusters of a run that has ended are checked", "[cli]") {
   const MnistPlace place;
-  const auto epochs = fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs);
+  const auto epochs = fmt::format("--epochs={}", ladder::apps::kMinCheckedEpochs);
   REQUIRE(place.run("few", {epochs}).status == 0);
   CHECK_FALSE(fs::exists(place.file("few", "clusters.json")));  // 200 rows lie too far apart
 
   constexpr int64_t kRows = 1000;
   write_banded_images(place.folder / "data", "train", kRows);
   REQUIRE(place
-              .run("short", {fmt::format("--epochs={}", ladder::apps::kLeastCheckedEpochs - 1),
+              .run("short", {fmt::format("--epochs={}", ladder::apps::kMinCheckedEpochs - 1),
                              "--batch-size=100"})
               .status == 0);
   CHECK_FALSE(fs::exists(place.file("short", "clusters.json")));

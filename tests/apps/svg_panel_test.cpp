@@ -97,8 +97,8 @@ TEST_CASE("SvgPanel: leaves out what is not a number", "[apps]") {
 }
 
 TEST_CASE("SvgPanel: names keep clear of each other and of the border", "[apps]") {
-  SvgPanel panel("", "", {.low = 0, .high = 1, .most_ticks = 0},
-                 {.low = 0, .high = 1, .most_ticks = 0});
+  SvgPanel panel("", "", {.low = 0, .high = 1, .max_ticks = 0},
+                 {.low = 0, .high = 1, .max_ticks = 0});
   CHECK(panel.name(0.5, 0.5, "first"));
   CHECK_FALSE(panel.name(0.52, 0.5, "second"));
   CHECK(panel.name(0.5, 0.8, "third"));

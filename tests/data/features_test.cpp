@@ -376,7 +376,7 @@ TEST_CASE("Features give each level an input, and rare levels share one", "[data
   for (int row = 0; row < 38; ++row) values.push_back(row % 2 == 0 ? "b" : "a");
   values.insert(values.end(), {"rare", ""});
   const Table table = made_table({texts("t", values)});
-  const Features features = fit_features(table, {}, {.most_levels = 50, .least_share = 0.05});
+  const Features features = fit_features(table, {}, {.max_levels = 50, .min_share = 0.05});
   const Feature& feature = features.columns[0];
   CHECK(feature.levels == std::vector<std::string>{"often", "a", "b"});  // by count, then by bytes
   CHECK(feature.other);
@@ -399,7 +399,7 @@ TEST_CASE("Features keep at most the levels that are asked for, but two at least
   CHECK(most.columns[0].other);
   std::vector<std::string> one_rare(1999, "x");
   one_rare.push_back("y");
-  const Features two = fit_features(made_table({texts("t", one_rare)}), {}, {.least_share = 0.01});
+  const Features two = fit_features(made_table({texts("t", one_rare)}), {}, {.min_share = 0.01});
   CHECK(two.columns[0].levels == std::vector<std::string>{"x", "y"});
   CHECK_FALSE(two.columns[0].other);
   // Without an input for others, an unseen level is no level.

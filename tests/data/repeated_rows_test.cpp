@@ -38,7 +38,7 @@ TEST_CASE("Repeat weighted: other proportions are rounded, and no row is lost", 
   const auto weights = torch::tensor({1.0, 1.7, 0.001, 5.3}, torch::kDouble);
   const auto counts =
       torch::bincount(data::repeat_weighted(row_list({0, 1, 2, 3}), weights), {}, 4);
-  const double all = data::kMostRepeats * 4;
+  const double all = data::kMaxRepeats * 4;
   for (int64_t row : {0, 1, 3}) {
     const double wanted = all * weights[row].item<double>() / weights.sum().item<double>();
     CAPTURE(row);

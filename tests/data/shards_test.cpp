@@ -224,7 +224,7 @@ TEST_CASE("Shards: inputs are those of the tables, though levels are looked up o
   writer.add(table);
   writer.finish();
   const auto shards = std::make_shared<const Shards>(folder / "s");
-  auto features = fit_features(table, {"x"}, {.most_levels = 3});
+  auto features = fit_features(table, {"x"}, {.max_levels = 3});
   const Feature number{.name = "x", .center = 3, .scale = 2, .indicator = true};
   features.columns.insert(features.columns.begin() + 1, number);
   features.missing.push_back("-999.9");
@@ -472,7 +472,7 @@ TEST_CASE("ShardWriter: refuses what shards cannot hold", "[data]") {
   auto other = cloud_table(1, 1);
   other.columns[0].name = "z";
   CHECK_THROWS_WITH(writer.add(other), Catch::Contains("'x'"));
-  Table ids{.source = "ids", .rows = kMostShardLevels + 1};
+  Table ids{.source = "ids", .rows = kMaxShardLevels + 1};
   Column id{.name = "id", .kind = ColumnKind::kText};
   for (int64_t i = 0; i < ids.rows; ++i) {
     id.levels.push_back(std::to_string(i));

@@ -164,7 +164,7 @@ inline data::Table sample_table(int64_t rows, unsigned seed, bool texts, bool is
 inline exports::PredictionModel table_model(bool texts) {
   const auto table = sample_table(400, 1, texts);
   exports::PredictionModel model;
-  model.features = data::fit_features(table, {}, {.most_levels = 4});
+  model.features = data::fit_features(table, {}, {.max_levels = 4});
   models::NetworkOptions options{.input_shape = {model.features->width()},
                                  .layers = {models::Dense{30}, models::Dense{3}}};
   options.lambda = models::full_lambda(2, 10, 1, 0.1);

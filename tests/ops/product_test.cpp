@@ -130,7 +130,7 @@ void multiply_odd_sizes(
         }
       }
       CHECK(in_blocks.equal(c));
-      if (depth <= cpu::kMostPackedDepth) {
+      if (depth <= cpu::kMaxPackedDepth) {
         const auto packed = torch::full({cpu::packed_size(columns, depth) + 1}, 7.0F);
         kernel.pack(product.b, columns, depth, packed.mutable_data_ptr<float>());
         CHECK(packed[-1].item<float>() == 7.0F);

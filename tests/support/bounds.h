@@ -87,7 +87,7 @@ inline double unit_roundoff(torch::Dtype dtype) {
 }
 
 /// Least normal number of float32 and bfloat16: what is smaller may be taken for zero.
-inline constexpr double kLeastNormal = 0x1p-126;
+inline constexpr double kMinNormal = 0x1p-126;
 
 /// Bound of the relative error of n roundings with unit roundoff u (see above).
 inline double gamma(double n, double u) {
@@ -142,7 +142,7 @@ inline Bound product_bound(const torch::Tensor& a, const torch::Tensor& b,
   const auto y = size(b);
   auto most = gamma(depth + more, dtype) * torch::matmul(x, y);
   if (dtype == torch::kFloat) {
-    most = most + kLeastNormal * (x.sum(-1, true) + y.sum(-2, true) + 2 * depth);
+    most = most + kMinNormal * (x.sum(-1, true) + y.sum(-2, true) + 2 * depth);
   }
   return {most, 0};
 }

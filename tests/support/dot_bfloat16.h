@@ -33,7 +33,7 @@ inline float round_to_bfloat16(float x) {
 
 /// x, or a zero of its sign in place of a subnormal number.
 inline float flush_to_zero(float x) {
-  return std::abs(x) < static_cast<float>(kLeastNormal) ? std::copysign(0.0F, x) : x;
+  return std::abs(x) < static_cast<float>(kMinNormal) ? std::copysign(0.0F, x) : x;
 }
 
 /// sum + a0 b0 + a1 b1 of bfloat16 numbers.

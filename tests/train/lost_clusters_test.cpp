@@ -59,12 +59,12 @@ TEST_CASE("lost_clusters leaves right predictions as they are", "[train]") {
   const auto none = torch::full({900}, -1, torch::kInt64);
   require_equal(lost_clusters({rows.features}, right, rows.neighbours, {.groups = 4}), none);
   // Groups below the least size are left out, and so is a class of fewer rows than two of them.
-  require_equal(lost_clusters({rows.features}, rows.classes, rows.neighbours,
-                              {.groups = 4, .least_rows = 101}),
-                none);
-  require_equal(lost_clusters({rows.features}, rows.classes, rows.neighbours,
-                              {.groups = 4, .least_rows = 300}),
-                none);
+  require_equal(
+      lost_clusters({rows.features}, rows.classes, rows.neighbours, {.groups = 4, .min_rows = 101}),
+      none);
+  require_equal(
+      lost_clusters({rows.features}, rows.classes, rows.neighbours, {.groups = 4, .min_rows = 300}),
+      none);
 }
 
 TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as well", "[train]") {
@@ -78,12 +78,12 @@ TEST_CASE("lost_clusters finds a small cluster by its neighbours in features as 
   const auto classes =
       torch::cat({torch::zeros({190}, torch::kInt64), torch::ones({500}, torch::kInt64)});
   const auto neighbours = data::nearest_neighbours(inputs);
-  // After the move the 54 rows lie in another class than their neighbours, more than most_cut
+  // After the move the 54 rows lie in another class than their neighbours, more than max_cut
   // allows.
   const auto find = [&](int64_t small_groups) {
     return lost_clusters(
         {features}, classes, neighbours,
-        {.groups = 2, .least_rows = 100, .small_groups = small_groups, .most_cut = 100});
+        {.groups = 2, .min_rows = 100, .small_groups = small_groups, .max_cut = 100});
   };
   const auto none = torch::full({690}, -1, torch::kInt64);
   auto right = none.clone();
@@ -158,7 +158,7 @@ TEST_CASE("lost_clusters moves no row where neighbours say little about classes"
   const auto neighbours = data::nearest_neighbours(inputs);
   const auto none = torch::full({1300}, -1, torch::kInt64);
   require_equal(lost_clusters({features}, classes, neighbours, {.groups = 4}), none);
-  const auto found = lost_clusters({features}, classes, neighbours, {.groups = 4, .most_cut = 100});
+  const auto found = lost_clusters({features}, classes, neighbours, {.groups = 4, .max_cut = 100});
   require_equal(found.narrow(0, 0, 900), rows.right);
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("clusters_lost_by_features finds a cluster that is nearest to itself",
   require_equal(clusters_lost_by_features({features, blind}, classes, {.groups = 2}), right);
   // Right predictions stay, and so do groups below the least size.
   require_equal(clusters_lost_by_features({features}, classes * right.ne(0), {.groups = 2}), none);
-  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2, .least_rows = 101}),
+  require_equal(clusters_lost_by_features({features}, classes, {.groups = 2, .min_rows = 101}),
                 none);
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("clusters_lost_by_features counts the nearest rows outside of the grou
       torch::cat({torch::zeros({420}, torch::kInt64), torch::ones({100}, torch::kInt64)});
   const auto find = [&](int64_t outside) {
     return clusters_lost_by_features({features}, classes,
-                                     {.groups = 2, .outside = outside, .least_rows = 25})
+                                     {.groups = 2, .outside = outside, .min_rows = 25})
         .narrow(0, 420, 30);
   };
   require_equal(find(20), torch::zeros({30}, torch::kInt64));
@@ -222,8 +222,8 @@ TEST_CASE("clusters_lost_by_features says what it expects", "[train]") {
         name + "at least 1 split but got 0.");
   CHECK(error({rows.features}, rows.classes, {.outside = 101}) ==
         name + "1 to 100 neighbours outside a group but got 101.");
-  CHECK(error({rows.features}, rows.classes, {.least_rows = 0}) ==
-        name + "least_rows of at least 1 but got 0.");
+  CHECK(error({rows.features}, rows.classes, {.min_rows = 0}) ==
+        name + "min_rows of at least 1 but got 0.");
   for (const int64_t pool : {-1, 1}) {
     CHECK(error({rows.features}, rows.classes, {.pool = pool}) ==
           name + "a pool of at least 2 rows, or 0 for all, but got " + std::to_string(pool) + ".");
@@ -256,10 +256,10 @@ TEST_CASE("lost_clusters says what it expects", "[train]") {
         "lost_clusters: expected at least 1 split but got 0.");
   CHECK(error({features}, classes, neighbours, {.margin = 0.5}) ==
         "lost_clusters: expected a margin of at least 1 but got 0.5.");
-  CHECK(error({features}, classes, neighbours, {.most_cut = -1}) ==
-        "lost_clusters: expected most_cut of at least 0 but got -1.");
-  CHECK(error({features}, classes, neighbours, {.least_rows = 0}) ==
-        "lost_clusters: expected least_rows of at least 1 but got 0.");
+  CHECK(error({features}, classes, neighbours, {.max_cut = -1}) ==
+        "lost_clusters: expected max_cut of at least 0 but got -1.");
+  CHECK(error({features}, classes, neighbours, {.min_rows = 0}) ==
+        "lost_clusters: expected min_rows of at least 1 but got 0.");
 }
 
 TEST_CASE("k_means finds blobs that lie apart", "[train]") {

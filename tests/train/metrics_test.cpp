@@ -161,10 +161,10 @@ TEST_CASE("classification_metrics of many classes has pairs in place of a matrix
     const auto p = torch::one_hot(predicted, classes).to(torch::kDouble);
     return classification_metrics(p, labels);
   };
-  for (const int64_t classes : {kMostConfusionClasses, kMostConfusionClasses + 1}) {
+  for (const int64_t classes : {kMaxConfusionClasses, kMaxConfusionClasses + 1}) {
     INFO(classes << " classes");
     const auto metrics = metrics_of(classes);
-    CHECK(metrics.confusion.defined() == (classes == kMostConfusionClasses));
+    CHECK(metrics.confusion.defined() == (classes == kMaxConfusionClasses));
     const std::vector<ConfusedPair> pairs = {{.label = 5, .prediction = classes - 1, .rows = 2},
                                              {.label = 7, .prediction = 9, .rows = 1}};
     CHECK((metrics.confused == pairs));

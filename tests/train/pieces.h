@@ -30,7 +30,7 @@ struct PseudoLabels : train::ObjectivePiece {
 
 /// Keeps the rows of a weight within a norm; counts its updates, as state.
 struct RowNorms : train::ObjectivePiece {
-  RowNorms(torch::Tensor of, double most_norm) : weight(std::move(of)), most(most_norm) {}
+  RowNorms(torch::Tensor of, double max_norm) : weight(std::move(of)), most(max_norm) {}
 
   std::string name() const override { return "row norms"; }
   void after_update() override {

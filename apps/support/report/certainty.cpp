@@ -12,8 +12,8 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostUnsure = 12;
-constexpr int64_t kMostPixels = 96;  // of a picture, high and wide
+constexpr size_t kMaxUnsure = 12;
+constexpr int64_t kMaxPixels = 96;  // of a picture, high and wide
 
 std::string reliability_figure(const train::Reliability& reliability) {
   double most = 0;
@@ -87,7 +87,7 @@ std::string unsure_card(const UnsureRow& row) {
   std::string out = "<li class='card unsure'>";
   if (row.picture.defined()) {
     out += fmt::format("<img class='pixels' src='{}' alt='Picture of {}'>",
-                       png_uri(thumbnail(row.picture, kMostPixels)), escaped(row.name));
+                       png_uri(thumbnail(row.picture, kMaxPixels)), escaped(row.name));
   }
   out += fmt::format(
       "<div><p class='what'>{}</p><p class='given'>{}</p><ul>",
@@ -105,7 +105,7 @@ std::string unsure_card(const UnsureRow& row) {
 
 std::string unsure_html(const ReportData& data) {
   if (data.unsure.empty()) return "";
-  const size_t count = std::min(kMostUnsure, data.unsure.size());
+  const size_t count = std::min(kMaxUnsure, data.unsure.size());
   const auto has_label = [](const UnsureRow& row) { return !row.label.empty(); };
   const bool any = std::any_of(data.unsure.begin(), data.unsure.end(), has_label);
   const bool all = std::all_of(data.unsure.begin(), data.unsure.end(), has_label);

@@ -14,10 +14,10 @@
 namespace ladder::apps {
 namespace {
 
-constexpr int64_t kMostInTable = 10;  // classes of a matrix with numbers
-constexpr int64_t kMostInPicture = train::kMostConfusionClasses;  // colours
-constexpr size_t kMostPairs = 10;
-constexpr size_t kMostClasses = 20;  // rows of the table by class that are open
+constexpr int64_t kMaxTableClasses = 10;  // classes of a matrix with numbers
+constexpr int64_t kMaxPictureClasses = train::kMaxConfusionClasses;  // colours
+constexpr size_t kMaxPairs = 10;
+constexpr size_t kMaxClasses = 20;  // rows of the table by class that are open
 constexpr int kHeatLevels = 6;
 
 // "980", "1.1k", "12k": at most four characters.
@@ -111,7 +111,7 @@ std::string pairs_table(const ReportData& data, const std::vector<train::Confuse
                         const std::vector<train::ClassMetrics>& classes) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& pair : pairs) {
-    if (rows.size() == kMostPairs) break;
+    if (rows.size() == kMaxPairs) break;
     const auto of = classes[static_cast<size_t>(pair.label)].support;
     const double share = static_cast<double>(pair.rows) / static_cast<double>(of);
     rows.push_back({escaped(shortened_name(class_text(data, pair.label), 28)),
@@ -142,13 +142,13 @@ std::string by_class(const ReportData& data) {
   const auto& classes = data.metrics->classes;
   std::vector<size_t> order(classes.size());
   for (size_t c = 0; c < order.size(); ++c) order[c] = c;
-  if (order.size() <= kMostClasses) return class_table(data, order, "Numbers of each class.");
+  if (order.size() <= kMaxClasses) return class_table(data, order, "Numbers of each class.");
   auto worst = order;
   std::stable_sort(worst.begin(), worst.end(), [&](size_t a, size_t b) {
     return classes[a].f1.value_or(2) < classes[b].f1.value_or(2);
   });
-  worst.resize(kMostClasses);
-  return class_table(data, worst, fmt::format("The {} classes with the lowest F1.", kMostClasses)) +
+  worst.resize(kMaxClasses);
+  return class_table(data, worst, fmt::format("The {} classes with the lowest F1.", kMaxClasses)) +
          details_html(fmt::format("All {} classes", order.size()),
                       class_table(data, order, "Numbers of each class."));
 }
@@ -209,9 +209,9 @@ ReportSection classes_section(const ReportData& data) {
       "Blue cells are right, orange ones wrong; the stronger the colour, the larger the share of "
       "the rows with that label.";
   std::string matrix;
-  if (classes <= kMostInTable) {
+  if (classes <= kMaxTableClasses) {
     matrix = figure(matrix_table(data, metrics.confusion), colours, "card");
-  } else if (classes <= kMostInPicture) {
+  } else if (classes <= kMaxPictureClasses) {
     matrix =
         figure(matrix_picture(metrics.confusion),
                "Labels down, predictions across, in the order of the classes. " + colours, "card");

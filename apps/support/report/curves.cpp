@@ -14,12 +14,12 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostPoints = 300;      // of one line
-constexpr size_t kMostLines = 5;         // runs with a thin line each
-constexpr size_t kMostPanels = 24;       // costs with a plot of their own
+constexpr size_t kMaxPoints = 300;       // of one line
+constexpr size_t kMaxLines = 5;          // runs with a thin line each
+constexpr size_t kMaxPanels = 24;        // costs with a plot of their own
 constexpr double kLogarithmicFrom = 20;  // largest over smallest value
 // Rows that all become right are less likely than 5 % by chance from here on (two-sided sign test).
-constexpr int64_t kLeastFallenRows = 6;
+constexpr int64_t kMinFallenRows = 6;
 
 using ValueOf = std::function<std::optional<double>(const train::Evaluation&)>;
 
@@ -119,13 +119,13 @@ SvgAxis epoch_axis(const std::vector<Curve>& curves) {
 void draw_curves(SvgPanel& panel, const std::vector<Curve>& curves, const SvgColor& color,
                  const std::string& label) {
   const auto range = range_of(curves);
-  const auto chosen = spread(range.median.epochs.size(), kMostPoints);
+  const auto chosen = spread(range.median.epochs.size(), kMaxPoints);
   const auto epochs = picked(range.median.epochs, chosen);
-  if (curves.size() > kMostLines) {
+  if (curves.size() > kMaxLines) {
     panel.band(epochs, picked(range.low, chosen), picked(range.high, chosen), color);
   } else if (curves.size() > 1) {
     for (const auto& curve : curves) {
-      const auto some = spread(curve.epochs.size(), kMostPoints);
+      const auto some = spread(curve.epochs.size(), kMaxPoints);
       panel.line(picked(curve.epochs, some), picked(curve.values, some), "seed");
     }
   }
@@ -134,7 +134,7 @@ void draw_curves(SvgPanel& panel, const std::vector<Curve>& curves, const SvgCol
 
 SvgAxis cost_axis(const std::vector<double>& values, bool from_zero) {
   auto axis = axis_over(values, from_zero);
-  axis.most_ticks = 4;
+  axis.max_ticks = 4;
   return axis;
 }
 
@@ -228,7 +228,7 @@ std::string errors_figure(const ReportData& data, const std::vector<Curve>& test
     return panel.svg();
   };
   std::string caption = "Error after each epoch.";
-  if (data.runs.size() > kMostLines) {
+  if (data.runs.size() > kMaxLines) {
     caption += " Line: median of the seeds; band: all seeds.";
   } else if (data.runs.size() > 1) {
     caption += " Bold: median of the seeds; thin: single seeds.";
@@ -254,7 +254,7 @@ std::string errors_sentence(const std::vector<Curve>& curves, const std::string&
     const size_t tail = curve.values.size() - 1 - std::max<size_t>(1, curve.values.size() / 10);
     const double before = curve.values[tail];
     const auto fallen = std::llround((before - last) / 100 * static_cast<double>(count));
-    if (before > last * 1.02 && count > 0 && fallen < kLeastFallenRows) {
+    if (before > last * 1.02 && count > 0 && fallen < kMinFallenRows) {
       return fmt::format(
           "The {} error is lowest at the end ({}, after {} at epoch {}). That is {} of {}, which "
           "may be chance: it does not show that more epochs would help.",
@@ -336,7 +336,7 @@ ReportSection curves_section(const ReportData& data) {
     const auto curves = curves_of(data, cost.value_of);
     if (curves.empty()) continue;
     denoises = denoises || cost.name.starts_with("Level");
-    if (++drawn > kMostPanels) continue;
+    if (++drawn > kMaxPanels) continue;
     panels += cost_figure(cost.name, cost.note, curves);
   }
   section.body += subheading("Costs by level");
@@ -349,9 +349,9 @@ ReportSection curves_section(const ReportData& data) {
           : "This network has no decoder: every weight of a denoising cost is 0, and it learns "
             "from the labeled rows only.");
   section.body += "<div class='card panels'>\n" + panels + "</div>\n";
-  if (drawn > kMostPanels) {
+  if (drawn > kMaxPanels) {
     section.body +=
-        paragraph(fmt::format("{} more costs are not drawn.", drawn - kMostPanels), "note");
+        paragraph(fmt::format("{} more costs are not drawn.", drawn - kMaxPanels), "note");
   }
   return section;
 }

@@ -11,12 +11,12 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostCounts = 20;   // classes with a bar
-constexpr size_t kMostColumns = 25;  // columns that are open
-constexpr size_t kMostAtAll = 1000;  // columns in the file
-constexpr size_t kMostSettings = 200;
-constexpr size_t kMostReadNotes = 20;
-constexpr size_t kMostUnread = 100;
+constexpr size_t kMaxCounts = 20;           // classes with a bar
+constexpr size_t kMaxColumns = 25;          // columns that are open
+constexpr size_t kMaxListedColumns = 1000;  // columns in the file
+constexpr size_t kMaxSettings = 200;
+constexpr size_t kMaxReadNotes = 20;
+constexpr size_t kMaxUnread = 100;
 
 std::string bars_html(const std::vector<std::pair<std::string, int64_t>>& counts) {
   int64_t most = 1;
@@ -81,17 +81,17 @@ std::string classes_html(const ReportData& report) {
                            count_text(data.validation_rows));
   }
   std::string body;
-  if (named.size() <= kMostCounts) {
+  if (named.size() <= kMaxCounts) {
     body = bars_html(named);
   } else {
     std::stable_sort(named.begin(), named.end(),
                      [](const auto& a, const auto& b) { return a.second > b.second; });
-    const auto half = static_cast<std::ptrdiff_t>(kMostCounts / 2);
+    const auto half = static_cast<std::ptrdiff_t>(kMaxCounts / 2);
     std::vector<std::pair<std::string, int64_t>> ends(named.begin(), named.begin() + half);
     ends.insert(ends.end(), named.end() - half, named.end());
     body = bars_html(ends);
-    caption += fmt::format(" Shown are the {} largest and the {} smallest.", kMostCounts / 2,
-                           kMostCounts / 2);
+    caption += fmt::format(" Shown are the {} largest and the {} smallest.", kMaxCounts / 2,
+                           kMaxCounts / 2);
   }
   return figure(body, caption, "card");
 }
@@ -136,14 +136,14 @@ std::string columns_html(const ReportedData& data) {
                                missing == 0   ? "none has"
                                : missing == 1 ? "one has"
                                               : count_text(missing) + " have"));
-  const size_t open = std::min(kMostColumns, columns.size());
+  const size_t open = std::min(kMaxColumns, columns.size());
   out += "<div class='card'>" +
          column_table(columns, open, rows,
                       open == columns.size()
                           ? std::string("Columns of the table.")
                           : fmt::format("The first {} of {} columns.", open, columns.size()));
   if (open < columns.size()) {
-    const size_t most = std::min(kMostAtAll, columns.size());
+    const size_t most = std::min(kMaxListedColumns, columns.size());
     out += details_html(most == columns.size() ? fmt::format("All {} columns", most)
                                                : fmt::format("The first {} columns", most),
                         column_table(columns, most, rows, "Columns of the table."));
@@ -154,14 +154,14 @@ std::string columns_html(const ReportedData& data) {
 // What the readers of the data said: lost classes, and files that they could not read.
 std::string read_notes_html(const ReportedData& data) {
   std::string out;
-  for (size_t i = 0; i < data.notes.size() && i < kMostReadNotes; ++i) {
+  for (size_t i = 0; i < data.notes.size() && i < kMaxReadNotes; ++i) {
     auto note = data.notes[i];
     if (note.empty()) continue;
     note.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(note.front())));
     out += paragraph(note + ".");
   }
-  if (data.notes.size() > kMostReadNotes) {
-    const auto more = static_cast<int64_t>(data.notes.size() - kMostReadNotes);
+  if (data.notes.size() > kMaxReadNotes) {
+    const auto more = static_cast<int64_t>(data.notes.size() - kMaxReadNotes);
     out += paragraph(count_text(more, "note") + " more.");
   }
   if (data.unread.empty()) return out;
@@ -169,15 +169,15 @@ std::string read_notes_html(const ReportedData& data) {
   out += paragraph(all == 1 ? std::string("1 file could not be read and is left out.")
                             : count_text(all) + " files could not be read and are left out.");
   std::string list = "<ul>\n";
-  for (size_t i = 0; i < data.unread.size() && i < kMostUnread; ++i) {
+  for (size_t i = 0; i < data.unread.size() && i < kMaxUnread; ++i) {
     // The sentence of an error begins with the component that found it.
     const auto& text = data.unread[i];
     const auto begin = text.find(": ");
     const auto at = begin == std::string::npos || text.find(' ') < begin ? 0 : begin + 2;
     list += "<li>" + escaped(text.substr(at)) + "</li>\n";
   }
-  return out + details_html(data.unread.size() > kMostUnread
-                                ? fmt::format("The first {} of these files", kMostUnread)
+  return out + details_html(data.unread.size() > kMaxUnread
+                                ? fmt::format("The first {} of these files", kMaxUnread)
                             : all == 1 ? std::string("The file and why")
                                        : std::string("The files and why"),
                             list + "</ul>\n");
@@ -209,7 +209,7 @@ ReportSection data_section(const ReportData& data) {
 ReportSection settings_section(const ReportData& data) {
   ReportSection section{"settings", "Settings", ""};
   auto settings = data.settings;
-  if (settings.size() > kMostSettings) settings.resize(kMostSettings);
+  if (settings.size() > kMaxSettings) settings.resize(kMaxSettings);
   if (!settings.empty()) {
     section.body += "<div class='card'>" + pairs_html(settings) + "</div>\n";
   }

@@ -15,11 +15,11 @@
 namespace ladder::apps {
 namespace {
 
-constexpr size_t kMostLevels = 4;  // with open curves
-constexpr int64_t kMostImages = 10;
-constexpr int64_t kMostPixelsOfImage = 64;  // high and wide
-constexpr size_t kMostDots = 2500;
-constexpr size_t kMostMarkers = 400;
+constexpr size_t kMaxLevels = 4;  // with open curves
+constexpr int64_t kMaxImages = 10;
+constexpr int64_t kMaxPixelsOfImage = 64;  // high and wide
+constexpr size_t kMaxDots = 2500;
+constexpr size_t kMaxMarkers = 400;
 constexpr size_t kColors = 10;
 
 std::string u_legend(const DenoisingCurve& curve) {
@@ -88,12 +88,12 @@ std::string denoising_html(const ReportData& data) {
     if (levels.empty() || levels.back() != curve.level) levels.push_back(curve.level);
   }
   for (size_t i = 0; i < levels.size(); ++i) {
-    (i < kMostLevels || levels.size() == kMostLevels + 1 ? open : closed) +=
+    (i < kMaxLevels || levels.size() == kMaxLevels + 1 ? open : closed) +=
         level_html(data, levels[i]);
   }
   out += "<div class='card'>" + open;
   if (!closed.empty()) {
-    out += details_html(fmt::format("Levels {} to {}", levels[kMostLevels], levels.back()), closed);
+    out += details_html(fmt::format("Levels {} to {}", levels[kMaxLevels], levels.back()), closed);
   }
   return out + "</div>\n";
 }
@@ -107,7 +107,7 @@ void add_image_row(std::string& out, std::string_view name, const at::Tensor& im
   out += fmt::format("<tr><th scope='row'>{}</th><td>", name);
   for (int64_t i = 0; i < count; ++i) {
     out += fmt::format("<img class='pixels' src='{}' alt='{} image {}'>",
-                       png_uri(thumbnail(as_bytes(images[i]), kMostPixelsOfImage)), name, i + 1);
+                       png_uri(thumbnail(as_bytes(images[i]), kMaxPixelsOfImage)), name, i + 1);
   }
   out += "</td></tr>\n";
 }
@@ -115,7 +115,7 @@ void add_image_row(std::string& out, std::string_view name, const at::Tensor& im
 std::string reconstructions_html(const ReportData& data) {
   if (!data.reconstructions) return "";
   const auto& images = *data.reconstructions;
-  const auto count = std::min(kMostImages, images.clean.size(0));
+  const auto count = std::min(kMaxImages, images.clean.size(0));
   const double before = (images.noisy - images.clean).square().mean().item<double>();
   const double after = (images.reconstructed - images.clean).square().mean().item<double>();
   std::string out = subheading("Reconstructions");
@@ -179,7 +179,7 @@ std::string legend_entry(size_t color, const std::string& name) {
 SvgAxis tight_axis(const std::vector<double>& values) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const double room = std::max(0.04 * (*high - *low), 1e-9);
-  return {.low = *low - room, .high = *high + room, .most_ticks = 0};
+  return {.low = *low - room, .high = *high + room, .max_ticks = 0};
 }
 
 std::string top_layer_html(const ReportData& data) {
@@ -199,7 +199,7 @@ std::string top_layer_html(const ReportData& data) {
   const auto x = tight_axis(picture.x), y = tight_axis(picture.y);
   SvgPanel panel("Top hidden layer", "Rows in the two directions of largest variance, by class.", x,
                  y, {.width = 400, .frame = true, .square = true});
-  const size_t every = (picture.x.size() + kMostDots - 1) / kMostDots;
+  const size_t every = (picture.x.size() + kMaxDots - 1) / kMaxDots;
   std::vector<std::vector<double>> dots_x(kColors), dots_y(kColors);
   size_t markers = 0;
   for (size_t row = 0; row < picture.x.size(); ++row) {
@@ -211,7 +211,7 @@ std::string top_layer_html(const ReportData& data) {
     panel.dots(dots_x[color], dots_y[color], fmt::format("g{}", color), 1.3);
   }
   for (size_t row = 0; row < picture.x.size(); ++row) {
-    if (!picture.labeled[row] || ++markers > kMostMarkers) continue;
+    if (!picture.labeled[row] || ++markers > kMaxMarkers) continue;
     panel.marker(picture.x[row], picture.y[row], fmt::format("g{}", color_of(row)), 4);
   }
   // Names at the middles of the classes.
@@ -252,7 +252,7 @@ std::string top_layer_html(const ReportData& data) {
 }  // namespace
 
 SvgPanel denoising_panel(const DenoisingCurve& curve, const std::string& title) {
-  const SvgAxis axis{.low = curve.low, .high = curve.high, .most_ticks = 3};
+  const SvgAxis axis{.low = curve.low, .high = curve.high, .max_ticks = 3};
   auto x = axis, y = axis;
   x.label = "z̃";
   y.label = "ẑ";

@@ -20,14 +20,14 @@
 namespace ladder::apps {
 namespace {
 
-constexpr int64_t kMostElements = int64_t{1} << 24;  // of one level: 64 MiB
-constexpr int64_t kMostRows = 2000;                  // of levels and of the picture of the top
-constexpr int64_t kBands = 5;                        // values of u, each the middle of a fifth
-constexpr int64_t kBins = 12;                        // means of z over the range of z~
-constexpr int64_t kLeastInBin = 30;                  // rows of a mean
-constexpr int64_t kParts = 30;                       // of a distribution
-constexpr int64_t kMostClassesOfRow = 3;
-constexpr int64_t kMostUnits = 4000;  // of the layer that is drawn in two dimensions
+constexpr int64_t kMaxElements = int64_t{1} << 24;  // of one level: 64 MiB
+constexpr int64_t kMaxRows = 2000;                  // of levels and of the picture of the top
+constexpr int64_t kBands = 5;                       // values of u, each the middle of a fifth
+constexpr int64_t kBins = 12;                       // means of z over the range of z~
+constexpr int64_t kMinRowsInBin = 30;               // rows of a mean
+constexpr int64_t kParts = 30;                      // of a distribution
+constexpr int64_t kMaxClassesOfRow = 3;
+constexpr int64_t kMaxDrawnUnits = 4000;  // of the layer that is drawn in two dimensions
 
 std::vector<double> as_numbers(const torch::Tensor& values) {
   const auto all = values.to(torch::kCPU, torch::kDouble).contiguous();
@@ -85,8 +85,8 @@ std::optional<DenoisingCurve> curve_of(const DenoisedLevel& level, int64_t unit,
     std::vector<double> means;
     for (int64_t bin = 0; bin < kBins; ++bin) {
       const auto values = z.masked_select(near & (bin_of == bin));
-      means.push_back(values.numel() >= kLeastInBin ? values.mean().item<double>()
-                                                    : std::numeric_limits<double>::quiet_NaN());
+      means.push_back(values.numel() >= kMinRowsInBin ? values.mean().item<double>()
+                                                      : std::numeric_limits<double>::quiet_NaN());
     }
     curve.means.push_back(std::move(means));
   }
@@ -148,7 +148,7 @@ std::vector<UnsureRow> unsure_rows(const torch::Tensor& probabilities, const tor
     one.name = at < names.size() && !names[at].empty() ? names[at] : "row " + count_text(row + 1);
     const auto label = given[row].item<int64_t>();
     if (label >= 0) one.label = class_name(label);
-    const auto [values, indices] = p[row].topk(std::min(kMostClassesOfRow, p.size(1)));
+    const auto [values, indices] = p[row].topk(std::min(kMaxClassesOfRow, p.size(1)));
     for (int64_t k = 0; k < values.size(0); ++k) {
       one.top.emplace_back(class_name(indices[k].item<int64_t>()), values[k].item<double>());
     }
@@ -164,8 +164,7 @@ std::vector<DenoisedLevel> denoised_levels(Ladder& net, const torch::Tensor& inp
   const torch::NoGradGuard no_grad;
   int64_t largest = 1;
   for (const auto& shape : net->shapes) largest = std::max(largest, c10::multiply_integers(shape));
-  const auto picked =
-      spread_rows(inputs.size(0), std::min(kMostRows, kMostElements / (2 * largest)));
+  const auto picked = spread_rows(inputs.size(0), std::min(kMaxRows, kMaxElements / (2 * largest)));
   const auto x = train::network_inputs(inputs.index_select(0, picked.to(inputs.device())))
                      .to(net->parameters().front().options());
   const auto rows = x.size(0);
@@ -266,10 +265,10 @@ TopLayerPicture top_layer_picture(Ladder& net, const torch::Tensor& inputs,
   std::vector<int64_t> chosen, rest;
   for (int64_t row = 0; row < inputs.size(0); ++row) {
     const bool known = !labeled.empty() && labeled[static_cast<size_t>(row)];
-    (known && static_cast<int64_t>(chosen.size()) < kMostRows / 4 ? chosen : rest).push_back(row);
+    (known && static_cast<int64_t>(chosen.size()) < kMaxRows / 4 ? chosen : rest).push_back(row);
   }
   const auto more = std::min<int64_t>(static_cast<int64_t>(rest.size()),
-                                      kMostRows - static_cast<int64_t>(chosen.size()));
+                                      kMaxRows - static_cast<int64_t>(chosen.size()));
   const auto marked = chosen.size();
   for (int64_t i = 0; i < more; ++i) {
     chosen.push_back(rest[static_cast<size_t>(i * static_cast<int64_t>(rest.size()) / more)]);
@@ -285,7 +284,7 @@ TopLayerPicture top_layer_picture(Ladder& net, const torch::Tensor& inputs,
   }
   auto h = torch::cat(parts);  // [N, D]
   picture.units = h.size(1);
-  if (h.size(1) > kMostUnits) h = h.narrow(1, 0, kMostUnits);
+  if (h.size(1) > kMaxDrawnUnits) h = h.narrow(1, 0, kMaxDrawnUnits);
   h = h - h.mean(0, /*keepdim=*/true);
   const auto [directions, share] = principal_directions(h);
   picture.share = share;

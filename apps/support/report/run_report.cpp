@@ -74,9 +74,9 @@ std::optional<double> number_in(const ordered_json& object, const std::string& k
 
 // None for a number that counts nothing, such as -1 or 1e300.
 std::optional<int64_t> count_in(const ordered_json& object, const std::string& key) {
-  constexpr double kMostCount = 9007199254740992;  // 2^53: doubles hold each whole number up to it
+  constexpr double kMaxCount = 9007199254740992;  // 2^53: doubles hold each whole number up to it
   const auto number = number_in(object, key);
-  if (!number || !(*number >= 0 && *number <= kMostCount)) return std::nullopt;
+  if (!number || !(*number >= 0 && *number <= kMaxCount)) return std::nullopt;
   return static_cast<int64_t>(*number);
 }
 

@@ -62,8 +62,8 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
       "read_samples: expected a matrix of numbers [rows, columns] or uint8 images [N, H, W], "
       "[N, C, H, W] or [N, H, W, C] but got ",
       c10::toString(x.scalar_type()), " ", x.sizes(), " in ", path.string(), ".");
-  constexpr int64_t kMostInputs = 100'000;
-  TORCH_CHECK(matrix.size(1) <= kMostInputs, "read_samples: expected at most ", kMostInputs,
+  constexpr int64_t kMaxInputs = 100'000;
+  TORCH_CHECK(matrix.size(1) <= kMaxInputs, "read_samples: expected at most ", kMaxInputs,
               " columns but got ", matrix.size(1), " in ", path.string(), ".");
   Table table;
   table.source = path.string();

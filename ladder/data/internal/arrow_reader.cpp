@@ -260,7 +260,7 @@ class Batches {
   int index_ = 0;
 };
 
-void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t least_rows,
+void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t min_rows,
                   const std::function<bool(Table&&)>& take) {
   Batches batches(path, format);
   std::vector<ArrowColumn> first;  // without rows
@@ -313,7 +313,7 @@ void read_batches(const std::filesystem::path& path, ArrowFormat format, int64_t
       }
     }
     table.rows += batch->num_rows();
-    if (table.rows >= least_rows && !hand_over()) return;
+    if (table.rows >= min_rows && !hand_over()) return;
   }
   if (rows_before + table.rows == 0) throw ArrowFault{"rows", "none"};
   if (table.rows > 0) hand_over();
@@ -330,7 +330,7 @@ Table read_arrow_file(const std::filesystem::path& path, ArrowFormat format) {
   return all;
 }
 
-void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int64_t least_rows,
+void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int64_t min_rows,
                      const std::function<bool(Table&&)>& take) {
   // What `take` throws is no fault of the file.
   std::exception_ptr thrown;
@@ -343,7 +343,7 @@ void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int6
     }
   };
   try {
-    read_batches(path, format, least_rows, guarded);
+    read_batches(path, format, min_rows, guarded);
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {

@@ -21,9 +21,9 @@ enum class ArrowFormat { kParquet, kIpc };
 /// Read a table by Arrow. Throws `ArrowFault`. Compiled only with LADDER_ARROW.
 Table read_arrow_file(const std::filesystem::path& path, ArrowFormat format);
 
-/// The same in blocks of whole batches, of at least `least_rows` rows but for the last, until
+/// The same in blocks of whole batches, of at least `min_rows` rows but for the last, until
 /// `take` returns false.
-void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int64_t least_rows,
+void read_arrow_file(const std::filesystem::path& path, ArrowFormat format, int64_t min_rows,
                      const std::function<bool(Table&&)>& take);
 
 }  // namespace ladder::data

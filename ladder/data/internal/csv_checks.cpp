@@ -18,7 +18,7 @@ constexpr int64_t kNearlyRows = 50;
 constexpr double kNearlyShare = 0.99;
 // A smaller share is enough if the numbers are no codes, and the others are few different texts.
 constexpr double kMostlyShare = 0.9;
-constexpr size_t kMostCodes = 50;
+constexpr size_t kMaxCodes = 50;
 constexpr double kIdentifying = 0.9;  // share of different values
 
 int64_t numbers_of(const CsvColumn& column) {
@@ -32,12 +32,12 @@ int64_t numbers_of(const CsvColumn& column) {
 bool has_many_numbers(const CsvColumn& column) {
   if (column.is_text()) {
     return std::count(column.number_levels.begin(), column.number_levels.end(), true) >
-           static_cast<std::ptrdiff_t>(kMostCodes);
+           static_cast<std::ptrdiff_t>(kMaxCodes);
   }
   std::set<double> different;
   for (const double value : column.rows.numbers) {
     if (!std::isnan(value)) different.insert(value);
-    if (different.size() > kMostCodes) return true;
+    if (different.size() > kMaxCodes) return true;
   }
   return false;
 }
@@ -193,7 +193,7 @@ void CsvChecks::refuse_nearly_numbers(const CsvColumn& column, size_t index) con
 }
 
 void CsvChecks::refuse_faulty_numbers(const CsvColumn& column, size_t index) const {
-  if (column.known || column.unused || column.rows.levels.size() <= kMostCodes) return;
+  if (column.known || column.unused || column.rows.levels.size() <= kMaxCodes) return;
   const LevelFaults faults = level_faults(column, decimal_.mark);
   if (faults.alike.empty()) return;
   const auto most =
@@ -203,7 +203,7 @@ void CsvChecks::refuse_faulty_numbers(const CsvColumn& column, size_t index) con
   const AlikeLevels& alike = most->second;
   size_t others = faults.others;
   for (const auto& one : faults.alike) others += &one == &*most ? 0 : one.second.count;
-  if (faults.numbers + alike.count <= kMostCodes ||
+  if (faults.numbers + alike.count <= kMaxCodes ||
       !are_nearly_all(column.numbers + alike.rows, faults.present, others <= kFewOthers)) {
     return;
   }

@@ -12,10 +12,10 @@ void CsvColumn::append_missing(std::string_view text) {
   auto& texts = rows.missing_texts;
   const auto counted =
       std::find_if(texts.begin(), texts.end(), [&](const auto& one) { return one.first == text; });
-  constexpr size_t kMostSpellings = 20;
+  constexpr size_t kMaxSpellings = 20;
   if (counted != texts.end()) {
     ++counted->second;
-  } else if (texts.size() < kMostSpellings) {
+  } else if (texts.size() < kMaxSpellings) {
     texts.emplace_back(text, 1);
   }
 }

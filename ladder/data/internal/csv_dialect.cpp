@@ -15,7 +15,7 @@ namespace {
 
 constexpr auto kDelimiters = {',', ';', '\t', '|'};
 constexpr size_t kDelimiterRows = 100;
-constexpr size_t kMostTitleLines = 10;
+constexpr size_t kMaxTitleLines = 10;
 constexpr size_t kCountingNames = 4;
 // Marks that may all be those of thousands leave open what they are.
 constexpr int64_t kOpenMarks = 20;
@@ -35,7 +35,7 @@ void refuse_title(const CsvRows& rows, char delimiter, bool is_given, const CsvN
   size_t above = 0;
   while (above < texts.size() && is_title(texts[above])) ++above;
   const size_t below = texts.size() - above;
-  if (!sample.is_whole || above == 0 || above > kMostTitleLines || below < 2 || below <= above) {
+  if (!sample.is_whole || above == 0 || above > kMaxTitleLines || below < 2 || below <= above) {
     return;
   }
   const size_t columns = texts[above].size();

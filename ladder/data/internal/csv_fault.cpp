@@ -10,7 +10,7 @@ void refuse_csv(const std::string& expected, const std::string& got, const std::
 }
 
 std::string quoted_text(std::string_view text) {
-  std::string out(io::cut_text(text, kMostShownText));
+  std::string out(io::cut_text(text, kMaxShownBytes));
   if (out.size() < text.size()) out += "...";
   const size_t whole = io::utf8_prefix(out);
   for (size_t at = 0; at < out.size(); ++at) {

@@ -21,9 +21,9 @@ class CsvFault : public std::runtime_error {
                              const std::string& hint = "");
 
 /// Bytes of a text that messages show at most.
-inline constexpr size_t kMostShownText = 40;
+inline constexpr size_t kMaxShownBytes = 40;
 
-/// Return a text in quotes as messages show it: at most kMostShownText bytes, without control
+/// Return a text in quotes as messages show it: at most kMaxShownBytes bytes, without control
 /// characters or broken UTF-8.
 std::string quoted_text(std::string_view text);
 

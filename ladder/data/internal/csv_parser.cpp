@@ -305,8 +305,8 @@ Table CsvParser::take() {
   return table;
 }
 
-Table CsvParser::next(int64_t most_rows, bool wait) {
-  while (row_count_ < most_rows && rows_.next(wait || row_count_ == 0) == CsvRows::Step::kRow) {
+Table CsvParser::next(int64_t max_rows, bool wait) {
+  while (row_count_ < max_rows && rows_.next(wait || row_count_ == 0) == CsvRows::Step::kRow) {
     append_row();
   }
   if (first_block_) checks_.refuse_stray_line(columns_);

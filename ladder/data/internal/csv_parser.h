@@ -32,9 +32,9 @@ class CsvParser {
   const std::vector<std::string>& names() const { return names_.columns; }
   char decimal() const { return decimal_.mark; }
 
-  /// Read up to `most_rows` rows. Return fewer at the end and, unless `wait` is set, where the
+  /// Read up to `max_rows` rows. Return fewer at the end and, unless `wait` is set, where the
   /// source has no more at hand, but at least one.
-  Table next(int64_t most_rows, bool wait);
+  Table next(int64_t max_rows, bool wait);
 
   /// Read all rows. Columns that meet a text only after numbers are named in `late_texts`; their
   /// texts are lost and the file must be read again with these columns as texts.

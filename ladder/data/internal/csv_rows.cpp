@@ -14,11 +14,11 @@ using std::string_view_literals::operator""sv;
 #ifndef LADDER_CSV_BLOCK
 #define LADDER_CSV_BLOCK (size_t{1} << 20)
 #endif
-constexpr size_t kCsvBlock = LADDER_CSV_BLOCK;   // bytes; a fuzz target has smaller ones
-constexpr size_t kMostSample = size_t{8} << 20;  // bytes, to hold two lines
-constexpr size_t kMostCell = size_t{1} << 20;    // bytes
-constexpr size_t kMostRow = size_t{64} << 20;    // bytes
-constexpr size_t kMostCsvColumns = 100'000;
+constexpr size_t kCsvBlock = LADDER_CSV_BLOCK;       // bytes; a fuzz target has smaller ones
+constexpr size_t kMaxSampleBytes = size_t{8} << 20;  // bytes, to hold two lines
+constexpr size_t kMaxCellBytes = size_t{1} << 20;    // bytes
+constexpr size_t kMaxRowBytes = size_t{64} << 20;    // bytes
+constexpr size_t kMaxCsvColumns = 100'000;
 
 bool is_blank(char c, char delimiter) { return (c == ' ' || c == '\t') && c != delimiter; }
 
@@ -58,8 +58,8 @@ bool CsvRows::fill() {
     begin_ = 0;
   }
   if (end_ + 1 == buffer_size_) {
-    if (end_ >= kMostRow) {
-      refuse_csv("rows of at most " + std::to_string(kMostRow >> 20) + " MiB",
+    if (end_ >= kMaxRowBytes) {
+      refuse_csv("rows of at most " + std::to_string(kMaxRowBytes >> 20) + " MiB",
                  "a longer one in line " + std::to_string(line_) + " of " + names_.file,
                  "is it a file of another kind?");
     }
@@ -78,7 +78,7 @@ void CsvRows::fill_sample() {
   while (true) {
     const bool full = end_ + 1 == buffer_size_;
     if (lines >= 2 && (full || !source_->ready())) break;
-    if (full && end_ >= kMostSample) break;
+    if (full && end_ >= kMaxSampleBytes) break;
     const size_t before = end_;
     if (!fill()) break;
     lines += count_line_ends(buffer_.get() + before, buffer_.get() + end_);
@@ -175,9 +175,9 @@ CsvRows::Scan CsvRows::scan(const char* at, char delimiter, std::vector<CsvCell>
         const auto rest = static_cast<size_t>(limit - at);
         at = static_cast<const char*>(std::memchr(at, '"', rest));
         const size_t size = static_cast<size_t>((at == nullptr ? limit : at) - cell.begin);
-        if (size > kMostCell || (at == nullptr && at_end_)) {
+        if (size > kMaxCellBytes || (at == nullptr && at_end_)) {
           refuse_csv("a second quote for the one in " + where(quote),
-                     size > kMostCell ? "1 MiB without it" : "the end of the file",
+                     size > kMaxCellBytes ? "1 MiB without it" : "the end of the file",
                      "write a quote inside quotes twice");
         }
         if (at == nullptr || (at + 1 == limit && !at_end_)) return found;
@@ -191,7 +191,7 @@ CsvRows::Scan CsvRows::scan(const char* at, char delimiter, std::vector<CsvCell>
       if (at < limit && *at != delimiter && *at != '\n' && *at != '\r') {
         const char* end = at;
         while (end < limit && *end != delimiter && *end != '\n' && *end != '\r') ++end;
-        if (end == limit && !at_end_ && end < at + kMostShownText) return found;
+        if (end == limit && !at_end_ && end < at + kMaxShownBytes) return found;
         refuse_csv(delimiter_name(delimiter) + " or the end of the line after a quoted cell",
                    quoted_text({at, static_cast<size_t>(end - at)}) + " in " + where(quote),
                    "write a quote inside quotes twice");
@@ -200,13 +200,13 @@ CsvRows::Scan CsvRows::scan(const char* at, char delimiter, std::vector<CsvCell>
       while (*at != delimiter && *at != '\n' && *at != '\r') ++at;
       cell.end = at;
       while (cell.end > cell.begin && is_blank(cell.end[-1], delimiter)) --cell.end;
-      if (static_cast<size_t>(cell.end - cell.begin) > kMostCell) {
+      if (static_cast<size_t>(cell.end - cell.begin) > kMaxCellBytes) {
         refuse_csv("cells of at most 1 MiB", "a longer one in " + where(cell.begin));
       }
     }
     if (at >= limit && !at_end_) return found;
-    if (cells.size() == kMostCsvColumns) {
-      refuse_csv("at most " + std::to_string(kMostCsvColumns) + " columns",
+    if (cells.size() == kMaxCsvColumns) {
+      refuse_csv("at most " + std::to_string(kMaxCsvColumns) + " columns",
                  "more in line " + std::to_string(line_ + found.skipped) + " of " + names_.file,
                  "is the delimiter really " + delimiter_name(delimiter) + "?");
     }

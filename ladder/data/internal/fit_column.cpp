@@ -82,12 +82,12 @@ struct Sequence {
 };
 
 Sequence sequence_of(const std::vector<double>& values, size_t begin, size_t end) {
-  constexpr double kMostWhole = 0x1p62;
+  constexpr double kMaxWhole = 0x1p62;
   Sequence found{.rows = end - begin};
   for (size_t row = begin; row < end && (found.rises || found.falls); ++row) {
     const double value = values[row];
     if (std::isnan(value)) continue;
-    found.whole = found.whole && value == std::round(value) && std::abs(value) < kMostWhole;
+    found.whole = found.whole && value == std::round(value) && std::abs(value) < kMaxWhole;
     if (found.present++ == 0) {
       found.first = value;
     } else {
@@ -313,8 +313,8 @@ std::string numbers_among(const Column& column, char decimal) {
                        mark);
   }
   std::string example(without_blanks(column.levels[static_cast<size_t>(column.codes[*other])]));
-  constexpr size_t kMostShown = 40;  // bytes
-  example.resize(std::min(example.size(), kMostShown));
+  constexpr size_t kMaxShown = 40;  // bytes
+  example.resize(std::min(example.size(), kMaxShown));
   example.resize(io::utf8_prefix(example));
   std::replace_if(
       example.begin(), example.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; },
@@ -376,14 +376,14 @@ Feature fit_text(const Column& column, const FeatureOptions& options,
     return left.second != right.second ? left.second > right.second : left.first < right.first;
   });
   for (const auto& [text, count] : texts) {
-    if (static_cast<int64_t>(feature.levels.size()) < options.most_levels &&
-        (static_cast<double>(count) >= options.least_share * rows || feature.levels.size() < 2)) {
+    if (static_cast<int64_t>(feature.levels.size()) < options.max_levels &&
+        (static_cast<double>(count) >= options.min_share * rows || feature.levels.size() < 2)) {
       feature.levels.emplace_back(text);
     } else {
       feature.other = true;
     }
   }
-  if (static_cast<int64_t>(texts.size()) > options.most_levels) {
+  if (static_cast<int64_t>(texts.size()) > options.max_levels) {
     feature.note = fmt::format("{} texts, {} inputs", texts.size(), feature.width());
     if (const auto numbers = numbers_among(column, decimal); !numbers.empty()) {
       feature.note += (numbers.starts_with("such") ? ", " : "; ") + numbers;

@@ -11,16 +11,16 @@
 namespace ladder::data {
 namespace {
 
-constexpr int64_t kMostSide = 16384;
+constexpr int64_t kMaxSide = 16384;
 
 bool is_channels(int64_t size) { return size == 1 || size == 3; }
 
 // Whether scaling from one size to the other stretches a picture by more than a tenth.
 bool is_stretched(std::pair<int64_t, int64_t> from, std::pair<int64_t, int64_t> to) {
-  constexpr double kMostStretch = 1.1;
+  constexpr double kMaxStretch = 1.1;
   const double ratio = static_cast<double>(from.first) * static_cast<double>(to.second) /
                        (static_cast<double>(from.second) * static_cast<double>(to.first));
-  return ratio > kMostStretch || 1 / ratio > kMostStretch;
+  return ratio > kMaxStretch || 1 / ratio > kMaxStretch;
 }
 
 }  // namespace
@@ -103,8 +103,8 @@ std::string scaling_note(const std::vector<SizeGroup>& groups, std::pair<int64_t
 
 void check_image_size(const std::string& component, std::pair<int64_t, int64_t> size) {
   const auto [height, width] = size;
-  TORCH_CHECK(height >= 1 && width >= 1 && height <= kMostSide && width <= kMostSide, component,
-              ": expected a size of 1x1 to ", kMostSide, "x", kMostSide, " but got ", height, "x",
+  TORCH_CHECK(height >= 1 && width >= 1 && height <= kMaxSide && width <= kMaxSide, component,
+              ": expected a size of 1x1 to ", kMaxSide, "x", kMaxSide, " but got ", height, "x",
               width, ".");
 }
 

@@ -9,7 +9,7 @@
 namespace ladder::data {
 namespace {
 
-constexpr size_t kMostUnit = 12;         // bytes
+constexpr size_t kMaxUnitBytes = 12;     // bytes
 constexpr int64_t kGroupedNumbers = 20;  // with a mark, for a column to look like thousands
 constexpr size_t kGroupedHundreds = 2;   // different numbers without one
 constexpr std::string_view kWideMinus = "\xE2\x88\x92";    // U+2212
@@ -107,7 +107,7 @@ FaultyNumber faulty_number(std::string_view text, char decimal) {
   }
   bool is_spaced = false;
   while (take_space(rest)) is_spaced = true;
-  if (rest.empty() || rest.size() > kMostUnit) return {};
+  if (rest.empty() || rest.size() > kMaxUnitBytes) return {};
   const bool is_sign =
       rest[0] == '%' || rest[0] == '$' || static_cast<unsigned char>(rest[0]) >= 0x80;
   if (!is_sign && !is_ascii_letter(rest[0])) return {};

@@ -116,9 +116,9 @@ NumberKind parse_number(std::string_view text, char decimal, double& value) {
 
   // Digits and power of ten are exact in double precision, so that one rounding gives the nearest
   // double [Clinger1990]. 19 digits do not overflow the mantissa.
-  constexpr auto kMostTens = static_cast<int64_t>(kTens.size()) - 1;
-  if (digits <= 19 && mantissa <= uint64_t{1} << 53 && -kMostTens <= exponent &&
-      exponent <= kMostTens) {
+  constexpr auto kMaxTens = static_cast<int64_t>(kTens.size()) - 1;
+  if (digits <= 19 && mantissa <= uint64_t{1} << 53 && -kMaxTens <= exponent &&
+      exponent <= kMaxTens) {
     const auto exact = static_cast<double>(mantissa);
     value = exponent < 0 ? exact / kTens[static_cast<size_t>(-exponent)]
                          : exact * kTens[static_cast<size_t>(exponent)];

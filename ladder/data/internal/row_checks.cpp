@@ -9,7 +9,7 @@ namespace ladder::data {
 namespace {
 
 // The least of the positions [n], which are not empty.
-int64_t least_of(const torch::Tensor& positions) { return positions.min().item<int64_t>(); }
+int64_t min_of(const torch::Tensor& positions) { return positions.min().item<int64_t>(); }
 
 }  // namespace
 
@@ -20,7 +20,7 @@ void check_labels(const std::string& component, const std::string& what,
       rows.defined() ? labels.index_select(0, rows.to(labels.device())) : labels;  // [n]
   const auto wrong = values.lt(missing ? -1 : 0).logical_or_(values.ge(classes)).nonzero();
   if (wrong.numel() == 0) return;
-  const auto place = least_of(wrong);
+  const auto place = min_of(wrong);
   const auto row = rows.defined() ? rows[place].item<int64_t>() : place;
   TORCH_CHECK(false, component, ": expected labels of the ", what, " rows in 0..", classes - 1,
               missing ? ", or -1 for none," : "", " but got ", values[place].item<int64_t>(),

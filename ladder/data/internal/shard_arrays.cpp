@@ -52,12 +52,12 @@ std::shared_ptr<const OpenFile> OpenFiles::get(int64_t id, const std::filesystem
   check(file->descriptor);
   files_.emplace_front(id, file);
   places_[id] = files_.begin();
-  close_all_but(most_);
+  close_all_but(limit_);
   return file;
 }
 
 // A quarter of what the process may open.
-size_t OpenFiles::most_of_process() {
+size_t OpenFiles::process_limit() {
   constexpr rlim_t kLeast = 16, kMost = 1024;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kLeast;
@@ -73,7 +73,7 @@ int OpenFiles::open(const std::filesystem::path& path) {
     TORCH_CHECK(too_many && !files_.empty(), "Shards: expected to read ", path.string(),
                 " but got \"", system_error_text(), "\"",
                 too_many ? std::string(" (") + kFewerFiles + ")" : "", ".");
-    most_ = std::max<size_t>(1, files_.size() / 2);  // the rest of the process needs some too
+    limit_ = std::max<size_t>(1, files_.size() / 2);  // the rest of the process needs some too
     close_all_but(files_.size() / 2);
   }
 }

@@ -53,12 +53,12 @@ class OpenFiles {
  private:
   using Files = std::list<std::pair<int64_t, std::shared_ptr<const OpenFile>>>;
 
-  static size_t most_of_process();
+  static size_t process_limit();
   int open(const std::filesystem::path& path);
   void close_all_but(size_t count);
 
   std::mutex mutex_;
-  size_t most_ = most_of_process();
+  size_t limit_ = process_limit();
   int64_t ids_ = 0;
   Files files_;  // from the one that was read last on
   std::unordered_map<int64_t, Files::iterator> places_;

@@ -14,12 +14,12 @@ namespace ladder::io {
 ///
 ///     beginning("{\n  \"seed\": 1\n}");   // {...
 inline std::string beginning(std::string_view text) {
-  constexpr size_t kMostBytes = 60;
+  constexpr size_t kMaxBytes = 60;
   const auto* const end = std::find_if(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
   const auto line = text.substr(0, static_cast<size_t>(end - text.begin()));
-  const auto shown = cut_text(line, kMostBytes);
+  const auto shown = cut_text(line, kMaxBytes);
   return std::string(shown) + (shown.size() < text.size() ? "..." : "");
 }
 

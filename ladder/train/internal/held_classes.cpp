@@ -15,9 +15,9 @@
 namespace ladder::train {
 namespace {
 
-constexpr double kShare = 0.1;       // that lost rows have in the weight of all
-constexpr double kMostWeight = 100;  // of a lost row
-constexpr int64_t kMostClasses = int64_t{std::numeric_limits<int16_t>::max()} + 1;
+constexpr double kShare = 0.1;      // that lost rows have in the weight of all
+constexpr double kMaxWeight = 100;  // of a lost row
+constexpr int64_t kMaxClasses = int64_t{std::numeric_limits<int16_t>::max()} + 1;
 
 int64_t step_of(double part, const StepPosition& at) {
   return std::llround(part * static_cast<double>(at.steps));
@@ -47,8 +47,8 @@ HeldClasses::HeldClasses(HeldClassesOptions options, Ladder net, torch::Tensor i
   rows_ = rows_of_piece(options_.piece, net_, inputs_, std::move(unlabeled));
   TORCH_CHECK(rows_.numel() >= 2, options_.piece, ": expected at least 2 unlabeled rows but got ",
               rows_.numel(), " (one row has no mean and variance to be normalised by).");
-  TORCH_CHECK(net_->classes() <= kMostClasses, options_.piece, ": expected a network of at most ",
-              kMostClasses, " classes, which are kept in 16 bits, but got ", net_->classes(), ".");
+  TORCH_CHECK(net_->classes() <= kMaxClasses, options_.piece, ": expected a network of at most ",
+              kMaxClasses, " classes, which are kept in 16 bits, but got ", net_->classes(), ".");
   const auto count = inputs_.size(0);
   classes_ = at::zeros({count}, at::dtype(at::kShort).device(options_.device));
   weights_ = at::zeros({count}, at::TensorOptions().device(options_.device));
@@ -100,7 +100,7 @@ void HeldClasses::hold_lost(const torch::Tensor& classes, const torch::Tensor& l
   auto weights = at::zeros({lost.numel()}, lost.options().dtype(at::kFloat));
   if (found > 0) {
     const auto share = kShare * static_cast<double>(lost.numel()) / static_cast<double>(found);
-    weights.fill_(1).masked_fill_(is_lost, std::clamp(share, 1.0, kMostWeight));
+    weights.fill_(1).masked_fill_(is_lost, std::clamp(share, 1.0, kMaxWeight));
   }
   hold(at::where(is_lost, lost, classes), weights);
 }

@@ -34,8 +34,8 @@ class ClusterRepair : public HeldClasses {
     settings["groups"] = std::to_string(clusters.groups);
     settings["splits"] = std::to_string(clusters.splits);
     settings["margin"] = number_text(clusters.margin);
-    settings["most cut"] = number_text(clusters.most_cut);
-    settings["least rows"] = std::to_string(clusters.least_rows);
+    settings["most cut"] = number_text(clusters.max_cut);
+    settings["least rows"] = std::to_string(clusters.min_rows);
     if (clusters.small_groups > 0) settings["small groups"] = std::to_string(clusters.small_groups);
     if (clusters.discount_hubs) settings["discount hubs"] = "true";
     if (clusters.seed != LostClusterOptions().seed) {

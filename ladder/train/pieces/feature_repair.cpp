@@ -27,7 +27,7 @@ class FeatureRepair : public HeldClasses {
     settings["groups"] = std::to_string(clusters.groups);
     settings["splits"] = std::to_string(clusters.splits);
     settings["outside"] = std::to_string(clusters.outside);
-    settings["least rows"] = std::to_string(clusters.least_rows);
+    settings["least rows"] = std::to_string(clusters.min_rows);
     settings["pool"] = std::to_string(clusters.pool);
     if (clusters.seed != FeatureClusterOptions().seed) {
       settings["seed"] = std::to_string(clusters.seed);

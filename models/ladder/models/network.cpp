@@ -18,13 +18,13 @@ namespace {
 using Shape = std::vector<int64_t>;
 
 // Larger numbers overflow in the sizes that follow from them.
-constexpr int64_t kMostOfLayer = 1'000'000'000;
-constexpr double kMostNumbers = 1e15;  // of one row at a level
+constexpr int64_t kMaxLayerUnits = 1'000'000'000;
+constexpr double kMaxNumbers = 1e15;  // of one row at a level
 
 void check_numbers(const Layer& layer, size_t place, std::initializer_list<int64_t> numbers) {
   for (const auto number : numbers) {
-    TORCH_CHECK(-kMostOfLayer <= number && number <= kMostOfLayer,
-                "network: expected numbers of at most ", kMostOfLayer, " but got ",
+    TORCH_CHECK(-kMaxLayerUnits <= number && number <= kMaxLayerUnits,
+                "network: expected numbers of at most ", kMaxLayerUnits, " but got ",
                 to_string(layer), " (layer ", place, ").");
   }
 }
@@ -41,7 +41,7 @@ void check_sizes(const Shape& shape, const std::string& of) {
                 " from ", of, ".");
     numbers *= static_cast<double>(size);
   }
-  TORCH_CHECK(numbers <= kMostNumbers, "network: expected at most ", kMostNumbers,
+  TORCH_CHECK(numbers <= kMaxNumbers, "network: expected at most ", kMaxNumbers,
               " numbers in a row but got sizes ", at::IntArrayRef(shape), " from ", of, ".");
 }
 

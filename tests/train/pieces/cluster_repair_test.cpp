@@ -27,7 +27,7 @@ ClusterRepairOptions early() {
   return {.weight = 3,
           .at = {0},
           .lasts = 0.5,
-          .clusters = {.groups = 10, .least_rows = 2, .most_cut = 100}};
+          .clusters = {.groups = 10, .min_rows = 2, .max_cut = 100}};
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ TEST_CASE("cluster_repair takes what lost_clusters finds", "[train]") {
   const auto expected = std::max(1.0, 150 / (10.0 * static_cast<double>(count)));
   require_close(own.masked_select(is_lost), torch::full({count}, expected));
   // Nothing lost: no cost.
-  options.clusters.least_rows = 75;
+  options.clusters.min_rows = 75;
   const auto none = cluster_repair(net, data.training.inputs, some, options);
   none->before_step(kFirst);
   REQUIRE(lost.ge(0).sum().item<int64_t>() == 0);

@@ -26,7 +26,7 @@ FeatureRepairOptions at_once() {
   return {.weight = 3,
           .at = {0},
           .lasts = 0.5,
-          .clusters = {.groups = 10, .outside = 5, .least_rows = 2}};
+          .clusters = {.groups = 10, .outside = 5, .min_rows = 2}};
 }
 
 }  // namespace

@@ -49,8 +49,8 @@ Grid grid_of(const Product& product, const ProductKernel& kernel) {
   int64_t columns = product.columns;
   int64_t least = std::numeric_limits<int64_t>::max();
   // The kernel for few rows computes all of them, whatever the rows of its block.
-  const int64_t most_down = product.rows <= kFewRows ? 1 : tasks;
-  for (int64_t down = 1; down <= most_down; ++down) {
+  const int64_t max_down = product.rows <= kFewRows ? 1 : tasks;
+  for (int64_t down = 1; down <= max_down; ++down) {
     if (tasks % down != 0) {
       continue;
     }

@@ -64,12 +64,12 @@ struct ProductScratch {
 constexpr int64_t kFewRows = 4;
 
 /// The depth up to which a right operand can be packed once for many products.
-constexpr int64_t kMostPackedDepth = 448;
+constexpr int64_t kMaxPackedDepth = 448;
 
 /// The floats that `ProductKernel::pack` takes at most.
 constexpr int64_t packed_size(int64_t columns, int64_t depth) {
-  constexpr int64_t kMostLanes = 16;
-  return (columns + kMostLanes - 1) / kMostLanes * kMostLanes * depth + kMostLanes;
+  constexpr int64_t kMaxLanes = 16;
+  return (columns + kMaxLanes - 1) / kMaxLanes * kMaxLanes * depth + kMaxLanes;
 }
 
 struct ProductKernel {
@@ -89,9 +89,9 @@ struct TiledMaps {
 
 constexpr int64_t kTile = 4;          ///< positions of a tile along each side
 constexpr int64_t kTransformed = 36;  ///< values of a transformed tile
-constexpr int64_t kLeastChannels = 16;
+constexpr int64_t kMinChannels = 16;
 
-/// The transforms of Winograd's F(4x4, 3x3) along channels, of which there must be kLeastChannels
+/// The transforms of Winograd's F(4x4, 3x3) along channels, of which there must be kMinChannels
 /// or more: with its matrices A, B (see winograd.inc),
 ///
 ///     input     d [6, 6] -> B^T d B       windows of a tile with its neighbours

@@ -80,7 +80,7 @@ class PackedKernels {
       : columns_(shape.out),
         depth_(shape.in),
         u_(u),
-        plane_(depth_ <= kMostPackedDepth ? packed_size(columns_, depth_) : 0) {
+        plane_(depth_ <= kMaxPackedDepth ? packed_size(columns_, depth_) : 0) {
     thread_local std::vector<float> memory;
     memory.resize(std::max(memory.size(), static_cast<size_t>(kTransformed * plane_)));
     packed_ = memory.data();
@@ -110,8 +110,8 @@ int64_t block_tiles(const WinogradShape& shape, int64_t least) {
   return std::clamp<int64_t>(held / 12 * 12, least, 96);
 }
 
-constexpr int64_t kLeastTiles = 24;
-constexpr int64_t kLeastGradientTiles = 96;
+constexpr int64_t kMinTiles = 24;
+constexpr int64_t kMinGradientTiles = 96;
 
 }  // namespace
 
@@ -138,7 +138,7 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
   const auto from = tiled_input(shape);
   const auto to = tiled_output(shape);
   const auto tiles = shape.tiles();
-  const auto block = block_tiles(shape, kLeastTiles);
+  const auto block = block_tiles(shape, kMinTiles);
   const PackedKernels packed(shape, kernels.product, u);
   for_tasks(at::ceil_div(tiles, block), [&](int64_t task) {
     const auto begin = task * block;
@@ -161,10 +161,10 @@ void winograd_convolve(const WinogradShape& shape, const KernelTable& kernels, c
 }
 
 int64_t winograd_parts(const WinogradShape& shape) {
-  constexpr int64_t kMostParts = 8;
+  constexpr int64_t kMaxParts = 8;
   constexpr int64_t kTilesOfPart = 256;
   int64_t parts = 1;
-  while (parts < kMostParts && (parts + 1) * kTilesOfPart <= shape.tiles()) {
+  while (parts < kMaxParts && (parts + 1) * kTilesOfPart <= shape.tiles()) {
     parts *= 2;
   }
   return parts;
@@ -175,7 +175,7 @@ void winograd_gradient(const WinogradShape& shape, const KernelTable& kernels, c
   const auto from = tiled_input(shape);
   const auto to = tiled_output(shape);
   const auto tiles = shape.tiles();
-  const auto block = block_tiles(shape, kLeastGradientTiles);
+  const auto block = block_tiles(shape, kMinGradientTiles);
   const auto count = winograd_parts(shape);
   const auto pairs = shape.in * shape.out;
   if (tiles == 0) {  // of no rows

@@ -12,7 +12,7 @@ namespace ladder::ops::cpu {
 /// out_width, out], both channels-last.
 struct WinogradShape {
   int64_t rows, height, width;
-  int64_t in, out;  ///< at least kLeastChannels each
+  int64_t in, out;  ///< at least kMinChannels each
   int64_t padding;
 
   int64_t out_height() const { return height + 2 * padding - 2; }

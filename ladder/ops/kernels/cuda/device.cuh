@@ -197,8 +197,8 @@ inline int64_t chunks(int64_t rows) { return (rows + kChunkRows - 1) / kChunkRow
 
 // Blocks that go over chunks of rows, and those that merge the chunks of a column in each thread.
 constexpr unsigned kMergeThreads = 128;
-inline dim3 chunk_grid(int64_t cols, int64_t most_chunks, int groups) {
-  return {strips(cols), static_cast<unsigned>(most_chunks), static_cast<unsigned>(groups)};
+inline dim3 chunk_grid(int64_t cols, int64_t max_chunks, int groups) {
+  return {strips(cols), static_cast<unsigned>(max_chunks), static_cast<unsigned>(groups)};
 }
 inline dim3 merge_grid(int64_t cols, int groups) {
   return {static_cast<unsigned>((cols + kMergeThreads - 1) / kMergeThreads),

@@ -6,7 +6,7 @@ namespace {
 struct Groups {
   GroupSpan spans[kMaxGroups];
   int count;
-  int64_t most_chunks;  // of a group
+  int64_t max_chunks;  // of a group
 };
 
 Groups groups_of(const GroupSpan* spans, int64_t count) {
@@ -15,7 +15,7 @@ Groups groups_of(const GroupSpan* spans, int64_t count) {
   for (int g = 0; g < groups.count; ++g) {
     groups.spans[g] = spans[g];
     const auto of_group = chunks(spans[g].end - spans[g].begin);
-    groups.most_chunks = of_group > groups.most_chunks ? of_group : groups.most_chunks;
+    groups.max_chunks = of_group > groups.max_chunks ? of_group : groups.max_chunks;
   }
   return groups;
 }
@@ -115,9 +115,9 @@ __global__ void __launch_bounds__(kThreads)
   float mean, squares;
   measure(x, cols, begin, end, at, &mean, &squares);
   if (at.inside && at.line == 0) {
-    const int64_t i = (blockIdx.z * groups.most_chunks + blockIdx.y) * cols + at.column;
+    const int64_t i = (blockIdx.z * groups.max_chunks + blockIdx.y) * cols + at.column;
     partial[i] = mean;
-    partial[groups.count * groups.most_chunks * cols + i] = squares;
+    partial[groups.count * groups.max_chunks * cols + i] = squares;
   }
 }
 
@@ -131,11 +131,11 @@ __global__ void forward_merge(const ForwardArguments<T> f, const Groups groups,
   }
   const int g = static_cast<int>(blockIdx.y);
   const GroupSpan group = groups.spans[g];
-  const float* const all_squares = partial + groups.count * groups.most_chunks * a.cols;
+  const float* const all_squares = partial + groups.count * groups.max_chunks * a.cols;
   float n = 0;
   float mean = 0;
   float squares = 0;
-  int64_t i = g * groups.most_chunks * a.cols + column;
+  int64_t i = g * groups.max_chunks * a.cols + column;
   for (int64_t r = group.begin; r < group.end; r += kChunkRows, i += a.cols) {
     const int64_t rows = group.end - r < kChunkRows ? group.end - r : kChunkRows;
     merge(&n, &mean, &squares, static_cast<float>(rows), partial[i], all_squares[i]);
@@ -291,8 +291,8 @@ __global__ void __launch_bounds__(kThreads)
   const float totals[4] = {sum_lines(sums.grad), sum_lines(sums.product), sum_lines(sums.gamma),
                            sum_lines(sums.beta)};
   if (at.inside && at.line == 0) {
-    const int64_t size = groups.count * groups.most_chunks * b.a.cols;
-    const int64_t i = (g * groups.most_chunks + blockIdx.y) * b.a.cols + at.column;
+    const int64_t size = groups.count * groups.max_chunks * b.a.cols;
+    const int64_t i = (g * groups.max_chunks + blockIdx.y) * b.a.cols + at.column;
     for (int s = 0; s < 4; ++s) {
       partial[s * size + i] = totals[s];
     }
@@ -308,14 +308,14 @@ __global__ void backward_merge(const BackwardArguments<T> b, const Groups groups
   if (column >= a.cols) {
     return;
   }
-  const int64_t size = groups.count * groups.most_chunks * a.cols;
+  const int64_t size = groups.count * groups.max_chunks * a.cols;
   float gamma = 0;
   float beta = 0;
   for (int g = 0; g < groups.count; ++g) {
     const GroupSpan group = groups.spans[g];
     float sum = 0;
     float product = 0;
-    int64_t i = g * groups.most_chunks * a.cols + column;
+    int64_t i = g * groups.max_chunks * a.cols + column;
     for (int64_t r = group.begin; r < group.end; r += kChunkRows, i += a.cols) {
       sum += partial[i];
       product += partial[size + i];
@@ -375,7 +375,7 @@ __global__ void add_noise_kernel(const AddNoise<T> a, float noise_std) {
 
 int64_t normalise_workspace(const GroupSpan* spans, int64_t count, int64_t cols) {
   const auto groups = groups_of(spans, count);
-  return fused(groups) ? 0 : count * cols * (4 * groups.most_chunks + 2);
+  return fused(groups) ? 0 : count * cols * (4 * groups.max_chunks + 2);
 }
 
 template <class T>
@@ -400,7 +400,7 @@ void normalise_forward(const NormaliseForward<T>& a, float* workspace, Stream st
            stream, f, groups);
     return;
   }
-  const auto grid = chunk_grid(a.cols, groups.most_chunks, groups.count);
+  const auto grid = chunk_grid(a.cols, groups.max_chunks, groups.count);
   if (!a.stored) {
     launch(forward_measure<T>, grid, kThreads, stream, a.x, a.cols, groups, workspace);
     launch(forward_merge<T>, merge_grid(a.cols, groups.count), kMergeThreads, stream, f, groups,
@@ -423,8 +423,8 @@ void normalise_backward(const NormaliseBackward<T>& a, float* workspace, Stream 
     launch(backward_fused<T>, strips(a.cols), kThreads, stream, b, groups);
     return;
   }
-  float* const through = workspace + 4 * groups.count * groups.most_chunks * a.cols;
-  const auto grid = chunk_grid(a.cols, groups.most_chunks, groups.count);
+  float* const through = workspace + 4 * groups.count * groups.max_chunks * a.cols;
+  const auto grid = chunk_grid(a.cols, groups.max_chunks, groups.count);
   launch(backward_measure<T>, grid, kThreads, stream, b, groups, workspace);
   launch(backward_merge<T>, merge_grid(a.cols, 1), kMergeThreads, stream, b, groups, workspace,
          through);
