@@ -7,7 +7,7 @@
 // Each run is a process of ladder-mnist or ladder-cifar10, which must be beside this program, in
 // DIR/RECIPE/seed-N. The same command continues an interrupted one. To merge the runs of several
 // machines, copy their folders into one. Data: as for those programs. A row of the MNIST table
-// takes 25 minutes a seed on two CPU cores.
+// takes up to 34 minutes a seed on two CPU cores.
 
 #include "apps/commands/commands.h"
 #include "apps/support/program.h"

@@ -21,7 +21,8 @@ The error is that of 10,000 validation rows, which are taken from the training i
 
 Each run is a folder in --out, so that the study can be stopped and repeated at any time. --record is
 a file with every value: runs that it knows are not repeated, and new ones are added, so that the
-study goes on on another machine. The table at the end, or by --report alone, gives mean and standard
+study goes on on another machine. Its flags are those that repeat the runs with the recipes of
+today. The table at the end, or by --report alone, gives mean and standard
 deviation, median, worst, the number of runs that end above 1.5 times the median of the plain runs
 (left behind), the number of runs in which one class takes more than 60 rows of another one (lost
 clusters; runs of earlier versions do not know it), the mean difference to the plain run of the same
@@ -181,7 +182,7 @@ def compare(values, plain):
             "better": better, "worse": worse, "p": min(1.0, tail / 2 ** (better + worse - 1))}
 
 
-def report(study, seeds, record):
+def report(study, seeds, record, writes):
     known = recorded(study, record)
     all_runs = {name: runs_of(study, name, seeds, known) for name in study.ideas}
     errors_of = {name: {seed: run["error"] for seed, run in runs.items() if seed in seeds}
@@ -212,7 +213,7 @@ def report(study, seeds, record):
           "| better : worse | p |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(table))
-    if record:
+    if record and writes:
         ideas = {name: {"flags": " ".join(study.flags(name)), "runs": runs}
                  for name, runs in all_runs.items() if runs}
         record.write_text(json.dumps({"left_behind_above": limit, "ideas": ideas}, indent=1) + "\n")
@@ -233,7 +234,7 @@ def main():
     parser.add_argument("--seeds", type=seeds_in, default="101..130", help="101..130")
     parser.add_argument("--only", help="ideas to run, separated by ;")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
-    parser.add_argument("--report", action="store_true", help="print the table of what is there")
+    parser.add_argument("--report", action="store_true", help="print the table of what is there; run and write nothing")
     parser.add_argument("--record", type=pathlib.Path,
                         help="file of every value: what it knows is not run, what is new is added")
     args = parser.parse_args()
@@ -253,7 +254,7 @@ def main():
                     for name in names for seed in args.seeds if seed not in known.get(name, {})]
             for job in jobs:
                 job.result()
-    report(study, args.seeds, args.record)
+    report(study, args.seeds, args.record, writes=not args.report)
 
 
 if __name__ == "__main__":

@@ -287,6 +287,9 @@ FitReport Classifier::fit_rows(Rows rows) {
   TORCH_CHECK(batch >= 2 && batch <= drawn, "Classifier: expected a ",
               options_.labels_alone ? "labeled " : "", "batch of 2 to ", drawn, " rows but got ",
               batch, ".");
+  if (options_.folds > 0) {
+    fitting::check_folds(options_, rows.labels, std::ssize(rows.classes), batch);
+  }
   const fitting::Training training{options_,         config,          rows.inputs,
                                    rows.labels,      rows.from,       std::ssize(rows.classes),
                                    rows.test_inputs, rows.test_labels};
@@ -302,8 +305,12 @@ FitReport Classifier::fit_rows(Rows rows) {
   config.environment = options_.environment;
 
   auto net = training.build();
-  report.training = training.run(
-      net, division, writes ? record_of(options_, config, continued) : nullptr, continued);
+  std::shared_ptr<train::RunRecord> record;  // keeps the folder locked while folds are trained
+  train::RunRecordFactory open;
+  if (writes) {
+    open = [&, make = record_of(options_, config, continued)] { return record = make(); };
+  }
+  report.training = training.run(net, division, open, continued);
   report.held_back = training.held_back(net, division);
   net->to(at::kCPU);
   exports::PredictionModel fitted{.net = net,

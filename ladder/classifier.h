@@ -55,7 +55,9 @@ struct ClassifierOptions {
   /// Weights of the denoising costs, one per level from the input up. Empty: automatic weights that
   /// adapt to the size of the costs (train::scaled_objective).
   std::vector<double> lambda = {};
-  double input_weight = 10;  ///< weight of the input's cost where lambda is empty
+  /// Weight of the input's cost where lambda is empty. No effect on convolutional networks, whose
+  /// only denoising cost is at the top.
+  double input_weight = 10;
   /// Train the same network on the labeled rows only, with the same noise and no denoising cost.
   /// The difference in error shows what the unlabeled rows contribute.
   bool labels_alone = false;
@@ -122,9 +124,10 @@ struct ClassifierOptions {
   /// Called once before training with all settings, defaults filled in.
   std::function<void(const runs::RunConfig& config, int64_t steps)> on_start = {};
   /// Called about once a second while the networks of folds are trained, and when one has ended.
-  /// (Of `callbacks`, these networks ask stop_requested alone.)
+  /// (Of `callbacks`, these networks only ask stop_requested.)
   std::function<void(const FoldProgress&)> on_fold = {};
-  /// Rows to measure the test error on after each epoch and at the end; they are never trained on.
+  /// Rows to measure the test error on at each evaluation: after each epoch, or after every n-th
+  /// one in long runs, and at the end. They are never trained on.
   std::optional<data::Samples> test = {};
 };
 

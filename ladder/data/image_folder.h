@@ -28,9 +28,9 @@ struct ImageFolderOptions {
 ///
 /// The content of a file decides its format. Images become gray [N, 1, H, W] if all of them are
 /// gray, else RGB [N, 3, H, W]. PNG: samples of 1 to 16 bits become 8 bits; transparent pixels are
-/// composed on white; another gamma than that of sRGB is converted. JPEG: gray, YCbCr or RGB. The
-/// orientation that a camera notes is ignored. With `size`, images of another size are scaled by
-/// bilinear interpolation with antialiasing, which does not keep their proportions.
+/// composed on white; another gamma than that of sRGB is converted. JPEG: gray, YCbCr or RGB,
+/// turned as the orientation says that a camera noted (Exif). With `size`, images of another size
+/// are scaled by bilinear interpolation with antialiasing, which does not keep their proportions.
 ///
 /// A file that cannot be read leaves out its row and adds a sentence to `Samples::problems`: a
 /// truncated or damaged image, CMYK, another format, any other file. A link to a folder around it

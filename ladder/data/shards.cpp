@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -42,12 +43,53 @@ std::optional<std::string> text_or_none(const nlohmann::json& json, const char* 
                                                  : std::optional(found->get<std::string>());
 }
 
-// A folder of pictures may hold an index.json of another program.
 bool is_index(const nlohmann::json& json) {
   if (!json.is_object()) return false;
   const auto format = json.find("format");
   return format != json.end() && *format == kShardFormat;
 }
+
+// Looks for the format of an index in a text of JSON, and keeps nothing of it. Each function
+// returns whether the reader goes on.
+class FormatFinder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool is_shards() const { return is_shards_; }
+
+  bool start_object(size_t) override { return enter(); }
+  bool end_object() override { return leave(); }
+  bool start_array(size_t) override { return depth_ > 0 && enter(); }
+  bool end_array() override { return leave(); }
+  bool key(std::string& name) override {
+    in_format_ = depth_ == 1 && name == "format";
+    return true;
+  }
+  bool string(std::string& text) override {
+    is_shards_ = in_format_ && text == kShardFormat;
+    return !in_format_;
+  }
+  bool null() override { return !in_format_; }
+  bool boolean(bool) override { return !in_format_; }
+  bool number_integer(int64_t) override { return !in_format_; }
+  bool number_unsigned(uint64_t) override { return !in_format_; }
+  bool number_float(double, const std::string&) override { return !in_format_; }
+  bool binary(nlohmann::json::binary_t&) override { return false; }
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception&) override {
+    return false;
+  }
+
+ private:
+  bool enter() {
+    ++depth_;
+    return !in_format_;
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  int64_t depth_ = 0;
+  bool in_format_ = false, is_shards_ = false;
+};
 
 // A file of the folder itself: an index cannot point elsewhere.
 std::filesystem::path shard_file(const std::filesystem::path& folder, const std::string& name) {
@@ -60,8 +102,13 @@ std::filesystem::path shard_file(const std::filesystem::path& folder, const std:
 
 bool is_shards(const std::filesystem::path& path) {
   std::error_code none;
-  if (!std::filesystem::is_regular_file(path / kShardIndex, none)) return false;
-  return is_index(io::parse_json(io::read_text(path / kShardIndex)));
+  const auto index = path / kShardIndex;
+  if (!std::filesystem::is_regular_file(index, none)) return false;
+  // A folder of pictures may hold an index.json of another program, of any size.
+  std::ifstream in(index, std::ios::binary);
+  FormatFinder finder;
+  nlohmann::json::sax_parse(in, &finder);
+  return finder.is_shards();
 }
 
 struct Shards::State {

@@ -159,6 +159,7 @@ def text_of(value):
 
 def spells_missing_number(text):
     """Return whether a text is a number in MISSING_NUMBERS; 0999 is a code and not 999."""
+    text = text.replace("\u2212", "-")
     digits = text.lstrip("+-")
     is_code = len(digits) > 1 and digits[0] == "0" and digits[1] in "0123456789"
     if is_code or not set(text) <= set("+-.0123456789eE"):

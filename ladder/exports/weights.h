@@ -16,7 +16,9 @@ namespace ladder::exports {
 ///     features     columns of a table, a text of data::to_json; only if the model has features
 ///     missing      further missing values of the table (data::Features::missing), a text that is
 ///                  a JSON array; only if there are any
-///     images       JSON object with channels, height, width, mean, scale and flat; only for images
+///     images       JSON object with channels, height, width, flat, and mean and scale, or
+///                  contrast_norm where images are whitened; only for images
+///     images.mean, images.map   of a whitening (ImageInputs::whitening), float32 [D] and [D, D]
 ///     facts        JSON object, name to text
 ///
 /// Errors: an empty network; parts that do not fit together (see `write_onnx`).

@@ -79,8 +79,11 @@ runs::RunConfig Classifier::Rows::settings(const ClassifierOptions& options,
   const int64_t least = options.folds == 0 ? used : std::min(used, labels.numel() - of_fold);
   config.unlabeled_batch =
       options.unlabeled_batch.value_or(std::min(fitting::batch_of(used), least));
-  config.labeled_batch = options.labeled_batch.value_or(
-      std::min<int64_t>(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
+  // Without unlabeled rows in a batch, the labeled ones are what must fit the rows of a fold.
+  const int64_t most =
+      options.labels_alone ? std::min(division.labeled.numel(), least) : division.labeled.numel();
+  config.labeled_batch =
+      options.labeled_batch.value_or(std::min(std::max<int64_t>(config.unlabeled_batch, 50), most));
   TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= least,
               "Classifier: expected a batch of 2 to ", least, " rows",
               least < used ? ", those without a fold," : "", " but got ", config.unlabeled_batch,

@@ -75,7 +75,8 @@ std::shared_ptr<train::Objective> Training::objective_of(const Ladder& net,
 }
 
 train::Trainer Training::trainer(const Ladder& net, const Division& division,
-                                 const train::RunRecordFactory& record, int64_t epochs) const {
+                                 const train::RunRecordFactory& record, int64_t epochs,
+                                 std::optional<int64_t> eval_every) const {
   const auto rows = weighted(division, options.row_weights);
   auto labeled = rows.labeled;
   if (options.balance == ClassBalance::kSampling) {
@@ -107,7 +108,7 @@ train::Trainer Training::trainer(const Ladder& net, const Division& division,
       .labeled_batch = config.labeled_batch,
       .unlabeled_batch = options.labels_alone ? 0 : config.unlabeled_batch,
       .seed = *config.seed,
-      .eval_every = config.eval_every,
+      .eval_every = eval_every.value_or(config.eval_every),
       .calibration_rows = all > kMaxCalibrationRows ? kMaxCalibrationRows : 0,
       .products = ops::default_product_plan(models::product_precision(config.precision)),
       .ranks = options.ranks,
@@ -118,9 +119,10 @@ train::Trainer Training::trainer(const Ladder& net, const Division& division,
           std::move(train)};
 }
 
-// Epochs that take about `minutes`, from the speed of a short trial.
+// Epochs that take about `minutes`, from the speed of a short trial. It measures steps alone: a run
+// has few evaluations.
 int64_t Training::epochs_within(double minutes, const Division& rows) const {
-  auto trial = trainer(build(), rows, {}, 1000000);
+  auto trial = trainer(build(), rows, {}, 1000000, /*eval_every=*/0);
   int64_t steps = 0;
   const auto begin = std::chrono::steady_clock::now();
   double seconds = 0;

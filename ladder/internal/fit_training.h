@@ -37,8 +37,10 @@ struct Training {
   torch::Tensor labels_at(const torch::Tensor& rows) const;
   torch::Tensor inputs_at(const torch::Tensor& rows) const;
 
+  /// Return a trainer of `epochs` epochs. `eval_every`: none is that of the settings.
   train::Trainer trainer(const Ladder& net, const Division& division,
-                         const train::RunRecordFactory& record, int64_t epochs) const;
+                         const train::RunRecordFactory& record, int64_t epochs,
+                         std::optional<int64_t> eval_every = {}) const;
 
   /// Return epochs of `drawn` rows each, those of the run that is continued where minutes were
   /// asked for.

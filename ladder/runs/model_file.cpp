@@ -6,9 +6,11 @@
 #include <ladder/models/network.h>
 
 #include <cmath>
+#include <locale>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -184,15 +186,25 @@ StoredModel model_of(const io::TensorMap& tensors) {
 
 namespace {
 
-// The activations of a network in order, which no name or shape tells.
-std::vector<Activation> activations(const Ladder& net) {
-  std::vector<Activation> found;
+// The activations of a network in order, with the slopes of leaky ones, which no name tells.
+std::vector<std::pair<Activation, double>> activations(const Ladder& net) {
+  std::vector<std::pair<Activation, double>> found;
   for (const auto& module : net->modules()) {
     if (const auto* norm = module->as<NoisyNormalizationImpl>()) {
-      found.push_back(norm->options.activation);
+      const auto kind = norm->options.activation;
+      found.emplace_back(kind, kind == Activation::kLeakyRelu ? norm->options.leaky_slope : 0);
     }
   }
   return found;
+}
+
+// "ladder::NoisyConv(3, 4, 2x2, valid) of [4, 5, 4]": what a stage computes and gives.
+std::string stage_text(const Ladder& net, size_t stage) {
+  std::ostringstream text;
+  text.imbue(std::locale::classic());  // a program may have set another one
+  net->stages[stage].module()->pretty_print(text);
+  const auto line = text.str();
+  return c10::str(line.substr(0, line.find('\n')), " of ", at::IntArrayRef(net->shapes[stage + 1]));
 }
 
 std::map<std::string, std::vector<int64_t>> shapes_of(const Ladder& net) {
@@ -229,6 +241,10 @@ void check_described(const StoredModel& stored) {
   }
   for (const auto& [name, shape] : there) {
     if (!here.contains(name)) refuse("no tensor " + name);
+  }
+  for (size_t l = 0; l < described->stages.size(); ++l) {
+    const auto mine = stage_text(model.net, l), its = stage_text(described, l);
+    if (mine != its) refuse(c10::str("stage ", l + 1, " ", mine, ", not ", its));
   }
   if (activations(model.net) != activations(described)) refuse("other activations");
 }

@@ -40,14 +40,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& classes,
   const auto n = classes.size(0);
   check_features("lost_clusters", features, n);
   data::check_neighbours("lost_clusters", neighbours, n);
-  check_splits("lost_clusters", options.groups, options.splits, options.min_rows);
-  TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2,
-              "lost_clusters: expected at least 2 small_groups, or 0 for none, but got ",
-              options.small_groups, ".");
-  TORCH_CHECK(options.margin >= 1, "lost_clusters: expected a margin of at least 1 but got ",
-              options.margin, ".");
-  TORCH_CHECK(options.max_cut >= 0, "lost_clusters: expected max_cut of at least 0 but got ",
-              options.max_cut, ".");
+  check_options("lost_clusters", options);
 }
 
 constexpr int64_t kSearched = 100;  // neighbours of each row, of which enough lie outside its group
@@ -159,6 +152,17 @@ at::Tensor lost_by_most(const std::vector<at::Tensor>& features, const at::Tenso
 
 }  // namespace
 
+void check_options(const char* name, const LostClusterOptions& options) {
+  check_splits(name, options.groups, options.splits, options.min_rows);
+  TORCH_CHECK(options.small_groups == 0 || options.small_groups >= 2, name,
+              ": expected at least 2 small_groups, or 0 for none, but got ", options.small_groups,
+              ".");
+  TORCH_CHECK(options.margin >= 1, name, ": expected a margin of at least 1 but got ",
+              options.margin, ".");
+  TORCH_CHECK(options.max_cut >= 0, name, ": expected max_cut of at least 0 but got ",
+              options.max_cut, ".");
+}
+
 torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
                             const torch::Tensor& classes, const torch::Tensor& neighbours,
                             const LostClusterOptions& options) {
@@ -185,6 +189,14 @@ torch::Tensor lost_clusters(const std::vector<torch::Tensor>& features,
   return neighbour_cut(neighbours, moved) > options.max_cut ? at::full_like(lost, -1) : lost;
 }
 
+void check_options(const char* name, const FeatureClusterOptions& options) {
+  TORCH_CHECK(options.pool == 0 || options.pool >= 2, name,
+              ": expected a pool of at least 2 rows, or 0 for all, but got ", options.pool, ".");
+  check_splits(name, options.groups, options.splits, options.min_rows);
+  TORCH_CHECK(options.outside >= 1 && options.outside <= kSearched, name, ": expected 1 to ",
+              kSearched, " neighbours outside a group but got ", options.outside, ".");
+}
+
 torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& features,
                                         const torch::Tensor& classes,
                                         const FeatureClusterOptions& options) {
@@ -192,11 +204,7 @@ torch::Tensor clusters_lost_by_features(const std::vector<torch::Tensor>& featur
   check_classes(kName, classes);
   check_features(kName, features, classes.size(0));
   TORCH_CHECK(classes.size(0) >= 2, kName, ": expected at least 2 rows but got 1.");
-  TORCH_CHECK(options.pool == 0 || options.pool >= 2, kName,
-              ": expected a pool of at least 2 rows, or 0 for all, but got ", options.pool, ".");
-  check_splits(kName, options.groups, options.splits, options.min_rows);
-  TORCH_CHECK(options.outside >= 1 && options.outside <= kSearched, kName, ": expected 1 to ",
-              kSearched, " neighbours outside a group but got ", options.outside, ".");
+  check_options(kName, options);
   const at::NoGradGuard no_gradients;
   const auto pool = options.pool > 0 ? std::min(options.pool, classes.size(0)) : classes.size(0);
   const auto neighbours = data::nearest_neighbours(

@@ -23,6 +23,9 @@ struct LostClusterOptions {
   uint64_t seed = 1;  ///< of the starts
 };
 
+/// Throw the errors of `options`, naming the function or piece that takes them.
+void check_options(const char* name, const LostClusterOptions& options);
+
 /// Return for each row the class that its cluster belongs to, or -1 if the row already has that
 /// class: int64 [n].
 ///
@@ -72,6 +75,9 @@ struct FeatureClusterOptions {
   int64_t pool = 10'000;
   uint64_t seed = 1;  ///< of the starts and of the draw
 };
+
+/// Throw the errors of `options`, naming the function or piece that takes them.
+void check_options(const char* name, const FeatureClusterOptions& options);
 
 /// Return for each row the class that its cluster belongs to by the features of the network, or -1
 /// where that is the one it has: int64 [n].

@@ -19,10 +19,7 @@ void check(const std::vector<at::Tensor>& features, const at::Tensor& probabilit
               "smoothed_predictions: expected floating probabilities [rows, classes] but got ",
               shape_text(probabilities), ".");
   check_features("smoothed_predictions", features, probabilities.size(0));
-  TORCH_CHECK(options.k >= 1, "smoothed_predictions: expected k of at least 1 but got ", options.k,
-              ".");
-  TORCH_CHECK(options.rounds >= 1, "smoothed_predictions: expected at least 1 round but got ",
-              options.rounds, ".");
+  check_options("smoothed_predictions", options);
 }
 
 // The nearest rows of each by the cosine of their features: of unit vectors those with the largest
@@ -32,6 +29,12 @@ at::Tensor nearest_by_angle(const at::Tensor& features, int64_t k) {
 }
 
 }  // namespace
+
+void check_options(const char* name, const SmoothingOptions& options) {
+  TORCH_CHECK(options.k >= 1, name, ": expected k of at least 1 but got ", options.k, ".");
+  TORCH_CHECK(options.rounds >= 1, name, ": expected at least 1 round but got ", options.rounds,
+              ".");
+}
 
 torch::Tensor smoothed_predictions(const std::vector<torch::Tensor>& features,
                                    const torch::Tensor& probabilities,

@@ -13,6 +13,9 @@ struct SmoothingOptions {
   int64_t rounds = 4;  ///< R, how often a row takes the mean over its neighbours, at least 1
 };
 
+/// Throw the errors of `options`, naming the function or piece that takes them.
+void check_options(const char* name, const SmoothingOptions& options);
+
 /// Return P_R, [n, classes], where P_0 are the probabilities that a network gives to n rows and
 ///
 ///     P_r(n) = 1 / (F k) sum over the F features f, and over the k rows m next to n by f, of

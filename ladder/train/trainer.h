@@ -128,7 +128,8 @@ struct TrainParts {
 /// weights, bit for bit, as an uninterrupted one. This holds on the same kind of machine with the
 /// same number of threads, except for convolutions on CUDA, whose gradients cuDNN may sum in a
 /// different order each time. Resuming with other settings, data, products or another optimiser is
-/// refused. A schedule of your own is not compared.
+/// refused, except for when and how to evaluate: eval_every, evaluation_batch, calibration,
+/// calibration_rows and patience may change. A schedule of your own is not compared.
 ///
 /// A step waits for nothing: costs stay on the device and are read every 100 steps (CostBuffer). On
 /// CUDA the whole of it is one graph after the first steps (StepRunner). A cost that is not finite

@@ -180,6 +180,18 @@ class _Bar:
         self.bar.update(steps - self.bar.n)
 
 
+def _checked_weights(sample_weight: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
+    """Return a weight of at least 0 for each row."""
+    weights: npt.NDArray[np.float64] = _check_sample_weight(
+        sample_weight, np.empty((rows, 0)), dtype=np.float64
+    )
+    if np.any(weights < 0):
+        raise ValueError(
+            f"LadderClassifier: expected sample_weight of at least 0 but got {weights.min():g}."
+        )
+    return weights
+
+
 class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifier that learns from a few labeled and many unlabeled rows by a ladder network.
 
@@ -213,7 +225,8 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Weights of the denoising costs, one for each level from the input to the classes. None:
         weights that follow the size of the costs.
     input_weight : float, default=10.0
-        Weight of the input's denoising cost where `denoising_weights` is None.
+        Weight of the input's denoising cost where `denoising_weights` is None. No effect on
+        convolutional networks, whose only denoising cost is at the top.
     labels_alone : bool, default=False
         Train the same network on the labeled rows only: what the unlabeled rows bring is the
         difference.
@@ -469,14 +482,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_consistent_length(rows, labels)
         used: npt.NDArray[np.int64] | None = None
         if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, np.empty((len(labels), 0)), dtype=np.float64
-            )
-            if np.any(weights < 0):
-                raise ValueError(
-                    "LadderClassifier: expected sample_weight of at least 0 but got "
-                    f"{weights.min():g}."
-                )
+            weights = _checked_weights(sample_weight, len(labels))
             if not np.any(weights > 0):
                 raise ValueError(
                     "LadderClassifier: expected sample_weight with a weight above 0 but all of "
@@ -637,8 +643,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             right = places[of_row] == order[answers]
         if sample_weight is None:
             return float(np.mean(right))
-        weights = np.asarray(sample_weight)
-        check_consistent_length(weights, labels)
+        weights = _checked_weights(sample_weight, len(labels))
         if not np.any(weights[~unlabeled]):
             raise ValueError(
                 "LadderClassifier: expected sample_weight above 0 for a row with a label but got "

@@ -394,6 +394,21 @@ def _of_polars(y: Any, polars: Any) -> npt.NDArray[Any]:
     return values
 
 
+def _labels_of_pandas(y: Any, pandas: Any) -> Any:
+    """Return labels of pandas' own types as objects: beside missing ones, too, 1 stays 1."""
+    if isinstance(y, pandas.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    array = y.array if isinstance(y, (pandas.Series, pandas.Index)) else y
+    if isinstance(array, pandas.Categorical):
+        levels = np.append(array.categories.to_numpy(dtype=object), None)
+        return levels[array.codes]  # the code of a missing one is -1
+    if isinstance(array, pandas.api.extensions.ExtensionArray) and not isinstance(
+        array.dtype, np.dtype
+    ):
+        return array.to_numpy(dtype=object)
+    return y
+
+
 def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return labels as an array [N], and which of them say that a row has no label.
 
@@ -417,8 +432,8 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     if polars is not None and isinstance(y, polars.Series):
         y = _of_polars(y, polars)
     pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(y, pandas.Series) and not isinstance(y.dtype, np.dtype):
-        y = y.to_numpy(dtype=object)
+    if pandas is not None:
+        y = _labels_of_pandas(y, pandas)
     if isinstance(y, (list, tuple)) and any(is_missing(value) for value in y):
         y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)
@@ -515,16 +530,24 @@ def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes
     (['a', 'b'], [1, 0, 0, -1])
     """
     known = y[~unlabeled]
-    if known.dtype == object and not any(isinstance(value, str) for value in known):
-        known = np.asarray(known.tolist())
-    try:
-        if len(known) > 0:
-            check_classification_targets(known)
-        distinct, index, counts = np.unique(known, return_inverse=True, return_counts=True)
-    except TypeError as error:
-        raise ValueError(
-            "LadderClassifier: expected labels of one type but got texts beside numbers."
-        ) from error
+    if known.dtype == object:
+        texts_there = sum(isinstance(value, str) for value in known)
+        if 0 < texts_there < len(known):
+            raise ValueError(
+                "LadderClassifier: expected labels of one type but got texts beside numbers."
+            )
+        if texts_there == 0:
+            known = np.asarray(known.tolist())
+    if known.dtype == object:
+        other = next((value for value in known if not isinstance(value, str)), None)
+        if other is not None:
+            raise ValueError(
+                "LadderClassifier: expected labels as numbers or texts but got "
+                f"{type(other).__name__} (y.astype(str) makes texts of them)."
+            )
+    if len(known) > 0:
+        check_classification_targets(known)
+    distinct, index, counts = np.unique(known, return_inverse=True, return_counts=True)
     texts = [text_of(value) for value in distinct]
     names = _core.ordered_classes(texts)
     if len(names) < 2:

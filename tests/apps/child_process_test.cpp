@@ -33,10 +33,10 @@ class SignalAction {
 TEST_CASE("ChildProcess: a signal that comes before exec ends the child", "[programs]") {
   const SignalAction action(SIGUSR1, take_no_notice);
   for (int i = 0; i < 20; ++i) {
-    ChildProcess child({"/bin/sleep", "60"}, {});
+    ChildProcess child({"/bin/sleep", "600"}, {});
     child.send(SIGUSR1);
     std::optional<int> status;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(300);
     while (!(status = child.poll()) && std::chrono::steady_clock::now() < end) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

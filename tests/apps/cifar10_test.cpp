@@ -231,8 +231,9 @@ TEST_CASE("ladder-cifar10: learns what is to be learned", "[cli][slow]") {
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   // 200 images whiten badly: what little noise a test image has in directions of its own is blown
-  // up. Guessing would be wrong in 90 % of the cases.
-  CHECK(place.read("run", "result.json").at("test_error").get<double>() <= 60);
+  // up. Guessing is wrong for 45 of 50 images, with a standard deviation of 2.1: five of these
+  // below are 34, or 68 %.
+  CHECK(place.read("run", "result.json").at("test_error").get<double>() <= 68);
 }
 
 TEST_CASE("ladder-cifar10: whitened images are kept, checked and made anew", "[cli]") {

@@ -258,7 +258,7 @@ TEST_CASE("ladder-reproduce: when it is killed, its runs save and end", "[progra
   REQUIRE(program.wait_until([&] { return count_of(file_bytes(log), "\n") >= 3; }));
   program.send(SIGKILL);
   CHECK(program.wait() == -SIGKILL);
-  Program witness({"/bin/sleep", "30"});
+  Program witness({"/bin/sleep", "300"});
   CHECK(witness.wait_until(
       [&] { return file_bytes(log).find("interrupted at step ") != std::string::npos; }));
 }

@@ -524,6 +524,67 @@ TEST_CASE("read_csv asks which mark is decimal where columns disagree", "[data]"
   CHECK(table_of(codes).column("a").numbers[0] == 1.1);
 }
 
+TEST_CASE("read_csv: a typesetter's minus shows no more of the decimal mark than others",
+          "[data]") {
+  for (const char* minus : {"-", "\xE2\x88\x92"}) {
+    std::string text = "n;p\n";
+    for (int row = 0; row < 60; ++row) text += "18." + std::to_string(582 + row) + ";x\n";
+    text += std::string(minus) + "5.861;x\n";
+    CHECK(csv_error(text).find("and three digits behind each other mark") != std::string::npos);
+  }
+}
+
+TEST_CASE("read_csv: a column of texts decides no decimal mark", "[data]") {
+  std::string text = "version;amount\n";
+  for (int row = 0; row < 1200; ++row) text += "r" + std::to_string(row % 3) + ";322\n";
+  text += "1.5;322,25\n";
+  for (const auto& options : {CsvOptions{}, CsvOptions{.text_columns = {"version"}}}) {
+    const Table table = table_of(text, options);
+    REQUIRE(table.column("amount").kind == ColumnKind::kNumber);
+    CHECK(table.column("amount").numbers.back() == 322.25);
+  }
+}
+
+TEST_CASE("read_csv: blanks inside of quotes are around a number, not of it", "[data]") {
+  const Table table = table_of("a,b,c\n\"  1\",\" x\",\" 7\"\n\" 2.5 \",y,inf\n3,y,\"\t8\"\n",
+                               {.kinds = {{"c", ColumnKind::kText}}});
+  REQUIRE(table.column("a").kind == ColumnKind::kNumber);
+  CHECK(table.column("a").numbers == std::vector<double>{1, 2.5, 3});
+  CHECK(table.column("b").kind == ColumnKind::kText);
+  CHECK(table.column("b").levels.front() == " x");  // texts keep theirs
+  CHECK(table.column("c").levels.front() == " 7");
+  // Below rows without quotes, and as a missing value that was named.
+  std::string text = "n\n";
+  for (int row = 0; row < 1500; ++row) text += std::to_string(row) + "\n";
+  const Table late = table_of(text + "\" 7.5\"\n\" -999 \"\n", {.missing = {"-999 "}});
+  REQUIRE(late.column("n").kind == ColumnKind::kNumber);
+  CHECK(late.column("n").numbers[1500] == 7.5);
+  CHECK(std::isnan(late.column("n").numbers[1501]));
+}
+
+TEST_CASE("read_csv: a text that is named as missing may have blanks around it", "[data]") {
+  const Table table = table_of("a\n-\nx\n", {.missing = {" - "}});
+  CHECK(table.column("a").codes == std::vector<int32_t>{-1, 0});
+  // With a typesetter's minus 0999 stays a code.
+  const Table codes = table_of(
+      "a\n\xE2\x88\x92"
+      "999\n\xE2\x88\x92"
+      "0999\nx\n",
+      {.missing = {"-999"}});
+  CHECK(codes.column("a").codes == std::vector<int32_t>{-1, 0, 1});
+}
+
+TEST_CASE("read_csv: a note for Excel names a delimiter or nothing", "[data]") {
+  for (const std::string end : {"\n", "\r\n"}) {
+    const Table table = table_of("sep=" + end + "a,b" + end + "1,p" + end + "2,q" + end);
+    CHECK(names_of(table) == Texts{"a", "b"});
+    CHECK(table.column("a").numbers == std::vector<double>{1, 2});
+  }
+  CHECK(names_of(table_of("sep=;\na;b\n1;p\n2;q\n")) == Texts{"a", "b"});
+  // A digit or a quote is none, so the line is one of the table.
+  CHECK(csv_error("sep=1\na,b\n1,p\n2,q\n") != "(no error)");
+}
+
 TEST_CASE("read_csv takes marks for those of thousands that only larger numbers have", "[data]") {
   const auto rows = [](const std::string& odd) {
     std::string text = "FW;n\n";

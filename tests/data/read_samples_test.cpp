@@ -313,6 +313,21 @@ TEST_CASE("read_samples reads arrays of bytes as images", "[data]") {
   CHECK(error_of(folder / "pair") ==
         "read_samples: expected whole numbers as labels of images but got 1.5 in " +
             labels.string() + ".");
+  put(folder / "pair/labels.npy", npy_file("<f8", "(2,)", raw_bytes<double>({2e15, 1})));
+  CHECK(error_of(folder / "pair") ==
+        "read_samples: expected whole numbers of at most 1e+15 as labels of images but got 2e+15 "
+        "in " +
+            labels.string() + ".");
+  // Whole numbers that float64 does not tell apart are different classes, of images and of tables.
+  constexpr int64_t kLarge = int64_t{1} << 60;
+  put(folder / "pair/labels.npy",
+      npy_file("<i8", "(2,)", raw_bytes<int64_t>({kLarge, kLarge + 1})));
+  CHECK(read_samples(folder / "pair").classes ==
+        Strings{"1152921504606846976", "1152921504606846977"});
+  put(folder / "table/x.npy", npy_file("<f8", "(2, 1)", raw_bytes<double>({1.5, 2.5})));
+  put(folder / "table/y.npy", npy_file("<i8", "(2,)", raw_bytes<int64_t>({kLarge, kLarge + 1})));
+  CHECK(read_samples(folder / "table/x.npy").table->column("y").levels ==
+        Strings{"1152921504606846976", "1152921504606846977"});
   const auto cube = write_file(folder / "x.npy", npy_file("<f4", "(1, 1, 1)", pixels(4)));
   CHECK(error_of(cube) ==
         "read_samples: expected a matrix of numbers [rows, columns] or uint8 images [N, H, W], "

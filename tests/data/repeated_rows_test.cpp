@@ -47,6 +47,15 @@ TEST_CASE("Repeat weighted: other proportions are rounded, and no row is lost", 
   CHECK(counts[2].item<int64_t>() == 1);
 }
 
+TEST_CASE("Repeat weighted: weights whose sum float64 does not hold count by their ratios",
+          "[data]") {
+  const auto weights = torch::tensor({1e308, 1e308, 1e308, 1.0}, torch::kDouble);
+  const auto counts =
+      torch::bincount(data::repeat_weighted(row_list({0, 1, 2, 3}), weights), {}, 4);
+  CHECK(counts[3].item<int64_t>() == 1);
+  CHECK(counts.slice(0, 0, 3).min().item<int64_t>() >= 10);  // 8 times 4 rows, less one, by 3
+}
+
 TEST_CASE("Repeat weighted: refuses weights below 0 and rows without a weight", "[data]") {
   const auto of = [](const std::vector<double>& values) {
     const auto weights = torch::tensor(values, torch::kDouble);

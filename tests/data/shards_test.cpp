@@ -154,6 +154,19 @@ TEST_CASE("Shards: keep which texts were missing, and know an index that is none
   write_file(folder / "other/index.json", R"({"format": "ladder shards", "version": )" +
                                               std::string(300'000, '[') +
                                               std::string(300'000, ']') + "}");
+  CHECK(
+      error_text([&] { Shards(folder / "other"); }).starts_with("Shards: expected the index of "));
+  write_file(folder / "other/index.json", R"({"a": {"format": "ladder shards"}, "b": 1})");
+  CHECK_FALSE(is_shards(folder / "other"));
+  write_file(folder / "other/index.json", R"({"a": [1, {"b": "c"}], "format": "ladder shards"})");
+  CHECK(is_shards(folder / "other"));
+  // One of another program may be larger than any index.
+  {
+    std::ofstream out(folder / "other/index.json");
+    out << R"({"a": [)";
+    for (int i = 0; i < 70; ++i) out << std::string(1 << 20, ' ');
+    out << "]}";
+  }
   CHECK_FALSE(is_shards(folder / "other"));
   write_file(folder / "other/index.json", R"({"format": "ladder shards", "version": "1"})");
   CHECK(is_shards(folder / "other"));

@@ -389,6 +389,33 @@ TEST_CASE("save_model writes no network that load_model would make otherwise", "
             .starts_with("save_model: expected the network that config.network describes but got "
                          "one with "));
   CHECK_FALSE(std::filesystem::exists(path));
+
+  // Layers that differ in what no tensor shows.
+  namespace models = ladder::models;
+  const auto conv_text = [&](models::NetworkOptions options, const models::NetworkOptions& told) {
+    ladder::runs::StoredModel stored{.model = ladder::testing::image_model(options)};
+    stored.config.network = told;
+    return text_of(stored);
+  };
+  const models::NetworkOptions conv{.input_shape = {2, 9, 8},
+                                    .layers = {models::Conv{4, 3, ladder::Border::kSame},
+                                               models::MaxPool{2}, models::GlobalMeanPool{}},
+                                    .activation = ladder::Activation::kLeakyRelu};
+  CHECK(conv_text(conv, conv) == "(no error)");
+  auto other = conv;
+  other.leaky_slope = 0.3;
+  CHECK(conv_text(other, conv) ==
+        "save_model: expected the network that config.network describes but got one with other "
+        "activations (exports::write_safetensors writes any network).");
+  other = conv;
+  other.layers[0] = models::Conv{4, 3, ladder::Border::kValid};
+  CHECK(conv_text(other, conv)
+            .find("one with stage 1 ladder::NoisyConv(2, 4, 3x3, valid) of [4, 7, 6], not "
+                  "ladder::NoisyConv(2, 4, 3x3, same) of [4, 9, 8] (") != std::string::npos);
+  other = conv;
+  other.layers[1] = models::MeanPool{2};
+  CHECK(conv_text(other, conv).find("one with stage 2 ladder::NoisyMeanPool(4, 2x2)") !=
+        std::string::npos);
 }
 
 TEST_CASE("read_weights says who reads a checkpoint and a file of torch::save", "[exports]") {

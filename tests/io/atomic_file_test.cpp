@@ -292,6 +292,30 @@ TEST_CASE("write_atomically keeps the mode of the file that it replaces", "[io]"
   CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
 }
 
+TEST_CASE("write_atomically replaces a link to a file, not the file", "[io]") {
+  const TemporaryFolder folder;
+  const auto file = write_file(folder / "file", "old");
+  const auto link = folder / "link";
+  fs::create_symlink(file, link);
+  write_atomically(link, "new");
+  CHECK_FALSE(fs::is_symlink(link));
+  CHECK(file_bytes(link) == "new");
+  CHECK(file_bytes(file) == "old");
+}
+
+TEST_CASE("write_atomically keeps the owner of a file where it may", "[io]") {
+  if (::geteuid() != 0) LADDER_SKIP("only root may give a file to another user");
+  const TemporaryFolder folder;
+  const auto path = write_file(folder / "file", "old");
+  constexpr uid_t kOther = 65534;
+  if (::chown(path.c_str(), kOther, kOther) != 0) LADDER_SKIP("root may not do so here");
+  write_atomically(path, "new");
+  struct stat found {};
+  REQUIRE(::stat(path.c_str(), &found) == 0);
+  CHECK(found.st_uid == kOther);
+  CHECK(found.st_gid == kOther);
+}
+
 TEST_CASE("write_atomically refuses what is no file", "[io]") {
   const TemporaryFolder folder;
   const auto pipe = folder / "pipe";

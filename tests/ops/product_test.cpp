@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <limits>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -373,7 +375,18 @@ TEST_CASE("linear goes back by the plan of its forward pass, on any thread", "[o
   }
 }
 
-TEST_CASE("The default plan depends on the CPU only, the fastest is one that is offered", "[ops]") {
+#if defined(__x86_64__)
+TEST_CASE("The default plan of bfloat16 leaves its products to AMX", "[ops]") {
+  std::ifstream cpu("/proc/cpuinfo");
+  bool amx = false;
+  for (std::string word; cpu >> word;) amx = amx || word == "amx_bf16";
+  const bool ours = ladder::ops::cpu::has_wide_kernels() && !amx;
+  CHECK(ladder::ops::default_product_plan(ProductPrecision::kBFloat16).route ==
+        (ours ? ProductRoute::kLadder : ProductRoute::kAten));
+}
+#endif
+
+TEST_CASE("The default plan is the same each time, the fastest is one that is offered", "[ops]") {
   for (const auto precision : {ProductPrecision::kFloat32, ProductPrecision::kBFloat16,
                                ProductPrecision::kTensorFloat32}) {
     const auto plan = ladder::ops::default_product_plan(precision);
@@ -385,9 +398,8 @@ TEST_CASE("The default plan depends on the CPU only, the fastest is one that is 
     CHECK(std::count(routes.begin(), routes.end(), fastest.route) == 1);
     CHECK(std::count(routes.begin(), routes.end(), plan.route) == 1);
   }
-  if (ladder::ops::cpu::has_wide_kernels()) {
-    CHECK(ladder::ops::default_product_plan().route == ProductRoute::kLadder);
-  }
+  CHECK(ladder::ops::default_product_plan().route ==
+        (ladder::ops::cpu::has_wide_kernels() ? ProductRoute::kLadder : ProductRoute::kAten));
   CHECK(ladder::ops::product_plan() == ladder::ops::default_product_plan());
 }
 

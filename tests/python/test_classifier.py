@@ -595,6 +595,20 @@ def test_names_of_columns_are_those_of_a_csv_file(clouds, tmp_path):
         quick().fit(frame.set_axis([" a", "a"], axis=1), clouds.y)
 
 
+@pytest.mark.parametrize("container", ["Int64", "categorical", "array", "frame"])
+def test_whole_numbers_of_pandas_stay_whole_beside_missing_labels(clouds, container):
+    labels = [int(y) if row % 3 == 0 else None for row, y in enumerate(clouds.truth)]
+    y = {
+        "Int64": lambda: pd.Series(labels, dtype="Int64"),
+        "categorical": lambda: pd.Series(pd.Categorical(labels)),
+        "array": lambda: pd.array(labels, dtype="Int64"),
+        "frame": lambda: pd.DataFrame({"y": pd.array(labels, dtype="Int64")}),
+    }[container]()
+    model = quick(epochs=1).fit(clouds.X, y)
+    assert model.classes_.dtype.kind == "i"
+    assert model.classes_.tolist() == sorted({label for label in labels if label is not None})
+
+
 def test_rows_and_labels_that_are_refused(clouds):
     with pytest.raises(
         ValueError, match="at least 2 classes but got 1 class in 300 rows .-1 means no label: 296 rows"
@@ -607,6 +621,16 @@ def test_rows_and_labels_that_are_refused(clouds):
         model.score(clouds.X, clouds.truth[:5])
     with pytest.raises(ValueError, match="sample_weight above 0 for a row with a label but got none"):
         model.score(clouds.X, clouds.y, sample_weight=np.zeros(300))
+    for mixed in (["a", *clouds.y[1:]], [*clouds.y[1:], "a"]):
+        with pytest.raises(ValueError, match="texts beside numbers"):
+            quick().fit(clouds.X, np.array(mixed, dtype=object))
+    times = pd.Series(pd.date_range("2020-01-01", periods=300, tz="UTC"))
+    with pytest.raises(ValueError, match="expected labels as numbers or texts but got Timestamp"):
+        quick().fit(clouds.X, times)
+    with pytest.raises(ValueError, match="sample_weight of at least 0 but got -1"):
+        quick(epochs=1).fit(clouds.X, clouds.y).score(
+            clouds.X, clouds.y, sample_weight=np.full(300, -1.0)
+        )
     with pytest.raises(ValueError, match="texts beside numbers"):
         quick().fit(clouds.X[:3], np.array(["a", 1, "b"], dtype=object))
     twice = pd.DataFrame(clouds.X, columns=["width", "width"])
@@ -637,8 +661,10 @@ def test_exports_predict_as_the_model_does(clouds, tmp_path, monkeypatch):
     exported = __import__("exported")
     rows = pd.DataFrame(clouds.X, columns=["a", "b"])
     expected = model.predict_proba(rows)
-    # Sums of at most 100 products in another order, and a softmax of logits below 20.
-    np.testing.assert_allclose(exported.predict_proba(rows).numpy(), expected, atol=1e-4)
+    # Four layers with sums of at most 100 products in another order, of values below 20; a softmax
+    # halves a change of its logits at least.
+    bound = 4 * 100 * 2.0**-24 * 20 / 2
+    np.testing.assert_allclose(exported.predict_proba(rows).numpy(), expected, rtol=0, atol=bound)
     assert exported.predict(rows) == [str(name) for name in model.predict(rows)]
     for name in ("m.ladder", "m"):
         with pytest.raises(ValueError, match="ends in .onnx, .safetensors, .pt or .py but got"):

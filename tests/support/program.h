@@ -101,9 +101,10 @@ class Program {
     return !status_;
   }
 
-  /// Waits until `done`, the end of the program or half a minute.
+  /// Waits until `done` or the end of the program, at most five minutes, in which nothing hangs on
+  /// a busy machine.
   bool wait_until(const std::function<bool()>& done) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(300);
     while (running() && std::chrono::steady_clock::now() < end) {
       if (done()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));

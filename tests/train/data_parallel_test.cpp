@@ -225,6 +225,7 @@ TEST_CASE_METHOD(OneThread, "Trainer: the loss of a rank leaves a checkpoint of 
             "Communicator: rank 0 of 2 lost its connection to another rank, which has ended, after "
             "step " +
                 std::to_string(step) + ", which is saved (resume continues).");
+      fs::copy(folder / "lost", folder / "one");
       auto own = setup;
       own.folder = folder / "lost";
       const auto resumed = train_on(2, own);
@@ -232,6 +233,13 @@ TEST_CASE_METHOD(OneThread, "Trainer: the loss of a rank leaves a checkpoint of 
       const auto whole = train_on(2, own);
       require_same_network(*resumed.at(1).net, *whole.at(0).net);
       require_same_run(folder / "whole", folder / "lost");
+      // One rank goes on with twice as many steps an epoch, and with the mean costs of this one.
+      own.folder = folder / "one";
+      train_on(1, own);
+      if (step == 20) {
+        CHECK(timeless_metrics(folder / "one").at(1).at("total") ==
+              timeless_metrics(folder / "whole").at(1).at("total"));
+      }
     }
   }
 }

@@ -536,6 +536,8 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[tra
   options.eval_every = 2;
   options.evaluation_batch = 50;
   options.progress_every_seconds = 7;
+  options.calibration = Calibration::kLabeledRows;
+  options.calibration_rows = 50;
   REQUIRE(resume_error(folder.path(), options) == "(no error)");
   auto other = small_ladder(1, {10, 1, 0.1, 0.2});
   options.record = runs::in_folder(folder.path(), {.resume = true});
@@ -558,6 +560,34 @@ TEST_CASE_METHOD(OneThread, "Trainer refuses to go on with other options", "[tra
   REQUIRE(error_text([&] { Trainer(parts, blobs(), options); }) ==
           start +
               "optimizer.beta1 (absent there, 0.8 here), optimizer.eps (absent there, 1e-06 here), "
+              "optimizer.weight_decay (absent there, 0.1 here).");
+}
+
+TEST_CASE_METHOD(OneThread, "Trainer compares the optimiser of an objective without settings, too",
+                 "[train]") {
+  struct Silent : Objective {
+    explicit Silent(const Ladder& net) : inner(train::objective(net)) {}
+    torch::nn::Module& module() override { return inner->module(); }
+    std::vector<CostTerm> terms() const override { return inner->terms(); }
+    StepLoss loss(const SemiBatch& batch, NoiseSource& noise) override {
+      return inner->loss(batch, noise);
+    }
+    size_t levels() const override { return inner->levels(); }
+    Ladder classifier() override { return inner->classifier(); }
+    std::shared_ptr<Objective> inner;
+  };
+  const TemporaryFolder folder;
+  const auto net = small_ladder();
+  train_parts(folder.path(), {.objective = std::make_shared<Silent>(net)}, 8);
+  auto options = quick_options();
+  options.record = runs::in_folder(folder.path(), {.resume = true});
+  const auto other = small_ladder();
+  const TrainParts parts{.objective = std::make_shared<Silent>(other),
+                         .optimizer = std::make_shared<FusedAdam>(
+                             *other, torch::optim::AdamOptions(0.01).weight_decay(0.1))};
+  REQUIRE(error_text([&] { Trainer(parts, blobs(), options); }) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              " to be of a run with these settings but got one with others: "
               "optimizer.weight_decay (absent there, 0.1 here).");
 }
 

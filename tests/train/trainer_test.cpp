@@ -441,7 +441,14 @@ TEST_CASE_METHOD(OneThread,
   changed = options;
   changed.seed = 2;
   REQUIRE(text_of(changed) == "Trainer: expected " + (folder / "checkpoint.pt").string() +
-                                  " to be of a run with seed 2 but got one with another.");
+                                  " to be of a run with seed 2 but got one with another seed or "
+                                  "start.");
+  changed = options;
+  changed.start = 2;
+  REQUIRE(text_of(changed) ==
+          "Trainer: expected " + (folder / "checkpoint.pt").string() +
+              " to be of a run with seed 1 and start 2 but got one with another "
+              "seed or start.");
   changed = options;
   changed.unlabeled_batch = 30;
   REQUIRE(text_of(changed) ==

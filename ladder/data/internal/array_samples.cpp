@@ -30,12 +30,51 @@ Samples image_samples(const torch::Tensor& images, const fs::path& path) {
   return samples;
 }
 
-// Returns labels as numbers, float64 [N].
-torch::Tensor label_numbers(const torch::Tensor& y, int64_t rows, const fs::path& path) {
+// Returns labels [N].
+torch::Tensor flat_labels(const torch::Tensor& y, int64_t rows, const fs::path& path) {
   const torch::Tensor flat = y.dim() == 2 && y.size(1) == 1 ? y.squeeze(1) : y;
   TORCH_CHECK(flat.dim() == 1 && flat.size(0) == rows, "read_samples: expected labels [", rows,
               "], one for each row, but got ", y.sizes(), " in ", path.string(), ".");
-  return flat.to(at::kDouble).contiguous();
+  return flat;
+}
+
+// Labels of images, int64 [N], -1 for a missing one.
+torch::Tensor image_labels(const torch::Tensor& y, const fs::path& path) {
+  if (!y.is_floating_point()) return y.to(at::kLong);
+  constexpr double kMaxWhole = 1e15;
+  const auto numbers = at::where(y.isnan(), -1.0, y.to(at::kDouble));
+  const auto refuse = [&](const torch::Tensor& wrong, const char* expected) {
+    const auto rows = wrong.nonzero();
+    TORCH_CHECK(rows.numel() == 0, "read_samples: expected whole numbers", expected,
+                " as labels of images but got ", numbers[rows[0].item<int64_t>()].item<double>(),
+                " in ", path.string(), ".");
+  };
+  refuse(numbers.ne(numbers.round()), "");
+  refuse(numbers.abs().gt(kMaxWhole), " of at most 1e+15");
+  return numbers.to(at::kLong);
+}
+
+// Labels of a table as a column of numbers; as texts where float64 does not hold each of them.
+Column label_values(const torch::Tensor& y) {
+  Column column{.name = "y"};
+  constexpr int64_t kMaxWhole = int64_t{1} << 53;
+  if (y.scalar_type() != at::kLong || y.numel() == 0 ||
+      (y.max().item<int64_t>() <= kMaxWhole && y.min().item<int64_t>() >= -kMaxWhole)) {
+    const auto values = y.to(at::kDouble).contiguous();
+    const auto* data = values.const_data_ptr<double>();
+    column.numbers = {data, data + values.numel()};
+    return column;
+  }
+  column.kind = ColumnKind::kText;
+  std::map<int64_t, int32_t> known;
+  const auto values = y.contiguous();
+  for (int64_t row = 0; row < values.numel(); ++row) {
+    const auto value = values.const_data_ptr<int64_t>()[row];
+    const auto [place, fresh] = known.try_emplace(value, static_cast<int32_t>(known.size()));
+    if (fresh) column.levels.push_back(std::to_string(value));
+    column.codes.push_back(place->second);
+  }
+  return column;
 }
 
 Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::path& path,
@@ -43,16 +82,7 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   if (x.scalar_type() == at::kByte && (x.dim() == 3 || x.dim() == 4)) {
     Samples samples = image_samples(x, path);
     torch::Tensor labels = at::full({x.size(0)}, -1, at::kLong);
-    if (y.defined()) {
-      torch::Tensor numbers = label_numbers(y, x.size(0), labels_path);
-      numbers = at::where(numbers.isnan(), -1.0, numbers);
-      const auto wrong = numbers.ne(numbers.round()).logical_or_(numbers.abs().gt(1e15)).nonzero();
-      TORCH_CHECK(wrong.numel() == 0,
-                  "read_samples: expected whole numbers as labels of images but ", "got ",
-                  numbers[wrong[0].item<int64_t>()].item<double>(), " in ", labels_path.string(),
-                  ".");
-      labels = numbers.to(at::kLong);
-    }
+    if (y.defined()) labels = image_labels(flat_labels(y, x.size(0), labels_path), labels_path);
     set_number_labels(samples, labels);
     return samples;
   }
@@ -76,9 +106,7 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
                              .single = matrix.scalar_type() == at::kFloat});
   }
   if (y.defined()) {
-    const torch::Tensor values = label_numbers(y, table.rows, labels_path);
-    const auto* data = values.const_data_ptr<double>();
-    table.columns.push_back({.name = "y", .numbers = {data, data + values.numel()}});
+    table.columns.push_back(label_values(flat_labels(y, table.rows, labels_path)));
     make_text(table, "y");
   }
   Samples samples = typed_samples(std::move(table), path, options);

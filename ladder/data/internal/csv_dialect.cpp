@@ -99,7 +99,8 @@ MarkedRows marked_rows(const CsvTexts& texts, const CsvOptions& options) {
       const bool with_comma = is_finite_number(cell, ',');
       const bool is_name = r == 0 && !with_point && !with_comma;
       const bool is_in_column = c < marked.columns.size();
-      if (is_in_column && !is_name && !is_missing_text(cell) && !is_listed(options.missing, cell)) {
+      if (is_in_column && !is_name && !is_missing_text(cell) &&
+          !is_listed(options.missing, without_blanks(cell))) {
         marked.columns[c].add(cell);
       }
       if (with_point == with_comma) continue;
@@ -282,7 +283,7 @@ bool recognised_header(const CsvSample& sample, char decimal, const MissingCells
   bool value = false, text = false, above_numbers = false;
   for (size_t c = 0; c < first.size(); ++c) {
     double number = 0;
-    if (parse_number(first[c], decimal, number) == NumberKind::kFinite) {
+    if (parse_number(without_blanks(first[c]), decimal, number) == NumberKind::kFinite) {
       counts.push_back(number);
       continue;
     }

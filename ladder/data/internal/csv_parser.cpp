@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ladder/data/internal/column_hint.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/unnamed_column.h"
@@ -13,15 +14,12 @@
 namespace ladder::data {
 namespace {
 
-using std::string_view_literals::operator""sv;
-
 constexpr size_t kSampleRows = 1000;
 constexpr double kMissingNumber = std::numeric_limits<double>::quiet_NaN();
 
 CsvOptions checked_options(CsvOptions options) {
   const char delimiter = options.delimiter.value_or(',');
-  constexpr std::string_view kNoDelimiters = "\"\n\r0123456789\0"sv;
-  if (kNoDelimiters.find(delimiter) != kNoDelimiters.npos) {
+  if (!may_delimit(delimiter)) {
     refuse_csv("a delimiter such as , or ; or a tab",
                "character " + std::to_string(int{delimiter}));
   }
@@ -31,6 +29,12 @@ CsvOptions checked_options(CsvOptions options) {
     refuse_csv("a decimal mark that is not the delimiter", quoted_text({&mark, 1}) + " for both");
   }
   return options;
+}
+
+// Whether a text is a number with blanks around it, as quotes keep them; then `value` is that.
+bool is_padded_number(std::string_view text, char decimal, double& value) {
+  const auto bare = without_blanks(text);
+  return bare.size() < text.size() && parse_number(bare, decimal, value) == NumberKind::kFinite;
 }
 
 }  // namespace
@@ -104,7 +108,7 @@ void CsvParser::start_columns(const CsvSample& sample) {
     for (size_t r = has_names_ ? 1 : 0; r < sample.rows.size(); ++r) {
       if (sample.rows[r].size() != names.size()) break;
       double value = 0;
-      const auto& text = sample.rows[r][c];
+      const auto text = without_blanks(sample.rows[r][c]);
       if (!missing_.contains(text) &&
           parse_number(text, decimal_.mark, value) == NumberKind::kNone) {
         return ColumnKind::kText;
@@ -143,8 +147,8 @@ bool CsvParser::repeats_names() {
 // that their mark is decimal.
 void CsvParser::check_whole_numbers() {
   const auto& cells = rows_.cells();
-  for (const CsvCell& cell : cells) {
-    if (decimal_.is_open) decide_decimal(cell.bytes());
+  for (size_t c = 0; c < cells.size(); ++c) {
+    if (decimal_.is_open && !columns_[c].is_text()) decide_decimal(cells[c].bytes());
   }
   const char mark = decimal_.mark;
   for (size_t c = 0; c < cells.size(); ++c) {
@@ -156,7 +160,7 @@ void CsvParser::check_whole_numbers() {
     }
   }
   for (size_t c = 0; c < cells.size(); ++c) {
-    const std::string number(cells[c].bytes());
+    const std::string number(without_blanks(cells[c].bytes()));
     if (!columns_[c].whole || !may_be_thousands(number, mark) || missing_.given.contains(number)) {
       continue;
     }
@@ -194,13 +198,14 @@ void CsvParser::append_row() {
 
 void CsvParser::append(size_t index, const CsvCell& cell) {
   CsvColumn& column = columns_[index];
-  if (decimal_.is_open) decide_decimal(cell.bytes());
   if (column.is_text()) {
     append_text(index, cell, rows_.text(cell));
     return;
   }
+  if (decimal_.is_open) decide_decimal(cell.bytes());
   double value = 0;
-  if (parse_number(cell.bytes(), decimal_.mark, value) != NumberKind::kFinite) {
+  if (parse_number(cell.bytes(), decimal_.mark, value) != NumberKind::kFinite &&
+      !is_padded_number(cell.bytes(), decimal_.mark, value)) {
     append_other(index, cell);
     return;
   }
@@ -224,7 +229,7 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
   rows_.check_utf8(index, cell, text);
   double value = 0;
   const int64_t line = rows_.line(cell);
-  if (parse_number(text, decimal_.mark, value) == NumberKind::kInfinite) {
+  if (parse_number(without_blanks(text), decimal_.mark, value) == NumberKind::kInfinite) {
     if (!column.first_infinite) column.first_infinite = {line, std::string(text)};
     if (column.known) checks_.refuse_infinite(column, index);
     numbers.push_back(value);

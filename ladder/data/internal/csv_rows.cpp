@@ -33,6 +33,11 @@ int64_t count_line_ends(const char* begin, const char* end) {
 
 }  // namespace
 
+bool may_delimit(char character) {
+  constexpr std::string_view kNoDelimiters = "\"\n\r0123456789\0"sv;
+  return kNoDelimiters.find(character) == kNoDelimiters.npos;
+}
+
 CsvRows::CsvRows(std::unique_ptr<io::ByteSource> source, const CsvNames& names)
     : names_(names), source_(io::unpack_bytes(std::move(source))) {
   grow(kCsvBlock + 1);
@@ -96,11 +101,16 @@ void CsvRows::start_text() {
   if (text.starts_with("\xEF\xBB\xBF"sv)) begin_ = 3;
   // Excel's note of the delimiter.
   const std::string_view rest = text.substr(begin_);
-  if (rest.size() > 5 && rest.starts_with("sep="sv) && (rest[5] == '\n' || rest[5] == '\r')) {
+  if (!rest.starts_with("sep="sv)) return;
+  const bool is_empty = rest.size() > 4 && (rest[4] == '\n' || rest[4] == '\r');
+  const size_t end = is_empty ? 4 : 5;
+  if (rest.size() <= end || (rest[end] != '\n' && rest[end] != '\r')) return;
+  if (!is_empty) {
+    if (!may_delimit(rest[4])) return;
     noted_delimiter_ = rest[4];
-    begin_ += rest.substr(5, 2) == "\r\n"sv ? 7 : 6;
-    ++line_;
   }
+  begin_ += end + (rest.substr(end, 2) == "\r\n"sv ? 2 : 1);
+  ++line_;
 }
 
 // ---- The first rows

@@ -14,6 +14,9 @@
 
 namespace ladder::data {
 
+/// Return whether a character may separate cells: no quote, line end, digit or zero byte.
+bool may_delimit(char character);
+
 /// Bytes of one cell, without the spaces around it and without its quotes.
 struct CsvCell {
   const char* begin = nullptr;

@@ -48,7 +48,8 @@ std::string_view without_blanks(std::string_view text) {
 
 MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
     : texts_(std::move(texts)), decimal_(decimal) {
-  for (const auto& text : texts_) {
+  for (auto& text : texts_) {
+    text = std::string(without_blanks(text));  // cells are compared without theirs
     double value = 0;
     if (parse_number(text, decimal, value) != NumberKind::kFinite &&
         parse_number(text, '.', value) != NumberKind::kFinite) {
@@ -63,7 +64,10 @@ MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
 bool MissingValues::contains(std::string_view text) const {
   if (std::find(texts_.begin(), texts_.end(), text) != texts_.end()) return true;
   if (numbers_.empty()) return false;
-  const size_t first = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
+  constexpr std::string_view kWideMinus = "\xE2\x88\x92";  // U+2212
+  const size_t first = text.starts_with('-') || text.starts_with('+') ? 1
+                       : text.starts_with(kWideMinus)                 ? kWideMinus.size()
+                                                                      : 0;
   const bool code = text.size() > first + 1 && text[first] == '0' && text[first + 1] >= '0' &&
                     text[first + 1] <= '9';
   double value = 0;

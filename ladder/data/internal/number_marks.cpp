@@ -74,11 +74,11 @@ bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <
 
 bool is_finite_number(std::string_view text, char decimal) {
   double value = 0;
-  return parse_number(text, decimal, value) == NumberKind::kFinite;
+  return parse_number(without_blanks(text), decimal, value) == NumberKind::kFinite;
 }
 
 bool may_be_thousands(std::string_view text, char mark) {
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  text = without_sign(without_blanks(text));
   const size_t at = text.find(mark);
   constexpr std::string_view kDigits = "0123456789";
   return at >= 1 && at <= 3 && text[0] != '0' && text.size() == at + 4 &&
@@ -129,6 +129,7 @@ bool ColumnMarks::looks_grouped(char mark) const {
 }
 
 void ColumnMarks::add(std::string_view cell) {
+  cell = without_blanks(cell);
   double value = 0;
   const bool with_point = parse_number(cell, '.', value) == NumberKind::kFinite;
   const bool with_comma = is_finite_number(cell, ',');

@@ -66,24 +66,29 @@ int64_t ranks_of(const TrainState& state) {
 }
 
 // Takes a state of another number of ranks for one of these: the epoch goes on behind the rows that
-// it has had, and the sums of its costs keep their means.
+// it has had, and the sums of its costs keep their means. At the end of an epoch they are those of
+// the whole epoch, which may not have been evaluated yet.
 void count_steps_of(const data::SemiSampler& sampler, TrainState& state) {
   const auto before = ranks_of(state);
   if (before == sampler.ranks()) return;
   const auto done = state.step % state.steps_per_epoch;
   const auto steps = sampler.steps_per_epoch();
   const auto now = std::min(done * before / sampler.ranks(), steps - 1);
+  const double ratio =
+      done > 0 ? static_cast<double>(now) / static_cast<double>(done)
+               : static_cast<double>(steps) / static_cast<double>(state.steps_per_epoch);
   state.step = state.step / state.steps_per_epoch * steps + now;
   state.steps_per_epoch = steps;
-  for (auto& sum : state.cost_sums) {
-    if (done > 0) sum *= static_cast<double>(now) / static_cast<double>(done);
-  }
+  for (auto& sum : state.cost_sums) sum *= ratio;
 }
 
 // The settings `here` to compare with those of a checkpoint.
 Texts comparable(Texts here, const Texts& there, bool same_optimizer) {
   here.erase(kRanks);
-  const bool older = !there.contains(kDetachTargets) && !there.contains(kStageNoise);
+  here.erase(kSettingsVersion);
+  // Before versions were counted, only settings of a ladder told the age of a checkpoint.
+  const bool older = !there.contains(kSettingsVersion) && !there.contains(kDetachTargets) &&
+                     !there.contains(kStageNoise);
   std::erase_if(here, [&](const auto& one) {
     const auto& name = one.first;
     const bool options = name.starts_with(kOptimizerOptions);
@@ -211,7 +216,9 @@ void RunJournal::check(const TrainState& there) const {
   TORCH_CHECK(config.empty(), "Trainer: expected ", path,
               " to be of this configuration but got another one: ", config, ".");
   TORCH_CHECK(there.noise_seed == runner_.noise().seed(), "Trainer: expected ", path,
-              " to be of a run with seed ", options_.seed, " but got one with another.");
+              " to be of a run with seed ", options_.seed,
+              options_.start > 1 ? c10::str(" and start ", options_.start) : std::string(),
+              " but got one with another seed or start.");
   const auto& sampler = runner_.sampler();
   const auto ranks = ranks_of(there);
   const auto steps_per_epoch = sampler.steps_of_one() / ranks;

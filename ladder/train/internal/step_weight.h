@@ -29,9 +29,10 @@ class StepWeight {
  public:
   /// A weight of 0 of the function `piece`, on the device of the network.
   StepWeight(const char* piece, c10::Device device)
-      : piece_(piece), weight_(at::zeros({}, at::TensorOptions().device(device))) {}
+      : piece_(piece), weight_(at::zeros({}, at::dtype(at::kDouble).device(device))) {}
 
   void set(double value) {
+    if (value == value_) return;
     value_ = value;
     weight_.fill_(value);
   }
@@ -45,7 +46,7 @@ class StepWeight {
                 ", the device of the network, but got one on ", weight_.device(),
                 " (set `device` in its options).");
     if (value_ == 0 && weight_.is_cpu()) return at::zeros({}, like.options());
-    return weight_ * cost();
+    return weight_.to(like.scalar_type()) * cost();
   }
 
  private:

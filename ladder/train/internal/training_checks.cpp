@@ -175,6 +175,7 @@ std::map<std::string, std::string> settings_of(const TrainParts& parts,
                                                const data::SemiSampler& sampler,
                                                const TrainOptions& options) {
   auto settings = parts.objective->settings();
+  settings[kSettingsVersion] = "1";
   settings["epochs"] = std::to_string(options.epochs);
   settings["learning_rate"] = number_text(options.learning_rate);
   settings["decay_from"] = number_text(options.decay_from);

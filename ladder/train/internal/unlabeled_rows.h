@@ -17,15 +17,22 @@
 namespace ladder::train {
 
 /// Return the rows of data::SemiData `inputs` that a piece looks at: `unlabeled`, int64 [N], or all
-/// where it is undefined. Errors, naming `piece`: an empty network, no inputs [rows, ...].
+/// where it is undefined. Errors, naming `piece`: an empty network, no inputs [rows, ...], numbers
+/// that are no rows of them.
 inline at::Tensor rows_of_piece(const char* piece, const Ladder& net, const at::Tensor& inputs,
                                 at::Tensor unlabeled) {
   TORCH_CHECK(!net.is_empty(), piece, ": expected a network but got an empty Ladder.");
   TORCH_CHECK(inputs.defined() && inputs.dim() >= 2, piece,
               ": expected inputs [rows, ...] but got ", shape_text(inputs), ".");
-  return unlabeled.defined()
-             ? std::move(unlabeled)
-             : at::arange(inputs.size(0), at::dtype(at::kLong).device(inputs.device()));
+  if (!unlabeled.defined()) {
+    return at::arange(inputs.size(0), at::dtype(at::kLong).device(inputs.device()));
+  }
+  TORCH_CHECK(unlabeled.dim() == 1 && unlabeled.scalar_type() == at::kLong &&
+                  (unlabeled.numel() == 0 || (unlabeled.min().item<int64_t>() >= 0 &&
+                                              unlabeled.max().item<int64_t>() < inputs.size(0))),
+              piece, ": expected unlabeled rows as int64 [n], from 0 to below ", inputs.size(0),
+              ", but got ", type_and_shape_text(unlabeled), ".");
+  return unlabeled;
 }
 
 /// Return the neighbours of these rows that a piece was given, or its own where it was given none.

@@ -22,6 +22,7 @@ class ClusterRepair : public HeldClasses {
                     std::move(unlabeled)),
         options_(std::move(options)),
         near_(neighbours_of_piece(options_.near, this->inputs(), rows())) {
+    check_options("cluster_repair", options_.clusters);
     check_enough_rows("cluster_repair", rows(), near_->options().k);
   }
 

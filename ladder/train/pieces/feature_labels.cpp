@@ -20,6 +20,7 @@ class FeatureLabels : public HeldClasses {
       : HeldClasses(held_classes("feature_labels", options), std::move(net), std::move(inputs),
                     std::move(unlabeled)),
         options_(std::move(options)) {
+    check_options("feature_labels", options_.smoothing);
     check_enough_rows("feature_labels", rows(), options_.smoothing.k);
   }
 

@@ -17,7 +17,9 @@ class FeatureRepair : public HeldClasses {
                 FeatureRepairOptions options)
       : HeldClasses(held_classes("feature_repair", options), std::move(net), std::move(inputs),
                     std::move(unlabeled)),
-        options_(std::move(options)) {}
+        options_(std::move(options)) {
+    check_options("feature_repair", options_.clusters);
+  }
 
   std::string name() const override { return "feature repair"; }
 

@@ -40,7 +40,8 @@ class LambdaRamp : public ObjectivePiece {
                 "without.");
     std::vector<int64_t> costed;
     for (int64_t level = options_.from_level; level < levels; ++level) {
-      if (values.denoising[static_cast<size_t>(level)].defined()) costed.push_back(level);
+      const auto l = static_cast<size_t>(level);
+      if (values.denoising[l].defined() && values.lambda[l].defined()) costed.push_back(level);
     }
     if (costed.empty()) return at::zeros({}, at::TensorOptions().device(options_.device));
     const auto weighted = [&](int64_t level) {

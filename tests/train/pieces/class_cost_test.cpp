@@ -260,6 +260,18 @@ TEST_CASE("Costs of classes refuse a piece on another device than the network", 
   }
 }
 
+TEST_CASE("Costs of classes have their whole weight in float64", "[train]") {
+  const StepPosition end{.step = 100, .steps_per_epoch = 10, .steps = 100};
+  const StepValues values{.unlabeled_logits = logits(1, 1), .clean_logits = logits(2, 20)};
+  const auto cost = [&](double weight) {
+    const auto piece = pseudo_labels({.weight = weight});
+    piece->before_step(end);
+    return piece->cost(values);
+  };
+  // 0.1 in float32 is 1.5e-8 of it away.
+  require_close(cost(0.1), 0.1 * cost(1), roundings(2, torch::kDouble));
+}
+
 TEST_CASE("Costs of classes that are off compute nothing", "[train]") {
   const StepPosition end{.step = 100, .steps_per_epoch = 10, .steps = 100};
   const StepPosition start{.step = 0, .steps_per_epoch = 10, .steps = 100};

@@ -130,6 +130,11 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
       [&](const Ladder& of, const auto& options) { return cluster_repair(of, x, {}, options); });
   CHECK(error_text([&] { cluster_repair(net, x.narrow(0, 0, 10), {}); }) ==
         "cluster_repair: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
+  CHECK(error_text([&] { cluster_repair(net, x, {}, {.clusters = {.margin = 0.5}}); }) ==
+        "cluster_repair: expected a margin of at least 1 but got 0.5.");
+  CHECK(error_text([&] {
+          cluster_repair(net, x, torch::tensor({0, 100000}));
+        }).starts_with("cluster_repair: expected unlabeled rows as int64 [n], from 0 to below "));
   CHECK(error_text([&] { cluster_repair(net, x, torch::arange(1)); }) ==
         "cluster_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "

@@ -85,6 +85,11 @@ TEST_CASE("feature_labels says what it expects", "[train]") {
       [&](const Ladder& of, const auto& options) { return feature_labels(of, x, {}, options); });
   CHECK(error_text([&] { feature_labels(net, x.narrow(0, 0, 10), {}); }) ==
         "feature_labels: expected at least 11 unlabeled rows, for 10 neighbours each, but got 10.");
+  CHECK(error_text([&] { feature_labels(net, x, {}, {.smoothing = {.rounds = 0}}); }) ==
+        "feature_labels: expected at least 1 round but got 0.");
+  CHECK(error_text([&] {
+          feature_labels(net, x, torch::tensor({0, 100000}));
+        }).starts_with("feature_labels: expected unlabeled rows as int64 [n], from 0 to below "));
   CHECK(error_text([&] { feature_labels(net, x, torch::arange(1)); }) ==
         "feature_labels: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "

@@ -94,6 +94,11 @@ TEST_CASE("feature_repair says what it expects", "[train]") {
   check_late_piece_errors<FeatureRepairOptions>(
       "feature_repair", net,
       [&](const Ladder& of, const auto& options) { return feature_repair(of, x, {}, options); });
+  CHECK(error_text([&] { feature_repair(net, x, {}, {.clusters = {.outside = 0}}); }) ==
+        "feature_repair: expected 1 to 100 neighbours outside a group but got 0.");
+  CHECK(error_text([&] {
+          feature_repair(net, x, torch::tensor({0, 100000}));
+        }).starts_with("feature_repair: expected unlabeled rows as int64 [n], from 0 to below "));
   CHECK(error_text([&] { feature_repair(net, x, torch::arange(1)); }) ==
         "feature_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "

@@ -58,6 +58,22 @@ TEST_CASE("lambda_ramp multiplies the weights of upper levels", "[train]") {
   }
 }
 
+TEST_CASE("lambda_ramp leaves out a level whose weight is 0", "[train]") {
+  const auto net = double_ladder();
+  const auto objective = with_pieces(scaled_objective(net, {.weights = {10, 1, 0, 0.1}}),
+                                     {lambda_ramp({.epochs = 2, .from_level = 0})});
+  objective->before_step(kQuarter);
+  NoiseSource noise(1);
+  const auto step = objective->loss(double_batch(), noise);
+  REQUIRE(step.values.denoising[2].defined());
+  REQUIRE_FALSE(step.values.lambda[2].defined());
+  auto expected = torch::zeros({}, torch::kDouble);
+  for (const size_t l : {0, 1, 3}) {
+    expected = expected - 0.75 * step.values.lambda[l] * step.values.denoising[l];
+  }
+  require_close(step.costs.back(), expected, roundings(64, torch::kDouble, step.total.detach()));
+}
+
 TEST_CASE("lambda_ramp takes the gradient of what it holds back", "[train][grad]") {
   auto net = double_ladder();
   const auto gradients = [&](const std::function<torch::Tensor()>& total) {
