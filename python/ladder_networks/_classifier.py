@@ -643,12 +643,14 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             right = places[of_row] == order[answers]
         if sample_weight is None:
             return float(np.mean(right))
-        weights = _checked_weights(sample_weight, len(labels))
-        if not np.any(weights[~unlabeled]):
+        given = np.asarray(sample_weight)
+        check_consistent_length(given, labels)
+        if not np.any(given[~unlabeled]):
             raise ValueError(
                 "LadderClassifier: expected sample_weight above 0 for a row with a label but got "
                 "none."
             )
+        weights = _checked_weights(given, len(labels))
         return float(np.average(right, weights=weights[~unlabeled]))
 
     def save(self, path: str | os.PathLike[str]) -> None:

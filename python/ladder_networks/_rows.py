@@ -400,7 +400,8 @@ def _labels_of_pandas(y: Any, pandas: Any) -> Any:
         y = y.iloc[:, 0]
     array = y.array if isinstance(y, (pandas.Series, pandas.Index)) else y
     if isinstance(array, pandas.Categorical):
-        levels = np.append(array.categories.to_numpy(dtype=object), None)
+        levels = np.empty(len(array.categories) + 1, dtype=object)  # the last one is None
+        levels[:-1] = array.categories.to_numpy(dtype=object)
         return levels[array.codes]  # the code of a missing one is -1
     if isinstance(array, pandas.api.extensions.ExtensionArray) and not isinstance(
         array.dtype, np.dtype

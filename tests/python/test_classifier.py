@@ -597,7 +597,7 @@ def test_names_of_columns_are_those_of_a_csv_file(clouds, tmp_path):
 
 @pytest.mark.parametrize("container", ["Int64", "categorical", "array", "frame"])
 def test_whole_numbers_of_pandas_stay_whole_beside_missing_labels(clouds, container):
-    labels = [int(y) if row % 3 == 0 else None for row, y in enumerate(clouds.truth)]
+    labels = [int(y) if row % 4 == 0 else None for row, y in enumerate(clouds.truth)]
     y = {
         "Int64": lambda: pd.Series(labels, dtype="Int64"),
         "categorical": lambda: pd.Series(pd.Categorical(labels)),
