@@ -52,11 +52,9 @@ torch::Tensor repeat_weighted(const torch::Tensor& rows, const torch::Tensor& we
   TORCH_CHECK(!row.empty(),
               "repeat_weighted: expected a row with a weight above 0 but got none of ",
               given.numel(), ".");
-  // Only ratios count; the sum of the largest numbers would overflow.
-  const double largest = *std::max_element(weight.begin(), weight.end());
-  if (largest > 1e300) {
-    for (double& w : weight) w /= largest;
-  }
+  // Only ratios count: a power of two, which is exact, keeps the sum from an overflow.
+  const int exponent = std::ilogb(*std::max_element(weight.begin(), weight.end()));
+  for (double& w : weight) w = std::ldexp(w, -exponent);
   const double least = *std::min_element(weight.begin(), weight.end());
   const auto limit = kMaxRepeats * static_cast<int64_t>(row.size());
   const auto is_whole = [least](double w) {

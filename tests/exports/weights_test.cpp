@@ -345,7 +345,7 @@ TEST_CASE("A model file keeps how images are whitened", "[exports]") {
   CHECK(torch::equal(loaded.model.images->whitening->map, kept.map));
   CHECK(same_state(loaded.model.net, stored.model.net, /*decoder=*/false));
 
-  // A file of its own format, which earlier versions refuse by its number.
+  // Write format 2 for whitened images: earlier versions name the number when they refuse the file.
   const auto tensors = ladder::io::load_tensors(path);
   CHECK(ladder::io::tensor_text(tensors.at("model.json")).find("\"format\": 2") !=
         std::string::npos);

@@ -65,16 +65,10 @@ Column label_values(const torch::Tensor& y) {
     column.numbers = {data, data + values.numel()};
     return column;
   }
-  column.kind = ColumnKind::kText;
-  std::map<int64_t, int32_t> known;
   const auto values = y.contiguous();
-  for (int64_t row = 0; row < values.numel(); ++row) {
-    const auto value = values.const_data_ptr<int64_t>()[row];
-    const auto [place, fresh] = known.try_emplace(value, static_cast<int32_t>(known.size()));
-    if (fresh) column.levels.push_back(std::to_string(value));
-    column.codes.push_back(place->second);
-  }
-  return column;
+  const auto* data = values.const_data_ptr<int64_t>();
+  return text_column(column.name, values.numel(),
+                     [data](int64_t row) { return std::to_string(data[row]); });
 }
 
 Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::path& path,

@@ -15,9 +15,9 @@ using std::string_view_literals::operator""sv;
 #define LADDER_CSV_BLOCK (size_t{1} << 20)
 #endif
 constexpr size_t kCsvBlock = LADDER_CSV_BLOCK;       // bytes; a fuzz target has smaller ones
-constexpr size_t kMaxSampleBytes = size_t{8} << 20;  // bytes, to hold two lines
-constexpr size_t kMaxCellBytes = size_t{1} << 20;    // bytes
-constexpr size_t kMaxRowBytes = size_t{64} << 20;    // bytes
+constexpr size_t kMaxSampleBytes = size_t{8} << 20;  // to hold two lines
+constexpr size_t kMaxCellBytes = size_t{1} << 20;
+constexpr size_t kMaxRowBytes = size_t{64} << 20;
 constexpr size_t kMaxCsvColumns = 100'000;
 
 bool is_blank(char c, char delimiter) { return (c == ' ' || c == '\t') && c != delimiter; }

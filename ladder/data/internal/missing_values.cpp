@@ -46,6 +46,12 @@ std::string_view without_blanks(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
 }
 
+std::string_view without_sign(std::string_view text) {
+  constexpr std::string_view kWideMinus = "\xE2\x88\x92";  // U+2212
+  if (text.starts_with('-') || text.starts_with('+')) return text.substr(1);
+  return text.starts_with(kWideMinus) ? text.substr(kWideMinus.size()) : text;
+}
+
 MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
     : texts_(std::move(texts)), decimal_(decimal) {
   for (auto& text : texts_) {
@@ -64,12 +70,8 @@ MissingValues::MissingValues(std::vector<std::string> texts, char decimal)
 bool MissingValues::contains(std::string_view text) const {
   if (std::find(texts_.begin(), texts_.end(), text) != texts_.end()) return true;
   if (numbers_.empty()) return false;
-  constexpr std::string_view kWideMinus = "\xE2\x88\x92";  // U+2212
-  const size_t first = text.starts_with('-') || text.starts_with('+') ? 1
-                       : text.starts_with(kWideMinus)                 ? kWideMinus.size()
-                                                                      : 0;
-  const bool code = text.size() > first + 1 && text[first] == '0' && text[first + 1] >= '0' &&
-                    text[first + 1] <= '9';
+  const auto body = without_sign(text);
+  const bool code = body.size() > 1 && body[0] == '0' && body[1] >= '0' && body[1] <= '9';
   double value = 0;
   return !code && parse_number(text, decimal_, value) == NumberKind::kFinite && contains(value);
 }

@@ -14,6 +14,9 @@ bool is_usual_missing(std::string_view text);
 /// Return a text without the spaces and tabs around it, as the CSV reader returns cells.
 std::string_view without_blanks(std::string_view text);
 
+/// Return a text without the sign that it begins with: +, - or U+2212.
+std::string_view without_sign(std::string_view text);
+
 /// Further missing values of one table, by text and by number: -999.0 is missing where "-999" is.
 class MissingValues {
  public:

@@ -9,10 +9,9 @@
 namespace ladder::data {
 namespace {
 
-constexpr size_t kMaxUnitBytes = 12;     // bytes
+constexpr size_t kMaxUnitBytes = 12;
 constexpr int64_t kGroupedNumbers = 20;  // with a mark, for a column to look like thousands
 constexpr size_t kGroupedHundreds = 2;   // different numbers without one
-constexpr std::string_view kWideMinus = "\xE2\x88\x92";    // U+2212
 constexpr std::string_view kWideSpace = "\xC2\xA0";        // U+00A0
 constexpr std::string_view kNarrowSpace = "\xE2\x80\xAF";  // U+202F
 
@@ -20,11 +19,6 @@ size_t digits_from(std::string_view text, size_t begin) {
   size_t end = begin;
   while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
   return end - begin;
-}
-
-std::string_view without_sign(std::string_view text) {
-  if (text.starts_with('-') || text.starts_with('+')) return text.substr(1);
-  return text.starts_with(kWideMinus) ? text.substr(kWideMinus.size()) : text;
 }
 
 // Length of the number with separators of thousands at the start of a text, 0 if there is none.

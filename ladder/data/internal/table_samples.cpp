@@ -8,27 +8,31 @@
 
 namespace ladder::data {
 
+Column text_column(const std::string& name, int64_t rows,
+                   const std::function<std::string(int64_t row)>& text_of) {
+  Column column{.name = name, .kind = ColumnKind::kText};
+  column.codes.reserve(static_cast<size_t>(rows));
+  std::unordered_map<std::string, int32_t> known;
+  for (int64_t row = 0; row < rows; ++row) {
+    std::string value = text_of(row);
+    if (value.empty()) {
+      column.codes.push_back(-1);
+      continue;
+    }
+    const auto [place, fresh] = known.try_emplace(value, static_cast<int32_t>(known.size()));
+    if (fresh) column.levels.push_back(std::move(value));
+    column.codes.push_back(place->second);
+  }
+  return column;
+}
+
 void make_text(Table& table, const std::string& name) {
   const int64_t index = table.find(name);
   if (index < 0) return;
   Column& column = table.columns[static_cast<size_t>(index)];
   if (column.kind == ColumnKind::kText) return;
-  Column text;
-  text.name = column.name;
-  text.kind = ColumnKind::kText;
-  text.codes.reserve(column.numbers.size());
-  std::unordered_map<std::string, int32_t> known;
-  for (int64_t row = 0; row < table.rows; ++row) {
-    std::string value = cell_text(column, row);
-    if (value.empty()) {
-      text.codes.push_back(-1);
-      continue;
-    }
-    const auto [place, fresh] = known.try_emplace(value, static_cast<int32_t>(known.size()));
-    if (fresh) text.levels.push_back(std::move(value));
-    text.codes.push_back(place->second);
-  }
-  column = std::move(text);
+  column = text_column(column.name, table.rows,
+                       [&column](int64_t row) { return cell_text(column, row); });
 }
 
 void refuse_table_size(const std::filesystem::path& path, const ReadOptions& options) {

@@ -1,7 +1,9 @@
 /// Samples that are tables, for read_samples.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "ladder/data/read_samples.h"
@@ -9,6 +11,10 @@
 #include "ladder/data/table.h"
 
 namespace ladder::data {
+
+/// Return a column of the texts of `rows` rows; an empty one is missing.
+Column text_column(const std::string& name, int64_t rows,
+                   const std::function<std::string(int64_t row)>& text_of);
 
 /// Make the column `name` a text, if it is there.
 void make_text(Table& table, const std::string& name);
