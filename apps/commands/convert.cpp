@@ -109,6 +109,7 @@ int convert_command(int argc, const char* const* argv) {
   std::vector<std::string> names;  // of the first file, and those that are left out
   for (const auto& path : flags.data) {
     bool is_first_block = true;
+    int64_t empty_rows = 0;
     for_each_block(path, flags, csv, [&](const data::Table& block, const std::string& label) {
       if (stop_requested()) return false;
       for (const auto& column : block.columns) csv.kinds[column.name] = column.kind;
@@ -123,9 +124,12 @@ int convert_command(int argc, const char* const* argv) {
         print_notes(unused_columns_note(names, block));
       }
       is_first_block = false;
-      writer->add(block);
+      auto rows = block;
+      empty_rows += data::drop_empty_rows(rows);
+      writer->add(rows);
       return true;
     });
+    if (!flags.quiet) print_notes(empty_rows_note(empty_rows, path));
     if (stop_requested()) {
       print(fmt::format("interrupted; {} is not finished\n", flags.out.string()));
       return kInterrupted;

@@ -303,6 +303,24 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
   return data::relabeled(samples.labels, samples.classes, classes, samples.source);
 }
 
+// Refuses an array with more columns than that of training. Its columns are known by their places
+// alone, so that one more in front moves all others.
+void check_places(const data::Features& features, const data::Samples& samples) {
+  const auto& columns = samples.table->columns;
+  const auto count = std::ssize(columns) - (samples.label.empty() ? 0 : 1);
+  const auto wanted = std::ssize(features.columns);
+  if (samples.table->decimal != 0 || count <= wanted) return;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto place = fmt::format("x{}", i);
+    if (columns[static_cast<size_t>(i)].name != place) return;
+    if (i < wanted && features.columns[static_cast<size_t>(i)].name != place) return;
+  }
+  throw std::runtime_error(
+      fmt::format("expected rows of {}, as in training, but got {} in {} (columns of arrays are "
+                  "known by their places alone).",
+                  counted(wanted, "number"), count, samples.source));
+}
+
 void check_takes(const Classifier& classifier, const data::Samples& samples) {
   const auto& inputs = classifier.model().images;
   if (inputs.has_value() != samples.images.defined()) {
@@ -310,6 +328,9 @@ void check_takes(const Classifier& classifier, const data::Samples& samples) {
         "expected {}, as the model was trained on, but got {} in {}.",
         inputs ? "pictures" : "a table",
         samples.images.defined() ? std::string("pictures") : kind_text(samples), samples.source));
+  }
+  if (const auto& features = classifier.model().features; features && samples.table) {
+    check_places(*features, samples);
   }
   if (inputs && inputs->channels == 1 && samples.images.size(1) == 3 &&
       samples.images.size(0) > 0) {

@@ -39,8 +39,10 @@ struct PredictFlags {
 };
 
 CommandLine predict_line(PredictFlags& flags) {
-  CommandLine line("ladder predict",
-                   "Predict the class of each row: one line per row, in the order of DATA.");
+  CommandLine line(
+      "ladder predict",
+      "Predict the class of each row: one line per row of a table, in its order, or per "
+      "picture.");
   line.word("MODEL", "folder of a run, or a model file", true,
             [&](const auto&, const auto& text) { flags.model = text; });
   line.word("DATA", "rows to predict; '-' reads CSV from standard input as it arrives", true,
@@ -59,8 +61,8 @@ CommandLine predict_line(PredictFlags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(
       "Columns are found by name, in any order; a label column is ignored. A table without rows "
-      "has "
-      "no answers: the header is written.");
+      "has no answers: the header is written. Pictures come by folder and name; one that cannot be "
+      "read has no line.");
   return line;
 }
 
@@ -305,6 +307,7 @@ int predict_command(int argc, const char* const* argv) {
   // Columns that no feature needs may be copied as they are written; that of --id is, in any case.
   read.read.csv.other_kind = data::ColumnKind::kText;
   read.read.csv.may_be_empty = true;  // a file of no news
+  read.read.folders_are_classes = false;
   if (!flags.id.empty()) {
     read.read.csv.kinds[flags.id] = data::ColumnKind::kText;
     read.read.csv.as_written = {flags.id};

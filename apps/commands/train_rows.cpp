@@ -164,6 +164,7 @@ data::Samples training_rows(TrainFlags& flags) {
       }
     }
     more.read.csv.whole_numbers = data::whole_number_columns(*rows.table, flags.ignore);
+    more.read.csv.other_kind = data::ColumnKind::kText;  // of columns that are not used
   }
   for (const auto& path : flags.unlabeled) {
     auto others = read_data(path, more, flags.label);
@@ -190,6 +191,7 @@ data::Samples test_rows(const TrainFlags& flags, const data::Samples& rows) {
     add_missing(read, rows.shards->missing());
     if (rows.shards->decimal() != 0) read.read.csv.usual_decimal = rows.shards->decimal();
   }
+  read.read.csv.other_kind = data::ColumnKind::kText;  // of columns that are not used
   read.read.part = data::Part::kTest;
   auto test = read_data(flags.test, read, rows.shards ? rows.shards->label() : flags.label);
   check_test_rows(flags, rows, test);

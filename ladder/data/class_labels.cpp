@@ -60,38 +60,6 @@ void refuse_quantity(const ClassLabels& found, const std::string& column) {
               "and high).");
 }
 
-std::vector<std::string> parts_of(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(separator, begin), text.size());
-    const size_t first = text.find_first_not_of(' ', begin);
-    if (first < end) {
-      parts.push_back(text.substr(first, text.find_last_not_of(' ', end - 1) + 1 - first));
-    }
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// Whether a comma in class names is a decimal mark: "1,5" beside "1" and "2", unless the parts of
-// all names are classes as well, as those of "1,2" are.
-bool has_decimal_commas(const std::vector<std::string>& classes) {
-  const std::unordered_set<std::string> names(classes.begin(), classes.end());
-  bool some_without = false, all_parts_known = true;
-  for (const auto& name : classes) {
-    double value = 0;
-    if (parse_number(name, ',', value) != NumberKind::kFinite) return false;
-    if (name.find(',') == name.npos) {
-      some_without = true;
-      continue;
-    }
-    for (const auto& part : parts_of(name, ',')) {
-      all_parts_known = all_parts_known && names.contains(part);
-    }
-  }
-  return !some_without || !all_parts_known;
-}
-
 // Refuses cells that list classes: "a;b" beside "a" and "b;c". A separator that is a part of names,
 // as in "Paris, France", leaves parts that are in one class only.
 void refuse_lists(const std::vector<std::string>& classes, const std::string& column) {
@@ -147,7 +115,7 @@ void drop_truth_spellings(std::vector<std::string>& names) {
 
 bool is_unlabeled(const std::string& text) {
   const std::string bare(without_label_blanks(text));
-  return bare.empty() || (bare.front() == '-' && class_number(bare) == -1.0);
+  return bare.empty() || class_number(bare) == -1.0;
 }
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {

@@ -16,7 +16,8 @@ struct Dataset {
   torch::Tensor labels;  ///< int64 [N], in [0, classes), or -1 for a row without a label
   int64_t classes = 0;
   std::string name;
-  std::vector<std::string> class_names = {};  ///< by label; empty where they have numbers alone
+  std::vector<std::string> class_names =
+      {};  ///< by label; empty or "0", "1", ... where they have no others
 };
 
 /// A published data set, divided into training and test rows as published.

@@ -393,12 +393,14 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
     samples.classes.push_back(classes[i]);
   }
   // What costs the most comes first: a program may show only some of the notes.
-  samples.notes = lost_class_notes(classes, counts, totals);
   const auto note = [&](const std::vector<std::string>& more) {
     samples.notes.insert(samples.notes.end(), more.begin(), more.end());
   };
-  note(unsorted_class_notes(classes, counts, static_cast<int64_t>(labels.size())));
-  note(class_name_notes(samples.classes));
+  if (options.folders_are_classes) {
+    note(lost_class_notes(classes, counts, totals));
+    note(unsorted_class_notes(classes, counts, static_cast<int64_t>(labels.size())));
+    note(class_name_notes(samples.classes));
+  }
   if (auto text = scaling_note(sizes, {height, width}); !text.empty()) note({text});
   for (int64_t& label : labels) {
     if (label >= 0) label = index[static_cast<size_t>(label)];

@@ -13,6 +13,7 @@ namespace ladder::data {
 struct ImageFolderOptions {
   /// Height and width that every image is scaled to; by default all images must have one size.
   std::optional<std::pair<int64_t, int64_t>> size = {};
+  bool folders_are_classes = true;  ///< false: of new images, about whose folders nothing is said
 };
 
 /// Read the images of a folder. Its subfolders are the classes, with images at any depth below
@@ -40,7 +41,8 @@ struct ImageFolderOptions {
 /// `Samples::notes` says, in this order: which classes are left out as none of their images can be
 /// read; which folders are named as if nobody had sorted them (new, unsorted, unknown); which
 /// classes differ only in case, in spaces or in the Unicode form of a letter; how many images
-/// `size` stretches by more than a tenth.
+/// `size` stretches by more than a tenth. The first three are left out where the folders are no
+/// classes, as those of new images.
 ///
 /// Throws `c10::Error`: no such folder, no file in it, no file that can be read, images of several
 /// sizes without `size`, folders named train and test in place of classes, images that do not fit

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -386,13 +387,18 @@ torch::Tensor read_npy(const std::filesystem::path& path) {
   }
 }
 
-io::TensorMap read_npz(const std::filesystem::path& path) {
+namespace {
+
+// Reads the arrays that `is_wanted` by name.
+io::TensorMap read_arrays(const std::filesystem::path& path,
+                          const std::function<bool(const std::string&)>& is_wanted) {
   check_npz_file(path);
   io::TensorMap arrays;
   try {
     io::ZipReader zip(path);
     for (const std::string& record : zip.names()) {
       const std::string name = array_name(record);
+      if (!is_wanted(name)) continue;
       try {
         const uint64_t size = zip.size(record);
         at::Tensor bytes = byte_tensor(size);
@@ -407,8 +413,26 @@ io::TensorMap read_npz(const std::filesystem::path& path) {
   } catch (const io::ReadFault& fault) {
     throw_npz_fault(path, fault);
   }
+  return arrays;
+}
+
+}  // namespace
+
+io::TensorMap read_npz(const std::filesystem::path& path) {
+  auto arrays = read_arrays(path, [](const std::string&) { return true; });
   TORCH_CHECK(!arrays.empty(), "read_npz: expected NumPy arrays but got an empty archive at ",
               path.string(), ".");
+  return arrays;
+}
+
+io::TensorMap read_npz(const std::filesystem::path& path, const std::vector<std::string>& names) {
+  auto arrays = read_arrays(path, [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  });
+  for (const auto& name : names) {
+    TORCH_CHECK(arrays.contains(name), "read_npz: expected an array '", name,
+                "' but found none in ", path.string(), ".");
+  }
   return arrays;
 }
 

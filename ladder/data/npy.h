@@ -38,6 +38,9 @@ torch::Tensor read_npy(const std::filesystem::path& path);
 ///     io::TensorMap arrays = read_npz("digits.npz");   // arrays.at("x"), arrays.at("y")
 io::TensorMap read_npz(const std::filesystem::path& path);
 
+/// Read these arrays alone, which `npz_names` lists: the others may be texts or objects.
+io::TensorMap read_npz(const std::filesystem::path& path, const std::vector<std::string>& names);
+
 /// Return the names of the arrays of an .npz file, sorted, without reading them. Errors: no file, a
 /// damaged directory.
 std::vector<std::string> npz_names(const std::filesystem::path& path);

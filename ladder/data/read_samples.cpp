@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "ladder/data/arrow.h"
@@ -16,6 +17,7 @@
 #include "ladder/data/internal/array_samples.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
+#include "ladder/data/internal/label_column.h"
 #include "ladder/data/internal/table_samples.h"
 #include "ladder/io/internal/file_kind.h"
 
@@ -47,7 +49,10 @@ Samples csv_samples(const fs::path& path, const ReadOptions& options) {
   for (const std::string& name : {options.label, options.id}) {
     if (!name.empty()) csv.kinds[name] = ColumnKind::kText;
   }
-  return table_samples(read_csv(path, csv), path, options);
+  auto table = read_csv(path, csv);
+  const auto label = table.find(options.label);
+  if (table.decimal == ',' && label >= 0) write_points(table.columns[static_cast<size_t>(label)]);
+  return table_samples(std::move(table), path, options);
 }
 
 // ---- Folders
@@ -130,16 +135,18 @@ void refuse_tables(const fs::path& folder) {
 }
 
 Samples folder_samples(const fs::path& folder, const ReadOptions& options) {
+  const ImageFolderOptions of_folder{.size = options.size,
+                                     .folders_are_classes = options.folders_are_classes};
   if (holds_cifar(folder)) return read_cifar_folder(folder, options.part);
   if (holds_idx(folder)) return read_idx_folder(folder, options.part);
   for (const Part part : {options.part, Part::kTrain}) {
     if (const fs::path x = npy_inputs(folder, part); !x.empty()) return npy_samples(x, options);
   }
   if (const fs::path part = part_folder(folder, options.part); !part.empty()) {
-    return read_image_folder(part, {.size = options.size});
+    return read_image_folder(part, of_folder);
   }
   refuse_tables(folder);
-  return read_image_folder(folder, {.size = options.size});
+  return read_image_folder(folder, of_folder);
 }
 
 // ---- Files

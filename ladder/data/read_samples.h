@@ -19,6 +19,7 @@ struct ReadOptions {
   std::string id = {};       ///< another one
   Part part = Part::kTrain;  ///< part of a source that has a training and a test part
   std::optional<std::pair<int64_t, int64_t>> size = {};  ///< height and width to scale images to
+  bool folders_are_classes = true;                       ///< see ImageFolderOptions
 };
 
 /// Read the rows of a file or folder. Content and names decide what it is:

@@ -34,16 +34,7 @@ constexpr int64_t kRowsReadAtOnce = 1 << 16;
 torch::Tensor checked_rows(const char* name, const torch::Tensor& rows, int64_t count,
                            torch::Device device) {
   if (!rows.defined()) return torch::empty({0}, torch::dtype(torch::kInt64).device(device));
-  TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == torch::kInt64,
-              "SemiSampler: expected int64 ", name, " rows [n] but got ", type_and_shape_text(rows),
-              ".");
-  if (rows.numel() > 0) {
-    const auto lowest = rows.min().item<int64_t>();
-    const auto highest = rows.max().item<int64_t>();
-    TORCH_CHECK(lowest >= 0 && highest < count, "SemiSampler: expected ", name, " rows in 0..",
-                count - 1, " but got ", lowest < 0 ? lowest : highest, " (the inputs have ", count,
-                " rows).");
-  }
+  check_row_places("SemiSampler", name, rows, count);
   return rows.to(device).contiguous();
 }
 

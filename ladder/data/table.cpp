@@ -40,15 +40,21 @@ void mark_missing(Table& table, const std::vector<std::string>& missing) {
       if (column.single ? values.contains_rounded(number) : values.contains(number))
         number = std::numeric_limits<double>::quiet_NaN();
     }
-    std::vector<bool> is_missing;
+    constexpr int64_t kKept = -1;
+    std::vector<int64_t> rows;  // of each level that is missing
     for (const auto& level : column.levels) {
-      is_missing.push_back(values.contains(without_blanks(level)));
+      rows.push_back(values.contains(without_blanks(level)) ? 0 : kKept);
     }
     for (auto& code : column.codes) {
-      if (code >= 0 && is_missing[static_cast<size_t>(code)]) code = -1;
+      if (code < 0 || rows[static_cast<size_t>(code)] == kKept) continue;
+      ++rows[static_cast<size_t>(code)];
+      code = -1;
+    }
+    for (size_t level = 0; level < rows.size(); ++level) {
+      if (rows[level] > 0) column.missing_texts.emplace_back(column.levels[level], rows[level]);
     }
   }
-  table.missing.insert(table.missing.end(), missing.begin(), missing.end());
+  for (const auto& text : missing) table.missing.emplace_back(without_blanks(text));
 }
 
 int64_t drop_empty_rows(Table& table) {

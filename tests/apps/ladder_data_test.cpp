@@ -113,6 +113,21 @@ TEST_CASE("ladder convert: labels of one value are one class, however they are s
   CHECK(outcome.out.find("labels    5 rows, 2 classes\n") != std::string::npos);
 }
 
+TEST_CASE("ladder convert: leaves out rows without any value, as training does", "[cli]") {
+  const LadderPlace place;
+  write_file(place.folder / "rows.csv", "x;y\n1,5;-1,0\n2;0,0\n;\n3;1,0\n;\n");
+  const auto outcome =
+      place.run({"convert", place.at("rows.csv"), "--label", "y", "-o", place.at("shards")});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK(contains(outcome.err,
+                 "note: 2 rows of " + place.at("rows.csv") + " have no value and are left out\n"));
+  CHECK(contains(outcome.out, "shards    3 rows of "));
+  CHECK(contains(outcome.out, "labels    2 rows, 2 classes\n"));  // -1,0 is none
+  const auto index = nlohmann::json::parse(file_bytes(place.folder / "shards/index.json"));
+  CHECK(index.at("columns")[0].at("missing") == false);
+}
+
 TEST_CASE("ladder convert: --text-columns holds for Parquet", "[cli]") {
   if (!ladder::data::has_arrow()) LADDER_SKIP("built without Arrow (-DLADDER_ARROW=ON)");
   if (!python("pyarrow")) LADDER_SKIP(kNoPython);
@@ -159,6 +174,21 @@ TEST_CASE("ladder: arrays need no --label", "[cli]") {
   REQUIRE(trained.status == 0);
   CHECK(trained.out.find("trained   100 rows, 20 of them labeled, 2 classes") != std::string::npos);
   CHECK(place.run({"evaluate", place.at("run"), place.at("x.npy")}).status == 0);
+  // One column more in front would move the others.
+  std::vector<float> wide;
+  for (size_t row = 0; row < 100; ++row) {
+    wide.insert(wide.end(), {static_cast<float>(row), x[2 * row], x[2 * row + 1]});
+  }
+  fs::create_directory(place.folder / "wide");
+  write_file(place.folder / "wide/x.npy", npy_file("<f4", "(100, 3)", raw(wide)));
+  write_file(place.folder / "wide/y.npy", npy_file("<i8", "(100,)", raw(y)));
+  for (const auto& command : Arguments{"predict", "evaluate"}) {
+    const auto refused = place.run({command, place.at("run"), place.at("wide/x.npy")});
+    CHECK(refused.status == 1);
+    CHECK(refused.err.ends_with(
+        "ladder: expected rows of 2 numbers, as in training, but got 3 in " +
+        place.at("wide/x.npy") + " (columns of arrays are known by their places alone).\n"));
+  }
 }
 
 TEST_CASE("ladder: new data are read by the decimal mark that training was told", "[cli]") {

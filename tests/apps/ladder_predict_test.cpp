@@ -47,6 +47,16 @@ TEST_CASE("ladder: what a model of pictures does not take is a sentence", "[cli]
         "ladder: expected pictures, to scale to 6x6, but got a table in " + place.at("test.csv") +
             " (neither --size nor a model of pictures takes a table).\n");
 
+  // The folders of new pictures are no classes.
+  fs::create_directories(place.folder / "pictures/empty");
+  const auto seen = place.run({"inspect", place.at("pictures")});
+  CHECK(contains(seen.err, "a class is left out because no picture of it can be read: 'empty'"));
+  const auto predicted = place.run({"predict", place.at("run"), place.at("pictures")});
+  CHECK(predicted.status == 0);
+  CHECK(contains(predicted.err, "dark/broken.png"));
+  CHECK_FALSE(contains(predicted.err, "a class is left out"));
+  fs::remove(place.folder / "pictures/empty");
+
   // Pictures in colours: the second one, beside a gray one with three channels.
   fs::create_directories(place.folder / "colours");
   const auto write_rgb = [&](const char* name, const std::vector<int>& pixel) {

@@ -1,5 +1,6 @@
 // ladder train: runs, folders, seeds, folds, baselines and notes before training.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <ladder/data/datasets.h>
 #include <ladder/data/internal/image_codec.h>
 #include <ladder/io/tensor_file.h>
@@ -243,9 +244,10 @@ TEST_CASE("ladder train: an interrupted run continues to the same model", "[cli]
 
 TEST_CASE("ladder train: config.json lists where a run went on", "[cli]") {
   const LadderPlace place;
-  const auto command = Arguments{program_path("ladder")} + place.train("run") +
-                       Arguments{"--epochs", "300", "--no-report", "--resume"};
-  Program program(command);
+  const auto command =
+      Arguments{program_path("ladder")} + place.train("run") +
+      Arguments{"--epochs", "600", "--layers", "100,50", "--no-report", "--resume"};
+  Program program(command);  // of some seconds
   REQUIRE(program.wait_until([&] { return fs::exists(place.folder / "run/metrics.jsonl"); }));
   program.send(SIGINT);
   REQUIRE(program.wait() == 130);
@@ -386,11 +388,20 @@ TEST_CASE("ladder train: ignored columns may differ between files, and are told 
   const auto lines = lines_of(rows);
   for (size_t i = 0; i < lines.size(); ++i) {
     named += lines[i] + (i == 0 ? ",site\n" : i % 2 == 0 ? ",1\n" : ",2\n");
-    unnamed += lines[i] + (i == 0 ? ",site\n" : ",T1\n");
+    // With one more column, in which a text among numbers would be a mistake.
+    unnamed += lines[i] + (i == 0   ? ",site,remark\n"
+                           : i == 7 ? ",T1,x\n"
+                                    : fmt::format(",T1,{}\n", i));
   }
   write_file(place.folder / "train.csv", named);
   write_file(place.folder / "test.csv", unnamed);
-  write_file(place.folder / "more.csv", rows);  // without the column
+  std::string more;  // without the site
+  for (const auto& line : lines_of(unnamed)) {
+    auto row = cells(line);
+    row.erase(row.end() - 2);
+    more += fmt::format("{}\n", fmt::join(row, ","));
+  }
+  write_file(place.folder / "more.csv", more);
   const auto outcome =
       place.run(place.train("run") + Arguments{"--ignore", "site", "--test", place.at("test.csv"),
                                                "--unlabeled", place.at("more.csv")});

@@ -161,6 +161,8 @@ pq.write_table(pa.table({'kind': texts, 'category': texts.dictionary_encode(),
       CHECK(cell_text(table.column(name), row) == expected[static_cast<size_t>(row)]);
     }
     CHECK(table.column(name).levels == std::vector<std::string>{"a", "b", "NAN"});
+    CHECK(table.column(name).missing_texts ==
+          std::vector<std::pair<std::string, int64_t>>{{"NA", 1}, {"?", 1}, {"null", 1}});
   }
   CHECK(table.column("single").single);
   CHECK_FALSE(table.column("double").single);
@@ -175,7 +177,9 @@ import datetime
 save = lambda name, table: pq.write_table(table, f'{folder}/{name}')
 save('list', pa.table({'a': [1, 2], 'parts': [[1], [2, 3]]}))
 save('date', pa.table({'day': [datetime.date(2020, 1, 1), None],
-                       'at': [datetime.datetime(2020, 1, 1, 12, 30), None]}))
+                       'at': [datetime.datetime(2020, 1, 1, 12, 30), None],
+                       'midnight': pa.array([datetime.datetime(2020, 1, 1), None],
+                                            type=pa.timestamp('ns'))}))
 save('binary', pa.table({'raw': [b'1']}))
 save('twice', pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=['a', 'a']))
 save('empty', pa.table({'a': pa.array([], type=pa.int64())}))
@@ -189,7 +193,8 @@ feather.write_feather(pa.table({'a': list(range(5000)), 't': ['x'] * 5000}), f'{
   const auto dates = read_arrow(folder / "date");  // texts, as in CSV files
   CHECK(cell_text(dates.column("day"), 0) == "2020-01-01");
   CHECK(cell_text(dates.column("day"), 1).empty());
-  CHECK(cell_text(dates.column("at"), 0).starts_with("2020-01-01 12:30:00"));
+  CHECK(cell_text(dates.column("at"), 0) == "2020-01-01 12:30:00");
+  CHECK(cell_text(dates.column("midnight"), 0) == "2020-01-01 00:00:00");  // of nanoseconds
   CHECK(arrow_error(folder / "binary") ==
         "read_arrow: expected columns of numbers or texts but got binary in column 'raw' in t "
         "(leave it out, or save it as numbers or texts).");

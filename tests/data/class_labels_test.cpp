@@ -40,6 +40,24 @@ TEST_CASE("Class labels: -1 is no label however it is written", "[data]") {
   }
 }
 
+TEST_CASE("Class labels: a number may have a typesetter's minus", "[data]") {
+  const std::string minus = "\xE2\x88\x92";
+  const auto found = data::class_labels(text_labels({"2", minus + "1", minus + "2", "-2", "3"}));
+  CHECK(found.classes.size() == 3);
+  require_equal(found.labels, row_list({1, -1, 0, 0, 2}));
+  CHECK_FALSE(data::is_unlabeled("+1"));
+  CHECK_FALSE(data::is_unlabeled("-" + minus + "1"));
+}
+
+TEST_CASE("Class labels: a text that no row has is no class", "[data]") {
+  data::Column column{.name = "y", .kind = data::ColumnKind::kText};
+  column.levels = {"a", "b", "c"};
+  column.codes = {0, 1, -1};
+  const auto found = data::class_labels(column);
+  CHECK(found.classes == std::vector<std::string>{"a", "b"});
+  require_equal(found.labels, row_list({0, 1, -1}));
+}
+
 TEST_CASE("Class labels: those of other names are found by name", "[data]") {
   const std::vector<std::string> classes = {"apple", "fig", "pear"};
   require_equal(data::relabeled(row_list({0, 1, -1, 1}), {"pear", "apple"}, classes, "fruit"),

@@ -524,6 +524,23 @@ TEST_CASE("read_csv asks which mark is decimal where columns disagree", "[data]"
   CHECK(table_of(codes).column("a").numbers[0] == 1.1);
 }
 
+TEST_CASE("read_csv asks for the mark of a column that most others do not have", "[data]") {
+  // As many numbers with a point as with a comma, and more.
+  for (const int with_points : {1, 2}) {
+    std::string text = with_points == 1 ? "x;y;c\n" : "x;y;z;c\n";
+    for (int row = 0; row < 100; ++row) {
+      text += "1," + std::to_string(100 + row) + ";0.0" + std::to_string(row % 10) +
+              (with_points == 1 ? ";a\n" : ";2.5;a\n");
+    }
+    CHECK(csv_error(text) ==
+          "read_csv: expected numbers that show which mark is decimal but got '1,100' in column 1 "
+          "('x') and '0.00' in column 2 ('y') of t.csv (name the mark: --decimal . or --decimal "
+          ",).");
+    CHECK(table_of(text, {.decimal = '.'}).column("y").numbers[3] == 0.03);
+    CHECK(table_of(text, {.unused = {"x"}}).column("y").numbers[3] == 0.03);
+  }
+}
+
 TEST_CASE("read_csv: a typesetter's minus shows no more of the decimal mark than others",
           "[data]") {
   for (const char* minus : {"-", "\xE2\x88\x92"}) {
@@ -562,8 +579,18 @@ TEST_CASE("read_csv: blanks inside of quotes are around a number, not of it", "[
   CHECK(std::isnan(late.column("n").numbers[1501]));
 }
 
+TEST_CASE("read_csv takes True and False for 1 and 0 where numbers are known", "[data]") {
+  const CsvOptions known{.kinds = {{"on", ColumnKind::kNumber}}};
+  CHECK(table_of("on\nTrue\nfalse\n\" TRUE \"\n1\n", known).column("on").numbers ==
+        std::vector<double>{1, 0, 1, 1});
+  CHECK(csv_error("on\nyes\n1\n", known).find("expected a number but got 'yes'") !=
+        std::string::npos);
+  CHECK_FALSE(is_number(table_of("on\nTrue\nfalse\n"), "on"));
+}
+
 TEST_CASE("read_csv: a text that is named as missing may have blanks around it", "[data]") {
   const Table table = table_of("a\n-\nx\n", {.missing = {" - "}});
+  CHECK(table.missing == Texts{"-"});  // as models and their exports keep it
   CHECK(table.column("a").codes == std::vector<int32_t>{-1, 0});
   // With a typesetter's minus 0999 stays a code.
   const Table codes = table_of(
@@ -582,7 +609,9 @@ TEST_CASE("read_csv: a note for Excel names a delimiter or nothing", "[data]") {
   }
   CHECK(names_of(table_of("sep=;\na;b\n1;p\n2;q\n")) == Texts{"a", "b"});
   // A digit or a quote is none, so the line is one of the table.
-  CHECK(csv_error("sep=1\na,b\n1,p\n2,q\n") != "(no error)");
+  const Table noted = table_of("sep=1\n5\n6\n");
+  CHECK(names_of(noted) == Texts{"sep=1"});
+  CHECK(noted.column("sep=1").numbers == std::vector<double>{5, 6});
 }
 
 TEST_CASE("read_csv takes marks for those of thousands that only larger numbers have", "[data]") {

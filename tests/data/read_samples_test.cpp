@@ -1,4 +1,6 @@
+#include <ladder/data/class_labels.h>
 #include <ladder/data/internal/image_codec.h>
+#include <ladder/data/label_notes.h>
 #include <ladder/data/read_samples.h>
 #include <tests/data/cifar10_files.h>
 #include <tests/data/idx_files.h>
@@ -186,6 +188,24 @@ TEST_CASE("read_samples names arrays of an archive that it does not read", "[dat
                  npz_file({{"x.npy", x}, {"y.npy", y}, {"z.npy", x}, {"x_test.npy", x}}));
   CHECK(read_samples(path).notes ==
         Strings{"arrays of " + path.string() + " that are not read: z"});
+  // Nor does it read what could not be read.
+  const std::string texts = npy_file("<U1", "(2,)", raw_bytes<uint32_t>({'a', 'b'}));
+  const auto named = write_file(folder / "named.npz",
+                                npz_file({{"names.npy", texts}, {"x.npy", x}, {"y.npy", y}}));
+  const auto samples = read_samples(named);
+  CHECK(samples.table->column("x0").numbers == std::vector<double>{1, 2});
+  CHECK(samples.notes == Strings{"arrays of " + named.string() + " that are not read: names"});
+  const auto labels = write_file(folder / "labels.npz", npz_file({{"x.npy", x}, {"y.npy", texts}}));
+  CHECK(error_of(labels).find("expected real numbers but got texts (<U1) in array 'y' of ") !=
+        std::string::npos);
+
+  // A label that is a missing value leaves no class.
+  const auto marked = read_samples(path, {.csv = {.missing = {"0"}}});
+  const auto& column = marked.table->column("y");
+  CHECK(ladder::data::label_notes(column, {"1"}) ==
+        Strings{"missing values mean no label: 1 row '0'"});
+  CHECK(error_text([&] { ladder::data::class_labels(column); }) ==
+        "class_labels: expected at least 2 classes in column 'y' but got only '1'.");
 }
 
 TEST_CASE("read_samples knows parts and unlabeled images in any case of letters", "[data]") {
@@ -426,8 +446,32 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
       npy_file("<f8", "(3, 1)", raw_bytes<double>({1, 100000000, -999.9})));
   const auto single = read_samples(folder / "single/x.npy", exact);
   CHECK(cell_texts(single.table->column("x0"), 3) == Strings{"1", "", "2"});
+  // Half precision: 1, -1000 and 2.
+  put(folder / "half/x.npy",
+      npy_file("<f2", "(3, 1)", raw_bytes<uint16_t>({0x3C00, 0xE3D0, 0x4000})));
+  const auto half = read_samples(folder / "half/x.npy", exact);
+  CHECK(cell_texts(half.table->column("x0"), 3) == Strings{"1", "", "2"});
   const auto twice = read_samples(folder / "double/x.npy", exact);
   CHECK(cell_texts(twice.table->column("x0"), 3) == Strings{"1", "100000000", ""});
+}
+
+TEST_CASE("read_samples reads labels by the decimal mark of their file", "[data]") {
+  const TemporaryFolder folder;
+  const auto labels_in = [&](const std::string& rows) {
+    write_file(folder / "rows.csv", "a;y\n" + rows);
+    const auto samples = read_samples(folder / "rows.csv", {.label = "y"});
+    return ladder::data::class_labels(samples.table->column("y"));
+  };
+  const auto found = labels_in("1,5;-1,0\n2,5;0,0\n3,5;1,0\n4,5;1\n");
+  CHECK(found.classes == Strings{"0.0", "1"});
+  CHECK(torch::equal(found.labels, torch::tensor({-1, 0, 1, 1}, torch::kLong)));
+  CHECK(labels_in("1,5;0,0\n2,5;0\n3,5;1,0\n").classes == Strings{"0", "1.0"});
+  CHECK(labels_in("1,5;1,5\n2,5;1\n3,5;2\n").classes == Strings{"1", "1.5", "2"});
+  // Lists and texts stay what they are.
+  CHECK(error_text([&] {
+          labels_in("1,5;1,2\n2,5;1\n3,5;2\n");
+        }).find("expected one class in each row but got '1,2'") != std::string::npos);
+  CHECK(labels_in("1,5;Paris, 5\n2,5;Rome\n").classes == Strings{"Paris, 5", "Rome"});
 }
 
 TEST_CASE("source_name is the last part of a path", "[data]") {

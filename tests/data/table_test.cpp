@@ -89,6 +89,19 @@ TEST_CASE("cell_text gives the level of a text", "[data]") {
   CHECK(cell_text(column, 2) == "a");
 }
 
+TEST_CASE("mark_missing counts the texts that it takes away", "[data]") {
+  Table table{.rows = 4,
+              .columns = {{.name = "y",
+                           .kind = ColumnKind::kText,
+                           .codes = {0, 1, 1, -1},
+                           .levels = {"a", "unknown", "none"}}}};
+  ladder::data::mark_missing(table, {" unknown ", "none"});
+  CHECK(table.missing == std::vector<std::string>{"unknown", "none"});
+  CHECK(table.columns[0].codes == std::vector<int32_t>{0, -1, -1, -1});
+  CHECK(table.columns[0].missing_texts ==
+        std::vector<std::pair<std::string, int64_t>>{{"unknown", 2}});
+}
+
 TEST_CASE("mark_missing rounds numbers for columns in single precision only", "[data]") {
   const std::vector<double> numbers = {99999999, 100000000, double{-999.9F}};
   Table table{.rows = 3,

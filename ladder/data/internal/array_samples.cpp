@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
-#include <map>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_samples.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/table_samples.h"
 #include "ladder/data/internal/unnamed_column.h"
 #include "ladder/data/npy.h"
@@ -22,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
+
+constexpr double kMissingValue = std::numeric_limits<double>::quiet_NaN();
 
 Samples image_samples(const torch::Tensor& images, const fs::path& path) {
   Samples samples;
@@ -92,8 +95,17 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   Table table;
   table.source = path.string();
   table.rows = matrix.size(0);
+  std::vector<double> rounded;  // missing values as half precision holds them: -999.9 is -1000
+  if (matrix.scalar_type() == at::kHalf) {
+    const MissingValues missing(options.csv.missing);
+    for (const double number : missing.numbers()) {
+      rounded.push_back(static_cast<float>(c10::Half(static_cast<float>(number))));
+    }
+  }
   for (int64_t i = 0; i < matrix.size(1); ++i) {
-    const torch::Tensor values = matrix.select(1, i).to(at::kDouble).contiguous();
+    torch::Tensor values = matrix.select(1, i).to(at::kDouble).contiguous();
+    for (const double number : rounded)
+      values = values.masked_fill(values.eq(number), kMissingValue);
     const auto* data = values.const_data_ptr<double>();
     table.columns.push_back({.name = unnamed_column(static_cast<size_t>(i)),
                              .numbers = {data, data + values.numel()},
@@ -130,21 +142,17 @@ int64_t find_name(const Names& there, const Names& names) {
   return -1;
 }
 
-torch::Tensor find_array(const std::map<std::string, torch::Tensor>& arrays, const Names& names) {
-  Names there;
-  for (const auto& [name, array] : arrays) there.push_back(name);
+// Returns the first of these names among those in a file, as it is there, or "".
+std::string found_name(const Names& there, const Names& names) {
   const auto place = find_name(there, names);
-  return place < 0 ? torch::Tensor() : arrays.at(there[static_cast<size_t>(place)]);
+  return place < 0 ? std::string() : there[static_cast<size_t>(place)];
 }
 
 // Names of arrays that are neither read nor those of another part.
-std::string unread_arrays(const std::map<std::string, torch::Tensor>& arrays,
-                          const std::vector<torch::Tensor>& read) {
+std::string unread_arrays(const Names& there, const Names& read) {
   std::string names;
-  for (const auto& [name, array] : arrays) {
-    const bool is_read = std::any_of(read.begin(), read.end(), [&one = array](const auto& other) {
-      return other.defined() && other.is_same(one);
-    });
+  for (const auto& name : there) {
+    const bool is_read = std::find(read.begin(), read.end(), name) != read.end();
     bool is_of_part = false;
     for (const bool labels : {false, true}) {
       is_of_part = is_of_part || find_name({name}, array_names(labels, Part::kTest)) >= 0;
@@ -184,26 +192,26 @@ fs::path label_file_beside(const fs::path& path) {
 }  // namespace
 
 Samples npz_samples(const fs::path& path, const ReadOptions& options) {
-  const auto arrays = read_npz(path);
-  torch::Tensor x;
-  torch::Tensor y;
-  if (options.part == Part::kTest) {
-    x = find_array(arrays, array_names(false, Part::kTest));
-    y = find_array(arrays, array_names(true, Part::kTest));
-  }
-  if (!x.defined()) {
-    x = find_array(arrays, array_names(false, Part::kTrain));
-    y = find_array(arrays, array_names(true, Part::kTrain));
+  const auto there = npz_names(path);
+  std::string inputs, labels;
+  for (const Part part : {options.part, Part::kTrain}) {
+    inputs = found_name(there, array_names(false, part));
+    labels = found_name(there, array_names(true, part));
+    if (!inputs.empty()) break;
   }
   std::string names;
-  for (const auto& [name, array] : arrays) names += (names.empty() ? "" : ", ") + name;
-  TORCH_CHECK(x.defined(), "read_samples: expected arrays x and y but got ",
+  for (const auto& name : there) names += (names.empty() ? "" : ", ") + name;
+  TORCH_CHECK(!inputs.empty(), "read_samples: expected arrays x and y but got ",
               names.empty() ? "none" : names, " in ", path.string(),
               " (x_train, images, data and the like are taken too).");
+  const Names read = labels.empty() ? Names{inputs} : Names{inputs, labels};
+  const auto arrays = read_npz(path, read);
+  const auto& x = arrays.at(inputs);
+  const auto y = labels.empty() ? torch::Tensor() : arrays.at(labels);
   TORCH_CHECK(x.dim() > 0, "read_samples: expected an array of rows but got a single number in ",
               path.string(), ".");
   auto samples = array_samples(x, y, path, path, options);
-  if (const auto others = unread_arrays(arrays, {x, y}); !others.empty()) {
+  if (const auto others = unread_arrays(there, read); !others.empty()) {
     samples.notes.push_back("arrays of " + path.string() + " that are not read: " + others);
   }
   return samples;

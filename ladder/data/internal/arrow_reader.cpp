@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "ladder/data/internal/csv_column.h"
 #include "ladder/data/internal/missing_values.h"
 
 namespace ladder::data {
@@ -179,7 +180,25 @@ struct ArrowColumn {
     if (added) column.levels.emplace_back(text);
     return found->second;
   }
+
+  // Appends a row: the code of `text`, or -1, which is counted.
+  void append(int32_t code_of_text, std::string_view text) {
+    text = without_blanks(text);
+    if (code_of_text < 0 && !text.empty()) count_missing(column, text);
+    column.codes.push_back(code_of_text);
+  }
+  void append(std::string_view text) { append(code(text), text); }
 };
+
+// A time without a fraction of zeros, which Arrow writes as long as the unit of the column and no
+// CSV file has: 2026-01-31 00:00:00.000000.
+std::string whole_seconds(std::string text) {
+  const auto point = text.rfind('.');
+  if (point != text.npos && text.find_first_not_of('0', point + 1) == text.npos) {
+    text.resize(point);
+  }
+  return text;
+}
 
 std::string_view text_at(const arrow::Array& values, int64_t i) {
   switch (values.type_id()) {
@@ -193,16 +212,23 @@ std::string_view text_at(const arrow::Array& values, int64_t i) {
 }
 
 void append_texts(const arrow::Array& values, ArrowColumn& out) {
-  auto& codes = out.column.codes;
   if (is_time(*values.type())) {
     for (int64_t i = 0; i < values.length(); ++i) {
-      codes.push_back(values.IsNull(i) ? -1 : out.code(checked(values.GetScalar(i))->ToString()));
+      if (values.IsNull(i)) {
+        out.append(-1, {});
+      } else {
+        out.append(whole_seconds(checked(values.GetScalar(i))->ToString()));
+      }
     }
     return;
   }
   if (values.type_id() != Type::DICTIONARY) {
     for (int64_t i = 0; i < values.length(); ++i) {
-      codes.push_back(values.IsNull(i) ? -1 : out.code(text_at(values, i)));
+      if (values.IsNull(i)) {
+        out.append(-1, {});
+      } else {
+        out.append(text_at(values, i));
+      }
     }
     return;
   }
@@ -211,16 +237,15 @@ void append_texts(const arrow::Array& values, ArrowColumn& out) {
   constexpr int32_t kUnknown = -2;
   std::vector<int32_t> code_of(static_cast<size_t>(dictionary.length()), kUnknown);
   for (int64_t i = 0; i < array.length(); ++i) {
-    if (array.IsNull(i)) {
-      codes.push_back(-1);
+    const int64_t level = array.IsNull(i) ? 0 : array.GetValueIndex(i);
+    if (array.IsNull(i) || dictionary.IsNull(level)) {
+      out.append(-1, {});
       continue;
     }
-    const int64_t level = array.GetValueIndex(i);
+    const auto text = text_at(dictionary, level);
     int32_t& code = code_of[static_cast<size_t>(level)];
-    if (code == kUnknown) {
-      code = dictionary.IsNull(level) ? -1 : out.code(text_at(dictionary, level));
-    }
-    codes.push_back(code);
+    if (code == kUnknown) code = out.code(text);
+    out.append(code, text);
   }
 }
 

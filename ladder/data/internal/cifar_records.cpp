@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "ladder/io/internal/file_kind.h"
+#include "ladder/io/utf8.h"
 
 namespace ladder::data {
 
@@ -89,7 +90,9 @@ std::vector<std::string> cifar_class_names(const char* component, const std::fil
     while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())) != 0) {
       line.pop_back();
     }
-    if (!line.empty()) names.push_back(line.substr(0, kLongestName));
+    TORCH_CHECK(io::utf8_prefix(line) == line.size(), component,
+                ": expected names of classes in UTF-8 but got other bytes in ", file.string(), ".");
+    if (!line.empty()) names.emplace_back(io::cut_text(line, kLongestName));
   }
   TORCH_CHECK(static_cast<int64_t>(names.size()) == count, component, ": expected ", count,
               " names of classes, one a line, but got ",

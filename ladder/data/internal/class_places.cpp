@@ -7,6 +7,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
@@ -35,16 +36,22 @@ int64_t digits_of(std::string_view text) {
 
 std::optional<double> class_number(const std::string& text) {
   double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end || !std::isfinite(value)) return std::nullopt;
-  return value;
+  const auto body = without_sign(text);
+  const bool has_plus = text.starts_with('+');
+  const bool has_minus = body.size() < text.size() && !has_plus;
+  const char* end = body.data() + body.size();
+  const auto [rest, error] = std::from_chars(body.data(), end, value);
+  if (error != std::errc() || rest != end || !std::isfinite(value) || has_plus ||
+      body.starts_with('-')) {
+    return std::nullopt;
+  }
+  return has_minus ? -value : value;
 }
 
 bool is_plain_number(const std::string& text) {
-  const size_t first = text.starts_with('-') ? 1 : 0;
-  const bool code = text.size() > first + 1 && text[first] == '0' &&
-                    std::isdigit(static_cast<unsigned char>(text[first + 1])) != 0;
+  const auto body = without_sign(text);
+  const bool code =
+      body.size() > 1 && body[0] == '0' && std::isdigit(static_cast<unsigned char>(body[1])) != 0;
   return !code && class_number(text).has_value() && digits_of(text) <= kSafeDigits;
 }
 

@@ -5,11 +5,14 @@
 
 namespace ladder::data {
 
-// A file has few of these texts, apart from different spellings of a number.
 void CsvColumn::append_missing(std::string_view text) {
   rows.codes.push_back(-1);
-  if (text.empty()) return;
-  auto& texts = rows.missing_texts;
+  if (!text.empty()) count_missing(rows, text);
+}
+
+// A file has few of these texts, apart from different spellings of a number.
+void count_missing(Column& column, std::string_view text) {
+  auto& texts = column.missing_texts;
   const auto counted =
       std::find_if(texts.begin(), texts.end(), [&](const auto& one) { return one.first == text; });
   constexpr size_t kMaxSpellings = 20;

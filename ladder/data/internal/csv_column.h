@@ -52,6 +52,9 @@ struct CsvColumn {
   Column take();
 };
 
+/// Count a text of a missing value in `Column::missing_texts`, which keeps the first few.
+void count_missing(Column& column, std::string_view text);
+
 /// The most different texts of a column that are listed.
 inline constexpr size_t kFewOthers = 5;
 

@@ -261,6 +261,9 @@ CsvDecimal recognised_decimal(const CsvSample& sample, char delimiter, const Csv
   if (delimiter == ',') return decimal;
   decimal.is_sure = !decimal.shown.empty();
   check_marks(texts, marked, mark, options, names);
+  // Points in files with decimal commas may be those of codes, versions and days; commas in files
+  // with decimal points are no such.
+  if (mark == '.') check_marks(texts, marked, ',', options, names);
   const FirstMarks& chosen = mark == ',' ? commas : points;
   if (semicolons && chosen.is_open && chosen.count >= kOpenMarks) {
     refuse_open_mark(chosen.first, mark, quoted_text(chosen.first),

@@ -9,6 +9,7 @@
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
+#include "ladder/data/internal/spellings.h"
 #include "ladder/data/internal/unnamed_column.h"
 
 namespace ladder::data {
@@ -28,6 +29,8 @@ CsvOptions checked_options(CsvOptions options) {
   if (options.decimal && options.delimiter && mark == delimiter) {
     refuse_csv("a decimal mark that is not the delimiter", quoted_text({&mark, 1}) + " for both");
   }
+  // As cells are compared, and as tables and models keep them.
+  for (auto& text : options.missing) text = std::string(without_blanks(text));
   return options;
 }
 
@@ -233,6 +236,10 @@ void CsvParser::append_other(size_t index, const CsvCell& cell) {
     if (!column.first_infinite) column.first_infinite = {line, std::string(text)};
     if (column.known) checks_.refuse_infinite(column, index);
     numbers.push_back(value);
+    return;
+  }
+  if (const int truth = truth_value(without_blanks(text)); column.known && truth >= 0) {
+    numbers.push_back(truth);  // as for columns of other tables
     return;
   }
   if (column.known) checks_.refuse_text(text, line, index);

@@ -309,6 +309,15 @@ std::string numbers_among(const Column& column, char decimal) {
                       : fmt::format("numbers with a decimal {}", mark == ',' ? "comma" : "point");
   if (!other) {
     if (mark == decimal || present == 0) return {};
+    if (std::all_of(column.levels.begin(), column.levels.end(),
+                    [&](const auto& level) { return may_be_thousands(level, mark); })) {
+      auto value = std::string(without_blanks(column.levels.front()));
+      std::replace(value.begin(), value.end(), ',', '.');
+      return fmt::format(
+          "all {} values are numbers, perhaps with thousands (--decimal {} reads "
+          "'{}' as {})",
+          present, mark, column.levels.front(), value);
+    }
     return fmt::format("all {} values are {} (--decimal {} reads them)", present, numbers_text,
                        mark);
   }

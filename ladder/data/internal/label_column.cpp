@@ -5,14 +5,27 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <unordered_set>
 
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/number_marks.h"
+#include "ladder/data/internal/parse_number.h"
 
 namespace ladder::data {
 
 std::vector<std::string> label_texts(const Column& column) {
-  if (column.kind == ColumnKind::kText) return column.levels;
+  if (column.kind == ColumnKind::kText) {
+    std::vector<bool> is_used(column.levels.size());
+    for (const int32_t code : column.codes) {
+      if (code >= 0) is_used[static_cast<size_t>(code)] = true;
+    }
+    std::vector<std::string> used;
+    for (size_t level = 0; level < is_used.size(); ++level) {
+      if (is_used[level]) used.push_back(column.levels[level]);
+    }
+    return used;
+  }
   std::vector<double> values;
   for (const double value : column.numbers) {
     if (!std::isnan(value)) values.push_back(value);
@@ -35,6 +48,56 @@ int64_t rows_of_minus_one(const Column& column) {
   return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
     return code >= 0 && is_one[static_cast<size_t>(code)];
   });
+}
+
+std::vector<std::string> parts_of(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    const size_t first = text.find_first_not_of(' ', begin);
+    if (first < end) {
+      parts.push_back(text.substr(first, text.find_last_not_of(' ', end - 1) + 1 - first));
+    }
+    begin = end + 1;
+  }
+  return parts;
+}
+
+bool has_decimal_commas(const std::vector<std::string>& classes) {
+  const std::unordered_set<std::string> names(classes.begin(), classes.end());
+  bool some_without = false, all_parts_known = true;
+  for (const auto& name : classes) {
+    double value = 0;
+    if (parse_number(name, ',', value) != NumberKind::kFinite) return false;
+    if (name.find(',') == name.npos) {
+      some_without = true;
+      continue;
+    }
+    for (const auto& part : parts_of(name, ',')) {
+      all_parts_known = all_parts_known && names.contains(part);
+    }
+  }
+  return !some_without || !all_parts_known;
+}
+
+void write_points(Column& labels) {
+  const auto has_fraction = [](const std::string& text) {
+    const auto comma = text.find(',');
+    return comma != text.npos && text.find_first_not_of('0', comma + 1) != text.npos;
+  };
+  std::vector<std::string> numbers;  // without the blanks around them
+  for (const auto& level : labels.levels) {
+    numbers.emplace_back(without_label_blanks(level));
+    if (!is_finite_number(numbers.back(), ',')) return;
+  }
+  // A list does not repeat a class, so that "0,0" beside "0" is none.
+  const bool whole = std::none_of(numbers.begin(), numbers.end(), has_fraction);
+  if (!whole && !has_decimal_commas(numbers)) return;
+  for (size_t level = 0; level < numbers.size(); ++level) {
+    if (numbers[level].find(',') == std::string::npos) continue;
+    std::replace(numbers[level].begin(), numbers[level].end(), ',', '.');
+    labels.levels[level] = numbers[level];
+  }
 }
 
 }  // namespace ladder::data

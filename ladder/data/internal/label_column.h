@@ -9,10 +9,22 @@
 
 namespace ladder::data {
 
-/// Return the texts of a column: the levels of texts, or its different numbers in ascending order.
+/// Return the texts of a column: the levels of texts that some row has, or its different numbers in
+/// ascending order.
 std::vector<std::string> label_texts(const Column& column);
 
 /// Return the number of rows whose label is written as -1, however it is spelled.
 int64_t rows_of_minus_one(const Column& column);
+
+/// Return the parts of a list, "a; b", without the spaces around them and without empty ones.
+std::vector<std::string> parts_of(const std::string& text, char separator);
+
+/// Return whether a comma in class names is a decimal mark: "1,5" beside "1" and "2", unless the
+/// parts of all names are classes as well, as those of "1,2" are.
+bool has_decimal_commas(const std::vector<std::string>& classes);
+
+/// Give numbers of a label column of texts a decimal point in place of a comma, as numbers have in
+/// other tables: "-1,0" is -1. Leaves a column with lists of classes, "1,2", as it is.
+void write_points(Column& labels);
 
 }  // namespace ladder::data

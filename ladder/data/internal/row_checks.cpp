@@ -46,6 +46,17 @@ void check_label_rows(const std::string& component, const torch::Tensor& labels,
               type_and_shape_text(labels), ".");
 }
 
+void check_row_places(const std::string& component, const std::string& what,
+                      const torch::Tensor& rows, int64_t count) {
+  TORCH_CHECK(rows.dim() == 1 && rows.scalar_type() == at::kLong, component, ": expected int64 ",
+              what, " rows [n] but got ", type_and_shape_text(rows), ".");
+  if (rows.numel() == 0) return;
+  const auto lowest = rows.min().item<int64_t>(), highest = rows.max().item<int64_t>();
+  TORCH_CHECK(lowest >= 0 && highest < count, component, ": expected ", what, " rows in 0..",
+              count - 1, " but got ", lowest < 0 ? lowest : highest, " (the inputs have ", count,
+              " rows).");
+}
+
 void check_neighbours(const std::string& component, const torch::Tensor& neighbours, int64_t rows) {
   TORCH_CHECK(neighbours.defined() && neighbours.scalar_type() == at::kLong &&
                   neighbours.dim() == 2 && neighbours.size(0) == rows && neighbours.size(1) > 0,

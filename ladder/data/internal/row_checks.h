@@ -25,6 +25,13 @@ void check_finite(const std::string& component, const std::string& what,
 ///     <component>: expected int64 labels [900] but got Int [900].
 void check_label_rows(const std::string& component, const torch::Tensor& labels, int64_t rows);
 
+/// Check that `rows` are int64 [n], places among `count` rows. `what` names them. Errors:
+///
+///     <component>: expected int64 unlabeled rows [n] but got Float [2].
+///     <component>: expected unlabeled rows in 0..899 but got 900 (the inputs have 900 rows).
+void check_row_places(const std::string& component, const std::string& what,
+                      const torch::Tensor& rows, int64_t count);
+
 /// Check that `neighbours` are int64 [rows, k], places among these rows. Error:
 ///
 ///     <component>: expected neighbours in 0..899 but got 900.

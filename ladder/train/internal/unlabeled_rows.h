@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/data/internal/row_checks.h"
 #include "ladder/data/neighbours.h"
 #include "ladder/nn/ladder.h"
 #include "ladder/train/objective.h"
@@ -27,11 +28,7 @@ inline at::Tensor rows_of_piece(const char* piece, const Ladder& net, const at::
   if (!unlabeled.defined()) {
     return at::arange(inputs.size(0), at::dtype(at::kLong).device(inputs.device()));
   }
-  TORCH_CHECK(unlabeled.dim() == 1 && unlabeled.scalar_type() == at::kLong &&
-                  (unlabeled.numel() == 0 || (unlabeled.min().item<int64_t>() >= 0 &&
-                                              unlabeled.max().item<int64_t>() < inputs.size(0))),
-              piece, ": expected unlabeled rows as int64 [n], from 0 to below ", inputs.size(0),
-              ", but got ", type_and_shape_text(unlabeled), ".");
+  data::check_row_places(piece, "unlabeled", unlabeled, inputs.size(0));
   return unlabeled;
 }
 

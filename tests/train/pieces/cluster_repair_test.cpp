@@ -134,7 +134,8 @@ TEST_CASE("cluster_repair says what it expects", "[train]") {
         "cluster_repair: expected a margin of at least 1 but got 0.5.");
   CHECK(error_text([&] {
           cluster_repair(net, x, torch::tensor({0, 100000}));
-        }).starts_with("cluster_repair: expected unlabeled rows as int64 [n], from 0 to below "));
+        }) == "cluster_repair: expected unlabeled rows in 0.." + std::to_string(x.size(0) - 1) +
+                  " but got 100000 (the inputs have " + std::to_string(x.size(0)) + " rows).");
   CHECK(error_text([&] { cluster_repair(net, x, torch::arange(1)); }) ==
         "cluster_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "

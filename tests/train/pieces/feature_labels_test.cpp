@@ -89,7 +89,8 @@ TEST_CASE("feature_labels says what it expects", "[train]") {
         "feature_labels: expected at least 1 round but got 0.");
   CHECK(error_text([&] {
           feature_labels(net, x, torch::tensor({0, 100000}));
-        }).starts_with("feature_labels: expected unlabeled rows as int64 [n], from 0 to below "));
+        }) == "feature_labels: expected unlabeled rows in 0.." + std::to_string(x.size(0) - 1) +
+                  " but got 100000 (the inputs have " + std::to_string(x.size(0)) + " rows).");
   CHECK(error_text([&] { feature_labels(net, x, torch::arange(1)); }) ==
         "feature_labels: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "

@@ -98,7 +98,8 @@ TEST_CASE("feature_repair says what it expects", "[train]") {
         "feature_repair: expected 1 to 100 neighbours outside a group but got 0.");
   CHECK(error_text([&] {
           feature_repair(net, x, torch::tensor({0, 100000}));
-        }).starts_with("feature_repair: expected unlabeled rows as int64 [n], from 0 to below "));
+        }) == "feature_repair: expected unlabeled rows in 0.." + std::to_string(x.size(0) - 1) +
+                  " but got 100000 (the inputs have " + std::to_string(x.size(0)) + " rows).");
   CHECK(error_text([&] { feature_repair(net, x, torch::arange(1)); }) ==
         "feature_repair: expected at least 2 unlabeled rows but got 1 (one row has no mean and "
         "variance "
