@@ -9,6 +9,7 @@
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/nn/internal/not_negative.h"
+#include "ladder/nn/internal/rows_apart.h"
 #include "ladder/ops/corrupt.h"
 
 namespace ladder {
@@ -131,6 +132,11 @@ torch::Tensor DenoisingAutoencoderImpl::forward(const torch::Tensor& x) {
       ->forward(encode(x), std::vector<torch::Tensor>(levels),
                 std::vector<std::optional<ops::DenoisingTarget>>(levels))[0]
       .z_hat;
+}
+
+void DenoisingAutoencoderImpl::train(bool on) {
+  Module::train(on);
+  keep_rows_apart(*this);
 }
 
 void DenoisingAutoencoderImpl::clone_(torch::nn::Module& other,

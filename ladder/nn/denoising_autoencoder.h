@@ -70,6 +70,9 @@ class DenoisingAutoencoderImpl : public torch::nn::Module {
   /// in Ladder::loss.
   torch::Tensor encode(const torch::Tensor& x);
 
+  /// As Ladder's.
+  void train(bool on = true) override;
+
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<torch::Device>& device = std::nullopt) const override;
 

@@ -8,6 +8,7 @@
 #include "ladder/nn/internal/copy_state.h"
 #include "ladder/nn/internal/encoder.h"
 #include "ladder/nn/internal/not_negative.h"
+#include "ladder/nn/internal/rows_apart.h"
 #include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/ops/corrupt.h"
 #include "ladder/ops/internal/classes.h"
@@ -123,6 +124,11 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
                                             stages));
     move_to_stages(*decoder, stages);
   }
+}
+
+void LadderImpl::train(bool on) {
+  Module::train(on);
+  keep_rows_apart(*this);
 }
 
 // Options that may change between steps, and those that may not.

@@ -111,6 +111,10 @@ class LadderImpl : public torch::nn::Module {
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<torch::Device>& device = std::nullopt) const override;
 
+  /// Set the mode of all modules, but for a BatchNorm, an InstanceNorm with running statistics and
+  /// a Dropout inside of a stage: they stay in eval mode, in which alone a network takes them.
+  void train(bool on = true) override;
+
   int64_t top_level() const { return static_cast<int64_t>(stages.size()); }
   int64_t classes() const { return shapes.back()[0]; }
   /// True where a lambda was above 0 at construction: a step takes unlabeled rows.

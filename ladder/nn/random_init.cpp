@@ -3,12 +3,26 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "ladder/ops/noise.h"
 
 namespace ladder {
 
+namespace {
+
+thread_local SeededInit* seeded_init = nullptr;
+
+}  // namespace
+
+SeededInit::SeededInit(uint64_t seed) : seed_(seed), outer_(std::exchange(seeded_init, this)) {}
+SeededInit::~SeededInit() { seeded_init = outer_; }
+
 NoiseSource RandomInit::default_source() {
+  if (seeded_init != nullptr) {
+    return NoiseSource(stream_seed(seeded_init->seed_, std::to_string(seeded_init->modules_++)));
+  }
   return NoiseSource(static_cast<uint64_t>(at::randint(INT64_MAX, {}, at::kLong).item<int64_t>()));
 }
 

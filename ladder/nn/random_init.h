@@ -19,8 +19,25 @@ class RandomInit {
   /// Draw the initial parameters from `init`.
   virtual void reset_parameters(NoiseSource& init) = 0;
 
-  /// Source seeded by LibTorch's default generator.
+  /// Source seeded by LibTorch's default generator, or by a SeededInit.
   static NoiseSource default_source();
+};
+
+/// While it lives, modules that are built on this thread draw their initial parameters from `seed`
+/// and leave LibTorch's default generator alone: for a network whose parameters are set afterwards.
+/// The innermost one counts.
+class SeededInit {
+ public:
+  explicit SeededInit(uint64_t seed);
+  SeededInit(const SeededInit&) = delete;
+  SeededInit& operator=(const SeededInit&) = delete;
+  ~SeededInit();
+
+ private:
+  friend class RandomInit;
+  uint64_t seed_;
+  uint64_t modules_ = 0;  // built so far
+  SeededInit* outer_;
 };
 
 /// Draw the initial parameters of `module` and of all its children that implement RandomInit, in

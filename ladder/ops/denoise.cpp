@@ -121,6 +121,8 @@ void check(const at::Tensor& z_noisy, const at::Tensor& u, const at::Tensor& wei
 }
 
 void check(const DenoiseCall& call, const DenoisingFunction& function) {
+  TORCH_CHECK(call.target || (!call.target_mean && !call.target_std),
+              "denoise: expected a target with its mean and std but got these without one.");
   std::optional<DenoisingTarget> target;
   if (call.target) target = DenoisingTarget{*call.target, call.target_mean, call.target_std};
   check(call.z_noisy, call.u, call.weight, function, target);
@@ -151,7 +153,8 @@ bool has_denoise_kernel(const at::Tensor& u, const DenoisingFunction& function) 
   if (!has_kernel(u)) return false;
   if (u.is_cuda() && u.sym_size(0).maybe_as_int().value_or(0) > cuda::kMaxRows) return false;
   if (mlp == nullptr) return true;
-  const auto units = std::accumulate(mlp->hidden.begin(), mlp->hidden.end(), int64_t{3});
+  const auto units =
+      std::accumulate(mlp->hidden.begin(), mlp->hidden.end(), int64_t{mlp->augmented ? 3 : 2});
   return u.is_cpu() && mlp->hidden.size() <= kMaxMlpLayers && units <= kMaxMlpUnits &&
          parameter_count(function) <= kMaxMlpParameters;
 }

@@ -50,7 +50,8 @@ struct DenoiseResult {
 /// On the CPU (float32, float64) and on CUDA (float32, bfloat16) one kernel computes the forward
 /// pass and one the backward pass; on CUDA three for more than 2,048 rows, and one for the cost.
 /// `reference::denoise` runs for other devices and dtypes, for perceptrons on CUDA, and for
-/// perceptrons with more than 8 hidden layers, 64 units or 512 parameters per column.
+/// perceptrons with more than 8 hidden layers, 64 units (inputs among them) or 512 parameters per
+/// column.
 ///
 /// Errors: shapes that differ; fewer than 2 rows; a weight with another number of rows; a
 /// perceptron with a hidden layer below 1 unit or with a negative or infinite slope; the gradient

@@ -15,6 +15,7 @@
 
 #include "ladder/core/internal/threads.h"
 #include "ladder/ops/kernels/cpu/columns.h"
+#include "ladder/train/internal/parameters_once.h"
 
 namespace ladder::train {
 namespace {
@@ -148,8 +149,8 @@ void FusedAdamParamState::serialize(torch::serialize::OutputArchive& archive) co
 }
 
 FusedAdam::FusedAdam(const torch::nn::Module& module, const AdamOptions& options)
-    : FusedAdam(module.parameters(), options) {
-  names_ = module.named_parameters().keys();
+    : FusedAdam(tensors_once(module), options) {
+  for (auto& [name, tensor] : parameters_once(module)) names_.push_back(std::move(name));
 }
 
 FusedAdam::FusedAdam(std::vector<torch::Tensor> parameters, const AdamOptions& options)

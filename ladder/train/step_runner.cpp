@@ -11,6 +11,7 @@
 
 #include "ladder/train/fused_adam.h"
 #include "ladder/train/internal/gradient_exchange.h"
+#include "ladder/train/internal/parameters_once.h"
 #include "ladder/train/optimizer_state.h"
 
 namespace ladder::train {
@@ -37,7 +38,7 @@ void check_optimizer(const torch::optim::Optimizer& optimizer,
 // The parameters of the network, then those of pieces, which only the optimiser holds.
 std::vector<torch::Tensor> trained_parameters(const torch::nn::Module& network,
                                               const torch::optim::Optimizer& optimizer) {
-  auto all = network.parameters();
+  auto all = tensors_once(network);
   std::unordered_set<const c10::TensorImpl*> known;
   for (const auto& parameter : all) known.insert(parameter.unsafeGetTensorImpl());
   for (const auto& group : optimizer.param_groups()) {

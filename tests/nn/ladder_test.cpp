@@ -933,10 +933,17 @@ TEST_CASE("Ladder refuses a stage that mixes rows or draws numbers in training m
   // In eval mode it computes each row by itself, in clones too.
   const HoldingStage frozen([] { return tnn::BatchNorm1d(6).ptr(); });
   frozen->held->eval();
-  const auto net = over(frozen);
+  auto net = over(frozen);
   const auto copy = std::dynamic_pointer_cast<LadderImpl>(net->clone());
   CHECK(copy->is_training());
   CHECK_FALSE(dynamic_cast<HoldingStageImpl&>(*copy->stages[0].module()).held->is_training());
+  // And it stays so.
+  net->eval();
+  net->train();
+  CHECK(net->is_training());
+  CHECK(frozen->is_training());
+  CHECK_FALSE(frozen->held->is_training());
+  CHECK(net->clone()->is_training());
 }
 
 TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {

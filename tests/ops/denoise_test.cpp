@@ -468,6 +468,22 @@ TEST_CASE("denoise called by name checks its operands", "[ops]") {
                     Catch::Contains("denoise: expected weight [10, 3] but got [9, 3]."));
   CHECK_THROWS_WITH(denoise_by_name(torch::ones({2, 4}), u, torch::ones({10, 3}), 0),
                     Catch::Contains("denoise: expected z_noisy of u's shape [2, 3]"));
+  // Without a target nothing would say how large its statistics are.
+  torch::jit::Stack stack = {u,
+                             u,
+                             torch::ones({10, 3}),
+                             0,
+                             std::vector<int64_t>(),
+                             false,
+                             0.1,
+                             c10::IValue(),
+                             torch::ones({1}),
+                             c10::IValue()};
+  const auto denoise_operator =
+      c10::Dispatcher::singleton().findSchemaOrThrow("ladder::denoise", "");
+  CHECK_THROWS_WITH(denoise_operator.callBoxed(stack),
+                    Catch::Contains("denoise: expected a target with its mean and std but got "
+                                    "these without one."));
 }
 
 TEST_CASE("denoise_forward and denoise_backward called by name take what their kernels take",
@@ -491,8 +507,9 @@ TEST_CASE("denoise_forward and denoise_backward called by name take what their k
     INFO(name);
     const auto one = torch::ones({});
     CHECK_NOTHROW(call(name, u, {4}, one));
+    CHECK_NOTHROW(call(name, u, {62}, one));  // 64 units with its inputs
     // More layers, units and parameters of a column than the kernels' memory holds.
-    for (const auto& hidden : {std::vector<int64_t>(9, 1), {100}, {30, 31}}) {
+    for (const auto& hidden : {std::vector<int64_t>(9, 1), {63}, {100}, {30, 31}}) {
       CHECK_THROWS_WITH(call(name, u, hidden, one),
                         Catch::Contains(name + ": expected a call that a kernel takes but got 2 "
                                                "rows in Float on cpu with hidden layers ["));

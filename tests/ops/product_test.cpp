@@ -8,8 +8,10 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ladder/ops/internal/tensor_float32.h"
@@ -181,7 +183,40 @@ TEST_CASE("linear by every bfloat16 kernel rounds operands and nothing else",
   }
 }
 
-TEST_CASE("linear by every bfloat16 kernel keeps what is not finite", "[ops][every-kernel]") {
+TEST_CASE("every bfloat16 kernel keeps what is not finite", "[ops][every-kernel]") {
+  namespace cpu = ladder::ops::cpu;
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto memory = torch::empty({cpu::kProductScratch + 16});
+  const auto all = cpu::runnable_kernels();
+  std::vector<std::pair<std::string, const cpu::ProductKernel*>> kernels = {
+      {"bfloat16", &cpu::bfloat16_product()}};
+  for (int t = 0; t < all.count; ++t) {
+    kernels.emplace_back(all.tables[t]->name, &all.tables[t]->rounded_product);
+  }
+  // The second has all bits of its fraction, the third rounds up to infinity.
+  for (const uint32_t word : {0x7f800000U, 0x7fffffffU, 0x7f7fffffU}) {
+    float value;
+    std::memcpy(&value, &word, sizeof(value));
+    for (const auto& [name, kernel] : kernels) {
+      for (const int64_t rows : {1, 20}) {
+        INFO(name << ", " << rows << " rows of " << value);
+        const auto a = torch::full({rows, 3}, value), b = torch::ones({3, 5});
+        const auto c = torch::zeros({rows, 5});
+        kernel->multiply({.a = {a.const_data_ptr<float>(), 3, 1},
+                          .b = {b.const_data_ptr<float>(), 1, 5},
+                          .rows = rows,
+                          .columns = 5,
+                          .depth = 3,
+                          .c = c.mutable_data_ptr<float>(),
+                          .c_row = 5},
+                         {0, rows, 0, 5}, {memory.mutable_data_ptr<float>()});
+        CHECK((std::isnan(value) ? c.isnan() : c.eq(infinity)).all().item<bool>());
+      }
+    }
+  }
+}
+
+TEST_CASE("linear in bfloat16 keeps what is not finite", "[ops]") {
   const double infinity = std::numeric_limits<double>::infinity();
   // The second has all bits of its fraction, the third rounds up to infinity.
   for (const uint32_t word : {0x7f800000U, 0x7fffffffU, 0x7f7fffffU}) {
@@ -338,6 +373,15 @@ TEST_CASE("TensorFloat32Scope restores TF32 settings whichever way they were mad
     }
   }
   CHECK(of(Float32Op::MATMUL) == Float32Precision::NONE);
+
+  // Those of two threads end in the order in which they began.
+  const TensorFloat32OfTest restored;
+  auto first = std::make_unique<ladder::ops::TensorFloat32Scope>(false);
+  auto second = std::make_unique<ladder::ops::TensorFloat32Scope>(false);
+  first.reset();
+  CHECK(of(Float32Op::CONV) == Float32Precision::IEEE);
+  second.reset();
+  CHECK(of(Float32Op::CONV) == Float32Precision::TF32);
 }
 
 TEST_CASE("linear goes back by the plan of its forward pass, on any thread", "[ops][grad]") {

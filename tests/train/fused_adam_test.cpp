@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ladder/nn/stages/noisy_stage.h"
 #include "ladder/ops/noise.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
@@ -329,6 +330,33 @@ TEST_CASE("FusedAdam says what it does not accept", "[train]") {
   REQUIRE(error_text([&] { adam.step(); }) ==
           "FusedAdam: expected a parameter in Double on cpu like its state but got Float on cpu "
           "(make the optimiser after moving the network).");
+}
+
+TEST_CASE("FusedAdam takes a weight that two stages share once", "[train]") {
+  using namespace ladder;
+  const testing::OneThread one_thread;
+  const auto features = testing::kBlobFeatures;
+  torch::nn::Linear shared(torch::nn::LinearOptions(features, features).bias(false));
+  const auto stage = [&] {
+    return NoisyStage(torch::nn::AnyModule(shared),
+                      NoisyStageOptions{.normalization = {.channels = features}});
+  };
+  Ladder net(
+      LadderOptions{.input_shape = {features}},
+      Stages{stage(), stage(),
+             NoisyBatchNormLinear(NoisyBatchNormLinearOptions{.in_features = features,
+                                                              .out_features = testing::kBlobClasses,
+                                                              .softmax_top = true})});
+  const auto listed = net->parameters().size();
+  const FusedAdam adam(*net);
+  REQUIRE(adam.param_groups()[0].params().size() == listed - 1);
+  // It is updated once a step, as by an optimiser of the different parameters.
+  const auto before = shared->weight.detach().clone();
+  auto options = testing::quick_options();
+  options.epochs = 1;
+  CHECK(train::Trainer(net, testing::blobs(), options).run().status ==
+        train::TrainStatus::kFinished);
+  CHECK_FALSE(shared->weight.equal(before));
 }
 
 TEST_CASE("FusedAdam refuses a parameter that is listed twice", "[train]") {

@@ -28,6 +28,20 @@ bool drops(const tnn::Module& module) {
   return (... || any(dynamic_cast<const Dropouts*>(&module)));
 }
 
+bool mixes_rows(const tnn::Module& module) {
+  return is_any_of<tnn::BatchNorm1dImpl, tnn::BatchNorm2dImpl, tnn::BatchNorm3dImpl>(module);
+}
+
+bool stores_statistics(const tnn::Module& module) {
+  return tracks_instances<tnn::InstanceNorm1dImpl, tnn::InstanceNorm2dImpl,
+                          tnn::InstanceNorm3dImpl>(module);
+}
+
+bool draws(const tnn::Module& module) {
+  return drops<tnn::DropoutImpl, tnn::Dropout2dImpl, tnn::Dropout3dImpl, tnn::AlphaDropoutImpl,
+               tnn::FeatureAlphaDropoutImpl>(module);
+}
+
 }  // namespace
 
 void check_rows_apart(const char* owner, const std::string& subject, const char* treats,
@@ -35,19 +49,21 @@ void check_rows_apart(const char* owner, const std::string& subject, const char*
   for (const auto& item : module.named_modules(name)) {
     const auto& part = *item.value();
     if (which == RowsApart::kTraining && !part.is_training()) continue;
-    TORCH_CHECK(
-        (!is_any_of<tnn::BatchNorm1dImpl, tnn::BatchNorm2dImpl, tnn::BatchNorm3dImpl>(part)), owner,
-        ": expected ", subject, " ", treats, " each row by itself but got a BatchNorm as ",
-        item.key(), ", which mixes noisy and clean rows (leave it out: the stage normalises).");
-    TORCH_CHECK((!tracks_instances<tnn::InstanceNorm1dImpl, tnn::InstanceNorm2dImpl,
-                                   tnn::InstanceNorm3dImpl>(part)),
-                owner, ": expected ", subject,
+    TORCH_CHECK(!mixes_rows(part), owner, ": expected ", subject, " ", treats,
+                " each row by itself but got a BatchNorm as ", item.key(),
+                ", which mixes noisy and clean rows (leave it out: the stage normalises).");
+    TORCH_CHECK(!stores_statistics(part), owner, ": expected ", subject,
                 " without statistics of its own but got an InstanceNorm with running ones as ",
                 item.key(), " (build it with track_running_stats(false)).");
-    TORCH_CHECK((!drops<tnn::DropoutImpl, tnn::Dropout2dImpl, tnn::Dropout3dImpl,
-                        tnn::AlphaDropoutImpl, tnn::FeatureAlphaDropoutImpl>(part)),
-                owner, ": expected ", subject, " without random numbers but got a Dropout as ",
-                item.key(), " (leave it out: noise_std takes its place).");
+    TORCH_CHECK(!draws(part), owner, ": expected ", subject,
+                " without random numbers but got a Dropout as ", item.key(),
+                " (leave it out: noise_std takes its place).");
+  }
+}
+
+void keep_rows_apart(tnn::Module& network) {
+  for (const auto& part : network.modules(/*include_self=*/false)) {
+    if (mixes_rows(*part) || stores_statistics(*part) || draws(*part)) part->eval();
   }
 }
 

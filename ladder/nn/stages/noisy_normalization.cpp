@@ -23,6 +23,9 @@ void take_roots(torch::Tensor& values) {
 // On the CPU sqrt() is MKL's, which starts OpenMP's threads for any number of values. They would
 // keep the cores that the helpers of the next product need.
 torch::Tensor std_of(const torch::Tensor& variance) {
+  // Half precision holds the root of the smallest variance, but not that variance.
+  if (variance.element_size() < 4)
+    return std_of(variance.to(torch::kFloat)).to(variance.scalar_type());
   auto std = variance + kVarianceEpsilon;
   if (std.is_cpu() && std.scalar_type() == torch::kFloat) {
     take_roots<float>(std);

@@ -50,7 +50,6 @@ class RunJournal {
   void share();
   void check(const TrainState& there) const;
   void take(const Evaluation& evaluation);
-  int64_t steps() const { return options_.epochs * runner_.sampler().steps_per_epoch(); }
 
   const TrainOptions& options_;
   StepRunner& runner_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ladder/train/internal/number_text.h"
+#include "ladder/train/internal/parameters_once.h"
 
 namespace ladder::train {
 namespace {
@@ -32,6 +33,10 @@ class WeightAverage : public ObjectivePiece {
     return all;
   }
 
+  // A run that had ended may train on when its patience grows: from its own weights.
+  void before_step(const StepPosition&) override {
+    if (!std::exchange(begun_, true) && holds_averages()) exchange();
+  }
   void after_update() override {
     const at::NoGradGuard no_gradients;
     steps_.add_(1);
@@ -67,6 +72,7 @@ class WeightAverage : public ObjectivePiece {
   std::vector<at::Tensor> parameters_, averages_;
   at::Tensor steps_;  // double: counts exactly; negative while the parameters are the averages
   double decay_;
+  bool begun_ = false;
 };
 
 }  // namespace
@@ -86,7 +92,7 @@ std::shared_ptr<ObjectivePiece> weight_average(std::vector<torch::Tensor> parame
 }
 
 std::shared_ptr<ObjectivePiece> weight_average(const torch::nn::Module& module, double decay) {
-  return weight_average(module.parameters(), decay);
+  return weight_average(tensors_once(module), decay);
 }
 
 }  // namespace ladder::train

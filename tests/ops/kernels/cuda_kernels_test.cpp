@@ -512,7 +512,7 @@ TEST_CASE("The CUDA kernels draw the CPU's noise, and store bfloat16", "[ops]") 
                           .noise = {.seed = draw.seed, .offset = draw.offset, .values = nullptr},
                           .noise_std = 1},
                          nullptr);
-  // Both draw it in float32, each with the roundings that random_test.cpp counts.
+  // Both draw it in float32, each with the roundings that noise_test.cpp counts.
   require_close(out, expected, roundings(32, torch::kFloat, kLargestNormal));
 
   const auto position = torch::full({}, 0xFFFFF000LL, torch::kLong);  // the same place in two parts

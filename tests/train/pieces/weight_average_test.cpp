@@ -2,10 +2,15 @@
 
 #include <torch/torch.h>
 
+#include <filesystem>
+#include <utility>
+
+#include "ladder/runs/run_folder.h"
 #include "ladder/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/error_text.h"
 #include "tests/support/require_close.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/train/blobs.h"
 
 using namespace ladder;
@@ -89,6 +94,36 @@ TEST_CASE("Trainer with weight_average resumes exactly", "[train]") {
     require_equal(train(stop), whole);
     require_equal(resumed_with(piece, blobs(), stop), whole);
   }
+}
+
+TEST_CASE("Trainer with weight_average trains on after an early stop, given more patience",
+          "[train]") {
+  const OneThread one_thread;
+  auto data = blobs();
+  data.validation = torch::arange(200, 300);
+  data.training.unlabeled = torch::arange(200);
+  const auto run = [&](const std::filesystem::path& folder, int64_t patience, bool resume) {
+    auto options = quick_options();
+    options.epochs = 8;
+    options.eval_every = 1;
+    options.learning_rate = 1e-6;  // moves the weights, but no prediction
+    options.patience = patience;
+    options.record = runs::in_folder(folder, {.resume = resume});
+    auto net = small_ladder();
+    Trainer trainer(with_pieces(train::objective(net), {weight_average(*net, 0.9)}), data, options);
+    const auto result = trainer.run();
+    return std::pair(result.last->epoch, net->parameters().front().detach().clone());
+  };
+  const TemporaryFolder folder, straight;
+  const auto [stopped, averages] = run(folder.path(), 2, false);
+  REQUIRE(stopped < 8);
+  std::filesystem::remove(folder / "result.json");  // killed before it was written
+  const auto [end, continued] = run(folder.path(), 5, true);
+  REQUIRE(end > stopped);
+  const auto [same_end, expected] = run(straight.path(), 5, false);
+  REQUIRE(end == same_end);
+  require_equal(continued, expected);
+  REQUIRE_FALSE(continued.equal(averages));
 }
 
 TEST_CASE("Trainer puts its own weights back after an evaluation that failed", "[train]") {
