@@ -19,7 +19,7 @@ import torch
 from ladder_networks import ops
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
-from test_ops import plain_denoise, plain_normalise, values  # noqa: E402
+from plain_operators import plain_denoise, plain_normalise, values  # noqa: E402
 
 GROUPS = [(100, 0.3), (100, 0.0)]
 

@@ -24,6 +24,7 @@
 #include "ladder/internal/network_inputs.h"
 #include "ladder/internal/predictions.h"
 #include "ladder/io/text_file.h"
+#include "ladder/io/utf8.h"
 #include "ladder/runs/model_file.h"
 #include "ladder/runs/run_folder.h"
 #include "ladder/train/train_data.h"
@@ -64,6 +65,24 @@ int64_t add_row_weights(runs::RunConfig& config, const ClassifierOptions& option
   return drawn;
 }
 
+// Return the rows of a batch that all networks of a fit can fill, those that train without a fold
+// too. A default gives way; a batch that was asked for is an error. `drawn`: rows of an epoch.
+int64_t settle_batch(runs::RunConfig& config, const ClassifierOptions& options,
+                     const torch::Tensor& labels, int64_t classes, int64_t drawn) {
+  auto& batch = options.labels_alone ? config.labeled_batch : config.unlabeled_batch;
+  const auto& given = options.labels_alone ? options.labeled_batch : options.unlabeled_batch;
+  const auto most = std::min(
+      drawn, options.folds > 0 ? fitting::rows_beside_folds(options, labels, classes) : drawn);
+  if (!given) batch = std::min(batch, most);
+  TORCH_CHECK(batch >= 2 && batch <= most, "Classifier: expected a ",
+              options.labels_alone ? "labeled " : "", "batch of 2 to ", most, " rows",
+              most == drawn                                ? ""
+              : options.ranks && options.ranks->size() > 1 ? ", those without a fold on each rank,"
+                                                           : ", those without a fold,",
+              " but got ", batch, ".");
+  return batch;
+}
+
 // The record of a run in the folder of the options. Error: another run there.
 train::RunRecordFactory record_of(const ClassifierOptions& options, const runs::RunConfig& config,
                                   const std::optional<runs::RunConfig>& continued) {
@@ -87,7 +106,7 @@ std::vector<std::pair<std::string, std::string>> facts_of(const FitReport& repor
       {"rows", std::to_string(report.rows)}, {"labeled rows", std::to_string(report.labeled)}};
   if (!label.empty()) facts.emplace_back("label", label);
   if (const auto name = data::source_name(config.dataset); !name.empty()) {
-    facts.emplace_back("data", name);
+    facts.emplace_back("data", io::valid_utf8(name));
   }
   if (held_back.labels.defined()) {
     facts.emplace_back("error", fmt::format("{:.2f} % of {} labeled rows ({})",
@@ -283,13 +302,7 @@ FitReport Classifier::fit_rows(Rows rows) {
   auto& config = report.config;
   config = rows.settings(options_, division);
   const int64_t drawn = add_row_weights(config, options_, rows.labels, division);
-  const auto batch = options_.labels_alone ? config.labeled_batch : config.unlabeled_batch;
-  TORCH_CHECK(batch >= 2 && batch <= drawn, "Classifier: expected a ",
-              options_.labels_alone ? "labeled " : "", "batch of 2 to ", drawn, " rows but got ",
-              batch, ".");
-  if (options_.folds > 0) {
-    fitting::check_folds(options_, rows.labels, std::ssize(rows.classes), batch);
-  }
+  const auto batch = settle_batch(config, options_, rows.labels, std::ssize(rows.classes), drawn);
   const fitting::Training training{options_,         config,          rows.inputs,
                                    rows.labels,      rows.from,       std::ssize(rows.classes),
                                    rows.test_inputs, rows.test_labels};
@@ -418,7 +431,7 @@ void Classifier::put_fact(const std::string& name, const std::string& value) {
   TORCH_CHECK(is_fitted(), "Classifier: expected a trained classifier (call fit or load first).");
   auto& facts = model_.facts;
   std::erase_if(facts, [&](const auto& fact) { return fact.first == name; });
-  facts.emplace(facts.begin(), name, value);
+  facts.emplace(facts.begin(), io::valid_utf8(name), io::valid_utf8(value));
 }
 
 void Classifier::save(const fs::path& path) const {

@@ -19,12 +19,15 @@
 #include "ladder/data/class_labels.h"
 #include "ladder/data/shard_writer.h"
 #include "ladder/data/shards.h"
+#include "ladder/exports/onnx.h"
 #include "ladder/io/tensor_file.h"
 #include "tests/support/catch.h"
+#include "tests/support/child.h"
 #include "tests/support/error_text.h"
 #include "tests/support/files_below.h"
 #include "tests/support/require_close.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/threads.h"
 
 namespace {
 
@@ -34,8 +37,12 @@ using ladder::Classifier;
 using ladder::ClassifierOptions;
 using ladder::testing::error_text;
 using ladder::testing::file_bytes;
+using ladder::testing::kFollowsForks;
+using ladder::testing::kNoForks;
 using ladder::testing::require_equal;
+using ladder::testing::status_of_child;
 using ladder::testing::TemporaryFolder;
+using ladder::testing::ThreadsOfTest;
 
 // Rows of three clouds, far apart compared with their width; a text column hints at one of them.
 struct Clouds {
@@ -312,6 +319,60 @@ TEST_CASE("Classifier: names that no model file holds are refused before trainin
   CHECK(refusal([](data::Table& table) { table.columns[2].levels[1] = "gr\xfcn"; }) ==
         "Classifier: expected texts of columns in UTF-8 but got 'gr' and other bytes (convert the "
         "texts first).");
+  CHECK(refusal([](data::Table& table) { table.missing = {"\xff"}; }) ==
+        "Classifier: expected texts of missing values in UTF-8 but got '' and other bytes (convert "
+        "the texts first).");
+}
+
+TEST_CASE("Classifier: a file of any name may be trained on", "[classifier]") {
+  const TemporaryFolder folder;
+  auto table = clouds(60, 30).table;
+  table.source = "caf\xe9.csv";
+  Classifier classifier(quick(1));
+  classifier.fit(table, "kind");
+  classifier.put_fact("note", "na\xefve");
+  classifier.save(folder / "m.ladder");
+  const auto loaded = Classifier::load(folder / "m.ladder");
+  const auto& facts = loaded.model().facts;
+  CHECK((facts == classifier.model().facts));
+  CHECK(std::count(facts.begin(), facts.end(),
+                   std::pair<std::string, std::string>("data", "caf\xEF\xBF\xBD.csv")) == 1);
+  ladder::exports::write_onnx(folder / "m.onnx", classifier.model());
+}
+
+TEST_CASE("Classifier: leaves the random numbers of its caller alone", "[classifier]") {
+  const TemporaryFolder folder;
+  const auto rows = clouds(60, 30);
+  Classifier classifier(quick(1));
+  torch::manual_seed(3);
+  const auto expected = torch::rand({3});
+  const auto still = [&] { return torch::equal(torch::rand({3}), expected); };
+  torch::manual_seed(3);
+  classifier.fit(rows.table, "kind");
+  CHECK(still());
+  torch::manual_seed(3);
+  classifier.save(folder / "m.ladder");
+  CHECK(still());
+  torch::manual_seed(3);
+  Classifier::load(folder / "m.ladder");
+  CHECK(still());
+}
+
+TEST_CASE("Classifier: predicts in a child after fork", "[classifier][threads]") {
+  if (!kFollowsForks) LADDER_SKIP(kNoForks);
+  const auto rows = clouds(3000, 60);
+  const auto pictures = torch::randint(0, 256, {300, 1, 8, 8}, torch::kLong).to(torch::kByte);
+  const auto labels = torch::arange(300) % 3;
+  const ThreadsOfTest threads(3);
+  Classifier tables(quick(1)), images(quick(1));
+  tables.fit(rows.table, "kind");
+  images.fit({.images = pictures, .labels = labels, .classes = {"a", "b", "c"}});
+  const auto expected = tables.predict_proba(rows.table);
+  const auto of_images = images.predict_proba({.images = pictures});
+  CHECK(status_of_child([&] {
+          return tables.predict_proba(rows.table).equal(expected) &&
+                 images.predict_proba({.images = pictures}).equal(of_images);
+        }) == 0);
 }
 
 TEST_CASE("Classifier: its facts name the last part of the source", "[classifier]") {
@@ -389,13 +450,18 @@ TEST_CASE("Classifier: folds fit the rows, or are refused before training", "[cl
   CHECK(error_text([&] { Classifier(options).fit(few.table, "kind"); }) ==
         "Classifier: expected a batch of 2 to 17 rows, those without a fold, but got 18.");
 
-  // Of 20 rows with a weight each fold leaves 16 or fewer.
+  // Of 20 rows with a weight each fold leaves 16 or fewer; a default gives way.
   const auto some = clouds(100, 100);
-  options.unlabeled_batch.reset();
+  options.unlabeled_batch = 20;
   options.row_weights = (torch::arange(100) < 20).to(torch::kDouble);
-  CHECK(error_text([&] {
-          Classifier(options).fit(some.table, "kind");
-        }).ends_with(" rows, those without a fold, but got 20."));
+  const auto refused = error_text([&] { Classifier(options).fit(some.table, "kind"); });
+  CHECK(refused.ends_with(" rows, those without a fold, but got 20."));
+  options.unlabeled_batch.reset();
+  options.on_start = {};
+  const auto batch = Classifier(options).fit(some.table, "kind").config.unlabeled_batch;
+  CHECK(batch <= 16);
+  CHECK(refused.starts_with("Classifier: expected a batch of 2 to " + std::to_string(batch) + " "));
+  options.on_start = [](const auto&, int64_t) { FAIL("trains"); };
   options.row_weights.reset();
   options.labels_alone = true;
   options.labeled_batch = 50;
@@ -451,8 +517,17 @@ TEST_CASE("Classifier: interrupted in the folds, it is saved and goes on with th
 
   told.clear();
   options.callbacks.stop_requested = {};
+  // The folder is taken while the folds train.
+  std::string second;
+  auto other = options;
+  other.on_fold = {};
+  options.on_fold = [&, tell = options.on_fold](const ladder::FoldProgress& progress) {
+    tell(progress);
+    if (second.empty()) second = error_text([&] { Classifier(other).fit(rows.table, "kind"); });
+  };
   const auto rest = Classifier(options).fit(rows.table, "kind");
   REQUIRE(told.size() == 2);
+  CHECK(second.find("another process has it open") != std::string::npos);
   CHECK(told.front().fold == 2);
   CHECK(told.back().wrong == wrong);
   require_equal(rest.held_back.probabilities, whole.held_back.probabilities);

@@ -169,8 +169,10 @@ std::string card_limits(const PredictionModel& model) {
         "training rows did not have counts as a rare one, or as none.\n";
   }
   if (model.images) {
-    text += fmt::format("- Images must have {} x {} pixels; nothing is resized.\n",
-                        model.images->height, model.images->width);
+    text += fmt::format(
+        "- Exported files take images of {} x {} pixels; `ladder predict` resizes "
+        "others.\n",
+        model.images->height, model.images->width);
   }
   return text + "\n";
 }
@@ -184,15 +186,16 @@ bool is_module_name(const std::string& name) {
 }
 
 std::string card_loading(const PredictionModel& model, const std::string& stem) {
-  std::string feed = "{\"inputs\": rows}  # float32";
+  std::string feed = "{\"inputs\": rows}", types = "float32";
   if (model.features) {
     const bool numbers = !used_columns(model, data::ColumnKind::kNumber).empty();
     const bool texts = !used_columns(model, data::ColumnKind::kText).empty();
-    feed = fmt::format("{{{}{}{}}}  # float32 [rows, columns]{}",
-                       numbers ? "\"numbers\": numbers" : "", numbers && texts ? ", " : "",
-                       texts ? "\"texts\": texts" : "", texts ? ", texts as objects" : "");
+    feed = fmt::format("{{{}{}{}}}", numbers ? "\"numbers\": numbers" : "",
+                       numbers && texts ? ", " : "", texts ? "\"texts\": texts" : "");
+    types = fmt::format("float32 [rows, columns]{}", texts ? ", texts as objects" : "");
   } else if (model.images) {
-    feed = "{\"images\": images}  # uint8 [rows, channels, height, width]";
+    feed = "{\"images\": images}";
+    types = "uint8 [rows, channels, height, width]";
   }
   std::string file;  // inside of a text in quotes
   for (const char c : stem) {
@@ -201,11 +204,15 @@ std::string card_loading(const PredictionModel& model, const std::string& stem) 
   }
   const std::string module = is_module_name(stem) ? stem : "model";
   return "## Load it\n\n"
+         "The folder of a run answers new rows: `ladder predict FOLDER DATA`, or in C++ "
+         "`ladder::Classifier::load(\"FOLDER/model.ladder\")`. `ladder export FOLDER -o FILE` "
+         "writes "
+         "the files below.\n\n"
          "ONNX, with the order of columns and the class names in its metadata:\n\n"
          "```python\nimport onnxruntime\n\n"
          "session = onnxruntime.InferenceSession(\"" +
-         file +
-         ".onnx\")\n"
+         file + ".onnx\")\n# " + types +
+         "\n"
          "classes, probabilities = session.run([\"class\", \"probabilities\"], " +
          feed +
          ")\n```\n\n"
@@ -216,7 +223,8 @@ std::string card_loading(const PredictionModel& model, const std::string& stem) 
          module + "\n\n" + module + ".predict(rows)        # class names\n" + module +
          ".predict_proba(rows)  # tensor [rows, classes]\n```\n\n"
          "Weights and descriptions as tensors:\n\n"
-         "```python\nweights = torch.load(\"" +
+         "```python\nimport safetensors.torch\nimport torch\n\n"
+         "weights = torch.load(\"" +
          file +
          ".pt\", weights_only=True)\n"
          "weights = safetensors.torch.load_file(\"" +

@@ -250,6 +250,8 @@ def checked_images(images):
     x = torch.as_tensor(images)
     if x.dim() != 4 or list(x.shape[1:]) != IMAGE_SHAPE:
         raise ValueError(f"expected images [rows, {IMAGE_SHAPE}] but got {list(x.shape)}")
+    if x.dtype != torch.uint8:
+        raise ValueError(f"expected pixels from 0 to 255 as uint8 but got {x.dtype}")
     return x
 )PY";
 

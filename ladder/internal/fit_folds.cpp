@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -80,18 +81,17 @@ std::optional<runs::FoldPredictions> kept_fold(const Training& training, const f
 
 }  // namespace
 
-void check_folds(const ClassifierOptions& options, const torch::Tensor& labels, int64_t classes,
-                 int64_t batch) {
+int64_t rows_beside_folds(const ClassifierOptions& options, const torch::Tensor& labels,
+                          int64_t classes) {
   const auto fold = data::stratified_folds(labels, classes, options.folds, options.seed);
   const int64_t ranks = options.ranks ? options.ranks->size() : 1;
+  int64_t least = labels.numel();
   for (int64_t i = 0; i < options.folds; ++i) {
     const auto rows = fold.eq(i).nonzero().squeeze(1);
     const auto left = weighted(division_of(labels, rows), options.row_weights).unlabeled.numel();
-    TORCH_CHECK(batch * ranks <= left, "Classifier: expected a ",
-                options.labels_alone ? "labeled " : "", "batch of 2 to ", left / ranks,
-                " rows, those without a fold", ranks > 1 ? " on each rank" : "", ", but got ",
-                batch, ".");
+    least = std::min(least, left / ranks);
   }
+  return least;
 }
 
 std::optional<HeldBack> held_back_by_folds(const Training& training, const fs::path& folder,

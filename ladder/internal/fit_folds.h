@@ -12,10 +12,10 @@
 
 namespace ladder::fitting {
 
-/// Check, before anything is trained, that the rows without each fold fill a batch of `batch` rows
-/// for each rank. Error: a fold without which too few are left, or none of positive weight.
-void check_folds(const ClassifierOptions& options, const torch::Tensor& labels, int64_t classes,
-                 int64_t batch);
+/// Return how many rows of positive weight each rank has to draw from, at least, where one of the
+/// folds is left out.
+int64_t rows_beside_folds(const ClassifierOptions& options, const torch::Tensor& labels,
+                          int64_t classes);
 
 /// Train a network for each fold without it, and return what they predict; nothing where that was
 /// interrupted. `folder` keeps what the networks predict, unless it is empty. Writes the time and

@@ -39,6 +39,7 @@ void Classifier::Rows::check(const ClassifierOptions& options) const {
   for (const auto& name : classes) check_utf8("names of classes", name);
   check_utf8("the name of the label column", label);
   if (!features) return;
+  for (const auto& text : features->missing) check_utf8("texts of missing values", text);
   for (const auto& column : features->columns) {
     check_utf8("names of columns", column.name);
     for (const auto& level : column.levels) check_utf8("texts of columns", level);
@@ -58,7 +59,7 @@ runs::RunConfig Classifier::Rows::settings(const ClassifierOptions& options,
                                            const fitting::Division& division) const {
   runs::RunConfig config;
   config.program = options.program;
-  config.dataset = source;
+  config.dataset = io::valid_utf8(source);
   config.train_rows = from ? from->rows() : labels.numel();
   if (test_labels.defined()) config.test_rows = test_labels.ge(0).sum().item<int64_t>();
   config.classes = std::ssize(classes);
@@ -73,21 +74,9 @@ runs::RunConfig Classifier::Rows::settings(const ClassifierOptions& options,
   config.class_balance = to_string(options.balance);
   config.learning_rate = options.learning_rate;
   config.decay_from = 0.5;
-  // A fold is trained without its labeled rows.
-  const int64_t of_fold =
-      options.folds == 0 ? 0 : (labeled_count() + options.folds - 1) / options.folds;
-  const int64_t least = options.folds == 0 ? used : std::min(used, labels.numel() - of_fold);
-  config.unlabeled_batch =
-      options.unlabeled_batch.value_or(std::min(fitting::batch_of(used), least));
-  // Without unlabeled rows in a batch, the labeled ones are what must fit the rows of a fold.
-  const int64_t most =
-      options.labels_alone ? std::min(division.labeled.numel(), least) : division.labeled.numel();
-  config.labeled_batch =
-      options.labeled_batch.value_or(std::min(std::max<int64_t>(config.unlabeled_batch, 50), most));
-  TORCH_CHECK(config.unlabeled_batch >= 2 && config.unlabeled_batch <= least,
-              "Classifier: expected a batch of 2 to ", least, " rows",
-              least < used ? ", those without a fold," : "", " but got ", config.unlabeled_batch,
-              ".");
+  config.unlabeled_batch = options.unlabeled_batch.value_or(fitting::batch_of(used));
+  config.labeled_batch = options.labeled_batch.value_or(
+      std::min(std::max<int64_t>(config.unlabeled_batch, 50), division.labeled.numel()));
   config.seed = options.seed;
   config.device = options.device;
   config.precision = options.precision;

@@ -41,6 +41,7 @@ data::BlockSizes blocks_of(const runs::RunConfig& config) {
 }
 
 Ladder Training::build() const {
+  const SeededInit none_of_the_callers(0);
   auto net = models::network(runs::network_of(config));
   reset_parameters(*net, stream_seed(*config.seed, "init"));
   net->to(config.device, models::dtype(config.precision));

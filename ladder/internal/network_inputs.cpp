@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/core/internal/threads.h"
 #include "ladder/data/internal/unnamed_column.h"
 
 namespace ladder::fitting {
@@ -62,6 +63,8 @@ torch::Tensor image_rows(const exports::ImageInputs& inputs, const torch::Tensor
     const auto y = inputs.whitening->apply(images);
     return inputs.flat ? y.flatten(1) : y;
   }
+  // Without OpenMP's threads, as in probabilities_of: these loops take little beside the network.
+  const threads::OneThread serial;
   auto x = at::empty(images.sizes(), at::kFloat);
   for (int64_t channel = 0; channel < inputs.channels; ++channel) {
     const auto at = static_cast<size_t>(channel);

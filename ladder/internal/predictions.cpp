@@ -5,10 +5,20 @@
 
 #include <algorithm>
 
+#include "ladder/core/internal/threads.h"
+
 namespace ladder::fitting {
 namespace {
 
 constexpr int64_t kPredictedAtOnce = 1000;
+
+// Calls f() without OpenMP's threads where `values` are few: it gains nothing from them, and a
+// process that was forked afterwards would wait for them for ever.
+template <typename F>
+torch::Tensor on_one_thread(const torch::Tensor& values, const F& f) {
+  const threads::OneThread serial(threads::is_small(values));
+  return f();
+}
 
 }  // namespace
 
@@ -17,9 +27,11 @@ torch::Tensor probabilities_of(Ladder net, const torch::Tensor& inputs) {
   const auto parameter = net->parameters().front();
   std::vector<torch::Tensor> parts;
   for (int64_t begin = 0; begin < inputs.size(0); begin += kPredictedAtOnce) {
-    const auto batch = inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin))
-                           .to(parameter.device(), parameter.scalar_type());
-    parts.push_back(at::softmax(net->forward(batch), 1).to(at::kCPU, at::kFloat));
+    const auto rows = inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin));
+    const auto logits = net->forward(
+        on_one_thread(rows, [&] { return rows.to(parameter.device(), parameter.scalar_type()); }));
+    parts.push_back(
+        on_one_thread(logits, [&] { return at::softmax(logits, 1).to(at::kCPU, at::kFloat); }));
   }
   return parts.empty() ? at::empty({0, net->classes()}, at::kFloat) : at::cat(parts);
 }

@@ -138,6 +138,19 @@ size_t utf8_prefix(std::string_view text) {
   return at;
 }
 
+std::string valid_utf8(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const size_t whole = utf8_prefix(text);
+    valid += text.substr(0, whole);
+    text.remove_prefix(whole);
+    if (text.empty()) break;
+    valid += "\xEF\xBF\xBD";
+    text.remove_prefix(1);
+  }
+  return valid;
+}
+
 std::string_view cut_text(std::string_view text, size_t bytes) {
   if (text.size() <= bytes) return text;
   // A character that the cut goes through begins at most three bytes before it.

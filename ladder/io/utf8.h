@@ -14,6 +14,11 @@ size_t character_size(std::string_view text);
 /// Return the position of the first byte that is not UTF-8, or the size.
 size_t utf8_prefix(std::string_view text);
 
+/// Return `text` with U+FFFD in place of each byte that is not UTF-8, as file names may have.
+///
+///     valid_utf8("caf\xe9.csv");   // "caf\uFFFD.csv"
+std::string valid_utf8(std::string_view text);
+
 /// Return the beginning of `text`, at most `bytes` bytes of it, which does not end inside of a
 /// character. Bytes that are not UTF-8 are characters of their own.
 ///

@@ -18,6 +18,7 @@
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
+#include "ladder/nn/random_init.h"
 #include "ladder/nn/stages/noisy_normalization.h"
 #include "ladder/ops/kernel_info.h"
 #include "ladder/version.h"
@@ -175,6 +176,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
               "expected a network of inputs ", at::IntArrayRef(input_shape(model)), " but got ",
               at::IntArrayRef(stored.config.network.input_shape));
   check_size(stored.config.network, static_cast<int64_t>(model.classes.size()), tensors);
+  const SeededInit none_of_the_callers(0);  // the file has the parameters
   model.net = models::network(network_of(stored.config));
   model.net->to(models::dtype(stored.config.precision));
   copy_into(model, tensors);
@@ -230,6 +232,7 @@ void check_described(const StoredModel& stored) {
     refuse(c10::str("inputs ", at::IntArrayRef(model.net->options.input_shape), ", not ",
                     at::IntArrayRef(options.input_shape)));
   }
+  const SeededInit none_of_the_callers(0);  // only shapes are compared
   const auto described = models::network(network_of(stored.config));
   const auto here = shapes_of(model.net), there = shapes_of(described);
   for (const auto& [name, shape] : here) {

@@ -218,6 +218,19 @@ class Watch {
     return calls;
   }
 
+  // Networks of folds are trained after the main one, which takes `steps`.
+  static void tell_folds(const std::shared_ptr<Watch>& watch, ClassifierOptions& options) {
+    if (watch->progress_.is_none()) return;
+    options.on_start = [watch](const auto&, int64_t steps) { watch->main_steps_ = steps; };
+    options.on_fold = [watch](const ladder::FoldProgress& at) {
+      const py::gil_scoped_acquire acquire;
+      const auto& network = at.network;
+      const auto step = watch->main_steps_ + (at.fold - 1) * network.steps + network.step;
+      const auto steps = watch->main_steps_ + at.folds * network.steps;
+      watch->guarded([&] { watch->progress_(step, steps, network.total); });
+    };
+  }
+
   const std::vector<train::Evaluation>& curve() const { return curve_; }
 
   // Forget the function of the caller, and throw the error that it or a signal has raised.
@@ -255,6 +268,7 @@ class Watch {
 
   py::object progress_;
   std::vector<train::Evaluation> curve_;
+  int64_t main_steps_ = 0;
   std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
   bool interrupted_ = false;
   std::exception_ptr error_;
@@ -310,6 +324,7 @@ py::tuple trained(ClassifierOptions options, const py::object& progress, const F
   // The classifier keeps the callbacks, so they share what they refer to.
   const auto watch = std::make_shared<Watch>(progress);
   options.callbacks = Watch::callbacks(watch);
+  Watch::tell_folds(watch, options);
   auto classifier = std::make_unique<Classifier>(std::move(options));
   ladder::FitReport report;
   {

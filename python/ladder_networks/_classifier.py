@@ -176,8 +176,8 @@ class _Bar:
 
     def finish(self, steps: int) -> None:
         """Show all steps, also of a training that took less time than between two reports."""
-        self.bar.total = steps
-        self.bar.update(steps - self.bar.n)
+        self.bar.total = max(steps, self.bar.total or 0)  # folds are further steps
+        self.bar.update(self.bar.total - self.bar.n)
 
 
 def _checked_weights(sample_weight: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
@@ -206,7 +206,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Units of the hidden layers. None: three layers whose width follows rows and columns.
     noise : float, default=None
         Standard deviation of the noise in training, in standard deviations of a column or hidden
-        unit. None: 0.3 for tables, 1.0 for images.
+        unit. None: 0.3; for images, 0.3 in the layers and 1.0 at the input. A number sets both.
     epochs : int, default=None
         Passes over all rows. None: enough for 6000 steps.
     minutes : float, default=None
@@ -252,7 +252,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Continue the run in `folder`, with the same rows and settings, or start it where there is
         none.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, row order and noise. An integer is the seed of
+        Seed of initial weights, row order, noise and held-back rows. An integer is the seed of
         ``ladder train --seed``.
     progress : bool, default=False
         Show a progress bar (needs tqdm).
@@ -453,17 +453,17 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         before = dict(self.__dict__)
         try:
             surprising = self._fit(X, y, sample_weight)
+            if self.report_.status == "interrupted":
+                warnings.warn(
+                    f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
+                    "the model so far is kept.",
+                    stacklevel=2,
+                )
+            _warn(surprising, stacklevel=2)  # an error where a filter makes one of it
         except BaseException:  # what was trained before is still there, with its columns
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        if self.report_.status == "interrupted":
-            warnings.warn(
-                f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
-                "the model so far is kept.",
-                stacklevel=2,
-            )
-        _warn(surprising, stacklevel=2)
         return self
 
     def _fit(self, X: Rows, y: Labels, sample_weight: npt.ArrayLike | None) -> list[str]:

@@ -385,7 +385,9 @@ def _of_polars(y: Any, polars: Any) -> npt.NDArray[Any]:
     """Return the labels of a series; whole numbers beside missing ones stay whole numbers."""
     kind = y.dtype
     if isinstance(kind, polars.Decimal):
-        y, kind = y.cast(polars.Float64), polars.Float64
+        floats, whole = y.cast(polars.Float64), y.cast(polars.Int64, strict=False)
+        y = whole if (whole.cast(polars.Float64) == floats).all() else floats
+        kind = y.dtype
     wide = str(kind) in ("Int128", "UInt128")
     if kind.is_float() or (kind.is_integer() and y.null_count() == 0 and not wide):
         return np.asarray(y.to_numpy())
@@ -398,14 +400,14 @@ def _labels_of_pandas(y: Any, pandas: Any) -> Any:
     """Return labels of pandas' own types as objects: beside missing ones, too, 1 stays 1."""
     if isinstance(y, pandas.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
+    if isinstance(getattr(y, "dtype", None), np.dtype):  # NumPy's own types stay what they are
+        return y
     array = y.array if isinstance(y, (pandas.Series, pandas.Index)) else y
     if isinstance(array, pandas.Categorical):
         levels = np.empty(len(array.categories) + 1, dtype=object)  # the last one is None
         levels[:-1] = array.categories.to_numpy(dtype=object)
         return levels[array.codes]  # the code of a missing one is -1
-    if isinstance(array, pandas.api.extensions.ExtensionArray) and not isinstance(
-        array.dtype, np.dtype
-    ):
+    if isinstance(array, pandas.api.extensions.ExtensionArray):
         return array.to_numpy(dtype=object)
     return y
 
@@ -430,6 +432,8 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
         found, unlabeled = labels_of(y.data)
         return found, unlabeled | np.ma.getmaskarray(y).reshape(-1)
     polars = sys.modules.get("polars")
+    if polars is not None and isinstance(y, polars.DataFrame) and y.width == 1:
+        y = y.to_series()
     if polars is not None and isinstance(y, polars.Series):
         y = _of_polars(y, polars)
     pandas = sys.modules.get("pandas")

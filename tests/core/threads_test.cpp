@@ -1,8 +1,6 @@
 #include "ladder/core/internal/threads.h"
 
-#include <sys/wait.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -15,25 +13,21 @@
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/child.h"
 #include "tests/support/threads.h"
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
 #endif
 
+using ladder::testing::kFollowsForks;
+using ladder::testing::kNoForks;
+using ladder::testing::status_of_child;
 using ladder::testing::ThreadsOfTest;
 using ladder::threads::OneThread;
 using ladder::threads::share_tasks;
 
 namespace {
-
-// The thread sanitizer does not follow threads that a child starts after fork().
-#ifdef __SANITIZE_THREAD__
-constexpr bool kFollowsForks = false;
-#else
-constexpr bool kFollowsForks = true;
-#endif
-constexpr const char* kNoForks = "the thread sanitizer does not follow fork()";
 
 // Some microseconds of work that the compiler keeps.
 double busy(int64_t steps) {
@@ -52,19 +46,6 @@ std::vector<int> runs_of_tasks(int64_t count, int64_t helpers) {
     ++runs[static_cast<size_t>(task)];
   });
   return {runs.begin(), runs.end()};
-}
-
-// Returns how the child ended that runs f: 0 if f returned true; a child that hangs is killed.
-template <class F>
-int status_of_child(const F& f) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(300);
-    _exit(f() ? 0 : 1);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  return status;
 }
 
 }  // namespace

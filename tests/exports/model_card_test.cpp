@@ -39,7 +39,8 @@ TEST_CASE("model_card describes images and many classes", "[exports]") {
   CHECK_THAT(card, Contains("This model predicts one of 25 classes (0, 1, "));
   CHECK_THAT(card, Contains("| 1 | 0.45 | 0.25 |\n"));
   CHECK_THAT(card, Contains("| 1 | ladder::NoisyConv(3, 4, 2x2, valid) | 4 x 5 x 4 | 52 |\n"));
-  CHECK_THAT(card, Contains("Images must have 6 x 5 pixels; nothing is resized."));
+  CHECK_THAT(card, Contains("Exported files take images of 6 x 5 pixels; `ladder predict` resizes "
+                            "others."));
   CHECK_THAT(card, !Contains("denoising costs"));
   model.classes = {"two", "names"};
   CHECK(ladder::testing::error_text([&] { model_card(model); }) ==
@@ -64,6 +65,34 @@ TEST_CASE("model_card names the files that it stands beside", "[exports]") {
   CHECK_THAT(card, Contains("import pumps\n"));
   CHECK_THAT(card, !Contains("model.onnx"));
   CHECK_THAT(model_card(model, "a-b"), Contains("import model\n"));  // no name of a module
+}
+
+TEST_CASE("model_card shows code in which comments hide nothing", "[exports]") {
+  const auto images = ladder::testing::image_model(
+      {.input_shape = {3, 6, 5}, .layers = {ladder::models::Dense{4}}});
+  auto flat = images;
+  flat.images.reset();
+  for (const auto& model : {ladder::testing::table_model(true), images, flat}) {
+    const auto card = model_card(model);
+    const std::string begins = "```python\n";
+    int blocks = 0;
+    for (auto at = card.find(begins); at != std::string::npos; at = card.find(begins, at + 1)) {
+      const auto from = at + begins.size();
+      int open = 0;
+      bool comment = false;
+      for (const char c : card.substr(from, card.find("```", from) - from)) {
+        comment = c == '#' || (comment && c != '\n');
+        if (!comment)
+          open += (c == '(' || c == '[' || c == '{') - (c == ')' || c == ']' || c == '}');
+      }
+      INFO(card.substr(from, 300));
+      CHECK(open == 0);
+      ++blocks;
+    }
+    CHECK(blocks == 3);
+    CHECK_THAT(card, Contains("import safetensors.torch\nimport torch\n"));
+    CHECK_THAT(card, Contains("`ladder predict FOLDER DATA`"));
+  }
 }
 
 TEST_CASE("model_card writes the same numbers in every locale", "[exports]") {

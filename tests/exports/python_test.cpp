@@ -53,6 +53,13 @@ for path in sorted(glob.glob("*.py")):
         assert module.spells_missing_number("\u2212999.0")
         assert not module.spells_missing_number("\u22120999")
     assert p.dtype == wanted.dtype and p.shape == wanted.shape, (p.dtype, p.shape)
+    if rows is not None and not isinstance(rows, dict) and rows.dtype == torch.uint8:
+        try:  # pixels from 0 to 1 would be nearly black ones
+            module.predict(rows / 255)
+            raise AssertionError("took floats")
+        except ValueError as error:
+            told = "expected pixels from 0 to 255 as uint8 but got torch.float32"
+            assert str(error) == told, error
     assert module.predict(rows) == [module.CLASSES[i] for i in p.argmax(1).tolist()]
     assert p.std(0).max() > 1e-3
     network = module.load()

@@ -11,6 +11,7 @@ using ladder::io::cut_text;
 using ladder::io::decomposed_text;
 using ladder::io::folded_text;
 using ladder::io::utf8_prefix;
+using ladder::io::valid_utf8;
 
 TEST_CASE("character_size knows the characters of UTF-8", "[io]") {
   CHECK(character_size("a") == 1);
@@ -30,6 +31,13 @@ TEST_CASE("utf8_prefix finds the first byte that is no text", "[io]") {
   CHECK(utf8_prefix("Zo\xC3\xAB") == 4);
   CHECK(utf8_prefix("Zo\xC3\xAB\xFF!") == 4);
   CHECK(utf8_prefix("Zo\xC3") == 2);
+}
+
+TEST_CASE("valid_utf8 replaces what is no text", "[io]") {
+  for (const char* text : {"", "a", "caf\xC3\xA9"}) CHECK(valid_utf8(text) == text);
+  const std::string mark = "\xEF\xBF\xBD";
+  CHECK(valid_utf8("caf\xE9.csv") == "caf" + mark + ".csv");
+  CHECK(valid_utf8("\xC3\xC3\xA9\xFF") == mark + "\xC3\xA9" + mark);
 }
 
 TEST_CASE("cut_text cuts between characters", "[io]") {
