@@ -54,7 +54,7 @@ CommandLine export_line(ExportFlags& flags) {
   line.toggle("help", "print this and exit", flags.help);
   line.footer(fmt::format(
       "Without --format the ending of FILE decides: {}. A model card is written beside FILE, as "
-      "FILE.md.",
+      "FILE.md, or into the folder of the Python module, as MODEL.md.",
       or_list(listed(&exports::NamedFormat::ending))));
   return line;
 }

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
 
@@ -43,6 +44,10 @@ struct TuneFlags {
   bool help = false;
 };
 
+// Flags of `ladder train` that tune sets, and those about a run that stands alone.
+const std::vector<std::string> kSetHere = {"resume", "quiet", "no-report", "no-baseline"};
+const std::vector<std::string> kOfOneRun = {"test", "seeds", "folds", "minutes"};
+
 CommandLine tune_line(TuneFlags& flags) {
   CommandLine line("ladder tune",
                    "Search for good settings: train many networks for a short time, keep the best "
@@ -57,13 +62,15 @@ CommandLine tune_line(TuneFlags& flags) {
   line.flag("out", "DIR", "folder of all runs (tune/NAME of DATA)",
             [&](const auto& flag, const auto& text) { flags.out = parse_folder(flag, text); });
   line.toggle("help", "print this and exit", flags.help);
-  line.footer(
-      "All other flags are passed to `ladder train` (see ladder train --help): --epochs sets the "
-      "length of the longest runs, --seed the choice of settings. A setting that is given as a "
+  line.footer(fmt::format(
+      "Other flags are passed to `ladder train` (see ladder train --help), except --{} and --{}. "
+      "--epochs sets the length of the longest runs, --seed the choice of settings. A setting that "
+      "is given as a "
       "flag, such as --noise, is not varied. After an interruption, the same command continues. "
       "The results are a table, DIR/tune.svg, DIR/tune.json, and DIR/best.json for `ladder train "
       "--config`. Under a launcher (ladder launch), each rank takes a share of the runs. Exit "
-      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by a signal.");
+      "status: 0 done, 1 failed, 2 usage error, 130 interrupted by a signal.",
+      fmt::join(kOfOneRun, ", --"), fmt::join(kSetHere, ", --")));
   return line;
 }
 
@@ -314,7 +321,7 @@ void check_request(const TrainRequest& request) {
         "expected a file or a folder in DATA but got the standard input (each run "
         "reads it).");
   }
-  for (const char* flag : {"resume", "no-report", "quiet", "no-baseline"}) {
+  for (const auto& flag : kSetHere) {
     if (given(request.flags, flag)) {
       throw UsageError(fmt::format(
           "expected flags that each run may have but got --{} (ladder tune sets it).", flag));

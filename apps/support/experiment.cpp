@@ -5,10 +5,12 @@
 #include <ladder/models/network.h>
 #include <ladder/runs/run_folder.h>
 #include <ladder/runs/seed_summary.h>
+#include <ladder/train/checkpoint.h>
 #include <ladder/train/evaluate.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -52,17 +54,27 @@ void report_failure(const TrainingFlags& flags, uint64_t seed, const std::string
 // Several ranks train one network.
 void check_ranks(const Rank& rank, const TrainingFlags& flags) {
   if (rank.size == 1) return;
-  const std::string several = !flags.seeds.empty()          ? "--seeds"
-                              : flags.config.candidates > 1 ? "--candidates"
-                              : flags.config.teachers > 0   ? "--teachers"
-                              : !flags.taught_by.empty()    ? "--taught-by"
-                              : !flags.teacher.empty()      ? "--recipe " + flags.config.recipe
-                                                            : "";
+  const std::string several = !flags.seeds.empty()           ? "--seeds"
+                              : flags.config.candidates > 1  ? "--candidates"
+                              : flags.config.teachers > 0    ? "--teachers"
+                              : !flags.taught_by.empty()     ? "--taught-by"
+                              : !flags.config.taught.empty() ? "a run with --taught-by"
+                              : !flags.teacher.empty()       ? "--recipe " + flags.config.recipe
+                                                             : "";
   if (several.empty()) return;
   throw UsageError(
       fmt::format("expected one run for the {} ranks of the launcher, which train it together, but "
                   "got {} (`ladder reproduce` divides seeds among ranks).",
                   rank.size, several));
+}
+
+// Do one thing for one of several seeds, of which none keeps the others from running.
+void or_say_why(const TrainingFlags& flags, uint64_t seed, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const c10::Error& error) {
+    report_failure(flags, seed, error_sentence(error));
+  }
 }
 
 // Check the clusters of a run that has ended; keep what is found in its folder. One that had ended
@@ -85,17 +97,16 @@ void add_clusters(const Experiment& experiment, const PlacedData& placed, Ladder
   if (run.clusters) write_checked_clusters(folder, *run.clusters);
 }
 
-// What a run that has ended says of the training rows, without labels, and of the test rows.
-void look_back(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
-               const RunPlace& place, SeedRun& there, SeedResult& run) {
-  if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
-  add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
-  if (!there.ended || !fs::exists(place.folder / kModelFile)) {
+// Write what the network of a run that has ended is kept for: the model, and the predictions where
+// they are asked for. Compare it with other seeds.
+void use_network(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
+                 SeedRun& there, SeedResult& run) {
+  if (!there.ended || !fs::exists(run.folder / kModelFile)) {
     write_run_model(run, flags, there.net, experiment, placed.train_inputs);
   }
   if (flags.predictions) {
     const ops::ProductScope products(there.products);
-    write_test_predictions(place.folder, there.net, placed.test_inputs, placed.test_labels);
+    write_test_predictions(run.folder, there.net, placed.test_inputs, placed.test_labels);
   }
   if (flags.seeds.size() < 3) return;
   const auto& rows = placed.train_inputs;  // the first of them are compared with other runs'
@@ -103,18 +114,42 @@ void look_back(const Experiment& experiment, const PlacedData& placed, const Tra
       train::predict(there.net, rows.narrow(0, 0, std::min(kComparedRows, rows.size(0)))).cpu();
 }
 
-// The result of a run that had ended before and is not loaded again.
-SeedResult result_there(const TrainingFlags& flags, SeedRun& run, const fs::path& folder) {
-  if (flags.predictions) {
-    std::fputs(fmt::format("note: no predictions.csv for {}: its network is not loaded again\n",
-                           folder.string())
-                   .c_str(),
-               stderr);
+// What a run that has ended says of the training rows, without labels, and of the test rows.
+void look_back(const Experiment& experiment, const PlacedData& placed, const TrainingFlags& flags,
+               const RunPlace& place, SeedRun& there, SeedResult& run) {
+  if (run.result.status == train::TrainStatus::kInterrupted || !place.first_rank()) return;
+  add_clusters(experiment, placed, there.net, place.folder, there.ended, run);
+  use_network(experiment, placed, flags, there, run);
+}
+
+// The result of a run that had ended before and has no trainer: its checkpoint is gone, or it
+// learnt from runs that it needs no more.
+SeedResult result_there(const Experiment& experiment, const PlacedData& placed,
+                        const TrainingFlags& flags, const fs::path& folder, SeedRun& there) {
+  SeedResult run{.config = there.config,
+                 .result = std::move(*there.result),
+                 .clusters = read_checked_clusters(folder),
+                 .folder = folder};
+  const auto checkpoint = folder / "checkpoint.pt";
+  if (fs::exists(checkpoint)) {
+    there.net = experiment.build();
+    there.net->to(flags.config.device, models::dtype(flags.config.precision));
+    train::load_network(checkpoint, *there.net);
+    use_network(experiment, placed, flags, there, run);
+  } else if (flags.predictions) {
+    std::fputs(
+        fmt::format("note: no predictions.csv for {}: its checkpoint.pt is gone\n", folder.string())
+            .c_str(),
+        stderr);
   }
-  return {.config = run.config,
-          .result = std::move(*run.result),
-          .clusters = read_checked_clusters(folder),
-          .folder = folder};
+  return run;
+}
+
+// A run that is there is continued only where that was asked for. One that saved nothing but its
+// settings is replaced, if only those are: one of several starts replaces the whole folder.
+void check_folder(const TrainingFlags& flags, const fs::path& folder) {
+  if (flags.resume || !fs::exists(folder / "config.json")) return;
+  if (flags.config.candidates > 1 || !runs::holds_only_config(folder)) refuse_run_there(folder);
 }
 
 // The results of the trainers of `seeds` in order; none for one that failed.
@@ -145,19 +180,23 @@ std::vector<std::optional<train::TrainResult>> train_together(
 std::vector<std::optional<SeedResult>> run_at_once(const Experiment& experiment,
                                                    const PlacedData& placed,
                                                    const TrainingFlags& flags) {
-  std::vector<SeedRun> seed_runs;
+  std::vector<std::optional<SeedRun>> seed_runs;
   std::vector<train::Trainer> trainers;
   std::vector<uint64_t> trained;  // their seeds
   bool shown = false;             // the progress of a run that has not ended
   for (const auto seed : flags.seeds) {
     announce(flags, seed);
-    seed_runs.push_back(seed_run(experiment, placed, flags, seed,
-                                 {.folder = seed_folder(flags, seed),
-                                  .name = fmt::format("seed {}", seed),
-                                  .shows_progress = !shown}));
-    shown = shown || !seed_runs.back().ended;
-    if (seed_runs.back().trainer) {
-      trainers.push_back(std::move(*seed_runs.back().trainer));
+    auto& there = seed_runs.emplace_back();
+    or_say_why(flags, seed, [&] {
+      there = seed_run(experiment, placed, flags, seed,
+                       {.folder = seed_folder(flags, seed),
+                        .name = fmt::format("seed {}", seed),
+                        .shows_progress = !shown});
+    });
+    if (!there) continue;
+    shown = shown || !there->ended;
+    if (there->trainer) {
+      trainers.push_back(std::move(*there->trainer));
       trained.push_back(seed);
     }
   }
@@ -165,17 +204,22 @@ std::vector<std::optional<SeedResult>> run_at_once(const Experiment& experiment,
   std::vector<std::optional<SeedResult>> all;
   auto next = results.begin();
   for (size_t i = 0; i < seed_runs.size(); ++i) {
-    auto& run = seed_runs[i];
-    const RunPlace place{.folder = seed_folder(flags, flags.seeds[i])};
-    if (!run.trainer) {
-      all.emplace_back(result_there(flags, run, place.folder));
-      continue;
-    }
-    auto& result = *next++;
     auto& ended = all.emplace_back();
-    if (!result) continue;
-    ended = {.config = run.config, .result = std::move(*result), .folder = place.folder};
-    look_back(experiment, placed, flags, place, run, *ended);
+    if (!seed_runs[i]) continue;
+    auto& run = *seed_runs[i];
+    auto* const result = run.trainer ? &*next++ : nullptr;
+    if (result != nullptr && !*result) continue;
+    or_say_why(flags, flags.seeds[i], [&] {
+      const RunPlace place{.folder = seed_folder(flags, flags.seeds[i])};
+      if (result == nullptr) {
+        ended = result_there(experiment, placed, flags, place.folder, run);
+        return;
+      }
+      SeedResult trained_now{
+          .config = run.config, .result = std::move(**result), .folder = place.folder};
+      look_back(experiment, placed, flags, place, run, trained_now);
+      ended = std::move(trained_now);
+    });
   }
   return all;
 }
@@ -229,14 +273,24 @@ std::optional<SeedResult> train_teacher(const Experiment& experiment, const Plac
 // and name their folders in `flags`. Return the result of one that was interrupted.
 std::optional<SeedResult> learn_from_runs(const Experiment& experiment, const PlacedData& placed,
                                           uint64_t seed, TrainingFlags& flags, RunPlace& place) {
+  auto teacher = place.folder;
+  teacher += ".teacher";
+  if (!flags.config.taught.empty() && flags.taught_by.empty()) {  // settings of a run that goes on
+    place.taught = kept_labels(place.folder, flags.config.taught);
+    if (place.taught.defined()) return std::nullopt;
+    if (flags.teacher.empty() || !fs::exists(teacher)) {
+      throw UsageError(
+          fmt::format("expected the labels that the run in {} began with but got no file of them "
+                      "there (repeat --taught-by).",
+                      place.folder.string()));
+    }
+  }
   if (flags.config.teachers > 0) {
     auto taught = teach(experiment, placed, flags, seed, place.folder);
     place.taught = taught.labels;
     return taught.stopped;
   }
   if (!flags.teacher.empty()) {
-    auto teacher = place.folder;
-    teacher += ".teacher";
     if (auto stopped = train_teacher(experiment, placed, flags, seed, teacher)) return stopped;
     flags.taught_by = {teacher};
   }
@@ -251,11 +305,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
   if (place.first_rank()) announce(flags, seed);
   auto here = flags;
   const bool chooses = flags.config.candidates > 1;
-  if (!flags.resume && (chooses || learns_from_runs(flags)) &&
-      fs::exists(place.folder / "config.json") &&
-      (chooses || !runs::holds_only_config(place.folder))) {
-    refuse_run_there(place.folder);
-  }
+  if (place.first_rank()) check_folder(flags, place.folder);
   if (chooses) {
     if (auto stopped = choose_candidate(experiment, placed, flags, seed, place.folder)) {
       return *stopped;
@@ -271,7 +321,7 @@ SeedResult run_alone(const Experiment& experiment, const PlacedData& placed,
     }
   }
   auto run = seed_run(experiment, placed, here, seed, place);
-  if (!run.trainer) return result_there(flags, run, place.folder);
+  if (!run.trainer) return result_there(experiment, placed, flags, place.folder, run);
   SeedResult ended{.config = run.config, .result = run.trainer->run(), .folder = place.folder};
   look_back(experiment, placed, flags, place, run, ended);
   return ended;
@@ -285,16 +335,12 @@ int interrupted(const Experiment& experiment, const TrainingFlags& flags, const 
   return kInterrupted;
 }
 
-// Run one of several seeds, of which none keeps the others from running: the result, or none for
-// one that failed.
+// Run one of several seeds: the result, or none for one that failed.
 std::optional<SeedResult> run_one_of(const Experiment& experiment, const PlacedData& placed,
                                      const TrainingFlags& flags, uint64_t seed) {
-  try {
-    return run_alone(experiment, placed, flags, seed, {});
-  } catch (const c10::Error& error) {
-    report_failure(flags, seed, error_sentence(error));
-    return std::nullopt;
-  }
+  std::optional<SeedResult> result;
+  or_say_why(flags, seed, [&] { result = run_alone(experiment, placed, flags, seed, {}); });
+  return result;
 }
 
 // "seed 3 looks left behind ..."; empty where none does. Writes seeds.json.
@@ -372,6 +418,9 @@ int run_experiment(const Experiment& experiment, const TrainingFlags& flags) {
   const auto seeds = several ? flags.seeds : std::vector<uint64_t>{flags.seed.value_or(1)};
   for (const auto& note : flags.notes) {
     if (rank.first() && !flags.quiet) print("note: " + note + "\n");
+  }
+  if (several) {  // before the first of them takes its hours
+    for (const auto seed : seeds) check_folder(flags, seed_folder(flags, seed));
   }
   const auto placed = place(experiment.data, flags.config);
   std::vector<std::optional<SeedResult>> results;

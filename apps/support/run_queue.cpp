@@ -54,6 +54,10 @@ bool is_held(const fs::path& folder) {
 // True if another process trains a run or the one that teaches it.
 bool is_in_use(fs::path folder) { return is_held(folder) || is_held(folder += ".teacher"); }
 
+std::string left_to_another(const PlannedRun& run) {
+  return fmt::format("{}: left to the process that trains in {}", run.name, run.folder.string());
+}
+
 Running start(const PlannedRun& run) {
   make_folder(run.folder);
   runs::forget_failure(run.folder);
@@ -106,6 +110,9 @@ std::string settle_end(const Running& running, int status, const QueueOptions& o
   }
   if (status == kInterrupted || (is_stop_signal(-status) && options.stop_requested())) {
     return fmt::format("{}: interrupted, to be continued ({})", run.name, time);
+  }
+  if (is_in_use(run.folder)) {  // another process was faster to open it: its run has not failed
+    return left_to_another(run);
   }
   runs::record_failure(run.folder, status, words);
   return fmt::format("{}: failed, {} ({})", run.name, words, time);
@@ -163,9 +170,7 @@ QueueEnd run_queue(const std::vector<PlannedRun>& plan, const QueueOptions& opti
     while (next != plan.end() && static_cast<int64_t>(running.size()) < options.jobs &&
            !options.stop_requested()) {
       if (is_in_use(next->folder)) {
-        options.say(fmt::format("{}: left to the process that trains in {}", next->name,
-                                next->folder.string()));
-        ++next;
+        options.say(left_to_another(*next++));
         continue;
       }
       options.say(fmt::format("{}: {} of {}, in {}", next->name, next - plan.begin() + 1,

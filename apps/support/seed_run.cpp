@@ -134,7 +134,7 @@ SettledRun settle_run(const Experiment& experiment, const TrainingFlags& flags,
   if (place.only_result && stored) {  // what the labels of its teachers made of these
     config.taught = stored->taught;
     config.labeled_batch = stored->labeled_batch;
-  } else if (!flags.taught_by.empty()) {
+  } else if (place.taught.defined() && config.teachers == 0) {
     config.taught = fingerprint(place.taught);
   }
   runs::settle_statistics(config, flags.resume ? stored : std::nullopt, place.ranks);
@@ -266,8 +266,11 @@ std::string feature_look_text(const train::FeatureLook& look) {
 // there.
 SeedRun recorded_result(const SettledRun& run, const TrainingFlags& flags, const RunPlace& place,
                         bool gone, std::unique_ptr<ProgressLine> line) {
-  SeedRun ended{
-      .config = run.config, .line = std::move(line), .result = train::TrainResult(), .ended = true};
+  SeedRun ended{.config = run.config,
+                .products = run.products,
+                .line = std::move(line),
+                .result = train::TrainResult(),
+                .ended = true};
   if (!place.first_rank()) return ended;
   if (gone) {
     std::fputs(fmt::format("note: the run in {} has finished; its checkpoint.pt is gone\n",

@@ -71,8 +71,8 @@ struct RunPlace {
   bool first_rank() const { return !ranks || ranks->rank() == 0; }
 };
 
-/// A run that is ready to start, with its progress line; or the result of a run that has ended and
-/// whose checkpoint was deleted.
+/// A run that is ready to start, with its progress line; or the result of a run that has ended,
+/// where its checkpoint was deleted or nothing else was asked for.
 struct SeedRun {
   runs::RunConfig config = {};
   Ladder net{nullptr};

@@ -29,6 +29,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using namespace std::string_literals;
+
+// The file in which a run keeps the labels of its teachers, and their name in it.
+constexpr const char* kTaughtStem = "taught";
+constexpr const char* kTaughtLabels = "labels";
+
 // The unlabeled rows of a run, and their neighbours.
 struct UnlabeledRows {
   torch::Tensor rows;    // int64, on the CPU
@@ -102,12 +108,12 @@ torch::Tensor agreed_among(const std::vector<Teacher>& teachers,
     const auto agreed = train::agreed_labels(all, confidence);
     const auto labels = torch::full_like(agreed, -1);
     const auto& rows = unlabeled.rows;
-    return {{"labels", labels.index_copy_(0, rows, agreed.index_select(0, rows))}};
+    return {{kTaughtLabels, labels.index_copy_(0, rows, agreed.index_select(0, rows))}};
   };
   const auto labels =
-      load_or_make({.folder = folder, .stem = "taught", .about = about}, make,
+      load_or_make({.folder = folder, .stem = kTaughtStem, .about = about}, make,
                    [&line](const std::string& text) { line.print(fmt::format("note: {}", text)); })
-          .at("labels");
+          .at(kTaughtLabels);
   line.print(fmt::format("{} teacher{} the class of {} of {} rows", teachers.size(),
                          teachers.size() == 1 ? " is sure of" : "s agree on",
                          labels.ge(0).sum().item<int64_t>(), unlabeled.rows.numel()));
@@ -242,6 +248,24 @@ torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& plac
     return told_by(net, inputs, unlabeled, experiment, teachers[i].name, flags.quiet);
   };
   return agreed_among(teachers, told, unlabeled, flags, seed, folder);
+}
+
+torch::Tensor kept_labels(const fs::path& folder, const std::string& fingerprint) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with(kTaughtStem + "-"s) || !name.ends_with(".pt")) continue;
+    try {
+      const auto tensors = io::load_tensors(entry.path());
+      const auto labels = tensors.find(kTaughtLabels);
+      if (labels != tensors.end() && apps::fingerprint(labels->second) == fingerprint) {
+        return labels->second;
+      }
+    } catch (const c10::Error&) {
+      continue;  // another one may be whole
+    }
+  }
+  return {};
 }
 
 }  // namespace ladder::apps

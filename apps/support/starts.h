@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "apps/support/seed_run.h"
 
@@ -39,5 +40,9 @@ Taught teach(const Experiment& experiment, const PlacedData& placed, const Train
 torch::Tensor taught_labels(const Experiment& experiment, const PlacedData& placed,
                             const TrainingFlags& flags, uint64_t seed,
                             const std::filesystem::path& folder);
+
+/// Return the labels that the run in `folder` began with, from the file that is kept there:
+/// those with this fingerprint (RunConfig::taught). Undefined where it is gone or damaged.
+torch::Tensor kept_labels(const std::filesystem::path& folder, const std::string& fingerprint);
 
 }  // namespace ladder::apps

@@ -49,9 +49,9 @@ void check_labels(const TrainingFlags& flags, const DatasetFacts& facts) {
   }
 }
 
-// True if finished runs label rows for the one of `flags`.
+// True if finished runs label rows for the one of `flags`, or did so when it began.
 bool is_taught(const TrainingFlags& flags) {
-  return !flags.taught_by.empty() || !flags.teacher.empty();
+  return !flags.taught_by.empty() || !flags.teacher.empty() || !flags.config.taught.empty();
 }
 
 void check_combinations(const TrainingFlags& flags) {

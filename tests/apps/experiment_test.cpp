@@ -288,23 +288,28 @@ TEST_CASE("ladder-mnist: a cost that is not finite ends the run with its name, s
 
 TEST_CASE("ladder-mnist: a seed that fails keeps no other one from running", "[cli]") {
   const MnistPlace place;
-  const auto damaged = place.folder / "all" / "seed-1" / "config.json";
-  fs::create_directories(damaged.parent_path());
-  write_file(damaged, "{");
-  const auto outcome = place.run("all", {"--epochs=1", "--seeds=1,2", "--resume"});
-  CHECK(outcome.status == 1);
-  CHECK(mnist_sentence(outcome.err) ==
-        "seed 1: expected a JSON object but got \"{\". That is in " + damaged.string() + ".");
-  CHECK(outcome.out.find("\n     1  failed\n     2  ") != std::string::npos);
-  CHECK(outcome.out.ends_with("  over 1 seed, 1 failed\n"));
-  const auto summary = place.read("all", "summary.json");
-  CHECK(summary.at("failed") == json({1}));
-  CHECK(summary.at("seeds").size() == 1);
-  CHECK(summary.at("test_error").at("std").is_null());
+  const std::vector<std::pair<std::string, Arguments>> ways = {
+      {"turn", {}}, {"once", Arguments{"--parallel-seeds"}}};
+  for (const auto& [name, more] : ways) {
+    const auto all = "all-" + name;
+    const auto damaged = place.folder / all / "seed-1" / "config.json";
+    fs::create_directories(damaged.parent_path());
+    write_file(damaged, "{");
+    const auto outcome = place.run(all, Arguments{"--epochs=1", "--seeds=1,2", "--resume"} + more);
+    INFO(all << outcome.err);
+    CHECK(outcome.status == 1);
+    CHECK(mnist_sentence(outcome.err) ==
+          "seed 1: expected a JSON object but got \"{\". That is in " + damaged.string() + ".");
+    CHECK(outcome.out.find("\n     1  failed\n     2  ") != std::string::npos);
+    CHECK(outcome.out.ends_with("  over 1 seed, 1 failed\n"));
+    const auto summary = place.read(all, "summary.json");
+    CHECK(summary.at("failed") == json({1}));
+    CHECK(summary.at("seeds").size() == 1);
+    CHECK(summary.at("test_error").at("std").is_null());
+  }
 
   // Each of them says why; of those at once the first does.
-  for (const auto& [name, more] :
-       {std::pair<std::string, Arguments>("turn", {}), {"once", Arguments{"--parallel-seeds"}}}) {
+  for (const auto& [name, more] : ways) {
     const auto none =
         place.run(name, Arguments{"--epochs=20", "--lr=1e30", "--seeds=1,2", "--quiet"} + more);
     CHECK(none.status == 1);
@@ -317,6 +322,18 @@ TEST_CASE("ladder-mnist: a seed that fails keeps no other one from running", "[c
                                    : "ladder-mnist: seed 2: expected a result but got none ("));
     CHECK_FALSE(fs::exists(place.file(name, "summary.json")));
   }
+}
+
+TEST_CASE("ladder-mnist: a folder of a seed that is taken is named before any seed trains",
+          "[cli]") {
+  const MnistPlace place;
+  REQUIRE(place.run("all", {"--epochs=1", "--seeds=2", "--quiet"}).status == 0);
+  const auto taken = place.run("all", {"--epochs=1", "--seeds=1,2,3"});
+  CHECK(taken.status == 2);
+  CHECK(mnist_sentence(taken.err) == "expected an empty folder but got a run in " +
+                                         (place.folder / "all" / "seed-2").string() +
+                                         " (--resume continues it, --out takes another folder).");
+  CHECK_FALSE(fs::exists(place.folder / "all" / "seed-1"));
 }
 
 TEST_CASE("ladder-mnist: several seeds end in a table, and are not run twice", "[cli]") {
@@ -755,6 +772,23 @@ int64_t check_taught_rows(const MnistPlace& place, const std::string& run, const
   return labels;
 }
 
+// Leave of a run what it has before its first checkpoint: its settings and the labels of teachers.
+void keep_the_beginning(const fs::path& folder) {
+  for (const std::string name : {"result.json", "checkpoint.pt", "metrics.jsonl"}) {
+    REQUIRE(fs::remove(folder / name));
+  }
+  fs::remove(folder / ladder::kModelFile);
+}
+
+fs::path taught_file(const fs::path& folder) {
+  std::vector<fs::path> kept;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().filename().string().starts_with("taught-")) kept.push_back(entry.path());
+  }
+  REQUIRE(kept.size() == 1);
+  return kept.front();
+}
+
 }  // namespace
 
 TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
@@ -795,6 +829,15 @@ TEST_CASE("ladder-mnist: teachers label rows for one more run", "[cli]") {
   const auto ended = place.run("straight", flags + Arguments{"--resume"});
   CHECK(ended.status == 0);
   CHECK(lines_of(ended.out).back() == lines_of(told.out).back());
+  // Its network is there, for what is missing.
+  const auto model = place.folder / "straight" / ladder::kModelFile;
+  const auto bytes = file_bytes(model);
+  fs::remove(model);
+  const auto outputs = place.run("straight", flags + Arguments{"--resume", "--predictions"});
+  CHECK(outputs.status == 0);
+  CHECK(file_bytes(model) == bytes);
+  CHECK(lines_of(file_bytes(place.file("straight", "predictions.csv"))).size() ==
+        1 + kMnistTestRows);
   fs::remove(place.file("straight", "result.json"));
   const auto gone = place.run("straight", flags + Arguments{"--resume"});
   CHECK(gone.status == 1);
@@ -823,30 +866,43 @@ TEST_CASE("ladder-mnist: finished runs label rows for another network", "[cli]")
   CHECK(std::regex_match(taught, std::regex("[0-9a-f]{16}")));
   CHECK(place.read("runs/seed-4", "config.json").at("taught") == "");
 
-  // The labels are a setting of the run.
-  const auto without = place.run("student", flags + Arguments{"--resume"});
+  // The labels are a setting of the run: a recipe that is named has none.
+  const auto resumed = [&](const std::string& run, const Arguments& more) {
+    return place.run(run, flags + more + Arguments{"--resume"});
+  };
+  const auto without = resumed("student", {"--recipe=mnist-100-full"});
   CHECK(without.status == 2);
-  CHECK(without.err.find("taught") != std::string::npos);
-  CHECK(place.run("student", flags + taught_by(runs) + Arguments{"--resume"}).status == 0);
+  CHECK(without.err.find(" taught (\"" + taught + "\" there, ") != std::string::npos);
+  CHECK(resumed("student", taught_by(runs)).status == 0);
   // They are kept with it, and a run that goes on takes them from there.
   fs::remove(place.file("student", "result.json"));
-  std::vector<fs::path> kept;
-  for (const auto& entry : fs::directory_iterator(place.folder / "student")) {
-    if (entry.path().filename().string().starts_with("taught-")) kept.push_back(entry.path());
-  }
-  REQUIRE(kept.size() == 1);
-  const auto tensors = ladder::io::load_tensors(kept.front());
+  const auto kept = taught_file(place.folder / "student");
+  const auto tensors = ladder::io::load_tensors(kept);
   auto others = tensors;
   others["labels"] = (tensors.at("labels") + 1).remainder(10);
-  ladder::io::save_tensors(kept.front(), others);
-  const auto resumed = [&] {
-    return place.run("student", flags + taught_by(runs) + Arguments{"--resume"});
-  };
-  const auto refused = resumed();
+  ladder::io::save_tensors(kept, others);
+  const auto refused = resumed("student", taught_by(runs));
   CHECK(refused.status == 2);
-  CHECK(refused.err.find("taught") != std::string::npos);
-  ladder::io::save_tensors(kept.front(), tensors);
-  CHECK(resumed().status == 0);
+  CHECK(refused.err.find(" taught (\"" + taught + "\" there, ") != std::string::npos);
+  ladder::io::save_tensors(kept, tensors);
+  CHECK(resumed("student", taught_by(runs)).status == 0);
+
+  // Nobody has to name the teachers again, nor what they taught.
+  REQUIRE(place.run("begun", flags + taught_by(runs)).status == 0);
+  keep_the_beginning(place.folder / "begun");
+  const auto again = resumed("begun", {});
+  INFO(again.out << again.err);
+  CHECK(again.status == 0);
+  require_same_run(place, "student", "begun");
+  CHECK(resumed("begun", {}).status == 0);
+  keep_the_beginning(place.folder / "begun");
+  fs::remove(taught_file(place.folder / "begun"));
+  const auto lost = resumed("begun", {});
+  CHECK(lost.status == 2);
+  CHECK(mnist_sentence(lost.err) == "expected the labels that the run in " +
+                                        (place.folder / "begun").string() +
+                                        " began with but got no file of them there (repeat "
+                                        "--taught-by).");
 
   const auto own = (place.folder / "runs" / "seed-3").string();
   const auto other_labels = place.run("other", flags + taught_by(own));

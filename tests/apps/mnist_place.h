@@ -9,7 +9,6 @@
 #include <tests/support/temporary_folder.h>
 #include <torch/torch.h>
 
-#include <csignal>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -49,17 +48,6 @@ struct MnistPlace {
 
   TemporaryFolder folder;
 };
-
-/// Interrupt a program as soon as it has printed `begun`; return all that it printed. A run that
-/// has ended by then proves nothing: give it some hundred steps more, and `--checkpoint-every=0`,
-/// with which each of them writes a file.
-inline std::string interrupted(const Arguments& command, const std::string& begun) {
-  Program program(command);
-  REQUIRE(program.wait_until([&] { return program.out().find(begun) != std::string::npos; }));
-  program.send(SIGINT);
-  REQUIRE(program.wait() == 130);
-  return program.out();
-}
 
 inline std::string mnist_sentence(const std::string& err) {
   return one_sentence("ladder-mnist", err);

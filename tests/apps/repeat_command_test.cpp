@@ -38,6 +38,7 @@ runs::RunConfig trained_by(const Words& words) {
   apps::add_training_flags(line, flags);
   std::vector<const char*> argv;
   for (const auto& word : words) argv.push_back(word.c_str());
+  argv.push_back("--device=cpu");  // as on a machine without a GPU
   REQUIRE(apps::read_command_line(
       line, static_cast<int>(argv.size()), argv.data(), "ladder-mnist",
       {.dataset = "mnist", .rows = 60000, .classes = 10, .test_rows = 10000}, flags));
@@ -121,7 +122,7 @@ TEST_CASE("repeat_command: what no flag gives makes it a comment", "[apps]") {
   CHECK_FALSE(apps::repeat_command(config));
 }
 
-TEST_CASE("repeat_command: names teachers, and starts as many ranks", "[apps]") {
+TEST_CASE("repeat_command: names teachers and a GPU, and starts as many ranks", "[apps]") {
   const testing::NoRanks none;
   auto config = trained_by({"ladder-mnist", "--seed=1"});
   config.environment = runs::Environment{.ranks = 2};
@@ -129,6 +130,11 @@ TEST_CASE("repeat_command: names teachers, and starts as many ranks", "[apps]") 
   CHECK(apps::repeat_command(config) ==
         "ladder launch -n 2 -- ladder-mnist --recipe mnist-100-full --statistics synchronised "
         "--seed 1 --out runs/mnist-100-full-changed/seed-1");
+  auto on_gpu = trained_by({"ladder-mnist", "--seed=1"});
+  on_gpu.device = torch::Device("cuda");
+  CHECK(apps::repeat_command(on_gpu) ==
+        "ladder-mnist --recipe mnist-100-full --device cuda --seed 1 --out "
+        "runs/mnist-100-full/seed-1");
   auto taught = trained_by({"ladder-mnist", "--seed=1"});
   taught.taught = "0123456789abcdef";
   CHECK(apps::repeat_command(taught) ==

@@ -212,7 +212,12 @@ TEST_CASE("report_html: says that an error still falls where enough rows show it
   CHECK(holds(sentence(31, 100),
               first + "31.00 % at epoch 3): it is still falling, and more epochs may help."));
   CHECK(holds(sentence(30, 0), "it is still falling"));  // of rows that nobody counted
-  CHECK(holds(sentence(25.1, 12), "hardly changes any more"));
+  CHECK(holds(sentence(25.1, 1000), "hardly changes any more: training was long enough"));
+  CHECK(holds(sentence(25.1, 24), "hardly changes any more"));  // all 6 wrong rows could be right
+  CHECK(holds(sentence(25.1, 12),
+              "The validation error is lowest at the end, 25.00 %. That is 3 wrong rows of 12, too "
+              "few to show whether more epochs would help."));
+  CHECK_FALSE(holds(sentence(25.1, 12), "long enough"));
 }
 
 TEST_CASE("report_html: rows that are held back are among those of the classes", "[apps]") {

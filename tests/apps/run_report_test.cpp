@@ -126,6 +126,10 @@ TEST_CASE("report_of_runs: a taught network is no baseline", "[apps]") {
   CHECK(taught.warnings.empty());  // though teachers differ from seed to seed
   CHECK(taught.subtitle.find("20 labeled rows and labels that other runs gave") !=
         std::string::npos);
+  const auto page = apps::report_html(taught);
+  CHECK(page.find("It learns from the labeled rows and from labels that other runs gave.") !=
+        std::string::npos);
+  CHECK(page.find("labeled rows only") == std::string::npos);
   REQUIRE(taught.commands.size() == 2);
   CHECK(taught.commands[1] ==
         "ladder-mnist --recipe mnist-20-taught --seed 2 --out runs/mnist-20-taught/seed-2");
@@ -232,6 +236,7 @@ TEST_CASE("report_of_runs: reports runs that go on, and other programs' runs", "
   CHECK(data.runs[0].name == "run");
   CHECK(data.runs[0].evaluations.size() == 1);
   CHECK(data.runs[0].status == "not finished");
+  CHECK_FALSE(data.runs[0].seconds);  // evaluations know the time of all, not that of training
   CHECK(data.title == "run");
   REQUIRE(data.warnings.size() == 1);
   CHECK(data.warnings[0] == "The run has not ended (state: not finished).");

@@ -47,7 +47,7 @@ Arguments shared_training(const fs::path& out, const Arguments& more = {}) {
 // A run that still trains when it has been evaluated a few times, on a fast machine too. It is
 // evaluated 40 times.
 Arguments long_training(const fs::path& out, const Arguments& more = {}) {
-  return shared_training(out, Arguments{"--epochs=400"} + more);
+  return shared_training(out, Arguments{"--epochs=160"} + more);
 }
 
 // Ranks that a person starts by hand.
@@ -209,7 +209,7 @@ TEST_CASE("ladder train: statistics over all ranks are recorded, and kept by a r
   const NoRanks none;
   const TemporaryFolder folder;
   // Steps of synchronised ranks take several times as long: fewer of them are enough.
-  const Arguments epochs = {"--epochs=100"};
+  const Arguments epochs = {"--epochs=40"};
   const auto synchronised = epochs + Arguments{"--statistics=synchronised"};
   const auto whole = by_hand(2, shared_training(folder / "whole", synchronised));
   INFO(whole.out << whole.err);
@@ -467,7 +467,7 @@ TEST_CASE("ladder train: a cut network ends all ranks within the timeout", "[ran
   const TemporaryFolder folder;
   const auto out = folder / "run";
   // Nearly all exchanges are of statistics then; a rank that hangs in one of gradients: above.
-  const Arguments epochs = {"--epochs=100"};
+  const Arguments epochs = {"--epochs=40"};
   const auto synchronised = epochs + Arguments{"--statistics=synchronised"};
   {
     const TwoMachines machines;

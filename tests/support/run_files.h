@@ -5,12 +5,14 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "tests/support/catch.h"
+#include "tests/support/program.h"
 #include "tests/support/temporary_folder.h"
 
 namespace ladder::testing {
@@ -31,6 +33,18 @@ inline std::string one_sentence(const std::string& program, const std::string& e
   return err.starts_with(prefix) && err.ends_with("\n")
              ? err.substr(prefix.size(), err.size() - prefix.size() - 1)
              : "(not one sentence) " + err;
+}
+
+/// Interrupt a program as soon as it has printed `begun`; return all that it printed. A run that
+/// has ended by then proves nothing: give it some hundred steps more, and `--checkpoint-every=0`,
+/// with which each of them writes a file.
+inline std::string interrupted(const Arguments& command, const std::string& begun) {
+  Program program(command);
+  REQUIRE(program.wait_until([&] { return program.out().find(begun) != std::string::npos; }));
+  program.send(SIGINT);
+  REQUIRE(program.wait() == 130);
+  REQUIRE(program.err().empty());
+  return program.out();
 }
 
 inline nlohmann::json read_json(const std::filesystem::path& path) {

@@ -1,5 +1,6 @@
 // Errors and costs over the epochs.
 #include <fmt/format.h>
+#include <ladder/runs/seed_summary.h>
 
 #include <algorithm>
 #include <cmath>
@@ -55,12 +56,6 @@ Curve curve_of(const ReportedRun& run, const ValueOf& value_of) {
   return curve;
 }
 
-double middle_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 // Median, least and largest value over the runs, at the epochs that at least half of them have.
 struct CurveRange {
   Curve median = {};
@@ -79,7 +74,7 @@ CurveRange range_of(const std::vector<Curve>& curves) {
   for (const auto& [epoch, values] : by_epoch) {
     if (2 * values.size() < curves.size()) continue;
     range.median.epochs.push_back(epoch);
-    range.median.values.push_back(middle_of(values));
+    range.median.values.push_back(runs::summarize(values).median);
     range.low.push_back(*std::min_element(values.begin(), values.end()));
     range.high.push_back(*std::max_element(values.begin(), values.end()));
   }
@@ -250,10 +245,13 @@ std::string errors_sentence(const std::vector<Curve>& curves, const std::string&
   const double last = curve.values.back();
   const auto text = [](double value) { return decimal_text(value, 2) + " %"; };
   const auto epoch = [&](size_t i) { return count_text(static_cast<int64_t>(curve.epochs[i])); };
+  const auto rows_of = [&](double error) {
+    return std::llround(error / 100 * static_cast<double>(count));
+  };
   if (last == *best) {
     const size_t tail = curve.values.size() - 1 - std::max<size_t>(1, curve.values.size() / 10);
     const double before = curve.values[tail];
-    const auto fallen = std::llround((before - last) / 100 * static_cast<double>(count));
+    const auto fallen = rows_of(before - last);
     if (before > last * 1.02 && count > 0 && fallen < kMinFallenRows) {
       return fmt::format(
           "The {} error is lowest at the end ({}, after {} at epoch {}). That is {} of {}, which "
@@ -266,6 +264,12 @@ std::string errors_sentence(const std::vector<Curve>& curves, const std::string&
           "The {} error is lowest at the end ({}, after {} at epoch {}): it is still falling, and "
           "more epochs may help.",
           rows, text(last), text(before), epoch(tail));
+    }
+    if (count > 0 && rows_of(last) < kMinFallenRows) {  // it cannot fall by that many
+      return fmt::format(
+          "The {} error is lowest at the end, {}. That is {} of {}, too few to show whether more "
+          "epochs would help.",
+          rows, text(last), count_text(rows_of(last), "wrong row"), count_text(count));
     }
     return fmt::format(
         "The {} error is lowest at the end, {}, and hardly changes any more: "
@@ -341,11 +345,13 @@ ReportSection curves_section(const ReportData& data) {
   }
   section.body += subheading("Costs by level");
   section.body += paragraph(
-      denoises
-          ? "The denoising costs of each level, and the sum that is minimised. Level 0 is the "
-            "input. At levels 1 and up the clean values have variance 1, so a "
-            "denoising cost of 1 means that the level is guessed no better than by its mean, "
-            "and 0 that it is restored exactly. Costs are shown before their weights."
+      denoises ? "The denoising costs of each level, and the sum that is minimised. Level 0 is the "
+                 "input. At levels 1 and up the clean values have variance 1, so a "
+                 "denoising cost of 1 means that the level is guessed no better than by its mean, "
+                 "and 0 that it is restored exactly. Costs are shown before their weights."
+      : data.data.taught
+          ? "This network has no decoder: every weight of a denoising cost is 0. It learns from "
+            "the labeled rows and from labels that other runs gave."
           : "This network has no decoder: every weight of a denoising cost is 0, and it learns "
             "from the labeled rows only.");
   section.body += "<div class='card panels'>\n" + panels + "</div>\n";

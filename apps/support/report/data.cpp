@@ -210,6 +210,10 @@ ReportSection settings_section(const ReportData& data) {
   ReportSection section{"settings", "Settings", ""};
   auto settings = data.settings;
   if (settings.size() > kMaxSettings) settings.resize(kMaxSettings);
+  if (!settings.empty() && data.runs.size() > 1) {
+    section.body += paragraph(fmt::format("These are those of {}, the first of {} runs.",
+                                          escaped(data.runs.front().name), data.runs.size()));
+  }
   if (!settings.empty()) {
     section.body += "<div class='card'>" + pairs_html(settings) + "</div>\n";
   }
@@ -222,8 +226,9 @@ ReportSection settings_section(const ReportData& data) {
                     paragraph(data.environment.empty()
                                   ? "These commands repeat the run."
                                   : "These commands repeat the run. The same seed gives the same "
-                                    "numbers with the same "
-                                    "versions and kernels; elsewhere they differ by rounding.");
+                                    "numbers with the same versions, kernels and threads. "
+                                    "Elsewhere roundings differ, and in the end the run does: "
+                                    "it is like a run of another seed.");
     section.body += code_html(data.commands);
   }
   if (section.body.empty()) section.body = paragraph("The run folder has no settings.");

@@ -93,6 +93,7 @@ struct ReportedData {
   std::string source = {};     ///< files or folders
   int64_t labeled_rows = 0;    ///< rows whose label training uses
   int64_t unlabeled_rows = 0;  ///< rows without one, or whose label is not used
+  bool taught = false;         ///< other runs gave labels to some of these
   int64_t validation_rows = 0;
   int64_t test_rows = 0;
   std::vector<int64_t> class_counts = {};  ///< labeled rows of each class; empty if unknown

@@ -105,7 +105,6 @@ void read_outcome(FolderRun& one) {
     run.steps = count_in(result, "steps");
   } else if (!run.evaluations.empty()) {
     run.status = "not finished";
-    run.seconds = run.evaluations.back().seconds;
     run.steps = run.evaluations.back().step;
   }
 }
@@ -273,6 +272,7 @@ void describe_config(ReportData& data, const FolderRun& first) {
   rows.labeled_rows =
       config.labels == data::kAllLabels ? std::max<int64_t>(0, training) : config.labels;
   rows.unlabeled_rows = std::max<int64_t>(0, training - rows.labeled_rows);
+  rows.taught = is_taught(first);
   rows.validation_rows = config.validation;
   rows.test_rows = config.test_rows.value_or(first.test ? first.test->rows : 0);
   if (config.balanced && config.labels != data::kAllLabels && config.classes > 0 &&
@@ -285,8 +285,8 @@ void describe_config(ReportData& data, const FolderRun& first) {
                               config.dataset, count_text(rows.labeled_rows, "labeled row"),
                               has_decoder(first) && rows.unlabeled_rows > 0
                                   ? count_text(rows.unlabeled_rows) + " unlabeled ones"
-                              : is_taught(first) ? std::string("labels that other runs gave")
-                                                 : std::string("no others"),
+                              : rows.taught ? std::string("labels that other runs gave")
+                                            : std::string("no others"),
                               config.program);
 }
 

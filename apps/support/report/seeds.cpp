@@ -66,7 +66,8 @@ ReportSection seeds_section(const ReportData& data) {
         std::llround(summary.median / 100 * static_cast<double>(rows_of)), rows_of);
     const bool within = summary.min >= 100 * share.low && summary.max <= 100 * share.high;
     section.body += paragraph(fmt::format(
-        "Seeds differ in initial weights, order and noise. The median error is {}. {}",
+        "Seeds differ in the rows that are labeled or held back, in initial weights, order "
+        "and noise. The median error is {}. {}",
         percent_of_rows(summary.median, rows_of),
         within ? "All seeds lie in the interval that the number of rows alone leaves open: the "
                  "differences between them mean little."
