@@ -24,9 +24,11 @@ endif()
 # torch/torch.h and the sources of a folder compiled at once. All of it is private to the target.
 function(ladder_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  # A project that includes Ladder may hide symbols by default. Ladder marks none for export.
+  # A project that includes Ladder may hide symbols by default; Ladder marks none for export. It may take
+  # warnings for errors, with a compiler that warns where this project's own does not.
   set_target_properties(${target} PROPERTIES
-    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
+    CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF
+    COMPILE_WARNING_AS_ERROR OFF)
   target_link_libraries(${target} PRIVATE "$<BUILD_INTERFACE:fmt::fmt-header-only>")
   # GCC 12 and 14 report the last three for correct uses of std::string and std::vector; GCC 13 takes
   # every function that returns a reference and is given a temporary for one that refers to it. Clang
@@ -37,7 +39,8 @@ function(ladder_target target)
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,13>>:-Wno-dangling-reference>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:Clang>>:-Wno-missing-braces>"
-    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LADDER_WARNINGS_AS_ERRORS}>>:-Werror;-Wno-error=restrict;-Wno-error=stringop-overflow;-Wno-error=array-bounds>")
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LADDER_WARNINGS_AS_ERRORS}>>:-Werror>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-error=restrict;-Wno-error=stringop-overflow;-Wno-error=array-bounds>")
 
   # One precompiled header serves libraries and programs alike only if both are compiled with -fPIC.
   get_target_property(type ${target} TYPE)
@@ -71,6 +74,18 @@ function(ladder_target target)
   endif()
 endfunction()
 
+# ladder_list_objects(<target>)
+#
+# Lists the objects of a target in <target>.objects of the build tree, for LADDER_OBJECTS_OF. A generator
+# of several configurations, in which they differ, lists none.
+function(ladder_list_objects target)
+  get_property(several GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+  if(NOT several)
+    file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/${target}.objects"
+      CONTENT "$<JOIN:$<FILTER:$<TARGET_OBJECTS:${target}>,EXCLUDE,cmake_pch>,\n>\n")
+  endif()
+endfunction()
+
 # ladder_library(<target> <source>...)
 #
 # A library that is installed, and its name ladder::<target>.
@@ -85,8 +100,7 @@ function(ladder_library target)
     add_library(${target} ${objects})
   else()
     add_library(${target} ${ARGN})
-    file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/${target}.objects"
-      CONTENT "$<JOIN:$<FILTER:$<TARGET_OBJECTS:${target}>,EXCLUDE,cmake_pch>,\n>\n")
+    ladder_list_objects(${target})
   endif()
   add_library(ladder::${target} ALIAS ${target})
   if(LADDER_TORCH_DIR)

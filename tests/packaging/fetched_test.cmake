@@ -17,6 +17,10 @@ configure_program("${WORK_DIR}/source/fetched" "-DFETCHCONTENT_SOURCE_DIR_LADDER
   "-DCMAKE_PROJECT_my_program_INCLUDE=${WORK_DIR}/libraries.cmake"
   -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON)
 
+# A generator of several configurations.
+run("${CMAKE_COMMAND}" -S "${WORK_DIR}/source/fetched" -B "${WORK_DIR}/several" -G "Ninja Multi-Config"
+  "-DCMAKE_CXX_COMPILER=${CXX_COMPILER}" "-DFETCHCONTENT_SOURCE_DIR_LADDER=${SOURCE_DIR}")
+
 find_program(GIT git)
 if(GIT AND EXISTS "${SOURCE_DIR}/.git")
   _run("${GIT}" -C "${SOURCE_DIR}" rev-parse HEAD)

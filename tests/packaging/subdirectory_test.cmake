@@ -47,6 +47,17 @@ flags_of("my_program.dir/main.cpp.o ")
 expect(" -fvisibility=hidden ")
 forget_settings(subdirectory)
 
+# Warnings are errors in the project alone.
+configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
+flags_of("unity_nn_.*[.]cxx[.]o ")
+if(output MATCHES " -Werror ")
+  message(FATAL_ERROR "expected no warnings as errors but got\n${output}")
+endif()
+flags_of("my_program.dir/main.cpp.o ")
+expect(" -Werror ")
+forget_settings(subdirectory)
+
 # A build type decides.
 configure_program("${WORK_DIR}/source/subdirectory" -DCMAKE_BUILD_TYPE=Debug
   -DCMAKE_EXPORT_COMPILE_COMMANDS=ON)
