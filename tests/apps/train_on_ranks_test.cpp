@@ -166,7 +166,7 @@ TEST_CASE("ladder train: a killed or stopped rank ends the others, and any numbe
        {Loss{1, SIGKILL, 2}, Loss{1, SIGSTOP, 2}, Loss{0, SIGKILL, 2}, Loss{1, SIGKILL, 1}}) {
     const auto out = folder / ("lost-" + std::to_string(number));
     // A rank that is killed is missed at once; one that hangs, after the timeout.
-    const auto timeout = loss.signal == SIGSTOP ? "--rank-timeout=15" : "--rank-timeout=600";
+    const auto timeout = loss.signal == SIGSTOP ? "--rank-timeout=15" : "--rank-timeout=240";
     const auto ranks = start_by_hand(2, long_training(out, {timeout}));
     // Some steps behind an evaluation.
     const int64_t evaluations = 2 + number++;
