@@ -15,8 +15,10 @@
 #include <utility>
 
 #include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/exact_numbers.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/label_column.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 
@@ -114,13 +116,13 @@ void drop_truth_spellings(std::vector<std::string>& names) {
 }  // namespace
 
 bool is_unlabeled(const std::string& text) {
-  const std::string bare(without_label_blanks(text));
+  const std::string bare(without_blanks(text));
   return bare.empty() || class_number(bare) == -1.0;
 }
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   for (auto& name : names) {
-    if (const auto bare = without_label_blanks(name); bare.size() < name.size()) {
+    if (const auto bare = without_blanks(name); bare.size() < name.size()) {
       name = std::string(bare);
     }
   }
@@ -172,6 +174,7 @@ ClassLabels class_labels(const Column& column) {
 }
 
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes) {
+  check_exact_numbers(column, "labels_of");
   const ClassPlaces places(classes);
   const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
     if (is_unlabeled(text)) return -1;

@@ -32,7 +32,8 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names);
 /// in one labeled row only, with fractions or far apart (21.5, or 21,5 as files with decimal commas
 /// have it), or more than 50 numbers with fractions; lists of classes, such as "a;b" beside "a" and
 /// "b". Numbers with a comma are decimals unless all of their parts are classes too: "1,2" is a
-/// list beside "1" and "2", not beside "2,3".
+/// list beside "1" and "2", not beside "2,3". In a column of numbers: 2^53 or above, where a double
+/// does not tell one number from the next.
 ClassLabels class_labels(const Column& column);
 
 /// Check labels that were read in another way, from shards say: throw the errors of `class_labels`.
@@ -46,7 +47,7 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
                         const std::vector<std::string>& classes, const std::string& source);
 
 /// Return the labels of a column in the order of known classes. Error: a class that is not among
-/// them, with its first row; the nearest name is given.
+/// them, with its first row; the nearest name is given; a number of 2^53 or above.
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes);
 
 }  // namespace ladder::data

@@ -49,8 +49,9 @@ struct CsvOptions {
 /// Read a table from a CSV or TSV file [RFC 4180], plain or gzip, in UTF-8.
 ///
 /// - Cells may be quoted: "a, b", "two\nlines", "say ""yes""". Inside an unquoted cell a quote is
-///   an ordinary character. Spaces around a cell are ignored; spaces inside quotes are kept. A
-///   quoted cell has the same meaning as the same text without quotes.
+///   an ordinary character. Spaces around a cell are ignored; spaces inside quotes are kept, and so
+///   are no-break spaces. Neither belongs to a number or to a missing value. A quoted cell has the
+///   same meaning as the same text without quotes.
 /// - Lines end by LF, CRLF or CR. Empty lines are skipped.
 /// - Missing are: empty cells, NA, N/A, n/a, #NA, #N/A, #N/A N/A, <NA>, NaN, nan, -NaN, -nan, NULL,
 ///   null, None, 1.#IND, -1.#IND, 1.#QNAN, -1.#QNAN, ?, and `options.missing`. A number in

@@ -212,6 +212,16 @@ TEST_CASE("Class labels: long numbers are names", "[data]") {
   CHECK(data::ordered_classes({"0.00000000000000000001", "1e-20"}).size() == 1);
 }
 
+TEST_CASE("Class labels: refuses numbers that a double does not tell apart", "[data]") {
+  CHECK(data::class_labels(number_labels({1, 9007199254740991})).classes.size() == 2);  // 2^53 - 1
+  const auto column = number_labels({1, 9007199254740992.0});  // or the next, rounded
+  const std::string expected =
+      "labels_of: expected numbers below 9007199254740992 as names in column 'kind' but got "
+      "9007199254740992 (larger ones are rounded; save the column as texts).";
+  CHECK(error_text([&] { data::class_labels(column); }) == expected);
+  CHECK(error_text([&] { data::labels_of(column, {"1", "9007199254740993"}); }) == expected);
+}
+
 TEST_CASE("Class labels: spellings of truth values are one class where all labels are such",
           "[data]") {
   const auto found =

@@ -579,6 +579,24 @@ TEST_CASE("read_csv: blanks inside of quotes are around a number, not of it", "[
   CHECK(std::isnan(late.column("n").numbers[1501]));
 }
 
+TEST_CASE("read_csv: no-break spaces are around a number, not of it", "[data]") {
+  const std::string space = "\xC2\xA0", narrow = "\xE2\x80\xAF";
+  std::string text = "a,b\n";  // as copied from a page: one behind each number
+  for (int row = 0; row < 60; ++row)
+    text += std::to_string(row) + ".5" + space + ",x" + space + "\n";
+  const Table table =
+      table_of(text + narrow + "7 " + space + "," + space + "\nNA" + space + ",x\n");
+  REQUIRE(table.column("a").kind == ColumnKind::kNumber);
+  CHECK(table.column("a").numbers[59] == 59.5);
+  CHECK(table.column("a").numbers[60] == 7);
+  CHECK(std::isnan(table.column("a").numbers[61]));
+  CHECK(table.column("b").levels == Texts{"x" + space, "x"});  // texts keep theirs
+  CHECK(table.column("b").codes[60] == -1);                    // a cell of nothing else is empty
+  // A decimal comma is seen as well.
+  CHECK(table_of("a;b\n1,5" + space + ";2\n2,25" + space + ";3\n").column("a").numbers ==
+        std::vector<double>{1.5, 2.25});
+}
+
 TEST_CASE("read_csv takes True and False for 1 and 0 where numbers are known", "[data]") {
   const CsvOptions known{.kinds = {{"on", ColumnKind::kNumber}}};
   CHECK(table_of("on\nTrue\nfalse\n\" TRUE \"\n1\n", known).column("on").numbers ==

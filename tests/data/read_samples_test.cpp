@@ -437,6 +437,12 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
   CHECK(cell_texts(block.column("a"), 3) == Strings{"1", "", "2.5"});
   CHECK(block.column("a").kind == ColumnKind::kText);
   CHECK(block.column("b").kind == ColumnKind::kNumber);
+  block.source = "ids.parquet";
+  block.columns[1].numbers[2] = 9007199254740993;  // 2^53 + 1
+  options.csv.text_columns = {"b"};
+  CHECK_THROWS_WITH(ladder::data::apply_options(block, options.csv),
+                    Catch::Contains("expected numbers below 9007199254740992 as names in column "
+                                    "'b' of ids.parquet but got 9007199254740992"));
 
   // The nearest number counts in single precision only.
   ReadOptions exact;

@@ -193,6 +193,17 @@ TEST_CASE("Shards: labels of one value are one class, however they are spelled",
   CHECK_NOTHROW(shards.verify());
 }
 
+TEST_CASE("Shards: labels that a double does not tell apart are refused", "[data]") {
+  const TemporaryFolder folder;
+  ShardWriter writer(folder / "s", {.label = "kind"});
+  auto block = cloud_table(2, 2);
+  block.columns[1] = {
+      .name = "kind", .kind = ColumnKind::kNumber, .numbers = {1, 9007199254740992.0}};
+  CHECK(error_text([&] { writer.add(block); })
+            .starts_with("ShardWriter: expected numbers below 9007199254740992 as names in column "
+                         "'kind'"));
+}
+
 TEST_CASE("Shards: labels that are quantities or lists are refused as those in memory are",
           "[data]") {
   const TemporaryFolder folder;

@@ -4,6 +4,7 @@
 #include <ladder/data/features.h>
 #include <ladder/exports/prediction_model.h>
 #include <ladder/models/network.h>
+#include <tests/support/bounds.h>
 #include <tests/support/catch.h>
 #include <tests/support/python.h>
 #include <torch/torch.h>
@@ -11,6 +12,8 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <string>
@@ -18,6 +21,10 @@
 #include <vector>
 
 namespace ladder::testing {
+
+/// Of probabilities that have a standard deviation of at least 0.02: a larger bound would let
+/// mistakes pass.
+inline constexpr double kMaxBound = 0.004;
 
 /// Give every shift and scale a value of its own: they start at 0 and 1.
 inline void shake(const Ladder& net) {
@@ -37,16 +44,42 @@ inline torch::Tensor probabilities(const exports::PredictionModel& model,
   return net->forward(inputs).softmax(1);
 }
 
+/// How far rounding can move the probabilities of two programs that compute them in orders of their
+/// own, in the type of the network. `inputs()` gives the rows of the network in float64.
+template <class F>
+double rounding_of_probabilities(const exports::PredictionModel& model, const F& inputs) {
+  const auto dtype = model.net->parameters().front().scalar_type();
+  exports::PredictionModel exact{.net = std::dynamic_pointer_cast<LadderImpl>(model.net->clone())};
+  exact.net->to(torch::kFloat64);
+  const Bound bound =
+      rounding_of([&] { return std::vector{probabilities(exact, inputs())}; }, dtype).front();
+  return 2 * (bound.most.item<double>() + bound.share);  // p is at most 1
+}
+
 /// y = (x / 255 - mean) / scale, or whitened images.
-inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torch::Tensor& x) {
-  if (images.whitening) {
-    const auto y = images.whitening->apply(x);
-    return images.flat ? y.flatten(1) : y;
+inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torch::Tensor& x,
+                                  torch::Dtype dtype = torch::kFloat32) {
+  const auto shaped = [&](const torch::Tensor& y) { return images.flat ? y.flatten(1) : y; };
+  if (!images.whitening) {
+    const auto mean = torch::tensor(images.mean, dtype).view({1, -1, 1, 1});
+    const auto scale = torch::tensor(images.scale, dtype).view({1, -1, 1, 1});
+    return shaped((x.to(dtype) / 255 - mean) / scale);
   }
-  const auto mean = torch::tensor(images.mean, torch::kFloat32).view({1, -1, 1, 1});
-  const auto scale = torch::tensor(images.scale, torch::kFloat32).view({1, -1, 1, 1});
-  const auto inputs = (x.to(torch::kFloat32) / 255 - mean) / scale;
-  return images.flat ? inputs.flatten(1) : inputs;
+  const auto& whitening = *images.whitening;
+  if (dtype == torch::kFloat32) return shaped(whitening.apply(x));
+  auto rows = x.to(dtype).flatten(1);
+  rows = rows - rows.mean(1, true);
+  rows = whitening.contrast_norm * rows / rows.norm(2, 1, true);
+  rows = torch::mm(rows - whitening.mean.to(dtype), whitening.map.to(dtype));
+  return shaped(rows.view(x.sizes()));
+}
+
+/// `rounding_of_probabilities` for images [N, C, H, W]. The last one is left out: it may have no
+/// contrast, and a share of none is what rounding makes it.
+inline double rounding_of_images(const exports::PredictionModel& model, const torch::Tensor& x) {
+  const auto some = x.narrow(0, 0, x.size(0) - 1);
+  return rounding_of_probabilities(
+      model, [&] { return image_inputs(*model.images, some, torch::kFloat64); });
 }
 
 /// Pixels with patches of their own brightness in every image. The channel means of plain noise
@@ -220,17 +253,23 @@ inline data::Table spelled_rows() {
   return table;
 }
 
-/// Run a Python script in `folder` that prints a name and its largest difference on each line.
-inline std::vector<std::pair<std::string, double>> named_differences(
-    const std::string& script, const std::filesystem::path& folder) {
+/// Run a Python script in `folder` that prints a name and its largest difference on each line, and
+/// require differences within the bounds of these names.
+inline void require_differences(const std::string& script, const std::filesystem::path& folder,
+                                std::map<std::string, double> bounds) {
   const auto outcome = run_python(script, {folder.string()});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   std::istringstream lines(outcome.out);
-  std::vector<std::pair<std::string, double>> found;
   std::string name;
-  for (double worst = 0; lines >> name >> worst;) found.emplace_back(name, worst);
-  return found;
+  for (double worst = 0; lines >> name >> worst;) {
+    CAPTURE(name);
+    REQUIRE(bounds.contains(name));
+    CHECK(bounds[name] < kMaxBound);
+    CHECK(worst <= bounds[name]);
+    bounds.erase(name);
+  }
+  CHECK(bounds.empty());
 }
 
 }  // namespace ladder::testing

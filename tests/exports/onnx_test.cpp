@@ -11,11 +11,13 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/exports/models.h"
@@ -26,10 +28,6 @@ using ladder::exports::PredictionModel;
 using ladder::exports::write_onnx;
 using ladder::testing::error_text;
 using ladder::testing::TemporaryFolder;
-
-// Of probabilities: some hundred roundings of 2^-24, where a few layers have sums of up to 1,728
-// terms, whose roundings mostly cancel.
-constexpr double kBound = 1e-5;
 
 // Every graph of a folder is checked and run over the rows beside it: all at once, and one alone.
 constexpr const char* kRunGraphs = R"PY(
@@ -52,17 +50,37 @@ for path in sorted(glob.glob("*.onnx")):
     assert p.shape == wanted.shape and (place == p.argmax(1)).all()
     alone = session.run(["probabilities"], {name: rows[:1] for name, rows in feed.items()})[0]
     worst = max(np.abs(p - wanted).max(), np.abs(alone - wanted[:1]).max())
-    assert np.isfinite(p).all() and p.std(0).max() > 1e-3  # rows differ
+    assert np.isfinite(p).all() and p.std(0).max() > 0.02  # rows differ
     print(path[:-5], worst)
 )PY";
 
-void write_case(const TemporaryFolder& folder, const std::string& name,
-                const PredictionModel& model, ladder::io::TensorMap feed,
-                const torch::Tensor& inputs) {
-  write_onnx(folder / (name + ".onnx"), model);
-  feed["expected"] = ladder::testing::probabilities(model, inputs);
-  ladder::io::save_safetensors(folder / (name + ".safetensors"), feed);
-}
+// Graphs in a folder and the rows beside them, with the bound of each.
+struct Cases {
+  TemporaryFolder folder = {};
+  std::map<std::string, double> bounds = {};
+
+  void write(const std::string& name, const PredictionModel& model, ladder::io::TensorMap feed,
+             const torch::Tensor& inputs) {
+    write_files(name, model, std::move(feed), inputs);
+    bounds[name] = ladder::testing::rounding_of_probabilities(
+        model, [&] { return inputs.to(torch::kFloat64); });
+  }
+
+  void write_images(const std::string& name, const PredictionModel& model,
+                    const torch::Tensor& rows) {
+    write_files(name, model, {{"images", rows}},
+                ladder::testing::image_inputs(*model.images, rows));
+    bounds[name] = ladder::testing::rounding_of_images(model, rows);
+  }
+
+ private:
+  void write_files(const std::string& name, const PredictionModel& model,
+                   ladder::io::TensorMap feed, const torch::Tensor& inputs) {
+    write_onnx(folder / (name + ".onnx"), model);
+    feed["expected"] = ladder::testing::probabilities(model, inputs);
+    ladder::io::save_safetensors(folder / (name + ".safetensors"), feed);
+  }
+};
 
 PredictionModel plain_model(const torch::nn::Sequential& layers, std::vector<int64_t> shape) {
   PredictionModel model{.net = ladder::from_sequential(layers, {.input_shape = shape})};
@@ -72,12 +90,12 @@ PredictionModel plain_model(const torch::nn::Sequential& layers, std::vector<int
   return model;
 }
 
-void write_plain(const TemporaryFolder& folder, const std::string& name,
-                 const torch::nn::Sequential& layers, std::vector<int64_t> shape) {
+void write_plain(Cases& cases, const std::string& name, const torch::nn::Sequential& layers,
+                 std::vector<int64_t> shape) {
   const auto model = plain_model(layers, shape);
   shape.insert(shape.begin(), 9);
   const auto rows = torch::randn(shape);
-  write_case(folder, name, model, {{"inputs", rows}}, rows);
+  cases.write(name, model, {{"inputs", rows}}, rows);
 }
 
 torch::Tensor number_rows(const ladder::data::Table& table, const std::vector<std::string>& names) {
@@ -123,7 +141,7 @@ TORCH_MODULE(SineLinear);
 TEST_CASE("write_onnx gives onnxruntime the probabilities of every network of the recipes",
           "[exports][slow]") {
   if (!ladder::testing::python("onnxruntime")) LADDER_SKIP(ladder::testing::kNoPython);
-  const TemporaryFolder folder;
+  Cases cases;
   torch::manual_seed(3);
   std::set<std::string> written;
   for (const auto& recipe : ladder::models::recipes()) {
@@ -135,26 +153,18 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every network of th
     key << to_string(network.activation) << network.leaky_slope << network.top_gamma;
     if (!written.insert(key.str()).second) continue;
     const auto model = ladder::testing::image_model(network);
-    const auto rows = ladder::testing::random_images(*model.images, 7);
-    write_case(folder, recipe.name, model, {{"images", rows}},
-               ladder::testing::image_inputs(*model.images, rows));
+    cases.write_images(recipe.name, model, ladder::testing::random_images(*model.images, 7));
   }
-  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
-  CHECK(found.size() == written.size());
-  CHECK(found.size() >= 4);
-  for (const auto& [name, worst] : found) {
-    CAPTURE(name);
-    CHECK(worst < kBound);
-  }
+  CHECK(written.size() >= 4);
+  ladder::testing::require_differences(kRunGraphs, cases.folder.path(), cases.bounds);
 }
 
 TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and activation",
           "[exports][slow]") {
   if (!ladder::testing::python("onnxruntime")) LADDER_SKIP(ladder::testing::kNoPython);
-  const TemporaryFolder folder;
+  Cases cases;
   torch::manual_seed(4);
   namespace models = ladder::models;
-  int cases = 0;
   for (const auto activation :
        {ladder::Activation::kIdentity, ladder::Activation::kRelu, ladder::Activation::kLeakyRelu,
         ladder::Activation::kTanh, ladder::Activation::kGelu}) {
@@ -167,24 +177,20 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
         .activation = activation,
         .leaky_slope = 0.2};
     const auto model = ladder::testing::image_model(options);
-    const auto rows = ladder::testing::random_images(*model.images, 8);
-    write_case(folder, "models-" + to_string(activation), model, {{"images", rows}},
-               ladder::testing::image_inputs(*model.images, rows));
-    ++cases;
+    cases.write_images("models-" + to_string(activation), model,
+                       ladder::testing::random_images(*model.images, 8));
   }
   for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3, 7, 6}, {28 * 3}}) {
     const auto model = ladder::testing::whitening_model(
         {.input_shape = shape, .layers = {models::Dense{9}, models::Dense{4}}});
-    const auto rows = ladder::testing::images_to_whiten(*model.images, 8);
-    write_case(folder, "whitened-" + std::to_string(shape.size()), model, {{"images", rows}},
-               ladder::testing::image_inputs(*model.images, rows));
-    ++cases;
+    cases.write_images("whitened-" + std::to_string(shape.size()), model,
+                       ladder::testing::images_to_whiten(*model.images, 8));
   }
 
   using torch::nn::Sequential;
   namespace tnn = torch::nn;
   write_plain(
-      folder, "conv1d",
+      cases, "conv1d",
       Sequential(tnn::Conv1d(tnn::Conv1dOptions(2, 6, 4).stride(2).padding(1).dilation(2)),
                  tnn::BatchNorm1d(6), tnn::GELU(),
                  tnn::MaxPool1d(tnn::MaxPool1dOptions(3).stride(2).padding(1).ceil_mode(true)),
@@ -192,7 +198,7 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
                  tnn::Linear(24, 8), tnn::Tanh(), tnn::Linear(8, 3)),
       {2, 30});
   write_plain(
-      folder, "conv2d",
+      cases, "conv2d",
       Sequential(
           tnn::Conv2d(tnn::Conv2dOptions(4, 8, {3, 5}).groups(2).stride({1, 2}).padding({1, 3})),
           tnn::LeakyReLU(tnn::LeakyReLUOptions().negative_slope(0.3)),
@@ -203,7 +209,7 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
       {4, 12, 14});
   // A window that is cut at the end beside zeros that count, and beside zeros that do not.
   for (const bool count : {true, false}) {
-    write_plain(folder, count ? "mean-counts-padding" : "mean-without-padding",
+    write_plain(cases, count ? "mean-counts-padding" : "mean-without-padding",
                 Sequential(tnn::AvgPool2d(tnn::AvgPool2dOptions({3, 4})
                                               .stride({2, 3})
                                               .padding(1)
@@ -212,28 +218,25 @@ TEST_CASE("write_onnx gives onnxruntime the probabilities of every stage and act
                            tnn::Flatten(), tnn::Linear(2 * 5 * 4, 3)),
                 {2, 8, 10});
   }
-  write_plain(folder, "global-mean-top",
+  write_plain(cases, "global-mean-top",
               Sequential(tnn::Conv2d(3, 5, 3), tnn::AdaptiveAvgPool2d(1), tnn::Flatten()),
               {3, 6, 7});
-  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
-  CHECK(found.size() == static_cast<size_t>(cases) + 5);
-  for (const auto& [name, worst] : found) {
-    CAPTURE(name);
-    CHECK(worst < kBound);
-  }
+  CHECK(cases.bounds.size() == 12);
+  ladder::testing::require_differences(kRunGraphs, cases.folder.path(), cases.bounds);
 }
 
 TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   if (!ladder::testing::python("onnxruntime")) LADDER_SKIP(ladder::testing::kNoPython);
-  const TemporaryFolder folder;
+  Cases cases;
+  const auto& folder = cases.folder;
   torch::manual_seed(5);
   for (const bool texts : {false, true}) {
     const auto model = ladder::testing::table_model(texts);
     CHECK(model.features->all_numbers() == !texts);
     const auto rows = ladder::testing::sample_table(60, 2, texts, /*is_new=*/true);
     const std::string name = texts ? "texts" : "numbers";
-    write_case(folder, name, model, {{"numbers", number_rows(rows, {"tail", "age", "time"})}},
-               model.features->apply(rows));
+    cases.write(name, model, {{"numbers", number_rows(rows, {"tail", "age", "time"})}},
+                model.features->apply(rows));
     if (!texts) continue;
     nlohmann::json cells = nlohmann::json::array();
     for (int64_t row = 0; row < rows.rows; ++row) {
@@ -250,7 +253,7 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   model.net = ladder::models::network(
       {.input_shape = {model.features->width()}, .layers = {ladder::models::Dense{3}}});
   model.net->calibrate(model.features->apply(table));
-  write_case(folder, "only-texts", model, {}, model.features->apply(table));
+  cases.write("only-texts", model, {}, model.features->apply(table));
   nlohmann::json cells = nlohmann::json::array();
   for (int64_t row = 0; row < table.rows; ++row) {
     cells.push_back({ladder::data::cell_text(table.column("colour"), row)});
@@ -260,9 +263,9 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   // Missing values, truth values and numbers in spellings that were not trained on.
   const auto spelled_model = ladder::testing::spelled_model();
   const auto spelled = ladder::testing::spelled_rows();
-  write_case(folder, "spelled", spelled_model,
-             {{"numbers", number_rows(spelled, {"tail", "age", "time"})}},
-             spelled_model.features->apply(spelled));
+  cases.write("spelled", spelled_model,
+              {{"numbers", number_rows(spelled, {"tail", "age", "time"})}},
+              spelled_model.features->apply(spelled));
   cells = nlohmann::json::array();
   for (int64_t row = 0; row < spelled.rows; ++row) {
     cells.push_back({ladder::data::cell_text(spelled.column("flag"), row),
@@ -271,12 +274,8 @@ TEST_CASE("write_onnx does the arithmetic of the features", "[exports][slow]") {
   }
   ladder::testing::write_file(folder / "spelled.json", cells.dump());
 
-  const auto found = ladder::testing::named_differences(kRunGraphs, folder.path());
-  CHECK(found.size() == 4);
-  for (const auto& [name, worst] : found) {
-    CAPTURE(name);
-    CHECK(worst < kBound);
-  }
+  CHECK(cases.bounds.size() == 4);
+  ladder::testing::require_differences(kRunGraphs, folder.path(), cases.bounds);
 
   const auto outcome = ladder::testing::run_python(R"PY(
 import json, os, sys, onnx
@@ -291,7 +290,7 @@ assert json.loads(facts["missing"]) == ["-999", "unknown"], facts
 import numpy, onnxruntime
 session = onnxruntime.InferenceSession("numbers.onnx")
 p = session.run(["probabilities"], {"numbers": numpy.full((1, 3), numpy.inf, numpy.float32)})[0]
-assert numpy.isfinite(p).all() and abs(p.sum() - 1) < 1e-5, p
+assert numpy.isfinite(p).all() and abs(p.sum() - 1) <= 8 * 2.0**-24, p  # of three shares
 )PY",
                                                    {folder.path().string()});
   INFO(outcome.err);

@@ -1,7 +1,6 @@
 #include "ladder/data/internal/class_places.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -15,9 +14,6 @@ namespace {
 
 // Decimal digits that a double always keeps.
 constexpr int64_t kSafeDigits = 15;
-// Space, tab, and the no-break spaces U+00A0, U+202F, U+2007 and U+FEFF.
-constexpr std::array<std::string_view, 6> kLabelBlanks = {
-    " ", "\t", "\xC2\xA0", "\xE2\x80\xAF", "\xE2\x80\x87", "\xEF\xBB\xBF"};
 
 // Significant digits of a number: without zeros in front, nor those at the end of a fraction.
 int64_t digits_of(std::string_view text) {
@@ -55,18 +51,6 @@ bool is_plain_number(const std::string& text) {
   return !code && class_number(text).has_value() && digits_of(text) <= kSafeDigits;
 }
 
-std::string_view without_label_blanks(std::string_view text) {
-  const auto blank_size = [](std::string_view part, bool front) -> size_t {
-    for (const std::string_view blank : kLabelBlanks) {
-      if (front ? part.starts_with(blank) : part.ends_with(blank)) return blank.size();
-    }
-    return 0;
-  };
-  while (const size_t size = blank_size(text, true)) text.remove_prefix(size);
-  while (const size_t size = blank_size(text, false)) text.remove_suffix(size);
-  return text;
-}
-
 ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
   bool all_numbers = true, all_truths = true;
   for (size_t i = 0; i < classes.size(); ++i) {
@@ -89,7 +73,7 @@ ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
 
 int64_t ClassPlaces::find(const std::string& text) const {
   if (const auto found = of_name_.find(text); found != of_name_.end()) return found->second;
-  const std::string bare(without_label_blanks(text));
+  const std::string bare(without_blanks(text));
   if (bare.size() < text.size()) return find(bare);
   if (const auto found = of_truth_.find(truth_of_level(text)); found != of_truth_.end()) {
     return found->second;

@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -17,9 +16,6 @@ std::optional<double> class_number(const std::string& text);
 /// Return whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a
 /// code, and so is a number of more than 15 digits, which a double does not tell from others.
 bool is_plain_number(const std::string& text);
-
-/// Return a label without the spaces, tabs and no-break spaces around it.
-std::string_view without_label_blanks(std::string_view text);
 
 /// Finds classes by name; blanks around a name do not count. Where all names are numbers, those of
 /// one value are one class; where all are truth values (true, FALSE, 1), their spellings are.

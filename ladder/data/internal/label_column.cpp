@@ -9,6 +9,7 @@
 
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/class_places.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
 
@@ -43,7 +44,7 @@ int64_t rows_of_minus_one(const Column& column) {
   }
   std::vector<bool> is_one;
   for (const auto& level : column.levels) {
-    is_one.push_back(!without_label_blanks(level).empty() && is_unlabeled(level));
+    is_one.push_back(!without_blanks(level).empty() && is_unlabeled(level));
   }
   return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
     return code >= 0 && is_one[static_cast<size_t>(code)];
@@ -87,7 +88,7 @@ void write_points(Column& labels) {
   };
   std::vector<std::string> numbers;  // without the blanks around them
   for (const auto& level : labels.levels) {
-    numbers.emplace_back(without_label_blanks(level));
+    numbers.emplace_back(without_blanks(level));
     if (!is_finite_number(numbers.back(), ',')) return;
   }
   // A list does not repeat a class, so that "0,0" beside "0" is none.

@@ -1,11 +1,19 @@
 #include "ladder/data/internal/missing_values.h"
 
+#include <array>
 #include <cmath>
 #include <utility>
 
 #include "ladder/data/internal/parse_number.h"
 
 namespace ladder::data {
+namespace {
+
+// Space, tab, and the no-break spaces U+00A0, U+202F, U+2007 and U+FEFF.
+constexpr std::array<std::string_view, 6> kBlanks = {
+    " ", "\t", "\xC2\xA0", "\xE2\x80\xAF", "\xE2\x80\x87", "\xEF\xBB\xBF"};
+
+}  // namespace
 
 const std::vector<std::string>& usual_missing() {
   // Those of pandas.read_csv, and "?".
@@ -40,10 +48,26 @@ bool is_usual_missing(std::string_view text) {
 }
 
 std::string_view without_blanks(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t";
-  const size_t first = text.find_first_not_of(kBlanks);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+  const auto is_plain = [](char c) {
+    return c != ' ' && c != '\t' && static_cast<signed char>(c) > 0;
+  };
+  const auto blank_size = [](std::string_view part, bool front) -> size_t {
+    for (const std::string_view blank : kBlanks) {
+      if (front ? part.starts_with(blank) : part.ends_with(blank)) return blank.size();
+    }
+    return 0;
+  };
+  while (!text.empty() && !is_plain(text.front())) {
+    const size_t size = blank_size(text, true);
+    if (size == 0) break;
+    text.remove_prefix(size);
+  }
+  while (!text.empty() && !is_plain(text.back())) {
+    const size_t size = blank_size(text, false);
+    if (size == 0) break;
+    text.remove_suffix(size);
+  }
+  return text;
 }
 
 std::string_view without_sign(std::string_view text) {

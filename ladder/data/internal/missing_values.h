@@ -11,7 +11,7 @@ namespace ladder::data {
 const std::vector<std::string>& usual_missing();
 bool is_usual_missing(std::string_view text);
 
-/// Return a text without the spaces and tabs around it, as the CSV reader returns cells.
+/// Return a text without the spaces, tabs and no-break spaces around it.
 std::string_view without_blanks(std::string_view text);
 
 /// Return a text without the sign that it begins with: +, - or U+2212.

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "ladder/data/internal/exact_numbers.h"
+
 namespace ladder::data {
 
 Column text_column(const std::string& name, int64_t rows,
@@ -31,6 +33,7 @@ void make_text(Table& table, const std::string& name) {
   if (index < 0) return;
   Column& column = table.columns[static_cast<size_t>(index)];
   if (column.kind == ColumnKind::kText) return;
+  check_exact_numbers(column, "read_samples", table.source);
   column = text_column(column.name, table.rows,
                        [&column](int64_t row) { return cell_text(column, row); });
 }

@@ -16,7 +16,8 @@ namespace ladder::data {
 Column text_column(const std::string& name, int64_t rows,
                    const std::function<std::string(int64_t row)>& text_of);
 
-/// Make the column `name` a text, if it is there.
+/// Make the column `name` a text, if it is there. Error: numbers of 2^53 or above, which a double
+/// rounds.
 void make_text(Table& table, const std::string& name);
 
 /// Refuse a table where images were to be scaled.
