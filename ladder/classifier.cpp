@@ -13,8 +13,10 @@
 #include <utility>
 
 #include "ladder/core/internal/tensor_text.h"
+#include "ladder/core/internal/threads.h"
 #include "ladder/data/class_labels.h"
 #include "ladder/data/features.h"
+#include "ladder/data/internal/label_column.h"
 #include "ladder/data/internal/row_checks.h"
 #include "ladder/data/read_samples.h"
 #include "ladder/internal/fit_folds.h"
@@ -39,10 +41,7 @@ constexpr const char* kFoldsFolder = "folds";  // in that of the run
 
 // Labels that the caller knows for classes: names that look like a quantity or a list are kept.
 data::ClassLabels labels_for_sure(const data::Column& column) {
-  auto names = column.levels;
-  for (int64_t row = 0; row < std::ssize(column.numbers); ++row) {
-    names.push_back(data::cell_text(column, row));
-  }
+  auto names = data::label_texts(column);
   std::erase_if(names, data::is_unlabeled);
   data::ClassLabels found{.classes = data::ordered_classes(std::move(names))};
   found.labels = data::labels_of(column, found.classes);
@@ -414,6 +413,7 @@ double Classifier::score(const torch::Tensor& x, const torch::Tensor& y) const {
               "Classifier: expected labels as int64 [", x.dim() >= 1 ? x.size(0) : 0, "] but got ",
               type_and_shape_text(y), ".");
   if (y.numel() > 0) {
+    const threads::OneThread serial;  // as in probabilities_of
     data::check_labels("Classifier", "scored", y, {}, static_cast<int64_t>(classes().size()),
                        /*missing=*/true);
   }
@@ -430,8 +430,9 @@ const exports::PredictionModel& Classifier::model() const {
 void Classifier::put_fact(const std::string& name, const std::string& value) {
   TORCH_CHECK(is_fitted(), "Classifier: expected a trained classifier (call fit or load first).");
   auto& facts = model_.facts;
-  std::erase_if(facts, [&](const auto& fact) { return fact.first == name; });
-  facts.emplace(facts.begin(), io::valid_utf8(name), io::valid_utf8(value));
+  auto valid_name = io::valid_utf8(name);
+  std::erase_if(facts, [&](const auto& fact) { return fact.first == valid_name; });
+  facts.emplace(facts.begin(), std::move(valid_name), io::valid_utf8(value));
 }
 
 void Classifier::save(const fs::path& path) const {

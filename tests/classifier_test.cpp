@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -360,18 +361,29 @@ TEST_CASE("Classifier: leaves the random numbers of its caller alone", "[classif
 
 TEST_CASE("Classifier: predicts in a child after fork", "[classifier][threads]") {
   if (!kFollowsForks) LADDER_SKIP(kNoForks);
-  const auto rows = clouds(3000, 60);
+  // As many values as LibTorch divides among threads, in each of its calls.
+  const auto rows = clouds(12000, 60);
   const auto pictures = torch::randint(0, 256, {300, 1, 8, 8}, torch::kLong).to(torch::kByte);
   const auto labels = torch::arange(300) % 3;
+  const auto x = torch::randn({12000, 3}), y = torch::arange(12000) % 40;
   const ThreadsOfTest threads(3);
-  Classifier tables(quick(1)), images(quick(1));
+  Classifier tables(quick(1)), tensors(quick(1)), images(quick(1));
   tables.fit(rows.table, "kind");
+  tensors.fit(x, y);
   images.fit({.images = pictures, .labels = labels, .classes = {"a", "b", "c"}});
   const auto expected = tables.predict_proba(rows.table);
   const auto of_images = images.predict_proba({.images = pictures});
+  const auto of_tensors = tensors.predict_proba(x);
+  const auto names = tables.predict(rows.table);
+  const auto right = tensors.score(x, y);
+  const auto is_equal = [](const torch::Tensor& a, const torch::Tensor& b) {
+    return std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;  // no threads
+  };
   CHECK(status_of_child([&] {
-          return tables.predict_proba(rows.table).equal(expected) &&
-                 images.predict_proba({.images = pictures}).equal(of_images);
+          return tables.predict(rows.table) == names &&
+                 is_equal(tensors.predict_proba(x), of_tensors) && tensors.score(x, y) == right &&
+                 is_equal(tables.predict_proba(rows.table), expected) &&
+                 is_equal(images.predict_proba({.images = pictures}), of_images);
         }) == 0);
 }
 
@@ -426,8 +438,12 @@ TEST_CASE("Classifier: facts are put before the others, once each", "[classifier
   const auto before = classifier.model().facts;
   classifier.put_fact("test error", "1 %");
   classifier.put_fact("test error", "2 %");
+  classifier.put_fact("n\xef", "1");
+  classifier.put_fact("n\xef", "2");
+  CHECK(classifier.model().facts.size() == before.size() + 2);
+  classifier.put_fact("test error", "2 %");
   const auto facts = classifier.model().facts;
-  CHECK(facts.size() == before.size() + 1);
+  CHECK(facts.size() == before.size() + 2);
   CHECK(facts.front() == std::pair<std::string, std::string>("test error", "2 %"));
   classifier.save(folder / "model");
   CHECK((Classifier::load(folder / "model").model().facts == facts));
@@ -713,6 +729,10 @@ TEST_CASE("Classifier: labels that are classes for sure may look like a quantity
   CHECK(error_text([&] {
           Classifier(quick(1)).fit(rows.table, "kind");
         }).starts_with("class_labels: expected one class in each row but got 'cat;dog'"));
+  CHECK(classifier.fit(rows.table, "kind").labeled == 12);
+  CHECK(classifier.classes() == std::vector<std::string>{"cat", "cat;dog", "dog"});
+
+  label.levels.push_back("bird");  // which no row has
   CHECK(classifier.fit(rows.table, "kind").labeled == 12);
   CHECK(classifier.classes() == std::vector<std::string>{"cat", "cat;dog", "dog"});
 

@@ -1,10 +1,12 @@
 // The rules of the tree, read from its include lines: which room may use which, what the umbrella
 // headers hold, that internal headers stay inside, and that a header includes what it names.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -138,6 +140,65 @@ std::string without_comments(const std::string& text) {
   return std::regex_replace(text, std::regex("//[^\n]*"), "");
 }
 
+// A file without its comments and without what its quotes hold.
+std::string code_of(const fs::path& path) {
+  const std::string text = file_bytes(path);
+  std::string code;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at + 1;
+    if (text.compare(at, 2, "//") == 0) {
+      end = text.find('\n', at);
+    } else if (text.compare(at, 2, "R\"") == 0) {
+      const size_t open = text.find('(', at);
+      end = text.find(")" + text.substr(at + 2, open - at - 2) + "\"", open);
+      if (end != std::string::npos) end += open - at;  // as long as the beginning
+    } else if (text[at] == '"') {
+      while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+      ++end;
+    } else if (text.compare(at, 3, "'\"'") == 0) {
+      end = at + 3;
+    } else if (text.compare(at, 4, "'\\\"'") == 0) {
+      end = at + 4;
+    } else {
+      code += text[at];
+    }
+    at = std::min(end, text.size());
+  }
+  return code;
+}
+
+// Names of several words that a header declares as functions at the beginning of a line, outside
+// of classes.
+std::set<std::string> functions_in(const std::string& code) {
+  static const std::regex kLine(
+      "(?!using |namespace |class |struct |enum |template)[A-Za-z_].*?[ &*>]([a-z]\\w*_\\w*)\\(.*");
+  std::set<std::string> names;
+  std::istringstream lines(code);
+  for (std::string line; std::getline(lines, line);) {
+    if (std::smatch match; std::regex_match(line, match, kLine)) names.insert(match[1]);
+  }
+  return names;
+}
+
+// Names of several words that a source calls as functions of a namespace of ours. Names that it
+// uses otherwise too, or gives to functions of its own, are left out.
+std::set<std::string> calls_in(const std::string& code) {
+  static const std::set<std::string> kSpaces = {"ladder", "data",    "exports", "fitting",
+                                                "io",     "models",  "nn",      "ops",
+                                                "runs",   "threads", "train"};
+  static const std::regex kName("(\\w+::|\\.|->)?\\b([a-z]\\w*_\\w*)\\b(\\(?)");
+  std::set<std::string> called, others = functions_in(code);
+  for (std::sregex_iterator match(code.begin(), code.end(), kName), end; match != end; ++match) {
+    const std::string before = match->str(1), name = match->str(2);
+    if (before == "." || before == "->") continue;
+    const bool is_member =
+        !before.empty() && !kSpaces.contains(before.substr(0, before.size() - 2));
+    (match->length(3) > 0 && !is_member ? called : others).insert(name);
+  }
+  for (const auto& name : others) called.erase(name);
+  return called;
+}
+
 // What a header includes, itself and by ours that it includes.
 void collect(const std::map<std::string, fs::path>& ours, const std::string& name,
              std::set<std::string>& names) {
@@ -230,6 +291,52 @@ TEST_CASE("Headers include what they name", "[rooms]") {
     }
   }
   CHECK(checked > 100);
+}
+
+// The files of a room are compiled as one, which hides what one of them does not include.
+TEST_CASE("Sources include what they call", "[rooms]") {
+  const fs::path root = source_folder();
+  std::map<std::string, fs::path> headers, sources;
+  for (const auto& [base, folder] :
+       {std::pair{root, "ladder"}, std::pair{root / "models", "ladder"}, std::pair{root, "apps"}}) {
+    for (const auto& path : files_below(base / folder)) {
+      const auto name = path.lexically_relative(base).string();
+      if (path.extension() == ".h") headers[name] = path;
+      if (path.extension() == ".cpp") sources[name] = path;
+    }
+  }
+  std::map<std::string, std::set<std::string>> declared;  // headers of a function
+  for (const auto& [header, path] : headers) {
+    for (const auto& name : functions_in(code_of(path))) declared[name].insert(header);
+  }
+  REQUIRE(declared.size() > 300);
+  int checked = 0;
+  for (const auto& [source, path] : sources) {
+    const std::string room = room_of(source);
+    std::set<std::string> names;
+    for (const auto& include : includes_of(path)) {
+      names.insert(include);
+      if (headers.contains(include)) collect(headers, include, names);
+    }
+    for (const auto& call : calls_in(code_of(path))) {
+      const auto found = declared.find(call);
+      if (found == declared.end()) continue;
+      bool may_be = false, included = false;
+      for (const auto& header : found->second) {
+        const auto used = room_of(header);
+        const bool open =
+            used == room || room.empty() ||
+            (arrows().at(room).contains(used) && (room != "apps" || is_public(header)));
+        may_be = may_be || open;
+        included = included || names.contains(header);
+      }
+      if (!may_be) continue;  // a member of the same name
+      INFO(source << " calls " << call << " without " << *found->second.begin());
+      CHECK(included);
+      ++checked;
+    }
+  }
+  CHECK(checked > 500);
 }
 
 TEST_CASE("Tests take from Catch2 what versions 2 and 3 both have", "[rooms]") {

@@ -129,6 +129,9 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   drop_truth_spellings(names);
+  const bool any_comma = std::any_of(names.begin(), names.end(),
+                                     [](const auto& name) { return name.find(',') != name.npos; });
+  if (any_comma && !has_decimal_commas(names)) return names;  // of texts or lists
   std::vector<std::pair<double, std::string>> numbered;
   for (const auto& name : names) {
     const auto value = class_number(name);

@@ -22,9 +22,9 @@ bool is_unlabeled(const std::string& text);
 
 /// Sort class names, by value if all of them are numbers and else by bytes, and remove duplicates.
 /// Equal numbers of at most 15 digits are one class, named by the shortest spelling (some programs
-/// write 1 as 1.0 if other labels in the column are missing). Blanks around a name are removed,
-/// no-break spaces too. If all names are truth values, the spellings of a value (true, True, TRUE,
-/// 1) are one class, named by the first of these that occurs.
+/// write 1 as 1.0 if other labels in the column are missing, or as 1,0). Blanks around a name are
+/// removed, no-break spaces too. If all names are truth values, the spellings of a value (true,
+/// True, TRUE, 1) are one class, named by the first of these that occurs.
 std::vector<std::string> ordered_classes(std::vector<std::string> names);
 
 /// Read the classes of a label column. Missing values, "" and -1 are rows without a label.

@@ -17,7 +17,7 @@
 #include "ladder/data/internal/array_samples.h"
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/image_codec.h"
-#include "ladder/data/internal/label_column.h"
+#include "ladder/data/internal/image_samples.h"
 #include "ladder/data/internal/table_samples.h"
 #include "ladder/io/internal/file_kind.h"
 
@@ -49,10 +49,7 @@ Samples csv_samples(const fs::path& path, const ReadOptions& options) {
   for (const std::string& name : {options.label, options.id}) {
     if (!name.empty()) csv.kinds[name] = ColumnKind::kText;
   }
-  auto table = read_csv(path, csv);
-  const auto label = table.find(options.label);
-  if (table.decimal == ',' && label >= 0) write_points(table.columns[static_cast<size_t>(label)]);
-  return table_samples(std::move(table), path, options);
+  return table_samples(read_csv(path, csv), path, options);
 }
 
 // ---- Folders
@@ -272,7 +269,7 @@ std::string source_name(const std::string& source) {
 bool has_test_part(const std::filesystem::path& path) {
   if (!is_folder(path)) {
     if (lower_text(path.extension().string()) != ".npz" || !is_a_file(path)) return false;
-    return find_name(npz_names(path), array_names(false, Part::kTest)) >= 0;
+    return npz_has_inputs(path, Part::kTest);
   }
   if (holds_cifar(path)) return holds_cifar(path, Part::kTest) && holds_cifar(path, Part::kTrain);
   if (holds_idx(path)) return holds_idx(path, Part::kTest) && holds_idx(path, Part::kTrain);

@@ -20,7 +20,6 @@
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/exact_numbers.h"
-#include "ladder/data/internal/label_column.h"
 #include "ladder/data/internal/shard_arrays.h"
 #include "ladder/data/shards.h"
 #include "ladder/io/atomic_file.h"
@@ -167,9 +166,8 @@ struct ShardWriter::State {
 
   std::vector<int32_t> labels_of_block(const Table& block) {
     std::vector<int32_t> found(static_cast<size_t>(block.rows), -1);
-    auto column = block.column(options.label);
+    const auto& column = block.column(options.label);
     check_exact_numbers(column, "ShardWriter", block.source);
-    if (block.decimal == ',') write_points(column);
     const auto before = classes.bytes();
     for (int64_t row = 0; row < block.rows; ++row) {
       const auto text = cell_text(column, row);

@@ -91,6 +91,7 @@ data::Table table_of(const torch::Tensor& x) {
   TORCH_CHECK(x.dim() == 2 && x.is_floating_point(),
               "Classifier: expected rows as floating numbers [N, D] or images as uint8 but got ",
               c10::toString(x.scalar_type()), " ", x.sizes(), ".");
+  const threads::OneThread serial;  // as in probabilities_of
   const auto columns = x.to(at::kCPU, at::kDouble).t().contiguous();
   data::Table table{.rows = x.size(0)};
   for (int64_t i = 0; i < columns.size(0); ++i) {

@@ -12,11 +12,11 @@ namespace {
 
 constexpr int64_t kPredictedAtOnce = 1000;
 
-// Calls f() without OpenMP's threads where `values` are few: it gains nothing from them, and a
-// process that was forked afterwards would wait for them for ever.
+// Whatever is not the network's runs without OpenMP's threads: it takes little time, and a process
+// that was forked would wait for them for ever.
 template <typename F>
-torch::Tensor on_one_thread(const torch::Tensor& values, const F& f) {
-  const threads::OneThread serial(threads::is_small(values));
+auto on_one_thread(const F& f) {
+  const threads::OneThread serial;
   return f();
 }
 
@@ -29,16 +29,16 @@ torch::Tensor probabilities_of(Ladder net, const torch::Tensor& inputs) {
   for (int64_t begin = 0; begin < inputs.size(0); begin += kPredictedAtOnce) {
     const auto rows = inputs.narrow(0, begin, std::min(kPredictedAtOnce, inputs.size(0) - begin));
     const auto logits = net->forward(
-        on_one_thread(rows, [&] { return rows.to(parameter.device(), parameter.scalar_type()); }));
-    parts.push_back(
-        on_one_thread(logits, [&] { return at::softmax(logits, 1).to(at::kCPU, at::kFloat); }));
+        on_one_thread([&] { return rows.to(parameter.device(), parameter.scalar_type()); }));
+    parts.push_back(on_one_thread([&] { return at::softmax(logits, 1).to(at::kCPU, at::kFloat); }));
   }
-  return parts.empty() ? at::empty({0, net->classes()}, at::kFloat) : at::cat(parts);
+  if (parts.empty()) return at::empty({0, net->classes()}, at::kFloat);
+  return on_one_thread([&] { return at::cat(parts); });
 }
 
 std::vector<std::string> names_of(const torch::Tensor& probabilities,
                                   const std::vector<std::string>& classes) {
-  const auto best = probabilities.argmax(1);
+  const auto best = on_one_thread([&] { return probabilities.argmax(1); });
   std::vector<std::string> names;
   names.reserve(static_cast<size_t>(best.numel()));
   for (int64_t row = 0; row < best.numel(); ++row) {
@@ -48,6 +48,7 @@ std::vector<std::string> names_of(const torch::Tensor& probabilities,
 }
 
 double share_right(const torch::Tensor& probabilities, const torch::Tensor& labels) {
+  const threads::OneThread serial;  // as above
   const auto known = labels.ge(0);
   const auto count = known.sum().item<int64_t>();
   TORCH_CHECK(count > 0, "Classifier: expected a row with a label but got none of ", labels.numel(),

@@ -136,7 +136,7 @@ torch::Tensor DenoisingAutoencoderImpl::forward(const torch::Tensor& x) {
 
 void DenoisingAutoencoderImpl::train(bool on) {
   Module::train(on);
-  keep_rows_apart(*this);
+  for (const auto& stage : stages) keep_rows_apart(*stage.module());
 }
 
 void DenoisingAutoencoderImpl::clone_(torch::nn::Module& other,

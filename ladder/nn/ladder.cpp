@@ -128,7 +128,7 @@ LadderImpl::LadderImpl(LadderOptions options_, Stages stages_)
 
 void LadderImpl::train(bool on) {
   Module::train(on);
-  keep_rows_apart(*this);
+  for (const auto& stage : stages) keep_rows_apart(*stage.module());
 }
 
 // Options that may change between steps, and those that may not.

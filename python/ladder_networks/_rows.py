@@ -83,8 +83,12 @@ def name_of(value: object) -> str:
     return text_of(value).strip(_LABEL_BLANKS)
 
 
-# A number that may be spelled otherwise, as the C++ library has it: 01 is a code.
-_PLAIN_NUMBER = re.compile(r"-?(?!0[0-9])([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+# A number that may be spelled otherwise, as the C++ library has it: 01 is a code, and 1,000 may be
+# a thousand.
+_PLAIN_NUMBER = re.compile(
+    r"-?(?!0[0-9])(?![1-9][0-9]{0,2},[0-9]{3}$)([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?",
+    re.IGNORECASE,
+)
 
 
 def plain_number(text: str) -> float | None:
@@ -92,12 +96,12 @@ def plain_number(text: str) -> float | None:
 
     Examples
     --------
-    >>> plain_number("1.0"), plain_number("01"), plain_number("pear")
-    (1.0, None, None)
+    >>> plain_number("1.0"), plain_number("1,0"), plain_number("01"), plain_number("pear")
+    (1.0, 1.0, None, None)
     """
     if _PLAIN_NUMBER.fullmatch(text) is None:
         return None
-    value = float(text)
+    value = float(text.replace(",", "."))
     return value if math.isfinite(value) else None
 
 

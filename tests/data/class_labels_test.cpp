@@ -212,6 +212,21 @@ TEST_CASE("Class labels: long numbers are names", "[data]") {
   CHECK(data::ordered_classes({"0.00000000000000000001", "1e-20"}).size() == 1);
 }
 
+TEST_CASE("Class labels: numbers with either decimal mark are one class", "[data]") {
+  const auto found = data::class_labels(text_labels({"1,0", "2.0", "1.0", "-1,0", "2,0", "2,5"}));
+  CHECK(found.classes == std::vector<std::string>{"1,0", "2,0", "2,5"});
+  require_equal(found.labels, row_list({0, 1, 0, -1, 1, 2}));
+  require_equal(data::labels_of(text_labels({"2", "1.00", "2.5"}), found.classes),
+                row_list({1, 0, 2}));
+  require_equal(data::labels_of(text_labels({"2,0"}), {"1.0", "2.0"}), row_list({1}));
+  // Other texts beside them change no name, and make no list of a grade.
+  const std::vector<std::string> grades = {"1,0", "1,3", "1,7", "2,0", "2,3", "3,0", "krank"};
+  CHECK(data::class_labels(text_labels(grades)).classes == grades);
+  require_equal(data::labels_of(text_labels({"2,0", "1,0"}), grades), row_list({3, 0}));
+  // What may be a thousand is a name.
+  CHECK(data::class_labels(text_labels({"1,000", "1", "2"})).classes.size() == 3);
+}
+
 TEST_CASE("Class labels: refuses numbers that a double does not tell apart", "[data]") {
   CHECK(data::class_labels(number_labels({1, 9007199254740991})).classes.size() == 2);  // 2^53 - 1
   const auto column = number_labels({1, 9007199254740992.0});  // or the next, rounded

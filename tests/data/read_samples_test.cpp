@@ -457,11 +457,17 @@ TEST_CASE("read_samples marks missing values and texts of arrays as of CSV files
       npy_file("<f2", "(3, 1)", raw_bytes<uint16_t>({0x3C00, 0xE3D0, 0x4000})));
   const auto half = read_samples(folder / "half/x.npy", exact);
   CHECK(cell_texts(half.table->column("x0"), 3) == Strings{"1", "", "2"});
+  // 99999 is infinite there, and no infinite number is missing.
+  put(folder / "infinite/x.npy",
+      npy_file("<f2", "(3, 1)", raw_bytes<uint16_t>({0x3C00, 0x7C00, 0x4000})));
+  CHECK(std::isinf(read_samples(folder / "infinite/x.npy", {.csv = {.missing = {"99999"}}})
+                       .table->column("x0")
+                       .numbers[1]));
   const auto twice = read_samples(folder / "double/x.npy", exact);
   CHECK(cell_texts(twice.table->column("x0"), 3) == Strings{"1", "100000000", ""});
 }
 
-TEST_CASE("read_samples reads labels by the decimal mark of their file", "[data]") {
+TEST_CASE("read_samples: labels with a decimal comma are numbers", "[data]") {
   const TemporaryFolder folder;
   const auto labels_in = [&](const std::string& rows) {
     write_file(folder / "rows.csv", "a;y\n" + rows);
@@ -469,10 +475,10 @@ TEST_CASE("read_samples reads labels by the decimal mark of their file", "[data]
     return ladder::data::class_labels(samples.table->column("y"));
   };
   const auto found = labels_in("1,5;-1,0\n2,5;0,0\n3,5;1,0\n4,5;1\n");
-  CHECK(found.classes == Strings{"0.0", "1"});
+  CHECK(found.classes == Strings{"0,0", "1"});
   CHECK(torch::equal(found.labels, torch::tensor({-1, 0, 1, 1}, torch::kLong)));
-  CHECK(labels_in("1,5;0,0\n2,5;0\n3,5;1,0\n").classes == Strings{"0", "1.0"});
-  CHECK(labels_in("1,5;1,5\n2,5;1\n3,5;2\n").classes == Strings{"1", "1.5", "2"});
+  CHECK(labels_in("1,5;0,0\n2,5;0\n3,5;1,0\n").classes == Strings{"0", "1,0"});
+  CHECK(labels_in("1,5;1,5\n2,5;1\n3,5;2\n").classes == Strings{"1", "1,5", "2"});
   // Lists and texts stay what they are.
   CHECK(error_text([&] {
           labels_in("1,5;1,2\n2,5;1\n3,5;2\n");

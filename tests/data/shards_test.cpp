@@ -193,6 +193,31 @@ TEST_CASE("Shards: labels of one value are one class, however they are spelled",
   CHECK_NOTHROW(shards.verify());
 }
 
+TEST_CASE("Shards: decimal commas of labels are judged over all blocks", "[data]") {
+  const TemporaryFolder folder;
+  const auto shards_of = [&](const std::string& name,
+                             std::vector<std::vector<std::string>> blocks) {
+    ShardWriter writer(folder / name, {.label = "kind"});
+    for (auto& levels : blocks) {
+      auto block = cloud_table(6, 6);
+      block.decimal = ',';
+      block.columns[1].levels = std::move(levels);  // in turn
+      writer.add(block);
+    }
+    writer.finish();
+    return Shards(folder / name);
+  };
+  using Strings = std::vector<std::string>;
+  CHECK(shards_of("one", {{"1,0", "2,0"}, {"1,3", "1.0"}}).classes() ==
+        Strings{"1,0", "1,3", "2,0"});
+  CHECK(shards_of("two", {{"1,0", "2,0"}, {"1,0", "krank"}}).classes() ==
+        Strings{"1,0", "2,0", "krank"});
+  CHECK(shards_of("lists", {{"1", "2"}, {"1", "1,2"}}).classes() == Strings{"1", "1,2", "2"});
+  CHECK(error_text([&] {
+          Classifier(quick()).fit(read_samples(folder / "lists"));
+        }).find("expected one class in each row but got '1,2'") != std::string::npos);
+}
+
 TEST_CASE("Shards: labels that a double does not tell apart are refused", "[data]") {
   const TemporaryFolder folder;
   ShardWriter writer(folder / "s", {.label = "kind"});

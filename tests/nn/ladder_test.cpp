@@ -946,6 +946,30 @@ TEST_CASE("Ladder refuses a stage that mixes rows or draws numbers in training m
   CHECK(net->clone()->is_training());
 }
 
+TEST_CASE("Ladder trains a BatchNorm and a Dropout outside of its stages", "[nn]") {
+  namespace tnn = torch::nn;
+  const NoisyBatchNormLinear top(
+      NoisyBatchNormLinearOptions{.in_features = 6, .out_features = 3, .softmax_top = true});
+  const NoisyStage bottom(
+      tnn::AnyModule(tnn::Linear(6, 6)),
+      NoisyStageOptions{.normalization = {.channels = 6}, .vertical = [](auto, auto) {
+                          return tnn::AnyModule(tnn::BatchNorm1d(6));
+                        }});
+  Ladder net(LadderOptions{.input_shape = {6}, .lambda = {1, 1, 1}}, Stages{bottom, top});
+  const auto head = net->register_module("head", tnn::Dropout(0.5));
+  net->eval();
+  CHECK_FALSE(head->is_training());
+  net->train();
+  CHECK(head->is_training());
+  int norms = 0;
+  for (const auto& module : net->modules()) {
+    if (module->as<tnn::BatchNorm1d>() == nullptr) continue;
+    ++norms;
+    CHECK(module->is_training());
+  }
+  CHECK(norms == 1);
+}
+
 TEST_CASE("Ladder runs on a GPU as on the CPU", "[nn][cuda]") {
   if (!torch::cuda::is_available()) {
     LADDER_SKIP("no CUDA device");
@@ -1047,6 +1071,22 @@ TEST_CASE("Ladder names an input_shape that no row has", "[nn]") {
   CHECK(
       built({int64_t{1} << 62}) ==
       "Ladder: expected an input_shape whose rows fit into memory but got [4611686018427387904].");
+}
+
+TEST_CASE("Ladder in half precision predicts where a channel is constant", "[nn]") {
+  auto net = small({0, 0, 0, 1});
+  {
+    const torch::NoGradGuard no_grad;
+    for (auto& item : net->named_parameters()) {
+      if (item.key().ends_with("weight")) item.value()[0].zero_();
+    }
+  }
+  const auto rows = torch::randn({50, 6});
+  net->calibrate(rows);
+  net->to(torch::kHalf);
+  net->eval();
+  const torch::NoGradGuard no_grad;
+  CHECK(torch::isfinite(net->forward(rows.to(torch::kHalf))).all().item<bool>());
 }
 
 TEST_CASE("Ladder refuses to calibrate without a function and to compute costs in Half", "[nn]") {

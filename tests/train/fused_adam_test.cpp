@@ -348,10 +348,18 @@ TEST_CASE("FusedAdam takes a weight that two stages share once", "[train]") {
                                                               .out_features = testing::kBlobClasses,
                                                               .softmax_top = true})});
   const auto listed = net->parameters().size();
-  const FusedAdam adam(*net);
+  constexpr double kRate = 0.01;
+  FusedAdam adam(*net, AdamOptions(kRate));
   REQUIRE(adam.param_groups()[0].params().size() == listed - 1);
-  // It is updated once a step, as by an optimiser of the different parameters.
-  const auto before = shared->weight.detach().clone();
+  // It is updated once a step: the first one moves each number by the rate, whatever its gradient.
+  auto before = shared->weight.detach().clone();
+  for (auto& parameter : net->parameters()) {
+    parameter.mutable_grad() = torch::ones_like(parameter);
+  }
+  adam.step();
+  testing::require_close(shared->weight.detach(), before - kRate,
+                         testing::roundings(10, torch::kFloat, before.abs() + kRate));
+  before = shared->weight.detach().clone();
   auto options = testing::quick_options();
   options.epochs = 1;
   CHECK(train::Trainer(net, testing::blobs(), options).run().status ==

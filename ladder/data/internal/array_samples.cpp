@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -99,7 +100,8 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   if (matrix.scalar_type() == at::kHalf) {
     const MissingValues missing(options.csv.missing);
     for (const double number : missing.numbers()) {
-      rounded.push_back(static_cast<float>(c10::Half(static_cast<float>(number))));
+      const double half = static_cast<float>(c10::Half(static_cast<float>(number)));
+      if (std::isfinite(half)) rounded.push_back(half);
     }
   }
   for (int64_t i = 0; i < matrix.size(1); ++i) {
@@ -224,6 +226,10 @@ Samples npy_samples(const fs::path& path, const ReadOptions& options) {
   const fs::path labels = label_file_beside(path);
   const torch::Tensor y = labels.empty() ? torch::Tensor() : read_npy(labels);
   return array_samples(x, y, path, labels, options);
+}
+
+bool npz_has_inputs(const fs::path& path, Part part) {
+  return find_name(npz_names(path), array_names(false, part)) >= 0;
 }
 
 fs::path npy_inputs(const fs::path& folder, Part part) {

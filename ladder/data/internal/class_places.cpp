@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
@@ -18,7 +19,7 @@ constexpr int64_t kSafeDigits = 15;
 // Significant digits of a number: without zeros in front, nor those at the end of a fraction.
 int64_t digits_of(std::string_view text) {
   text = text.substr(0, text.find_first_of("eE"));
-  if (text.find('.') != text.npos) {
+  if (text.find_first_of(".,") != text.npos) {
     const size_t last = text.find_last_not_of('0');
     text = text.substr(0, last == text.npos ? 0 : last + 1);
   }
@@ -32,9 +33,14 @@ int64_t digits_of(std::string_view text) {
 
 std::optional<double> class_number(const std::string& text) {
   double value = 0;
-  const auto body = without_sign(text);
+  std::string body(without_sign(text));
   const bool has_plus = text.starts_with('+');
   const bool has_minus = body.size() < text.size() && !has_plus;
+  const size_t comma = body.find(',');
+  if (comma != body.npos) {
+    if (body.find('.') != body.npos || may_be_thousands(body, ',')) return std::nullopt;
+    body[comma] = '.';
+  }
   const char* end = body.data() + body.size();
   const auto [rest, error] = std::from_chars(body.data(), end, value);
   if (error != std::errc() || rest != end || !std::isfinite(value) || has_plus ||

@@ -9,8 +9,9 @@
 
 namespace ladder::data {
 
-/// Return the value of a class name that is a finite number, with a decimal point. Its minus may be
-/// U+2212, as in columns of numbers.
+/// Return the value of a class name that is a finite number, with a point or a comma as its decimal
+/// mark: 1,5 is 1.5, and 1,000 may be a thousand, so that it is none. Its minus may be U+2212, as
+/// in columns of numbers.
 std::optional<double> class_number(const std::string& text);
 
 /// Return whether a text is a number that may be spelled otherwise: 1 and 1.0 are one, 01 is a

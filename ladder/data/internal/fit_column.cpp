@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"

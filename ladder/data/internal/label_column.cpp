@@ -8,10 +8,8 @@
 #include <unordered_set>
 
 #include "ladder/data/class_labels.h"
-#include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
-#include "ladder/data/internal/parse_number.h"
 
 namespace ladder::data {
 
@@ -66,39 +64,18 @@ std::vector<std::string> parts_of(const std::string& text, char separator) {
 
 bool has_decimal_commas(const std::vector<std::string>& classes) {
   const std::unordered_set<std::string> names(classes.begin(), classes.end());
-  bool some_without = false, all_parts_known = true;
+  bool some_without = false, all_parts_known = true, any_repeats = false;
   for (const auto& name : classes) {
-    double value = 0;
-    if (parse_number(name, ',', value) != NumberKind::kFinite) return false;
     if (name.find(',') == name.npos) {
-      some_without = true;
+      some_without = some_without || is_finite_number(name, '.');
       continue;
     }
-    for (const auto& part : parts_of(name, ',')) {
-      all_parts_known = all_parts_known && names.contains(part);
-    }
+    if (!is_finite_number(name, ',')) return false;
+    const auto parts = parts_of(name, ',');
+    any_repeats = any_repeats || (parts.size() == 2 && parts[0] == parts[1]);
+    for (const auto& part : parts) all_parts_known = all_parts_known && names.contains(part);
   }
-  return !some_without || !all_parts_known;
-}
-
-void write_points(Column& labels) {
-  const auto has_fraction = [](const std::string& text) {
-    const auto comma = text.find(',');
-    return comma != text.npos && text.find_first_not_of('0', comma + 1) != text.npos;
-  };
-  std::vector<std::string> numbers;  // without the blanks around them
-  for (const auto& level : labels.levels) {
-    numbers.emplace_back(without_blanks(level));
-    if (!is_finite_number(numbers.back(), ',')) return;
-  }
-  // A list does not repeat a class, so that "0,0" beside "0" is none.
-  const bool whole = std::none_of(numbers.begin(), numbers.end(), has_fraction);
-  if (!whole && !has_decimal_commas(numbers)) return;
-  for (size_t level = 0; level < numbers.size(); ++level) {
-    if (numbers[level].find(',') == std::string::npos) continue;
-    std::replace(numbers[level].begin(), numbers[level].end(), ',', '.');
-    labels.levels[level] = numbers[level];
-  }
+  return any_repeats || !some_without || !all_parts_known;
 }
 
 }  // namespace ladder::data

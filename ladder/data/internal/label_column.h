@@ -19,12 +19,9 @@ int64_t rows_of_minus_one(const Column& column);
 /// Return the parts of a list, "a; b", without the spaces around them and without empty ones.
 std::vector<std::string> parts_of(const std::string& text, char separator);
 
-/// Return whether a comma in class names is a decimal mark: "1,5" beside "1" and "2", unless the
-/// parts of all names are classes as well, as those of "1,2" are.
+/// Return whether a comma in different class names is a decimal mark: each name with one is a
+/// number, as "1,5" beside "1" and "2" is. It is none if the parts of all names are classes as
+/// well, as those of "1,2" are, and no name repeats a part, as "0,0" does and no list would.
 bool has_decimal_commas(const std::vector<std::string>& classes);
-
-/// Give numbers of a label column of texts a decimal point in place of a comma, as numbers have in
-/// other tables: "-1,0" is -1. Leaves a column with lists of classes, "1,2", as it is.
-void write_points(Column& labels);
 
 }  // namespace ladder::data

@@ -61,9 +61,10 @@ void check_rows_apart(const char* owner, const std::string& subject, const char*
   }
 }
 
-void keep_rows_apart(tnn::Module& network) {
-  for (const auto& part : network.modules(/*include_self=*/false)) {
-    if (mixes_rows(*part) || stores_statistics(*part) || draws(*part)) part->eval();
+void keep_rows_apart(tnn::Module& stage) {
+  for (const auto& item : stage.named_modules()) {  // the stage itself, too, even on the stack
+    auto& part = *item.value();
+    if (mixes_rows(part) || stores_statistics(part) || draws(part)) part.eval();
   }
 }
 

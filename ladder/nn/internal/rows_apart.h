@@ -22,8 +22,8 @@ enum class RowsApart {
 void check_rows_apart(const char* owner, const std::string& subject, const char* treats,
                       const torch::nn::Module& module, const std::string& name, RowsApart which);
 
-/// Put the modules below `network` that check_rows_apart refuses in training mode into eval mode,
-/// in which it took them: train() has reached them, too.
-void keep_rows_apart(torch::nn::Module& network);
+/// Put the modules of a stage that check_rows_apart refuses in training mode into eval mode, in
+/// which it took them: train() of the network has reached them, too.
+void keep_rows_apart(torch::nn::Module& stage);
 
 }  // namespace ladder
