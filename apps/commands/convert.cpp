@@ -124,6 +124,10 @@ int convert_command(int argc, const char* const* argv) {
         print_notes(unused_columns_note(names, block));
       }
       is_first_block = false;
+      if (flags.shards.label.empty()) {  // rows to predict have an answer each
+        writer->add(block);
+        return true;
+      }
       auto rows = block;
       empty_rows += data::drop_empty_rows(rows);
       writer->add(rows);

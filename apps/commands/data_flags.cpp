@@ -77,8 +77,19 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
   return all;
 }
 
+// Refuses an array with more columns than that of training, if training had one. Columns of arrays
+// are known by their places alone, so that one more in front moves all others.
+void check_places(int64_t wanted, const data::Table& table) {
+  if (wanted <= 0 || table.array_columns <= wanted) return;
+  throw std::runtime_error(
+      fmt::format("expected rows of {}, as in training, but got {} in {} (columns of arrays are "
+                  "known by their places alone).",
+                  counted(wanted, "number"), table.array_columns, table.source));
+}
+
 void append_table(data::Table& rows, const data::Table& more, const std::string& label,
                   const std::vector<std::string>& ignored) {
+  check_places(rows.array_columns, more);
   auto used = ignored;
   used.push_back(label);
   for (const auto& column : rows.columns) used.push_back(column.name);
@@ -89,6 +100,7 @@ void append_table(data::Table& rows, const data::Table& more, const std::string&
                   .decimal = rows.decimal,
                   .decimal_given = rows.decimal_given,
                   .is_first_line_row = rows.is_first_line_row,
+                  .array_columns = rows.array_columns,
                   .parts = rows.parts};
   all.parts.push_back(rows.rows);
   for (const auto part : more.parts) all.parts.push_back(rows.rows + part);
@@ -303,24 +315,6 @@ torch::Tensor labels_for(const Classifier& classifier, const data::Samples& samp
   return data::relabeled(samples.labels, samples.classes, classes, samples.source);
 }
 
-// Refuses an array with more columns than that of training. Its columns are known by their places
-// alone, so that one more in front moves all others.
-void check_places(const data::Features& features, const data::Samples& samples) {
-  const auto& columns = samples.table->columns;
-  const auto count = std::ssize(columns) - (samples.label.empty() ? 0 : 1);
-  const auto wanted = std::ssize(features.columns);
-  if (samples.table->decimal != 0 || count <= wanted) return;
-  for (int64_t i = 0; i < count; ++i) {
-    const auto place = fmt::format("x{}", i);
-    if (columns[static_cast<size_t>(i)].name != place) return;
-    if (i < wanted && features.columns[static_cast<size_t>(i)].name != place) return;
-  }
-  throw std::runtime_error(
-      fmt::format("expected rows of {}, as in training, but got {} in {} (columns of arrays are "
-                  "known by their places alone).",
-                  counted(wanted, "number"), count, samples.source));
-}
-
 void check_takes(const Classifier& classifier, const data::Samples& samples) {
   const auto& inputs = classifier.model().images;
   if (inputs.has_value() != samples.images.defined()) {
@@ -330,7 +324,7 @@ void check_takes(const Classifier& classifier, const data::Samples& samples) {
         samples.images.defined() ? std::string("pictures") : kind_text(samples), samples.source));
   }
   if (const auto& features = classifier.model().features; features && samples.table) {
-    check_places(*features, samples);
+    check_places(features->array_columns, *samples.table);
   }
   if (inputs && inputs->channels == 1 && samples.images.size(1) == 3 &&
       samples.images.size(0) > 0) {
@@ -401,7 +395,8 @@ data::Samples some_rows(const data::Samples& samples, const torch::Tensor& rows)
                     .rows = rows.numel(),
                     .missing = samples.table->missing,
                     .decimal = samples.table->decimal,
-                    .decimal_given = samples.table->decimal_given};
+                    .decimal_given = samples.table->decimal_given,
+                    .array_columns = samples.table->array_columns};
   for (const auto& column : samples.table->columns) {
     data::Column picked{
         .name = column.name, .kind = column.kind, .levels = column.levels, .single = column.single};

@@ -345,7 +345,8 @@ Features fit_features(const Table& table, const std::vector<std::string>& except
                       const FeatureOptions& options) {
   for (const auto& name : except) table.column(name);  // an unknown name is an error
   Features features{.missing = table.missing,
-                    .decimal = table.decimal_given ? table.decimal : '\0'};
+                    .decimal = table.decimal_given ? table.decimal : '\0',
+                    .array_columns = table.array_columns};
   std::unordered_set<std::string_view> names;
   for (const auto& column : table.columns) {
     TORCH_CHECK(names.insert(column.name).second,

@@ -65,6 +65,9 @@ struct Features {
   /// Decimal mark that the reader of the table was given (Table::decimal_given), 0 if none:
   /// CsvOptions::usual_decimal takes it.
   char decimal = 0;
+  /// Number of columns of the array that was measured, also of those that are left out; 0 where
+  /// columns have names (Table::array_columns).
+  int64_t array_columns = 0;
   /// Used columns of whole numbers, some of them above 999: CsvOptions::whole_numbers takes them.
   std::vector<std::string> whole_numbers = {};
 

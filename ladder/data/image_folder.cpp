@@ -286,12 +286,12 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
     }
   }
   for (const std::string& name : folders) {
-    TORCH_CHECK(io::utf8_prefix(name) == name.size(),
+    TORCH_CHECK(!options.folders_are_classes || io::utf8_prefix(name) == name.size(),
                 "read_image_folder: expected names of classes in UTF-8 but got '",
                 name.substr(0, io::utf8_prefix(name)), "' and other bytes in ", folder.string(),
                 " (rename the folder).");
   }
-  refuse_parts(folder, folders);
+  if (options.folders_are_classes) refuse_parts(folder, folders);
   const auto classes = ordered_classes(folders);
   const ClassPlaces places(classes);  // folders 1 and 1.0 are one class
   std::stable_sort(folders.begin(), folders.end(), [&](const auto& left, const auto& right) {

@@ -41,6 +41,9 @@ struct Table {
   bool decimal_given = false;
   /// True if the reader took the first line for a row, so that columns are x0, x1, ...
   bool is_first_line_row = false;
+  /// Number of columns of an array, which are known by their places alone: x0, x1, ... 0 where
+  /// columns have names.
+  int64_t array_columns = 0;
   /// First row of each further source, where rows of several sources were put together.
   std::vector<int64_t> parts = {};
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <string>
 
 #include "ladder/core/internal/tensor_text.h"
@@ -93,7 +94,7 @@ data::Table table_of(const torch::Tensor& x) {
               c10::toString(x.scalar_type()), " ", x.sizes(), ".");
   const threads::OneThread serial;  // as in probabilities_of
   const auto columns = x.to(at::kCPU, at::kDouble).t().contiguous();
-  data::Table table{.rows = x.size(0)};
+  data::Table table{.rows = x.size(0), .array_columns = x.size(1)};
   for (int64_t i = 0; i < columns.size(0); ++i) {
     const double* begin = columns[i].const_data_ptr<double>();
     table.columns.push_back({.name = data::unnamed_column(static_cast<size_t>(i)),
@@ -107,13 +108,13 @@ data::Table table_of(const torch::Tensor& x) {
 void check_columns(const data::Features& features, const torch::Tensor& x) {
   const auto& columns = features.columns;
   bool named = false;
-  for (size_t i = 0; i < columns.size(); ++i)
+  for (size_t i = 0; i < columns.size() && features.array_columns == 0; ++i)
     named = named || columns[i].name != data::unnamed_column(i);
   TORCH_CHECK(!named,
               "Classifier: expected a table with the columns that it was trained on but "
               "got a tensor ",
               x.sizes(), ", whose columns have no names.");
-  const auto wanted = static_cast<int64_t>(columns.size());
+  const auto wanted = features.array_columns > 0 ? features.array_columns : std::ssize(columns);
   TORCH_CHECK(x.dim() != 2 || x.size(1) == wanted, "Classifier: expected rows of ", wanted,
               wanted == 1 ? " number" : " numbers", " but got ", x.sizes(), ".");
 }

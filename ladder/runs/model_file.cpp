@@ -164,6 +164,7 @@ StoredModel model_of(const io::TensorMap& tensors) {
                 "expected . or , as decimal mark but got '", decimal, "'");
     if (!decimal.empty()) model.features->decimal = decimal.front();
     model.features->whole_numbers = json.value("whole_numbers", std::vector<std::string>{});
+    model.features->array_columns = json.value("array_columns", int64_t{0});
   }
   if (json.contains("images")) model.images = images_from(json.at("images"), tensors);
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),
@@ -274,6 +275,7 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
     const auto& features = *stored.model.features;
     if (features.decimal != 0) json["decimal"] = std::string(1, features.decimal);
     if (!features.whole_numbers.empty()) json["whole_numbers"] = features.whole_numbers;
+    if (features.array_columns > 0) json["array_columns"] = features.array_columns;
   }
   if (stored.model.images) {
     json["images"] = ordered_json::parse(exports::to_json(*stored.model.images));

@@ -453,17 +453,20 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         before = dict(self.__dict__)
         try:
             surprising = self._fit(X, y, sample_weight)
-            if self.report_.status == "interrupted":
-                warnings.warn(
-                    f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
-                    "the model so far is kept.",
-                    stacklevel=2,
-                )
-            _warn(surprising, stacklevel=2)  # an error where a filter makes one of it
+            is_interrupted = self.report_.status == "interrupted"
+            if not is_interrupted:
+                _warn(surprising, stacklevel=2)  # an error where a filter makes one of it
         except BaseException:  # what was trained before is still there, with its columns
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        if is_interrupted:  # whoever interrupts hours of training wants what they gave
+            warnings.warn(
+                f"LadderClassifier: training was interrupted after {self.report_.steps} steps; "
+                "the model so far is kept.",
+                stacklevel=2,
+            )
+            _warn(surprising, stacklevel=2)
         return self
 
     def _fit(self, X: Rows, y: Labels, sample_weight: npt.ArrayLike | None) -> list[str]:

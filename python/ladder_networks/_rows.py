@@ -86,9 +86,9 @@ def name_of(value: object) -> str:
 # A number that may be spelled otherwise, as the C++ library has it: 01 is a code, and 1,000 may be
 # a thousand.
 _PLAIN_NUMBER = re.compile(
-    r"-?(?!0[0-9])(?![1-9][0-9]{0,2},[0-9]{3}$)([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?",
-    re.IGNORECASE,
+    r"-?(?!0[0-9])([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE
 )
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
 
 
 def plain_number(text: str) -> float | None:
@@ -99,7 +99,7 @@ def plain_number(text: str) -> float | None:
     >>> plain_number("1.0"), plain_number("1,0"), plain_number("01"), plain_number("pear")
     (1.0, 1.0, None, None)
     """
-    if _PLAIN_NUMBER.fullmatch(text) is None:
+    if _PLAIN_NUMBER.fullmatch(text) is None or _THOUSANDS.fullmatch(text.removeprefix("-")):
         return None
     value = float(text.replace(",", "."))
     return value if math.isfinite(value) else None
@@ -368,10 +368,15 @@ def validated(
 
 
 def _is_minus_one(value: object) -> bool:
-    if isinstance(value, str):  # "-1", "-1.0"
+    if isinstance(value, str):  # "-1", "-1.0", "-1,0", with a hyphen or a minus
         text = value.strip(_LABEL_BLANKS)
+        size = text[1:]
+        if not text.startswith(("-", "\u2212")) or not size.startswith(tuple("0123456789.,")):
+            return False
+        if "," in size and ("." in size or _THOUSANDS.fullmatch(size)):
+            return False
         try:
-            return text.startswith("-") and float(text) == -1
+            return float(size.replace(",", ".")) == 1
         except ValueError:
             return False
     return isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool) and value == -1

@@ -1,5 +1,6 @@
 #include <apps/support/checked_clusters.h>
 #include <fmt/format.h>
+#include <ladder/classifier.h>
 #include <ladder/io/tensor_file.h>
 #include <ladder/models/recipes.h>
 #include <ladder/runs/run_config.h>

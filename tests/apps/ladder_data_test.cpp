@@ -126,6 +126,13 @@ TEST_CASE("ladder convert: leaves out rows without any value, as training does",
   CHECK(contains(outcome.out, "labels    2 rows, 2 classes\n"));  // -1,0 is none
   const auto index = nlohmann::json::parse(file_bytes(place.folder / "shards/index.json"));
   CHECK(index.at("columns")[0].at("missing") == false);
+
+  // Rows to predict have an answer each.
+  REQUIRE(place.run(place.train("run") + Arguments{"--no-report", "--quiet"}).status == 0);
+  write_file(place.folder / "new.csv", "x,y\n1,2\n,\n3,4\n");
+  const auto kept = place.run({"convert", place.at("new.csv"), "-o", place.at("new")});
+  CHECK(contains(kept.out, "shards    3 rows of "));
+  CHECK_FALSE(contains(kept.err, "no value"));
 }
 
 TEST_CASE("ladder convert: --text-columns holds for Parquet", "[cli]") {
@@ -189,6 +196,40 @@ TEST_CASE("ladder: arrays need no --label", "[cli]") {
         "ladder: expected rows of 2 numbers, as in training, but got 3 in " +
         place.at("wide/x.npy") + " (columns of arrays are known by their places alone).\n"));
   }
+  const auto more = place.run({"train", place.at("x.npy"), "--unlabeled", place.at("wide/x.npy"),
+                               "--out", place.at("more"), "--quiet"});
+  CHECK(more.status == 1);
+  CHECK(contains(more.err, "expected rows of 2 numbers, as in training, but got 3 in "));
+
+  // Columns that training ignored count, too.
+  for (const auto& ignored : Arguments{"x0", "x1"}) {
+    INFO(ignored);
+    const auto run = place.at("without-" + ignored);
+    REQUIRE(place
+                .run({"train", place.at("x.npy"), "--ignore", ignored, "--epochs", "2", "--layers",
+                      "4", "--out", run, "--no-baseline", "--no-report", "--quiet"})
+                .status == 0);
+    CHECK(place.run({"evaluate", run, place.at("x.npy")}).status == 0);
+    CHECK(contains(place.run({"evaluate", run, place.at("wide/x.npy")}).err,
+                   "expected rows of 2 numbers, as in training, but got 3 in "));
+  }
+}
+
+TEST_CASE("ladder: columns that are called x0, x1 and so on have names", "[cli]") {
+  const LadderPlace place;
+  std::string text = "x0,x1,y\n", wide = "x0,x1,x2,y\n";
+  for (int row = 0; row < 60; ++row) {
+    const auto cells = fmt::format("{},{}", row % 2 == 0 ? -2 : 2, row % 5);
+    text += fmt::format("{},{}\n", cells, row % 2 == 0 ? "a" : "b");
+    wide += fmt::format("{},7,{}\n", cells, row % 2 == 0 ? "a" : "b");
+  }
+  write_file(place.folder / "rows.csv", text);
+  write_file(place.folder / "wide.csv", wide);
+  REQUIRE(place
+              .run({"train", place.at("rows.csv"), "--label", "y", "--epochs", "2", "--layers", "4",
+                    "--out", place.at("run"), "--no-baseline", "--no-report", "--quiet"})
+              .status == 0);
+  CHECK(place.run({"evaluate", place.at("run"), place.at("wide.csv")}).status == 0);
 }
 
 TEST_CASE("ladder: new data are read by the decimal mark that training was told", "[cli]") {

@@ -56,6 +56,12 @@ TEST_CASE("ladder: what a model of pictures does not take is a sentence", "[cli]
   CHECK(contains(predicted.err, "dark/broken.png"));
   CHECK_FALSE(contains(predicted.err, "a class is left out"));
   fs::remove(place.folder / "pictures/empty");
+  const auto other = place.folder / "new/caf\xe9";  // of any name
+  fs::create_directories(other);
+  fs::copy(place.folder / "pictures/dark/1.png", other);
+  CHECK(place.run({"predict", place.at("run"), place.at("new")}).status == 0);
+  CHECK(
+      contains(place.run({"inspect", place.at("new")}).err, "expected names of classes in UTF-8"));
 
   // Pictures in colours: the second one, beside a gray one with three channels.
   fs::create_directories(place.folder / "colours");

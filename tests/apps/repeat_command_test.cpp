@@ -131,10 +131,14 @@ TEST_CASE("repeat_command: names teachers and a GPU, and starts as many ranks", 
         "ladder launch -n 2 -- ladder-mnist --recipe mnist-100-full --statistics synchronised "
         "--seed 1 --out runs/mnist-100-full-changed/seed-1");
   auto on_gpu = trained_by({"ladder-mnist", "--seed=1"});
-  on_gpu.device = torch::Device("cuda");
+  on_gpu.device = torch::Device("cuda:1");
   CHECK(apps::repeat_command(on_gpu) ==
-        "ladder-mnist --recipe mnist-100-full --device cuda --seed 1 --out "
+        "ladder-mnist --recipe mnist-100-full --device cuda:1 --seed 1 --out "
         "runs/mnist-100-full/seed-1");
+  on_gpu.environment = runs::Environment{.ranks = 2};  // each has a GPU of its own
+  CHECK(apps::repeat_command(on_gpu) ==
+        "ladder launch -n 2 -- ladder-mnist --recipe mnist-100-full --device cuda --seed 1 --out "
+        "runs/mnist-100-full-changed/seed-1");
   auto taught = trained_by({"ladder-mnist", "--seed=1"});
   taught.taught = "0123456789abcdef";
   CHECK(apps::repeat_command(taught) ==

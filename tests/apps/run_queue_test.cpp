@@ -1,8 +1,12 @@
 #include "apps/support/run_queue.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <tests/support/catch.h>
 #include <tests/support/temporary_folder.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -76,4 +80,28 @@ TEST_CASE("run_queue: says how many runs have ended, and how long the others tak
   run({});
   REQUIRE(said.size() == 6);
   CHECK(said[1].ends_with("); 1 of 3 runs ended"));
+}
+
+TEST_CASE("run_queue: a run whose folder another process was faster to open has not failed",
+          "[programs]") {
+  const TemporaryFolder folder;
+  std::vector<std::string> said;
+  int lock = -1, ended = 0;
+  const auto say = [&](const std::string& line) {
+    said.push_back(line);
+    if (lock >= 0) return;  // the first line stands before the start
+    std::filesystem::create_directory(folder / "a");
+    lock = ::open((folder / "a/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    REQUIRE(::flock(lock, LOCK_EX | LOCK_NB) == 0);
+  };
+  CHECK(run_queue({{"a", folder / "a", {"/bin/sh", "-c", "exit 1"}, "quick"}},
+                  {.stop_requested = [] { return false; },
+                   .say = say,
+                   .ended = [&](const PlannedRun&, int, const std::string&) { ++ended; }}) ==
+        QueueEnd::kAllEnded);
+  ::close(lock);
+  REQUIRE(said.size() == 2);
+  CHECK(said[1].starts_with("a: left to the process that trains in " + (folder / "a").string()));
+  CHECK(ended == 1);  // the caller may have counted on it
+  CHECK_FALSE(std::filesystem::exists(folder / "a/failed.json"));
 }

@@ -66,6 +66,8 @@ def test_text_labels_with_every_sign_of_no_label(clouds, missing):
         ["a", None, "b", "c"],
         ["a", float("nan"), "b", "c"],
         ["1.0", "-1.0", "0.0", "2.0"],
+        ["1,0", "-1,0", "0,0", "2,0"],
+        ["1", "\u22121", "0", "2"],
         [0.0, float("nan"), 1.0, -1.0],
     ],
     ids=lambda labels: f"{type(labels).__module__.split('.')[0]}-{getattr(labels, 'dtype', '')}",
@@ -417,6 +419,12 @@ def test_score_leaves_out_rows_without_label(clouds):
     assert model.score(clouds.X, y) == 1.0
     with pytest.raises(ValueError, match="expected a row with a label but got none of 300"):
         model.score(clouds.X, np.full(300, -1))
+    # As texts of a file with decimal commas.
+    texts = np.array([f"{label},0" for label in clouds.y], dtype=object)
+    model = quick().fit(clouds.X, texts)
+    assert list(model.classes_) == [f"{label},0" for label in sorted(set(clouds.y) - {-1})]
+    known = clouds.y >= 0
+    assert model.score(clouds.X, texts) == model.score(clouds.X[known], texts[known])
 
 
 def test_rows_of_weight_zero_are_left_out(clouds):
@@ -494,6 +502,12 @@ def test_ctrl_c_stops_and_keeps_the_model(clouds, monkeypatch):
         endless.fit(clouds.X, clouds.y)
     assert endless.report_.status == "interrupted"
     assert endless.score(clouds.X, clouds.truth) > 0.9
+    with warnings.catch_warnings():  # that are errors lose nothing, either
+        warnings.simplefilter("error")
+        strict = quick(epochs=100_000, progress=True)
+        with pytest.raises(UserWarning, match="training was interrupted"):
+            strict.fit(clouds.X, clouds.y)
+        assert strict.score(clouds.X, clouds.truth) > 0.9
 
 
 def test_an_error_of_a_signal_handler_ends_fit(clouds, monkeypatch):

@@ -99,7 +99,10 @@ std::optional<std::string> repeat_command(const runs::RunConfig& config) {
   if (ranks > 1 && config.statistics && *config.statistics != train::RankStatistics::kLocal) {
     flags += " --statistics " + train::to_string(*config.statistics);
   }
-  if (!config.device.is_cpu()) flags += " --device " + config.device.str();
+  if (!config.device.is_cpu()) {  // each rank takes a GPU of its own
+    const auto type = c10::Device(config.device.type());
+    flags += " --device " + (ranks > 1 ? type : config.device).str();
+  }
   const auto folder = runs_folder(config.recipe, !changed.empty() || ranks > 1);
   const auto line =
       fmt::format("{0}{1} --recipe {2}{3} --seed {4} --out {5}/seed-{4}",

@@ -96,6 +96,7 @@ Samples array_samples(const torch::Tensor& x, const torch::Tensor& y, const fs::
   Table table;
   table.source = path.string();
   table.rows = matrix.size(0);
+  table.array_columns = matrix.size(1);
   std::vector<double> rounded;  // missing values as half precision holds them: -999.9 is -1000
   if (matrix.scalar_type() == at::kHalf) {
     const MissingValues missing(options.csv.missing);
