@@ -167,36 +167,44 @@ std::string code_of(const fs::path& path) {
   return code;
 }
 
-// Names of several words that a header declares as functions at the beginning of a line, outside
-// of classes.
-std::set<std::string> functions_in(const std::string& code) {
-  static const std::regex kLine(
+// Constants, and functions whose names have several words, that a header declares at the beginning
+// of a line, outside of classes.
+std::set<std::string> names_in(const std::string& code) {
+  static const std::regex kFunction(
       "(?!using |namespace |class |struct |enum |template)[A-Za-z_].*?[ &*>]([a-z]\\w*_\\w*)\\(.*");
+  static const std::regex kConstant("inline constexpr [^=({]*\\b(k[A-Z]\\w*)\\b.*");
   std::set<std::string> names;
   std::istringstream lines(code);
   for (std::string line; std::getline(lines, line);) {
-    if (std::smatch match; std::regex_match(line, match, kLine)) names.insert(match[1]);
+    if (std::smatch match;
+        std::regex_match(line, match, kConstant) || std::regex_match(line, match, kFunction)) {
+      names.insert(match[1]);
+    }
   }
   return names;
 }
 
-// Names of several words that a source calls as functions of a namespace of ours. Names that it
-// uses otherwise too, or gives to functions of its own, are left out.
-std::set<std::string> calls_in(const std::string& code) {
-  static const std::set<std::string> kSpaces = {"ladder", "data",    "exports", "fitting",
-                                                "io",     "models",  "nn",      "ops",
-                                                "runs",   "threads", "train"};
-  static const std::regex kName("(\\w+::|\\.|->)?\\b([a-z]\\w*_\\w*)\\b(\\(?)");
-  std::set<std::string> called, others = functions_in(code);
+// Such names that a source uses of a namespace of ours: functions that it calls, and constants.
+// Names that it uses otherwise too, or gives to something of its own, are left out.
+std::set<std::string> uses_in(const std::string& code) {
+  static const std::set<std::string> kSpaces = {
+      "ladder", "apps", "data", "exports", "fitting", "io",   "nn",
+      "models", "ops",  "runs", "testing", "threads", "train"};
+  static const std::regex kName(
+      "(\\w+::|\\.|->)?\\b([a-z]\\w*_\\w*|k[A-Z]\\w*)\\b( = |\\(|\\[|\\{)?");
+  std::set<std::string> used, others = names_in(code);
   for (std::sregex_iterator match(code.begin(), code.end(), kName), end; match != end; ++match) {
-    const std::string before = match->str(1), name = match->str(2);
+    const std::string before = match->str(1), name = match->str(2), behind = match->str(3);
     if (before == "." || before == "->") continue;
     const bool is_member =
         !before.empty() && !kSpaces.contains(before.substr(0, before.size() - 2));
-    (match->length(3) > 0 && !is_member ? called : others).insert(name);
+    const bool is_constant = name[0] == 'k' && name[1] >= 'A' && name[1] <= 'Z';
+    if (is_constant && is_member) continue;  // such as the value of an enumeration
+    const bool is_use = is_constant ? behind.empty() || behind == "(" : behind == "(";
+    (is_use && !is_member ? used : others).insert(name);
   }
-  for (const auto& name : others) called.erase(name);
-  return called;
+  for (const auto& name : others) used.erase(name);
+  return used;
 }
 
 // What a header includes, itself and by ours that it includes.
@@ -294,20 +302,21 @@ TEST_CASE("Headers include what they name", "[rooms]") {
 }
 
 // The files of a room are compiled as one, which hides what one of them does not include.
-TEST_CASE("Sources include what they call", "[rooms]") {
+TEST_CASE("Sources include what they use", "[rooms]") {
   const fs::path root = source_folder();
   std::map<std::string, fs::path> headers, sources;
   for (const auto& [base, folder] :
-       {std::pair{root, "ladder"}, std::pair{root / "models", "ladder"}, std::pair{root, "apps"}}) {
+       {std::pair{root, "ladder"}, std::pair{root / "models", "ladder"}, std::pair{root, "apps"},
+        std::pair{root, "tests"}}) {
     for (const auto& path : files_below(base / folder)) {
       const auto name = path.lexically_relative(base).string();
       if (path.extension() == ".h") headers[name] = path;
       if (path.extension() == ".cpp") sources[name] = path;
     }
   }
-  std::map<std::string, std::set<std::string>> declared;  // headers of a function
+  std::map<std::string, std::set<std::string>> declared;  // headers of a name
   for (const auto& [header, path] : headers) {
-    for (const auto& name : functions_in(code_of(path))) declared[name].insert(header);
+    for (const auto& name : names_in(code_of(path))) declared[name].insert(header);
   }
   REQUIRE(declared.size() > 300);
   int checked = 0;
@@ -318,20 +327,22 @@ TEST_CASE("Sources include what they call", "[rooms]") {
       names.insert(include);
       if (headers.contains(include)) collect(headers, include, names);
     }
-    for (const auto& call : calls_in(code_of(path))) {
-      const auto found = declared.find(call);
+    for (const auto& name : uses_in(code_of(path))) {
+      const auto found = declared.find(name);
       if (found == declared.end()) continue;
       bool may_be = false, included = false;
       for (const auto& header : found->second) {
         const auto used = room_of(header);
-        const bool open =
-            used == room || room.empty() ||
-            (arrows().at(room).contains(used) && (room != "apps" || is_public(header)));
+        const bool of_tests = header.starts_with("tests/");
+        const bool open = of_tests ? source.starts_with("tests/")
+                                   : used == room || room.empty() ||
+                                         (arrows().at(room).contains(used) &&
+                                          (room != "apps" || is_public(header)));
         may_be = may_be || open;
         included = included || names.contains(header);
       }
       if (!may_be) continue;  // a member of the same name
-      INFO(source << " calls " << call << " without " << *found->second.begin());
+      INFO(source << " uses " << name << " without " << *found->second.begin());
       CHECK(included);
       ++checked;
     }
