@@ -41,9 +41,7 @@ constexpr const char* kFoldsFolder = "folds";  // in that of the run
 
 // Labels that the caller knows for classes: names that look like a quantity or a list are kept.
 data::ClassLabels labels_for_sure(const data::Column& column) {
-  auto names = data::label_texts(column);
-  std::erase_if(names, data::is_unlabeled);
-  data::ClassLabels found{.classes = data::ordered_classes(std::move(names))};
+  data::ClassLabels found{.classes = data::ordered_classes(data::label_texts(column))};
   found.labels = data::labels_of(column, found.classes);
   return found;
 }
@@ -387,7 +385,7 @@ torch::Tensor Classifier::predict_proba(const torch::Tensor& x) const {
         trained.net, fitting::image_rows(*trained.images, fitting::with_channels(x)));
   }
   const auto table = fitting::table_of(x);
-  fitting::check_columns(*trained.features, x);
+  fitting::check_columns(*trained.features, label_, x);
   return predict_proba(table);
 }
 

@@ -879,6 +879,45 @@ TEST_CASE("Classifier: takes tensors of as many columns as it was trained on", "
   CHECK(error_text([&] { classifier.predict(x.slice(1, 0, 7)); }) ==
         "Classifier: expected rows of 8 numbers but got [40, 7].");
   CHECK(classifier.predict_proba(x.slice(0, 0, 0)).sizes() == at::IntArrayRef({0, 2}));
+
+  // Rows of an array whose last column holds the labels may lack it.
+  const auto array = [](const torch::Tensor& values) {
+    data::Table table{.source = "array", .rows = values.size(0), .array_columns = values.size(1)};
+    for (int64_t c = 0; c < values.size(1); ++c) {
+      const auto column = values.select(1, c).to(torch::kDouble).contiguous();
+      const auto* begin = column.const_data_ptr<double>();
+      table.columns.push_back(
+          {.name = "x" + std::to_string(c), .numbers = {begin, begin + values.size(0)}});
+    }
+    return table;
+  };
+  const auto y = (torch::arange(40) % 2).to(torch::kFloat).unsqueeze(1);
+  Classifier with_label(quick(1));
+  with_label.fit(array(torch::cat({x, y}, 1)), "x8");
+  require_equal(with_label.predict_proba(x), with_label.predict_proba(torch::cat({x, y}, 1)));
+  require_equal(with_label.predict_proba(x), with_label.predict_proba(array(x)));
+  CHECK(error_text([&] { with_label.predict(x.slice(1, 0, 7)); }) ==
+        "Classifier: expected rows of 9 numbers but got [40, 7].");
+  // One column more moves the others.
+  const auto wide = array(torch::randn({4, 10}));
+  const std::string moved =
+      "Features: expected rows of 9 numbers, as in training, but got 10 in array (columns of "
+      "arrays are known by their places alone).";
+  CHECK(error_text([&] { with_label.predict(wide); }) == moved);
+  const TemporaryFolder folder;
+  classifier.save(folder / "new");
+  auto tensors = ladder::io::load_tensors(folder / "new");
+  auto entries = nlohmann::json::parse(ladder::io::tensor_text(tensors.at("model.json")));
+  REQUIRE(entries.at("array_columns") == 8);
+  entries.erase("array_columns");  // as in files of older versions
+  tensors["model.json"] = ladder::io::text_tensor(entries.dump());
+  ladder::io::save_tensors(folder / "old", tensors);
+  for (const char* name : {"new", "old"}) {
+    CHECK(error_text([&] {
+            Classifier::load(folder / name).predict(wide);
+          }).starts_with("Features: expected rows of 8 numbers, as in training, but got 10"));
+  }
+
   Classifier named(quick(1));
   named.fit(clouds(60, 6).table, "kind");
   CHECK(error_text([&] {
@@ -1137,6 +1176,8 @@ TEST_CASE("Model file: entries that fit no model are named", "[classifier]") {
         "expected images of 1 to 100000 channels, rows and columns but got 0.");
   CHECK(text("images", [](json& model) { model["images"]["mean"] = json::array(); }) ==
         "expected a mean and a scale for each of 1 channels but got 0 and 1.");
+  CHECK(text("table", [](json& model) { model["array_columns"] = -1; }) ==
+        "expected array_columns of 0 or more but got -1.");
   CHECK(text("images", [](json& model) { model["images"]["scale"][0] = 0.0; }) ==
         "expected a scale above 0 but got 0.");
   for (const auto& [model, entry] : {std::pair("images", "images"), {"table", "features"}}) {

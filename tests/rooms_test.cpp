@@ -192,7 +192,14 @@ std::set<std::string> uses_in(const std::string& code) {
       "models", "ops",  "runs", "testing", "threads", "train"};
   static const std::regex kName(
       "(\\w+::|\\.|->)?\\b([a-z]\\w*_\\w*|k[A-Z]\\w*)\\b( = |\\(|\\[|\\{)?");
+  // A member that is defined in its class.
+  static const std::regex kMember(
+      "\\s+(?!return |throw |else |case )(?:[\\w:<>,&*]+ )+[&*]*([a-z]\\w*_\\w*)\\(.*\\{.*");
   std::set<std::string> used, others = names_in(code);
+  std::istringstream lines(code);
+  for (std::string line; std::getline(lines, line);) {
+    if (std::smatch match; std::regex_match(line, match, kMember)) others.insert(match[1]);
+  }
   for (std::sregex_iterator match(code.begin(), code.end(), kName), end; match != end; ++match) {
     const std::string before = match->str(1), name = match->str(2), behind = match->str(3);
     if (before == "." || before == "->") continue;

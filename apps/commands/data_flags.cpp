@@ -77,19 +77,17 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
   return all;
 }
 
-// Refuses an array with more columns than that of training, if training had one. Columns of arrays
-// are known by their places alone, so that one more in front moves all others.
-void check_places(int64_t wanted, const data::Table& table) {
-  if (wanted <= 0 || table.array_columns <= wanted) return;
-  throw std::runtime_error(
-      fmt::format("expected rows of {}, as in training, but got {} in {} (columns of arrays are "
-                  "known by their places alone).",
-                  counted(wanted, "number"), table.array_columns, table.source));
+// Refuses rows of an array with more columns than the first one has.
+void check_places(const data::Table& rows, const data::Table& more) {
+  if (rows.array_columns == 0 || more.array_columns <= rows.array_columns) return;
+  throw std::runtime_error(fmt::format(
+      "expected rows of {}, as in {}, but got {} in {} (columns of arrays are known by "
+      "their places alone).",
+      counted(rows.array_columns, "number"), rows.source, more.array_columns, more.source));
 }
 
 void append_table(data::Table& rows, const data::Table& more, const std::string& label,
                   const std::vector<std::string>& ignored) {
-  check_places(rows.array_columns, more);
   auto used = ignored;
   used.push_back(label);
   for (const auto& column : rows.columns) used.push_back(column.name);
@@ -323,9 +321,6 @@ void check_takes(const Classifier& classifier, const data::Samples& samples) {
         inputs ? "pictures" : "a table",
         samples.images.defined() ? std::string("pictures") : kind_text(samples), samples.source));
   }
-  if (const auto& features = classifier.model().features; features && samples.table) {
-    check_places(features->array_columns, *samples.table);
-  }
   if (inputs && inputs->channels == 1 && samples.images.size(1) == 3 &&
       samples.images.size(0) > 0) {
     refuse_colours(samples, "the training of the model");
@@ -444,6 +439,7 @@ void append_rows(data::Samples& rows, const data::Samples& more, const std::stri
   rows.problems.insert(rows.problems.end(), more.problems.begin(), more.problems.end());
   rows.notes.insert(rows.notes.end(), more.notes.begin(), more.notes.end());
   if (rows.table) {
+    check_places(*rows.table, *more.table);
     append_table(*rows.table, *more.table, label, ignored);
     return;
   }

@@ -52,7 +52,7 @@ void leave_out_empty_rows(data::Samples& rows) {
 // Refuses test rows that lack a column of the shards, or have texts where these have numbers.
 void check_shard_columns(const TrainFlags& flags, const data::Shards& shards,
                          const data::Table& test) {
-  data::Features numbers{.missing = shards.missing()};
+  data::Features numbers{.missing = shards.missing(), .array_columns = shards.array_columns()};
   bool complete = true;
   for (const auto& column : shards.columns()) {
     if (is_ignored(flags, column.name)) continue;

@@ -19,6 +19,7 @@
 #include "ladder/data/internal/folders.h"
 #include "ladder/data/internal/label_column.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
 
@@ -68,7 +69,7 @@ void refuse_lists(const std::vector<std::string>& classes, const std::string& co
   for (const char separator : {';', '|', ','}) {
     const auto has_it = [&](const auto& name) { return name.find(separator) != name.npos; };
     const auto list = std::find_if(classes.begin(), classes.end(), has_it);
-    if (list == classes.end() || (separator == ',' && has_decimal_commas(classes))) continue;
+    if (list == classes.end() || (separator == ',' && are_comma_numbers(classes))) continue;
     std::unordered_map<std::string, int> uses;
     for (const auto& name : classes) {
       auto parts = parts_of(name, separator);
@@ -115,12 +116,34 @@ void drop_truth_spellings(std::vector<std::string>& names) {
 
 }  // namespace
 
-bool is_unlabeled(const std::string& text) {
-  const std::string bare(without_blanks(text));
-  return bare.empty() || class_number(bare) == -1.0;
+bool is_unlabeled(const std::string& text) { return means_no_label(text, /*commas=*/false); }
+
+bool has_decimal_commas(const std::vector<std::string>& texts) {
+  std::unordered_set<double> with_point;  // values
+  for (const auto& text : texts) {
+    const std::string bare(without_blanks(text));
+    const auto value = bare.find('.') == bare.npos ? std::nullopt : class_number(bare, false);
+    if (value) with_point.insert(*value);
+  }
+  bool all_whole = true, any_sure = false, any_equal = false;
+  for (const auto& text : texts) {
+    const std::string bare(without_blanks(text));
+    const size_t comma = bare.find(',');
+    if (comma == bare.npos) continue;
+    const auto value = class_number(bare, /*commas=*/true);
+    if (!value) return false;
+    const bool is_sure = !may_be_thousands(bare, ',');
+    any_sure = any_sure || is_sure;
+    any_equal = any_equal || (is_sure && with_point.contains(*value));
+    all_whole =
+        all_whole && comma + 1 < bare.size() && bare.find_first_not_of('0', comma + 1) == bare.npos;
+  }
+  return any_equal || (all_whole && any_sure);
 }
 
 std::vector<std::string> ordered_classes(std::vector<std::string> names) {
+  const bool commas = has_decimal_commas(names);
+  std::erase_if(names, [&](const auto& name) { return means_no_label(name, commas); });
   for (auto& name : names) {
     if (const auto bare = without_blanks(name); bare.size() < name.size()) {
       name = std::string(bare);
@@ -129,12 +152,10 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   drop_truth_spellings(names);
-  const bool any_comma = std::any_of(names.begin(), names.end(),
-                                     [](const auto& name) { return name.find(',') != name.npos; });
-  if (any_comma && !has_decimal_commas(names)) return names;  // of texts or lists
+  const bool ordered_by_value = commas || are_comma_numbers(names);
   std::vector<std::pair<double, std::string>> numbered;
   for (const auto& name : names) {
-    const auto value = class_number(name);
+    const auto value = class_number(name, ordered_by_value);
     if (!value) return names;
     numbered.emplace_back(*value, name);
   }
@@ -145,7 +166,7 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
   names.clear();
   std::optional<double> last;  // value of the last name that may be spelled otherwise
   for (auto& [value, name] : numbered) {
-    const bool plain = is_plain_number(name);
+    const bool plain = is_plain_number(name, commas);
     if (plain && last == value) continue;
     if (plain) last = value;
     names.push_back(std::move(name));
@@ -168,19 +189,27 @@ void check_class_labels(const ClassLabels& found, const std::string& column, int
 }
 
 ClassLabels class_labels(const Column& column) {
-  auto names = label_texts(column);
-  std::erase_if(names, is_unlabeled);
-  ClassLabels found{.classes = ordered_classes(std::move(names))};
+  ClassLabels found{.classes = ordered_classes(label_texts(column))};
   found.labels = labels_of(column, found.classes);
   check_class_labels(found, column.name, rows_of_minus_one(column));
   return found;
 }
 
+std::vector<int64_t> class_places(const std::vector<std::string>& texts,
+                                  const std::vector<std::string>& classes) {
+  const ClassPlaces of_name(classes, texts);
+  std::vector<int64_t> places;
+  for (const auto& text : texts) {
+    places.push_back(of_name.is_unlabeled(text) ? -1 : of_name.find(text));
+  }
+  return places;
+}
+
 torch::Tensor labels_of(const Column& column, const std::vector<std::string>& classes) {
   check_exact_numbers(column, "labels_of");
-  const ClassPlaces places(classes);
+  const ClassPlaces places(classes, label_texts(column));
   const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
-    if (is_unlabeled(text)) return -1;
+    if (places.is_unlabeled(text)) return -1;
     const auto place = places.find(text);
     TORCH_CHECK(place >= 0, "labels_of: expected a known class but got '", text, "' in row ",
                 row + 1, " of column '", column.name, "'", spelling_hint(text, classes), ".");

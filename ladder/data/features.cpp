@@ -239,6 +239,11 @@ std::vector<int64_t> inputs_of_levels(const Feature& feature,
 
 torch::Tensor apply_features(const Features& features, const Table& table,
                              const std::vector<std::vector<int64_t>>& level_inputs) {
+  TORCH_CHECK(features.array_columns == 0 || table.array_columns <= features.array_columns,
+              "Features: expected rows of ", features.array_columns,
+              features.array_columns == 1 ? " number" : " numbers", ", as in training, but got ",
+              table.array_columns, table.source.empty() ? "" : " in " + table.source,
+              " (columns of arrays are known by their places alone).");
   const int64_t stride = features.width();
   at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);
   float* out = inputs.data_ptr<float>();

@@ -66,7 +66,8 @@ struct Features {
   /// CsvOptions::usual_decimal takes it.
   char decimal = 0;
   /// Number of columns of the array that was measured, also of those that are left out; 0 where
-  /// columns have names (Table::array_columns).
+  /// columns have names (Table::array_columns). An array with more columns is refused: one more in
+  /// front moves all others.
   int64_t array_columns = 0;
   /// Used columns of whole numbers, some of them above 999: CsvOptions::whole_numbers takes them.
   std::vector<std::string> whole_numbers = {};

@@ -293,7 +293,7 @@ Samples read_image_folder(const std::filesystem::path& folder, const ImageFolder
   }
   if (options.folders_are_classes) refuse_parts(folder, folders);
   const auto classes = ordered_classes(folders);
-  const ClassPlaces places(classes);  // folders 1 and 1.0 are one class
+  const ClassPlaces places(classes, folders);  // folders 1 and 1.0 are one class
   std::stable_sort(folders.begin(), folders.end(), [&](const auto& left, const auto& right) {
     return places.find(left) < places.find(right);
   });

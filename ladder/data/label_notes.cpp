@@ -65,10 +65,11 @@ std::vector<std::string> label_notes(const Column& column,
   }
   if (!missing.empty()) notes.push_back("missing values mean no label: " + missing);
 
-  const ClassPlaces places(classes);
+  const auto texts = label_texts(column);
+  const ClassPlaces places(classes, texts);
   std::map<int64_t, std::vector<std::string>> spellings;
-  for (const auto& text : label_texts(column)) {
-    const auto place = is_unlabeled(text) ? -1 : places.find(text);
+  for (const auto& text : texts) {
+    const auto place = places.is_unlabeled(text) ? -1 : places.find(text);
     if (place >= 0) spellings[place].push_back(text);
   }
   size_t groups = 0;
@@ -85,7 +86,7 @@ std::vector<std::string> label_notes(const Column& column,
 
   for (auto& note : class_name_notes(classes)) notes.push_back(std::move(note));
   for (const auto& name : classes) {
-    if (looks_missing(name)) {
+    if (looks_missing(name) || means_no_label(name, /*commas=*/true)) {
       notes.push_back(fmt::format(
           "class '{0}' looks like a missing value (--missing '{0}' if it means no label)", name));
     }

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "ladder/data/class_labels.h"
-#include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/exact_numbers.h"
 #include "ladder/data/internal/shard_arrays.h"
 #include "ladder/data/shards.h"
@@ -97,6 +96,7 @@ struct ShardWriter::State {
   std::vector<Levels> levels;
   std::vector<std::string> missing;  // of the first block
   char decimal = 0;                  // that was given
+  int64_t array_columns = 0;
   Levels classes;
   std::unique_ptr<ArrayFile> inputs, labels;
   std::vector<Written> written;
@@ -115,6 +115,7 @@ struct ShardWriter::State {
   void start(const Table& block) {
     missing = block.missing;
     if (block.decimal_given) decimal = block.decimal;
+    array_columns = block.array_columns;
     if (!options.label.empty()) block.column(options.label);  // an unknown name is an error
     for (const auto& name : options.except) block.column(name);
     for (const auto& column : block.columns) {
@@ -190,6 +191,10 @@ struct ShardWriter::State {
 
   void add(const Table& block) {
     if (columns.empty()) start(block);
+    TORCH_CHECK(array_columns == 0 || block.array_columns <= array_columns,
+                "ShardWriter: expected rows of ", array_columns, " numbers as before but got ",
+                block.array_columns, " in ", block.source,
+                " (columns of arrays are known by their places alone).");
     const size_t width = columns.size();
     std::vector<float> values(static_cast<size_t>(block.rows) * width);
     for (size_t c = 0; c < width; ++c) put(block, c, values.data() + c, width);
@@ -226,13 +231,9 @@ struct ShardWriter::State {
     TORCH_CHECK(rows > 0, "ShardWriter: expected rows but got none.");
     if (inputs) end_shard();
     const auto ordered = ordered_classes(classes.names());
-    const ClassPlaces of_name(ordered);  // 1 and 1.0 have one place
-    std::vector<int32_t> places;
-    for (const auto& name : classes.names()) {
-      const auto place = of_name.find(name);
-      TORCH_INTERNAL_ASSERT(place >= 0, "no class for the label ", name);
-      places.push_back(static_cast<int32_t>(place));
-    }
+    // 1 and 1.0 have one place; -1,0 may mean that there is no label.
+    const auto found = class_places(classes.names(), ordered);
+    const std::vector<int32_t> places(found.begin(), found.end());
     nlohmann::ordered_json index = {{"format", kShardFormat},
                                     {"version", 1},
                                     {"rows", rows},
@@ -240,6 +241,7 @@ struct ShardWriter::State {
                                     {"classes", ordered}};
     if (!missing.empty()) index["missing"] = missing;
     if (decimal != 0) index["decimal"] = std::string(1, decimal);
+    if (array_columns > 0) index["array_columns"] = array_columns;
     auto columns_json = nlohmann::ordered_json::array();
     for (size_t c = 0; c < columns.size(); ++c) {
       const bool text = columns[c].kind == ColumnKind::kText;

@@ -126,6 +126,7 @@ struct Shards::State {
   std::string fingerprint;
   std::vector<std::string> missing;
   char decimal = 0;  // that was given
+  int64_t array_columns = 0;
   OpenFiles files;
   std::vector<Shard> shards;
   mutable std::atomic<bool> slow = false;
@@ -193,7 +194,8 @@ struct Shards::State {
                .rows = rows_there.size(0),
                .missing = missing,
                .decimal = decimal,
-               .decimal_given = decimal != 0};
+               .decimal_given = decimal != 0,
+               .array_columns = array_columns};
     const auto count = static_cast<size_t>(made.rows);
     const auto width = columns.size();
     const float* from = rows_there.const_data_ptr<float>();
@@ -242,6 +244,7 @@ Shards::Shards(const std::filesystem::path& folder) : state_(std::make_unique<St
     state.missing = json.value("missing", std::vector<std::string>{});
     const auto decimal = json.value("decimal", std::string());
     if (decimal == "." || decimal == ",") state.decimal = decimal.front();
+    state.array_columns = json.value("array_columns", int64_t{0});
     for (const auto& one : json.at("columns")) {
       ShardColumn column{.name = one.at("name").get<std::string>()};
       column.kind = one.at("kind") == "text" ? ColumnKind::kText : ColumnKind::kNumber;
@@ -286,6 +289,7 @@ const std::vector<std::string>& Shards::classes() const { return state_->classes
 const std::string& Shards::label() const { return state_->label; }
 const std::vector<std::string>& Shards::missing() const { return state_->missing; }
 char Shards::decimal() const { return state_->decimal; }
+int64_t Shards::array_columns() const { return state_->array_columns; }
 std::string Shards::fingerprint() const { return state_->fingerprint; }
 
 Table Shards::table(const torch::Tensor& rows) const {

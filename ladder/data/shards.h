@@ -35,7 +35,8 @@ struct ShardColumn {
 ///     rows-00000.npy    float32 [n, columns], C order: rows of a table, without the label
 ///     labels-00000.npy  int32 [n]: index of the class, -1 for none; absent without a label column
 ///     index.json        columns, classes, label, missing texts (Table::missing), the decimal mark
-///                       that was given, and for each shard its rows and CRC-32 check sums
+///                       that was given, the columns of an array (Table::array_columns), and for
+///                       each shard its rows and CRC-32 check sums
 ///
 /// A number is rounded to float32. Opening reads headers only. Rows are read when they are asked
 /// for, by position, so the memory of the process does not grow with the number of rows, and rows
@@ -62,6 +63,9 @@ class Shards {
   /// Decimal mark that the reader of what was converted was given, 0 if none, see
   /// Table::decimal_given.
   char decimal() const;
+  /// Number of columns of the array that was converted, 0 if columns had names, see
+  /// Table::array_columns.
+  int64_t array_columns() const;
 
   /// Return rows as a table without the label column: those numbered `rows` (int64 [n]), or
   /// begin..end-1.

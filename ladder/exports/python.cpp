@@ -112,6 +112,9 @@ class GlobalMean(nn.Module):
 
 constexpr std::string_view kTableInputs = R"PY(
 
+BLANKS = " \t\u00a0\u202f\u2007\ufeff"  # no-break ones too; they do not count around values
+
+
 def is_missing(value):
     """None, NaN and NA are missing in every column."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -125,7 +128,7 @@ def number_of(value, name, row, single):
     `single`: the column is in single precision, so that missing numbers are rounded as well.
     """
     if isinstance(value, str):
-        value = value.strip(" \t").replace("\u2212", "-")  # a minus of typesetters
+        value = value.strip(BLANKS).replace("\u2212", "-")  # a minus of typesetters
     if is_missing(value) or (isinstance(value, str) and value in MISSING):
         return math.nan
     try:
@@ -184,9 +187,9 @@ def warn_of_unseen(name, unseen, rows, rare):
 
 
 def place_of(value, known, none, other):
-    """Return the place of a text; spaces and tabs around it do not count."""
+    """Return the place of a text; blanks around it do not count."""
     text = text_of(value)
-    bare = text.strip(" \t")
+    bare = text.strip(BLANKS)
     for spelling in (text, bare):
         if spelling in known:
             return known[spelling]
@@ -234,7 +237,7 @@ def inputs(table):
             known.update(column.get("spellings", {}))
             known.update({level: place for place, level in enumerate(levels)})
             for place, level in enumerate(levels):
-                known.setdefault(level.strip(" \t"), place)
+                known.setdefault(level.strip(BLANKS), place)
             places = [none if is_missing(v) else place_of(v, known, none, UNSEEN) for v in values]
             warn_of_unseen(name, places.count(UNSEEN), len(places), column["other"])
             places = torch.tensor([other if place == UNSEEN else place for place in places],

@@ -6,6 +6,7 @@
 #include <ladder/models/network.h>
 
 #include <cmath>
+#include <iterator>
 #include <locale>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "ladder/data/internal/unnamed_column.h"
 #include "ladder/exports/internal/plain_layers.h"
 #include "ladder/io/internal/json.h"
 #include "ladder/io/tensor_file.h"
@@ -141,6 +143,14 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
               " classes but got outputs of shape ", at::IntArrayRef(shapes.back()));
 }
 
+// Number of columns of x0, x1 and so on, 0 if they are called otherwise.
+int64_t columns_by_place(const data::Features& features) {
+  for (size_t place = 0; place < features.columns.size(); ++place) {
+    if (features.columns[place].name != data::unnamed_column(place)) return 0;
+  }
+  return std::ssize(features.columns);
+}
+
 StoredModel model_of(const io::TensorMap& tensors) {
   const auto found = tensors.find(kText);
   TORCH_CHECK(found != tensors.end(), "expected a text ", kText,
@@ -164,7 +174,10 @@ StoredModel model_of(const io::TensorMap& tensors) {
                 "expected . or , as decimal mark but got '", decimal, "'");
     if (!decimal.empty()) model.features->decimal = decimal.front();
     model.features->whole_numbers = json.value("whole_numbers", std::vector<std::string>{});
-    model.features->array_columns = json.value("array_columns", int64_t{0});
+    const auto of_older_files = columns_by_place(*model.features);
+    model.features->array_columns = json.value("array_columns", of_older_files);
+    TORCH_CHECK(model.features->array_columns >= 0, "expected array_columns of 0 or more but got ",
+                model.features->array_columns);
   }
   if (json.contains("images")) model.images = images_from(json.at("images"), tensors);
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),
@@ -275,7 +288,7 @@ void save_model(const std::filesystem::path& path, const StoredModel& stored) {
     const auto& features = *stored.model.features;
     if (features.decimal != 0) json["decimal"] = std::string(1, features.decimal);
     if (!features.whole_numbers.empty()) json["whole_numbers"] = features.whole_numbers;
-    if (features.array_columns > 0) json["array_columns"] = features.array_columns;
+    json["array_columns"] = features.array_columns;
   }
   if (stored.model.images) {
     json["images"] = ordered_json::parse(exports::to_json(*stored.model.images));

@@ -21,7 +21,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -103,6 +102,7 @@ struct TableBuilder {
       throw py::value_error("Table: expected a matrix with a column for each of " +
                             std::to_string(names.size()) + " names.");
     }
+    table.array_columns = values.shape(1);
     for (size_t c = 0; c < names.size(); ++c) {
       expect_rows(values.shape(0), names[c]);
       const char* begin =
@@ -162,34 +162,6 @@ py::array_t<float> array_of(const at::Tensor& tensor) {
 }
 
 // ---- Labels
-
-// Finds the class that each text names by the rules for labels of files, -1 for none. Where one of
-// them is no class, it looks at each half.
-void find_classes(std::span<const std::string> texts, const std::vector<std::string>& classes,
-                  int64_t* places) {
-  data::Column column{.name = "label", .kind = data::ColumnKind::kText};
-  column.levels.assign(texts.begin(), texts.end());
-  for (size_t i = 0; i < texts.size(); ++i) column.codes.push_back(static_cast<int32_t>(i));
-  try {
-    const auto found = data::labels_of(column, classes);
-    std::copy_n(found.const_data_ptr<int64_t>(), texts.size(), places);
-  } catch (const c10::Error&) {
-    if (texts.size() == 1) {
-      *places = -1;
-      return;
-    }
-    const size_t half = texts.size() / 2;
-    find_classes(texts.first(half), classes, places);
-    find_classes(texts.subspan(half), classes, places + half);
-  }
-}
-
-std::vector<int64_t> class_places(const std::vector<std::string>& texts,
-                                  const std::vector<std::string>& classes) {
-  std::vector<int64_t> places(texts.size());
-  find_classes(texts, classes, places.data());
-  return places;
-}
 
 std::vector<std::string> label_notes(const TableBuilder& table, const std::string& label,
                                      const std::vector<std::string>& classes) {
@@ -514,8 +486,9 @@ PYBIND11_MODULE(_core, m) {
           },
           py::arg("images"));
 
+  m.def("has_decimal_commas", &data::has_decimal_commas, py::arg("texts"));
   m.def("ordered_classes", &data::ordered_classes, py::arg("names"));
-  m.def("class_places", &class_places, py::arg("texts"), py::arg("classes"));
+  m.def("class_places", &data::class_places, py::arg("texts"), py::arg("classes"));
   m.def("label_notes", &label_notes, py::arg("table"), py::arg("label"), py::arg("classes"));
   m.def("fit_table", &fit_table, py::arg("options"), py::arg("table"), py::arg("label"),
         py::arg("progress"));

@@ -68,8 +68,8 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-# Space, tab and the no-break spaces, which do not count around labels (class_labels.h).
-_LABEL_BLANKS = " \t\u00a0\u202f\u2007\ufeff"
+# Space, tab and the no-break spaces, which do not count around labels and texts.
+_BLANKS = " \t\u00a0\u202f\u2007\ufeff"
 
 
 def name_of(value: object) -> str:
@@ -80,26 +80,28 @@ def name_of(value: object) -> str:
     >>> name_of(" pear\t"), name_of(3.0)
     ('pear', '3')
     """
-    return text_of(value).strip(_LABEL_BLANKS)
+    return text_of(value).strip(_BLANKS)
 
 
-# A number that may be spelled otherwise, as the C++ library has it: 01 is a code, and 1,000 may be
-# a thousand.
+# A number that may be spelled otherwise, as the C++ library has it: 01 is a code.
 _PLAIN_NUMBER = re.compile(
     r"-?(?!0[0-9])([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE
 )
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
 
 
-def plain_number(text: str) -> float | None:
+def plain_number(text: str, commas: bool) -> float | None:
     """Return the value of a text that is a number of any spelling, None for another text.
+
+    `commas`: a comma is a decimal mark.
 
     Examples
     --------
-    >>> plain_number("1.0"), plain_number("1,0"), plain_number("01"), plain_number("pear")
-    (1.0, 1.0, None, None)
+    >>> plain_number("1.0", False), plain_number("01", False), plain_number("pear", False)
+    (1.0, None, None)
+    >>> plain_number("1,0", True), plain_number("1,0", False)
+    (1.0, None)
     """
-    if _PLAIN_NUMBER.fullmatch(text) is None or _THOUSANDS.fullmatch(text.removeprefix("-")):
+    if _PLAIN_NUMBER.fullmatch(text) is None or ("," in text and not commas):
         return None
     value = float(text.replace(",", "."))
     return value if math.isfinite(value) else None
@@ -107,7 +109,7 @@ def plain_number(text: str) -> float | None:
 
 def is_missing(value: object) -> bool:
     """Return whether a value of an object column is None, NaN, NA, NaT or a text of spaces only."""
-    if value is None or (isinstance(value, str) and value.strip(" \t") == ""):
+    if value is None or (isinstance(value, str) and value.strip(_BLANKS) == ""):
         return True
     if isinstance(value, numbers.Real):
         return math.isnan(value)
@@ -197,7 +199,7 @@ def _factorised(values: Iterable[object]) -> _Texts:
     """Return codes and texts; spaces around a text do not count, as in CSV files."""
     levels: dict[str, int] = {}
     codes = [
-        -1 if is_missing(value) else levels.setdefault(text_of(value).strip(" \t"), len(levels))
+        -1 if is_missing(value) else levels.setdefault(text_of(value).strip(_BLANKS), len(levels))
         for value in values
     ]
     return np.asarray(codes, dtype=np.int32), list(levels)
@@ -367,13 +369,14 @@ def validated(
 # ---- Labels
 
 
-def _is_minus_one(value: object) -> bool:
-    if isinstance(value, str):  # "-1", "-1.0", "-1,0", with a hyphen or a minus
-        text = value.strip(_LABEL_BLANKS)
+def _is_minus_one(value: object, commas: bool) -> bool:
+    """Return whether a label is -1. `commas`: -1,0 is."""
+    if isinstance(value, str):  # with a hyphen or a minus
+        text = value.strip(_BLANKS)
         size = text[1:]
         if not text.startswith(("-", "\u2212")) or not size.startswith(tuple("0123456789.,")):
             return False
-        if "," in size and ("." in size or _THOUSANDS.fullmatch(size)):
+        if "," in size and ("." in size or not commas):
             return False
         try:
             return float(size.replace(",", ".")) == 1
@@ -382,12 +385,16 @@ def _is_minus_one(value: object) -> bool:
     return isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool) and value == -1
 
 
-def _is_unlabeled(value: object) -> bool:
-    return (
-        is_missing(value)
-        or (isinstance(value, str) and value.strip(_LABEL_BLANKS) == "")
-        or _is_minus_one(value)
-    )
+def _has_decimal_commas(labels: Iterable[object], classes: Sequence[str] = ()) -> bool:
+    """Return whether a comma in labels is a decimal mark, by the rule of the C++ library."""
+    texts = {value for value in labels if isinstance(value, str)}
+    if not any("," in text for text in texts):
+        return False
+    return _core.has_decimal_commas([*texts, *classes])
+
+
+def _is_unlabeled(value: object, commas: bool) -> bool:
+    return is_missing(value) or _is_minus_one(value, commas)
 
 
 def _of_polars(y: Any, polars: Any) -> npt.NDArray[Any]:
@@ -421,8 +428,12 @@ def _labels_of_pandas(y: Any, pandas: Any) -> Any:
     return y
 
 
-def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def labels_of(
+    y: Any, classes: Sequence[str] = ()
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return labels as an array [N], and which of them say that a row has no label.
+
+    `classes`: names that are known; with the labels they tell whether commas are decimal marks.
 
     Examples
     --------
@@ -438,7 +449,7 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
             "This LadderClassifier estimator requires y to be passed, but the target y is None."
         )
     if isinstance(y, np.ma.MaskedArray):
-        found, unlabeled = labels_of(y.data)
+        found, unlabeled = labels_of(y.data, classes)
         return found, unlabeled | np.ma.getmaskarray(y).reshape(-1)
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(y, polars.DataFrame) and y.width == 1:
@@ -465,7 +476,8 @@ def labels_of(y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
         return y, np.isnan(y) | (y == -1)
     if kind in "mM":
         return y, np.isnat(y)
-    unlabeled = np.fromiter((_is_unlabeled(value) for value in y), dtype=bool, count=len(y))
+    commas = _has_decimal_commas(y, classes)
+    unlabeled = np.fromiter((_is_unlabeled(value, commas) for value in y), dtype=bool, count=len(y))
     return y, unlabeled | (y == _MISSING_TEXT) if kind == "U" else unlabeled
 
 
@@ -527,7 +539,7 @@ def _minus_ones(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> int:
     if y.dtype.kind in "if":
         return int(np.count_nonzero(unlabeled & (y == -1)))
     if y.dtype.kind in "OU":
-        return sum(_is_minus_one(value) for value in y[unlabeled])
+        return sum(_is_minus_one(value, commas=True) for value in y[unlabeled])
     return 0
 
 
@@ -589,8 +601,8 @@ def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes
     return Classes(values[order], [names[place] for place in order], codes, notes, quiet)
 
 
-def _whole_number(text: str) -> int | None:
-    value = plain_number(text)
+def _whole_number(text: str, commas: bool) -> int | None:
+    value = plain_number(text, commas)
     if value is None or not value.is_integer():
         return None
     number = int(text) if text.removeprefix("-").isdigit() else int(value)
@@ -607,7 +619,9 @@ def classes_from_texts(texts: Sequence[str]) -> npt.NDArray[Any]:
     >>> classes_from_texts(["0.0", "1.0"])
     array([0, 1])
     """
-    whole = [number for number in map(_whole_number, texts) if number is not None]
+    commas = _has_decimal_commas(texts)
+    numbers_there = (_whole_number(text, commas) for text in texts)
+    whole = [number for number in numbers_there if number is not None]
     if whole and len(set(whole)) == len(texts):
         return np.asarray(whole)
     return np.asarray(list(texts), dtype=object)

@@ -199,7 +199,31 @@ TEST_CASE("ladder: arrays need no --label", "[cli]") {
   const auto more = place.run({"train", place.at("x.npy"), "--unlabeled", place.at("wide/x.npy"),
                                "--out", place.at("more"), "--quiet"});
   CHECK(more.status == 1);
-  CHECK(contains(more.err, "expected rows of 2 numbers, as in training, but got 3 in "));
+  CHECK(contains(more.err,
+                 "expected rows of 2 numbers, as in " + place.at("x.npy") + ", but got 3 in "));
+  const auto test = place.run({"train", place.at("x.npy"), "--test", place.at("wide/x.npy"),
+                               "--out", place.at("tested"), "--quiet"});
+  CHECK(test.status == 1);
+  CHECK(contains(test.err, "expected rows of 2 numbers, as in training, but got 3 in "));
+
+  // Shards keep the number of columns.
+  for (const char* folder : {"", "wide/"}) {
+    const auto name = std::string(folder) + "x.npy";
+    REQUIRE(place.run({"convert", place.at(name), "-o", place.at(name + "-shards")}).status == 0);
+  }
+  REQUIRE(place
+              .run({"train", place.at("x.npy-shards"), "--epochs", "2", "--layers", "4", "--out",
+                    place.at("of-shards"), "--no-baseline", "--quiet"})
+              .status == 0);
+  CHECK(place.run({"evaluate", place.at("of-shards"), place.at("x.npy")}).status == 0);
+  for (const char* wider : {"wide/x.npy", "wide/x.npy-shards"}) {
+    INFO(wider);
+    CHECK(contains(place.run({"predict", place.at("of-shards"), place.at(wider)}).err,
+                   "expected rows of 2 numbers, as in training, but got 3 in "));
+  }
+  CHECK(contains(
+      place.run({"convert", place.at("x.npy"), place.at("wide/x.npy"), "-o", place.at("both")}).err,
+      "expected rows of 2 numbers as before but got 3 in "));
 
   // Columns that training ignored count, too.
   for (const auto& ignored : Arguments{"x0", "x1"}) {

@@ -223,8 +223,32 @@ TEST_CASE("Class labels: numbers with either decimal mark are one class", "[data
   const std::vector<std::string> grades = {"1,0", "1,3", "1,7", "2,0", "2,3", "3,0", "krank"};
   CHECK(data::class_labels(text_labels(grades)).classes == grades);
   require_equal(data::labels_of(text_labels({"2,0", "1,0"}), grades), row_list({3, 0}));
-  // What may be a thousand is a name.
+  // What may be a thousand is a name, unless another label shows what the comma is.
   CHECK(data::class_labels(text_labels({"1,000", "1", "2"})).classes.size() == 3);
+  const auto floats = data::class_labels(text_labels({"0,000", "-1,000", "1,000", "0,000"}));
+  CHECK(floats.classes == std::vector<std::string>{"0,000", "1,000"});
+  require_equal(floats.labels, row_list({0, -1, 1, 0}));
+  // Programs write floats where some labels are missing.
+  const auto mixed = data::class_labels(text_labels({"0", "1", "1,0", "-1,0"}));
+  CHECK(mixed.classes == std::vector<std::string>{"0", "1"});
+  require_equal(mixed.labels, row_list({0, 1, 1, -1}));
+}
+
+TEST_CASE("Class labels: pairs of numbers are names", "[data]") {
+  using Strings = std::vector<std::string>;
+  CHECK(data::class_labels(text_labels({"2,1", "1,10", "1,1", "2,2"})).classes ==
+        Strings{"1,1", "1,10", "2,1", "2,2"});  // chapters
+  const auto places = data::class_labels(text_labels({"-1,0", "0,-1", "1,0", "0,1"}));
+  CHECK(places.classes == Strings{"-1,0", "0,-1", "0,1", "1,0"});
+  require_equal(places.labels, row_list({0, 1, 3, 2}));
+  CHECK_FALSE(data::is_unlabeled("-1,0"));
+  CHECK_FALSE(data::has_decimal_commas({"1", "2.5"}));
+  CHECK_FALSE(data::has_decimal_commas({"1,000", "2,000"}));
+  CHECK_FALSE(data::has_decimal_commas({"1,0", "a, b"}));
+  CHECK(data::has_decimal_commas({"1,0", "2,00"}));
+  CHECK(data::has_decimal_commas({"1,3", "1.30"}));
+  // They keep their labels where only some are looked for.
+  require_equal(data::labels_of(text_labels({"-1,0"}), {"-1,0", "-1,1", "0,1"}), row_list({0}));
 }
 
 TEST_CASE("Class labels: refuses numbers that a double does not tell apart", "[data]") {

@@ -212,6 +212,11 @@ TEST_CASE("Shards: decimal commas of labels are judged over all blocks", "[data]
         Strings{"1,0", "1,3", "2,0"});
   CHECK(shards_of("two", {{"1,0", "2,0"}, {"1,0", "krank"}}).classes() ==
         Strings{"1,0", "2,0", "krank"});
+  const auto some = shards_of("some", {{"1", "0"}, {"-1,0", "1,0"}});
+  CHECK(some.classes() == Strings{"0", "1"});
+  CHECK(torch::equal(some.labels(torch::arange(12)),
+                     torch::tensor({0, 1, 0, 1, 0, 1, 1, -1, 1, -1, 1, -1})));
+  CHECK(torch::equal(some.labeled_rows(), torch::tensor({0, 1, 2, 3, 4, 5, 6, 8, 10})));
   CHECK(shards_of("lists", {{"1", "2"}, {"1", "1,2"}}).classes() == Strings{"1", "1,2", "2"});
   CHECK(error_text([&] {
           Classifier(quick()).fit(read_samples(folder / "lists"));
@@ -534,6 +539,21 @@ TEST_CASE("ShardWriter: refuses what shards cannot hold", "[data]") {
                                     "'id' of ids but got more (an identifier? --ignore leaves it "
                                     "out)."));
   CHECK_FALSE(is_shards(folder / "t"));  // not finished
+  const auto array = [](int64_t columns) {
+    Table table{.source = "array", .rows = 1, .array_columns = columns};
+    table.columns = {{.name = "x0", .kind = ColumnKind::kNumber, .numbers = {1}}};
+    return table;
+  };
+  ShardWriter arrays(folder / "a");
+  arrays.add(array(2));
+  CHECK_THROWS_WITH(arrays.add(array(3)),
+                    Catch::Contains("ShardWriter: expected rows of 2 numbers as before but got 3 "
+                                    "in array (columns of arrays are known by their places "
+                                    "alone)."));
+  arrays.finish();
+  CHECK(Shards(folder / "a").array_columns() == 2);
+  CHECK(Shards(folder / "a").table(0, 1).array_columns == 2);
+  CHECK(Shards(folder / "s").array_columns() == 0);
   // Few levels may be too long for the index.
   Table letters{.source = "letters", .rows = 340};
   Column letter{.name = "letter", .kind = ColumnKind::kText};

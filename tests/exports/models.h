@@ -69,17 +69,17 @@ inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torc
   if (dtype == torch::kFloat32) return shaped(whitening.apply(x));
   auto rows = x.to(dtype).flatten(1);
   rows = rows - rows.mean(1, true);
-  rows = whitening.contrast_norm * rows / rows.norm(2, 1, true);
+  const auto norm =
+      rows.norm(2, 1, true);  // of one value alone: no contrast, as the library has it
+  rows = torch::where(norm.lt(0.5), 0.0, whitening.contrast_norm * rows / norm);
   rows = torch::mm(rows - whitening.mean.to(dtype), whitening.map.to(dtype));
   return shaped(rows.view(x.sizes()));
 }
 
-/// `rounding_of_probabilities` for images [N, C, H, W]. The last one is left out: it may have no
-/// contrast, and a share of none is what rounding makes it.
+/// `rounding_of_probabilities` for images [N, C, H, W].
 inline double rounding_of_images(const exports::PredictionModel& model, const torch::Tensor& x) {
-  const auto some = x.narrow(0, 0, x.size(0) - 1);
-  return rounding_of_probabilities(
-      model, [&] { return image_inputs(*model.images, some, torch::kFloat64); });
+  return rounding_of_probabilities(model,
+                                   [&] { return image_inputs(*model.images, x, torch::kFloat64); });
 }
 
 /// Pixels with patches of their own brightness in every image. The channel means of plain noise

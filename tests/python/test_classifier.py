@@ -427,6 +427,23 @@ def test_score_leaves_out_rows_without_label(clouds):
     assert model.score(clouds.X, texts) == model.score(clouds.X[known], texts[known])
 
 
+def test_labels_that_are_pairs_of_numbers_are_names(clouds):
+    assert not labels_of(["-1,0", "0,-1", "1,0", "0,1"])[1].any()
+    assert not labels_of(["-1,0"], ["-1,0", "-1,1", "0,1"])[1].any()
+    names = np.array(["1,10", "1,1", "2,1"])
+    labels = [names[label] if label >= 0 else None for label in clouds.y]
+    model = quick().fit(clouds.X, labels)
+    assert set(model.classes_) == set(labels) - {None}
+    assert model.score(clouds.X, labels) > 0.5
+
+
+def test_a_model_of_an_array_knows_how_many_columns_it_had(clouds, tmp_path):
+    quick().fit(clouds.X, clouds.y).save(tmp_path / "array")
+    quick().fit(pd.DataFrame(clouds.X, columns=["a", "b"]), clouds.y).save(tmp_path / "frame")
+    assert b'"array_columns": 2' in (tmp_path / "array").read_bytes()
+    assert b'"array_columns": 0' in (tmp_path / "frame").read_bytes()
+
+
 def test_rows_of_weight_zero_are_left_out(clouds):
     weights = np.where(np.arange(300) < 200, 1.0, 0.0)
     for rows in (clouds.X, pd.DataFrame(clouds.X), pl.DataFrame(clouds.X)):

@@ -267,7 +267,8 @@ inline double terms(const std::string& name, c10::ArrayRef<c10::IValue> in,
     return sizes[0];
   }
   if (holds("conv")) {
-    // Not more than a kernel's values, or the positions of all maps for its gradient.
+    // A kernel's values, or the positions of all maps for its gradient: the largest operand has as
+    // many. It also has more than the terms of Winograd's form (above).
     std::sort(sizes.begin(), sizes.end());
     return sizes.back();
   }

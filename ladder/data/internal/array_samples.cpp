@@ -61,7 +61,7 @@ torch::Tensor image_labels(const torch::Tensor& y, const fs::path& path) {
 // Labels of a table as a column of numbers; as texts where float64 does not hold each of them.
 Column label_values(const torch::Tensor& y) {
   Column column{.name = "y"};
-  constexpr int64_t kMaxWhole = int64_t{1} << 53;
+  constexpr int64_t kMaxWhole = (int64_t{1} << 53) - 1;  // as check_exact_numbers has it
   if (y.scalar_type() != at::kLong || y.numel() == 0 ||
       (y.max().item<int64_t>() <= kMaxWhole && y.min().item<int64_t>() >= -kMaxWhole)) {
     const auto values = y.to(at::kDouble).contiguous();

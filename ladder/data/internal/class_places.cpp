@@ -6,8 +6,8 @@
 #include <cmath>
 #include <system_error>
 
+#include "ladder/data/class_labels.h"
 #include "ladder/data/internal/missing_values.h"
-#include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
@@ -31,14 +31,14 @@ int64_t digits_of(std::string_view text) {
 
 }  // namespace
 
-std::optional<double> class_number(const std::string& text) {
+std::optional<double> class_number(const std::string& text, bool commas) {
   double value = 0;
   std::string body(without_sign(text));
   const bool has_plus = text.starts_with('+');
   const bool has_minus = body.size() < text.size() && !has_plus;
   const size_t comma = body.find(',');
   if (comma != body.npos) {
-    if (body.find('.') != body.npos || may_be_thousands(body, ',')) return std::nullopt;
+    if (!commas || body.find('.') != body.npos) return std::nullopt;
     body[comma] = '.';
   }
   const char* end = body.data() + body.size();
@@ -50,18 +50,27 @@ std::optional<double> class_number(const std::string& text) {
   return has_minus ? -value : value;
 }
 
-bool is_plain_number(const std::string& text) {
+bool is_plain_number(const std::string& text, bool commas) {
   const auto body = without_sign(text);
   const bool code =
       body.size() > 1 && body[0] == '0' && std::isdigit(static_cast<unsigned char>(body[1])) != 0;
-  return !code && class_number(text).has_value() && digits_of(text) <= kSafeDigits;
+  return !code && class_number(text, commas).has_value() && digits_of(text) <= kSafeDigits;
 }
 
-ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
+bool means_no_label(const std::string& text, bool commas) {
+  const std::string bare(without_blanks(text));
+  return bare.empty() || class_number(bare, commas) == -1.0;
+}
+
+ClassPlaces::ClassPlaces(const std::vector<std::string>& classes,
+                         const std::vector<std::string>& texts) {
+  auto all = classes;
+  all.insert(all.end(), texts.begin(), texts.end());
+  commas_ = has_decimal_commas(all);
   bool all_numbers = true, all_truths = true;
   for (size_t i = 0; i < classes.size(); ++i) {
     of_name_.emplace(classes[i], static_cast<int64_t>(i));
-    all_numbers = all_numbers && class_number(classes[i]).has_value();
+    all_numbers = all_numbers && class_number(classes[i], commas_).has_value();
     all_truths = all_truths && truth_of_level(classes[i]) >= 0;
   }
   if (all_truths && !all_numbers && classes.size() <= 2) {
@@ -71,8 +80,8 @@ ClassPlaces::ClassPlaces(const std::vector<std::string>& classes) {
     if (of_truth_.size() < classes.size()) of_truth_.clear();  // two spellings of one
   }
   for (size_t i = 0; all_numbers && i < classes.size(); ++i) {
-    if (is_plain_number(classes[i])) {
-      of_number_.emplace(*class_number(classes[i]), static_cast<int64_t>(i));
+    if (is_plain_number(classes[i], commas_)) {
+      of_number_.emplace(*class_number(classes[i], commas_), static_cast<int64_t>(i));
     }
   }
 }
@@ -84,8 +93,8 @@ int64_t ClassPlaces::find(const std::string& text) const {
   if (const auto found = of_truth_.find(truth_of_level(text)); found != of_truth_.end()) {
     return found->second;
   }
-  if (of_number_.empty() || !is_plain_number(text)) return -1;
-  const auto equal = of_number_.find(*class_number(text));
+  if (of_number_.empty() || !is_plain_number(text, commas_)) return -1;
+  const auto equal = of_number_.find(*class_number(text, commas_));
   return equal == of_number_.end() ? -1 : equal->second;
 }
 

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "ladder/data/class_labels.h"
+#include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
 
@@ -40,9 +41,10 @@ int64_t rows_of_minus_one(const Column& column) {
   if (column.kind == ColumnKind::kNumber) {
     return std::count(column.numbers.begin(), column.numbers.end(), -1.0);
   }
+  const bool commas = has_decimal_commas(label_texts(column));
   std::vector<bool> is_one;
   for (const auto& level : column.levels) {
-    is_one.push_back(!without_blanks(level).empty() && is_unlabeled(level));
+    is_one.push_back(!without_blanks(level).empty() && means_no_label(level, commas));
   }
   return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
     return code >= 0 && is_one[static_cast<size_t>(code)];
@@ -62,7 +64,7 @@ std::vector<std::string> parts_of(const std::string& text, char separator) {
   return parts;
 }
 
-bool has_decimal_commas(const std::vector<std::string>& classes) {
+bool are_comma_numbers(const std::vector<std::string>& classes) {
   const std::unordered_set<std::string> names(classes.begin(), classes.end());
   bool some_without = false, all_parts_known = true, any_repeats = false;
   for (const auto& name : classes) {

@@ -19,9 +19,9 @@ int64_t rows_of_minus_one(const Column& column);
 /// Return the parts of a list, "a; b", without the spaces around them and without empty ones.
 std::vector<std::string> parts_of(const std::string& text, char separator);
 
-/// Return whether a comma in different class names is a decimal mark: each name with one is a
-/// number, as "1,5" beside "1" and "2" is. It is none if the parts of all names are classes as
-/// well, as those of "1,2" are, and no name repeats a part, as "0,0" does and no list would.
-bool has_decimal_commas(const std::vector<std::string>& classes);
+/// Return whether different class names with a comma are numbers and no lists: each is a number, as
+/// "1,5" beside "1" and "2" is. They are lists if the parts of all names are classes as well, as
+/// those of "1,2" are, and no name repeats a part, as "0,0" does and no list would.
+bool are_comma_numbers(const std::vector<std::string>& classes);
 
 }  // namespace ladder::data
