@@ -238,9 +238,11 @@ TEST_CASE("Class labels: pairs of numbers are names", "[data]") {
   using Strings = std::vector<std::string>;
   CHECK(data::class_labels(text_labels({"2,1", "1,10", "1,1", "2,2"})).classes ==
         Strings{"1,1", "1,10", "2,1", "2,2"});  // chapters
-  const auto places = data::class_labels(text_labels({"-1,0", "0,-1", "1,0", "0,1"}));
-  CHECK(places.classes == Strings{"-1,0", "0,-1", "0,1", "1,0"});
-  require_equal(places.labels, row_list({0, 1, 3, 2}));
+  const Strings places = {"-1,0", "0,-1", "0,1", "1,0"};
+  CHECK(data::ordered_classes(places) == places);
+  require_equal(data::labels_of(text_labels({"1,0", "-1,0"}), places), row_list({3, 0}));
+  CHECK(data::class_places({"0,-1", "-1", "2,0", "0,1"}, places) ==
+        std::vector<int64_t>{1, -1, -1, 2});
   CHECK_FALSE(data::is_unlabeled("-1,0"));
   CHECK_FALSE(data::has_decimal_commas({"1", "2.5"}));
   CHECK_FALSE(data::has_decimal_commas({"1,000", "2,000"}));
