@@ -176,6 +176,7 @@ FitReport Classifier::fit(const data::Table& table, const std::string& label,
             .features = data::fit_features(table, unused),
             .source = table.source,
             .label = label};
+  rows.features->leave_out_label(label);
   rows.inputs = rows.features->apply(table);
   if (options_.test) {
     TORCH_CHECK(options_.test->table, "Classifier: expected a table to test on but got images.");
@@ -264,6 +265,7 @@ FitReport Classifier::fit_shards(const std::shared_ptr<const data::Shards>& shar
               "Classifier: expected no row weights for shards but got some.");
   shards->verify();
   auto features = data::fit_features(shards->sample(kFeatureRows, /*seed=*/1), except);
+  features.leave_out_label(shards->label());
   for (auto& feature : features.columns) {
     for (const auto& column : shards->columns()) {  // the sample may lack missing values
       if (column.name == feature.name && feature.dropped.empty()) {
@@ -385,7 +387,7 @@ torch::Tensor Classifier::predict_proba(const torch::Tensor& x) const {
         trained.net, fitting::image_rows(*trained.images, fitting::with_channels(x)));
   }
   const auto table = fitting::table_of(x);
-  fitting::check_columns(*trained.features, label_, x);
+  fitting::check_columns(*trained.features, x);
   return predict_proba(table);
 }
 

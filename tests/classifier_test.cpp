@@ -898,6 +898,11 @@ TEST_CASE("Classifier: takes tensors of as many columns as it was trained on", "
   require_equal(with_label.predict_proba(x), with_label.predict_proba(array(x)));
   CHECK(error_text([&] { with_label.predict(x.slice(1, 0, 7)); }) ==
         "Classifier: expected rows of 9 numbers but got [40, 7].");
+  Classifier label_first(quick(1));
+  label_first.fit(array(torch::cat({y, x, torch::ones({40, 1})}, 1)), "x0");  // the last is dropped
+  CHECK(error_text([&] {
+          label_first.predict(array(torch::cat({x, torch::ones({40, 1})}, 1)));
+        }).starts_with("Features: expected rows of 10 numbers, as in training, but got 9 in "));
   // One column more moves the others.
   const auto wide = array(torch::randn({4, 10}));
   const std::string moved =
@@ -905,17 +910,24 @@ TEST_CASE("Classifier: takes tensors of as many columns as it was trained on", "
       "arrays are known by their places alone).";
   CHECK(error_text([&] { with_label.predict(wide); }) == moved);
   const TemporaryFolder folder;
-  classifier.save(folder / "new");
-  auto tensors = ladder::io::load_tensors(folder / "new");
-  auto entries = nlohmann::json::parse(ladder::io::tensor_text(tensors.at("model.json")));
-  REQUIRE(entries.at("array_columns") == 8);
-  entries.erase("array_columns");  // as in files of older versions
-  tensors["model.json"] = ladder::io::text_tensor(entries.dump());
-  ladder::io::save_tensors(folder / "old", tensors);
-  for (const char* name : {"new", "old"}) {
-    CHECK(error_text([&] {
-            Classifier::load(folder / name).predict(wide);
-          }).starts_with("Features: expected rows of 8 numbers, as in training, but got 10"));
+  for (const auto& [model, columns] : {std::pair(&classifier, 8), std::pair(&with_label, 9)}) {
+    model->save(folder / "new");
+    auto tensors = ladder::io::load_tensors(folder / "new");
+    auto entries = nlohmann::json::parse(ladder::io::tensor_text(tensors.at("model.json")));
+    REQUIRE(entries.at("array_columns") == columns);
+    entries.erase("array_columns");  // as in files of older versions
+    tensors["model.json"] = ladder::io::text_tensor(entries.dump());
+    ladder::io::save_tensors(folder / "old", tensors);
+    for (const char* name : {"new", "old"}) {
+      const auto loaded = Classifier::load(folder / name);
+      CHECK(error_text([&] {
+              loaded.predict(wide);
+            }).starts_with("Features: expected rows of " + std::to_string(columns) + " numbers"));
+      require_equal(loaded.predict_proba(array(x)), model->predict_proba(x));
+      if (columns == 9) {
+        require_equal(loaded.predict_proba(array(torch::cat({x, y}, 1))), model->predict_proba(x));
+      }
+    }
   }
 
   Classifier named(quick(1));

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <ladder/data/class_labels.h>
+#include <ladder/data/features.h>
 #include <ladder/runs/run_config.h>
 #include <ladder/runs/run_table.h>
 
@@ -77,9 +78,12 @@ data::Column rows_appended(const data::Column& to, const data::Column* more, int
   return all;
 }
 
-// Refuses rows of an array with more columns than the first one has.
-void check_places(const data::Table& rows, const data::Table& more) {
-  if (rows.array_columns == 0 || more.array_columns <= rows.array_columns) return;
+// Refuses rows of an array with other columns than the first one has; it may lack the label behind
+// them.
+void check_places(const data::Table& rows, const data::Table& more, const std::string& label) {
+  data::Features places{.array_columns = rows.array_columns};
+  places.leave_out_label(label);
+  if (places.takes_array(more.array_columns)) return;
   throw std::runtime_error(fmt::format(
       "expected rows of {}, as in {}, but got {} in {} (columns of arrays are known by "
       "their places alone).",
@@ -439,7 +443,7 @@ void append_rows(data::Samples& rows, const data::Samples& more, const std::stri
   rows.problems.insert(rows.problems.end(), more.problems.begin(), more.problems.end());
   rows.notes.insert(rows.notes.end(), more.notes.begin(), more.notes.end());
   if (rows.table) {
-    check_places(*rows.table, *more.table);
+    check_places(*rows.table, *more.table, label);
     append_table(*rows.table, *more.table, label, ignored);
     return;
   }

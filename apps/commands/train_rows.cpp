@@ -53,6 +53,7 @@ void leave_out_empty_rows(data::Samples& rows) {
 void check_shard_columns(const TrainFlags& flags, const data::Shards& shards,
                          const data::Table& test) {
   data::Features numbers{.missing = shards.missing(), .array_columns = shards.array_columns()};
+  numbers.leave_out_label(shards.label());
   bool complete = true;
   for (const auto& column : shards.columns()) {
     if (is_ignored(flags, column.name)) continue;

@@ -128,15 +128,13 @@ bool has_decimal_commas(const std::vector<std::string>& texts) {
   bool all_whole = true, any_sure = false, any_equal = false;
   for (const auto& text : texts) {
     const std::string bare(without_blanks(text));
-    const size_t comma = bare.find(',');
-    if (comma == bare.npos) continue;
+    if (bare.find(',') == bare.npos) continue;
     const auto value = class_number(bare, /*commas=*/true);
     if (!value) return false;
     const bool is_sure = !may_be_thousands(bare, ',');
     any_sure = any_sure || is_sure;
     any_equal = any_equal || (is_sure && with_point.contains(*value));
-    all_whole =
-        all_whole && comma + 1 < bare.size() && bare.find_first_not_of('0', comma + 1) == bare.npos;
+    all_whole = all_whole && is_whole_with_comma(bare);
   }
   return any_equal || (all_whole && any_sure);
 }
@@ -159,10 +157,12 @@ std::vector<std::string> ordered_classes(std::vector<std::string> names) {
     if (!value) return names;
     numbered.emplace_back(*value, name);
   }
-  std::sort(numbered.begin(), numbered.end(), [](const auto& a, const auto& b) {
-    return std::tuple(a.first, a.second.size(), a.second) <
-           std::tuple(b.first, b.second.size(), b.second);
-  });
+  const auto order = [](const auto& one) {  // of one length, a point before a comma
+    return std::tuple(one.first, one.second.size(), one.second.find(',') != one.second.npos,
+                      one.second);
+  };
+  std::sort(numbered.begin(), numbered.end(),
+            [&](const auto& a, const auto& b) { return order(a) < order(b); });
   names.clear();
   std::optional<double> last;  // value of the last name that may be spelled otherwise
   for (auto& [value, name] : numbered) {
@@ -191,7 +191,7 @@ void check_class_labels(const ClassLabels& found, const std::string& column, int
 ClassLabels class_labels(const Column& column) {
   ClassLabels found{.classes = ordered_classes(label_texts(column))};
   found.labels = labels_of(column, found.classes);
-  check_class_labels(found, column.name, rows_of_minus_one(column));
+  check_class_labels(found, column.name, rows_of_minus_one(column, found.classes));
   return found;
 }
 
@@ -200,7 +200,7 @@ std::vector<int64_t> class_places(const std::vector<std::string>& texts,
   const ClassPlaces of_name(classes, texts);
   std::vector<int64_t> places;
   for (const auto& text : texts) {
-    places.push_back(of_name.is_unlabeled(text) ? -1 : of_name.find(text));
+    places.push_back(of_name.find(text));
   }
   return places;
 }
@@ -209,8 +209,8 @@ torch::Tensor labels_of(const Column& column, const std::vector<std::string>& cl
   check_exact_numbers(column, "labels_of");
   const ClassPlaces places(classes, label_texts(column));
   const auto place_of = [&](const std::string& text, int64_t row) -> int64_t {
-    if (places.is_unlabeled(text)) return -1;
     const auto place = places.find(text);
+    if (place == ClassPlaces::kUnlabeled) return -1;
     TORCH_CHECK(place >= 0, "labels_of: expected a known class but got '", text, "' in row ",
                 row + 1, " of column '", column.name, "'", spelling_hint(text, classes), ".");
     return place;

@@ -54,7 +54,7 @@ torch::Tensor relabeled(const torch::Tensor& labels, const std::vector<std::stri
                         const std::vector<std::string>& classes, const std::string& source);
 
 /// Return the place of the class that each text names, by the rules of class_labels; -1 for a text
-/// that means "no label" or names no class.
+/// that means "no label", -2 for one that names no class. What is the name of a class is no -1.
 std::vector<int64_t> class_places(const std::vector<std::string>& texts,
                                   const std::vector<std::string>& classes);
 

@@ -16,6 +16,7 @@
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/parse_number.h"
 #include "ladder/data/internal/spellings.h"
+#include "ladder/data/internal/unnamed_column.h"
 #include "ladder/io/internal/json.h"
 
 namespace ladder::data {
@@ -213,6 +214,16 @@ int64_t Feature::width() const {
   return static_cast<int64_t>(levels.size()) + (other ? 1 : 0) + extra;
 }
 
+bool Features::takes_array(int64_t columns) const {
+  if (array_columns == 0 || columns == 0 || columns == array_columns) return true;
+  return array_ends_with_label && columns == array_columns - 1;
+}
+
+void Features::leave_out_label(const std::string& label) {
+  array_ends_with_label =
+      array_columns > 0 && label == unnamed_column(static_cast<size_t>(array_columns - 1));
+}
+
 int64_t Features::width() const {
   int64_t inputs = 0;
   for (const auto& column : columns) inputs += column.width();
@@ -239,10 +250,10 @@ std::vector<int64_t> inputs_of_levels(const Feature& feature,
 
 torch::Tensor apply_features(const Features& features, const Table& table,
                              const std::vector<std::vector<int64_t>>& level_inputs) {
-  TORCH_CHECK(features.array_columns == 0 || table.array_columns <= features.array_columns,
-              "Features: expected rows of ", features.array_columns,
-              features.array_columns == 1 ? " number" : " numbers", ", as in training, but got ",
-              table.array_columns, table.source.empty() ? "" : " in " + table.source,
+  TORCH_CHECK(features.takes_array(table.array_columns), "Features: expected rows of ",
+              features.array_columns, features.array_columns == 1 ? " number" : " numbers",
+              ", as in training, but got ", table.array_columns,
+              table.source.empty() ? "" : " in " + table.source,
               " (columns of arrays are known by their places alone).");
   const int64_t stride = features.width();
   at::Tensor inputs = at::empty({table.rows, stride}, at::kFloat);

@@ -66,11 +66,20 @@ struct Features {
   /// CsvOptions::usual_decimal takes it.
   char decimal = 0;
   /// Number of columns of the array that was measured, also of those that are left out; 0 where
-  /// columns have names (Table::array_columns). An array with more columns is refused: one more in
-  /// front moves all others.
+  /// columns have names (Table::array_columns). An array with more or fewer columns is refused: one
+  /// more in front moves all others.
   int64_t array_columns = 0;
+  /// The last column of that array was the label, which arrays may lack.
+  bool array_ends_with_label = false;
   /// Used columns of whole numbers, some of them above 999: CsvOptions::whole_numbers takes them.
   std::vector<std::string> whole_numbers = {};
+
+  /// Say which column is the label: arrays may lack it if it is the last one.
+  void leave_out_label(const std::string& label);
+
+  /// Return whether an array of `columns` columns has those of the array that was measured. True
+  /// where either has names, which is 0.
+  bool takes_array(int64_t columns) const;
 
   /// Return the number of inputs.
   int64_t width() const;

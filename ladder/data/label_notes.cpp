@@ -39,6 +39,13 @@ bool looks_missing(const std::string& name) {
   return names.contains(folded_class(name));
 }
 
+// A name as a word of a flag that takes several.
+std::string with_commas_kept(const std::string& name) {
+  std::string word;
+  for (const char c : name) word += c == ',' ? std::string("\\,") : std::string(1, c);
+  return word;
+}
+
 // "a, b and 3 more": at most a few names in quotes.
 std::string some_names(const std::vector<std::string>& names, size_t most) {
   std::string text;
@@ -56,7 +63,7 @@ std::vector<std::string> label_notes(const Column& column,
                                      const std::vector<std::string>& classes) {
   constexpr size_t kMaxGroups = 3;
   std::vector<std::string> notes;
-  if (const auto rows = rows_of_minus_one(column); rows > 0) {
+  if (const auto rows = rows_of_minus_one(column, classes); rows > 0) {
     notes.push_back("-1 means no label: " + rows_text(rows));
   }
   std::string missing;
@@ -69,7 +76,7 @@ std::vector<std::string> label_notes(const Column& column,
   const ClassPlaces places(classes, texts);
   std::map<int64_t, std::vector<std::string>> spellings;
   for (const auto& text : texts) {
-    const auto place = places.is_unlabeled(text) ? -1 : places.find(text);
+    const auto place = places.find(text);
     if (place >= 0) spellings[place].push_back(text);
   }
   size_t groups = 0;
@@ -87,8 +94,9 @@ std::vector<std::string> label_notes(const Column& column,
   for (auto& note : class_name_notes(classes)) notes.push_back(std::move(note));
   for (const auto& name : classes) {
     if (looks_missing(name) || means_no_label(name, /*commas=*/true)) {
-      notes.push_back(fmt::format(
-          "class '{0}' looks like a missing value (--missing '{0}' if it means no label)", name));
+      notes.push_back(
+          fmt::format("class '{}' looks like a missing value (--missing '{}' if it means no label)",
+                      name, with_commas_kept(name)));
     }
   }
   return notes;

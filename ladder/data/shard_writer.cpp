@@ -19,6 +19,7 @@
 
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/exact_numbers.h"
+#include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/shard_arrays.h"
 #include "ladder/data/shards.h"
 #include "ladder/io/atomic_file.h"
@@ -172,7 +173,7 @@ struct ShardWriter::State {
     const auto before = classes.bytes();
     for (int64_t row = 0; row < block.rows; ++row) {
       const auto text = cell_text(column, row);
-      if (is_unlabeled(text)) continue;
+      if (without_blanks(text).empty()) continue;  // finish knows what -1,0 is
       const auto number = classes.number(text);
       TORCH_CHECK(number >= 0, "ShardWriter: expected at most ", kMaxShardLevels,
                   " classes in column '", options.label, "' of ", block.source,
@@ -191,10 +192,11 @@ struct ShardWriter::State {
 
   void add(const Table& block) {
     if (columns.empty()) start(block);
-    TORCH_CHECK(array_columns == 0 || block.array_columns <= array_columns,
-                "ShardWriter: expected rows of ", array_columns, " numbers as before but got ",
-                block.array_columns, " in ", block.source,
-                " (columns of arrays are known by their places alone).");
+    TORCH_CHECK(
+        array_columns == 0 || block.array_columns == 0 || block.array_columns == array_columns,
+        "ShardWriter: expected rows of ", array_columns, " numbers as before but got ",
+        block.array_columns, " in ", block.source,
+        " (columns of arrays are known by their places alone).");
     const size_t width = columns.size();
     std::vector<float> values(static_cast<size_t>(block.rows) * width);
     for (size_t c = 0; c < width; ++c) put(block, c, values.data() + c, width);

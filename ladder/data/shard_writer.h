@@ -35,9 +35,9 @@ void check_no_shards(const std::filesystem::path& folder);
 /// The index is written last, so an unfinished folder is not a valid folder of shards.
 ///
 /// Errors: the folder holds shards already or cannot be written; a block without a column of the
-/// first one, or with a text in a column of numbers; an array with more columns than the first one;
-/// a number that float32 does not hold; more than kMaxShardLevels levels of a text column (leave it
-/// out) or classes; more than kMaxShardTextBytes bytes of them.
+/// first one, or with a text in a column of numbers; an array of another number of columns than the
+/// first one; a number that float32 does not hold; more than kMaxShardLevels levels of a text
+/// column (leave it out) or classes; more than kMaxShardTextBytes bytes of them.
 class ShardWriter {
  public:
   explicit ShardWriter(std::filesystem::path folder, ShardWriterOptions options = {});

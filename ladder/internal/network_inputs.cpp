@@ -105,22 +105,21 @@ data::Table table_of(const torch::Tensor& x) {
   return table;
 }
 
-void check_columns(const data::Features& features, const std::string& label,
-                   const torch::Tensor& x) {
+void check_columns(const data::Features& features, const torch::Tensor& x) {
   const auto& columns = features.columns;
+  const bool of_array = features.array_columns > 0;
   bool named = false;
-  for (size_t i = 0; i < columns.size() && features.array_columns == 0; ++i)
+  for (size_t i = 0; i < columns.size() && !of_array; ++i)
     named = named || columns[i].name != data::unnamed_column(i);
   TORCH_CHECK(!named,
               "Classifier: expected a table with the columns that it was trained on but "
               "got a tensor ",
               x.sizes(), ", whose columns have no names.");
-  const auto wanted = features.array_columns > 0 ? features.array_columns : std::ssize(columns);
-  const bool label_is_last =
-      features.array_columns > 0 && label == data::unnamed_column(static_cast<size_t>(wanted - 1));
-  const bool fits = x.dim() != 2 || x.size(1) == wanted;
-  TORCH_CHECK(fits || (label_is_last && x.size(1) == wanted - 1), "Classifier: expected rows of ",
-              wanted, wanted == 1 ? " number" : " numbers", " but got ", x.sizes(), ".");
+  const auto wanted = of_array ? features.array_columns : std::ssize(columns);
+  const bool fits =
+      x.dim() != 2 || (of_array ? features.takes_array(x.size(1)) : x.size(1) == wanted);
+  TORCH_CHECK(fits, "Classifier: expected rows of ", wanted, wanted == 1 ? " number" : " numbers",
+              " but got ", x.sizes(), ".");
 }
 
 }  // namespace ladder::fitting

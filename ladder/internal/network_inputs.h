@@ -3,8 +3,6 @@
 
 #include <torch/types.h>
 
-#include <string>
-
 #include "ladder/data/features.h"
 #include "ladder/data/table.h"
 #include "ladder/exports/prediction_model.h"
@@ -31,9 +29,8 @@ void check_dense(const torch::Tensor& x);
 /// Return a table of the numbers x [N, D], with columns x0, x1, ...
 data::Table table_of(const torch::Tensor& x);
 
-/// Refuse x for features of a table with names, or of another number of columns. Where the last
-/// column of an array was its label, named `label`, rows may lack it.
-void check_columns(const data::Features& features, const std::string& label,
-                   const torch::Tensor& x);
+/// Refuse x for features of a table with names, or of another number of columns. Rows may lack the
+/// label where it was the last column of an array.
+void check_columns(const data::Features& features, const torch::Tensor& x);
 
 }  // namespace ladder::fitting

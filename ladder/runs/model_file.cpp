@@ -143,12 +143,14 @@ void check_size(const models::NetworkOptions& network, int64_t classes,
               " classes but got outputs of shape ", at::IntArrayRef(shapes.back()));
 }
 
-// Number of columns of x0, x1 and so on, 0 if they are called otherwise.
-int64_t columns_by_place(const data::Features& features) {
+// Number of columns of x0, x1 and so on, the label's too if it is the last one; 0 if they are
+// called otherwise.
+int64_t columns_by_place(const data::Features& features, const std::string& label) {
   for (size_t place = 0; place < features.columns.size(); ++place) {
     if (features.columns[place].name != data::unnamed_column(place)) return 0;
   }
-  return std::ssize(features.columns);
+  const bool with_label = label == data::unnamed_column(features.columns.size());
+  return std::ssize(features.columns) + (with_label ? 1 : 0);
 }
 
 StoredModel model_of(const io::TensorMap& tensors) {
@@ -174,10 +176,11 @@ StoredModel model_of(const io::TensorMap& tensors) {
                 "expected . or , as decimal mark but got '", decimal, "'");
     if (!decimal.empty()) model.features->decimal = decimal.front();
     model.features->whole_numbers = json.value("whole_numbers", std::vector<std::string>{});
-    const auto of_older_files = columns_by_place(*model.features);
+    const auto of_older_files = columns_by_place(*model.features, stored.label);
     model.features->array_columns = json.value("array_columns", of_older_files);
     TORCH_CHECK(model.features->array_columns >= 0, "expected array_columns of 0 or more but got ",
                 model.features->array_columns);
+    model.features->leave_out_label(stored.label);
   }
   if (json.contains("images")) model.images = images_from(json.at("images"), tensors);
   TORCH_CHECK(model.features.has_value() != model.images.has_value(),

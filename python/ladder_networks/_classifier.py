@@ -628,6 +628,7 @@ class LadderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         accuracy : float
             Mean accuracy of the rows with a label.
         """
+        check_is_fitted(self)
         labels, unlabeled = labels_of(y, self._model.classes)
         best = np.argmax(self._predicted(X, stacklevel=3), axis=1)
         check_consistent_length(best, labels)

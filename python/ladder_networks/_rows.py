@@ -385,16 +385,28 @@ def _is_minus_one(value: object, commas: bool) -> bool:
     return isinstance(value, (numbers.Real, Decimal)) and not isinstance(value, bool) and value == -1
 
 
-def _has_decimal_commas(labels: Iterable[object], classes: Sequence[str] = ()) -> bool:
+def _has_decimal_commas(texts: Sequence[str]) -> bool:
     """Return whether a comma in labels is a decimal mark, by the rule of the C++ library."""
-    texts = {value for value in labels if isinstance(value, str)}
-    if not any("," in text for text in texts):
-        return False
-    return _core.has_decimal_commas([*texts, *classes])
+    return any("," in text for text in texts) and _core.has_decimal_commas(texts)
 
 
-def _is_unlabeled(value: object, commas: bool) -> bool:
-    return is_missing(value) or _is_minus_one(value, commas)
+def _unlabeled(labels: npt.NDArray[Any], classes: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which labels, texts or objects, say that there is none."""
+    texts = list({value for value in labels if isinstance(value, str)})
+    commas = _has_decimal_commas(texts)
+    none = {text for text in texts if _is_minus_one(text, commas)}
+    if classes:  # a class may be called so
+        places = _core.class_places(texts, classes)
+        none = {text for text, place in zip(texts, places, strict=True) if place == -1}
+    return np.fromiter(
+        (
+            is_missing(value)
+            or (value in none if isinstance(value, str) else _is_minus_one(value, commas))
+            for value in labels
+        ),
+        dtype=bool,
+        count=len(labels),
+    )
 
 
 def _of_polars(y: Any, polars: Any) -> npt.NDArray[Any]:
@@ -433,7 +445,7 @@ def labels_of(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return labels as an array [N], and which of them say that a row has no label.
 
-    `classes`: names that are known; with the labels they tell whether commas are decimal marks.
+    `classes`: those of a model, whose names are labels.
 
     Examples
     --------
@@ -476,8 +488,7 @@ def labels_of(
         return y, np.isnan(y) | (y == -1)
     if kind in "mM":
         return y, np.isnat(y)
-    commas = _has_decimal_commas(y, classes)
-    unlabeled = np.fromiter((_is_unlabeled(value, commas) for value in y), dtype=bool, count=len(y))
+    unlabeled = _unlabeled(y, classes)
     return y, unlabeled | (y == _MISSING_TEXT) if kind == "U" else unlabeled
 
 
@@ -575,7 +586,10 @@ def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes
         check_classification_targets(known)
     distinct, index, counts = np.unique(known, return_inverse=True, return_counts=True)
     texts = [text_of(value) for value in distinct]
-    names = _core.ordered_classes(texts)
+    # -1 shows what commas are, too.
+    none = list({value for value in y[unlabeled] if isinstance(value, str)})
+    none = [text for text in none if _is_minus_one(text, _has_decimal_commas([*texts, *none]))]
+    names = _core.ordered_classes([*texts, *none])
     if len(names) < 2:
         minus = _minus_ones(y, unlabeled)
         hint = f" (-1 means no label: {minus} row{'' if minus == 1 else 's'}" if minus else ""
@@ -585,7 +599,7 @@ def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes
             f"LadderClassifier: expected labels of at least 2 classes but got {len(names)} "
             f"class{'' if len(names) == 1 else 'es'} in {len(y)} rows{hint}."
         )
-    places = np.asarray(_core.class_places(texts, names), dtype=np.int64)
+    places = np.asarray(_core.class_places([*texts, *none], names)[: len(texts)], dtype=np.int64)
     if np.any(places < 0):  # what the library takes for no label
         more = unlabeled.copy()
         more[~unlabeled] = (places < 0)[index]

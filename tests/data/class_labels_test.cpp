@@ -173,6 +173,9 @@ TEST_CASE("Class labels: refuses several labels in a cell, and takes names with 
   CHECK(data::class_labels(text_labels({"1", "1,5", "2", "2,5"})).classes.size() == 4);
   CHECK(data::class_labels(text_labels({"1,1", "1,2", "2,1", "2,2"})).classes.size() == 4);
   CHECK(error({"1", "2", "1,2"}).find("but got '1,2'") != std::string::npos);
+  CHECK(error({"1", "2", "3", "1,2,3"}).find("but got '1,2,3'") != std::string::npos);
+  CHECK(data::class_labels(text_labels({"1", "2", "1,2", "1.2"})).classes ==
+        std::vector<std::string>{"1", "1.2", "2"});
 }
 
 TEST_CASE("Class labels: those that were read in another way are checked alike", "[data]") {
@@ -214,11 +217,18 @@ TEST_CASE("Class labels: long numbers are names", "[data]") {
 
 TEST_CASE("Class labels: numbers with either decimal mark are one class", "[data]") {
   const auto found = data::class_labels(text_labels({"1,0", "2.0", "1.0", "-1,0", "2,0", "2,5"}));
-  CHECK(found.classes == std::vector<std::string>{"1,0", "2,0", "2,5"});
+  CHECK(found.classes == std::vector<std::string>{"1.0", "2.0", "2,5"});
   require_equal(found.labels, row_list({0, 1, 0, -1, 1, 2}));
   require_equal(data::labels_of(text_labels({"2", "1.00", "2.5"}), found.classes),
                 row_list({1, 0, 2}));
   require_equal(data::labels_of(text_labels({"2,0"}), {"1.0", "2.0"}), row_list({1}));
+  // Whatever other labels there are: these classes are different numbers.
+  require_equal(data::labels_of(text_labels({"1", "2.0", "1.3", "-1,0"}), {"1,0", "1,3", "2,0"}),
+                row_list({0, 2, 1, -1}));
+  require_equal(data::labels_of(text_labels({"1", "2", "-1,0"}), {"1,0", "1,3", "2,0"}),
+                row_list({0, 2, -1}));
+  require_equal(data::labels_of(text_labels({"1,3", "1,00"}), {"1", "1.3", "2.7"}),
+                row_list({1, 0}));
   // Other texts beside them change no name, and make no list of a grade.
   const std::vector<std::string> grades = {"1,0", "1,3", "1,7", "2,0", "2,3", "3,0", "krank"};
   CHECK(data::class_labels(text_labels(grades)).classes == grades);
@@ -242,7 +252,13 @@ TEST_CASE("Class labels: pairs of numbers are names", "[data]") {
   CHECK(data::ordered_classes(places) == places);
   require_equal(data::labels_of(text_labels({"1,0", "-1,0"}), places), row_list({3, 0}));
   CHECK(data::class_places({"0,-1", "-1", "2,0", "0,1"}, places) ==
-        std::vector<int64_t>{1, -1, -1, 2});
+        std::vector<int64_t>{1, -1, -2, 2});
+  CHECK(data::class_labels(text_labels(places)).classes == places);
+  CHECK(data::class_places({"1.1", "1,100"}, {"1,1", "1,10", "2,1"}) ==
+        std::vector<int64_t>{-2, -2});
+  // The name of a class is no -1.
+  require_equal(data::labels_of(text_labels({"-1,0", "0,0", "1,0"}), {"-1,0", "0,0", "1,0"}),
+                row_list({0, 1, 2}));
   CHECK_FALSE(data::is_unlabeled("-1,0"));
   CHECK_FALSE(data::has_decimal_commas({"1", "2.5"}));
   CHECK_FALSE(data::has_decimal_commas({"1,000", "2,000"}));

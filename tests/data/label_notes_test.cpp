@@ -41,6 +41,8 @@ TEST_CASE("Label notes: they say what is merged, left out or looks odd", "[data]
               "encoding of their accents"});
   CHECK(notes(text_labels({"ok", "-"})) ==
         Notes{"class '-' looks like a missing value (--missing '-' if it means no label)"});
+  CHECK(notes(text_labels({"-1,0", "0,5", "1,5"})) ==
+        Notes{"class '-1,0' looks like a missing value (--missing '-1\\,0' if it means no label)"});
   auto column = text_labels({"ok", "bad"});
   column.missing_texts = {{"NA", 3}, {"None", 1}};
   CHECK(notes(column) == Notes{"missing values mean no label: 3 rows 'NA', 1 row 'None'"});

@@ -209,7 +209,9 @@ TEST_CASE("Shards: decimal commas of labels are judged over all blocks", "[data]
   };
   using Strings = std::vector<std::string>;
   CHECK(shards_of("one", {{"1,0", "2,0"}, {"1,3", "1.0"}}).classes() ==
-        Strings{"1,0", "1,3", "2,0"});
+        Strings{"1.0", "1,3", "2,0"});
+  // What -1 means is judged at the end, too, as in a table.
+  CHECK(shards_of("minus", {{"-1.0", "0,5"}, {"-1,0", "1,5"}}).classes() == Strings{"0,5", "1,5"});
   CHECK(shards_of("two", {{"1,0", "2,0"}, {"1,0", "krank"}}).classes() ==
         Strings{"1,0", "2,0", "krank"});
   const auto some = shards_of("some", {{"1", "0"}, {"-1,0", "1,0"}});

@@ -429,12 +429,29 @@ def test_score_leaves_out_rows_without_label(clouds):
 
 def test_labels_that_are_pairs_of_numbers_are_names(clouds):
     assert not labels_of(["-1,0", "0,-1", "1,0", "0,1"])[1].any()
-    assert not labels_of(["-1,0"], ["-1,0", "-1,1", "0,1"])[1].any()
+    assert not labels_of(["-1,0", "0,0"], ["-1,0", "0,0", "1,0"])[1].any()
+    assert labels_of(["-1,0", "0,0"], ["0,0", "1,0"])[1].tolist() == [True, False]
     names = np.array(["1,10", "1,1", "2,1"])
     labels = [names[label] if label >= 0 else None for label in clouds.y]
     model = quick().fit(clouds.X, labels)
     assert set(model.classes_) == set(labels) - {None}
     assert model.score(clouds.X, labels) > 0.5
+
+
+def test_scores_are_those_of_numbers_where_texts_have_decimal_commas(clouds):
+    names = np.array(["1,0", "1,3", "2,0"])
+    model = quick().fit(clouds.X, [names[i] if i >= 0 else None for i in clouds.y])
+    truth = np.array([1.0, 1.3, 2.0])[clouds.truth]
+    for rows in (clouds.truth >= 0, clouds.truth != 1):  # all of them, and whole ones alone
+        X = clouds.X[rows]
+        assert model.score(X, truth[rows]) == model.score(X, names[clouds.truth[rows]]) > 0.5
+    spelled = np.array(["1", "1,000", "2", "-1,0"])[clouds.truth + (clouds.y < 0)]
+    assert len(quick(epochs=2).fit(clouds.X, spelled).classes_) == 2
+
+
+def test_score_before_fit(clouds):
+    with pytest.raises(NotFittedError):
+        quick().score(clouds.X, clouds.y)
 
 
 def test_a_model_of_an_array_knows_how_many_columns_it_had(clouds, tmp_path):

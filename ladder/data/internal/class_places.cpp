@@ -5,9 +5,11 @@
 #include <charconv>
 #include <cmath>
 #include <system_error>
+#include <utility>
 
 #include "ladder/data/class_labels.h"
 #include "ladder/data/internal/missing_values.h"
+#include "ladder/data/internal/number_marks.h"
 #include "ladder/data/internal/spellings.h"
 
 namespace ladder::data {
@@ -62,27 +64,39 @@ bool means_no_label(const std::string& text, bool commas) {
   return bare.empty() || class_number(bare, commas) == -1.0;
 }
 
+bool is_whole_with_comma(const std::string& text) {
+  const size_t comma = text.find(',');
+  return comma != text.npos && comma + 1 < text.size() &&
+         text.find_first_not_of('0', comma + 1) == text.npos &&
+         class_number(text, /*commas=*/true).has_value();
+}
+
 ClassPlaces::ClassPlaces(const std::vector<std::string>& classes,
-                         const std::vector<std::string>& texts) {
+                         const std::vector<std::string>& texts)
+    : classes_(classes) {
   auto all = classes;
   all.insert(all.end(), texts.begin(), texts.end());
   commas_ = has_decimal_commas(all);
-  bool all_numbers = true, all_truths = true;
+  std::map<double, int64_t> of_number;
+  bool all_numbers = true, all_differ = true, all_truths = true;
   for (size_t i = 0; i < classes.size(); ++i) {
-    of_name_.emplace(classes[i], static_cast<int64_t>(i));
-    all_numbers = all_numbers && class_number(classes[i], commas_).has_value();
+    const auto place = static_cast<int64_t>(i);
+    of_name_.emplace(classes[i], place);
+    const auto value = class_number(classes[i], /*commas=*/true);
+    all_numbers = all_numbers && value;
+    if (value && is_plain_number(classes[i], /*commas=*/true)) {
+      all_differ = of_number.emplace(*value, place).second && all_differ;
+    }
     all_truths = all_truths && truth_of_level(classes[i]) >= 0;
   }
+  commas_ = commas_ && all_differ;  // 1,1 and 1,10 are two classes of a model
+  reads_commas_ = commas_ || (all_numbers && all_differ && !classes.empty());
+  if (all_numbers && reads_commas_) of_number_ = std::move(of_number);
   if (all_truths && !all_numbers && classes.size() <= 2) {
     for (size_t i = 0; i < classes.size(); ++i) {
       of_truth_.emplace(truth_of_level(classes[i]), static_cast<int64_t>(i));
     }
     if (of_truth_.size() < classes.size()) of_truth_.clear();  // two spellings of one
-  }
-  for (size_t i = 0; all_numbers && i < classes.size(); ++i) {
-    if (is_plain_number(classes[i], commas_)) {
-      of_number_.emplace(*class_number(classes[i], commas_), static_cast<int64_t>(i));
-    }
   }
 }
 
@@ -90,12 +104,24 @@ int64_t ClassPlaces::find(const std::string& text) const {
   if (const auto found = of_name_.find(text); found != of_name_.end()) return found->second;
   const std::string bare(without_blanks(text));
   if (bare.size() < text.size()) return find(bare);
+  const bool decimal = commas_ || (reads_commas_ && is_whole_with_comma(text));
+  if (means_no_label(text, decimal)) return kUnlabeled;
   if (const auto found = of_truth_.find(truth_of_level(text)); found != of_truth_.end()) {
     return found->second;
   }
-  if (of_number_.empty() || !is_plain_number(text, commas_)) return -1;
-  const auto equal = of_number_.find(*class_number(text, commas_));
-  return equal == of_number_.end() ? -1 : equal->second;
+  return find_number(text);
+}
+
+int64_t ClassPlaces::find_number(const std::string& text) const {
+  if (of_number_.empty() || !is_plain_number(text, reads_commas_)) return kUnknown;
+  const auto equal = of_number_.find(*class_number(text, reads_commas_));
+  if (equal == of_number_.end()) return kUnknown;
+  if (commas_ || text.find(',') == text.npos) return equal->second;
+  if (may_be_thousands(text, ',')) return kUnknown;
+  const auto& name = classes_[static_cast<size_t>(equal->second)];
+  const bool one =
+      name.find(',') == name.npos || (is_whole_with_comma(text) && is_whole_with_comma(name));
+  return one ? equal->second : kUnknown;
 }
 
 }  // namespace ladder::data

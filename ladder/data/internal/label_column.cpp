@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <unordered_set>
 
-#include "ladder/data/class_labels.h"
 #include "ladder/data/internal/class_places.h"
 #include "ladder/data/internal/missing_values.h"
 #include "ladder/data/internal/number_marks.h"
@@ -37,14 +36,15 @@ std::vector<std::string> label_texts(const Column& column) {
   return texts;
 }
 
-int64_t rows_of_minus_one(const Column& column) {
+int64_t rows_of_minus_one(const Column& column, const std::vector<std::string>& classes) {
   if (column.kind == ColumnKind::kNumber) {
     return std::count(column.numbers.begin(), column.numbers.end(), -1.0);
   }
-  const bool commas = has_decimal_commas(label_texts(column));
+  const ClassPlaces places(classes, label_texts(column));
   std::vector<bool> is_one;
   for (const auto& level : column.levels) {
-    is_one.push_back(!without_blanks(level).empty() && means_no_label(level, commas));
+    is_one.push_back(!without_blanks(level).empty() &&
+                     places.find(level) == ClassPlaces::kUnlabeled);
   }
   return std::count_if(column.codes.begin(), column.codes.end(), [&](int32_t code) {
     return code >= 0 && is_one[static_cast<size_t>(code)];
@@ -72,10 +72,13 @@ bool are_comma_numbers(const std::vector<std::string>& classes) {
       some_without = some_without || is_finite_number(name, '.');
       continue;
     }
-    if (!is_finite_number(name, ',')) return false;
     const auto parts = parts_of(name, ',');
-    any_repeats = any_repeats || (parts.size() == 2 && parts[0] == parts[1]);
-    for (const auto& part : parts) all_parts_known = all_parts_known && names.contains(part);
+    if (parts.size() != 2) return false;
+    any_repeats = any_repeats || parts[0] == parts[1];
+    for (const auto& part : parts) {
+      if (!is_finite_number(part, '.')) return false;
+      all_parts_known = all_parts_known && names.contains(part);
+    }
   }
   return any_repeats || !some_without || !all_parts_known;
 }
