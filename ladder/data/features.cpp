@@ -214,9 +214,9 @@ int64_t Feature::width() const {
   return static_cast<int64_t>(levels.size()) + (other ? 1 : 0) + extra;
 }
 
-bool Features::takes_array(int64_t columns) const {
-  if (array_columns == 0 || columns == 0 || columns == array_columns) return true;
-  return array_ends_with_label && columns == array_columns - 1;
+bool Features::takes_array(int64_t found) const {
+  if (array_columns == 0 || found == 0 || found == array_columns) return true;
+  return array_ends_with_label && found == array_columns - 1;
 }
 
 void Features::leave_out_label(const std::string& label) {
