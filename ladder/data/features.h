@@ -77,8 +77,8 @@ struct Features {
   /// Say which column is the label: arrays may lack it if it is the last one.
   void leave_out_label(const std::string& label);
 
-  /// Return whether an array of `found` columns has those of the array that was measured. True where
-  /// either has names, which is 0.
+  /// Return whether an array of `found` columns has those of the array that was measured. True
+  /// where either has names, which is 0.
   bool takes_array(int64_t found) const;
 
   /// Return the number of inputs.
