@@ -587,7 +587,8 @@ def classes_of(y: npt.NDArray[Any], unlabeled: npt.NDArray[np.bool_]) -> Classes
     distinct, index, counts = np.unique(known, return_inverse=True, return_counts=True)
     texts = [text_of(value) for value in distinct]
     # -1 shows what commas are, too.
-    none = list({value for value in y[unlabeled] if isinstance(value, str)})
+    is_text = y.dtype.kind in "OU"
+    none = list({value for value in y[unlabeled] if isinstance(value, str)}) if is_text else []
     none = [text for text in none if _is_minus_one(text, _has_decimal_commas([*texts, *none]))]
     names = _core.ordered_classes([*texts, *none])
     if len(names) < 2:

@@ -69,8 +69,8 @@ inline torch::Tensor image_inputs(const exports::ImageInputs& images, const torc
   if (dtype == torch::kFloat32) return shaped(whitening.apply(x));
   auto rows = x.to(dtype).flatten(1);
   rows = rows - rows.mean(1, true);
-  const auto norm =
-      rows.norm(2, 1, true);  // of one value alone: no contrast, as the library has it
+  // An image of one value alone has no contrast, as the library has it.
+  const auto norm = rows.norm(2, 1, true);
   rows = torch::where(norm.lt(0.5), 0.0, whitening.contrast_norm * rows / norm);
   rows = torch::mm(rows - whitening.mean.to(dtype), whitening.map.to(dtype));
   return shaped(rows.view(x.sizes()));
